@@ -1,0 +1,191 @@
+#include "base/bytes.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+
+void bytes_free(struct bytes *b)
+{
+    free(b->data);
+    *b = (struct bytes){.maximum = b->maximum};
+}
+
+void bytes_reset(struct bytes *b)
+{
+    b->length = 0;
+    b->failed = b->too_large = false;
+}
+
+int bytes_check(const struct bytes *b, const char *what, struct error *e)
+{
+    if (!b->failed)
+        return 0;
+    if (b->too_large)
+        return error_set(e, ERROR_RANGE, "%s is larger than %zu bytes", what, b->maximum);
+    return error_memory(e);
+}
+
+uint8_t *bytes_reserve(struct bytes *b, size_t n)
+{
+    if (b->failed)
+        return NULL;
+    if (b->data && n <= b->capacity - b->length)
+        return b->data + b->length;
+    if (n > b->maximum - b->length) {
+        b->failed = b->too_large = true;
+        return NULL;
+    }
+    size_t capacity = b->capacity ? b->capacity : 256;
+    while (capacity - b->length < n)
+        capacity *= 2;
+    if (capacity > b->maximum)
+        capacity = b->maximum;
+    uint8_t *data = realloc(b->data, capacity);
+    if (!data) {
+        b->failed = true;
+        return NULL;
+    }
+    b->data = data;
+    b->capacity = capacity;
+    return data + b->length;
+}
+
+void bytes_put(struct bytes *b, const void *p, size_t n)
+{
+    if (n == 0)
+        return;
+    uint8_t *to = bytes_reserve(b, n);
+    if (!to)
+        return;
+    memcpy(to, p, n);
+    b->length += n;
+}
+
+static void put_integer(struct bytes *b, uint64_t v, size_t width)
+{
+    uint8_t *to = bytes_reserve(b, width);
+    if (!to)
+        return;
+    for (size_t i = 0; i < width; i++)
+        to[i] = (uint8_t)(v >> (8 * i));
+    b->length += width;
+}
+
+void bytes_put_u8(struct bytes *b, uint8_t v)
+{
+    put_integer(b, v, 1);
+}
+
+void bytes_put_u16(struct bytes *b, uint16_t v)
+{
+    put_integer(b, v, 2);
+}
+
+void bytes_put_u32(struct bytes *b, uint32_t v)
+{
+    put_integer(b, v, 4);
+}
+
+void bytes_put_u64(struct bytes *b, uint64_t v)
+{
+    put_integer(b, v, 8);
+}
+
+void bytes_put_blob(struct bytes *b, const void *p, size_t n)
+{
+    if (n > UINT32_MAX) {
+        b->failed = b->too_large = true;
+        return;
+    }
+    bytes_put_u32(b, (uint32_t)n);
+    bytes_put(b, p, n);
+}
+
+void bytes_put_text(struct bytes *b, const char *text)
+{
+    bytes_put_blob(b, text, text ? strlen(text) : 0);
+}
+
+void bytes_print(struct bytes *b, const char *format, ...)
+{
+    va_list arguments, again;
+    va_start(arguments, format);
+    va_copy(again, arguments);
+    int n = vsnprintf(NULL, 0, format, arguments);
+    va_end(arguments);
+    uint8_t *to = n < 0 ? NULL : bytes_reserve(b, (size_t)n + 1);
+    if (to) {
+        vsnprintf((char *)to, (size_t)n + 1, format, again);
+        b->length += (size_t)n;
+    } else {
+        b->failed = true;
+    }
+    va_end(again);
+}
+
+const uint8_t *cursor_bytes(struct cursor *c, size_t n)
+{
+    if (c->failed || n > c->left) {
+        c->failed = true;
+        return NULL;
+    }
+    const uint8_t *p = c->p;
+    if (n > 0) /* an empty cursor may point nowhere */
+        c->p += n;
+    c->left -= n;
+    return p;
+}
+
+static uint64_t get_integer(struct cursor *c, size_t width)
+{
+    const uint8_t *p = cursor_bytes(c, width);
+    uint64_t v = 0;
+    for (size_t i = 0; p && i < width; i++)
+        v |= (uint64_t)p[i] << (8 * i);
+    return v;
+}
+
+uint8_t cursor_u8(struct cursor *c)
+{
+    return (uint8_t)get_integer(c, 1);
+}
+
+uint16_t cursor_u16(struct cursor *c)
+{
+    return (uint16_t)get_integer(c, 2);
+}
+
+uint32_t cursor_u32(struct cursor *c)
+{
+    return (uint32_t)get_integer(c, 4);
+}
+
+uint64_t cursor_u64(struct cursor *c)
+{
+    return get_integer(c, 8);
+}
+
+const uint8_t *cursor_blob(struct cursor *c, size_t maximum, size_t *n)
+{
+    *n = cursor_u32(c);
+    if (*n > maximum)
+        c->failed = true;
+    const uint8_t *p = cursor_bytes(c, *n);
+    if (!p)
+        *n = 0;
+    return p;
+}
+
+void cursor_text(struct cursor *c, char *out, size_t size)
+{
+    size_t n;
+    const uint8_t *p = cursor_blob(c, size - 1, &n);
+    if (p && memchr(p, '\0', n))
+        c->failed = true;
+    if (p)
+        memcpy(out, p, n);
+    out[n] = '\0';
+}

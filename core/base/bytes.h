@@ -1,0 +1,93 @@
+/* Bytes: a growable buffer with a maximum given at birth, and a bounded cursor to read what others wrote.
+ *
+ * All integers in cofre's formats and on its wire are little-endian; these are the only functions that write and read them.
+ */
+#ifndef COFRE_BASE_BYTES_H
+#define COFRE_BASE_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct error;
+
+/* A growable run of bytes. Zeroed is empty with maximum 0, so set the maximum: struct bytes b = {.maximum = 1 << 20}.
+ * An append that fails (memory, maximum) sets `failed` and leaves the rest unchanged; later appends do nothing. So a
+ * writer may append many times and look once, with bytes_check. */
+struct bytes {
+    uint8_t *data;
+    size_t length, capacity, maximum;
+    bool failed;
+    bool too_large; /* it failed because of maximum, not of memory */
+};
+
+void bytes_free(struct bytes *b);
+/* Cleanup attribute for locals. */
+#define AUTO_BYTES __attribute__((cleanup(bytes_free)))
+/* Forget the content, keep the memory; clears `failed`. */
+void bytes_reset(struct bytes *b);
+/* -1 with ERROR_MEMORY or ERROR_RANGE when an append has failed. what names the thing: "manifest". */
+int bytes_check(const struct bytes *b, const char *what, struct error *e);
+
+/* Lend room for n more bytes at data + length; NULL when failed. The caller adds to length itself. */
+uint8_t *bytes_reserve(struct bytes *b, size_t n);
+void bytes_put(struct bytes *b, const void *p, size_t n);
+void bytes_put_u8(struct bytes *b, uint8_t v);
+void bytes_put_u16(struct bytes *b, uint16_t v);
+void bytes_put_u32(struct bytes *b, uint32_t v);
+void bytes_put_u64(struct bytes *b, uint64_t v);
+/* u32 length, then the bytes. */
+void bytes_put_blob(struct bytes *b, const void *p, size_t n);
+/* The same for text; NULL counts as "". */
+void bytes_put_text(struct bytes *b, const char *text);
+/* Text as it is, formatted, without length. */
+void bytes_print(struct bytes *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Reads from [p, p + left). Reading past the end sets `failed` and gives zeros; look once, at the end. */
+struct cursor {
+    const uint8_t *p;
+    size_t left;
+    bool failed;
+};
+
+static inline struct cursor cursor_of(const void *p, size_t n)
+{
+    return (struct cursor){.p = p, .left = n, .failed = false};
+}
+/* The next n bytes in place; NULL when there are fewer. */
+const uint8_t *cursor_bytes(struct cursor *c, size_t n);
+uint8_t cursor_u8(struct cursor *c);
+uint16_t cursor_u16(struct cursor *c);
+uint32_t cursor_u32(struct cursor *c);
+uint64_t cursor_u64(struct cursor *c);
+/* u32 length and bytes, at most maximum. NULL when failed. */
+const uint8_t *cursor_blob(struct cursor *c, size_t maximum, size_t *n);
+/* A copy of a text blob into out, terminated; fails when it does not fit or holds a NUL. */
+void cursor_text(struct cursor *c, char *out, size_t size);
+/* Everything was read, nothing failed. */
+static inline bool cursor_done(const struct cursor *c)
+{
+    return !c->failed && c->left == 0;
+}
+
+/* Little-endian access to memory. */
+static inline uint32_t bytes_get_u32(const uint8_t *p)
+{
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
+static inline uint64_t bytes_get_u64(const uint8_t *p)
+{
+    return bytes_get_u32(p) | (uint64_t)bytes_get_u32(p + 4) << 32;
+}
+static inline void bytes_set_u32(uint8_t *p, uint32_t v)
+{
+    for (int i = 0; i < 4; i++)
+        p[i] = (uint8_t)(v >> (8 * i));
+}
+static inline void bytes_set_u64(uint8_t *p, uint64_t v)
+{
+    for (int i = 0; i < 8; i++)
+        p[i] = (uint8_t)(v >> (8 * i));
+}
+
+#endif

@@ -1,0 +1,58 @@
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+#include <time.h>
+
+#define NS_PER_SECOND 1000000000
+
+static int64_t read_clock(clockid_t id)
+{
+    struct timespec now = {0, 0};
+    clock_gettime(id, &now);
+    return (int64_t)now.tv_sec * NS_PER_SECOND + now.tv_nsec;
+}
+
+int64_t clock_now(void)
+{
+    return read_clock(CLOCK_REALTIME);
+}
+
+int64_t clock_monotonic(void)
+{
+    return read_clock(CLOCK_BOOTTIME) / 1000000;
+}
+
+void clock_sleep(int64_t milliseconds)
+{
+    if (milliseconds <= 0)
+        return;
+    struct timespec left = {.tv_sec = milliseconds / 1000, .tv_nsec = milliseconds % 1000 * 1000000};
+    /* A signal must not cut a backoff short: what is left is slept too. */
+    while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR)
+        continue;
+}
+
+/* False when the year has not four digits. */
+static bool break_down(int64_t ns, struct tm *tm)
+{
+    time_t when = ns / NS_PER_SECOND - (ns % NS_PER_SECOND < 0 ? 1 : 0);
+    return gmtime_r(&when, tm) && tm->tm_year + 1900 >= 1 && tm->tm_year + 1900 <= 9999;
+}
+
+const char *clock_format(int64_t ns, char *out)
+{
+    struct tm tm;
+    if (!break_down(ns, &tm) || strftime(out, CLOCK_TEXT_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+        memcpy(out, "?", 2);
+    return out;
+}
+
+const char *clock_format_compact(int64_t ns, char *out)
+{
+    struct tm tm;
+    if (!break_down(ns, &tm) || strftime(out, CLOCK_TEXT_MAX, "%Y%m%dT%H%M%SZ", &tm) == 0)
+        memcpy(out, "?", 2);
+    return out;
+}

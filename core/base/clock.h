@@ -1,0 +1,17 @@
+/* Time: nanoseconds since 1970 UTC for what is stored, monotonic milliseconds for what is waited for. */
+#ifndef COFRE_BASE_CLOCK_H
+#define COFRE_BASE_CLOCK_H
+
+#include <stdint.h>
+
+int64_t clock_now(void);            /* wall clock, ns */
+int64_t clock_monotonic(void);      /* ms, goes on during suspend */
+void clock_sleep(int64_t milliseconds);
+
+/* "2026-11-20T02:00:00Z" into out[CLOCK_TEXT_MAX]; years 1 to 9999, else "?". Returns out. */
+const char *clock_format(int64_t ns, char *out);
+/* "20261120T020000Z", the start of a snapshot id. */
+const char *clock_format_compact(int64_t ns, char *out);
+#define CLOCK_TEXT_MAX 40
+
+#endif

@@ -1,0 +1,72 @@
+/* Errors: what went wrong, said once, where it is known.
+ *
+ * A fallible function returns 0 or -1 and takes `struct error *` last. On -1 the error holds a class and a message: what
+ * failed, the object in single quotes, the cause; lower case, no full stop, no secret. Callers may add context; only
+ * cli/ and the job runner print. Errors are values on the caller's stack: nothing is allocated, nothing is freed.
+ */
+#ifndef COFRE_BASE_ERROR_H
+#define COFRE_BASE_ERROR_H
+
+/* The numbers are those of the plugin ABI (cofre/plugin.h, COFRE_E_*). */
+enum error_class {
+    ERROR_NONE = 0,
+    ERROR_RETRY = 1,
+    ERROR_PERMANENT = 2,
+    ERROR_NOT_FOUND = 3,
+    ERROR_EXISTS = 4,
+    ERROR_AUTH = 5,
+    ERROR_DENIED = 6,
+    ERROR_LOCKED = 7,
+    ERROR_NO_SPACE = 8,
+    ERROR_INTEGRITY = 9,
+    ERROR_CONFIG = 10,
+    ERROR_UNSUPPORTED = 11,
+    ERROR_RANGE = 12,
+    ERROR_BUSY = 13,
+    ERROR_CHANGED = 14,
+    ERROR_CANCELLED = 15,
+    ERROR_TIMEOUT = 16,
+    ERROR_MEMORY = 17,
+    ERROR_BUG = 18,
+    /* Not in the ABI: what only the engine finds. */
+    ERROR_USAGE = 19,
+    ERROR_NOT_INITIALISED = 20,
+    ERROR_PLUGIN = 21, /* a plugin crashed, hung or broke the contract */
+};
+
+struct error {
+    enum error_class class;
+    int os_errno; /* 0 when there is none */
+    unsigned retry_after; /* milliseconds; 0 = no opinion */
+    char message[1024];
+    char hint[512];
+};
+
+/* Set the error; returns -1, so that a failure is one line: return error_set(e, ERROR_RANGE, "..."). An earlier hint goes. */
+int error_set(struct error *e, enum error_class class, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* The same for a failed system call: the class comes from errnum and ": strerror(errnum)" is appended. */
+int error_system(struct error *e, int errnum, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Put context in front: "while ...: " or "sink 'nas': ". Keeps class and hint. Returns -1. */
+int error_context(struct error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* What the operator should do. Returns -1. */
+int error_hint(struct error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A failed allocation. Returns -1. */
+int error_memory(struct error *e);
+
+enum error_class error_class_of_errno(int errnum);
+
+/* "retry", "not found", ... */
+const char *error_class_name(enum error_class class);
+
+/* The process's exit status for a failure of this class: the table in the manual page. */
+int error_exit_status(enum error_class class);
+
+/* Programmer errors, checked in release builds too. Never for what comes from outside. */
+#define ASSERT(condition) ((condition) ? (void)0 : error_assert_failed(#condition, __FILE__, __LINE__))
+void error_assert_failed(const char *condition, const char *file, int line) __attribute__((noreturn));
+
+#endif

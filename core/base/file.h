@@ -1,0 +1,47 @@
+/* Files: small, whole, durable, private. The engine's own state goes through here; sources and sinks are plugins. */
+#ifndef COFRE_BASE_FILE_H
+#define COFRE_BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct bytes;
+struct error;
+
+/* Cleanup attribute for locals: AUTO_CLOSE int fd = -1; */
+#define AUTO_CLOSE __attribute__((cleanup(file_close_pointer)))
+#define AUTO_FREE __attribute__((cleanup(file_free_pointer)))
+void file_close_pointer(int *fd);
+void file_free_pointer(void *p);
+
+/* The whole file, at most maximum bytes (ERROR_RANGE beyond), appended to *out, whose maximum must allow it. */
+int file_read(const char *path, size_t maximum, struct bytes *out, struct error *e);
+
+/* As file_read, for something only its owner may know: refused (ERROR_CONFIG) unless a regular file of root or ourselves
+ * with mode 0600, 0400 or less; the hint is the chmod that mends it. what: "key file". */
+int file_read_private(const char *path, const char *what, size_t maximum, struct bytes *out, struct error *e);
+
+enum file_mode { FILE_REPLACE, FILE_NEW }; /* FILE_NEW: ERROR_EXISTS when it is there */
+
+/* Atomic and durable, mode 0600: temporary name beside it, fsync, rename, fsync of the directory. */
+int file_write(const char *path, const void *p, size_t n, enum file_mode mode, struct error *e);
+
+/* All missing directories of path, mode 0700, durable. */
+int file_make_directories(const char *path, struct error *e);
+
+/* Write all n bytes, through EINTR and short writes. */
+int file_write_all(int fd, const void *p, size_t n, const char *name, struct error *e);
+/* Read exactly n bytes at offset; fewer is ERROR_INTEGRITY. */
+int file_read_at(int fd, void *p, size_t n, uint64_t offset, const char *name, struct error *e);
+
+/* Nobody but root and ourselves can change this path: neither the file nor any directory above it is writable by others
+ * or owned by anyone else (sticky directories are as good as closed for what is not ours to rename). ERROR_DENIED names
+ * the place and the chmod. */
+int file_check_trusted(const char *path, struct error *e);
+
+/* A lock that dies with its holder: flock on path (made when absent, 0600). *fd is the lock; close releases it.
+ * Taken: ERROR_BUSY; *holder is then the process id that wrote itself into the file, or 0. */
+int file_lock(const char *path, int *fd, long *holder, struct error *e);
+
+#endif

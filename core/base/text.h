@@ -1,0 +1,40 @@
+/* Text: the values people write, and the forms people read. */
+#ifndef COFRE_BASE_TEXT_H
+#define COFRE_BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct error;
+
+/* [a-z0-9][a-z0-9_-]*, at most 63 bytes: sections, jobs, hosts made safe. */
+bool text_is_name(const char *text);
+
+/* "64MiB", "10GB", "512"; no sign, no space. */
+int text_parse_size(const char *text, int64_t *bytes, struct error *e);
+/* "90s 15min 6h 7d 4w 6mo 1y", also added up: "1h 30min"; "500ms". A bare "m" is an error that explains itself. */
+int text_parse_duration(const char *text, int64_t *milliseconds, struct error *e);
+int text_parse_integer(const char *text, int64_t *value, struct error *e);
+/* yes, no */
+int text_parse_boolean(const char *text, bool *value, struct error *e);
+
+/* "1.4 GiB", "512 B"; into out[16]. Returns out. */
+const char *text_size(uint64_t bytes, char *out);
+#define TEXT_SIZE_MAX 16
+/* "1:02:03", "0:07", "0.3 s"; into out[24]. Returns out. */
+const char *text_elapsed(int64_t milliseconds, char *out);
+#define TEXT_ELAPSED_MAX 24
+
+/* Lower case hexadecimal; out has 2 * n + 1 bytes. Returns out. */
+const char *text_hex(const void *p, size_t n, char *out);
+/* Exactly 2 * n lower case hexadecimal digits. */
+bool text_parse_hex(const char *text, void *p, size_t n);
+
+/* The candidate nearest to word by edit distance, when it is near enough to suggest; else NULL. candidates ends with NULL. */
+const char *text_nearest(const char *word, const char *const *candidates);
+
+/* A copy with malloc; NULL when out of memory. */
+char *text_copy(const char *text);
+
+#endif

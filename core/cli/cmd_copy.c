@@ -1,0 +1,85 @@
+/* cofre copy: bring a sink up to date from its sibling. */
+#include "base/error.h"
+#include "base/text.h"
+#include "cli/command.h"
+#include "cli/view.h"
+#include "job/copy.h"
+#include "store/repository.h"
+
+static void give_result(struct cli *cli, const struct manifest *manifest, const struct config_instance *const *sinks,
+                        const struct copy_result *r)
+{
+    struct output *out = &cli->output;
+    char size[TEXT_SIZE_MAX], objects[VIEW_COUNT_MAX];
+    output_object(out, "summary",
+                  json_pack("{s:s, s:o, s:s, s:s, s:s, s:b, s:o, s:o}", "snapshot", manifest->id, "job",
+                            output_text(out, manifest->job), "from", sinks[0]->name, "to", sinks[1]->name, "status",
+                            "complete", "existed", r->existed, "objects", output_number(r->objects), "bytes",
+                            output_number(r->bytes)));
+    if (cli->quiet)
+        return;
+    if (r->existed)
+        output_print(out, "sink '%s' has %s already, whole\n", sinks[1]->name, manifest->id);
+    else
+        output_print(out, "copied %s from '%s' to '%s': %s objects, %s\n", manifest->id, sinks[0]->name, sinks[1]->name,
+                     view_count(r->objects, objects), text_size(r->bytes, size));
+}
+
+static int choose(const struct cli *cli, const struct config_instance **sinks, struct error *e)
+{
+    static const char *const names[] = {"from", "to"};
+    for (int i = 0; i < 2; i++) {
+        const char *name = arguments_value(&cli->arguments, names[i]);
+        if (!name)
+            return error_set(e, ERROR_USAGE, "copy needs both --from SINK and --to SINK");
+        if (command_sink(cli, name, &sinks[i], e) < 0)
+            return -1;
+    }
+    if (sinks[0] == sinks[1])
+        return error_set(e, ERROR_USAGE, "--from and --to are the same sink '%s'", sinks[0]->name);
+    return 0;
+}
+
+static int copy(struct cli *cli, struct error *e)
+{
+    const struct config_instance *sinks[2];
+    struct snapshot_selector selector;
+    struct repository *from, *to;
+    struct manifest *manifest;
+    struct copy_result result = {0};
+    if (choose(cli, sinks, e) < 0 || snapshot_parse(cli->arguments.words[0], &selector, e) < 0 ||
+        snapshot_open(&cli->engine, &selector, sinks[0], &from, &manifest, e) < 0)
+        return -1;
+    int status = engine_open_repository(&cli->engine, sinks[1], &to, e);
+    if (status == 0) {
+        status = copy_run(&cli->engine, from, to, manifest, &result, e);
+        repository_close(to);
+    }
+    if (status == 0)
+        give_result(cli, manifest, sinks, &result);
+    manifest_free(manifest);
+    repository_close(from);
+    return status;
+}
+
+static const struct argument_option options[] = {
+    {.name = "from", .value = "SINK", .help = "the sink that has the snapshot"},
+    {.name = "to", .value = "SINK", .help = "the sink that is to have it; both have the same key"},
+    {0},
+};
+
+const struct command cmd_copy = {
+    .name = "copy",
+    .usage = "copy JOB[@ID] --from SINK --to SINK",
+    .summary = "bring a snapshot from one sink to another",
+    .help = "Copies what the snapshot needs and the other sink lacks, and commits the snapshot there, as a run does.\n"
+            "For a sink that failed during a run, or that is new. Needs the full key, the same for both sinks.",
+    .example = "cofre copy nightly --from nas --to offsite\ncofre copy nightly@latest~1 --from nas --to offsite",
+    .statuses = "0   the snapshot is in the other sink, committed\n"
+                "1   failed; the other sink is as it was, but for objects that nobody refers to\n"
+                "12  the full key is not at hand",
+    .options = options,
+    .words_min = 1,
+    .words_max = 1,
+    .run = copy,
+};

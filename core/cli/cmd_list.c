@@ -1,0 +1,228 @@
+/* cofre list, cofre show: which snapshots are there, and what is in one. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "cli/command.h"
+#include "cli/table.h"
+#include "cli/view.h"
+#include "store/repository.h"
+
+#define CELL_MAX 512
+
+/* Not everything could be looked at: what was printed may not be all. */
+static int list_status(size_t unreachable, size_t damaged)
+{
+    if (unreachable)
+        log_line(LOG_WARNING, "%zu sink%s could not be looked at: there may be more snapshots", unreachable,
+                 unreachable == 1 ? "" : "s");
+    if (damaged)
+        log_line(LOG_WARNING, "%zu manifest%s damaged", damaged, damaged == 1 ? " is" : "s are");
+    return unreachable || damaged ? EXIT_INCOMPLETE : EXIT_DONE;
+}
+
+/* The cells that only the manifest knows: time, status, sources, size, added. */
+static int add_manifest(struct table *t, const struct manifest *m, struct error *e)
+{
+    char time[CLOCK_TEXT_MAX], sources[CELL_MAX] = "", size[TEXT_SIZE_MAX], added[TEXT_SIZE_MAX];
+    if (!m)
+        return table_add(t, "?", e) < 0 || table_add(t, "sealed", e) < 0 || table_add(t, "?", e) < 0 ||
+                       table_add(t, "?", e) < 0 || table_add(t, "?", e) < 0
+                   ? -1
+                   : 0;
+    for (size_t i = 0; i < m->source_count; i++)
+        view_join(sources, sizeof sources, m->sources[i].name);
+    const char *cells[] = {clock_format(m->started, time), view_status((int)m->status), sources,
+                           text_size(view_bytes(m), size), text_size(m->added, added)};
+    for (size_t i = 0; i < sizeof cells / sizeof cells[0]; i++)
+        if (table_add(t, cells[i], e) < 0)
+            return -1;
+    return 0;
+}
+
+static int add_row(struct table *t, const struct snapshot *snapshot, bool hosts, struct error *e)
+{
+    char sinks[CELL_MAX] = "";
+    for (size_t i = 0; i < snapshot->sink_count; i++)
+        view_join(sinks, sizeof sinks, snapshot->sinks[i]->name);
+    if (hosts && table_add(t, snapshot->host, e) < 0)
+        return -1;
+    if (table_add(t, snapshot->job, e) < 0 || table_add(t, snapshot->id, e) < 0)
+        return -1;
+    return add_manifest(t, snapshot->manifest, e) < 0 ? -1 : table_add(t, sinks, e);
+}
+
+static int print_list(struct cli *cli, const struct snapshot_list *list, bool hosts, struct error *e)
+{
+    static const struct table_column columns[] = {{"HOST", 0}, {"JOB", 0},    {"SNAPSHOT", 0},
+                                                  {"TIME", 0}, {"STATUS", 0}, {"SOURCES", 0},
+                                                  {"SIZE", 1}, {"ADDED", 1},  {"SINKS", 0}};
+    size_t skip = hosts ? 0 : 1;
+    struct table table;
+    int result = 0;
+    table_init(&table, columns + skip, sizeof columns / sizeof columns[0] - skip);
+    for (size_t i = 0; i < list->count && result == 0; i++)
+        result = add_row(&table, &list->items[i], hosts, e);
+    if (result == 0)
+        table_print(&table, &cli->output);
+    table_free(&table);
+    return result;
+}
+
+static int list(struct cli *cli, struct error *e)
+{
+    const struct arguments *a = &cli->arguments;
+    const char *name = a->word_count ? a->words[0] : NULL;
+    bool hosts = arguments_has(a, "all-hosts");
+    const struct config_instance *sink;
+    const struct config_job *job;
+    struct snapshot_list snapshots = {0};
+    size_t unreachable = 0, damaged = 0;
+    if (command_sink(cli, arguments_value(a, "sink"), &sink, e) < 0 || (!sink && command_job(cli, name, &job, e) < 0))
+        return -1;
+    if (snapshot_list(&cli->engine, name, hosts ? NULL : cli->engine.config->host, sink, &snapshots, &unreachable,
+                      &damaged, e) < 0)
+        return -1;
+    int result = cli->output.json ? 0 : print_list(cli, &snapshots, hosts, e);
+    for (size_t i = 0; i < snapshots.count && cli->output.json; i++)
+        output_object(&cli->output, "snapshot", view_snapshot(&cli->output, &snapshots.items[i]));
+    if (snapshots.count == 0 && !unreachable)
+        log_line(LOG_NOTICE, "no snapshots yet");
+    snapshot_list_free(&snapshots);
+    return result < 0 ? -1 : list_status(unreachable, damaged);
+}
+
+static const struct argument_option list_options[] = {
+    {.name = "sink", .value = "SINK", .help = "look at this sink only"},
+    {.name = "all-hosts", .help = "snapshots of other hosts in the same repositories too"},
+    {0},
+};
+
+const struct command cmd_list = {
+    .name = "list",
+    .usage = "list [JOB] [--sink SINK] [--all-hosts]",
+    .summary = "which snapshots are there",
+    .help = "Lists the snapshots of a job, or of all jobs, oldest first: when they were made, whether they are\n"
+            "complete, how much they hold, how much they added to the repository, and which sinks have them.\n"
+            "Status 'sealed' means that only a put key is at hand, which cannot open manifests.",
+    .example = "cofre list\ncofre list nightly --sink nas\ncofre --json list nightly",
+    .statuses = "0   all of it\n"
+                "3   a sink could not be looked at, or a manifest is damaged: there may be more than is listed",
+    .options = list_options,
+    .words_min = 0,
+    .words_max = 1,
+    .flags = COMMAND_RESULT,
+    .run = list,
+};
+
+static void show_source(struct output *out, const struct manifest_source *s)
+{
+    char size[TEXT_SIZE_MAX], count[VIEW_COUNT_MAX];
+    output_print(out, "\nsource %s (%s %s): %s\n", s->name, s->plugin, s->plugin_version, view_status((int)s->status));
+    if (s->error)
+        output_print(out, "  error     %s\n", output_escape(out, s->error, strlen(s->error)));
+    output_print(out, "  entries   %s, %s\n", view_count(s->entries, count), text_size(s->bytes, size));
+    if (s->vanished)
+        output_print(out, "  vanished  %s while the source was read\n", view_count(s->vanished, count));
+    for (size_t i = 0; i < s->option_count; i++) {
+        output_print(out, "  option    %s = ", output_escape(out, s->options[i].key, strlen(s->options[i].key)));
+        output_print(out, "%s\n", output_escape(out, s->options[i].value, strlen(s->options[i].value)));
+    }
+    for (size_t i = 0; i < s->fact_count; i++) {
+        output_print(out, "  fact      %s = ", output_escape(out, s->facts[i].key, strlen(s->facts[i].key)));
+        output_print(out, "%s\n", output_escape(out, s->facts[i].value, strlen(s->facts[i].value)));
+    }
+    for (size_t i = 0; i < s->problems_listed; i++) {
+        output_print(out, "  not whole %s: ", output_escape(out, s->problems[i].path, strlen(s->problems[i].path)));
+        output_print(out, "%s\n", output_escape(out, s->problems[i].error, strlen(s->problems[i].error)));
+    }
+    if (s->problem_count > s->problems_listed)
+        output_print(out, "  ... and %s more that are not whole\n",
+                     view_count(s->problem_count - s->problems_listed, count));
+}
+
+static void show_manifest(struct output *out, const struct manifest *m, const char *sinks)
+{
+    char time[CLOCK_TEXT_MAX], size[TEXT_SIZE_MAX], elapsed[TEXT_ELAPSED_MAX];
+    output_print(out, "snapshot  %s\njob       %s\nhost      %s\n", m->id, m->job, m->host);
+    output_print(out, "status    %s\n", view_status((int)m->status));
+    output_print(out, "started   %s, took %s\n", clock_format(m->started, time),
+                 text_elapsed((m->ended - m->started) / 1000000, elapsed));
+    output_print(out, "sinks     %s\n", sinks);
+    output_print(out, "size      %s", text_size(view_bytes(m), size));
+    output_print(out, ", %s added\n", text_size(m->added, size));
+    output_print(out, "number    %llu of this job%s%s\n", (unsigned long long)m->sequence,
+                 m->previous_id[0] ? ", after " : "", m->previous_id);
+    output_print(out, "made by   cofre %s\n", m->version);
+    for (size_t i = 0; i < m->source_count; i++)
+        show_source(out, &m->sources[i]);
+}
+
+/* The snapshot in the list of all, which knows the sinks that hold it; NULL when it is not there. */
+static const struct snapshot *find(const struct snapshot_list *snapshots, const struct manifest *m)
+{
+    for (size_t i = 0; i < snapshots->count; i++)
+        if (strcmp(snapshots->items[i].id, m->id) == 0 && strcmp(snapshots->items[i].job, m->job) == 0)
+            return &snapshots->items[i];
+    return NULL;
+}
+
+static int show_manifest_of(struct cli *cli, const struct manifest *m, const char *opened, struct error *e)
+{
+    struct snapshot_list snapshots = {0};
+    const struct config_instance *sink;
+    size_t unreachable = 0, damaged = 0;
+    if (command_sink(cli, arguments_value(&cli->arguments, "sink"), &sink, e) < 0 ||
+        snapshot_list(&cli->engine, m->job, m->host, sink, &snapshots, &unreachable, &damaged, e) < 0)
+        return -1;
+    const struct snapshot *found = find(&snapshots, m);
+    char sinks[CELL_MAX] = "";
+    json_t *names = json_array();
+    for (size_t i = 0; i < (found ? found->sink_count : 1); i++) {
+        const char *name = found ? found->sinks[i]->name : opened;
+        view_join(sinks, sizeof sinks, name);
+        if (json_array_append_new(names, output_text(&cli->output, name)) < 0)
+            cli->output.no_memory = true;
+    }
+    show_manifest(&cli->output, m, sinks);
+    output_object(&cli->output, "snapshot", view_manifest(&cli->output, m, names));
+    snapshot_list_free(&snapshots);
+    return list_status(unreachable, damaged);
+}
+
+static int show(struct cli *cli, struct error *e)
+{
+    struct repository *repository;
+    struct manifest *manifest;
+    if (command_open(cli, cli->arguments.words[0], &repository, &manifest, e) < 0)
+        return -1;
+    int status = show_manifest_of(cli, manifest, repository->sink, e);
+    manifest_free(manifest);
+    repository_close(repository);
+    return status;
+}
+
+static const struct argument_option show_options[] = {
+    {.name = "sink", .value = "SINK", .help = "look at this sink only"},
+    {0},
+};
+
+const struct command cmd_show = {
+    .name = "show",
+    .usage = "show JOB[@ID] [--sink SINK]",
+    .summary = "everything that is known of one snapshot",
+    .help = "Shows one snapshot: its sources with their options and facts, what is missing or not whole and why,\n"
+            "and which sinks hold it. Without @ID it is the newest one.",
+    .example = "cofre show nightly\ncofre show nightly@latest~1\ncofre show nightly@20261120T02",
+    .statuses = "0   shown\n"
+                "1   there is no such snapshot\n"
+                "3   shown, but a sink could not be looked at\n"
+                "12  the key at hand cannot open it: it is a put key, or another one",
+    .options = show_options,
+    .words_min = 1,
+    .words_max = 1,
+    .flags = COMMAND_RESULT,
+    .run = show,
+};

@@ -1,0 +1,207 @@
+/* cofre run: one snapshot for each job, in every sink of it. */
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "cli/command.h"
+#include "cli/stop.h"
+#include "cli/view.h"
+#include "job/backup.h"
+#include "worker/worker.h"
+
+/* What came of one job. */
+struct outcome {
+    const struct config_job *job;
+    bool dry_run, complete;
+    struct backup_result result;
+};
+
+static json_t *sink_names(struct output *out, const struct backup_result *result)
+{
+    json_t *names = json_array();
+    for (size_t i = 0; i < result->sink_count && names; i++)
+        if (result->sinks[i].committed && json_array_append_new(names, output_text(out, result->sinks[i].name)) < 0)
+            out->no_memory = true;
+    return names;
+}
+
+static json_t *sink_results(struct output *out, const struct backup_result *result)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < result->sink_count && list; i++) {
+        const struct backup_sink *s = &result->sinks[i];
+        if (json_array_append_new(list, json_pack("{s:o, s:b, s:o, s:o}", "name", output_text(out, s->name),
+                                                  "committed", s->committed, "error", output_text(out, s->error),
+                                                  "added", output_number(s->added))) < 0)
+            out->no_memory = true;
+    }
+    return list;
+}
+
+static void give_json(struct output *out, const struct outcome *outcome, bool failed)
+{
+    const struct backup_result *r = &outcome->result;
+    const struct manifest *m = failed ? NULL : r->manifest;
+    if (m && !outcome->dry_run)
+        output_object(out, "snapshot", view_manifest(out, m, sink_names(out, r)));
+    json_t *object = json_pack("{s:s, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "job", outcome->job->name,
+                               "snapshot", output_text(out, m && !outcome->dry_run ? m->id : NULL), "status",
+                               failed              ? "failed"
+                               : outcome->complete ? "complete"
+                                                   : "incomplete",
+                               "dry_run", outcome->dry_run, "sinks", sink_results(out, r), "entries",
+                               output_number(m ? view_entries(m) : 0), "unchanged", output_number(r->unchanged),
+                               "bytes", output_number(m ? view_bytes(m) : 0), "added", output_number(m ? m->added : 0),
+                               "elapsed", json_real((double)r->elapsed / 1000));
+    output_object(out, "summary", object);
+    output_flush(out);
+}
+
+static void print_sources(struct output *out, const struct manifest *m, bool stored)
+{
+    for (size_t i = 0; i < m->source_count; i++) {
+        const struct manifest_source *s = &m->sources[i];
+        char size[TEXT_SIZE_MAX], entries[VIEW_COUNT_MAX], problems[VIEW_COUNT_MAX];
+        output_print(out, "  source %-16s %-11s", s->name, view_status((int)s->status));
+        if (s->status == MANIFEST_MISSING) {
+            output_print(out, " %s\n", s->error ? output_escape(out, s->error, strlen(s->error)) : "");
+            continue;
+        }
+        output_print(out, " %s entries, %s", view_count(s->entries, entries), text_size(s->bytes, size));
+        if (s->problem_count)
+            output_print(out, ", %s of them not whole", view_count(s->problem_count, problems));
+        if (s->problem_count && stored)
+            output_print(out, ": see cofre show %s@%s", m->job, m->id);
+        output_print(out, "\n");
+    }
+}
+
+static void print_sinks(struct output *out, const struct backup_result *result)
+{
+    for (size_t i = 0; i < result->sink_count; i++) {
+        const struct backup_sink *s = &result->sinks[i];
+        char size[TEXT_SIZE_MAX];
+        if (s->committed)
+            output_print(out, "  sink   %-16s committed   %s added\n", s->name, text_size(s->added, size));
+        else
+            output_print(out, "  sink   %-16s failed      %s\n", s->name,
+                         s->error ? output_escape(out, s->error, strlen(s->error)) : "");
+    }
+}
+
+static void give_text(struct output *out, const struct outcome *outcome)
+{
+    const struct backup_result *r = &outcome->result;
+    const struct manifest *m = r->manifest;
+    char elapsed[TEXT_ELAPSED_MAX];
+    text_elapsed(r->elapsed, elapsed);
+    if (outcome->dry_run)
+        output_print(out, "job '%s' would be saved%s; looked at in %s, nothing was stored\n", outcome->job->name,
+                     outcome->complete ? "" : ", but incomplete", elapsed);
+    else
+        output_print(out, "job '%s' saved as %s, %s, in %s\n", outcome->job->name, m->id,
+                     outcome->complete ? "complete" : "INCOMPLETE", elapsed);
+    if (m)
+        print_sources(out, m, !outcome->dry_run);
+    if (!outcome->dry_run)
+        print_sinks(out, r);
+    output_flush(out);
+}
+
+/* The exit status of this job; a failure is said here, so that the next job can have its turn. */
+static int run_job(struct cli *cli, const struct config_job *job, bool dry_run)
+{
+    struct error e;
+    struct outcome outcome = {.job = job, .dry_run = dry_run};
+    int status = EXIT_DONE;
+    bool failed = backup_run(&cli->engine, job, dry_run, &outcome.result, &e) < 0;
+    if (failed) {
+        status = stop_signal() ? 128 + stop_signal() : error_exit_status(e.class);
+        command_name_error(&e, "job", job->name);
+        command_report(cli, &e, status);
+    } else {
+        const struct manifest *m = outcome.result.manifest;
+        outcome.complete = dry_run ? !m || m->status == MANIFEST_COMPLETE : backup_complete(&outcome.result);
+        status = outcome.complete ? EXIT_DONE : EXIT_INCOMPLETE;
+        if (!cli->quiet)
+            give_text(&cli->output, &outcome);
+    }
+    if (cli->output.json)
+        give_json(&cli->output, &outcome, failed);
+    backup_result_free(&outcome.result);
+    return status;
+}
+
+/* 0 < 3 < the first of the others. */
+static int worse(int a, int b)
+{
+    if (a == EXIT_DONE || a == EXIT_INCOMPLETE)
+        return b == EXIT_DONE ? a : b;
+    return a;
+}
+
+static int run_named(struct cli *cli, bool dry_run, struct error *e)
+{
+    int status = EXIT_DONE;
+    const struct arguments *a = &cli->arguments;
+    const struct config_job *job;
+    /* All names first: a slip in the last one is not to be found after hours. */
+    for (size_t i = 0; i < a->word_count; i++)
+        if (command_job(cli, a->words[i], &job, e) < 0)
+            return -1;
+    for (size_t i = 0; i < a->word_count && !worker_cancelled(); i++) {
+        if (command_job(cli, a->words[i], &job, e) < 0)
+            return -1;
+        status = worse(status, run_job(cli, job, dry_run));
+    }
+    return status;
+}
+
+static int run_all(struct cli *cli, bool dry_run)
+{
+    int status = EXIT_DONE;
+    for (size_t i = 0; i < cli->engine.config->job_count && !worker_cancelled(); i++)
+        status = worse(status, run_job(cli, &cli->engine.config->jobs[i], dry_run));
+    return status;
+}
+
+static int run(struct cli *cli, struct error *e)
+{
+    const struct arguments *a = &cli->arguments;
+    bool all = arguments_has(a, "all"), dry_run = arguments_has(a, "dry-run");
+    if (all && a->word_count > 0)
+        return error_set(e, ERROR_USAGE, "--all means every job: name none, or leave --all out");
+    if (!all && a->word_count == 0) {
+        error_set(e, ERROR_USAGE, "no job is named");
+        return error_hint(e, "name jobs, or say --all for every configured job");
+    }
+    if (all && cli->engine.config->job_count == 0)
+        return error_set(e, ERROR_CONFIG, "no job is configured in '%s'", cli->engine.config->directory);
+    return all ? run_all(cli, dry_run) : run_named(cli, dry_run, e);
+}
+
+static const struct argument_option options[] = {
+    {.name = "all", .help = "every configured job"},
+    {.name = "dry-run", .help = "read and count everything; store nothing"},
+    {0},
+};
+
+const struct command cmd_run = {
+    .name = "run",
+    .usage = "run JOB... [--dry-run]\nrun --all [--dry-run]",
+    .summary = "save jobs: one snapshot each, in every sink",
+    .help = "Reads the sources of the job once and writes them as one snapshot to each of its sinks. A sink that\n"
+            "fails does not keep the others from being written; what cannot be read is named, and the rest is\n"
+            "saved. Several jobs run one after another, and each has its turn whatever became of those before.",
+    .example = "cofre run nightly\ncofre run --all -q\ncofre run nightly --dry-run",
+    .statuses = "0   everything that was asked for is stored, durable and read back, in every sink\n"
+                "1   failed: nothing was committed\n"
+                "3   committed, but parts or sinks are missing; each is named\n"
+                "11  another run of the job is active\n"
+                "Of several jobs the worst counts: 0, then 3, then the first of any other status.",
+    .options = options,
+    .words_min = 0,
+    .words_max = (size_t)-1,
+    .run = run,
+};

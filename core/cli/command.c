@@ -1,0 +1,149 @@
+#include "cli/command.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "cli/progress.h"
+
+#define COMMANDS_MAX 32
+
+const struct command *const command_table[] = {
+    &cmd_init,    &cmd_check,  &cmd_run,  &cmd_list, &cmd_show,   &cmd_ls,      &cmd_cat,
+    &cmd_restore, &cmd_verify, &cmd_copy, &cmd_key,  &cmd_plugin, &cmd_version, NULL,
+};
+
+const struct argument_option command_global_options[] = {
+    {.name = "config-dir",
+     .value = "DIR",
+     .help = "read DIR/*.conf; default $COFRE_CONFIG_DIR, else /etc/cofre/conf.d"},
+    {.name = "json", .help = "results as JSON, one object per line"},
+    {.name = "quiet", .letter = 'q', .help = "say only warnings and errors"},
+    {.name = "verbose", .letter = 'v', .help = "say more"},
+    {.name = "in-process", .help = "run plugins in this process: for debuggers, without protection from their faults"},
+    {.name = "help", .letter = 'h', .help = "explain the program or the command"},
+    {.name = "version", .help = "say the version"},
+    {0},
+};
+
+int command_find(const char *name, const struct command **command, struct error *e)
+{
+    const char *names[COMMANDS_MAX];
+    size_t count = 0;
+    for (const struct command *const *c = command_table; *c; c++) {
+        if (strcmp((*c)->name, name) == 0) {
+            *command = *c;
+            return 0;
+        }
+        ASSERT(count < COMMANDS_MAX - 1);
+        names[count++] = (*c)->name;
+    }
+    names[count] = NULL;
+    const char *nearest = text_nearest(name, names);
+    error_set(e, ERROR_USAGE, "unknown command '%.200s'", name);
+    if (nearest)
+        return error_hint(e, "did you mean cofre %s?", nearest);
+    return error_hint(e, "cofre --help lists the commands");
+}
+
+/* The configuration is right; what was typed is not. */
+static int as_usage(struct error *e)
+{
+    if (e->class == ERROR_CONFIG)
+        e->class = ERROR_USAGE;
+    return -1;
+}
+
+int command_sink(const struct cli *cli, const char *name, const struct config_instance **sink, struct error *e)
+{
+    *sink = NULL;
+    if (name && config_find_sink(cli->engine.config, name, sink, e) < 0)
+        return as_usage(e);
+    return 0;
+}
+
+int command_job(const struct cli *cli, const char *name, const struct config_job **job, struct error *e)
+{
+    *job = NULL;
+    if (name && config_find_job(cli->engine.config, name, job, e) < 0)
+        return as_usage(e);
+    return 0;
+}
+
+bool command_job_uses(const struct config_job *job, const struct config_instance *sink)
+{
+    for (size_t i = 0; i < job->sink_count; i++)
+        if (job->sinks[i] == sink)
+            return true;
+    return false;
+}
+
+int command_open(const struct cli *cli, const char *text, struct repository **repository, struct manifest **manifest,
+                 struct error *e)
+{
+    struct snapshot_selector selector;
+    const struct config_instance *sink;
+    const struct config_job *job;
+    if (snapshot_parse(text, &selector, e) < 0 ||
+        command_sink(cli, arguments_value(&cli->arguments, "sink"), &sink, e) < 0)
+        return -1;
+    /* With --sink a job may be asked for that is not configured any more. */
+    if (!sink && command_job(cli, selector.job, &job, e) < 0)
+        return -1;
+    return snapshot_open(&cli->engine, &selector, sink, repository, manifest, e);
+}
+
+void command_split(char *text, const char **source, char **path)
+{
+    *source = text;
+    *path = strchr(text, ':');
+    if (!*path)
+        return;
+    *(*path)++ = '\0';
+    *path += strspn(*path, "/");
+    size_t length = strlen(*path);
+    while (length > 0 && (*path)[length - 1] == '/')
+        (*path)[--length] = '\0';
+    if (length == 0)
+        *path = NULL;
+}
+
+void command_name_error(struct error *e, const char *what, const char *name)
+{
+    char quoted[80];
+    snprintf(quoted, sizeof quoted, "'%.64s'", name);
+    if (!strstr(e->message, quoted))
+        error_context(e, "%s %s: ", what, quoted);
+}
+
+/* Not through the log: a person waits for this line, with neither time stamp nor level. */
+void command_print_error(struct output *out, const struct error *e)
+{
+    char text[8192], message[4200], hint[2200];
+    log_escape(e->message, strlen(e->message), message, sizeof message);
+    log_escape(e->hint, strlen(e->hint), hint, sizeof hint);
+    int n = snprintf(text, sizeof text, "cofre: error: %s\n%s%s%s", message, hint[0] ? "  hint: " : "", hint,
+                     hint[0] ? "\n" : "");
+    progress_pause();
+    output_flush(out);
+    struct error ignored;
+    if (n > 0)
+        (void)file_write_all(STDERR_FILENO, text, (size_t)n, "standard error", &ignored);
+}
+
+void command_report(struct cli *cli, const struct error *e, int status)
+{
+    struct output *out = &cli->output;
+    command_print_error(out, e);
+    if (!out->json)
+        return;
+    json_t *object =
+        json_pack("{s:s, s:o, s:o, s:i}", "class", error_class_name(e->class), "message", output_text(out, e->message),
+                  "hint", output_text(out, e->hint[0] ? e->hint : NULL), "exit", status);
+    output_object(out, "error", object);
+    output_flush(out);
+}

@@ -1,0 +1,78 @@
+/* Commands: one row each. Everything that help, parsing and dispatch need stands in the row, beside the function. */
+#ifndef COFRE_CLI_COMMAND_H
+#define COFRE_CLI_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "cli/arguments.h"
+#include "cli/output.h"
+#include "job/engine.h"
+#include "job/snapshot.h"
+
+struct error;
+
+/* Exit statuses that are not those of an error class. */
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_INCOMPLETE = 3, EXIT_DAMAGED = 13 };
+
+/* What a command gets. */
+struct cli {
+    struct arguments arguments; /* words: without the command itself */
+    struct output output;
+    struct engine engine;   /* config is NULL with COMMAND_NO_CONFIG */
+    const char *config_dir; /* --config-dir, or NULL */
+    bool quiet;
+};
+
+enum {
+    COMMAND_NO_CONFIG = 1, /* works without a configuration */
+    COMMAND_RESULT = 2,    /* what it prints is what it is for: if that cannot be written, it failed */
+    COMMAND_NO_JSON = 4
+};
+
+struct command {
+    const char *name, *usage, *summary;
+    const char *help;     /* what it does, in plain words */
+    const char *example;  /* one command line per line */
+    const char *statuses; /* the exit statuses that need a word */
+    const struct argument_option *options;
+    size_t words_min, words_max;
+    unsigned flags;
+    /* The exit status, or -1 with *e set. */
+    int (*run)(struct cli *cli, struct error *e);
+};
+
+/* Ends with NULL. */
+extern const struct command *const command_table[];
+extern const struct argument_option command_global_options[];
+
+/* ERROR_USAGE with a suggestion. */
+int command_find(const char *name, const struct command **command, struct error *e);
+
+/* A sink or job that a person named on the command line: ERROR_USAGE when there is none, with a suggestion. A NULL name
+ * gives NULL. */
+int command_sink(const struct cli *cli, const char *name, const struct config_instance **sink, struct error *e);
+int command_job(const struct cli *cli, const char *name, const struct config_job **job, struct error *e);
+/* Does the job write to this sink? */
+bool command_job_uses(const struct config_job *job, const struct config_instance *sink);
+
+/* What JOB[@ID] in text means, on the sink of --sink when that was given: both to be freed by the caller. */
+int command_open(const struct cli *cli, const char *text, struct repository **repository, struct manifest **manifest,
+                 struct error *e);
+
+/* SOURCE[:PATH] in place: the ':' ends the name. *path is NULL when none is given, without "/" at its ends. */
+void command_split(char *text, const char **source, char **path);
+
+/* Put "WHAT 'NAME': " in front of the message, unless it names it already. */
+void command_name_error(struct error *e, const char *what, const char *name);
+
+/* Say an error on standard error, with its hint. */
+void command_print_error(struct output *out, const struct error *e);
+/* Say the error that ends a command: on standard error, and as an object with --json. */
+void command_report(struct cli *cli, const struct error *e, int status);
+
+/* The rows, each in its own file. */
+extern const struct command cmd_init, cmd_check, cmd_run, cmd_list, cmd_show, cmd_ls, cmd_cat, cmd_restore, cmd_verify,
+    cmd_copy, cmd_key, cmd_plugin, cmd_version;
+
+#endif

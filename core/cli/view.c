@@ -1,0 +1,114 @@
+#include "cli/view.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/output.h"
+#include "config/config.h"
+#include "job/snapshot.h"
+#include "store/manifest.h"
+
+const char *view_status(int status)
+{
+    static const char *const names[] = {
+        [MANIFEST_COMPLETE] = "complete", [MANIFEST_INCOMPLETE] = "incomplete", [MANIFEST_MISSING] = "missing"};
+    return (size_t)status < sizeof names / sizeof names[0] ? names[status] : "unknown";
+}
+
+static json_t *pairs(struct output *out, const struct manifest_pair *items, size_t count)
+{
+    json_t *object = json_object();
+    for (size_t i = 0; i < count && object; i++) {
+        char key[1024];
+        snprintf(key, sizeof key, "%s", output_escape(out, items[i].key, strlen(items[i].key)));
+        if (json_object_set_new(object, key, output_text(out, items[i].value)) < 0)
+            out->no_memory = true;
+    }
+    return object;
+}
+
+static json_t *problems(struct output *out, const struct manifest_source *source)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < source->problems_listed && list; i++) {
+        const struct manifest_problem *p = &source->problems[i];
+        if (json_array_append_new(list, json_pack("{s:o, s:o}", "path", output_text(out, p->path), "error",
+                                                  output_text(out, p->error))) < 0)
+            out->no_memory = true;
+    }
+    return list;
+}
+
+static json_t *view_source(struct output *out, const struct manifest_source *s)
+{
+    return json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", output_text(out, s->name),
+                     "plugin", output_text(out, s->plugin), "plugin_version", output_text(out, s->plugin_version),
+                     "status", view_status((int)s->status), "error", output_text(out, s->error), "entries",
+                     output_number(s->entries), "bytes", output_number(s->bytes), "vanished",
+                     output_number(s->vanished), "problem_count", output_number(s->problem_count), "problems",
+                     problems(out, s), "facts", pairs(out, s->facts, s->fact_count), "options",
+                     pairs(out, s->options, s->option_count));
+}
+
+json_t *view_manifest(struct output *out, const struct manifest *m, json_t *sinks)
+{
+    json_t *sources = json_array();
+    for (size_t i = 0; i < m->source_count && sources; i++)
+        if (json_array_append_new(sources, view_source(out, &m->sources[i])) < 0)
+            out->no_memory = true;
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", m->id, "job",
+                     output_text(out, m->job), "host", output_text(out, m->host), "time", output_time(m->started),
+                     "ended", output_time(m->ended), "status", view_status((int)m->status), "sequence",
+                     output_number(m->sequence), "previous",
+                     output_text(out, m->previous_id[0] ? m->previous_id : NULL), "version",
+                     output_text(out, m->version), "sources", sources, "sinks", sinks, "bytes",
+                     output_number(view_bytes(m)), "added", output_number(m->added));
+}
+
+json_t *view_snapshot(struct output *out, const struct snapshot *snapshot)
+{
+    json_t *sinks = json_array();
+    for (size_t i = 0; i < snapshot->sink_count && sinks; i++)
+        if (json_array_append_new(sinks, output_text(out, snapshot->sinks[i]->name)) < 0)
+            out->no_memory = true;
+    if (snapshot->manifest)
+        return view_manifest(out, snapshot->manifest, sinks);
+    return json_pack("{s:s, s:o, s:o, s:n, s:n, s:o}", "id", snapshot->id, "job", output_text(out, snapshot->job),
+                     "host", output_text(out, snapshot->host), "time", "status", "sinks", sinks);
+}
+
+uint64_t view_bytes(const struct manifest *manifest)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < manifest->source_count; i++)
+        sum += manifest->sources[i].bytes;
+    return sum;
+}
+
+uint64_t view_entries(const struct manifest *manifest)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < manifest->source_count; i++)
+        sum += manifest->sources[i].entries;
+    return sum;
+}
+
+const char *view_count(uint64_t number, char *out)
+{
+    char digits[VIEW_COUNT_MAX];
+    int length = snprintf(digits, sizeof digits, "%llu", (unsigned long long)number);
+    char *to = out;
+    for (int i = 0; i < length; i++) {
+        if (i > 0 && (length - i) % 3 == 0)
+            *to++ = ',';
+        *to++ = digits[i];
+    }
+    *to = '\0';
+    return out;
+}
+
+void view_join(char *out, size_t size, const char *text)
+{
+    size_t used = strlen(out);
+    snprintf(out + used, size - used, "%s%s", used ? ", " : "", text);
+}

@@ -1,0 +1,33 @@
+/* Views: what more than one command shows of snapshots, as text and as JSON. */
+#ifndef COFRE_CLI_VIEW_H
+#define COFRE_CLI_VIEW_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+struct manifest;
+struct manifest_source;
+struct output;
+struct snapshot;
+
+/* "complete", "incomplete", "missing". */
+const char *view_status(int status);
+
+/* The members of a snapshot object. sinks: names; taken. */
+json_t *view_manifest(struct output *out, const struct manifest *manifest, json_t *sinks);
+/* The same of one that may not be readable: then status is null and there are no sources. */
+json_t *view_snapshot(struct output *out, const struct snapshot *snapshot);
+
+uint64_t view_bytes(const struct manifest *manifest);
+uint64_t view_entries(const struct manifest *manifest);
+
+/* "1,234,567" into out[VIEW_COUNT_MAX]. */
+const char *view_count(uint64_t number, char *out);
+#define VIEW_COUNT_MAX 32
+
+/* Append text to the list in out, with ", " between; cut at the end of out. */
+void view_join(char *out, size_t size, const char *text);
+
+#endif

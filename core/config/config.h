@@ -1,0 +1,132 @@
+/* The configuration: DIR/NAME.conf in lexical order, INI sections, strict.
+ *
+ *   [engine]           at most once
+ *   [source NAME]      plugin = P, and P's options
+ *   [sink NAME]        plugin = P, the keys in config_sink_options, and P's options
+ *   [job NAME]         sources, sinks, schedule, retention
+ *   [job NAME on SINK] what is different for one sink
+ *
+ * Loading checks everything that can be known without a plugin: syntax, names, duplicates, types of the engine's own
+ * keys, dangling names, unused job overrides, modes of files. Every message begins with FILE:LINE. A plugin's own
+ * options are checked against its table when its worker has said it (config_check_options).
+ */
+#ifndef COFRE_CONFIG_CONFIG_H
+#define COFRE_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/option.h"
+
+struct error;
+
+#define CONFIG_FILE_MAX 1048576 /* bytes in a file */
+#define CONFIG_FILES_MAX 1000   /* files in the directory */
+
+/* A key as written, with ${NAME} expanded. */
+struct config_key {
+    char *name, *value;
+    const char *file; /* owned by the config */
+    unsigned line;
+    bool private_file; /* nobody else can read the file: secrets may stand in it */
+};
+
+enum config_format { CONFIG_REPOSITORY, CONFIG_ARCHIVE };
+enum config_encryption { CONFIG_ENCRYPTED, CONFIG_PLAIN };
+
+/* A source or a sink. */
+struct config_instance {
+    char *name, *plugin;
+    bool is_sink;
+    const char *file;
+    unsigned line;
+    struct config_key *keys; /* the plugin's options: all keys but those below */
+    size_t key_count;
+    int64_t timeout;       /* ms for one call, 0 = none (default) */
+    int64_t stall_timeout; /* ms without a byte moved (default 15min) */
+    /* sinks only */
+    enum config_format format;
+    enum config_encryption encryption;
+    char *key;        /* key file, NULL when encryption = none */
+    bool trust_hosts; /* re-use chunks that other hosts wrote */
+};
+
+struct config_retention {
+    int64_t keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly; /* -1 = not set */
+};
+
+struct config_override {
+    const struct config_instance *sink;
+    struct config_retention retention;
+};
+
+struct config_job {
+    char *name;
+    const char *file;
+    unsigned line;
+    const struct config_instance **sources;
+    size_t source_count;
+    const struct config_instance **sinks;
+    size_t sink_count;
+    char *schedule;  /* NULL = none */
+    int64_t max_age; /* ms, 0 = none */
+    struct config_retention retention;
+    struct config_override *overrides;
+    size_t override_count;
+};
+
+struct config {
+    char *directory; /* that was read */
+    char **files;
+    size_t file_count;
+    char *host; /* [engine] host, default: the system's host name, lower case, other bytes than [a-z0-9_-] as '-' */
+    char *state_dir, *cache_dir;
+    char **plugin_dirs;
+    size_t plugin_dir_count;
+    struct config_instance *sources, *sinks;
+    size_t source_count, sink_count;
+    struct config_job *jobs;
+    size_t job_count;
+};
+
+/* directory: NULL = COFRE_CONFIG_DIR, else /etc/cofre/conf.d. No *.conf file in it: ERROR_CONFIG. Defaults of [engine]:
+ * as root /var/lib/cofre and /var/cache/cofre; else $XDG_STATE_HOME or ~/.local/state, and $XDG_CACHE_HOME or ~/.cache,
+ * plus
+ * "/cofre"; HOME unset and not configured: ERROR_CONFIG. plugin_dir: next to the running binary ("plugins/" beside it)
+ * when that exists, else the compiled-in COFRE_PLUGIN_DIR. Refuses files or directories that others can write. */
+int config_load(const char *directory, struct config **config, struct error *e);
+/* The same from one text, which the messages call file; no file is looked at. private_file: see config_key. */
+int config_parse(const char *file, const void *text, size_t length, bool private_file, struct config **config,
+                 struct error *e);
+void config_free(struct config *config);
+
+/* ERROR_CONFIG with a suggestion when there is none of that name. */
+int config_find_job(const struct config *config, const char *name, const struct config_job **job, struct error *e);
+int config_find_source(const struct config *config, const char *name, const struct config_instance **source,
+                       struct error *e);
+int config_find_sink(const struct config *config, const char *name, const struct config_instance **sink,
+                     struct error *e);
+
+/* One option of a plugin with its final text: secrets resolved, default where not set. */
+struct config_value {
+    const struct option *option;
+    char *text; /* NULL = not set and no default. Secrets: from secret_alloc, may hold any byte */
+    size_t length;
+};
+
+/* Match an instance's keys, plus overrides ("key=value" of --set; may be NULL), with a plugin's options: unknown and
+ * duplicate keys, missing required ones, types and ranges, overrides that the plugin does not allow, secrets. values
+ * has one row per option. Errors name file and line, and suggest. A fault in an override is ERROR_USAGE. */
+int config_check_options(const struct config_instance *instance, const struct option *options, size_t option_count,
+                         char *const *overrides, size_t override_count, struct config_value **values, struct error *e);
+/* As config_check_options, but secrets are not resolved: what `check --offline` may do. */
+int config_check_syntax(const struct config_instance *instance, const struct option *options, size_t option_count,
+                        struct error *e);
+void config_values_free(struct config_value *values, size_t count);
+
+/* The engine's own keys, for `check`, the manual and suggestions; end with a row without name. */
+extern const struct option config_engine_options[], config_source_options[], config_sink_options[],
+    config_job_options[];
+
+#endif

@@ -1,0 +1,21 @@
+/* Sections to the typed configuration: the step between section.h and config.h. */
+#ifndef COFRE_CONFIG_CONFIG_BUILD_H
+#define COFRE_CONFIG_CONFIG_BUILD_H
+
+#include "config/config.h"
+
+struct error;
+struct sections;
+
+/* Fill config, which is zeroed but for directory and files, from sections. Keys are moved out of the sections. After an
+ * error config can be freed. */
+int config_build_all(struct config *config, struct sections *sections, struct error *e);
+
+/* [engine], or its defaults when engine is NULL. */
+struct section;
+int config_engine_build(struct config *config, const struct section *engine, struct error *e);
+
+/* What a [job NAME on SINK] section may hold. */
+extern const struct option config_override_options[];
+
+#endif

@@ -1,0 +1,145 @@
+#include "config/config_build.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "config/section.h"
+
+#define HOST_MAX 63
+
+static char *join(const char *directory, const char *rest)
+{
+    char *path;
+    return asprintf(&path, "%s%s", directory, rest) < 0 ? NULL : path;
+}
+
+/* Where a user's programs keep things (the XDG base directories); root has the system's places. */
+static char *default_directory(const char *system, const char *variable, const char *below_home, struct error *e)
+{
+    char *path = NULL;
+    const char *base = getenv(variable), *home = getenv("HOME");
+    if (geteuid() == 0) {
+        path = text_copy(system);
+    } else if (base && base[0] == '/') {
+        path = join(base, "/cofre");
+    } else if (home && home[0] == '/') {
+        path = join(home, below_home);
+    } else {
+        error_set(e, ERROR_CONFIG, "HOME is not set, so there is no place for cofre's own files");
+        error_hint(e, "set HOME, or state_dir and cache_dir in [engine]");
+        return NULL;
+    }
+    if (!path)
+        error_memory(e);
+    return path;
+}
+
+/* The system's name as one that text_is_name takes. */
+static void make_host_name(char *out, const char *name)
+{
+    size_t n = 0;
+    for (; *name && n < HOST_MAX; name++) {
+        char c = *name >= 'A' && *name <= 'Z' ? (char)(*name - 'A' + 'a') : *name;
+        bool letter = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+        if (!letter && c != '_')
+            c = '-';
+        if (letter || n > 0)
+            out[n++] = c;
+    }
+    out[n] = '\0';
+    if (n == 0)
+        snprintf(out, HOST_MAX + 1, "localhost");
+}
+
+static int build_host(struct config *config, const struct section *engine, struct error *e)
+{
+    char name[256] = "", host[HOST_MAX + 1];
+    const struct config_key *key = engine ? section_find(engine, "host") : NULL;
+    if (!key && gethostname(name, sizeof name - 1) < 0)
+        name[0] = '\0';
+    make_host_name(host, key ? key->value : name);
+    if (key && !text_is_name(key->value)) {
+        error_set(e, ERROR_CONFIG, "'host': '%.100s' is no name", key->value);
+        error_hint(e, "write it with a-z, 0-9, '-' and '_': %s", host);
+        return section_error_at_key(key, e);
+    }
+    config->host = text_copy(host);
+    return config->host ? 0 : error_memory(e);
+}
+
+/* "plugins" beside the running program: a build directory. NULL when it is not there. */
+static char *plugins_beside_program(void)
+{
+    char program[4096];
+    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (n <= 0)
+        return NULL;
+    program[n] = '\0';
+    char *slash = strrchr(program, '/');
+    if (!slash)
+        return NULL;
+    *slash = '\0';
+    char *path = join(program, "/plugins");
+    struct stat st;
+    if (path && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return path;
+    free(path);
+    return NULL;
+}
+
+static int default_plugin_dirs(struct config *config, struct error *e)
+{
+    config->plugin_dirs = calloc(1, sizeof *config->plugin_dirs);
+    if (!config->plugin_dirs)
+        return error_memory(e);
+    char *path = plugins_beside_program();
+    config->plugin_dirs[0] = path ? path : text_copy(COFRE_PLUGIN_DIR);
+    config->plugin_dir_count = 1;
+    return config->plugin_dirs[0] ? 0 : error_memory(e);
+}
+
+static int build_plugin_dirs(struct config *config, const struct section *engine, struct error *e)
+{
+    struct option_value v = {0};
+    int written = engine ? section_value(engine, config_engine_options, "plugin_dir", &v, e) : 0;
+    if (written <= 0)
+        return written < 0 ? -1 : default_plugin_dirs(config, e);
+    config->plugin_dirs = v.items;
+    config->plugin_dir_count = v.count;
+    for (size_t i = 0; i < v.count; i++)
+        if (v.items[i][0] != '/') {
+            error_set(e, ERROR_CONFIG, "'plugin_dir': '%.200s' is no absolute path: it must begin with '/'",
+                      v.items[i]);
+            return section_error_at_key(section_find(engine, "plugin_dir"), e);
+        }
+    return 0;
+}
+
+static int build_directory(char **out, const struct section *engine, const char *name, const char *system,
+                           const char *variable, const char *below_home, struct error *e)
+{
+    struct option_value v = {0};
+    int written = engine ? section_value(engine, config_engine_options, name, &v, e) : 0;
+    if (written < 0)
+        return -1;
+    *out = written ? v.text : default_directory(system, variable, below_home, e);
+    return *out ? 0 : -1;
+}
+
+int config_engine_build(struct config *config, const struct section *engine, struct error *e)
+{
+    if (engine && section_check_keys(engine, config_engine_options, e) < 0)
+        return -1;
+    if (build_host(config, engine, e) < 0 || build_plugin_dirs(config, engine, e) < 0)
+        return -1;
+    if (build_directory(&config->state_dir, engine, "state_dir", "/var/lib/cofre", "XDG_STATE_HOME",
+                        "/.local/state/cofre", e) < 0)
+        return -1;
+    return build_directory(&config->cache_dir, engine, "cache_dir", "/var/cache/cofre", "XDG_CACHE_HOME",
+                           "/.cache/cofre", e);
+}

@@ -1,0 +1,51 @@
+#include "config/config.h"
+#include "config/config_build.h"
+
+#define LONGEST (INT64_C(100) * 365 * 24 * 3600 * 1000) /* 100 years, ms */
+
+/* clang-format off */
+#define END_ROW {NULL, OPTION_STRING, 0, NULL, 0, 0, NULL, NULL}
+
+#define PLUGIN_ROW {"plugin", OPTION_STRING, OPTION_REQUIRED, NULL, 0, 0, NULL, "which plugin does it"}
+#define TIMEOUT_ROW {"timeout", OPTION_DURATION, 0, "0", 0, LONGEST, NULL, "longest time for one call; 0 = none"}
+#define STALL_ROW {"stall_timeout", OPTION_DURATION, 0, "15min", 0, LONGEST, NULL, \
+                   "longest time without a byte moved; 0 = none"}
+
+#define KEEP_ROW(key, help) {key, OPTION_INTEGER, 0, NULL, 0, 100000, NULL, help}
+#define KEEP_ROWS                                                            \
+    KEEP_ROW("keep_last", "newest snapshots to keep"),                       \
+    KEEP_ROW("keep_hourly", "newest snapshots to keep, one for each hour"),  \
+    KEEP_ROW("keep_daily", "newest snapshots to keep, one for each day"),    \
+    KEEP_ROW("keep_weekly", "newest snapshots to keep, one for each week"),  \
+    KEEP_ROW("keep_monthly", "newest snapshots to keep, one for each month"),\
+    KEEP_ROW("keep_yearly", "newest snapshots to keep, one for each year")
+
+const struct option config_engine_options[] = {
+    {"state_dir", OPTION_PATH, 0, NULL, 0, 0, NULL, "what cofre must remember between runs"},
+    {"cache_dir", OPTION_PATH, 0, NULL, 0, 0, NULL, "what cofre can make again"},
+    {"plugin_dir", OPTION_LIST, 0, NULL, 0, 0, NULL, "directories with plugins"},
+    {"host", OPTION_STRING, 0, NULL, 0, 0, NULL, "this host's name in snapshots; default: the system's"},
+    END_ROW,
+};
+
+const struct option config_source_options[] = {PLUGIN_ROW, TIMEOUT_ROW, STALL_ROW, END_ROW};
+
+const struct option config_sink_options[] = {
+    PLUGIN_ROW,
+    {"key", OPTION_PATH, 0, NULL, 0, 0, NULL, "key file that seals what is stored"},
+    {"encryption", OPTION_CHOICE, 0, NULL, 0, 0, "none", "'none' stores everything readable, without a key"},
+    {"format", OPTION_CHOICE, 0, "repository", 0, 0, "repository|archive", "how snapshots are laid out"},
+    {"trust_hosts", OPTION_BOOLEAN, 0, "no", 0, 0, NULL, "re-use what other hosts have stored"},
+    TIMEOUT_ROW, STALL_ROW, END_ROW,
+};
+
+const struct option config_job_options[] = {
+    {"sources", OPTION_LIST, OPTION_REQUIRED, NULL, 0, 0, NULL, "what is saved: names of [source ...] sections"},
+    {"sinks", OPTION_LIST, OPTION_REQUIRED, NULL, 0, 0, NULL, "where to: names of [sink ...] sections"},
+    {"schedule", OPTION_STRING, 0, NULL, 0, 0, NULL, "when: minute hour day month weekday, or @daily, ..."},
+    {"max_age", OPTION_DURATION, 0, NULL, 1, LONGEST, NULL, "status warns when the newest snapshot is older"},
+    KEEP_ROWS, END_ROW,
+};
+
+const struct option config_override_options[] = {KEEP_ROWS, END_ROW};
+/* clang-format on */

@@ -1,0 +1,244 @@
+#include "job/baseline.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "store/catalogue_file.h"
+#include "store/manifest.h"
+#include "store/reader.h"
+#include "store/writer.h"
+
+#define BUFFER_SIZE ((size_t)256 << 10)
+#define ENTRY_RECORDS_MAX ((size_t)1 << 30)
+
+struct baseline {
+    struct source_previous table;
+    struct catalogue_input *input; /* NULL = empty */
+    /* baseline_take: where the input stands */
+    uint64_t next;         /* ordinal of the next entry */
+    struct bytes records;  /* of the entry taken */
+};
+
+/* ---- the table ---- */
+
+struct table {
+    int fd;
+    const struct writer *writer;
+    struct bytes out;
+    struct bytes path;   /* of the record before */
+    /* the entry at hand; its fingerprint counts once all its extents were seen */
+    struct bytes pending;
+    uint8_t fingerprint[16];
+    bool usable;
+};
+
+static int flush_table(struct table *t, struct error *e)
+{
+    int result = file_write_all(t->fd, t->out.data, t->out.length, "table of fingerprints", e);
+    bytes_reset(&t->out);
+    return result;
+}
+
+/* The record of the entry at hand: what its path shares with the one before, the rest, the fingerprint. */
+static int end_entry(struct table *t, struct error *e)
+{
+    static const uint8_t none[16];
+    size_t shared = 0, most = t->path.length < t->pending.length ? t->path.length : t->pending.length;
+    while (shared < most && t->path.data[shared] == t->pending.data[shared])
+        shared++;
+    bytes_put_u16(&t->out, (uint16_t)shared);
+    bytes_put_u16(&t->out, (uint16_t)(t->pending.length - shared));
+    bytes_put(&t->out, t->pending.data + shared, t->pending.length - shared);
+    bytes_put(&t->out, t->usable ? t->fingerprint : none, sizeof none);
+    struct bytes swap = t->path;
+    t->path = t->pending;
+    t->pending = swap;
+    if (bytes_check(&t->out, "table of fingerprints", e) < 0)
+        return -1;
+    return t->out.length >= BUFFER_SIZE ? flush_table(t, e) : 0;
+}
+
+static int begin_entry(struct table *t, const struct catalogue_record *record, struct error *e)
+{
+    bytes_reset(&t->pending);
+    bytes_put(&t->pending, record->entry.path, record->entry.path_length);
+    t->usable = record->entry.has_fingerprint && record->status == CATALOGUE_WHOLE;
+    memcpy(t->fingerprint, record->entry.fingerprint, sizeof t->fingerprint);
+    return bytes_check(&t->pending, "path", e);
+}
+
+static void check_extents(struct table *t, const struct catalogue_record *record)
+{
+    const uint8_t *last = NULL;
+    for (size_t i = 0; i < record->extent_count && t->usable && t->writer; i++) {
+        const struct catalogue_extent *extent = &record->extents[i];
+        if (catalogue_is_hole(extent) || (last && memcmp(last, extent->id, SEAL_HASH_SIZE) == 0))
+            continue;
+        last = extent->id;
+        t->usable = writer_has(t->writer, extent->id);
+    }
+}
+
+static int fill_table(struct table *t, struct catalogue_input *input, struct error *e)
+{
+    bool open_entry = false;
+    for (;;) {
+        struct catalogue_record record;
+        const uint8_t *p;
+        size_t n;
+        bool end;
+        if (catalogue_input_next(input, &record, &p, &n, &end, e) < 0)
+            return -1;
+        if (open_entry && (end || !record.continuation) && end_entry(t, e) < 0)
+            return -1;
+        if (end)
+            return flush_table(t, e);
+        if (!record.continuation && begin_entry(t, &record, e) < 0)
+            return -1;
+        open_entry = true;
+        check_extents(t, &record);
+    }
+}
+
+/* A file without a name, so that nothing is left of it. */
+static int make_table(struct baseline *baseline, const char *directory, const struct writer *writer, struct error *e)
+{
+    int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return error_system(e, errno, "make a temporary file in '%s'", directory);
+    baseline->table.fd = fd;
+    struct table t = {.fd = fd,
+                      .writer = writer,
+                      .out = {.maximum = BUFFER_SIZE + (128u << 10)},
+                      .path = {.maximum = 65536},
+                      .pending = {.maximum = 65536}};
+    int result = fill_table(&t, baseline->input, e);
+    bytes_free(&t.out);
+    bytes_free(&t.path);
+    bytes_free(&t.pending);
+    catalogue_input_rewind(baseline->input);
+    return result;
+}
+
+static void forget(struct baseline *baseline)
+{
+    catalogue_input_close(baseline->input);
+    baseline->input = NULL;
+}
+
+int baseline_open(const char *path, const char *directory, const uint8_t fingerprint_key[16], const struct writer *writer,
+                  struct baseline **baseline, struct error *e)
+{
+    struct baseline *p = calloc(1, sizeof *p);
+    if (!p)
+        return error_memory(e);
+    p->table.fd = -1;
+    p->records.maximum = ENTRY_RECORDS_MAX;
+    memcpy(p->table.fingerprint_key, fingerprint_key, sizeof p->table.fingerprint_key);
+    *baseline = p;
+    if (catalogue_input_open(path, &p->input, e) < 0) {
+        p->input = NULL;
+        if (e->class == ERROR_INTEGRITY)
+            log_line(LOG_WARNING, "%s; everything is read again", e->message);
+        if (e->class == ERROR_INTEGRITY || e->class == ERROR_NOT_FOUND)
+            return 0;
+        goto fail;
+    }
+    if (memcmp(catalogue_input_fingerprint_key(p->input), fingerprint_key, 16) != 0) {
+        forget(p);
+        return 0;
+    }
+    if (make_table(p, directory, writer, e) == 0)
+        return 0;
+fail:
+    baseline_close(p);
+    return -1;
+}
+
+void baseline_close(struct baseline *baseline)
+{
+    if (!baseline)
+        return;
+    forget(baseline);
+    if (baseline->table.fd >= 0)
+        close(baseline->table.fd);
+    bytes_free(&baseline->records);
+    free(baseline);
+}
+
+const struct source_previous *baseline_table(const struct baseline *baseline)
+{
+    return &baseline->table;
+}
+
+/* Pass over, or keep, the records of the next entry. */
+static int read_entry(struct baseline *p, bool keep, uint64_t *size, struct error *e)
+{
+    bool more = true;
+    bytes_reset(&p->records);
+    for (bool first = true; more; first = false) {
+        struct catalogue_record record;
+        const uint8_t *bytes;
+        size_t n;
+        bool end;
+        if (catalogue_input_next(p->input, &record, &bytes, &n, &end, e) < 0)
+            return -1;
+        if (end || record.continuation == first)
+            return error_set(e, ERROR_INTEGRITY, "the previous catalogue has fewer entries than its table");
+        if (first)
+            *size = (uint64_t)record.entry.size;
+        if (keep)
+            bytes_put(&p->records, bytes, n);
+        more = record.more;
+    }
+    p->next++;
+    return bytes_check(&p->records, "records of an entry", e);
+}
+
+int baseline_take(struct baseline *baseline, uint64_t ordinal, const uint8_t **records, size_t *n, uint64_t *size,
+                  struct error *e)
+{
+    if (!baseline->input || ordinal < baseline->next)
+        return error_set(e, ERROR_BUG, "entry %llu of the previous catalogue was asked for out of order",
+                         (unsigned long long)ordinal);
+    while (baseline->next < ordinal)
+        if (read_entry(baseline, false, size, e) < 0)
+            return -1;
+    if (read_entry(baseline, true, size, e) < 0)
+        return -1;
+    *records = baseline->records.data;
+    *n = baseline->records.length;
+    return 0;
+}
+
+/* ---- from a repository ---- */
+
+static int save_record(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n, struct error *e)
+{
+    (void)record;
+    return catalogue_output_add(context, bytes, n, e);
+}
+
+int baseline_fetch(const char *path, struct repository *repository, const struct manifest_source *source, struct error *e)
+{
+    struct reader *reader;
+    struct catalogue_output *output = NULL;
+    uint64_t length;
+    if (reader_new(repository, &reader, e) < 0)
+        return -1;
+    int result = catalogue_output_new(path, source->fingerprint_key, &output, e);
+    if (result == 0)
+        result = reader_catalogue(reader, source, NULL, save_record, output, e);
+    if (result == 0)
+        result = catalogue_output_end(output, &length, e);
+    catalogue_output_free(output);
+    reader_free(reader);
+    return result;
+}

@@ -1,0 +1,276 @@
+#include "job/chain.h"
+
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "config/config.h"
+#include "store/repository.h"
+#include "worker/sink.h"
+
+#define FILE_MAX_BYTES ((size_t)16 << 20)
+
+int chain_directory(const struct config *config, const char *job, char *out, struct error *e)
+{
+    if (snprintf(out, PATH_MAX, "%s/jobs/%s", config->state_dir, job) >= PATH_MAX - 128)
+        return error_set(e, ERROR_CONFIG, "state_dir '%s' is too long", config->state_dir);
+    return file_make_directories(out, e);
+}
+
+void chain_free(struct chain *chain)
+{
+    for (size_t i = 0; i < chain->count; i++)
+        free(chain->links[i].repositories);
+    free(chain->links);
+    free(chain->path);
+    *chain = (struct chain){0};
+}
+
+/* ---- the file: one JSON array of links ---- */
+
+static struct chain_link *add_link(struct chain *chain, struct error *e)
+{
+    struct chain_link *links = realloc(chain->links, (chain->count + 1) * sizeof *links);
+    if (!links) {
+        error_memory(e);
+        return NULL;
+    }
+    chain->links = links;
+    links[chain->count] = (struct chain_link){0};
+    return &links[chain->count++];
+}
+
+static int set_repositories(struct chain_link *link, size_t count, struct error *e)
+{
+    link->repositories = calloc(count + 1, sizeof *link->repositories);
+    link->repository_count = count;
+    return link->repositories ? 0 : error_memory(e);
+}
+
+static int damaged(const struct chain *chain, struct error *e)
+{
+    error_set(e, ERROR_INTEGRITY, "state file '%s' is damaged", chain->path);
+    return error_hint(e, "move it away: what it held is found again on the sinks");
+}
+
+static int parse_link(struct chain *chain, const json_t *json, struct error *e)
+{
+    const char *id, *hash;
+    json_int_t sequence;
+    json_t *repositories;
+    if (json_unpack((json_t *)(uintptr_t)json, "{s:s, s:I, s:s, s:o}", "id", &id, "sequence", &sequence, "hash", &hash,
+                    "repositories", &repositories) < 0 ||
+        !manifest_is_id(id) || sequence < 1 || !json_is_array(repositories))
+        return damaged(chain, e);
+    struct chain_link *link = add_link(chain, e);
+    if (!link || set_repositories(link, json_array_size(repositories), e) < 0)
+        return -1;
+    snprintf(link->id, sizeof link->id, "%s", id);
+    link->sequence = (uint64_t)sequence;
+    if (!text_parse_hex(hash, link->hash, sizeof link->hash))
+        return damaged(chain, e);
+    for (size_t i = 0; i < link->repository_count; i++) {
+        const char *text = json_string_value(json_array_get(repositories, i));
+        snprintf(link->repositories[i], sizeof link->repositories[i], "%s", text ? text : "");
+    }
+    return 0;
+}
+
+int chain_load(const char *directory, struct chain *chain, struct error *e)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/chain", directory);
+    *chain = (struct chain){.path = text_copy(path)};
+    if (!chain->path)
+        return error_memory(e);
+    AUTO_BYTES struct bytes text = {.maximum = FILE_MAX_BYTES};
+    if (file_read(path, FILE_MAX_BYTES - 1, &text, e) < 0)
+        return e->class == ERROR_NOT_FOUND ? 0 : -1;
+    json_error_t where;
+    json_t *json = json_loadb((const char *)text.data, text.length, 0, &where);
+    int result = json_is_array(json) ? 0 : damaged(chain, e);
+    for (size_t i = 0; result == 0 && i < json_array_size(json); i++)
+        result = parse_link(chain, json_array_get(json, i), e);
+    json_decref(json);
+    return result;
+}
+
+static json_t *link_json(const struct chain_link *link)
+{
+    char hash[2 * SEAL_HASH_SIZE + 1];
+    json_t *repositories = json_array();
+    for (size_t i = 0; i < link->repository_count; i++)
+        json_array_append_new(repositories, json_string(link->repositories[i]));
+    return json_pack("{s:s, s:I, s:s, s:o}", "id", link->id, "sequence", (json_int_t)link->sequence, "hash",
+                     text_hex(link->hash, SEAL_HASH_SIZE, hash), "repositories", repositories);
+}
+
+static int save(const struct chain *chain, struct error *e)
+{
+    json_t *json = json_array();
+    for (size_t i = chain->count > CHAIN_MAX ? chain->count - CHAIN_MAX : 0; i < chain->count; i++)
+        json_array_append_new(json, link_json(&chain->links[i]));
+    char *text = json_dumps(json, JSON_INDENT(1));
+    json_decref(json);
+    if (!text)
+        return error_memory(e);
+    int result = file_write(chain->path, text, strlen(text), FILE_REPLACE, e);
+    free(text);
+    return result;
+}
+
+/* ---- comparing with a sink ---- */
+
+struct listed {
+    struct bytes ids; /* MANIFEST_ID_SIZE each */
+    size_t prefix;
+};
+
+static int list_id(void *context, const struct sink_object *object, struct error *e)
+{
+    struct listed *l = context;
+    char id[MANIFEST_ID_SIZE] = "";
+    snprintf(id, sizeof id, "%s", object->key + l->prefix);
+    if (strlen(object->key) == l->prefix + MANIFEST_ID_SIZE - 1 && manifest_is_id(id))
+        bytes_put(&l->ids, id, sizeof id);
+    return bytes_check(&l->ids, "listing of snapshots", e);
+}
+
+static bool has_id(const struct listed *l, const char *id)
+{
+    for (size_t at = 0; at < l->ids.length; at += MANIFEST_ID_SIZE)
+        if (strcmp((const char *)l->ids.data + at, id) == 0)
+            return true;
+    return false;
+}
+
+static const char *newest(const struct listed *l)
+{
+    const char *best = NULL;
+    for (size_t at = 0; at < l->ids.length; at += MANIFEST_ID_SIZE) {
+        const char *id = (const char *)l->ids.data + at;
+        if (!best || strcmp(id, best) > 0)
+            best = id;
+    }
+    return best;
+}
+
+static bool committed_to(const struct chain_link *link, const char *repository)
+{
+    for (size_t i = 0; i < link->repository_count; i++)
+        if (strcmp(link->repositories[i], repository) == 0)
+            return true;
+    return false;
+}
+
+static const struct chain_link *find_link(const struct chain *chain, const char *id)
+{
+    for (size_t i = 0; i < chain->count; i++)
+        if (strcmp(chain->links[i].id, id) == 0)
+            return &chain->links[i];
+    return NULL;
+}
+
+/* The state knows nothing of the sink's newest snapshot: take its place in the chain from its manifest's clear part. */
+static int adopt_newest(struct chain *chain, struct repository *r, const char *job, const char *id, struct error *e)
+{
+    char key[201];
+    manifest_object_key(r->host, job, id, key);
+    AUTO_BYTES struct bytes object = {.maximum = MANIFEST_MAX};
+    uint64_t sequence;
+    uint8_t previous[SEAL_HASH_SIZE], signer[32];
+    if (sink_get(r->worker, key, MANIFEST_MAX - 1, &object, e) < 0)
+        return -1;
+    if (manifest_peek(object.data, object.length, r->key, key, &sequence, previous, signer, e) < 0) {
+        log_line(LOG_WARNING, "sink '%s': %s", r->sink, e->message);
+        return 0;
+    }
+    if (chain->count > 0 && chain->links[chain->count - 1].sequence >= sequence)
+        return 0;
+    struct chain_link *link = add_link(chain, e);
+    if (!link || set_repositories(link, 1, e) < 0)
+        return -1;
+    snprintf(link->id, sizeof link->id, "%s", id);
+    link->sequence = sequence;
+    seal_hash(object.data, object.length, link->hash);
+    memcpy(link->repositories[0], r->id_text, sizeof r->id_text);
+    return 0;
+}
+
+static int add_missed(struct manifest *manifest, const char *repository, const char *id, struct error *e)
+{
+    struct manifest_missed *missed = realloc(manifest->missed, (manifest->missed_count + 1) * sizeof *missed);
+    if (!missed)
+        return error_memory(e);
+    manifest->missed = missed;
+    struct manifest_missed *m = &missed[manifest->missed_count];
+    *m = (struct manifest_missed){.repository = text_copy(repository), .id = text_copy(id)};
+    manifest->missed_count++;
+    return m->repository && m->id ? 0 : error_memory(e);
+}
+
+/* Is a snapshot of the chain from this link on there? Those before the oldest were removed by retention, or never came. */
+static int compare_links(const struct chain *chain, const struct repository *r, const struct listed *l,
+                         struct manifest *manifest, struct error *e)
+{
+    bool begun = false;
+    for (size_t i = 0; i < chain->count; i++) {
+        const struct chain_link *link = &chain->links[i];
+        bool there = has_id(l, link->id);
+        if (committed_to(link, r->id_text) && !there && i + 1 == chain->count)
+            log_line(LOG_WARNING, "sink '%s': snapshot %s was committed there and is gone: somebody removed it, or put an older "
+                                  "state of the sink in place", r->sink, link->id);
+        if (begun && !there && !committed_to(link, r->id_text) && add_missed(manifest, r->id_text, link->id, e) < 0)
+            return -1;
+        begun = begun || there;
+    }
+    return 0;
+}
+
+int chain_compare(struct chain *chain, struct repository *repository, const char *job, struct manifest *manifest,
+                  struct error *e)
+{
+    char prefix[201];
+    manifest_object_key(repository->host, job, "", prefix);
+    struct listed l = {.ids = {.maximum = (size_t)64 << 20}, .prefix = strlen(prefix)};
+    int result = sink_list(repository->worker, prefix, list_id, &l, e);
+    const char *id = result == 0 ? newest(&l) : NULL;
+    if (id && !find_link(chain, id))
+        result = adopt_newest(chain, repository, job, id, e);
+    if (result == 0)
+        result = compare_links(chain, repository, &l, manifest, e);
+    bytes_free(&l.ids);
+    return result;
+}
+
+void chain_continue(const struct chain *chain, struct manifest *manifest)
+{
+    manifest->sequence = 1;
+    if (chain->count == 0)
+        return;
+    const struct chain_link *last = &chain->links[chain->count - 1];
+    manifest->sequence = last->sequence + 1;
+    memcpy(manifest->previous_id, last->id, sizeof last->id);
+    memcpy(manifest->previous_hash, last->hash, sizeof last->hash);
+}
+
+int chain_append(struct chain *chain, const struct manifest *manifest, const uint8_t hash[SEAL_HASH_SIZE],
+                 const struct repository *const *repositories, size_t count, struct error *e)
+{
+    struct chain_link *link = add_link(chain, e);
+    if (!link || set_repositories(link, count, e) < 0)
+        return -1;
+    memcpy(link->id, manifest->id, sizeof link->id);
+    link->sequence = manifest->sequence;
+    memcpy(link->hash, hash, sizeof link->hash);
+    for (size_t i = 0; i < count; i++)
+        memcpy(link->repositories[i], repositories[i]->id_text, sizeof link->repositories[i]);
+    return save(chain, e);
+}

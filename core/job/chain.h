@@ -1,0 +1,54 @@
+/* The chain: which snapshots this host has committed of a job, and where; kept in the state directory.
+ *
+ * It gives a new snapshot its sequence number and predecessor, tells a sink that merely missed a run from one from which a
+ * snapshot was taken away, and is a witness that no sink can roll back unseen.
+ */
+#ifndef COFRE_JOB_CHAIN_H
+#define COFRE_JOB_CHAIN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "store/manifest.h"
+
+struct config;
+struct error;
+struct repository;
+
+#define CHAIN_MAX 1000 /* links remembered */
+
+struct chain_link {
+    char id[MANIFEST_ID_SIZE];
+    uint64_t sequence;
+    uint8_t hash[SEAL_HASH_SIZE]; /* of the manifest's bytes */
+    char (*repositories)[33];     /* ids of those that committed it */
+    size_t repository_count;
+};
+
+struct chain {
+    char *path;
+    struct chain_link *links; /* oldest first */
+    size_t count;
+};
+
+/* The directory of a job's state, STATE/jobs/JOB, made. out has PATH_MAX bytes. */
+int chain_directory(const struct config *config, const char *job, char *out, struct error *e);
+
+/* None yet: an empty chain. A damaged file is ERROR_INTEGRITY. */
+int chain_load(const char *directory, struct chain *chain, struct error *e);
+void chain_free(struct chain *chain);
+
+/* Compare with what a repository lists under the job: adopts the newest snapshot when the state knows less (lost state), adds to the
+ * manifest's `missed` what it lacks without ever having had it, and warns of what it had and lacks now. */
+int chain_compare(struct chain *chain, struct repository *repository, const char *job, struct manifest *manifest,
+                  struct error *e);
+
+/* Sequence and predecessor for a new manifest. */
+void chain_continue(const struct chain *chain, struct manifest *manifest);
+
+/* Remember a commit, durably. */
+int chain_append(struct chain *chain, const struct manifest *manifest, const uint8_t hash[SEAL_HASH_SIZE],
+                 const struct repository *const *repositories, size_t count, struct error *e);
+
+#endif

@@ -1,0 +1,156 @@
+#include "job/check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "job/engine.h"
+#include "store/key.h"
+#include "store/repository.h"
+#include "store/seal.h"
+#include "worker/worker.h"
+
+struct check {
+    const struct engine *engine;
+    bool offline;
+    void (*found)(void *context, const struct check_finding *);
+    void *context;
+    char subject[96];
+};
+
+static void report(struct check *c, int level, const char *text, const char *hint, int error_class)
+{
+    struct check_finding finding = {
+        .subject = c->subject, .level = level, .text = text, .hint = hint ? hint : "", .error_class = error_class};
+    c->found(c->context, &finding);
+}
+
+/* Messages name their subject where they are made; here it stands in front anyway. */
+static void report_error(struct check *c, const struct error *e)
+{
+    size_t n = strlen(c->subject);
+    bool named = strncmp(e->message, c->subject, n) == 0 && strncmp(e->message + n, ": ", 2) == 0;
+    report(c, LOG_ERROR, named ? e->message + n + 2 : e->message, e->hint, (int)e->class);
+}
+
+static void on_finding(void *context, const struct worker_finding *finding)
+{
+    report(context, finding->level, finding->text, finding->hint, ERROR_PERMANENT);
+}
+
+/* The plugin loads, its options are right, and it finds what it needs. */
+static void check_instance(struct check *c, const struct config_instance *instance, int role)
+{
+    struct worker *worker;
+    struct error e;
+    snprintf(c->subject, sizeof c->subject, "%s '%s'", role == WORKER_SOURCE ? "source" : "sink", instance->name);
+    int result = c->offline ? engine_start(c->engine, instance, role, NULL, 0, &worker, &e)
+                            : engine_open(c->engine, instance, role, NULL, 0, &worker, &e);
+    if (result < 0) {
+        report_error(c, &e);
+        return;
+    }
+    if (c->offline)
+        report(c, LOG_INFO, "plugin and options are fine", NULL, 0);
+    else if (worker_check(worker, true, on_finding, c, &e) < 0)
+        report_error(c, &e);
+    worker_stop(worker);
+}
+
+/* The repository is there, and the key is its key. */
+static void check_repository(struct check *c, const struct config_instance *sink)
+{
+    struct repository *repository;
+    struct error e;
+    if (engine_open_repository(c->engine, sink, &repository, &e) < 0) {
+        report_error(c, &e);
+        return;
+    }
+    if (repository->plain)
+        report(c, LOG_WARNING, "the repository is not encrypted: who can read the place can read the data", NULL, 0);
+    else if (repository->key->full)
+        report(c, LOG_INFO, "the repository opens with the full key", NULL, 0);
+    else
+        report(c, LOG_INFO, "the repository takes snapshots with this put key", "restoring needs the full key", 0);
+    repository_close(repository);
+}
+
+/* A key file can be looked at without reaching anything. */
+static void check_key(struct check *c, const struct config_instance *sink)
+{
+    struct key *key;
+    struct error e;
+    if (sink->encryption == CONFIG_PLAIN)
+        return;
+    if (key_load(sink->key, &key, &e) < 0) {
+        if (e.class == ERROR_NOT_FOUND)
+            error_hint(&e, "make the repository, and the key with it: cofre init %s", sink->name);
+        report_error(c, &e);
+        return;
+    }
+    report(c, LOG_INFO, key->full ? "the key file holds a full key" : "the key file holds a put key", NULL, 0);
+    key_free(key);
+}
+
+static void check_sink(struct check *c, const struct config_instance *sink)
+{
+    check_instance(c, sink, WORKER_SINK);
+    if (c->offline)
+        check_key(c, sink);
+    else
+        check_repository(c, sink);
+}
+
+static void check_job(struct check *c, const struct config_job *job)
+{
+    for (size_t i = 0; i < job->source_count; i++)
+        check_instance(c, job->sources[i], WORKER_SOURCE);
+    for (size_t i = 0; i < job->sink_count; i++)
+        check_sink(c, job->sinks[i]);
+}
+
+/* A name may be that of a job, a source, a sink, or several of them. */
+static int check_name(struct check *c, const char *name, struct error *e)
+{
+    const struct config *config = c->engine->config;
+    bool known = false;
+    for (size_t i = 0; i < config->job_count; i++)
+        if (strcmp(config->jobs[i].name, name) == 0) {
+            check_job(c, &config->jobs[i]);
+            known = true;
+        }
+    for (size_t i = 0; i < config->source_count; i++)
+        if (strcmp(config->sources[i].name, name) == 0) {
+            check_instance(c, &config->sources[i], WORKER_SOURCE);
+            known = true;
+        }
+    for (size_t i = 0; i < config->sink_count; i++)
+        if (strcmp(config->sinks[i].name, name) == 0) {
+            check_sink(c, &config->sinks[i]);
+            known = true;
+        }
+    if (known)
+        return 0;
+    const struct config_job *job;
+    return config_find_job(config, name, &job, e); /* says that there is none, and suggests */
+}
+
+int check_run(const struct engine *engine, char *const *names, size_t name_count, bool offline,
+              void (*found)(void *context, const struct check_finding *), void *context, struct error *e)
+{
+    struct check c = {.engine = engine, .offline = offline, .found = found, .context = context};
+    const struct config *config = engine->config;
+    if (seal_init(e) < 0)
+        return -1;
+    for (size_t i = 0; i < name_count; i++)
+        if (check_name(&c, names[i], e) < 0)
+            return -1;
+    if (name_count > 0)
+        return 0;
+    for (size_t i = 0; i < config->source_count; i++)
+        check_instance(&c, &config->sources[i], WORKER_SOURCE);
+    for (size_t i = 0; i < config->sink_count; i++)
+        check_sink(&c, &config->sinks[i]);
+    return 0;
+}

@@ -1,0 +1,198 @@
+#include "job/copy.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "job/commit.h"
+#include "job/engine.h"
+#include "store/catalogue.h"
+#include "store/index.h"
+#include "store/manifest.h"
+#include "store/reader.h"
+#include "store/repository.h"
+#include "worker/sink.h"
+
+#define PACK_MAX ((size_t)64 << 20)
+
+struct copy {
+    const struct engine *engine;
+    struct repository *from, *to;
+    const struct manifest *manifest;
+    struct copy_result *result;
+    uint8_t *wanted;   /* per pack row of from: to lacks a chunk of it */
+    struct bytes body; /* of the index object for what was copied */
+    uint32_t packs;
+};
+
+/* ---- what is lacking ---- */
+
+static int want_chunk(struct copy *c, const uint8_t *id, struct error *e)
+{
+    struct index_location location;
+    if (index_find(c->to->index, id, false, 0, &location))
+        return 0;
+    if (!index_find(c->from->index, id, false, 0, &location))
+        return error_set(e, ERROR_INTEGRITY, "sink '%s' lacks a chunk of the snapshot", c->from->sink);
+    c->wanted[location.pack_row] = 1;
+    return 0;
+}
+
+static int want_record(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n, struct error *e)
+{
+    (void)bytes;
+    (void)n;
+    for (size_t i = 0; i < record->extent_count; i++)
+        if (!catalogue_is_hole(&record->extents[i]) && want_chunk(context, record->extents[i].id, e) < 0)
+            return -1;
+    return 0;
+}
+
+static int want_source(struct copy *c, struct reader *reader, const struct manifest_source *source, struct error *e)
+{
+    for (size_t i = 0; i < source->chunk_count; i++)
+        if (want_chunk(c, source->chunks[i].id, e) < 0)
+            return -1;
+    return reader_catalogue(reader, source, NULL, want_record, c, e);
+}
+
+static int want_snapshot(struct copy *c, struct error *e)
+{
+    struct reader *reader;
+    if (reader_new(c->from, &reader, e) < 0)
+        return -1;
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < c->manifest->source_count; i++)
+        if (c->manifest->sources[i].status != MANIFEST_MISSING)
+            result = want_source(c, reader, &c->manifest->sources[i], e);
+    reader_free(reader);
+    return result;
+}
+
+/* ---- copying ---- */
+
+/* An interrupted copy may have left the pack there already. */
+static int put_pack(struct copy *c, const char *key, const struct bytes *pack, struct error *e)
+{
+    uint64_t size;
+    if (sink_put(c->to->worker, key, pack->data, pack->length, true, e) == 0) {
+        c->result->objects++;
+        c->result->bytes += pack->length;
+        return 0;
+    }
+    if (e->class != ERROR_EXISTS || sink_stat(c->to->worker, key, &size, e) < 0)
+        return -1;
+    return size == pack->length ? 0
+                                : error_set(e, ERROR_INTEGRITY, "sink '%s': '%s' has another size than in sink '%s'", c->to->sink,
+                                            key, c->from->sink);
+}
+
+static int copy_pack(struct copy *c, const uint8_t *name, uint64_t size, struct bytes *buffer, struct error *e)
+{
+    char key[201];
+    uint8_t hash[SEAL_HASH_SIZE];
+    repository_pack_key(name, key);
+    bytes_reset(buffer);
+    if (sink_get(c->from->worker, key, PACK_MAX, buffer, e) < 0)
+        return -1;
+    seal_hash(buffer->data, buffer->length, hash);
+    if (memcmp(hash, name, sizeof hash) != 0)
+        return error_set(e, ERROR_INTEGRITY, "sink '%s': '%s' is damaged: its hash is not its name", c->from->sink, key);
+    AUTO_FREE struct pack_chunk *chunks = NULL;
+    uint32_t count;
+    if (repository_read_directory(c->from, name, size, &chunks, &count, e) < 0 || put_pack(c, key, buffer, e) < 0)
+        return -1;
+    index_body_add_pack(&c->body, name, size, chunks, count);
+    c->packs++;
+    engine_report(c->engine, "copying", c->result->objects, c->result->bytes, 0);
+    return bytes_check(&c->body, "index", e);
+}
+
+static int copy_packs(struct copy *c, struct error *e)
+{
+    AUTO_BYTES struct bytes buffer = {.maximum = PACK_MAX + 1};
+    /* The chunks stay those of the host that wrote them: no other host re-uses them on our word. */
+    index_body_begin(&c->body, c->manifest->host, clock_now());
+    for (size_t row = 0; row < index_pack_count(c->from->index); row++) {
+        uint8_t name[SEAL_HASH_SIZE];
+        uint64_t size;
+        index_pack_at(c->from->index, row, name, &size);
+        if (c->wanted[row] && copy_pack(c, name, size, &buffer, e) < 0)
+            return -1;
+    }
+    index_body_end(&c->body, c->packs);
+    return 0;
+}
+
+static int put_index(struct copy *c, struct error *e)
+{
+    if (c->packs == 0)
+        return 0;
+    AUTO_BYTES struct bytes object = {.maximum = (size_t)256 << 20};
+    uint8_t name[SEAL_HASH_SIZE];
+    char key[201];
+    if (sink_sync(c->to->worker, e) < 0 ||
+        seal_envelope(c->to->key, SEAL_INDEX, NULL, 0, c->body.data, c->body.length, &object, e) < 0)
+        return -1;
+    seal_hash(object.data, object.length, name);
+    repository_index_key(name, key);
+    c->result->objects++;
+    c->result->bytes += object.length;
+    return sink_put(c->to->worker, key, object.data, object.length, true, e);
+}
+
+/* ---- the snapshot ---- */
+
+static int same_manifest(struct copy *c, const char *key, const struct bytes *manifest, bool *existed, struct error *e)
+{
+    AUTO_BYTES struct bytes there = {.maximum = MANIFEST_MAX};
+    *existed = sink_get(c->to->worker, key, MANIFEST_MAX - 1, &there, e) == 0;
+    if (!*existed)
+        return e->class == ERROR_NOT_FOUND ? 0 : -1;
+    if (there.length == manifest->length && memcmp(there.data, manifest->data, there.length) == 0)
+        return 0;
+    return error_set(e, ERROR_INTEGRITY, "sink '%s' has another manifest under '%s'", c->to->sink, key);
+}
+
+static int copy_snapshot(struct copy *c, struct error *e)
+{
+    const struct manifest *m = c->manifest;
+    char key[201];
+    AUTO_BYTES struct bytes manifest = {.maximum = MANIFEST_MAX};
+    manifest_object_key(m->host, m->job, m->id, key);
+    if (sink_get(c->from->worker, key, MANIFEST_MAX - 1, &manifest, e) < 0)
+        return -1;
+    bool there;
+    if (same_manifest(c, key, &manifest, &there, e) < 0 || want_snapshot(c, e) < 0 || copy_packs(c, e) < 0 ||
+        put_index(c, e) < 0)
+        return -1;
+    c->result->existed = there && c->packs == 0;
+    return there ? 0 : commit_manifest(c->to, key, &manifest, e);
+}
+
+int copy_run(const struct engine *engine, struct repository *from, struct repository *to, const struct manifest *manifest,
+             struct copy_result *result, struct error *e)
+{
+    *result = (struct copy_result){0};
+    if (memcmp(&from->key->public, &to->key->public, sizeof from->key->public) != 0) {
+        error_set(e, ERROR_UNSUPPORTED, "sinks '%s' and '%s' have different keys", from->sink, to->sink);
+        return error_hint(e, "a snapshot can be copied between sinks of one key; otherwise restore it and run a job");
+    }
+    if (repository_load_index(from, e) < 0 || repository_load_index(to, e) < 0)
+        return -1;
+    struct copy c = {.engine = engine,
+                     .from = from,
+                     .to = to,
+                     .manifest = manifest,
+                     .result = result,
+                     .wanted = calloc(index_pack_count(from->index) + 1, 1),
+                     .body = {.maximum = (size_t)256 << 20}};
+    int done = c.wanted ? copy_snapshot(&c, e) : error_memory(e);
+    free(c.wanted);
+    bytes_free(&c.body);
+    return done;
+}

@@ -1,0 +1,109 @@
+#include "job/engine.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "store/repository.h"
+#include "worker/worker.h"
+
+void engine_report(const struct engine *engine, const char *stage, uint64_t entries, uint64_t bytes, uint64_t total)
+{
+    if (!engine->progress)
+        return;
+    struct engine_progress progress = {.stage = stage, .entries = entries, .bytes = bytes, .total_bytes = total};
+    engine->progress(engine->progress_context, &progress);
+}
+
+static struct worker_spec spec_of(const struct engine *engine, const char *instance, const char *plugin)
+{
+    const struct config *config = engine->config;
+    return (struct worker_spec){.instance = instance,
+                                .plugin = plugin,
+                                .plugin_dirs = config->plugin_dirs,
+                                .plugin_dir_count = config->plugin_dir_count,
+                                .in_process = engine->in_process};
+}
+
+static int check_role(const struct config_instance *instance, const struct worker *worker, int role, struct error *e)
+{
+    if ((int)worker_plugin(worker)->role == role)
+        return 0;
+    static const char *const roles[] = {[WORKER_SOURCE] = "source", [WORKER_SINK] = "sink"};
+    return error_set(e, ERROR_CONFIG, "%s:%u: plugin '%s' is a %s, so it cannot be used in [%s %s]", instance->file,
+                     instance->line, instance->plugin, roles[worker_plugin(worker)->role], roles[role], instance->name);
+}
+
+static int check_options(const struct config_instance *instance, const struct worker *worker, char *const *overrides,
+                         size_t override_count, struct config_value **values, struct error *e)
+{
+    const struct worker_plugin *plugin = worker_plugin(worker);
+    return config_check_options(instance, plugin->options, plugin->option_count, overrides, override_count, values, e);
+}
+
+int engine_start(const struct engine *engine, const struct config_instance *instance, int role, char *const *overrides,
+                 size_t override_count, struct worker **worker, struct error *e)
+{
+    char name[96];
+    snprintf(name, sizeof name, "%s '%s'", role == WORKER_SOURCE ? "source" : "sink", instance->name);
+    struct worker_spec spec = spec_of(engine, name, instance->plugin);
+    spec.timeout = instance->timeout;
+    spec.stall_timeout = instance->stall_timeout;
+    struct worker *w;
+    if (worker_start(&spec, &w, e) < 0)
+        return -1;
+    struct config_value *values = NULL;
+    if (check_role(instance, w, role, e) < 0 || check_options(instance, w, overrides, override_count, &values, e) < 0) {
+        worker_stop(w);
+        return -1;
+    }
+    config_values_free(values, worker_plugin(w)->option_count);
+    *worker = w;
+    return 0;
+}
+
+int engine_open_worker(const struct config_instance *instance, struct worker *worker, char *const *overrides,
+                       size_t override_count, struct error *e)
+{
+    struct config_value *values = NULL;
+    if (check_options(instance, worker, overrides, override_count, &values, e) < 0)
+        return -1;
+    int result = worker_open(worker, values, e);
+    config_values_free(values, worker_plugin(worker)->option_count);
+    return result;
+}
+
+int engine_open(const struct engine *engine, const struct config_instance *instance, int role, char *const *overrides,
+                size_t override_count, struct worker **worker, struct error *e)
+{
+    struct worker *w;
+    if (engine_start(engine, instance, role, overrides, override_count, &w, e) < 0)
+        return -1;
+    if (engine_open_worker(instance, w, overrides, override_count, e) < 0) {
+        worker_stop(w);
+        return -1;
+    }
+    *worker = w;
+    return 0;
+}
+
+int engine_open_repository(const struct engine *engine, const struct config_instance *sink, struct repository **repository,
+                           struct error *e)
+{
+    struct worker *worker;
+    if (engine_open(engine, sink, WORKER_SINK, NULL, 0, &worker, e) < 0)
+        return -1;
+    struct repository_spec spec = {.sink = sink->name,
+                                   .host = engine->config->host,
+                                   .key_file = sink->encryption == CONFIG_PLAIN ? NULL : sink->key,
+                                   .cache_dir = engine->config->cache_dir,
+                                   .trust_hosts = sink->trust_hosts};
+    return repository_open(worker, &spec, repository, e);
+}
+
+int engine_start_plugin(const struct engine *engine, const char *plugin, const char *instance, struct worker **worker,
+                        struct error *e)
+{
+    struct worker_spec spec = spec_of(engine, instance, plugin);
+    return worker_start(&spec, worker, e);
+}

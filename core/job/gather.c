@@ -1,0 +1,192 @@
+#include "job/gather.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "job/engine.h"
+#include "job/baseline.h"
+#include "store/manifest.h"
+#include "store/recorder.h"
+#include "worker/source.h"
+#include "worker/worker.h"
+
+#define REPORT_INTERVAL 100 /* ms */
+#define PROBLEMS_LOGGED 100
+
+struct state {
+    struct gather *gather;
+    char path[4096];       /* of the entry at hand, for messages; cut when longer */
+    size_t path_length;
+    uint64_t entries, bytes;
+    int64_t reported;
+    char stage[96];
+};
+
+static char *copy_bytes(const char *p, size_t n)
+{
+    char *copy = malloc(n + 1);
+    if (copy) {
+        memcpy(copy, p, n);
+        copy[n] = '\0';
+    }
+    return copy;
+}
+
+/* Name something that is not whole: in the manifest, as far as the list goes, and in the log. */
+static int add_problem(struct manifest_source *source, const char *path, size_t n, const char *why, struct error *e)
+{
+    char shown[1024];
+    if (source->problem_count < PROBLEMS_LOGGED)
+        log_line(LOG_WARNING, "source '%s': '%s': %s", source->name, log_escape(path, n, shown, sizeof shown), why);
+    if (source->problem_count == PROBLEMS_LOGGED)
+        log_line(LOG_WARNING, "source '%s': further problems are only counted here; the snapshot names them", source->name);
+    source->problem_count++;
+    source->status = MANIFEST_INCOMPLETE;
+    if (source->problems_listed == MANIFEST_PROBLEMS_MAX)
+        return 0;
+    struct manifest_problem *problems = realloc(source->problems, (source->problems_listed + 1) * sizeof *problems);
+    if (!problems)
+        return error_memory(e);
+    source->problems = problems;
+    struct manifest_problem *p = &problems[source->problems_listed];
+    *p = (struct manifest_problem){.path = copy_bytes(path, n), .error = text_copy(why)};
+    source->problems_listed++;
+    return p->path && p->error ? 0 : error_memory(e);
+}
+
+static int add_fact(struct manifest_source *source, const char *key, const char *value, struct error *e)
+{
+    struct manifest_pair *facts = realloc(source->facts, (source->fact_count + 1) * sizeof *facts);
+    if (!facts)
+        return error_memory(e);
+    source->facts = facts;
+    struct manifest_pair *fact = &facts[source->fact_count];
+    *fact = (struct manifest_pair){.key = text_copy(key), .value = text_copy(value)};
+    source->fact_count++;
+    return fact->key && fact->value ? 0 : error_memory(e);
+}
+
+static int on_entry(struct state *s, const struct source_event *event, struct error *e)
+{
+    const struct source_entry *entry = &event->entry;
+    s->entries++;
+    s->path_length = entry->path_length < sizeof s->path ? entry->path_length : sizeof s->path - 1;
+    memcpy(s->path, entry->path, s->path_length);
+    return s->gather->recorder ? recorder_entry(s->gather->recorder, entry, e) : 0;
+}
+
+static int on_data(struct state *s, const struct source_event *event, struct error *e)
+{
+    s->bytes += event->length;
+    return s->gather->recorder ? recorder_data(s->gather->recorder, event->bytes, event->length, e) : 0;
+}
+
+static int on_hole(struct state *s, const struct source_event *event, struct error *e)
+{
+    s->bytes += event->length;
+    return s->gather->recorder ? recorder_hole(s->gather->recorder, event->length, e) : 0;
+}
+
+static int on_restart(struct state *s, const struct source_event *event, struct error *e)
+{
+    (void)event;
+    return s->gather->recorder ? recorder_restart(s->gather->recorder, e) : 0;
+}
+
+static int on_end(struct state *s, const struct source_event *event, struct error *e)
+{
+    const struct error *result = &event->result;
+    enum catalogue_status status = result->class == ERROR_NONE      ? CATALOGUE_WHOLE
+                                   : result->class == ERROR_CHANGED ? CATALOGUE_CHANGED
+                                                                    : CATALOGUE_UNREADABLE;
+    const char *why = status == CATALOGUE_WHOLE ? NULL : result->message;
+    if (why && add_problem(s->gather->source, s->path, s->path_length, why, e) < 0)
+        return -1;
+    return s->gather->recorder ? recorder_end(s->gather->recorder, status, why, e) : 0;
+}
+
+static int on_unchanged(struct state *s, const struct source_event *event, struct error *e)
+{
+    const uint8_t *records;
+    size_t n;
+    uint64_t size;
+    if (baseline_take(s->gather->baseline, event->ordinal, &records, &n, &size, e) < 0)
+        return -1;
+    s->entries++;
+    s->bytes += size;
+    s->gather->unchanged++;
+    return s->gather->recorder ? recorder_unchanged(s->gather->recorder, records, n, size, e) : 0;
+}
+
+static int on_missing(struct state *s, const struct source_event *event, struct error *e)
+{
+    if (event->result.class == ERROR_NOT_FOUND) {
+        s->gather->source->vanished++;
+        return 0;
+    }
+    return add_problem(s->gather->source, event->path, event->path_length, event->result.message, e);
+}
+
+static int on_fact(struct state *s, const struct source_event *event, struct error *e)
+{
+    return add_fact(s->gather->source, event->key, event->value, e);
+}
+
+static int (*const handlers[])(struct state *, const struct source_event *, struct error *) = {
+    [SOURCE_ENTRY] = on_entry, [SOURCE_DATA] = on_data,           [SOURCE_HOLE] = on_hole,       [SOURCE_RESTART] = on_restart,
+    [SOURCE_END] = on_end,     [SOURCE_UNCHANGED] = on_unchanged, [SOURCE_MISSING] = on_missing, [SOURCE_FACT] = on_fact,
+};
+
+static void report(struct state *s)
+{
+    int64_t now = clock_monotonic();
+    if (now - s->reported < REPORT_INTERVAL)
+        return;
+    s->reported = now;
+    uint64_t done, total;
+    worker_progress(s->gather->worker, &done, &total);
+    engine_report(s->gather->engine, s->stage, s->entries, s->bytes, total);
+}
+
+static int take_events(struct state *s, bool *source_failed, struct error *e)
+{
+    unsigned since = 0;
+    for (;;) {
+        struct source_event event;
+        *source_failed = true;
+        if (source_event(s->gather->worker, &event, e) < 0)
+            return -1;
+        *source_failed = false;
+        if (event.type == SOURCE_FINISHED)
+            return 0;
+        if (handlers[event.type](s, &event, e) < 0)
+            return -1;
+        if (++since % 64 == 0)
+            report(s);
+    }
+}
+
+int gather_run(struct gather *gather, bool *source_failed, struct error *e)
+{
+    struct state *s = calloc(1, sizeof *s);
+    *source_failed = false;
+    if (!s)
+        return error_memory(e);
+    s->gather = gather;
+    snprintf(s->stage, sizeof s->stage, "reading %s", gather->source->name);
+    *source_failed = true;
+    int result = source_backup_begin(gather->worker, baseline_table(gather->baseline), e);
+    if (result == 0)
+        result = take_events(s, source_failed, e);
+    gather->source->entries = s->entries;
+    gather->source->bytes = s->bytes;
+    if (result == 0 && gather->recorder)
+        result = recorder_finish(gather->recorder, gather->source, e);
+    free(s);
+    return result;
+}

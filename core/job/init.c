@@ -1,0 +1,56 @@
+#include "job/init.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "job/engine.h"
+#include "store/key.h"
+#include "store/repository.h"
+#include "store/seal.h"
+#include "worker/sink.h"
+#include "worker/worker.h"
+
+/* The key file's key; a fresh one, saved, when there is no file. */
+static int load_or_create_key(const char *path, struct key **key, bool *created, struct error *e)
+{
+    *created = false;
+    if (key_load(path, key, e) == 0)
+        return (*key)->full ? 0 : error_set(e, ERROR_CONFIG, "key file '%s' is a put key; init needs the full key", path);
+    if (e->class != ERROR_NOT_FOUND || key_create(key, e) < 0)
+        return -1;
+    *created = true;
+    if (key_save(*key, path, e) == 0)
+        return 0;
+    return e->class == ERROR_NOT_FOUND ? error_hint(e, "make its directory first, with mode 0700") : -1;
+}
+
+static int make(struct worker *worker, const struct config_instance *sink, struct init_result *result, struct key **key,
+                struct error *e)
+{
+    bool plain = sink->encryption == CONFIG_PLAIN;
+    if (sink_create(worker, e) < 0)
+        return -1;
+    /* The key is on the disk before anything is sealed with it. */
+    int made = plain ? key_create(key, e) : load_or_create_key(sink->key, key, &result->key_created, e);
+    if (made < 0 || repository_create(worker, *key, plain, result->repository, &result->existed, e) < 0)
+        return -1;
+    if (!plain)
+        text_hex((*key)->public.id, KEY_ID_SIZE, result->key);
+    return 0;
+}
+
+int init_run(const struct engine *engine, const struct config_instance *sink, struct init_result *result, struct error *e)
+{
+    *result = (struct init_result){0};
+    struct worker *worker;
+    struct key *key = NULL;
+    if (seal_init(e) < 0 || engine_open(engine, sink, WORKER_SINK, NULL, 0, &worker, e) < 0)
+        return -1;
+    int made = make(worker, sink, result, &key, e);
+    key_free(key);
+    worker_stop(worker);
+    return made < 0 ? error_context(e, "sink '%s': ", sink->name) : 0;
+}

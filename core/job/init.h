@@ -1,0 +1,22 @@
+/* init: make the repository of a sink, and the key file if there is none. */
+#ifndef COFRE_JOB_INIT_H
+#define COFRE_JOB_INIT_H
+
+#include <stdbool.h>
+
+struct config_instance;
+struct engine;
+struct error;
+
+struct init_result {
+    bool key_created;      /* else the existing key file was used */
+    bool existed;          /* the repository was there already, made with this key: nothing was changed */
+    char repository[33];   /* id, hex */
+    char key[33];          /* id, hex; "" with encryption = none */
+};
+
+/* Refuses (ERROR_EXISTS) a place that holds a repository of another key or any other objects. An interrupted init is completed by
+ * the next one. */
+int init_run(const struct engine *engine, const struct config_instance *sink, struct init_result *result, struct error *e);
+
+#endif

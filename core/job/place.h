@@ -1,0 +1,25 @@
+/* Where a job's sources are remembered on this machine. */
+#ifndef COFRE_JOB_PLACE_H
+#define COFRE_JOB_PLACE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct config;
+struct config_instance;
+struct config_value;
+struct error;
+struct key;
+struct worker_plugin;
+
+/* CACHE/KEY/JOB, made. out has PATH_MAX bytes. */
+int place_directory(const struct config *config, const struct key *key, const char *job, char *out, struct error *e);
+/* The catalogue of a source in it, and the one being written. */
+int place_catalogue(const char *directory, const char *source, char *out, char *fresh, struct error *e);
+
+/* The key of the fingerprints: the same as long as key, plugin, its version and the source's options are the same, so that a
+ * changed option makes everything be read again. */
+void place_fingerprint_key(const struct key *key, const struct worker_plugin *plugin, const struct config_instance *source,
+                           uint8_t out[16]);
+
+#endif

@@ -1,0 +1,342 @@
+#include "job/restore.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "cofre/plugin.h"
+#include "job/engine.h"
+#include "job/target.h"
+#include "store/catalogue.h"
+#include "store/manifest.h"
+#include "store/player.h"
+#include "store/reader.h"
+#include "worker/source.h"
+#include "worker/worker.h"
+
+#define REPORT_INTERVAL 100 /* ms */
+#define PROBLEMS_LOGGED 100
+
+/* ---- ls ---- */
+
+struct listing {
+    int (*entry)(void *context, const struct catalogue_record *record, struct error *e);
+    void *context;
+};
+
+static int list_record(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n, struct error *e)
+{
+    (void)bytes;
+    (void)n;
+    const struct listing *l = context;
+    return record->continuation ? 0 : l->entry(l->context, record, e);
+}
+
+static int check_saved(const struct manifest_source *source, struct error *e)
+{
+    if (source->status != MANIFEST_MISSING)
+        return 0;
+    error_set(e, ERROR_NOT_FOUND, "nothing of source '%s' is in this snapshot", source->name);
+    return error_hint(e, "it had failed: %s", source->error ? source->error : "the reason is not known");
+}
+
+int restore_list(struct repository *repository, const struct manifest_source *source, const char *path,
+                 int (*entry)(void *context, const struct catalogue_record *record, struct error *e), void *context,
+                 struct error *e)
+{
+    struct reader *reader;
+    struct listing l = {.entry = entry, .context = context};
+    if (check_saved(source, e) < 0 || reader_new(repository, &reader, e) < 0)
+        return -1;
+    int result = reader_catalogue(reader, source, path, list_record, &l, e);
+    reader_free(reader);
+    return result;
+}
+
+/* ---- playing to somebody ---- */
+
+/* What was played, for the counts. */
+struct tally {
+    uint64_t entries, bytes;
+    uint64_t size;  /* of the entry at hand, as its record says */
+    uint64_t given; /* of it */
+};
+
+static int tally_end(struct tally *t, struct error *e)
+{
+    if (t->given == t->size)
+        return 0;
+    return error_set(e, ERROR_INTEGRITY, "an entry has %llu bytes in the snapshot, its record says %llu",
+                     (unsigned long long)t->given, (unsigned long long)t->size);
+}
+
+static void tally_entry(struct tally *t, const struct catalogue_record *record)
+{
+    t->entries++;
+    t->size = (uint64_t)record->entry.size;
+    t->given = 0;
+}
+
+static void tally_bytes(struct tally *t, uint64_t n)
+{
+    t->bytes += n;
+    t->given += n;
+}
+
+struct feed {
+    struct player *player;
+    uint64_t records;
+};
+
+static int feed_record(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n, struct error *e)
+{
+    struct feed *f = context;
+    f->records++;
+    return player_record(f->player, record, bytes, n, e);
+}
+
+/* Play the entries of a source at and below path. */
+static int play(struct repository *repository, const struct manifest_source *source, const char *path,
+                const struct player_audience *audience, struct error *e)
+{
+    struct reader *reader = NULL;
+    struct feed feed = {0};
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    int result = reader_new(repository, &reader, e);
+    if (result == 0)
+        result = player_new(repository, reader, processors < 1 ? 1 : (unsigned)processors, audience, &feed.player, e);
+    if (result == 0)
+        result = reader_catalogue(reader, source, path, feed_record, &feed, e);
+    if (result == 0)
+        result = player_finish(feed.player, e);
+    player_free(feed.player);
+    reader_free(reader);
+    if (result == 0 && feed.records == 0 && path && path[0] != '\0') {
+        error_set(e, ERROR_NOT_FOUND, "source '%s' has no entry '%s'", source->name, path);
+        return error_hint(e, "see what there is: cofre ls JOB@ID %s", source->name);
+    }
+    return result;
+}
+
+/* ---- cat ---- */
+
+struct cat {
+    struct tally tally;
+    int (*piece)(void *context, const void *p, size_t n, struct error *e);
+    void *context;
+    const char *path;
+};
+
+static int cat_entry(void *context, const struct catalogue_record *record, struct error *e)
+{
+    struct cat *c = context;
+    tally_entry(&c->tally, record);
+    if (record->entry.path_length != strlen(c->path))
+        return error_set(e, ERROR_USAGE, "'%s' is a directory, not a file", c->path);
+    if (record->status == CATALOGUE_UNREADABLE)
+        return error_set(e, ERROR_NOT_FOUND, "'%s' was not readable when the snapshot was made: %s", c->path, record->error);
+    if (record->entry.kind == COFRE_HARDLINK) {
+        error_set(e, ERROR_USAGE, "'%s' is another name of '%s'", c->path, record->entry.link);
+        return error_hint(e, "give that name");
+    }
+    if (record->entry.kind != COFRE_FILE && record->entry.kind != COFRE_STREAM)
+        return error_set(e, ERROR_USAGE, "'%s' has no content", c->path);
+    return 0;
+}
+
+static int cat_data(void *context, const void *p, size_t n, struct error *e)
+{
+    struct cat *c = context;
+    tally_bytes(&c->tally, n);
+    return c->piece(c->context, p, n, e);
+}
+
+static int cat_hole(void *context, uint64_t n, struct error *e)
+{
+    static const char zeros[65536];
+    while (n > 0) {
+        size_t piece = n < sizeof zeros ? (size_t)n : sizeof zeros;
+        if (cat_data(context, zeros, piece, e) < 0)
+            return -1;
+        n -= piece;
+    }
+    return 0;
+}
+
+static int cat_end(void *context, struct error *e)
+{
+    return tally_end(&((struct cat *)context)->tally, e);
+}
+
+int restore_cat(struct repository *repository, const struct manifest_source *source, const char *path,
+                int (*piece)(void *context, const void *p, size_t n, struct error *e), void *context, struct error *e)
+{
+    struct cat c = {.piece = piece, .context = context, .path = path};
+    struct player_audience audience = {
+        .entry = cat_entry, .data = cat_data, .hole = cat_hole, .end = cat_end, .context = &c};
+    if (check_saved(source, e) < 0)
+        return -1;
+    return play(repository, source, path, &audience, e);
+}
+
+/* ---- restore ---- */
+
+/* One source on its way into its target. */
+struct putting {
+    const struct engine *engine;
+    const struct manifest_source *source;
+    struct target target;
+    struct tally tally;
+    uint64_t unreadable; /* entries that were not readable when the snapshot was made */
+    uint64_t skipped;    /* those of them that are nothing without their content */
+    bool skipping;       /* the entry at hand is one */
+    uint64_t total;
+    int64_t reported;
+    uint64_t logged;
+    char stage[96];
+};
+
+static void log_problem(struct putting *p, const char *path, size_t n, const char *why)
+{
+    char shown[1024];
+    if (p->logged < PROBLEMS_LOGGED)
+        log_line(LOG_WARNING, "source '%s': '%s': %s", p->source->name, log_escape(path, n, shown, sizeof shown), why);
+    if (p->logged++ == PROBLEMS_LOGGED)
+        log_line(LOG_WARNING, "source '%s': further problems are only counted", p->source->name);
+}
+
+static int put_entry(void *context, const struct catalogue_record *record, struct error *e)
+{
+    struct putting *p = context;
+    const struct source_entry *entry = &record->entry;
+    tally_entry(&p->tally, record);
+    p->skipping = false;
+    if (record->status == CATALOGUE_UNREADABLE) {
+        p->unreadable++;
+        p->skipping = entry->kind == COFRE_FILE || entry->kind == COFRE_STREAM;
+        p->skipped += p->skipping;
+        log_problem(p, entry->path, entry->path_length, "it was not readable when the snapshot was made, so it is not there");
+    } else if (record->status == CATALOGUE_CHANGED) {
+        log_problem(p, entry->path, entry->path_length, "it changed while the snapshot was made");
+    }
+    return p->skipping ? 0 : source_give_entry(p->target.worker, entry, e);
+}
+
+static void report(struct putting *p)
+{
+    int64_t now = clock_monotonic();
+    if (now - p->reported < REPORT_INTERVAL)
+        return;
+    p->reported = now;
+    engine_report(p->engine, p->stage, p->tally.entries, p->tally.bytes, p->total);
+}
+
+static int put_data(void *context, const void *bytes, size_t n, struct error *e)
+{
+    struct putting *p = context;
+    tally_bytes(&p->tally, n);
+    report(p);
+    return source_give_data(p->target.worker, bytes, n, e);
+}
+
+static int put_hole(void *context, uint64_t n, struct error *e)
+{
+    struct putting *p = context;
+    tally_bytes(&p->tally, n);
+    return source_give_hole(p->target.worker, n, e);
+}
+
+static int put_end(void *context, struct error *e)
+{
+    struct putting *p = context;
+    if (tally_end(&p->tally, e) < 0)
+        return -1;
+    return p->skipping ? 0 : source_give_end(p->target.worker, e);
+}
+
+static void note_problem(void *context, const struct source_problem *problem)
+{
+    log_problem(context, problem->path, problem->path_length, problem->result.message);
+}
+
+/* The counts of what was given must be those that the manifest was signed with. */
+static int check_counts(const struct putting *p, const char *path, struct error *e)
+{
+    if (path && path[0] != '\0')
+        return 0;
+    if (p->tally.entries == p->source->entries && p->tally.bytes == p->source->bytes)
+        return 0;
+    return error_set(e, ERROR_INTEGRITY, "source '%s': %llu entries with %llu bytes were found, the snapshot says %llu with %llu",
+                     p->source->name, (unsigned long long)p->tally.entries, (unsigned long long)p->tally.bytes,
+                     (unsigned long long)p->source->entries, (unsigned long long)p->source->bytes);
+}
+
+static int put_all(struct putting *p, struct repository *repository, const char *path, struct restore_result *result,
+                   struct error *e)
+{
+    struct player_audience audience = {.entry = put_entry, .data = put_data, .hole = put_hole, .end = put_end, .context = p};
+    uint64_t restored, problems;
+    if (source_restore_begin(p->target.worker, e) < 0)
+        return -1;
+    if (play(repository, p->source, path, &audience, e) < 0 || check_counts(p, path, e) < 0) {
+        source_restore_abort(p->target.worker);
+        return -1;
+    }
+    if (source_restore_finish(p->target.worker, &restored, &problems, note_problem, p, e) < 0)
+        return -1;
+    if (restored + problems + p->skipped != p->tally.entries)
+        return error_set(e, ERROR_PLUGIN, "source '%s': %llu entries were given to its plugin, and it accounts for %llu",
+                         p->source->name, (unsigned long long)(p->tally.entries - p->skipped), (unsigned long long)(restored + problems));
+    result->entries += restored;
+    result->bytes += p->tally.bytes;
+    result->problems += problems + p->unreadable;
+    return 0;
+}
+
+static int restore_source(const struct engine *engine, struct repository *repository, const struct manifest *manifest,
+                          const struct manifest_source *source, const struct restore_request *request,
+                          struct restore_result *result, struct error *e)
+{
+    struct putting *p = calloc(1, sizeof *p);
+    if (!p)
+        return error_memory(e);
+    *p = (struct putting){.engine = engine, .source = source, .total = request->path ? 0 : source->bytes};
+    snprintf(p->stage, sizeof p->stage, "restoring %s", source->name);
+    int done = target_open(engine, manifest, source, request, &p->target, e);
+    if (done == 0 && (done = put_all(p, repository, request->path, result, e)) == 0)
+        done = target_finish(&p->target, e);
+    target_close(&p->target);
+    char size[TEXT_SIZE_MAX];
+    if (done == 0)
+        log_line(LOG_NOTICE, "source '%s': %llu entries, %s restored", source->name, (unsigned long long)p->tally.entries,
+                 text_size(p->tally.bytes, size));
+    else
+        error_context(e, "source '%s': ", source->name);
+    free(p);
+    return done;
+}
+
+int restore_run(const struct engine *engine, struct repository *repository, const struct manifest *manifest,
+                const struct restore_request *request, struct restore_result *result, struct error *e)
+{
+    *result = (struct restore_result){0};
+    if (request->source && check_saved(request->source, e) < 0)
+        return -1;
+    for (size_t i = 0; i < manifest->source_count; i++) {
+        const struct manifest_source *source = &manifest->sources[i];
+        if (request->source && source != request->source)
+            continue;
+        if (source->status == MANIFEST_MISSING) {
+            log_line(LOG_WARNING, "nothing of source '%s' is in this snapshot: %s", source->name, source->error);
+            result->problems++;
+        } else if (restore_source(engine, repository, manifest, source, request, result, e) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,26 @@
+/* Scrubbing: packs read whole, their bytes compared with their names, their chunks opened and compared with their ids. */
+#ifndef COFRE_JOB_SCRUB_H
+#define COFRE_JOB_SCRUB_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct error;
+struct index_pack;
+struct repository;
+
+struct scrub_audience {
+    /* A chunk is whole. Not without the full key. */
+    void (*chunk)(void *context, const uint8_t pack[32], const uint8_t id[32], uint32_t offset);
+    /* A pack is not, or a part of it. */
+    void (*damage)(void *context, const uint8_t pack[32], const char *text);
+    /* One more pack was read. */
+    void (*progress)(void *context, uint64_t bytes);
+    void *context;
+};
+
+/* Read all of these packs, several at once. audience is called from one thread, in order. -1 only when looking failed. */
+int scrub_packs(struct repository *repository, const struct index_pack *packs, size_t count,
+                const struct scrub_audience *audience, struct error *e);
+
+#endif

@@ -1,0 +1,126 @@
+#include "job/target.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "job/engine.h"
+#include "job/restore.h"
+#include "store/manifest.h"
+#include "worker/worker.h"
+
+#define PLUGIN "directory"
+
+/* The plugin that puts a source's entries back: the configured one, or a section of our own making. */
+static int open_worker(const struct engine *engine, const struct config_instance *instance, const struct restore_request *request,
+                       const char *path, bool replace, struct target *target, struct error *e)
+{
+    size_t count = request->override_count;
+    AUTO_FREE char **overrides = calloc(count + 2, sizeof *overrides);
+    AUTO_FREE char *where = NULL;
+    char overwrite[] = "overwrite=yes";
+    if (!overrides || (path && asprintf(&where, "path=%s", path) < 0)) {
+        where = NULL;
+        return error_memory(e);
+    }
+    for (size_t i = 0; i < count; i++)
+        overrides[i] = request->overrides[i];
+    if (path)
+        overrides[count++] = where;
+    if (replace && strcmp(instance->plugin, PLUGIN) == 0)
+        overrides[count++] = overwrite;
+    return engine_open(engine, instance, WORKER_SOURCE, overrides, count, &target->worker, e);
+}
+
+static int has_content(const char *path, bool *content, struct error *e)
+{
+    *content = false;
+    DIR *directory = opendir(path);
+    if (!directory)
+        return errno == ENOENT ? 0 : error_system(e, errno, "open target '%s'", path);
+    errno = 0;
+    for (const struct dirent *d = readdir(directory); d && !*content; d = readdir(directory))
+        *content = strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0;
+    int failed = *content ? 0 : errno;
+    closedir(directory);
+    return failed ? error_system(e, failed, "read target '%s'", path) : 0;
+}
+
+/* Does the marker tell of an interrupted restore of the same snapshot? */
+static bool is_rest(const char *marker, const char *snapshot)
+{
+    struct error ignored;
+    AUTO_BYTES struct bytes text = {.maximum = 4096};
+    return file_read(marker, 4000, &text, &ignored) == 0 && text.length == strlen(snapshot) &&
+           memcmp(text.data, snapshot, text.length) == 0;
+}
+
+static int open_into(const struct engine *engine, const struct manifest *manifest, const struct manifest_source *source,
+                     const struct restore_request *request, struct target *target, struct error *e)
+{
+    char absolute[PATH_MAX], path[PATH_MAX], snapshot[160];
+    if (file_make_directories(request->into, e) < 0)
+        return -1;
+    if (!realpath(request->into, absolute))
+        return error_system(e, errno, "find target '%s'", request->into);
+    if (snprintf(path, sizeof path, "%s/%s", absolute, source->name) >= (int)sizeof path ||
+        snprintf(target->marker, sizeof target->marker, "%s/%s.incomplete", absolute, source->name) >= (int)sizeof path)
+        return error_set(e, ERROR_USAGE, "target '%s' is too long", request->into);
+    snprintf(snapshot, sizeof snapshot, "%s@%s\n", manifest->job, manifest->id);
+    bool content, rest = is_rest(target->marker, snapshot);
+    if (has_content(path, &content, e) < 0)
+        return -1;
+    if (content && !rest && !request->yes) {
+        error_set(e, ERROR_EXISTS, "target '%s' is not empty", path);
+        return error_hint(e, "choose another directory, or replace files of the same name with --yes");
+    }
+    if (file_write(target->marker, snapshot, strlen(snapshot), FILE_REPLACE, e) < 0)
+        return -1;
+    char plugin[] = PLUGIN, name[64];
+    snprintf(name, sizeof name, "%s", source->name);
+    struct config_instance instance = {.name = name, .plugin = plugin, .file = "--into", .stall_timeout = 15 * 60 * 1000};
+    return open_worker(engine, &instance, request, path, content, target, e);
+}
+
+static int open_in_place(const struct engine *engine, const struct manifest_source *source,
+                         const struct restore_request *request, struct target *target, struct error *e)
+{
+    const struct config_instance *instance;
+    if (config_find_source(engine->config, source->name, &instance, e) < 0)
+        return error_hint(e, "configure it again, or restore with --into DIR");
+    if (strcmp(instance->plugin, source->plugin) != 0)
+        return error_set(e, ERROR_CONFIG, "source '%s' was saved by plugin '%s' and is now configured with plugin '%s'", source->name,
+                         source->plugin, instance->plugin);
+    if (!request->yes) {
+        error_set(e, ERROR_EXISTS, "restoring source '%s' in place replaces what is there", source->name);
+        return error_hint(e, "say --yes when you mean it, or restore beside it with --into DIR");
+    }
+    return open_worker(engine, instance, request, NULL, true, target, e);
+}
+
+int target_open(const struct engine *engine, const struct manifest *manifest, const struct manifest_source *source,
+                const struct restore_request *request, struct target *target, struct error *e)
+{
+    *target = (struct target){0};
+    return request->into ? open_into(engine, manifest, source, request, target, e)
+                         : open_in_place(engine, source, request, target, e);
+}
+
+int target_finish(struct target *target, struct error *e)
+{
+    if (target->marker[0] != '\0' && unlink(target->marker) < 0)
+        return error_system(e, errno, "remove '%s'", target->marker);
+    return 0;
+}
+
+void target_close(struct target *target)
+{
+    worker_stop(target->worker);
+    target->worker = NULL;
+}

@@ -1,0 +1,29 @@
+/* The target of a restore: where a source's entries go, and whether that may be. */
+#ifndef COFRE_JOB_TARGET_H
+#define COFRE_JOB_TARGET_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+struct engine;
+struct error;
+struct manifest;
+struct manifest_source;
+struct restore_request;
+struct worker;
+
+/* Opened for one source. */
+struct target {
+    struct worker *worker;
+    char marker[PATH_MAX]; /* file that tells of an unfinished restore; "" = none */
+};
+
+/* Into a directory: the directory plugin on INTO/SOURCE. In place: the configured source of that name. A place that has content is
+ * refused (ERROR_EXISTS) without request->yes, unless it is the rest of an interrupted restore of the same snapshot. */
+int target_open(const struct engine *engine, const struct manifest *manifest, const struct manifest_source *source,
+                const struct restore_request *request, struct target *target, struct error *e);
+/* Everything was put back: the place is finished. */
+int target_finish(struct target *target, struct error *e);
+void target_close(struct target *target);
+
+#endif

@@ -1,0 +1,527 @@
+#include "store/index.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/file.h"
+
+/* The file: header, object names, pack rows, chunk rows sorted by id. It never leaves this machine, so rows are plain
+ * structs; another layout or byte order is another magic and gives an empty index. */
+#define FILE_MAGIC UINT64_C(0x0131786572666f63)
+#define BATCH_CHUNKS (256u << 10)
+
+struct header {
+    uint64_t magic;
+    uint8_t identity[SEAL_HASH_SIZE];
+    uint64_t objects, packs, chunks;
+    uint32_t fanout[257]; /* chunks whose first byte is below i */
+    uint32_t reserved;
+    uint8_t hash[SEAL_HASH_SIZE]; /* of the header up to here with its rows left out, then of all rows */
+};
+
+struct pack_row {
+    uint8_t name[SEAL_HASH_SIZE];
+    uint64_t size;
+    uint64_t own;
+};
+
+struct chunk_row {
+    uint8_t id[SEAL_HASH_SIZE];
+    uint32_t pack, offset, stored, plain;
+};
+
+struct index {
+    char path[PATH_MAX];
+    uint8_t identity[SEAL_HASH_SIZE];
+    /* the mapped file; map is NULL when empty */
+    void *map;
+    size_t map_size;
+    const struct header *header;
+    const uint8_t *objects; /* names one after another */
+    const struct pack_row *packs;
+    const struct chunk_row *chunks;
+    uint8_t *present; /* per pack row */
+    /* absorbed, not yet settled */
+    struct bytes new_objects, new_packs, new_chunks;
+};
+
+static size_t object_count(const struct index *index)
+{
+    return index->header ? index->header->objects : 0;
+}
+
+static size_t pack_count(const struct index *index)
+{
+    return index->header ? index->header->packs : 0;
+}
+
+static size_t chunk_count(const struct index *index)
+{
+    return index->header ? index->header->chunks : 0;
+}
+
+static void unmap(struct index *index)
+{
+    if (index->map)
+        munmap(index->map, index->map_size);
+    free(index->present);
+    index->map = NULL;
+    index->header = NULL;
+    index->present = NULL;
+}
+
+static void hash_rows(const struct header *h, const void *rows, size_t n, uint8_t hash[SEAL_HASH_SIZE])
+{
+    struct seal_hasher hasher;
+    seal_hasher_init(&hasher);
+    seal_hasher_add(&hasher, h, offsetof(struct header, hash));
+    seal_hasher_add(&hasher, rows, n);
+    seal_hasher_end(&hasher, hash);
+}
+
+/* Is the mapped file whole and made for us? Then point into it. */
+static bool accept_map(struct index *index)
+{
+    const struct header *h = index->map;
+    if (index->map_size < sizeof *h || h->magic != FILE_MAGIC ||
+        memcmp(h->identity, index->identity, sizeof h->identity) != 0)
+        return false;
+    if (h->objects > index->map_size || h->packs > index->map_size || h->chunks > index->map_size)
+        return false;
+    size_t rows = h->objects * SEAL_HASH_SIZE + h->packs * sizeof(struct pack_row) + h->chunks * sizeof(struct chunk_row);
+    if (index->map_size != sizeof *h + rows)
+        return false;
+    const uint8_t *at = (const uint8_t *)(h + 1);
+    uint8_t hash[SEAL_HASH_SIZE];
+    hash_rows(h, at, rows, hash);
+    if (memcmp(hash, h->hash, sizeof hash) != 0)
+        return false;
+    index->header = h;
+    index->objects = at;
+    at += h->objects * SEAL_HASH_SIZE;
+    index->packs = (const void *)at;
+    at += h->packs * sizeof(struct pack_row);
+    index->chunks = (const void *)at;
+    return true;
+}
+
+static int map_file(struct index *index, struct error *e)
+{
+    unmap(index);
+    AUTO_CLOSE int fd = open(index->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 && errno == ENOENT)
+        return 0;
+    if (fd < 0)
+        return error_system(e, errno, "open index cache '%s'", index->path);
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return error_system(e, errno, "stat index cache '%s'", index->path);
+    if (st.st_size < (off_t)sizeof(struct header))
+        return 0;
+    index->map_size = (size_t)st.st_size;
+    index->map = mmap(NULL, index->map_size, PROT_READ, MAP_SHARED, fd, 0);
+    if (index->map == MAP_FAILED) {
+        index->map = NULL;
+        return error_system(e, errno, "map index cache '%s'", index->path);
+    }
+    if (!accept_map(index))
+        unmap(index);
+    /* Lookups are scattered; and what the check above read need not stay. */
+    if (index->map)
+        madvise(index->map, index->map_size, MADV_DONTNEED);
+    return 0;
+}
+
+int index_open(const char *path, const uint8_t identity[SEAL_HASH_SIZE], struct index **index, struct error *e)
+{
+    struct index *x = calloc(1, sizeof *x);
+    if (!x)
+        return error_memory(e);
+    snprintf(x->path, sizeof x->path, "%s", path);
+    memcpy(x->identity, identity, sizeof x->identity);
+    x->new_objects.maximum = (size_t)1 << 30;
+    x->new_packs.maximum = (size_t)1 << 32;
+    x->new_chunks.maximum = (size_t)1 << 32;
+    if (map_file(x, e) < 0) {
+        index_free(x);
+        return -1;
+    }
+    *index = x;
+    return 0;
+}
+
+void index_free(struct index *index)
+{
+    if (!index)
+        return;
+    unmap(index);
+    bytes_free(&index->new_objects);
+    bytes_free(&index->new_packs);
+    bytes_free(&index->new_chunks);
+    free(index);
+}
+
+size_t index_object_count(const struct index *index)
+{
+    return object_count(index);
+}
+
+const uint8_t *index_object_name(const struct index *index, size_t i)
+{
+    return index->objects + i * SEAL_HASH_SIZE;
+}
+
+bool index_covers(const struct index *index, const uint8_t name[SEAL_HASH_SIZE])
+{
+    for (size_t i = 0; i < object_count(index); i++)
+        if (memcmp(index_object_name(index, i), name, SEAL_HASH_SIZE) == 0)
+            return true;
+    for (size_t at = 0; at < index->new_objects.length; at += SEAL_HASH_SIZE)
+        if (memcmp(index->new_objects.data + at, name, SEAL_HASH_SIZE) == 0)
+            return true;
+    return false;
+}
+
+void index_clear(struct index *index)
+{
+    unmap(index);
+    bytes_reset(&index->new_objects);
+    bytes_reset(&index->new_packs);
+    bytes_reset(&index->new_chunks);
+}
+
+/* ---- absorbing ---- */
+
+struct absorbing {
+    struct index *index;
+    bool own;
+};
+
+static int absorb_pack(void *context, const uint8_t name[SEAL_HASH_SIZE], uint64_t size, const struct pack_chunk *chunks,
+                       uint32_t count, struct error *e)
+{
+    struct absorbing *a = context;
+    struct index *index = a->index;
+    struct pack_row row = {.size = size, .own = a->own};
+    memcpy(row.name, name, sizeof row.name);
+    uint32_t number = (uint32_t)(pack_count(index) + index->new_packs.length / sizeof row);
+    bytes_put(&index->new_packs, &row, sizeof row);
+    for (uint32_t i = 0; i < count; i++) {
+        struct chunk_row chunk = {
+            .pack = number, .offset = chunks[i].offset, .stored = chunks[i].stored, .plain = chunks[i].plain};
+        memcpy(chunk.id, chunks[i].id, sizeof chunk.id);
+        bytes_put(&index->new_chunks, &chunk, sizeof chunk);
+    }
+    if (bytes_check(&index->new_packs, "index", e) < 0)
+        return -1;
+    return bytes_check(&index->new_chunks, "index", e);
+}
+
+int index_absorb(struct index *index, const uint8_t *name, const void *body, size_t n, bool own, struct error *e)
+{
+    if (index_body_each(body, n, NULL, NULL, e) < 0)
+        return -1;
+    struct absorbing a = {.index = index, .own = own};
+    if (index_body_each(body, n, absorb_pack, &a, e) < 0)
+        return -1;
+    if (name)
+        bytes_put(&index->new_objects, name, SEAL_HASH_SIZE);
+    if (bytes_check(&index->new_objects, "index", e) < 0)
+        return -1;
+    if (index->new_chunks.length / sizeof(struct chunk_row) >= BATCH_CHUNKS)
+        return index_settle(index, e);
+    return 0;
+}
+
+static int compare_chunks(const void *a, const void *b)
+{
+    return memcmp(((const struct chunk_row *)a)->id, ((const struct chunk_row *)b)->id, SEAL_HASH_SIZE);
+}
+
+/* A file being written through a small buffer, hashed as it goes. */
+struct output {
+    FILE *file;
+    struct seal_hasher hasher;
+};
+
+static void emit(struct output *out, const void *p, size_t n)
+{
+    if (n == 0)
+        return;
+    fwrite(p, 1, n, out->file); /* errors are sticky: looked at in finish_file */
+    seal_hasher_add(&out->hasher, p, n);
+}
+
+static void emit_merged(struct output *out, const struct index *index)
+{
+    const struct chunk_row *a = index->chunks, *a_end = a + chunk_count(index);
+    const struct chunk_row *b = (const void *)index->new_chunks.data;
+    const struct chunk_row *b_end = b + index->new_chunks.length / sizeof *b;
+    while (a < a_end || b < b_end) {
+        bool first = b == b_end || (a < a_end && compare_chunks(a, b) <= 0);
+        emit(out, first ? a++ : b++, sizeof *a);
+    }
+}
+
+static void count_fanout(struct header *h, const struct index *index)
+{
+    uint32_t counts[256] = {0};
+    for (size_t i = 0; i < 256 && index->header; i++)
+        counts[i] = index->header->fanout[i + 1] - index->header->fanout[i];
+    const struct chunk_row *b = (const void *)index->new_chunks.data;
+    for (size_t i = 0; i < index->new_chunks.length / sizeof *b; i++)
+        counts[b[i].id[0]]++;
+    for (size_t i = 0; i < 256; i++)
+        h->fanout[i + 1] = h->fanout[i] + counts[i];
+}
+
+static int finish_file(struct output *out, struct header *h, const char *temporary, const char *path, struct error *e)
+{
+    seal_hasher_end(&out->hasher, h->hash);
+    rewind(out->file);
+    fwrite(h, 1, sizeof *h, out->file);
+    bool failed = ferror(out->file) != 0;
+    if (fclose(out->file) != 0 || failed)
+        return error_system(e, errno, "write index cache '%s'", temporary);
+    /* Not synced: after a power cut its hash fails and it is made anew. */
+    if (rename(temporary, path) < 0)
+        return error_system(e, errno, "rename to index cache '%s'", path);
+    return 0;
+}
+
+static int write_file(struct index *index, struct error *e)
+{
+    char temporary[PATH_MAX + 8];
+    snprintf(temporary, sizeof temporary, "%s.tmp", index->path);
+    struct header h = {.magic = FILE_MAGIC,
+                       .objects = object_count(index) + index->new_objects.length / SEAL_HASH_SIZE,
+                       .packs = pack_count(index) + index->new_packs.length / sizeof(struct pack_row),
+                       .chunks = chunk_count(index) + index->new_chunks.length / sizeof(struct chunk_row)};
+    memcpy(h.identity, index->identity, sizeof h.identity);
+    count_fanout(&h, index);
+    int fd = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    struct output out = {.file = fd < 0 ? NULL : fdopen(fd, "w")};
+    if (!out.file) {
+        error_system(e, errno, "create index cache '%s'", temporary);
+        if (fd >= 0)
+            close(fd);
+        return -1;
+    }
+    fwrite(&h, 1, sizeof h, out.file);
+    seal_hasher_init(&out.hasher);
+    seal_hasher_add(&out.hasher, &h, offsetof(struct header, hash));
+    emit(&out, index->objects, object_count(index) * SEAL_HASH_SIZE);
+    emit(&out, index->new_objects.data, index->new_objects.length);
+    emit(&out, index->packs, pack_count(index) * sizeof(struct pack_row));
+    emit(&out, index->new_packs.data, index->new_packs.length);
+    emit_merged(&out, index);
+    return finish_file(&out, &h, temporary, index->path, e);
+}
+
+int index_settle(struct index *index, struct error *e)
+{
+    if (index->new_objects.length == 0 && index->new_packs.length == 0)
+        return 0;
+    if (index->new_chunks.length > 0)
+        qsort(index->new_chunks.data, index->new_chunks.length / sizeof(struct chunk_row), sizeof(struct chunk_row),
+              compare_chunks);
+    if (write_file(index, e) < 0)
+        return -1;
+    size_t packs_before = pack_count(index);
+    uint8_t *present = index->present;
+    index->present = NULL;
+    if (map_file(index, e) < 0 || !index->map) {
+        free(present);
+        return index->map ? -1 : error_set(e, ERROR_INTEGRITY, "index cache '%s' is not what was written", index->path);
+    }
+    if (present) { /* packs that were just absorbed by their writer are there */
+        uint8_t *longer = realloc(present, pack_count(index));
+        if (!longer) {
+            free(present);
+            return error_memory(e);
+        }
+        memset(longer + packs_before, 1, pack_count(index) - packs_before);
+        index->present = longer;
+    }
+    bytes_reset(&index->new_objects);
+    bytes_reset(&index->new_packs);
+    bytes_reset(&index->new_chunks);
+    return 0;
+}
+
+/* ---- finding ---- */
+
+static int compare_packs(const void *a, const void *b)
+{
+    return memcmp(((const struct index_pack *)a)->name, ((const struct index_pack *)b)->name, SEAL_HASH_SIZE);
+}
+
+int index_set_present(struct index *index, struct index_pack *packs, size_t count, struct error *e)
+{
+    free(index->present);
+    index->present = calloc(pack_count(index) + 1, 1);
+    if (!index->present)
+        return error_memory(e);
+    for (size_t i = 0; i < pack_count(index); i++) {
+        struct index_pack wanted;
+        memcpy(wanted.name, index->packs[i].name, sizeof wanted.name);
+        struct index_pack *found = bsearch(&wanted, packs, count, sizeof *packs, compare_packs);
+        if (!found)
+            continue;
+        found->known = true;
+        index->present[i] = found->size == index->packs[i].size;
+    }
+    return 0;
+}
+
+static size_t first_row(const struct index *index, const uint8_t *id)
+{
+    size_t low = index->header->fanout[id[0]], high = index->header->fanout[id[0] + 1];
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (memcmp(index->chunks[middle].id, id, SEAL_HASH_SIZE) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+bool index_find(const struct index *index, const uint8_t id[SEAL_HASH_SIZE], bool own_only, unsigned nth,
+                struct index_location *location)
+{
+    if (!index->header || !index->present)
+        return false;
+    for (size_t i = first_row(index, id); i < chunk_count(index); i++) {
+        const struct chunk_row *row = &index->chunks[i];
+        if (memcmp(row->id, id, SEAL_HASH_SIZE) != 0)
+            return false;
+        const struct pack_row *pack = &index->packs[row->pack];
+        if (!index->present[row->pack] || (own_only && !pack->own) || nth-- > 0)
+            continue;
+        memcpy(location->pack, pack->name, sizeof location->pack);
+        location->pack_size = pack->size;
+        location->row = i;
+        location->pack_row = row->pack;
+        location->chunk = (struct pack_chunk){.offset = row->offset, .stored = row->stored, .plain = row->plain};
+        memcpy(location->chunk.id, id, SEAL_HASH_SIZE);
+        return true;
+    }
+    return false;
+}
+
+size_t index_chunk_count(const struct index *index)
+{
+    return chunk_count(index);
+}
+
+size_t index_pack_count(const struct index *index)
+{
+    return pack_count(index);
+}
+
+bool index_pack_at(const struct index *index, size_t i, uint8_t name[SEAL_HASH_SIZE], uint64_t *size)
+{
+    memcpy(name, index->packs[i].name, SEAL_HASH_SIZE);
+    *size = index->packs[i].size;
+    return index->present && index->present[i];
+}
+
+/* ---- bodies ---- */
+
+/* The number of packs stands after the host and the time; its place is found again by index_body_end. */
+void index_body_begin(struct bytes *body, const char *host, int64_t created)
+{
+    size_t n = strlen(host);
+    bytes_put_u16(body, (uint16_t)n);
+    bytes_put(body, host, n);
+    bytes_put_u64(body, (uint64_t)created);
+    bytes_put_u32(body, 0);
+}
+
+void index_body_add_pack(struct bytes *body, const uint8_t name[SEAL_HASH_SIZE], uint64_t size,
+                         const struct pack_chunk *chunks, uint32_t count)
+{
+    bytes_put(body, name, SEAL_HASH_SIZE);
+    bytes_put_u64(body, size);
+    bytes_put_u32(body, count);
+    for (uint32_t i = 0; i < count; i++) {
+        bytes_put(body, chunks[i].id, SEAL_HASH_SIZE);
+        bytes_put_u32(body, chunks[i].offset);
+        bytes_put_u32(body, chunks[i].stored);
+        bytes_put_u32(body, chunks[i].plain);
+    }
+}
+
+void index_body_end(struct bytes *body, uint32_t count)
+{
+    if (body->failed)
+        return;
+    size_t host = (size_t)body->data[0] | (size_t)body->data[1] << 8;
+    bytes_set_u32(body->data + 2 + host + 8, count);
+}
+
+int index_body_host(const void *body, size_t n, char *host, struct error *e)
+{
+    struct cursor c = cursor_of(body, n);
+    size_t length = cursor_u16(&c);
+    const uint8_t *p = cursor_bytes(&c, length);
+    if (!p || length > 63 || memchr(p, '\0', length))
+        return error_set(e, ERROR_INTEGRITY, "index object has no valid host name");
+    memcpy(host, p, length);
+    host[length] = '\0';
+    return 0;
+}
+
+static bool read_chunks(struct cursor *c, uint64_t pack_size, struct pack_chunk *chunks, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const uint8_t *id = cursor_bytes(c, SEAL_HASH_SIZE);
+        struct pack_chunk *chunk = &chunks[i];
+        chunk->offset = cursor_u32(c);
+        chunk->stored = cursor_u32(c);
+        chunk->plain = cursor_u32(c);
+        if (!id || chunk->offset < PACK_HEADER_SIZE || (uint64_t)chunk->offset + chunk->stored > pack_size)
+            return false;
+        memcpy(chunk->id, id, SEAL_HASH_SIZE);
+    }
+    return true;
+}
+
+int index_body_each(const void *body, size_t n,
+                    int (*pack)(void *context, const uint8_t name[SEAL_HASH_SIZE], uint64_t size,
+                                const struct pack_chunk *chunks, uint32_t count, struct error *e),
+                    void *context, struct error *e)
+{
+    char host[64];
+    if (index_body_host(body, n, host, e) < 0)
+        return -1;
+    struct cursor c = cursor_of(body, n);
+    cursor_bytes(&c, 2 + strlen(host));
+    cursor_u64(&c);
+    uint32_t packs = cursor_u32(&c);
+    for (uint32_t i = 0; i < packs && !c.failed; i++) {
+        const uint8_t *name = cursor_bytes(&c, SEAL_HASH_SIZE);
+        uint64_t size = cursor_u64(&c);
+        uint32_t count = cursor_u32(&c);
+        if (!name || count > PACK_CHUNKS_MAX || size > UINT32_MAX)
+            return error_set(e, ERROR_INTEGRITY, "index object is malformed at pack %u", i);
+        AUTO_FREE struct pack_chunk *chunks = calloc(count + 1u, sizeof *chunks);
+        if (!chunks)
+            return error_memory(e);
+        if (!read_chunks(&c, size, chunks, count))
+            return error_set(e, ERROR_INTEGRITY, "index object is malformed in pack %u", i);
+        if (pack && pack(context, name, size, chunks, count, e) < 0)
+            return -1;
+    }
+    return cursor_done(&c) ? 0 : error_set(e, ERROR_INTEGRITY, "index object is malformed at its end");
+}

@@ -1,0 +1,333 @@
+#include "store/player.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "flow/line.h"
+#include "store/chunker.h"
+#include "store/fetch.h"
+#include "store/index.h"
+#include "store/pack.h"
+#include "store/reader.h"
+#include "store/repository.h"
+
+#define WORKERS_MAX 16
+#define SLOTS_MAX (WORKERS_MAX + 4)
+#define CACHE 8
+#define SCRIPT_MAX ((size_t)1 << 20)
+
+/* What the consumer does with an item, one after another. */
+enum op {
+    OP_RECORD = 1, /* blob: the record */
+    OP_DATA,       /* u32 cache place, u32 offset, u32 length */
+    OP_HOLE,       /* u64 length */
+    OP_END
+};
+
+/* A chunk to open (or none), the cache place it goes to, and a script. */
+struct item {
+    bool load;
+    uint32_t place;
+    struct index_location location;
+    struct seal_box box;
+    uint8_t *sealed, *plain; /* plain: CHUNKER_MAXIMUM bytes */
+    struct bytes script;
+};
+
+struct player {
+    struct repository *repository;
+    struct reader *reader;
+    struct fetch *fetch;
+    struct player_audience audience;
+    struct item items[SLOTS_MAX];
+    void *slots[SLOTS_MAX];
+    size_t slot_count;
+    struct pack_decompressor *decompressors[WORKERS_MAX];
+    struct line *line;
+    /* the planner's side */
+    struct item *item; /* being filled, or NULL */
+    bool entry_open;   /* an entry's end is not in the script yet */
+    uint64_t clock;
+    struct {
+        uint8_t id[SEAL_HASH_SIZE];
+        uint32_t length;
+        uint64_t used; /* 0 = empty */
+    } plan[CACHE];
+    /* the consumer's side */
+    uint8_t *cache[CACHE];
+    struct catalogue_decoder decoder;
+};
+
+/* ---- consuming ---- */
+
+static int open_item(void *context, size_t worker, void *slot, struct error *e)
+{
+    struct player *p = context;
+    struct item *item = slot;
+    if (!item->load)
+        return 0;
+    char key[201];
+    repository_pack_key(item->location.pack, key);
+    return pack_open_chunk(p->decompressors[worker], p->repository->key, &item->box, &item->location.chunk, item->sealed,
+                           item->plain, key, e);
+}
+
+static int play_record(struct player *p, struct cursor *c, struct error *e)
+{
+    size_t n;
+    const uint8_t *bytes = cursor_blob(c, CATALOGUE_RECORD_MAX + 4, &n);
+    struct catalogue_record record;
+    if (catalogue_decode(&p->decoder, bytes, n, &record, e) < 0)
+        return -1;
+    return p->audience.entry(p->audience.context, &record, e);
+}
+
+static int play_data(const struct player *p, struct cursor *c, struct error *e)
+{
+    uint32_t place = cursor_u32(c), offset = cursor_u32(c), length = cursor_u32(c);
+    return p->audience.data(p->audience.context, p->cache[place] + offset, length, e);
+}
+
+static int play_item(void *context, void *slot, struct error *e)
+{
+    struct player *p = context;
+    struct item *item = slot;
+    if (item->load) {
+        uint8_t *free_one = p->cache[item->place];
+        p->cache[item->place] = item->plain;
+        item->plain = free_one;
+    }
+    struct cursor c = cursor_of(item->script.data, item->script.length);
+    int result = 0;
+    while (result == 0 && c.left > 0) {
+        switch ((enum op)cursor_u8(&c)) {
+        case OP_RECORD:
+            result = play_record(p, &c, e);
+            break;
+        case OP_DATA:
+            result = play_data(p, &c, e);
+            break;
+        case OP_HOLE:
+            result = p->audience.hole(p->audience.context, cursor_u64(&c), e);
+            break;
+        case OP_END:
+            result = p->audience.end(p->audience.context, e);
+            break;
+        }
+    }
+    ASSERT(!c.failed);
+    return result;
+}
+
+/* ---- making ---- */
+
+static int make_buffers(struct player *p, struct error *e)
+{
+    for (size_t i = 0; i < p->slot_count; i++) {
+        struct item *item = &p->items[i];
+        item->script.maximum = SCRIPT_MAX + 2 * CATALOGUE_RECORD_MAX;
+        item->sealed = malloc(reader_sealed_max());
+        item->plain = malloc(CHUNKER_MAXIMUM);
+        p->slots[i] = item;
+        if (!item->sealed || !item->plain)
+            return error_memory(e);
+    }
+    for (size_t i = 0; i < CACHE; i++)
+        if (!(p->cache[i] = malloc(CHUNKER_MAXIMUM)))
+            return error_memory(e);
+    return 0;
+}
+
+static int make_line(struct player *p, unsigned workers, struct error *e)
+{
+    if (workers > WORKERS_MAX)
+        workers = WORKERS_MAX;
+    p->slot_count = workers + 3;
+    for (unsigned i = 0; i < workers || i == 0; i++)
+        if (pack_decompressor_new(&p->decompressors[i], e) < 0)
+            return -1;
+    if (make_buffers(p, e) < 0 || fetch_new(p->repository, &p->fetch, e) < 0)
+        return -1;
+    struct line_spec spec = {.slots = p->slot_count,
+                             .workers = workers,
+                             .items = p->slots,
+                             .work = open_item,
+                             .consume = play_item,
+                             .context = p};
+    return line_new(&spec, &p->line, e);
+}
+
+int player_new(struct repository *repository, struct reader *reader, unsigned workers, const struct player_audience *audience,
+               struct player **player, struct error *e)
+{
+    struct player *p = calloc(1, sizeof *p);
+    if (!p)
+        return error_memory(e);
+    p->repository = repository;
+    p->reader = reader;
+    p->audience = *audience;
+    if (make_line(p, workers, e) < 0) {
+        player_free(p);
+        return -1;
+    }
+    *player = p;
+    return 0;
+}
+
+void player_free(struct player *player)
+{
+    if (!player)
+        return;
+    line_free(player->line);
+    for (size_t i = 0; i < player->slot_count; i++) {
+        free(player->items[i].sealed);
+        free(player->items[i].plain);
+        bytes_free(&player->items[i].script);
+    }
+    for (size_t i = 0; i < CACHE; i++)
+        free(player->cache[i]);
+    for (size_t i = 0; i < WORKERS_MAX; i++)
+        pack_decompressor_free(player->decompressors[i]);
+    fetch_free(player->fetch);
+    catalogue_decoder_free(&player->decoder);
+    free(player);
+}
+
+/* ---- planning ---- */
+
+static int submit(struct player *p, struct error *e)
+{
+    if (!p->item)
+        return 0;
+    int result = bytes_check(&p->item->script, "restore script", e);
+    p->item = NULL;
+    return result < 0 ? -1 : line_submit(p->line, e);
+}
+
+static int next_item(struct player *p, struct error *e)
+{
+    void *slot;
+    if (submit(p, e) < 0 || line_slot(p->line, &slot, e) < 0)
+        return -1;
+    p->item = slot;
+    p->item->load = false;
+    bytes_reset(&p->item->script);
+    return 0;
+}
+
+/* The script to append to; a long one is handed over first. */
+static int script(struct player *p, struct bytes **out, struct error *e)
+{
+    if ((!p->item || p->item->script.length >= SCRIPT_MAX) && next_item(p, e) < 0)
+        return -1;
+    *out = &p->item->script;
+    return 0;
+}
+
+static size_t least_used(const struct player *p)
+{
+    size_t place = 0;
+    for (size_t i = 1; i < CACHE; i++)
+        if (p->plan[i].used < p->plan[place].used)
+            place = i;
+    return place;
+}
+
+/* Fetch from the first place that the sink gives. Damage inside shows when the chunk is opened. */
+static int fetch_into(struct player *p, struct item *item, const uint8_t *id, struct error *e)
+{
+    for (unsigned nth = 0;; nth++) {
+        struct error last;
+        if (reader_locate(p->reader, id, nth, &item->location, nth == 0 ? e : &last) < 0)
+            return -1; /* the error of the place before says more */
+        if (fetch_chunk(p->fetch, &item->location, item->sealed, &item->box, e) == 0)
+            return 0;
+        if (!reader_is_damage(e))
+            return -1;
+    }
+}
+
+static int load(struct player *p, const uint8_t *id, size_t *place, struct error *e)
+{
+    if (next_item(p, e) < 0 || fetch_into(p, p->item, id, e) < 0)
+        return -1;
+    *place = least_used(p);
+    p->item->load = true;
+    p->item->place = (uint32_t)*place;
+    memcpy(p->plan[*place].id, id, SEAL_HASH_SIZE);
+    p->plan[*place].length = p->item->location.chunk.plain;
+    return 0;
+}
+
+static int plan_data(struct player *p, const struct catalogue_extent *extent, struct error *e)
+{
+    size_t place = 0;
+    while (place < CACHE && (!p->plan[place].used || memcmp(p->plan[place].id, extent->id, SEAL_HASH_SIZE) != 0))
+        place++;
+    if (place == CACHE && load(p, extent->id, &place, e) < 0)
+        return -1;
+    p->plan[place].used = ++p->clock;
+    if (extent->offset > p->plan[place].length || extent->length > p->plan[place].length - extent->offset)
+        return error_set(e, ERROR_INTEGRITY, "an entry's extent reaches beyond its chunk");
+    struct bytes *out;
+    if (script(p, &out, e) < 0)
+        return -1;
+    bytes_put_u8(out, OP_DATA);
+    bytes_put_u32(out, (uint32_t)place);
+    bytes_put_u32(out, extent->offset);
+    bytes_put_u32(out, (uint32_t)extent->length);
+    return 0;
+}
+
+static int plan_extents(struct player *p, const struct catalogue_record *record, struct error *e)
+{
+    for (size_t i = 0; i < record->extent_count; i++) {
+        const struct catalogue_extent *extent = &record->extents[i];
+        if (!catalogue_is_hole(extent)) {
+            if (plan_data(p, extent, e) < 0)
+                return -1;
+            continue;
+        }
+        struct bytes *out;
+        if (script(p, &out, e) < 0)
+            return -1;
+        bytes_put_u8(out, OP_HOLE);
+        bytes_put_u64(out, extent->length);
+    }
+    return 0;
+}
+
+int player_record(struct player *player, const struct catalogue_record *record, const uint8_t *bytes, size_t n,
+                  struct error *e)
+{
+    struct bytes *out;
+    if (record->continuation != player->entry_open)
+        return error_set(e, ERROR_INTEGRITY, "a catalogue record is out of place");
+    if (!record->continuation) {
+        if (script(player, &out, e) < 0)
+            return -1;
+        bytes_put_u8(out, OP_RECORD);
+        bytes_put_blob(out, bytes, n);
+    }
+    if (plan_extents(player, record, e) < 0)
+        return -1;
+    player->entry_open = record->more;
+    if (record->more)
+        return 0;
+    if (script(player, &out, e) < 0)
+        return -1;
+    bytes_put_u8(out, OP_END);
+    return 0;
+}
+
+int player_finish(struct player *player, struct error *e)
+{
+    if (player->entry_open)
+        return error_set(e, ERROR_INTEGRITY, "the catalogue ends in the middle of an entry");
+    if (submit(player, e) < 0)
+        return -1;
+    return line_drain(player->line, e);
+}

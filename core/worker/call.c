@@ -1,0 +1,362 @@
+#include "worker/call.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "worker/output.h"
+
+#define HEADER 16
+
+/* Calls that undo something: they run although everything else is being cancelled. */
+#define UNDOES (1u << WIRE_CLOSE | 1u << WIRE_THAW | 1u << WIRE_SCRATCH_DROP)
+
+/* ---- failing ---- */
+
+int call_fail(struct worker *w, const struct error *e)
+{
+    w->failure = *e;
+    w->active = false;
+    output_settle(w);
+    return -1;
+}
+
+int call_offence(struct worker *w, struct error *e, const char *format, ...)
+{
+    char what[800];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(what, sizeof what, format, arguments);
+    va_end(arguments);
+    scrub_text(&w->scrub, what);
+    error_set(e, ERROR_PLUGIN, "%s: plugin '%s' broke its contract in %s: it %s", w->instance, w->name,
+              wire_call_name(w->kind), what);
+    call_fail(w, e);
+    call_bury(w, 0);
+    return -1;
+}
+
+bool call_ended(struct worker *w)
+{
+    if (w->how[0])
+        return true;
+    output_drain(w);
+    if (w->pid > 0 && process_ended(w->pid, w->how, sizeof w->how)) {
+        w->pid = -1;
+        output_drain(w);
+    } else if (w->pid <= 0 && channel_gone(&w->channel)) {
+        snprintf(w->how, sizeof w->how, "ended");
+    }
+    return w->how[0] != '\0';
+}
+
+static bool wait_end(struct worker *w, int64_t patience)
+{
+    for (int64_t until = clock_monotonic() + patience; !call_ended(w);) {
+        if (clock_monotonic() >= until)
+            return false;
+        clock_sleep(1);
+    }
+    return true;
+}
+
+void call_bury(struct worker *w, int64_t patience)
+{
+    if (wait_end(w, patience))
+        return;
+    if (w->pid <= 0) {
+        w->abandoned = true;
+        log_line(LOG_WARNING, "%s: plugin '%s' runs in this process and cannot be killed: it is left behind",
+                 w->instance, w->name);
+        return;
+    }
+    if (patience > 0) {
+        process_signal(w->pid, SIGTERM);
+        if (wait_end(w, patience / 2))
+            return;
+    }
+    process_signal(w->pid, SIGKILL);
+    while (!call_ended(w))
+        clock_sleep(1);
+}
+
+static int died(struct worker *w, struct error *e)
+{
+    error_set(e, ERROR_PLUGIN, "%s: plugin '%s' %s in the middle of %s", w->instance, w->name, w->how,
+              wire_call_name(w->kind));
+    if (strstr(w->how, "signal 9 "))
+        error_hint(e, "if nobody killed it, the system did for want of memory: see its log");
+    return call_fail(w, e);
+}
+
+/* ---- frames ---- */
+
+static int malformed(struct worker *w, struct error *e)
+{
+    return call_offence(w, e, "sent a malformed frame");
+}
+
+/* A private copy, since the worker could still change the shared one. */
+static int copy(struct worker *w, struct bytes *to, const struct channel_frame *frame, struct error *e)
+{
+    bytes_reset(to);
+    bytes_put(to, frame->payload, frame->length);
+    if (!to->failed)
+        return 0;
+    error_memory(e);
+    return call_abort(w, e);
+}
+
+static int take_log(struct worker *w, struct cursor *c, struct error *e)
+{
+    char text[WIRE_MAX_LOG + 1];
+    uint32_t level = cursor_u32(c);
+    const char *said = wire_text_required(c, WIRE_MAX_LOG, NULL);
+    if (!said || !cursor_done(c) || level > LOG_DEBUG || level < LOG_ERROR)
+        return malformed(w, e);
+    memcpy(text, said, strlen(said) + 1);
+    output_line(w, (int)level, "", text);
+    return 0;
+}
+
+static int take_result(struct worker *w, struct cursor *c, struct error *e)
+{
+    struct error result;
+    uint32_t number = cursor_u32(c);
+    if (!wire_error(c, &result) || !cursor_done(c) || number != w->number)
+        return malformed(w, e);
+    w->active = false;
+    output_drain(w);
+    output_settle(w);
+    if (result.class == ERROR_NONE)
+        return 0;
+    scrub_error(&w->scrub, &result);
+    *e = result;
+    if (result.class != ERROR_PLUGIN)
+        return error_context(e, "%s: ", w->instance);
+    error_context(e, "%s: plugin '%s' broke its contract in %s: it ", w->instance, w->name, wire_call_name(w->kind));
+    return call_fail(w, e);
+}
+
+int call_poll(struct worker *w, struct channel_frame *frame, struct error *e)
+{
+    for (;;) {
+        int got = channel_next(&w->channel, frame);
+        if (got < 0)
+            return call_offence(w, e, "overwrote the ring to the engine");
+        if (got == 0)
+            return 2;
+        bool aside = frame->type == WIRE_LOG || frame->type == WIRE_RESULT;
+        if (frame->type != WIRE_LOG)
+            w->since = 0;
+        if (frame->type == WIRE_DATA)
+            return 1;
+        struct bytes *to = aside ? &w->aside : &w->frame;
+        if (copy(w, to, frame, e) < 0)
+            return -1;
+        frame->payload = to->data;
+        if (!aside)
+            return 1;
+        struct cursor c = cursor_of(to->data, to->length);
+        if (frame->type == WIRE_RESULT)
+            return take_result(w, &c, e);
+        if (take_log(w, &c, e) < 0)
+            return -1;
+    }
+}
+
+/* ---- waiting ---- */
+
+static bool stalled(struct worker *w, int64_t now)
+{
+    uint32_t ticks = atomic_load_explicit(&w->channel.shared->ticks, memory_order_relaxed);
+    uint64_t consumed = atomic_load_explicit(&w->channel.shared->to_worker.consumed, memory_order_relaxed);
+    if (w->since == 0 || ticks != w->ticks || consumed != w->consumed) {
+        w->since = now;
+        w->ticks = ticks;
+        w->consumed = consumed;
+    }
+    return w->stall_timeout > 0 && now - w->since >= w->stall_timeout;
+}
+
+/* Sleep until something may have happened. -1 = the call is over. */
+static int wait_step(struct worker *w, struct error *e)
+{
+    char elapsed[TEXT_ELAPSED_MAX];
+    if (w->how[0])
+        return died(w, e);
+    /* What it sent before its end is still to be read. */
+    if (call_ended(w))
+        return 0;
+    int64_t now = clock_monotonic();
+    if (worker_cancelled() && !(UNDOES & 1u << w->kind))
+        error_set(e, ERROR_CANCELLED, "%s: %s was cancelled", w->instance, wire_call_name(w->kind));
+    else if (w->deadline && now >= w->deadline)
+        error_set(e, ERROR_TIMEOUT, "%s: plugin '%s': %s took longer than it may", w->instance, w->name,
+                  wire_call_name(w->kind));
+    else if (stalled(w, now))
+        error_set(e, ERROR_TIMEOUT, "%s: plugin '%s' hung in %s: it moved no byte for %s", w->instance, w->name,
+                  wire_call_name(w->kind), text_elapsed(w->stall_timeout, elapsed));
+    else {
+        channel_sleep(&w->channel);
+        return 0;
+    }
+    return call_abort(w, e);
+}
+
+int call_next(struct worker *w, struct channel_frame *frame, struct error *e)
+{
+    for (;;) {
+        int got = call_poll(w, frame, e);
+        if (got != 2)
+            return got;
+        if (wait_step(w, e) < 0)
+            return -1;
+    }
+}
+
+int call_room(struct worker *w, size_t least, size_t most, uint8_t **p, size_t *n, struct channel_frame *frame,
+              struct error *e)
+{
+    for (;;) {
+        int got = call_poll(w, frame, e);
+        if (got != 2)
+            return got == 1 ? 2 : got;
+        int lent = channel_lend(&w->channel, least, most, p, n);
+        if (lent < 0)
+            return call_offence(w, e, "overwrote the ring to the worker");
+        if (lent > 0) {
+            w->since = 0;
+            return 1;
+        }
+        if (wait_step(w, e) < 0)
+            return -1;
+    }
+}
+
+/* Drop everything until the result comes. */
+static bool wait_result(struct worker *w, int64_t patience)
+{
+    struct channel_frame frame;
+    struct error ignored;
+    for (int64_t until = clock_monotonic() + patience; w->active;) {
+        int got = call_poll(w, &frame, &ignored);
+        if (got == 0 || got == -1)
+            return true;
+        if (got == 2 && call_ended(w))
+            return false;
+        if (clock_monotonic() >= until)
+            return false;
+        if (got == 2)
+            channel_sleep(&w->channel);
+    }
+    return true;
+}
+
+int call_abort(struct worker *w, struct error *e)
+{
+    struct error ignored;
+    if (!w->active)
+        return -1;
+    atomic_store(&w->channel.shared->cancel, w->number);
+    /* When it cannot be sent the worker is gone, which shows below. */
+    channel_send(&w->channel, WIRE_CANCEL, w->number, -1, &ignored);
+    channel_wake(&w->channel);
+    if (wait_result(w, w->grace))
+        return -1;
+    bool was_dead = w->how[0] != '\0';
+    if (!was_dead)
+        call_bury(w, w->grace / 2 > 0 ? w->grace / 2 : 1);
+    size_t used = strlen(e->message);
+    snprintf(e->message + used, sizeof e->message - used, "; it %s",
+             was_dead       ? w->how
+             : w->abandoned ? "ignored its cancellation"
+                            : "ignored its cancellation and was killed");
+    if (e->class != ERROR_CANCELLED)
+        e->class = ERROR_PLUGIN;
+    return call_fail(w, e);
+}
+
+/* ---- calls ---- */
+
+struct bytes *call_arguments(struct worker *w)
+{
+    static const uint8_t header[HEADER];
+    bytes_reset(&w->arguments);
+    bytes_put(&w->arguments, header, sizeof header);
+    return &w->arguments;
+}
+
+static int send_call(struct worker *w, struct error *e)
+{
+    struct bytes *b = &w->arguments;
+    struct channel_frame frame;
+    uint8_t *to;
+    size_t room;
+    int got = call_room(w, b->length, b->length, &to, &room, &frame, e);
+    if (got == 1) {
+        memcpy(to, b->data, b->length);
+        channel_commit(&w->channel, WIRE_CALL, b->length);
+        channel_wake(&w->channel);
+        return 0;
+    }
+    return got < 0 ? -1 : call_offence(w, e, "spoke before it was asked");
+}
+
+int call_begin(struct worker *w, enum wire_call kind, struct error *e)
+{
+    ASSERT(!w->active);
+    if (w->failure.class != ERROR_NONE) {
+        *e = w->failure;
+        return -1;
+    }
+    if (worker_cancelled() && !(UNDOES & 1u << kind))
+        return error_set(e, ERROR_CANCELLED, "%s: %s was cancelled", w->instance, wire_call_name(kind));
+    struct bytes *b = &w->arguments;
+    if (bytes_check(b, "a call", e) < 0)
+        return -1;
+    if (b->length > CHANNEL_LARGEST)
+        return error_set(e, ERROR_RANGE, "%s: %s: its arguments are too large", w->instance, wire_call_name(kind));
+    w->kind = kind;
+    w->number++;
+    w->active = true;
+    w->since = 0;
+    w->deadline = w->timeout > 0 ? clock_monotonic() + w->timeout : 0;
+    bytes_set_u32(b->data, kind);
+    bytes_set_u32(b->data + 4, w->number);
+    bytes_set_u64(b->data + 8, w->timeout > 0 ? (uint64_t)w->timeout : 0);
+    return send_call(w, e);
+}
+
+int call_finish(struct worker *w, struct error *e)
+{
+    struct channel_frame frame;
+    int got = call_next(w, &frame, e);
+    return got == 1 ? call_offence(w, e, "sent what was not asked for (frame %u)", frame.type) : got;
+}
+
+int call_simple(struct worker *w, enum wire_call kind, struct error *e)
+{
+    return call_begin(w, kind, e) < 0 ? -1 : call_finish(w, e);
+}
+
+int call_reply(struct worker *w, enum wire_call kind, struct cursor *reply, struct error *e)
+{
+    struct channel_frame frame;
+    if (call_begin(w, kind, e) < 0)
+        return -1;
+    int got = call_next(w, &frame, e);
+    if (got < 0)
+        return -1;
+    if (got == 0 || frame.type != WIRE_REPLY)
+        return call_offence(w, e, "did not answer");
+    if (call_finish(w, e) < 0)
+        return -1;
+    *reply = cursor_of(w->frame.data, w->frame.length);
+    return 0;
+}

@@ -1,0 +1,104 @@
+/* One call of a worker, seen from the engine: the waiting, and everything that can go wrong meanwhile. worker.c, sink.c
+ * and source.c are made of these. */
+#ifndef COFRE_WORKER_CALL_H
+#define COFRE_WORKER_CALL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "worker/channel.h"
+#include "worker/grammar.h"
+#include "worker/process.h"
+#include "worker/scrub.h"
+#include "worker/source.h"
+#include "worker/wire.h"
+#include "worker/worker.h"
+
+struct task;
+
+#define CALL_LINES 1000 /* log lines of one call; further ones are counted */
+#define CALL_LINE 1024  /* bytes of a line on stdout or stderr */
+
+/* What a restore did not put back. */
+struct call_problem {
+    char *path;
+    size_t path_length;
+    struct error result;
+};
+
+struct worker {
+    char *instance, *name; /* name: of the plugin */
+    bool in_process;
+    int64_t timeout, stall_timeout, grace;
+    struct channel channel;
+    pid_t pid;         /* -1 when there is no process (any more) */
+    int output;        /* -1 = none */
+    struct task *task; /* in-process */
+    struct worker_plugin plugin;
+    bool opened;
+    struct scrub scrub;
+
+    struct error failure; /* with a class: the worker is of no use any more, and why */
+    bool abandoned;       /* in-process, and did not come back */
+
+    uint32_t number; /* of the call */
+    uint32_t kind;
+    bool active;
+    int64_t deadline; /* 0 = none */
+    uint64_t lines;
+    struct bytes arguments;   /* being made */
+    struct bytes frame;       /* private copy of the frame at hand */
+    struct bytes aside;       /* the same for results and log lines, which nobody else sees */
+    char how[PROCESS_HOW];    /* the process ended, in words; else "" */
+    char line[CALL_LINE + 1]; /* of stdout or stderr, not ended yet */
+    size_t line_length;
+    int64_t since; /* of the last movement; 0 = not waited yet */
+    uint32_t ticks;
+    uint64_t consumed;
+
+    /* source.c */
+    struct grammar grammar;
+    struct source_attribute *attributes;
+    bool finished;
+    uint64_t given, done, failed, kept;
+    struct call_problem *problems;
+    /* sink.c */
+    bool sending;
+};
+
+/* Begin arguments, fill them, call. */
+struct bytes *call_arguments(struct worker *w);
+int call_begin(struct worker *w, enum wire_call kind, struct error *e);
+
+/* The next frame that is not a log line, copied to private memory unless it is content. 1 = frame, 0 = the call's
+ * result was success, -1 = it ended otherwise. After 0 and -1 the call is over. */
+int call_next(struct worker *w, struct channel_frame *frame, struct error *e);
+/* The same without waiting; 2 = nothing there. */
+int call_poll(struct worker *w, struct channel_frame *frame, struct error *e);
+/* Wait for the result; frames that come before it are an offence. */
+int call_finish(struct worker *w, struct error *e);
+/* Begin and finish. */
+int call_simple(struct worker *w, enum wire_call kind, struct error *e);
+/* Begin, one REPLY, finish; the reply is then in w->frame. */
+int call_reply(struct worker *w, enum wire_call kind, struct cursor *reply, struct error *e);
+
+/* Room to send. 1 = there is; 2 = a frame of the worker's is there instead, in *frame; 0 and -1 as call_next. */
+int call_room(struct worker *w, size_t least, size_t most, uint8_t **p, size_t *n, struct channel_frame *frame,
+              struct error *e);
+
+/* The worker did what it must not: it is killed, the call fails. -1. */
+int call_offence(struct worker *w, struct error *e, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* End the call with this reason, which stays in *e: cancel, grace, SIGTERM, SIGKILL. -1. */
+int call_abort(struct worker *w, struct error *e);
+
+/* Has the worker ended? Then w->how says how. Also takes what it wrote to stdout and stderr to the log. */
+bool call_ended(struct worker *w);
+/* Wait until the worker has ended, for `patience` ms; then SIGTERM, half of that again, SIGKILL. */
+void call_bury(struct worker *w, int64_t patience);
+/* No further call will work. -1. */
+int call_fail(struct worker *w, const struct error *e);
+
+#endif

@@ -1,0 +1,113 @@
+/* The worker's side: one plugin instance, and the host that the plugin sees. Everything hangs on struct child, so that
+ * several of them can run as threads of one process (--in-process).
+ *
+ *   child.c          the loop: takes calls, runs them, sends results
+ *   child_calls.c    one function for each call
+ *   child_host.c     the host's table, and services that every call has
+ *   child_content.c  bytes in and out: reserve commit hole take
+ *   child_backup.c   entry end restart missing fact
+ *   child_restore.c  next done
+ *   child_list.c     object more
+ */
+#ifndef COFRE_WORKER_CHILD_H
+#define COFRE_WORKER_CHILD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "cofre/plugin.h"
+#include "worker/channel.h"
+#include "worker/describe.h"
+#include "worker/grammar.h"
+#include "worker/source.h"
+#include "worker/values.h"
+#include "worker/wire.h"
+
+struct previous;
+
+struct child {
+    struct channel channel;
+    bool loaded, opened, ended;
+    int log_level;
+    struct describe plugin;
+    struct values values;
+    void *instance;
+    struct bytes arguments; /* of the call at hand */
+    struct bytes frame;     /* being made */
+    struct bytes deferred;  /* log lines that wait for a commit */
+    struct bytes entry;     /* restore: the frame of the entry at hand */
+    struct source_attribute *attributes;
+    struct cofre_attribute *lent_attributes;
+    struct grammar grammar;
+    int previous_fd;
+};
+
+/* What the incoming content of a call has come to. */
+enum child_input { CHILD_NO_INPUT, CHILD_CONTENT, CHILD_CONTENT_ENDED, CHILD_ALL_ENDED };
+
+struct cofre_call {
+    struct child *child;
+    uint32_t number, kind;
+    int64_t deadline;   /* monotonic ms, 0 = none */
+    struct error fault; /* what the plugin did wrong; it decides the call's result */
+    size_t lent;        /* bytes that reserve lent */
+    enum child_input input;
+    uint64_t hole; /* restore: the piece that take lends is a hole of this length */
+    struct previous *previous;
+    uint8_t fingerprint_key[16];
+    struct cofre_entry entry; /* restore: as lent by next */
+    bool entry_open;
+    uint64_t restored, problems;
+    char cursor[WIRE_MAX_CURSOR];
+    size_t cursor_length;
+    bool more;
+};
+
+/* Serve calls until told to end, or the engine is gone. Takes over the socket; the memfd stays the caller's. */
+int child_run(int socket, int memory, struct error *e);
+
+/* Run the call; the result is in *error, ERROR_NONE = success. */
+void child_calls_run(struct cofre_call *call, struct cursor *arguments, struct error *error);
+
+extern const struct cofre_host child_host_table;
+
+/* May this service be used now? COFRE_OK; else *error is filled: cancelled, out of time, or not in this call (a fault).
+ * calls: bits 1 << WIRE_BACKUP ... */
+int32_t child_host_enter(struct cofre_call *call, uint32_t calls, const char *service, struct cofre_error *error);
+/* The plugin broke its contract: the call is going to fail with ERROR_PLUGIN, whatever it returns. */
+int32_t child_host_fault(struct cofre_call *call, const struct error *why, struct cofre_error *error);
+int32_t child_host_fail(struct cofre_error *error, const struct error *why);
+/* An error of the plugin's as the engine has it. Any class that is none counts as permanent. */
+void child_host_error(int32_t class, const struct cofre_error *from, struct error *to);
+/* Begin a frame; fill it; send it. Waits for room; fails when the call is cancelled meanwhile. */
+struct bytes *child_host_frame(struct cofre_call *call);
+int32_t child_host_send(struct cofre_call *call, enum wire_frame type, struct cofre_error *error);
+/* The next frame from the engine. */
+int32_t child_host_receive(struct cofre_call *call, struct channel_frame *frame, struct cofre_error *error);
+
+int32_t child_content_reserve(struct cofre_call *, void **, size_t *, struct cofre_error *);
+int32_t child_content_commit(struct cofre_call *, size_t, struct cofre_error *);
+int32_t child_content_hole(struct cofre_call *, uint64_t, struct cofre_error *);
+int32_t child_content_take(struct cofre_call *, const void **, uint64_t *, struct cofre_error *);
+
+int32_t child_backup_unchanged(struct cofre_call *, const char *path, size_t length, const void *fingerprint,
+                               size_t fingerprint_length);
+int32_t child_backup_entry(struct cofre_call *, const struct cofre_entry *, struct cofre_error *);
+int32_t child_backup_end(struct cofre_call *, int32_t, const struct cofre_error *, struct cofre_error *);
+int32_t child_backup_restart(struct cofre_call *, struct cofre_error *);
+int32_t child_backup_missing(struct cofre_call *, const char *, size_t, int32_t, const struct cofre_error *,
+                             struct cofre_error *);
+int32_t child_backup_fact(struct cofre_call *, const char *, const char *, struct cofre_error *);
+
+int32_t child_restore_next(struct cofre_call *, const struct cofre_entry **, struct cofre_error *);
+int32_t child_restore_done(struct cofre_call *, int32_t, const struct cofre_error *, struct cofre_error *);
+
+int32_t child_list_object(struct cofre_call *, const struct cofre_object *, struct cofre_error *);
+int32_t child_list_more(struct cofre_call *, const void *, size_t, struct cofre_error *);
+
+#define CHILD_IN(call) (UINT32_C(1) << (call))
+_Static_assert(WIRE_CALLS <= 32, "a bit for each call");
+
+#endif

@@ -1,0 +1,197 @@
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/child.h"
+#include "worker/path.h"
+#include "worker/previous.h"
+
+#define HERE CHILD_IN(WIRE_BACKUP)
+#define FACTS (CHILD_IN(WIRE_BACKUP) | CHILD_IN(WIRE_FACTS))
+
+static int32_t fault(struct cofre_call *call, struct cofre_error *error, const char *what)
+{
+    struct error why;
+    error_set(&why, ERROR_PLUGIN, "%s", what);
+    return child_host_fault(call, &why, error);
+}
+
+/* Attributes by their stride into our own array. NULL, or what is wrong with them. */
+static const char *copy_attributes(struct child *child, const struct cofre_entry *from, struct source_entry *to)
+{
+    size_t count = from->attribute_count;
+    if (count == 0)
+        return NULL;
+    if (!from->attributes || count > WIRE_MAX_ATTRIBUTES || from->attribute_stride < sizeof(struct cofre_attribute))
+        return "announced an entry with a malformed list of attributes";
+    struct source_attribute *array = realloc(child->attributes, count * sizeof *array);
+    if (!array)
+        return "out of memory for the attributes of an entry";
+    child->attributes = array;
+    const uint8_t *p = (const uint8_t *)from->attributes;
+    for (size_t i = 0; i < count; i++, p += from->attribute_stride) {
+        struct cofre_attribute one;
+        memcpy(&one, p, sizeof one);
+        size_t n = one.name ? strnlen(one.name, WIRE_MAX_NAME + 1) : 0;
+        if (n == 0 || n > WIRE_MAX_NAME || one.length > WIRE_MAX_VALUE || (one.length && !one.value))
+            return "announced an entry with an attribute without name, or one that is too long";
+        array[i] = (struct source_attribute){.name = one.name, .value = one.value, .length = one.length};
+    }
+    to->attributes = array;
+    to->attribute_count = count;
+    return NULL;
+}
+
+static bool text_ends(const char *text, size_t length)
+{
+    return text && length <= PATH_LONGEST && text[length] == '\0';
+}
+
+static const char *copy_entry(struct cofre_call *call, const struct cofre_entry *announced, struct source_entry *to)
+{
+    struct cofre_entry from;
+    if (announced->struct_size < sizeof from)
+        return "announced an entry whose struct_size is smaller than that of level 1";
+    memcpy(&from, announced, sizeof from);
+    if (!text_ends(from.path, from.path_length))
+        return "announced an entry without a path that ends with NUL";
+    if (from.link_length && !text_ends(from.link, from.link_length))
+        return "announced an entry without a link target that ends with NUL";
+    if ((from.user && strnlen(from.user, WIRE_MAX_NAME + 1) > WIRE_MAX_NAME) ||
+        (from.group && strnlen(from.group, WIRE_MAX_NAME + 1) > WIRE_MAX_NAME))
+        return "announced an entry with the name of a user or group that is too long";
+    if (from.fingerprint_length > COFRE_MAX_FINGERPRINT || (from.fingerprint_length && !from.fingerprint))
+        return "announced an entry with a fingerprint that is too long";
+    *to = (struct source_entry){.kind = from.kind,
+                                .flags = from.flags,
+                                .path = from.path,
+                                .path_length = from.path_length,
+                                .size = from.size,
+                                .mtime = from.mtime,
+                                .mode = from.mode,
+                                .uid = from.uid,
+                                .gid = from.gid,
+                                .device_major = from.device_major,
+                                .device_minor = from.device_minor,
+                                .user = from.user,
+                                .group = from.group,
+                                .link = from.link_length ? from.link : NULL,
+                                .link_length = from.link_length};
+    if (from.fingerprint_length && !(from.flags & COFRE_ENTRY_RACY)) {
+        crypto_shorthash_siphashx24(to->fingerprint, from.fingerprint, from.fingerprint_length, call->fingerprint_key);
+        to->has_fingerprint = 1;
+    }
+    return copy_attributes(call->child, &from, to);
+}
+
+/* Has the previous snapshot an entry of this path and fingerprint? Then tell the engine its number. */
+static int32_t look_up(struct cofre_call *call, const char *path, size_t length, const uint8_t *fingerprint,
+                       struct cofre_error *error)
+{
+    struct error why;
+    uint64_t ordinal;
+    bool found;
+    if (previous_find(call->previous, path, length, fingerprint, &found, &ordinal, &why) < 0)
+        return child_host_fail(error, &why);
+    if (!found)
+        return COFRE_OK;
+    bytes_put_u64(child_host_frame(call), ordinal);
+    int32_t class = child_host_send(call, WIRE_UNCHANGED, error);
+    if (class != COFRE_OK)
+        return class;
+    grammar_unchanged(&call->child->grammar, path, length);
+    return COFRE_UNCHANGED;
+}
+
+/* Whatever is wrong with the question is said when the entry is announced: the answer is then just "no". */
+int32_t child_backup_unchanged(struct cofre_call *call, const char *path, size_t length, const void *fingerprint,
+                               size_t fingerprint_length)
+{
+    struct cofre_error error = {.struct_size = sizeof error};
+    uint8_t hash[16];
+    if (child_host_enter(call, HERE, "unchanged", &error) != COFRE_OK)
+        return COFRE_OK;
+    if (!call->previous || fingerprint_length == 0 || fingerprint_length > COFRE_MAX_FINGERPRINT || !fingerprint ||
+        !path_valid(path, length) || call->child->grammar.open ||
+        !grammar_follows(&call->child->grammar, path, length))
+        return COFRE_OK;
+    crypto_shorthash_siphashx24(hash, fingerprint, fingerprint_length, call->fingerprint_key);
+    return look_up(call, path, length, hash, &error) == COFRE_UNCHANGED ? COFRE_UNCHANGED : COFRE_OK;
+}
+
+int32_t child_backup_entry(struct cofre_call *call, const struct cofre_entry *announced, struct cofre_error *error)
+{
+    int32_t class = child_host_enter(call, HERE, "entry", error);
+    if (class != COFRE_OK)
+        return class;
+    struct source_entry entry;
+    const char *what = copy_entry(call, announced, &entry);
+    if (what)
+        return fault(call, error, what);
+    struct error why;
+    if (grammar_entry(&call->child->grammar, &entry, &why) < 0)
+        return child_host_fault(call, &why, error);
+    wire_put_entry(child_host_frame(call), &entry);
+    class = child_host_send(call, WIRE_ENTRY, error);
+    if (class == COFRE_E_RANGE)
+        grammar_withdraw(&call->child->grammar); /* nothing was announced; the plugin may call missing() */
+    return class;
+}
+
+int32_t child_backup_end(struct cofre_call *call, int32_t result, const struct cofre_error *why,
+                         struct cofre_error *error)
+{
+    int32_t class = child_host_enter(call, HERE, "end", error);
+    if (class != COFRE_OK)
+        return class;
+    struct error because;
+    if (grammar_end(&call->child->grammar, &because) < 0)
+        return child_host_fault(call, &because, error);
+    child_host_error(result, why, &because);
+    struct bytes *frame = child_host_frame(call);
+    bytes_put_u64(frame, call->child->grammar.content);
+    wire_put_error(frame, &because);
+    return child_host_send(call, WIRE_END, error);
+}
+
+int32_t child_backup_restart(struct cofre_call *call, struct cofre_error *error)
+{
+    int32_t class = child_host_enter(call, HERE, "restart", error);
+    if (class != COFRE_OK)
+        return class;
+    struct error why;
+    if (grammar_restart(&call->child->grammar, &why) < 0)
+        return child_host_fault(call, &why, error);
+    child_host_frame(call);
+    return child_host_send(call, WIRE_RESTART, error);
+}
+
+int32_t child_backup_missing(struct cofre_call *call, const char *path, size_t length, int32_t result,
+                             const struct cofre_error *why, struct cofre_error *error)
+{
+    int32_t class = child_host_enter(call, HERE, "missing", error);
+    if (class != COFRE_OK)
+        return class;
+    if (!path || length > PATH_LONGEST || memchr(path, '\0', length))
+        return fault(call, error, "named what is no path as missing");
+    struct error because;
+    child_host_error(result == COFRE_OK ? COFRE_E_PERMANENT : result, why, &because);
+    struct bytes *frame = child_host_frame(call);
+    wire_put_text(frame, path, length);
+    wire_put_error(frame, &because);
+    return child_host_send(call, WIRE_MISSING, error);
+}
+
+int32_t child_backup_fact(struct cofre_call *call, const char *key, const char *value, struct cofre_error *error)
+{
+    int32_t class = child_host_enter(call, FACTS, "fact", error);
+    if (class != COFRE_OK)
+        return class;
+    size_t n = key ? strnlen(key, WIRE_MAX_NAME + 1) : 0;
+    if (n == 0 || n > WIRE_MAX_NAME || !value || strnlen(value, WIRE_MAX_VALUE + 1) > WIRE_MAX_VALUE)
+        return fault(call, error, "said a fact without a key, or one that is too long");
+    struct bytes *frame = child_host_frame(call);
+    wire_put_string(frame, key);
+    wire_put_string(frame, value);
+    return child_host_send(call, WIRE_FACT, error);
+}

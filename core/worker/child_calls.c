@@ -1,0 +1,401 @@
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "worker/child.h"
+#include "worker/load.h"
+#include "worker/path.h"
+#include "worker/previous.h"
+
+#define MAX_OVERRIDES 16384
+
+/* A call as a function: runs the plugin's, gives its class. */
+typedef int32_t call_function(struct cofre_call *call, struct cursor *arguments, struct cofre_error *error);
+
+static int32_t malformed(struct cofre_error *error)
+{
+    return cofre_fail(error, COFRE_E_BUG, "the engine sent malformed arguments");
+}
+
+static int32_t own(struct cofre_error *error, const struct error *why)
+{
+    return child_host_fail(error, why);
+}
+
+/* ---- life ---- */
+
+static int read_directories(struct cursor *c, char **directories, size_t maximum, size_t *count)
+{
+    *count = cursor_u32(c);
+    if (*count > maximum)
+        return -1;
+    for (size_t i = 0; i < *count; i++) {
+        const char *text = wire_text_required(c, PATH_LONGEST, NULL);
+        memcpy(&directories[i], &text, sizeof text);
+    }
+    return c->failed ? -1 : 0;
+}
+
+static int load(struct child *child, const char *name, char *const *directories, size_t count, struct error *e)
+{
+    char *path = NULL;
+    const struct cofre_plugin *(*entry)(const struct cofre_host *) = NULL;
+    if (load_plugin(name, directories, count, &path, &entry, e) < 0)
+        return -1;
+    int result = describe_plugin(entry(NULL), path, name, &child->plugin, e);
+    free(path);
+    if (result < 0) {
+        describe_free(&child->plugin);
+        return -1;
+    }
+    entry(&child_host_table);
+    return 0;
+}
+
+static int32_t call_load(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
+{
+    char *directories[64];
+    size_t count;
+    call->child->log_level = (int)cursor_u32(c);
+    const char *name = wire_text_required(c, PATH_LONGEST, NULL);
+    if (!name || read_directories(c, directories, 64, &count) < 0)
+        return malformed(error);
+    struct error why;
+    if (call->child->loaded || load(call->child, name, directories, count, &why) < 0)
+        return call->child->loaded ? malformed(error) : own(error, &why);
+    call->child->loaded = true;
+    struct worker_plugin plugin;
+    describe_lend(&call->child->plugin, &plugin);
+    wire_put_plugin(child_host_frame(call), &plugin);
+    return child_host_send(call, WIRE_REPLY, error);
+}
+
+static int32_t call_open(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
+{
+    struct child *child = call->child;
+    struct describe *d = &child->plugin;
+    if (!child->loaded || child->opened)
+        return malformed(error);
+    struct error why;
+    if (values_take(c, d, &child->values, &why) < 0)
+        return own(error, &why);
+    int32_t class =
+        (d->role == WORKER_SOURCE ? d->source.open : d->sink.open)(call, child->values.conf, &child->instance, error);
+    if (class == COFRE_OK)
+        child->opened = true;
+    else
+        values_free(&child->values);
+    return class;
+}
+
+static int32_t call_close(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
+{
+    (void)c;
+    (void)error;
+    struct child *child = call->child;
+    child->ended = true;
+    if (child->opened)
+        (child->plugin.role == WORKER_SOURCE ? child->plugin.source.close : child->plugin.sink.close)(child->instance);
+    child->opened = false;
+    values_free(&child->values);
+    return COFRE_OK;
+}
+
+static int32_t call_check(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
+{
+    struct child *child = call->child;
+    int32_t depth = cursor_u32(c) ? COFRE_CHECK_CONNECT : COFRE_CHECK_OFFLINE;
+    return (child->plugin.role == WORKER_SOURCE ? child->plugin.source.check
+                                                : child->plugin.sink.check)(child->instance, call, depth, error);
+}
+
+/* ---- sources ---- */
+
+static const struct cofre_source *source(const struct cofre_call *call)
+{
+    return &call->child->plugin.source;
+}
+
+static int start_backup(struct cofre_call *call, struct cursor *c, struct error *e)
+{
+    struct child *child = call->child;
+    const uint8_t *key = cursor_bytes(c, sizeof call->fingerprint_key);
+    bool expected = cursor_u32(c) != 0;
+    AUTO_CLOSE int fd = child->previous_fd;
+    child->previous_fd = -1;
+    if (!key || c->failed || (expected && fd < 0))
+        return error_set(e, ERROR_BUG, "the engine sent malformed arguments");
+    memcpy(call->fingerprint_key, key, sizeof call->fingerprint_key);
+    if (grammar_start(&child->grammar, e) < 0)
+        return -1;
+    if (!expected)
+        return 0;
+    int table = fd;
+    fd = -1;
+    return previous_open(table, &call->previous, e);
+}
+
+static int32_t call_backup(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
+{
+    struct error why;
+    if (start_backup(call, c, &why) < 0)
+        return own(error, &why);
+    int32_t class = source(call)->backup(call->child->instance, call, error);
+    previous_close(call->previous);
+    call->previous = NULL;
+    if (class != COFRE_OK || call->fault.class != ERROR_NONE)
+        return class;
+    if (grammar_finish(&call->child->grammar, &why) < 0)
+        return child_host_fault(call, &why, error);
+    child_host_frame(call);
+    return child_host_send(call, WIRE_FINISHED, error);
+}
+
+static int32_t call_restore(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
+{
+    (void)c;
+    int32_t class = source(call)->restore(call->child->instance, call, error);
+    if (class == COFRE_OK && call->fault.class == ERROR_NONE && (call->input != CHILD_ALL_ENDED || call->entry_open)) {
+        struct error why;
+        error_set(&why, ERROR_PLUGIN, "returned success before it had taken every entry");
+        return child_host_fault(call, &why, error);
+    }
+    /* Counted also when the restore failed: the report says how far it came. */
+    struct bytes *frame = child_host_frame(call);
+    bytes_put_u64(frame, call->restored);
+    bytes_put_u64(frame, call->problems);
+    struct cofre_error ignored = {.struct_size = sizeof ignored};
+    int32_t sent = child_host_send(call, WIRE_REPLY, &ignored);
+    return class == COFRE_OK ? sent : class;
+}
+
+static int32_t with_id(struct cofre_call *call, struct cursor *c, struct cofre_error *error,
+                       int32_t (*run)(void *, struct cofre_call *, const char *, struct cofre_error *))
+{
+    const char *id = wire_text_required(c, COFRE_MAX_ID, NULL);
+    return id && run ? run(call->child->instance, call, id, error) : malformed(error);
+}
+
+static int32_t call_freeze(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
+{
+    return with_id(call, c, error, source(call)->freeze);
+}
+
+static int32_t call_thaw(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
+{
+    return with_id(call, c, error, source(call)->thaw);
+}
+
+static int32_t call_scratch_drop(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
+{
+    return with_id(call, c, error, source(call)->scratch_drop);
+}
+
+static int32_t call_scratch_make(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
+{
+    const char *id = wire_text_required(c, COFRE_MAX_ID, NULL);
+    if (!id || !source(call)->scratch_make)
+        return malformed(error);
+    char *overrides = calloc(1, MAX_OVERRIDES);
+    if (!overrides)
+        return cofre_fail(error, COFRE_E_MEMORY, "out of memory");
+    int32_t class = source(call)->scratch_make(call->child->instance, call, id, overrides, MAX_OVERRIDES, error);
+    if (class == COFRE_OK) {
+        wire_put_text(child_host_frame(call), overrides, strnlen(overrides, MAX_OVERRIDES));
+        class = child_host_send(call, WIRE_REPLY, error);
+    }
+    free(overrides);
+    return class;
+}
+
+static int32_t send_two(struct cofre_call *call, int64_t a, int64_t b, struct cofre_error *error)
+{
+    struct bytes *frame = child_host_frame(call);
+    bytes_put_u64(frame, (uint64_t)a);
+    bytes_put_u64(frame, (uint64_t)b);
+    return child_host_send(call, WIRE_REPLY, error);
+}
+
+static int32_t call_estimate(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
+{
+    (void)c;
+    int64_t entries = -1, bytes = -1;
+    if (!source(call)->estimate)
+        return malformed(error);
+    int32_t class = source(call)->estimate(call->child->instance, call, &entries, &bytes, error);
+    return class == COFRE_OK ? send_two(call, entries, bytes, error) : class;
+}
+
+static int32_t call_facts(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
+{
+    (void)c;
+    return source(call)->facts ? source(call)->facts(call->child->instance, call, error) : malformed(error);
+}
+
+/* ---- sinks ---- */
+
+static const struct cofre_sink *sink(const struct cofre_call *call)
+{
+    return &call->child->plugin.sink;
+}
+
+static int32_t without_arguments(struct cofre_call *call, struct cofre_error *error,
+                                 int32_t (*run)(void *, struct cofre_call *, struct cofre_error *))
+{
+    return run ? run(call->child->instance, call, error) : malformed(error);
+}
+
+static int32_t call_create(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
+{
+    (void)c;
+    return without_arguments(call, error, sink(call)->create);
+}
+
+static int32_t call_sync(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
+{
+    (void)c;
+    return without_arguments(call, error, sink(call)->sync);
+}
+
+static const char *read_key(struct cursor *c)
+{
+    return wire_text_required(c, COFRE_MAX_KEY, NULL);
+}
+
+static int32_t call_put(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
+{
+    struct cofre_put put = {.struct_size = sizeof put};
+    const char *key = read_key(c);
+    put.flags = cursor_u32(c);
+    put.size = (int64_t)cursor_u64(c);
+    if (c->failed)
+        return malformed(error);
+    call->input = CHILD_CONTENT;
+    int32_t class = sink(call)->put(call->child->instance, call, key, &put, error);
+    if (class == COFRE_OK && call->fault.class == ERROR_NONE && call->input != CHILD_ALL_ENDED) {
+        /* take's COFRE_END may not have been fetched yet by one who knows the size. */
+        const void *bytes;
+        uint64_t length;
+        if (child_content_take(call, &bytes, &length, error) == COFRE_END)
+            return COFRE_OK;
+        struct error why;
+        error_set(&why, ERROR_PLUGIN, "returned success from put '%s' before it had taken the whole object", key);
+        return child_host_fault(call, &why, error);
+    }
+    return class;
+}
+
+static int32_t call_get(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
+{
+    const char *key = read_key(c);
+    int64_t offset = (int64_t)cursor_u64(c), length = (int64_t)cursor_u64(c);
+    return c->failed ? malformed(error) : sink(call)->get(call->child->instance, call, key, offset, length, error);
+}
+
+static int32_t call_stat(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
+{
+    const char *key = read_key(c);
+    if (c->failed)
+        return malformed(error);
+    struct cofre_object object = {.struct_size = sizeof object, .size = -1, .mtime = COFRE_NO_TIME};
+    int32_t class = sink(call)->stat(call->child->instance, call, key, &object, error);
+    return class == COFRE_OK ? send_two(call, object.size, object.mtime, error) : class;
+}
+
+static int32_t call_list(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
+{
+    const char *prefix = wire_text_required(c, COFRE_MAX_KEY, NULL);
+    bool has_cursor = cursor_u32(c) != 0;
+    size_t length;
+    const uint8_t *cursor = cursor_blob(c, WIRE_MAX_CURSOR, &length);
+    if (c->failed)
+        return malformed(error);
+    int32_t class = sink(call)->list(call->child->instance, call, prefix, has_cursor ? cursor : NULL, length, error);
+    if (class != COFRE_OK)
+        return class;
+    struct bytes *frame = child_host_frame(call);
+    bytes_put_u32(frame, call->more);
+    bytes_put_blob(frame, call->cursor, call->cursor_length);
+    return child_host_send(call, WIRE_REPLY, error);
+}
+
+static int32_t call_remove(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
+{
+    const char *key = read_key(c);
+    return c->failed ? malformed(error) : sink(call)->remove(call->child->instance, call, key, error);
+}
+
+static int32_t call_sweep(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
+{
+    int64_t older_than = (int64_t)cursor_u64(c);
+    return c->failed || !sink(call)->sweep ? malformed(error)
+                                           : sink(call)->sweep(call->child->instance, call, older_than, error);
+}
+
+static int32_t call_space(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
+{
+    (void)c;
+    struct cofre_space space = {.struct_size = sizeof space, .total = -1, .available = -1};
+    if (!sink(call)->space)
+        return malformed(error);
+    int32_t class = sink(call)->space(call->child->instance, call, &space, error);
+    return class == COFRE_OK ? send_two(call, space.total, space.available, error) : class;
+}
+
+static int32_t call_retain(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
+{
+    const char *key = read_key(c);
+    int64_t until = (int64_t)cursor_u64(c);
+    return c->failed || !sink(call)->retain ? malformed(error)
+                                            : sink(call)->retain(call->child->instance, call, key, until, error);
+}
+
+/* ---- the table ---- */
+
+#define ANY 0
+static const struct {
+    call_function *run;
+    int role; /* enum worker_role, or ANY: does not matter, and needs no open instance */
+} calls[WIRE_CALLS] = {
+    [WIRE_LOAD] = {call_load, ANY},
+    [WIRE_OPEN] = {call_open, ANY},
+    [WIRE_CLOSE] = {call_close, ANY},
+    [WIRE_CHECK] = {call_check, ANY},
+    [WIRE_BACKUP] = {call_backup, WORKER_SOURCE},
+    [WIRE_RESTORE] = {call_restore, WORKER_SOURCE},
+    [WIRE_FREEZE] = {call_freeze, WORKER_SOURCE},
+    [WIRE_THAW] = {call_thaw, WORKER_SOURCE},
+    [WIRE_ESTIMATE] = {call_estimate, WORKER_SOURCE},
+    [WIRE_SCRATCH_MAKE] = {call_scratch_make, WORKER_SOURCE},
+    [WIRE_SCRATCH_DROP] = {call_scratch_drop, WORKER_SOURCE},
+    [WIRE_FACTS] = {call_facts, WORKER_SOURCE},
+    [WIRE_CREATE] = {call_create, WORKER_SINK},
+    [WIRE_PUT] = {call_put, WORKER_SINK},
+    [WIRE_GET] = {call_get, WORKER_SINK},
+    [WIRE_STAT] = {call_stat, WORKER_SINK},
+    [WIRE_LIST] = {call_list, WORKER_SINK},
+    [WIRE_REMOVE] = {call_remove, WORKER_SINK},
+    [WIRE_SYNC] = {call_sync, WORKER_SINK},
+    [WIRE_SWEEP] = {call_sweep, WORKER_SINK},
+    [WIRE_SPACE] = {call_space, WORKER_SINK},
+    [WIRE_RETAIN] = {call_retain, WORKER_SINK},
+};
+
+void child_calls_run(struct cofre_call *call, struct cursor *arguments, struct error *error)
+{
+    const struct child *child = call->child;
+    struct cofre_error said = {.struct_size = sizeof said};
+    int32_t class;
+    if (call->kind >= WIRE_CALLS || !calls[call->kind].run)
+        class = malformed(&said);
+    else if ((call->kind == WIRE_CHECK || calls[call->kind].role != ANY) &&
+             (!child->opened || (calls[call->kind].role != ANY && calls[call->kind].role != (int)child->plugin.role)))
+        class = cofre_fail(&said, COFRE_E_BUG, "there is no such call now");
+    else
+        class = calls[call->kind].run(call, arguments, &said);
+    if (call->fault.class != ERROR_NONE)
+        *error = call->fault;
+    else
+        child_host_error(class, &said, error);
+}

@@ -1,0 +1,95 @@
+#include <string.h>
+
+#include "worker/child.h"
+
+#define SENDING (CHILD_IN(WIRE_BACKUP) | CHILD_IN(WIRE_GET))
+#define TAKING (CHILD_IN(WIRE_RESTORE) | CHILD_IN(WIRE_PUT))
+#define LEAST (CHANNEL_RING / 4) /* rather wait than lend less than this, when more was asked for */
+
+int32_t child_content_reserve(struct cofre_call *call, void **buffer, size_t *length, struct cofre_error *error)
+{
+    int32_t class = child_host_enter(call, SENDING, "reserve", error);
+    if (class != COFRE_OK)
+        return class;
+    struct channel *channel = &call->child->channel;
+    size_t most = *length < 1 ? 1 : *length < CHANNEL_LARGEST ? *length : CHANNEL_LARGEST, n;
+    size_t least = most < LEAST ? most : LEAST;
+    uint8_t *p;
+    int lent;
+    while ((lent = channel_lend(channel, least, most, &p, &n)) == 0) {
+        class = child_host_table.cancelled(call, error);
+        if (class != COFRE_OK)
+            return class;
+        if (channel_gone(channel))
+            return cofre_fail(error, COFRE_E_CANCELLED, "the engine is gone");
+        channel_sleep(channel);
+    }
+    if (lent < 0)
+        return cofre_fail(error, COFRE_E_BUG, "reserve: the ring to the engine is broken");
+    call->lent = n;
+    *buffer = p;
+    *length = n;
+    return COFRE_OK;
+}
+
+int32_t child_content_commit(struct cofre_call *call, size_t length, struct cofre_error *error)
+{
+    int32_t class = child_host_enter(call, SENDING, "commit", error);
+    if (class != COFRE_OK)
+        return class;
+    struct error why;
+    if (length > call->lent) {
+        error_set(&why, ERROR_PLUGIN, "committed %zu bytes after %zu were reserved", length, call->lent);
+        return child_host_fault(call, &why, error);
+    }
+    call->lent = 0;
+    if (length == 0)
+        return COFRE_OK;
+    if (call->kind == WIRE_BACKUP && grammar_content(&call->child->grammar, length, &why) < 0)
+        return child_host_fault(call, &why, error);
+    channel_commit(&call->child->channel, WIRE_DATA, length);
+    return COFRE_OK;
+}
+
+int32_t child_content_hole(struct cofre_call *call, uint64_t length, struct cofre_error *error)
+{
+    int32_t class = child_host_enter(call, CHILD_IN(WIRE_BACKUP), "hole", error);
+    if (class != COFRE_OK || length == 0)
+        return class;
+    struct error why;
+    if (grammar_content(&call->child->grammar, length, &why) < 0)
+        return child_host_fault(call, &why, error);
+    bytes_put_u64(child_host_frame(call), length);
+    return child_host_send(call, WIRE_HOLE, error);
+}
+
+int32_t child_content_take(struct cofre_call *call, const void **bytes, uint64_t *length, struct cofre_error *error)
+{
+    int32_t class = child_host_enter(call, TAKING, "take", error);
+    if (class != COFRE_OK)
+        return class;
+    struct error why;
+    if (call->input == CHILD_NO_INPUT) {
+        error_set(&why, ERROR_PLUGIN, "took content before the first entry");
+        return child_host_fault(call, &why, error);
+    }
+    *bytes = NULL;
+    *length = 0;
+    if (call->input != CHILD_CONTENT)
+        return COFRE_END;
+    struct channel_frame frame;
+    class = child_host_receive(call, &frame, error);
+    if (class != COFRE_OK)
+        return class;
+    if (frame.type == WIRE_DATA) {
+        *bytes = frame.payload;
+        *length = frame.length;
+        return COFRE_OK;
+    }
+    if (frame.type == WIRE_HOLE && frame.length == 8) {
+        *length = bytes_get_u64(frame.payload);
+        return COFRE_OK;
+    }
+    call->input = frame.type == WIRE_END ? CHILD_CONTENT_ENDED : CHILD_ALL_ENDED;
+    return COFRE_END;
+}

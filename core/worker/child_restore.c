@@ -1,0 +1,125 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "worker/child.h"
+
+#define HERE CHILD_IN(WIRE_RESTORE)
+
+/* Go to the next entry: what is left of this one's content is skipped. */
+static int32_t skip_content(struct cofre_call *call, struct cofre_error *error)
+{
+    const void *bytes;
+    uint64_t length;
+    int32_t class = COFRE_OK;
+    while (call->input == CHILD_CONTENT && class == COFRE_OK)
+        class = child_content_take(call, &bytes, &length, error);
+    return class == COFRE_END ? COFRE_OK : class;
+}
+
+static int lend_attributes(struct child *child, const struct source_entry *from, struct cofre_entry *to)
+{
+    size_t count = from->attribute_count;
+    if (count == 0)
+        return 0;
+    struct cofre_attribute *array = realloc(child->lent_attributes, count * sizeof *array);
+    if (!array)
+        return -1;
+    child->lent_attributes = array;
+    for (size_t i = 0; i < count; i++)
+        array[i] = (struct cofre_attribute){
+            .name = from->attributes[i].name, .value = from->attributes[i].value, .length = from->attributes[i].length};
+    to->attributes = array;
+    to->attribute_count = (uint32_t)count;
+    to->attribute_stride = sizeof *array;
+    return 0;
+}
+
+/* The frame is copied: the ring's memory is given back while the entry is still lent to the plugin. */
+static int32_t lend_entry(struct cofre_call *call, const struct channel_frame *frame, struct cofre_error *error)
+{
+    struct child *child = call->child;
+    bytes_reset(&child->entry);
+    bytes_put(&child->entry, frame->payload, frame->length);
+    struct cursor c = cursor_of(child->entry.data, child->entry.length);
+    struct source_entry from;
+    if (child->entry.failed || !wire_entry(&c, &from, &child->attributes))
+        return cofre_fail(error, COFRE_E_BUG, "next: the engine sent a malformed entry");
+    call->entry = (struct cofre_entry){.struct_size = sizeof call->entry,
+                                       .kind = from.kind,
+                                       .flags = from.flags,
+                                       .path = from.path,
+                                       .path_length = (uint32_t)from.path_length,
+                                       .size = from.size,
+                                       .mtime = from.mtime,
+                                       .mode = from.mode,
+                                       .uid = from.uid,
+                                       .gid = from.gid,
+                                       .device_major = from.device_major,
+                                       .device_minor = from.device_minor,
+                                       .link = from.link,
+                                       .link_length = (uint32_t)from.link_length,
+                                       .user = from.user,
+                                       .group = from.group};
+    if (lend_attributes(child, &from, &call->entry) < 0)
+        return cofre_fail(error, COFRE_E_MEMORY, "next: out of memory");
+    call->input = CHILD_CONTENT;
+    call->entry_open = true;
+    return COFRE_OK;
+}
+
+int32_t child_restore_next(struct cofre_call *call, const struct cofre_entry **entry, struct cofre_error *error)
+{
+    *entry = NULL;
+    int32_t class = child_host_enter(call, HERE, "next", error);
+    if (class == COFRE_OK && call->entry_open) {
+        struct error why;
+        char shown[200];
+        error_set(&why, ERROR_PLUGIN, "asked for the next entry before it had called done for '%s'",
+                  log_escape(call->entry.path, call->entry.path_length, shown, sizeof shown));
+        return child_host_fault(call, &why, error);
+    }
+    if (class == COFRE_OK)
+        class = skip_content(call, error);
+    if (class != COFRE_OK)
+        return class;
+    if (call->input == CHILD_ALL_ENDED)
+        return COFRE_END;
+    struct channel_frame frame;
+    class = child_host_receive(call, &frame, error);
+    if (class != COFRE_OK)
+        return class;
+    if (frame.type == WIRE_ENTRY)
+        class = lend_entry(call, &frame, error);
+    else if (frame.type == WIRE_LAST)
+        call->input = CHILD_ALL_ENDED;
+    else
+        return cofre_fail(error, COFRE_E_BUG, "next: the engine sent something else");
+    if (call->entry_open)
+        *entry = &call->entry;
+    return class == COFRE_OK && !call->entry_open ? COFRE_END : class;
+}
+
+int32_t child_restore_done(struct cofre_call *call, int32_t result, const struct cofre_error *why,
+                           struct cofre_error *error)
+{
+    int32_t class = child_host_enter(call, HERE, "done", error);
+    if (class != COFRE_OK)
+        return class;
+    struct error because;
+    if (!call->entry_open) {
+        error_set(&because, ERROR_PLUGIN, "called done without an entry");
+        return child_host_fault(call, &because, error);
+    }
+    call->entry_open = false;
+    if (result == COFRE_OK) {
+        call->restored++;
+        return COFRE_OK;
+    }
+    call->problems++;
+    child_host_error(result, why, &because);
+    struct bytes *frame = child_host_frame(call);
+    wire_put_text(frame, call->entry.path, call->entry.path_length);
+    wire_put_error(frame, &because);
+    return child_host_send(call, WIRE_MISSING, error);
+}

@@ -1,0 +1,192 @@
+#include "worker/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "flow/task.h"
+#include "worker/wire.h"
+#include "worker/worker.h"
+
+extern char **environ;
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#endif
+
+#define FREE_FD 16 /* where descriptors are out of the way of the fixed numbers */
+#define ENVIRONMENT 64
+
+/* A worker sees where programs are, which language and which time zone; nothing else of the engine's environment. */
+static bool passed_on(const char *variable)
+{
+    static const char *const prefixes[] = {
+        "PATH=",         "LANG=",          "LC_",           "TZ=",
+#ifdef SANITIZED
+        "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "TSAN_OPTIONS=", "LSAN_OPTIONS=",
+#endif
+    };
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
+        if (strncmp(variable, prefixes[i], strlen(prefixes[i])) == 0)
+            return true;
+    return false;
+}
+
+static void make_environment(char **out)
+{
+    static char path[] = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+    size_t n = 0;
+    bool has_path = false;
+    for (char **v = environ; v && *v && n < ENVIRONMENT - 2; v++)
+        if (passed_on(*v)) {
+            has_path = has_path || strncmp(*v, "PATH=", 5) == 0;
+            out[n++] = *v;
+        }
+    if (!has_path)
+        out[n++] = path;
+    out[n] = NULL;
+}
+
+/* ---- between fork and exec: async-signal-safe calls only ---- */
+
+/* Signals as a fresh program has them, whatever the engine does with them. */
+static void reset_signals(void)
+{
+    struct sigaction plain = {.sa_handler = SIG_DFL};
+    for (int i = 1; i < NSIG; i++)
+        sigaction(i, &plain, NULL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int settle_descriptors(int socket, int memory, int output)
+{
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    /* First out of the way: a source number may be another one's target. */
+    int from[] = {fcntl(null, F_DUPFD_CLOEXEC, FREE_FD), fcntl(output, F_DUPFD_CLOEXEC, FREE_FD),
+                  fcntl(output, F_DUPFD_CLOEXEC, FREE_FD), fcntl(socket, F_DUPFD_CLOEXEC, FREE_FD),
+                  fcntl(memory, F_DUPFD_CLOEXEC, FREE_FD)};
+    for (int i = 0; i < 5; i++)
+        if (from[i] < 0 || dup2(from[i], i) < 0)
+            return -1;
+    return close_range(PROCESS_MEMORY + 1, ~0u, 0);
+}
+
+static _Noreturn void become_worker(int socket, int memory, int output, char **environment)
+{
+    char name[] = "cofre", argument[] = WORKER_ARGUMENT;
+    char *const arguments[] = {name, argument, NULL};
+    setpgid(0, 0);
+    reset_signals();
+    if (settle_descriptors(socket, memory, output) == 0) {
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        execve("/proc/self/exe", arguments, environment);
+    }
+    uint32_t failed[2] = {WIRE_EXEC_FAILED, (uint32_t)errno};
+    /* The greeting does not come either way; this only says why. */
+    if (write(PROCESS_SOCKET, failed, sizeof failed) < 0)
+        _exit(126);
+    _exit(127);
+}
+
+/* ---- the engine's side ---- */
+
+int process_start(int socket, int memory, pid_t *pid, int *output, struct error *e)
+{
+    char *environment[ENVIRONMENT];
+    int pipes[2];
+    make_environment(environment);
+    if (pipe2(pipes, O_CLOEXEC) < 0)
+        return error_system(e, errno, "make a pipe for a worker");
+    fcntl(pipes[0], F_SETFL, O_NONBLOCK);
+    pid_t child = fork();
+    if (child == 0)
+        become_worker(socket, memory, pipes[1], environment);
+    int failed = errno;
+    close(pipes[1]);
+    if (child < 0) {
+        close(pipes[0]);
+        return error_system(e, failed, "start a worker");
+    }
+    /* Both sides set the group, so that it is there whoever comes first. It fails after the exec, when it is done. */
+    setpgid(child, child);
+    *pid = child;
+    *output = pipes[0];
+    return 0;
+}
+
+void process_signal(pid_t pid, int number)
+{
+    kill(-pid, number);
+}
+
+bool process_ended(pid_t pid, char *how, size_t size)
+{
+    siginfo_t info = {.si_pid = 0};
+    /* Looked at before it is reaped: as long as it is not, its group's number cannot be anybody else's. */
+    if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0)
+        return false;
+    process_signal(pid, SIGKILL);
+    int status = 0;
+    if (waitpid(pid, &status, 0) != pid)
+        snprintf(how, size, "went away");
+    else if (WIFSIGNALED(status))
+        snprintf(how, size, "was killed by signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
+    else
+        snprintf(how, size, "called exit(%d)", WEXITSTATUS(status));
+    return true;
+}
+
+/* ---- the worker's side ---- */
+
+void process_confine(void)
+{
+    /* 1 and not 0: it also keeps a core from being piped to a collector. */
+    static const struct rlimit core = {1, 1};
+    setrlimit(RLIMIT_CORE, &core);
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#ifndef SANITIZED
+    static const struct rlimit data = {WORKER_MEMORY_MAX, WORKER_MEMORY_MAX};
+    setrlimit(RLIMIT_DATA, &data);
+#endif
+    umask(077);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* Not PR_SET_PDEATHSIG: that is sent when the thread that started the worker ends, and it spares the plugin's children.
+ */
+static int watch(void *context, struct error *e)
+{
+    (void)context;
+    (void)e;
+    struct pollfd engine = {.fd = PROCESS_SOCKET};
+    for (;;) {
+        if (poll(&engine, 1, -1) > 0 && (engine.revents & (POLLHUP | POLLERR | POLLNVAL)))
+            break;
+    }
+    kill(getpgrp() == getpid() ? 0 : getpid(), SIGKILL);
+    return 0;
+}
+
+int process_watch(struct error *e)
+{
+    static struct task *watcher; /* runs as long as the process */
+    return task_start(&watcher, watch, NULL, e);
+}

@@ -1,0 +1,31 @@
+/* The process of a worker: our own binary once more, in its own process group, with nothing of ours but its channel. */
+#ifndef COFRE_WORKER_PROCESS_H
+#define COFRE_WORKER_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct error;
+
+/* Where the worker finds its channel. */
+#define PROCESS_SOCKET 3
+#define PROCESS_MEMORY 4
+
+/* socket and memory stay the caller's. *output is what the worker writes to stdout and stderr, non-blocking. */
+int process_start(int socket, int memory, pid_t *pid, int *output, struct error *e);
+
+/* Signal the whole group, the plugin's children too. */
+void process_signal(pid_t pid, int number);
+
+/* Has it ended? Then it is reaped, its group is killed, and how has words: "was killed by signal 11 (Segmentation
+ * fault)". */
+bool process_ended(pid_t pid, char *how, size_t size);
+#define PROCESS_HOW 80
+
+/* In the worker: limits, no new privileges, no core file. */
+void process_confine(void);
+/* In the worker: end the group when the engine is gone, even while the plugin hangs. */
+int process_watch(struct error *e);
+
+#endif

@@ -1,0 +1,143 @@
+/* Listing: page after page. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "cofre/plugin.h"
+#include "worker/call.h"
+#include "worker/path.h"
+#include "worker/retry.h"
+#include "worker/sink.h"
+
+/* A page is held back until it is complete, so that it can be fetched again; of one that is larger than this, what was
+ * fetched is given on, and a failure in it is final. */
+#define PAGE (256u * 1024)
+
+struct list {
+    struct worker *w;
+    const char *prefix;
+    int (*object)(void *context, const struct sink_object *, struct error *e);
+    void *context;
+    struct bytes page;
+    bool given; /* of this page */
+    bool more;
+    uint8_t cursor[WIRE_MAX_CURSOR], next[WIRE_MAX_CURSOR];
+    size_t cursor_length, next_length;
+    bool has_cursor;
+    uint64_t strangers;
+};
+
+static int give_page(struct list *list, struct error *e)
+{
+    struct cursor c = cursor_of(list->page.data, list->page.length);
+    while (c.left > 0) {
+        struct sink_object object;
+        object.size = cursor_u64(&c);
+        object.mtime = (int64_t)cursor_u64(&c);
+        object.key = wire_text_required(&c, COFRE_MAX_KEY, NULL);
+        ASSERT(!c.failed);
+        list->given = true;
+        if (list->object(list->context, &object, e) < 0)
+            return -1;
+    }
+    bytes_reset(&list->page);
+    return 0;
+}
+
+static int take_object(struct list *list, const struct channel_frame *frame, struct error *e)
+{
+    struct cursor c = cursor_of(frame->payload, frame->length);
+    uint64_t size = cursor_u64(&c);
+    cursor_u64(&c);
+    size_t n;
+    const char *key = wire_text_required(&c, COFRE_MAX_KEY, &n);
+    if (!cursor_done(&c) || size > INT64_MAX)
+        return call_offence(list->w, e, "listed a malformed object");
+    if (strncmp(key, list->prefix, strlen(list->prefix)) != 0) {
+        char shown[COFRE_MAX_KEY * 4];
+        return call_offence(list->w, e, "listed '%s', which does not begin with '%s'",
+                            log_escape(key, n, shown, sizeof shown), list->prefix);
+    }
+    /* Not an object of ours: something else lives there too. */
+    if (!path_is_key(key, n)) {
+        list->strangers++;
+        return 0;
+    }
+    bytes_put(&list->page, frame->payload, frame->length);
+    if (list->page.failed)
+        return error_memory(e);
+    return list->page.length > PAGE - COFRE_MAX_KEY * 2 ? give_page(list, e) : 0;
+}
+
+static int take_more(struct list *list, const struct channel_frame *frame, struct error *e)
+{
+    struct cursor c = cursor_of(frame->payload, frame->length);
+    list->more = cursor_u32(&c) != 0;
+    const uint8_t *next = cursor_blob(&c, WIRE_MAX_CURSOR, &list->next_length);
+    if (!cursor_done(&c))
+        return call_offence(list->w, e, "gave a malformed cursor");
+    memcpy(list->next, next, list->next_length);
+    if (list->more && list->has_cursor && list->next_length == list->cursor_length &&
+        memcmp(list->next, list->cursor, list->cursor_length) == 0)
+        return call_offence(list->w, e, "gave the same cursor twice: it would list for ever");
+    return 0;
+}
+
+static int try_page(void *context, struct error *e)
+{
+    struct list *list = context;
+    struct channel_frame frame;
+    struct bytes *b = call_arguments(list->w);
+    bool answered = false;
+    int got;
+    wire_put_string(b, list->prefix);
+    bytes_put_u32(b, list->has_cursor);
+    bytes_put_blob(b, list->cursor, list->cursor_length);
+    bytes_reset(&list->page);
+    list->given = list->more = false;
+    if (call_begin(list->w, WIRE_LIST, e) < 0)
+        return -1;
+    while ((got = call_next(list->w, &frame, e)) == 1) {
+        if (answered || (frame.type != WIRE_OBJECT && frame.type != WIRE_REPLY))
+            return call_offence(list->w, e, "sent what was not asked for during list");
+        answered = frame.type == WIRE_REPLY;
+        if ((answered ? take_more(list, &frame, e) : take_object(list, &frame, e)) < 0)
+            return call_abort(list->w, e);
+    }
+    if (got == 0 && !answered)
+        return call_offence(list->w, e, "ended its list early");
+    if (got < 0 && e->class == ERROR_RETRY && list->given)
+        e->class = ERROR_PERMANENT;
+    return got;
+}
+
+static int run_pages(struct list *list, struct error *e)
+{
+    do {
+        if (retry_run(try_page, list, e) < 0 || give_page(list, e) < 0)
+            return -1;
+        memcpy(list->cursor, list->next, list->next_length);
+        list->cursor_length = list->next_length;
+        list->has_cursor = true;
+    } while (list->more);
+    if (list->strangers > 0)
+        log_line(LOG_DEBUG, "%s: %llu objects are none of cofre's and were passed over", list->w->instance,
+                 (unsigned long long)list->strangers);
+    return 0;
+}
+
+int sink_list(struct worker *sink, const char *prefix,
+              int (*object)(void *, const struct sink_object *, struct error *), void *context, struct error *e)
+{
+    if (strlen(prefix) > COFRE_MAX_KEY)
+        return error_set(e, ERROR_BUG, "%s: '%s' is no prefix of a key", sink->instance, prefix);
+    struct list *list = calloc(1, sizeof *list);
+    if (!list)
+        return error_memory(e);
+    *list = (struct list){.w = sink, .prefix = prefix, .object = object, .context = context, .page = {.maximum = PAGE}};
+    int result = run_pages(list, e);
+    bytes_free(&list->page);
+    free(list);
+    return result;
+}

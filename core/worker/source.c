@@ -1,0 +1,388 @@
+#include "worker/source.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "cofre/plugin.h"
+#include "worker/call.h"
+#include "worker/path.h"
+
+/* ---- backup ---- */
+
+int source_backup_begin(struct worker *source, const struct source_previous *previous, struct error *e)
+{
+    if (grammar_start(&source->grammar, e) < 0)
+        return -1;
+    source->finished = false;
+    struct bytes *b = call_arguments(source);
+    bytes_put(b, previous->fingerprint_key, sizeof previous->fingerprint_key);
+    bytes_put_u32(b, previous->fd >= 0);
+    /* A worker that is gone is told of by call_begin, in words. */
+    struct error unsent;
+    if (previous->fd >= 0 && source->failure.class == ERROR_NONE &&
+        channel_send(&source->channel, WIRE_PREVIOUS, 0, previous->fd, &unsent) < 0 && !call_ended(source)) {
+        *e = unsent;
+        return -1;
+    }
+    return call_begin(source, WIRE_BACKUP, e);
+}
+
+/* One function for each type of frame: decodes, checks the grammar. -1 = malformed, with *e as grammar_* set it. */
+typedef int event_function(struct worker *w, struct cursor *c, struct source_event *event, struct error *e);
+
+static int malformed(struct error *e)
+{
+    return error_set(e, ERROR_PLUGIN, "sent a malformed event");
+}
+
+static int event_entry(struct worker *w, struct cursor *c, struct source_event *event, struct error *e)
+{
+    event->type = SOURCE_ENTRY;
+    return wire_entry(c, &event->entry, &w->attributes) ? grammar_entry(&w->grammar, &event->entry, e) : malformed(e);
+}
+
+static int event_hole(struct worker *w, struct cursor *c, struct source_event *event, struct error *e)
+{
+    event->type = SOURCE_HOLE;
+    event->length = cursor_u64(c);
+    return cursor_done(c) ? grammar_content(&w->grammar, event->length, e) : malformed(e);
+}
+
+static int event_restart(struct worker *w, struct cursor *c, struct source_event *event, struct error *e)
+{
+    event->type = SOURCE_RESTART;
+    return cursor_done(c) ? grammar_restart(&w->grammar, e) : malformed(e);
+}
+
+static int event_end(struct worker *w, struct cursor *c, struct source_event *event, struct error *e)
+{
+    event->type = SOURCE_END;
+    event->content_length = cursor_u64(c);
+    if (!wire_error(c, &event->result) || !cursor_done(c))
+        return malformed(e);
+    scrub_error(&w->scrub, &event->result);
+    if (grammar_end(&w->grammar, e) < 0)
+        return -1;
+    if (event->content_length != w->grammar.content)
+        return error_set(e, ERROR_PLUGIN, "counted %llu bytes of content where %llu arrived",
+                         (unsigned long long)event->content_length, (unsigned long long)w->grammar.content);
+    return 0;
+}
+
+static int event_unchanged(struct worker *w, struct cursor *c, struct source_event *event, struct error *e)
+{
+    event->type = SOURCE_UNCHANGED;
+    event->ordinal = cursor_u64(c);
+    return cursor_done(c) ? grammar_ordinal(&w->grammar, event->ordinal, e) : malformed(e);
+}
+
+static int event_missing(struct worker *w, struct cursor *c, struct source_event *event, struct error *e)
+{
+    event->type = SOURCE_MISSING;
+    event->path = wire_text_required(c, PATH_LONGEST, &event->path_length);
+    if (!wire_error(c, &event->result) || !cursor_done(c) || event->result.class == ERROR_NONE)
+        return malformed(e);
+    scrub_error(&w->scrub, &event->result);
+    return 0;
+}
+
+static int event_fact(struct worker *w, struct cursor *c, struct source_event *event, struct error *e)
+{
+    event->type = SOURCE_FACT;
+    event->key = wire_text_required(c, WIRE_MAX_NAME, NULL);
+    event->value = wire_text_required(c, WIRE_MAX_VALUE, NULL);
+    if (!cursor_done(c))
+        return malformed(e);
+    /* In our own copy of the frame. */
+    scrub_text(&w->scrub, (char *)w->frame.data + ((const uint8_t *)event->value - w->frame.data));
+    return 0;
+}
+
+static int event_finished(struct worker *w, struct cursor *c, struct source_event *event, struct error *e)
+{
+    event->type = SOURCE_FINISHED;
+    w->finished = true;
+    return cursor_done(c) ? grammar_finish(&w->grammar, e) : malformed(e);
+}
+
+static event_function *const events[] = {
+    [WIRE_ENTRY] = event_entry, [WIRE_HOLE] = event_hole,           [WIRE_RESTART] = event_restart,
+    [WIRE_END] = event_end,     [WIRE_UNCHANGED] = event_unchanged, [WIRE_MISSING] = event_missing,
+    [WIRE_FACT] = event_fact,   [WIRE_FINISHED] = event_finished,
+};
+
+static int decode(struct worker *w, const struct channel_frame *frame, struct source_event *event, struct error *e)
+{
+    if (frame->type == WIRE_DATA) {
+        event->type = SOURCE_DATA;
+        event->bytes = frame->payload;
+        event->length = frame->length;
+        return grammar_content(&w->grammar, frame->length, e);
+    }
+    if (frame->type >= sizeof events / sizeof events[0] || !events[frame->type])
+        return malformed(e);
+    struct cursor c = cursor_of(frame->payload, frame->length);
+    return events[frame->type](w, &c, event, e);
+}
+
+int source_event(struct worker *source, struct source_event *event, struct error *e)
+{
+    struct channel_frame frame;
+    struct error why;
+    ASSERT(source->active);
+    event->result.class = ERROR_NONE;
+    int got = call_next(source, &frame, e);
+    if (got < 0)
+        return -1;
+    if (got == 0)
+        return call_offence(source, e, "ended its stream early");
+    if (decode(source, &frame, event, &why) < 0)
+        return call_offence(source, e, "%s", why.message);
+    /* The stream is whole only when backup() has returned, too. */
+    return event->type == SOURCE_FINISHED ? call_finish(source, e) : 0;
+}
+
+/* ---- restore ---- */
+
+static void forget_problems(struct worker *w)
+{
+    for (uint64_t i = 0; i < w->kept; i++)
+        free(w->problems[i].path);
+    free(w->problems);
+    w->problems = NULL;
+    w->kept = w->failed = w->done = w->given = 0;
+}
+
+int source_restore_begin(struct worker *source, struct error *e)
+{
+    forget_problems(source);
+    call_arguments(source);
+    return call_begin(source, WIRE_RESTORE, e);
+}
+
+static int keep_problem(struct worker *w, const char *path, size_t length, const struct error *result)
+{
+    if (w->kept >= SOURCE_PROBLEMS)
+        return 0;
+    if (!w->problems)
+        w->problems = calloc(SOURCE_PROBLEMS, sizeof *w->problems);
+    char *copy = w->problems ? malloc(length + 1) : NULL;
+    if (!copy)
+        return -1;
+    memcpy(copy, path, length + 1);
+    w->problems[w->kept++] = (struct call_problem){.path = copy, .path_length = length, .result = *result};
+    return 0;
+}
+
+/* A frame that comes while entries are given: a problem, or the counts at the end. */
+static int take_report(struct worker *w, const struct channel_frame *frame, struct error *e)
+{
+    struct cursor c = cursor_of(frame->payload, frame->length);
+    if (frame->type == WIRE_REPLY) {
+        w->done = cursor_u64(&c);
+        uint64_t failed = cursor_u64(&c);
+        if (!cursor_done(&c) || failed != w->failed || w->done > w->given || failed > w->given - w->done)
+            return call_offence(w, e, "put back more entries than there were");
+        return 0;
+    }
+    size_t length;
+    const char *path = wire_text_required(&c, PATH_LONGEST, &length);
+    struct error result;
+    if (frame->type != WIRE_MISSING || !wire_error(&c, &result) || !cursor_done(&c) || result.class == ERROR_NONE)
+        return call_offence(w, e, "sent a malformed report");
+    scrub_error(&w->scrub, &result);
+    w->failed++;
+    if (keep_problem(w, path, length, &result) == 0)
+        return 0;
+    error_memory(e);
+    return call_abort(w, e);
+}
+
+/* Room for n bytes, taking reports meanwhile. */
+static int room(struct worker *w, size_t n, uint8_t **to, struct error *e)
+{
+    for (;;) {
+        struct channel_frame frame;
+        size_t lent;
+        int got = call_room(w, n, n, to, &lent, &frame, e);
+        if (got == 1)
+            return 0;
+        if (got == 0)
+            return call_offence(w, e, "said that everything was put back before it had all been given");
+        if (got < 0 || take_report(w, &frame, e) < 0)
+            return -1;
+    }
+}
+
+static int give(struct worker *w, uint32_t type, const void *p, size_t n, struct error *e)
+{
+    uint8_t *to;
+    if (room(w, n, &to, e) < 0)
+        return -1;
+    if (n > 0)
+        memcpy(to, p, n);
+    channel_commit(&w->channel, type, n);
+    return 0;
+}
+
+int source_give_entry(struct worker *source, const struct source_entry *entry, struct error *e)
+{
+    struct bytes *b = &source->arguments;
+    bytes_reset(b);
+    wire_put_entry(b, entry);
+    if (bytes_check(b, "an entry", e) < 0)
+        return -1;
+    if (b->length > CHANNEL_LARGEST)
+        return error_set(e, ERROR_RANGE, "%s: an entry is larger than %u bytes", source->instance, CHANNEL_LARGEST);
+    source->given++;
+    return give(source, WIRE_ENTRY, b->data, b->length, e);
+}
+
+int source_give_data(struct worker *source, const void *p, size_t n, struct error *e)
+{
+    const uint8_t *from = p;
+    for (size_t piece; n > 0; from += piece, n -= piece) {
+        piece = n < CHANNEL_RING / 4 ? n : CHANNEL_RING / 4;
+        if (give(source, WIRE_DATA, from, piece, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int source_give_hole(struct worker *source, uint64_t n, struct error *e)
+{
+    uint8_t length[8];
+    bytes_set_u64(length, n);
+    return n == 0 ? 0 : give(source, WIRE_HOLE, length, sizeof length, e);
+}
+
+int source_give_end(struct worker *source, struct error *e)
+{
+    return give(source, WIRE_END, NULL, 0, e);
+}
+
+void source_restore_abort(struct worker *source)
+{
+    struct error e;
+    error_set(&e, ERROR_CANCELLED, "%s: restore was given up", source->instance);
+    if (call_abort(source, &e) < 0 && source->failure.class != ERROR_NONE)
+        log_error(LOG_WARNING, &e);
+}
+
+static int wait_restored(struct worker *w, struct error *e)
+{
+    struct channel_frame frame;
+    int got;
+    if (give(w, WIRE_LAST, NULL, 0, e) < 0)
+        return -1;
+    channel_wake(&w->channel);
+    while ((got = call_next(w, &frame, e)) == 1)
+        if (take_report(w, &frame, e) < 0)
+            return -1;
+    if (got == 0 && w->done + w->failed != w->given)
+        return call_offence(w, e, "put back %llu of %llu entries and called that a success",
+                            (unsigned long long)(w->done + w->failed), (unsigned long long)w->given);
+    return got;
+}
+
+int source_restore_finish(struct worker *source, uint64_t *restored, uint64_t *problems,
+                          void (*problem)(void *context, const struct source_problem *), void *context, struct error *e)
+{
+    int result = wait_restored(source, e);
+    *restored = source->done;
+    *problems = source->failed;
+    for (uint64_t i = 0; i < source->kept; i++) {
+        const struct call_problem *kept = &source->problems[i];
+        problem(context,
+                &(struct source_problem){.path = kept->path, .path_length = kept->path_length, .result = kept->result});
+    }
+    forget_problems(source);
+    return result;
+}
+
+/* ---- the rest ---- */
+
+static int offered(const struct worker *w, uint32_t what, enum wire_call call, struct error *e)
+{
+    if (w->plugin.offers & what)
+        return 0;
+    return error_set(e, ERROR_UNSUPPORTED, "%s: plugin '%s' does not offer %s", w->instance, w->name,
+                     wire_call_name(call));
+}
+
+static int call_with_id(struct worker *w, uint32_t what, enum wire_call call, const char *id, struct error *e)
+{
+    if (offered(w, what, call, e) < 0)
+        return -1;
+    wire_put_string(call_arguments(w), id);
+    return call_simple(w, call, e);
+}
+
+int source_freeze(struct worker *source, const char *id, struct error *e)
+{
+    return call_with_id(source, WORKER_OFFERS_FREEZE, WIRE_FREEZE, id, e);
+}
+
+int source_thaw(struct worker *source, const char *id, struct error *e)
+{
+    return call_with_id(source, WORKER_OFFERS_FREEZE, WIRE_THAW, id, e);
+}
+
+int source_scratch_drop(struct worker *source, const char *id, struct error *e)
+{
+    return call_with_id(source, WORKER_OFFERS_SCRATCH, WIRE_SCRATCH_DROP, id, e);
+}
+
+int source_scratch_make(struct worker *source, const char *id, char **overrides, struct error *e)
+{
+    struct cursor reply;
+    if (offered(source, WORKER_OFFERS_SCRATCH, WIRE_SCRATCH_MAKE, e) < 0)
+        return -1;
+    wire_put_string(call_arguments(source), id);
+    if (call_reply(source, WIRE_SCRATCH_MAKE, &reply, e) < 0)
+        return -1;
+    const char *text = wire_text_required(&reply, CHANNEL_LARGEST, NULL);
+    if (!cursor_done(&reply))
+        return call_offence(source, e, "gave malformed overrides");
+    *overrides = text_copy(text);
+    return *overrides ? 0 : error_memory(e);
+}
+
+int source_estimate(struct worker *source, int64_t *entries, int64_t *bytes, struct error *e)
+{
+    struct cursor reply;
+    *entries = *bytes = -1;
+    if (!(source->plugin.offers & WORKER_OFFERS_ESTIMATE))
+        return 0;
+    call_arguments(source);
+    if (call_reply(source, WIRE_ESTIMATE, &reply, e) < 0)
+        return -1;
+    *entries = (int64_t)cursor_u64(&reply);
+    *bytes = (int64_t)cursor_u64(&reply);
+    if (!cursor_done(&reply) || *entries < -1 || *bytes < -1)
+        return call_offence(source, e, "gave an impossible estimate");
+    return 0;
+}
+
+int source_facts(struct worker *source, void (*fact)(void *, const char *, const char *), void *context,
+                 struct error *e)
+{
+    struct channel_frame frame;
+    struct source_event event;
+    struct error why;
+    int got;
+    if (offered(source, WORKER_OFFERS_FACTS, WIRE_FACTS, e) < 0)
+        return -1;
+    call_arguments(source);
+    if (call_begin(source, WIRE_FACTS, e) < 0)
+        return -1;
+    while ((got = call_next(source, &frame, e)) == 1) {
+        struct cursor c = cursor_of(frame.payload, frame.length);
+        if (frame.type != WIRE_FACT || event_fact(source, &c, &event, &why) < 0)
+            return call_offence(source, e, "sent a malformed fact");
+        fact(context, event.key, event.value);
+    }
+    return got;
+}

@@ -1,0 +1,119 @@
+/* Calls of a source's worker: a backup is a stream of events that the engine takes, a restore a stream that it gives.
+ */
+#ifndef COFRE_WORKER_SOURCE_H
+#define COFRE_WORKER_SOURCE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct worker;
+
+/* An entry as it crosses: struct cofre_entry less what only the ABI needs. Everything it points to is lent. */
+struct source_attribute {
+    const char *name;
+    const void *value;
+    size_t length;
+};
+struct source_entry {
+    uint32_t kind;    /* COFRE_FILE ... */
+    uint32_t flags;   /* COFRE_ENTRY_* */
+    const char *path; /* NUL terminated */
+    size_t path_length;
+    int64_t size, mtime;
+    uint32_t mode, uid, gid, device_major, device_minor;
+    const char *user, *group; /* NULL = none */
+    const char *link;         /* NULL = none; NUL terminated */
+    size_t link_length;
+    const struct source_attribute *attributes;
+    size_t attribute_count;
+    uint8_t fingerprint[16]; /* keyed hash of the plugin's fingerprint */
+    int has_fingerprint;
+};
+
+/* ---- backup ---- */
+
+/* The previous snapshot's entries, written by the engine in path order and read by the worker, so that an unchanged
+ * entry is answered without a round trip. Records, in a file that is then only read: u16 bytes of the path shared with
+ * the record before, u16 bytes that follow, those bytes, 16 bytes fingerprint Every entry of the previous snapshot has
+ * a record, so that ordinals count them all; an all-zero fingerprint never matches. fingerprint_key (16 random bytes
+ * kept with the catalogue) keys the hash: SipHash-128 of the plugin's fingerprint (crypto_shorthash_siphashx24). */
+struct source_previous {
+    int fd; /* -1 = none */
+    uint8_t fingerprint_key[16];
+};
+
+enum source_event_type {
+    SOURCE_ENTRY,     /* entry */
+    SOURCE_DATA,      /* bytes, length: valid until the next event. They lie in memory that the worker shares, and a
+                       * broken or hostile plugin could still change them: copy once, then hash the copy */
+    SOURCE_HOLE,      /* length */
+    SOURCE_RESTART,   /* the content so far is void */
+    SOURCE_END,       /* of the entry; result says how, content_length what was sent, counted by the worker */
+    SOURCE_UNCHANGED, /* ordinal: the entry's number, from 0, in the previous table; ordinals ascend. Its path is not
+                       * known here: whoever looks it up checks that it comes after the entry before */
+    SOURCE_MISSING,   /* path, result: could not be announced. ERROR_NOT_FOUND = vanished */
+    SOURCE_FACT,      /* key, value */
+    SOURCE_FINISHED   /* the plugin's backup() returned success; nothing follows */
+};
+
+struct source_event {
+    enum source_event_type type;
+    struct source_entry entry;
+    const void *bytes;
+    uint64_t length;
+    uint64_t content_length;
+    uint64_t ordinal;
+    const char *path;
+    size_t path_length;
+    struct error result; /* END, MISSING: class ERROR_NONE = fine */
+    const char *key, *value;
+};
+
+int source_backup_begin(struct worker *source, const struct source_previous *previous, struct error *e);
+/* The next event. The worker has checked the order of paths and the grammar (entry, content, end); so has the engine's
+ * side: a violation is ERROR_PLUGIN. -1 also when backup() failed: then with its own error. */
+int source_event(struct worker *source, struct source_event *event, struct error *e);
+
+/* ---- restore ---- */
+
+int source_restore_begin(struct worker *source, struct error *e);
+int source_give_entry(struct worker *source, const struct source_entry *entry, struct error *e);
+int source_give_data(struct worker *source, const void *p, size_t n, struct error *e);
+int source_give_hole(struct worker *source, uint64_t n, struct error *e);
+/* End of the entry's content; to be called for every entry, content or not. */
+int source_give_end(struct worker *source, struct error *e);
+/* The rest will never come; ends the call. */
+void source_restore_abort(struct worker *source);
+
+/* What was not put back, or not whole. result as in done(): ERROR_UNSUPPORTED = left out or in part. */
+struct source_problem {
+    const char *path;
+    size_t path_length;
+    struct error result;
+};
+#define SOURCE_PROBLEMS 1000
+/* No more entries; waits until the plugin has put everything back. problem is called for each (they are collected while
+ * entries flow: at most SOURCE_PROBLEMS are kept, the count is exact). *restored counts the entries that done() called
+ * a success. */
+int source_restore_finish(struct worker *source, uint64_t *restored, uint64_t *problems,
+                          void (*problem)(void *context, const struct source_problem *), void *context,
+                          struct error *e);
+
+/* ---- the rest ---- */
+
+/* Where the plugin offers it (WORKER_OFFERS_*); else ERROR_UNSUPPORTED. id: at most 63 bytes, durable before the call.
+ * thaw and scratch_drop run also while everything else is being cancelled. */
+int source_freeze(struct worker *source, const char *id, struct error *e);
+int source_thaw(struct worker *source, const char *id, struct error *e);
+/* -1 = not known; also where the plugin does not offer it. */
+int source_estimate(struct worker *source, int64_t *entries, int64_t *bytes, struct error *e);
+/* *overrides: "key=value\n" lines, freed by the caller. */
+int source_scratch_make(struct worker *source, const char *id, char **overrides, struct error *e);
+int source_scratch_drop(struct worker *source, const char *id, struct error *e);
+/* The facts of what is there now, one after another. */
+int source_facts(struct worker *source, void (*fact)(void *context, const char *key, const char *value), void *context,
+                 struct error *e);
+
+#endif

@@ -1,0 +1,321 @@
+#include "worker/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "config/config.h"
+#include "flow/task.h"
+#include "worker/call.h"
+#include "worker/child.h"
+#include "worker/values.h"
+
+#define GREETING_TIME 60000 /* ms; a loaded machine is slow to start programs */
+#define GRACE 10000
+
+static atomic_bool cancelled;
+_Static_assert(ATOMIC_BOOL_LOCK_FREE == 2, "worker_cancel_all must be safe in a signal handler");
+
+void worker_cancel_all(void)
+{
+    atomic_store_explicit(&cancelled, true, memory_order_relaxed);
+}
+
+bool worker_cancelled(void)
+{
+    return atomic_load_explicit(&cancelled, memory_order_relaxed);
+}
+
+/* Both ends compare it, so that no two versions talk to each other. */
+static uint32_t build_number(void)
+{
+    static const char build[] = COFRE_VERSION;
+    uint32_t h = CHANNEL_RING ^ WIRE_CALLS << 8 ^ WIRE_OBJECT << 16 ^ (uint32_t)sizeof(struct channel_shared);
+    for (size_t i = 0; i < sizeof build; i++)
+        h = (h ^ (uint8_t)build[i]) * 16777619u;
+    return h;
+}
+
+/* ---- the worker's side ---- */
+
+bool worker_is_child(int argc, char **argv)
+{
+    int type = 0;
+    socklen_t size = sizeof type;
+    if (argc != 2 || strcmp(argv[1], WORKER_ARGUMENT) != 0)
+        return false;
+    return getsockopt(PROCESS_SOCKET, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET &&
+           (fcntl(PROCESS_MEMORY, F_GET_SEALS) & F_SEAL_SHRINK);
+}
+
+static int run_worker(struct error *e)
+{
+    fcntl(PROCESS_SOCKET, F_SETFD, FD_CLOEXEC);
+    fcntl(PROCESS_MEMORY, F_SETFD, FD_CLOEXEC);
+    process_confine();
+    if (process_watch(e) < 0)
+        return -1;
+    uint32_t ready[2] = {WIRE_READY, build_number()};
+    if (write(PROCESS_SOCKET, ready, sizeof ready) != (ssize_t)sizeof ready)
+        return error_system(e, errno, "greet the engine");
+    return child_run(PROCESS_SOCKET, PROCESS_MEMORY, e);
+}
+
+int worker_main(void)
+{
+    struct error e;
+    if (run_worker(&e) == 0)
+        return 0;
+    log_error(LOG_ERROR, &e);
+    return 1;
+}
+
+/* In-process: the same, as a thread. */
+struct thread_channel {
+    int socket, memory;
+};
+
+static int run_thread(void *context, struct error *e)
+{
+    struct thread_channel channel = *(struct thread_channel *)context;
+    free(context);
+    int result = child_run(channel.socket, channel.memory, e);
+    close(channel.memory);
+    return result;
+}
+
+/* ---- starting ---- */
+
+static int greet(struct worker *w, struct error *e)
+{
+    struct channel_message message;
+    for (int64_t until = clock_monotonic() + GREETING_TIME;;) {
+        int got = channel_receive(&w->channel, &message);
+        if (got > 0 && message.fd >= 0)
+            close(message.fd);
+        if (got > 0 && message.type == WIRE_READY && message.number == build_number())
+            return 0;
+        if (got > 0 && message.type == WIRE_EXEC_FAILED)
+            return error_system(e, (int)message.number, "%s: start a worker", w->instance);
+        if (got > 0)
+            return error_set(e, ERROR_PLUGIN, "%s: its worker is of another build than this cofre", w->instance);
+        if (call_ended(w))
+            return error_set(e, ERROR_PLUGIN, "%s: its worker %s before it was ready", w->instance, w->how);
+        if (clock_monotonic() >= until)
+            return error_set(e, ERROR_TIMEOUT, "%s: its worker did not get ready in time", w->instance);
+        clock_sleep(1);
+    }
+}
+
+static int start_thread(struct worker *w, int socket, int memory, struct error *e)
+{
+    struct thread_channel *channel = malloc(sizeof *channel);
+    if (!channel)
+        return error_memory(e);
+    *channel = (struct thread_channel){.socket = socket, .memory = memory};
+    if (task_start(&w->task, run_thread, channel, e) < 0) {
+        free(channel);
+        return -1;
+    }
+    return 0;
+}
+
+static int start(struct worker *w, struct error *e)
+{
+    AUTO_CLOSE int peer = -1;
+    AUTO_CLOSE int memory = -1;
+    if (channel_create(&w->channel, &peer, &memory, e) < 0)
+        return -1;
+    if (w->in_process) {
+        if (start_thread(w, peer, memory, e) < 0)
+            return -1;
+        peer = memory = -1;
+        return 0;
+    }
+    if (process_start(peer, memory, &w->pid, &w->output, e) < 0)
+        return -1;
+    /* Our copy of its end must go, or its death would not show. */
+    close(peer);
+    peer = -1;
+    return greet(w, e);
+}
+
+static int load(struct worker *w, const struct worker_spec *spec, struct error *e)
+{
+    struct bytes *b = call_arguments(w);
+    bytes_put_u32(b, (uint32_t)log_get_level());
+    wire_put_string(b, spec->plugin);
+    bytes_put_u32(b, (uint32_t)spec->plugin_dir_count);
+    for (size_t i = 0; i < spec->plugin_dir_count; i++)
+        wire_put_string(b, spec->plugin_dirs[i]);
+    struct cursor reply;
+    if (call_reply(w, WIRE_LOAD, &reply, e) < 0)
+        return -1;
+    if (!wire_plugin(&reply, &w->plugin))
+        return call_offence(w, e, "described itself in a malformed way");
+    return 0;
+}
+
+int worker_start(const struct worker_spec *spec, struct worker **worker, struct error *e)
+{
+    struct worker *w = calloc(1, sizeof *w);
+    if (!w)
+        return error_memory(e);
+    w->pid = w->output = w->channel.socket = -1;
+    w->arguments.maximum = w->frame.maximum = w->aside.maximum = CHANNEL_RING;
+    w->in_process = spec->in_process;
+    w->timeout = spec->timeout;
+    w->stall_timeout = spec->stall_timeout;
+    w->grace = spec->grace > 0 ? spec->grace : GRACE;
+    w->instance = text_copy(spec->instance);
+    w->name = text_copy(spec->plugin);
+    if (!w->instance || !w->name) {
+        error_memory(e);
+        goto fail;
+    }
+    if (start(w, e) < 0 || load(w, spec, e) < 0)
+        goto fail;
+    *worker = w;
+    return 0;
+fail:
+    worker_stop(w);
+    return -1;
+}
+
+const struct worker_plugin *worker_plugin(const struct worker *worker)
+{
+    return &worker->plugin;
+}
+
+const char *worker_instance(const struct worker *worker)
+{
+    return worker->instance;
+}
+
+/* ---- calls of both roles ---- */
+
+int worker_open(struct worker *w, const struct config_value *values, struct error *e)
+{
+    if (scrub_learn(&w->scrub, values, w->plugin.option_count, e) < 0)
+        return -1;
+    struct bytes *b = call_arguments(w);
+    size_t size = 4;
+    for (size_t i = 0; i < w->plugin.option_count; i++)
+        size += 4 + (values[i].text ? values[i].length : 0);
+    /* All room at once, so that growing leaves no copy of a secret behind. */
+    bytes_reserve(b, size);
+    values_put(b, values, w->plugin.option_count);
+    int result = call_simple(w, WIRE_OPEN, e);
+    explicit_bzero(b->data, b->capacity);
+    w->opened = result == 0;
+    return result;
+}
+
+static int take_finding(struct worker *w, struct channel_frame *frame, struct worker_finding *finding)
+{
+    struct cursor c = cursor_of(frame->payload, frame->length);
+    finding->level = (int)cursor_u32(&c);
+    size_t text_length, hint_length;
+    const char *text = wire_text_required(&c, WIRE_MAX_LOG, &text_length);
+    const char *hint = wire_text_required(&c, WIRE_MAX_LOG, &hint_length);
+    if (!cursor_done(&c) || finding->level < LOG_ERROR || finding->level > LOG_DEBUG)
+        return -1;
+    /* The frame is our own copy: scrubbed where it lies. */
+    uint8_t *base = w->frame.data;
+    char *own_text = (char *)base + ((const uint8_t *)text - base),
+         *own_hint = (char *)base + ((const uint8_t *)hint - base);
+    scrub_text(&w->scrub, own_text);
+    scrub_text(&w->scrub, own_hint);
+    finding->text = own_text;
+    finding->hint = own_hint;
+    return 0;
+}
+
+int worker_check(struct worker *w, bool connect, void (*found)(void *context, const struct worker_finding *),
+                 void *context, struct error *e)
+{
+    bytes_put_u32(call_arguments(w), connect);
+    if (call_begin(w, WIRE_CHECK, e) < 0)
+        return -1;
+    struct channel_frame frame;
+    int got;
+    for (uint64_t count = 0; (got = call_next(w, &frame, e)) == 1; count++) {
+        struct worker_finding finding;
+        if (frame.type != WIRE_FINDING || take_finding(w, &frame, &finding) < 0)
+            return call_offence(w, e, "sent a malformed finding");
+        if (count < CALL_LINES)
+            found(context, &finding);
+    }
+    return got;
+}
+
+void worker_progress(const struct worker *worker, uint64_t *done, uint64_t *total)
+{
+    *done = atomic_load_explicit(&worker->channel.shared->progress_done, memory_order_relaxed);
+    *total = atomic_load_explicit(&worker->channel.shared->progress_total, memory_order_relaxed);
+}
+
+/* ---- ending ---- */
+
+/* An orderly close; whatever goes wrong in it is said, since it hints at a broken plugin, and is of no consequence. */
+static void close_instance(struct worker *w)
+{
+    struct error e;
+    if (w->how[0])
+        return;
+    w->failure.class = ERROR_NONE;
+    w->timeout = w->grace;
+    call_arguments(w);
+    if (call_simple(w, WIRE_CLOSE, &e) < 0)
+        log_error(LOG_WARNING, &e);
+}
+
+static void end_worker(struct worker *w)
+{
+    struct error e;
+    if (w->active) {
+        error_set(&e, ERROR_CANCELLED, "%s: %s was given up", w->instance, wire_call_name(w->kind));
+        call_abort(w, &e);
+    }
+    if (w->channel.memory && (w->pid > 0 || w->task) && !w->abandoned)
+        close_instance(w);
+    if (w->pid > 0)
+        call_bury(w, w->failure.class == ERROR_NONE ? w->grace : 0);
+    if (w->task && !w->abandoned) {
+        /* The thread ends when it has closed, or when it sees that we are gone. */
+        shutdown(w->channel.socket, SHUT_RDWR);
+        task_join(w->task, &e);
+    }
+}
+
+void worker_stop(struct worker *w)
+{
+    if (!w)
+        return;
+    end_worker(w);
+    if (w->output >= 0)
+        close(w->output);
+    channel_close(&w->channel);
+    wire_plugin_free(&w->plugin);
+    scrub_free(&w->scrub);
+    bytes_free(&w->arguments);
+    bytes_free(&w->frame);
+    bytes_free(&w->aside);
+    grammar_free(&w->grammar);
+    for (uint64_t i = 0; i < w->kept; i++)
+        free(w->problems[i].path);
+    free(w->problems);
+    free(w->attributes);
+    free(w->instance);
+    free(w->name);
+    free(w);
+}

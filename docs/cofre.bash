@@ -1,0 +1,75 @@
+# bash completion for cofre: commands, options, and the names that stand in the configuration.
+
+# _cofre_names SECTION: the names of the [SECTION NAME] sections.
+_cofre_names()
+{
+    local directory=${COFRE_CONFIG_DIR:-/etc/cofre/conf.d} i
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        [[ ${COMP_WORDS[i]} == --config-dir ]] && directory=${COMP_WORDS[i + 1]}
+    done
+    sed -n "s/^\[$1 \([a-z0-9_-]*\)\].*/\1/p" "$directory"/*.conf 2>/dev/null
+}
+
+# The command that was typed already, and the word after it.
+_cofre_command()
+{
+    local i
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        case ${COMP_WORDS[i]} in
+        --config-dir) ((i++)) ;;
+        -*) ;;
+        *)
+            command=${COMP_WORDS[i]}
+            ((i + 1 < COMP_CWORD)) && form=${COMP_WORDS[i + 1]}
+            return
+            ;;
+        esac
+    done
+}
+
+_cofre_words()
+{
+    case $command in
+    '') echo 'init check run list show ls cat restore verify copy key plugin version help' ;;
+    init) _cofre_names sink ;;
+    check) _cofre_names source; _cofre_names sink; _cofre_names job ;;
+    run | list | show | ls | cat | restore | verify | copy) _cofre_names job ;;
+    key) [[ $form ]] || echo 'create put show' ;;
+    plugin) [[ $form ]] || echo 'list describe' ;;
+    help) echo 'init check run list show ls cat restore verify copy key plugin version' ;;
+    esac
+}
+
+_cofre_options()
+{
+    echo '--config-dir --json --quiet --verbose --in-process --help --version'
+    case $command in
+    check) echo '--offline' ;;
+    run) echo '--all --dry-run' ;;
+    list) echo '--sink --all-hosts' ;;
+    show | ls | cat) echo '--sink' ;;
+    restore) echo '--into --in-place --set --sink --yes' ;;
+    verify) echo '--all --quick --sink' ;;
+    copy) echo '--from --to' ;;
+    esac
+}
+
+_cofre()
+{
+    local word=${COMP_WORDS[COMP_CWORD]} command='' form=''
+    COMPREPLY=()
+    _cofre_command
+    case ${COMP_WORDS[COMP_CWORD - 1]} in
+    --config-dir | --into) mapfile -t COMPREPLY < <(compgen -d -- "$word") ; return ;;
+    --sink | --from | --to) mapfile -t COMPREPLY < <(compgen -W "$(_cofre_names sink)" -- "$word") ; return ;;
+    --set) return ;;
+    esac
+    if [[ $word == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$(_cofre_options)" -- "$word")
+    elif [[ $command == key && $form ]]; then
+        mapfile -t COMPREPLY < <(compgen -f -- "$word")
+    else
+        mapfile -t COMPREPLY < <(compgen -W "$(_cofre_words)" -- "$word")
+    fi
+}
+complete -o filenames -F _cofre cofre

@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: 0BSD
+ *
+ * cofre/plugin.h - how to write a source or a sink for cofre.
+ *
+ * This header is the whole contract, and the manual: read it from top to bottom. It needs nothing but a C compiler
+ * (C99 or later, or C++11). A plugin links against nothing of ours; every service of the host arrives in a table.
+ *
+ *   source   reads an application's data (a directory, a database) and can put it back
+ *   sink     stores objects: whole byte strings under a key (a disk, a bucket)
+ *
+ * Life of an instance. The host runs each configured instance in a worker process of its own:
+ *
+ *   cofre_plugin_v1(NULL)                       describe yourself; no other code of yours may run
+ *   cofre_plugin_v1(host)                       now the host's services may be used
+ *   open -> check                               cofre check
+ *   open -> [freeze] -> backup -> [thaw] -> close      cofre run          (source)
+ *   open -> restore -> close                           cofre restore      (source)
+ *   open -> put | get | stat | list | remove | ... -> close               (sink)
+ *
+ * Rules that hold everywhere unless a comment says otherwise
+ *
+ *  - An instance is used by one thread at a time. The host starts more workers when it wants more at once.
+ *  - Every struct that crosses the boundary starts with struct_size, set with sizeof by whoever allocates it. Nobody
+ *    touches bytes beyond struct_size. Fields are only ever appended; arrays of structs carry their stride.
+ *  - Pointers passed in are valid until the called function returns: copy what you keep. The descriptor and all that it
+ *    points to is static storage, valid for ever.
+ *  - What the plugin allocates the plugin frees; what the host allocates the host frees.
+ *  - Sizes and offsets are bytes, points in time are nanoseconds since 1970 UTC, durations are milliseconds.
+ *  - A call returns COFRE_OK or an error class and, with a class, has filled *error (never NULL). An unknown class counts
+ *    as COFRE_E_PERMANENT. Errors of host calls are passed up as they are: they are already explained.
+ *  - Do not retry: the host does, with backoff, for COFRE_E_RETRY, and it knows whether a repetition is safe.
+ *  - Never call exit, signal, chdir, umask, setlocale or setenv. Descriptors are O_CLOEXEC. Nothing is written to
+ *    stdout or stderr: use log. The shared object is never unloaded.
+ */
+#ifndef COFRE_PLUGIN_H
+#define COFRE_PLUGIN_H
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- levels -------------------------------------------------------------------------------------------------------
+ *
+ * COFRE_ABI_LEVEL is the newest level this header describes. COFRE_API_LEVEL is the level the author writes for; define
+ * it before the include to opt into newer fields. History:
+ *
+ *   1  first level (cofre 0.1). May still change until cofre 1.0.
+ */
+#define COFRE_ABI_LEVEL 1
+#ifndef COFRE_API_LEVEL
+#define COFRE_API_LEVEL 1
+#endif
+#if COFRE_API_LEVEL > COFRE_ABI_LEVEL
+#error "this cofre/plugin.h is too old for the COFRE_API_LEVEL that was asked for"
+#endif
+
+/* Does the struct behind p, as its allocator knew it, have field f, and is it set? */
+#define COFRE_HAS(p, f) ((p)->struct_size >= offsetof(__typeof__(*(p)), f) + sizeof((p)->f) && (p)->f)
+
+/* ---- results and errors -------------------------------------------------------------------------------------------*/
+
+enum {
+    COFRE_OK = 0,
+    COFRE_E_RETRY = 1,       /* may well work in a moment: throttled, connection reset, 5xx */
+    COFRE_E_PERMANENT = 2,   /* will not get better by itself */
+    COFRE_E_NOT_FOUND = 3,   /* the object or thing does not exist */
+    COFRE_E_EXISTS = 4,      /* put with COFRE_PUT_IF_ABSENT: the key is taken */
+    COFRE_E_AUTH = 5,        /* who you are: wrong or expired credentials */
+    COFRE_E_DENIED = 6,      /* what you may do: EACCES, 403 */
+    COFRE_E_LOCKED = 7,      /* a retention or immutability rule forbids it */
+    COFRE_E_NO_SPACE = 8,    /* disk, quota, inodes */
+    COFRE_E_INTEGRITY = 9,   /* bytes differ from what was promised */
+    COFRE_E_CONFIG = 10,     /* an option is wrong; the message names it */
+    COFRE_E_UNSUPPORTED = 11,
+    COFRE_E_RANGE = 12,      /* get: offset or length reach beyond the object */
+    COFRE_E_BUSY = 13,       /* somebody else holds it */
+    COFRE_E_CHANGED = 14,    /* the thing changed while it was read */
+    COFRE_E_CANCELLED = 15,  /* the host said so; pass it up */
+    COFRE_E_TIMEOUT = 16,
+    COFRE_E_MEMORY = 17,     /* an allocation failed */
+    COFRE_E_BUG = 18,        /* a promise of this header was broken */
+    /* Not errors: */
+    COFRE_END = 100,         /* nothing follows */
+    COFRE_UNCHANGED = 101    /* unchanged(): as in the last snapshot */
+};
+
+/* Allocated and zeroed by the caller. The text says what failed, the object in single quotes, the cause: one line of
+ * UTF-8, no capital, no full stop, no secret. The hint is what the operator should do, or empty. */
+struct cofre_error {
+    uint32_t struct_size;
+    int32_t os_errno;        /* 0 when there is none */
+    uint32_t retry_after;    /* milliseconds, with COFRE_E_RETRY and COFRE_E_BUSY; 0 = no opinion */
+    uint32_t reserved;
+    char code[32];           /* the provider's own code, such as "SlowDown" or "28P01"; or "" */
+    char message[512];
+    char hint[256];
+};
+
+/* One call from the host, alive until it returns. Every host service takes it. */
+struct cofre_call;
+
+/* ---- options ------------------------------------------------------------------------------------------------------
+ *
+ * A plugin declares its options as a table; the host parses the configuration, checks types and ranges, resolves secrets,
+ * fills the plugin's own struct by offset, and prints the manual from the same rows. The struct is allocated and zeroed
+ * by the host and valid from open until close has returned.
+ *
+ *   struct conf { const char *path; int32_t sync; };
+ *   static const struct cofre_option rows[] = {
+ *       COFRE_OPTION(struct conf, path, PATH, COFRE_O_REQUIRED, NULL, "directory that holds the objects"),
+ *       COFRE_OPTION(struct conf, sync, BOOLEAN, 0, "yes", "wait until data is on the disk"),
+ *   };
+ *   ... .options = COFRE_OPTIONS(struct conf, rows)
+ *
+ * Names are [a-z][a-z0-9_]*. Reserved for the host: plugin, key, encryption, format, timeout, stall_timeout, trust_hosts,
+ * and whatever begins with keep_.
+ */
+enum {
+    COFRE_STRING = 1,   /* const char *            */
+    COFRE_PATH = 2,     /* const char *, absolute  */
+    COFRE_INTEGER = 3,  /* int64_t                 */
+    COFRE_BOOLEAN = 4,  /* int32_t, 0 or 1         */
+    COFRE_SIZE = 5,     /* int64_t, bytes          */
+    COFRE_DURATION = 6, /* int64_t, milliseconds   */
+    COFRE_CHOICE = 7,   /* int32_t, index into choices */
+    COFRE_LIST = 8,     /* struct cofre_list       */
+    COFRE_SECRET = 9    /* struct cofre_secret     */
+};
+
+struct cofre_list {
+    const char *const *items;
+    size_t count;
+};
+
+/* Any bytes; not terminated. Locked in memory, left out of core dumps, wiped after close. */
+struct cofre_secret {
+    const uint8_t *bytes;
+    size_t length;
+};
+
+#define COFRE_O_REQUIRED 1u  /* the configuration must set it */
+#define COFRE_O_RESTORE 2u   /* may be overridden at restore: --set NAME=VALUE */
+
+struct cofre_option {
+    const char *name;
+    uint32_t type, flags;
+    uint32_t offset, size;   /* the member of the plugin's struct */
+    const char *fallback;    /* value when not set, as one would write it; NULL = zero */
+    int64_t minimum, maximum; /* INTEGER, SIZE, DURATION; both 0 = any */
+    const char *choices;     /* CHOICE: "never|always"; else NULL */
+    const char *help;        /* one line; required */
+};
+
+struct cofre_options {
+    const struct cofre_option *rows;
+    uint32_t count, stride, struct_bytes, reserved;
+};
+
+#define COFRE_CTYPE_STRING const char *
+#define COFRE_CTYPE_PATH const char *
+#define COFRE_CTYPE_INTEGER int64_t
+#define COFRE_CTYPE_BOOLEAN int32_t
+#define COFRE_CTYPE_SIZE int64_t
+#define COFRE_CTYPE_DURATION int64_t
+#define COFRE_CTYPE_CHOICE int32_t
+#define COFRE_CTYPE_LIST struct cofre_list
+#define COFRE_CTYPE_SECRET struct cofre_secret
+
+/* A member of the wrong type is a compile error: an array of size -1. */
+#define COFRE_OFFSET_(T, f, C) ((uint32_t)(offsetof(T, f) + 0 * sizeof(char[sizeof(((T *)0)->f) == sizeof(C) ? 1 : -1])))
+#define COFRE_OPTION_FULL(T, f, TYPE, flags, fallback, minimum, maximum, choices, help) \
+    { #f, COFRE_##TYPE, (flags), COFRE_OFFSET_(T, f, COFRE_CTYPE_##TYPE), (uint32_t)sizeof(COFRE_CTYPE_##TYPE), \
+      (fallback), (minimum), (maximum), (choices), (help) }
+#define COFRE_OPTION(T, f, TYPE, flags, fallback, help) \
+    COFRE_OPTION_FULL(T, f, TYPE, flags, fallback, 0, 0, NULL, help)
+#define COFRE_OPTION_RANGE(T, f, TYPE, flags, fallback, minimum, maximum, help) \
+    COFRE_OPTION_FULL(T, f, TYPE, flags, fallback, minimum, maximum, NULL, help)
+#define COFRE_OPTION_CHOICE(T, f, flags, fallback, choices, help) \
+    COFRE_OPTION_FULL(T, f, CHOICE, flags, fallback, 0, 0, choices, help)
+#define COFRE_OPTIONS(T, rows) \
+    { (rows), (uint32_t)(sizeof(rows) / sizeof((rows)[0])), (uint32_t)sizeof(struct cofre_option), (uint32_t)sizeof(T), 0 }
+
+/* ---- entries: what a source saves ---------------------------------------------------------------------------------*/
+
+enum {
+    COFRE_FILE = 1,
+    COFRE_DIRECTORY = 2,
+    COFRE_SYMLINK = 3,
+    COFRE_HARDLINK = 4,    /* another name of the earlier entry whose path is in link */
+    COFRE_FIFO = 5,
+    COFRE_CHARACTER = 6,   /* character device */
+    COFRE_BLOCK = 7,       /* block device */
+    COFRE_SOCKET = 8,      /* named in the snapshot, not kept */
+    COFRE_STREAM = 9       /* a dump: content without POSIX attributes */
+};
+
+#define COFRE_ENTRY_RACY 1u      /* changed too recently to trust the fingerprint: it is not kept */
+
+/* An extended attribute; POSIX ACLs and file capabilities are such attributes (system.posix_acl_access, ...). */
+struct cofre_attribute {
+    const char *name;
+    const void *value;
+    size_t length;
+};
+
+#define COFRE_NO_TIME INT64_MIN
+#define COFRE_MAX_FINGERPRINT 64
+
+/* Paths are bytes, relative, separated by '/', with no empty, "." or ".." component; at most 65,535 bytes. A component may
+ * hold any byte but '/' and NUL. Entries are announced in path order: component by component, bytewise, a directory before
+ * what is in it; each path once. (Compare with '/' counted as byte 0.) "" names the source's own root, when that is a
+ * directory with attributes worth keeping; it comes first. */
+struct cofre_entry {
+    uint32_t struct_size, kind;
+    uint32_t flags, path_length;
+    const char *path;              /* also NUL terminated */
+    int64_t size;                  /* of the content, -1 = unknown; the stream may turn out different */
+    int64_t mtime;                 /* ns, or COFRE_NO_TIME */
+    uint32_t mode;                 /* permission bits with setuid, setgid, sticky: 07777 */
+    uint32_t uid, gid;
+    uint32_t device_major, device_minor;  /* CHARACTER, BLOCK */
+    uint32_t link_length;
+    const char *user, *group;      /* names, or NULL when not known or not wanted */
+    const char *link;              /* SYMLINK: target; HARDLINK: path of the first name. NUL terminated */
+    const struct cofre_attribute *attributes;
+    uint32_t attribute_count, attribute_stride;
+    /* Same path, same fingerprint => nothing changed since, neither content nor attributes. Include whatever tells:
+     * size, mtime, ctime, inode, device. The next backup asks with it: unchanged(). Length 0 = cannot tell. */
+    const void *fingerprint;
+    uint64_t fingerprint_length;
+};
+
+/* ---- objects: what a sink stores ----------------------------------------------------------------------------------
+ *
+ * Keys are chosen by the host: segments of [A-Za-z0-9._-] joined by '/', at most 200 bytes, no "." or ".." segment, never
+ * two that differ only in case. No sink needs an escaping scheme.
+ */
+#define COFRE_MAX_KEY 200
+
+struct cofre_object {
+    uint32_t struct_size, reserved;
+    const char *key;       /* as output of stat: may be NULL */
+    int64_t size;
+    int64_t mtime;         /* ns, or COFRE_NO_TIME */
+};
+
+#define COFRE_PUT_IF_ABSENT 1u   /* COFRE_E_EXISTS when the key is taken; never replace */
+
+struct cofre_put {
+    uint32_t struct_size, flags;
+    int64_t size;          /* -1 = not known until the end */
+};
+
+struct cofre_space {
+    uint32_t struct_size, reserved;
+    int64_t total, available;    /* bytes; -1 = unknown */
+};
+
+/* ---- host services ------------------------------------------------------------------------------------------------*/
+
+enum { COFRE_LOG_ERROR = 3, COFRE_LOG_WARNING = 4, COFRE_LOG_INFO = 6, COFRE_LOG_DEBUG = 7 };
+
+struct cofre_host {
+    uint32_t struct_size, abi_level;
+    const char *version;       /* of cofre, such as "0.1.0" */
+
+    /* One line to the log. The host copies it, adds time and instance, and hides known secrets. */
+    void (*log)(struct cofre_call *, int32_t level, const char *text);
+
+    /* COFRE_OK, COFRE_E_CANCELLED or COFRE_E_TIMEOUT (then *error is filled). Costs a few nanoseconds: ask freely. A call
+     * that goes on after a cancellation is killed with its process, 10 seconds later. */
+    int32_t (*cancelled)(struct cofre_call *, struct cofre_error *error);
+    /* A descriptor that becomes readable on cancellation, to be polled beside your own. Never read or close it. */
+    int (*cancel_fd)(struct cofre_call *);
+    /* Milliseconds until the call's deadline; -1 = none. */
+    int64_t (*time_left)(struct cofre_call *);
+    /* Still alive: feeds the stall watchdog (default 15 minutes) and the progress display. Moving bytes or entries does
+     * so too. total 0 = unknown. */
+    void (*progress)(struct cofre_call *, uint64_t done, uint64_t total);
+
+    /* check(): one thing that was looked at. level COFRE_LOG_INFO = fine, WARNING, ERROR = this will fail. */
+    void (*finding)(struct cofre_call *, int32_t level, const char *text, const char *hint);
+
+    /* Bytes to the host: the content of an entry (backup), of an object (get). reserve lends a buffer of at least 1 and
+     * usually *length bytes (in: wanted, at most 1 MiB; out: got), so that read(2) can fill it in place; commit hands over
+     * its first length bytes; without commit the buffer is given up by the next call. Both wait when the host is busy. */
+    int32_t (*reserve)(struct cofre_call *, void **buffer, size_t *length, struct cofre_error *error);
+    int32_t (*commit)(struct cofre_call *, size_t length, struct cofre_error *error);
+    /* length zero bytes that need no storage. backup only. */
+    int32_t (*hole)(struct cofre_call *, uint64_t length, struct cofre_error *error);
+
+    /* Bytes from the host: the content of an entry (restore), of an object (put). Lends the next piece until the next call
+     * with this cofre_call. *bytes == NULL with *length > 0: a hole of that many zero bytes (restore only). COFRE_END: that
+     * was all of it. An error means that the rest will never come: discard what you have. */
+    int32_t (*take)(struct cofre_call *, const void **bytes, uint64_t *length, struct cofre_error *error);
+
+    /* backup. Is the entry at path as it was in the last snapshot? COFRE_UNCHANGED = yes, and it has been taken over: go on
+     * with the next entry. COFRE_OK = no: announce it with entry. Asking is cheap, and comes before anything of the entry is
+     * opened. Counts as announcing in the order of paths. */
+    int32_t (*unchanged)(struct cofre_call *, const char *path, size_t path_length, const void *fingerprint,
+                         size_t fingerprint_length);
+    /* Announce the next entry; then send its content, if the kind has any (FILE, STREAM), then call end, for every kind. */
+    int32_t (*entry)(struct cofre_call *, const struct cofre_entry *, struct cofre_error *error);
+    /* The entry is complete. result: COFRE_OK; COFRE_E_CHANGED = kept, but it changed while it was read, which makes the
+     * snapshot incomplete; any other class = not readable: the content is dropped, the entry is named as missing, with the
+     * text of why. The fingerprint is kept with COFRE_OK only. */
+    int32_t (*end)(struct cofre_call *, int32_t result, const struct cofre_error *why, struct cofre_error *error);
+    /* Forget the content sent for this entry so far: it is going to be sent again from the start. */
+    int32_t (*restart)(struct cofre_call *, struct cofre_error *error);
+    /* Something that could not even be announced. COFRE_E_NOT_FOUND = it vanished, which is counted and is no failure; any
+     * other class makes the snapshot incomplete. */
+    int32_t (*missing)(struct cofre_call *, const char *path, size_t path_length, int32_t result,
+                       const struct cofre_error *why, struct cofre_error *error);
+    /* A key/value pair recorded with the snapshot, to be compared after a restore: "rows.public.users", "412". */
+    int32_t (*fact)(struct cofre_call *, const char *key, const char *value, struct cofre_error *error);
+
+    /* restore. next lends the next entry, in path order, until the following call of next; COFRE_END after the last. Then
+     * its content with take (FILE, STREAM), then done. */
+    int32_t (*next)(struct cofre_call *, const struct cofre_entry **entry, struct cofre_error *error);
+    /* result: COFRE_OK; COFRE_E_UNSUPPORTED = left out or put back only in part, for the reason in why; any other class =
+     * failed. Each makes the restore incomplete, with the path and the reason. Content that was not taken is skipped. */
+    int32_t (*done)(struct cofre_call *, int32_t result, const struct cofre_error *why, struct cofre_error *error);
+
+    /* list: one object. COFRE_END = the page is full: return COFRE_OK now. */
+    int32_t (*object)(struct cofre_call *, const struct cofre_object *, struct cofre_error *error);
+    /* list: there is more; cursor (at most 1,024 bytes, any bytes) is given back to continue. */
+    int32_t (*more)(struct cofre_call *, const void *cursor, size_t length, struct cofre_error *error);
+};
+
+/* ---- roles --------------------------------------------------------------------------------------------------------
+ *
+ * NULL = not offered, unless marked "required".
+ */
+enum {
+    COFRE_CHECK_OFFLINE = 0,   /* look at nothing but the options */
+    COFRE_CHECK_CONNECT = 1    /* reach the thing, prove the credentials; change nothing that stays */
+};
+
+#define COFRE_MAX_ID 63
+
+struct cofre_source {
+    uint32_t struct_size, reserved;
+    /* Make an instance. After an error nothing is left behind. Required. */
+    int32_t (*open)(struct cofre_call *, const void *conf, void **instance, struct cofre_error *error);
+    /* Must not block for more than 5 seconds. Required. */
+    void (*close)(void *instance);
+    /* Say with finding() what is fine and what is not. Returns an error only when looking itself failed. Required. */
+    int32_t (*check)(void *instance, struct cofre_call *, int32_t depth, struct cofre_error *error);
+    /* Announce and send every entry. COFRE_OK = all was announced; what could not be read was said with end or missing.
+     * Required. */
+    int32_t (*backup)(void *instance, struct cofre_call *, struct cofre_error *error);
+    /* Take every entry and put it back where the options say. Required. */
+    int32_t (*restore)(void *instance, struct cofre_call *, struct cofre_error *error);
+    /* Stop the application's writers, until thaw. id was made durable by the host before the call: name all that you
+     * create after it. The host always calls thaw, also after an error, twice, or from a fresh process if this one died. */
+    int32_t (*freeze)(void *instance, struct cofre_call *, const char *id, struct cofre_error *error);
+    /* COFRE_OK when nothing of that id is frozen any more. */
+    int32_t (*thaw)(void *instance, struct cofre_call *, const char *id, struct cofre_error *error);
+    /* How much a backup would read; both may be -1. */
+    int32_t (*estimate)(void *instance, struct cofre_call *, int64_t *entries, int64_t *bytes, struct cofre_error *error);
+    /* Make an empty target for a trial restore, named after id, and write the overriding options that lead there, as
+     * "key=value\n" lines, into overrides. */
+    int32_t (*scratch_make)(void *instance, struct cofre_call *, const char *id, char *overrides, size_t length,
+                            struct cofre_error *error);
+    int32_t (*scratch_drop)(void *instance, struct cofre_call *, const char *id, struct cofre_error *error);
+    /* Say the facts of what is there now, with fact(). */
+    int32_t (*facts)(void *instance, struct cofre_call *, struct cofre_error *error);
+};
+
+/* Capability bits of a sink. The low 32 bits are advice, which a host may ignore; the high 32 are critical: a host that
+ * does not know one refuses the plugin. */
+#define COFRE_SINK_IF_ABSENT (1ull << 0)    /* COFRE_PUT_IF_ABSENT is free of races */
+#define COFRE_SINK_RANGES (1ull << 1)       /* get reads only what it is asked for */
+
+struct cofre_sink {
+    uint32_t struct_size, reserved;
+    uint64_t capabilities;
+    int32_t (*open)(struct cofre_call *, const void *conf, void **instance, struct cofre_error *error); /* required */
+    void (*close)(void *instance);                                                                      /* required */
+    int32_t (*check)(void *instance, struct cofre_call *, int32_t depth, struct cofre_error *error);    /* required */
+    /* Make the place (directory, bucket) that the options name. Called by `cofre init` alone; every other call fails with
+     * COFRE_E_NOT_FOUND when the place is not there, so that an unmounted disk is never written beside. Succeeds when the
+     * place exists. */
+    int32_t (*create)(void *instance, struct cofre_call *, struct cofre_error *error);
+    /* Store what take gives under key. Atomic: under the key there is, at every moment and after a power cut, the old
+     * object or the whole new one. COFRE_OK = complete, durable and visible. Required. */
+    int32_t (*put)(void *instance, struct cofre_call *, const char *key, const struct cofre_put *, struct cofre_error *error);
+    /* Send length bytes of the object from offset; length -1 = to the end. Beyond the end: COFRE_E_RANGE. Required. */
+    int32_t (*get)(void *instance, struct cofre_call *, const char *key, int64_t offset, int64_t length,
+                   struct cofre_error *error);
+    /* Required. */
+    int32_t (*stat)(void *instance, struct cofre_call *, const char *key, struct cofre_object *object,
+                    struct cofre_error *error);
+    /* Say, with object(), every object whose key begins with prefix, in any order, each once. Sees all that was put before
+     * the first page. cursor is NULL for the first page, else what more() gave. A place that cannot be read is an error,
+     * never an empty list. Required. */
+    int32_t (*list)(void *instance, struct cofre_call *, const char *prefix, const void *cursor, size_t cursor_length,
+                    struct cofre_error *error);
+    /* Durable. Absent is COFRE_OK. Required. */
+    int32_t (*remove)(void *instance, struct cofre_call *, const char *key, struct cofre_error *error);
+    /* Return when all earlier puts are durable, for stores that make many durable at once. */
+    int32_t (*sync)(void *instance, struct cofre_call *, struct cofre_error *error);
+    /* Remove what interrupted puts left behind, when it began before older_than (ns). */
+    int32_t (*sweep)(void *instance, struct cofre_call *, int64_t older_than, struct cofre_error *error);
+    int32_t (*space)(void *instance, struct cofre_call *, struct cofre_space *space, struct cofre_error *error);
+    /* Nobody can remove or replace the object before until (ns). */
+    int32_t (*retain)(void *instance, struct cofre_call *, const char *key, int64_t until, struct cofre_error *error);
+};
+
+/* ---- descriptor and entry point -----------------------------------------------------------------------------------*/
+
+struct cofre_plugin {
+    uint32_t struct_size, api_level;
+    uint32_t min_host_level, reserved;   /* refuse hosts below this ABI level */
+    const char *name;                    /* [a-z][a-z0-9-]*; the file is NAME.so */
+    const char *version, *summary, *license;
+    const char *example;                 /* the options of a working section, as INI lines */
+    struct cofre_options options;
+    const struct cofre_source *source;   /* exactly one of the two */
+    const struct cofre_sink *sink;
+};
+
+/* No tail padding, or an appended field could hide in it and seem to be there in older plugins. */
+#define COFRE_TIGHT_(T, last) \
+    typedef char T##_is_tight[sizeof(struct T) == offsetof(struct T, last) + sizeof(((struct T *)0)->last) && \
+                              sizeof(struct T) % 8 == 0 ? 1 : -1]
+COFRE_TIGHT_(cofre_error, hint);
+COFRE_TIGHT_(cofre_option, help);
+COFRE_TIGHT_(cofre_options, reserved);
+COFRE_TIGHT_(cofre_entry, fingerprint_length);
+COFRE_TIGHT_(cofre_attribute, length);
+COFRE_TIGHT_(cofre_object, mtime);
+COFRE_TIGHT_(cofre_put, size);
+COFRE_TIGHT_(cofre_space, available);
+COFRE_TIGHT_(cofre_host, more);
+COFRE_TIGHT_(cofre_source, facts);
+COFRE_TIGHT_(cofre_sink, retain);
+COFRE_TIGHT_(cofre_plugin, sink);
+
+#if defined(__GNUC__)
+#define COFRE_EXPORT __attribute__((visibility("default")))
+#define COFRE_HIDDEN_ __attribute__((visibility("hidden")))
+#define COFRE_UNUSED_ __attribute__((unused))
+#define COFRE_PRINTF_(a, b) __attribute__((format(printf, a, b)))
+#else
+#define COFRE_EXPORT
+#define COFRE_HIDDEN_
+#define COFRE_UNUSED_
+#define COFRE_PRINTF_(a, b)
+#endif
+
+/* The one exported symbol; its name carries the ABI's major version. */
+COFRE_EXPORT const struct cofre_plugin *cofre_plugin_v1(const struct cofre_host *host);
+
+/* Put COFRE_PLUGIN once into the plugin; `cofre` is then the host's table, in all of the plugin's files. */
+extern COFRE_HIDDEN_ const struct cofre_host *cofre;
+#define COFRE_PLUGIN(descriptor) \
+    const struct cofre_host *cofre; \
+    const struct cofre_plugin *cofre_plugin_v1(const struct cofre_host *host) \
+    { \
+        if (host) \
+            cofre = host; \
+        return &(descriptor); \
+    }
+
+/* Fill *error and return class: return cofre_fail(error, COFRE_E_NOT_FOUND, "open '%s': no such bucket", name); */
+COFRE_UNUSED_ COFRE_PRINTF_(3, 4) static inline int32_t cofre_fail(struct cofre_error *error, int32_t error_class,
+                                                                   const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(error->message, sizeof error->message, format, arguments);
+    va_end(arguments);
+    return error_class;
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,47 @@
+/* What one look at an entry of a tree found, and how it is told to the host. */
+#ifndef COFRE_COMMON_LOOK_H
+#define COFRE_COMMON_LOOK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "cofre/plugin.h"
+
+struct attribute_set;
+struct names;
+
+struct look {
+    struct stat st;
+    uint32_t kind; /* COFRE_FILE ...; HARDLINK when link is the path of the first name */
+    bool racy;     /* changed less than two seconds before the look, or dated in the future */
+    bool asked;    /* unchanged() was called for this path */
+    const char *path;
+    size_t path_length;
+    const char *link; /* SYMLINK, HARDLINK; else NULL */
+    size_t link_length;
+    struct names *names; /* NULL: owners as numbers only */
+};
+
+/* The kind of a file type; 0 when there is none. */
+uint32_t look_kind(mode_t mode);
+
+/* fstatat without following a link, or fstat when name is NULL. 0 or an errno. Sets st, kind and racy. */
+int look_at(struct look *look, int fd, const char *name);
+
+/* Open what the look showed, for reading: never a link, never waiting for a writer, without a trace in its access time
+ * where user (the effective one) may do that. A descriptor, or -1 with errno. */
+int look_open(const struct look *look, int dir, const char *name, uid_t user, int flags);
+
+/* Same kind, inode, times: the second look saw what the first one saw. */
+bool look_same(const struct look *a, const struct look *b);
+
+/* Ask the host: true = taken over from the last snapshot. Racy entries are not asked about; nobody is asked twice. */
+bool look_unchanged(struct cofre_call *call, struct look *look);
+
+/* Announce. sure false leaves the fingerprint out: what follows is known to be not whole. */
+int32_t look_announce(struct cofre_call *call, const struct look *look, const struct attribute_set *attributes,
+                      bool sure, struct cofre_error *error);
+
+#endif

@@ -1,0 +1,21 @@
+/* Names of users and groups, and back, each looked up once: the system's databases may be a directory server. */
+#ifndef COFRE_COMMON_NAMES_H
+#define COFRE_COMMON_NAMES_H
+
+#include <stdint.h>
+
+struct names;
+
+/* NULL: out of memory. */
+struct names *names_new(void);
+void names_free(struct names *names);
+
+/* NULL when nobody has this number. Valid until the next call. */
+const char *names_user(struct names *names, uint32_t uid);
+const char *names_group(struct names *names, uint32_t gid);
+
+/* The number that this name has here; otherwise when it has none. */
+uint32_t names_uid(struct names *names, const char *user, uint32_t otherwise);
+uint32_t names_gid(struct names *names, const char *group, uint32_t otherwise);
+
+#endif

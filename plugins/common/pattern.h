@@ -1,0 +1,36 @@
+/* Patterns of the options exclude and include: a subset of what gitignore knows.
+ *
+ *   *        any bytes within one component      ?       one byte      [a-z] [!a-z]   one byte of a class, or not of it
+ *   **       as a whole component: any number of components, also none; at the end: everything below
+ *   \x       x itself
+ *   name/    a slash at the end: directories only
+ *   a/b, /a  a slash elsewhere: the pattern is held against the whole path from the source's root
+ *   name     no other slash: held against the last component, at any depth
+ */
+#ifndef COFRE_COMMON_PATTERN_H
+#define COFRE_COMMON_PATTERN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cofre/plugin.h"
+
+struct pattern;
+struct pattern_set {
+    struct pattern *patterns;
+    size_t count;
+};
+
+/* Compile a list. COFRE_E_CONFIG names the option and the pattern that is wrong. After an error the set is empty. */
+int32_t pattern_compile(struct pattern_set *set, const char *option, const struct cofre_list *list,
+                        struct cofre_error *error);
+void pattern_free(struct pattern_set *set);
+
+/* Does one of them name this path? path is relative to the root, without a slash at its ends. */
+bool pattern_matches(const struct pattern_set *set, const char *path, size_t length, bool directory);
+
+/* Could one that is held against whole paths name something below this directory? */
+bool pattern_leads_below(const struct pattern_set *set, const char *path, size_t length);
+
+#endif

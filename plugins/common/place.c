@@ -1,0 +1,261 @@
+#include "common/place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "common/failure.h"
+
+#define TICK_NS 20000000
+#define CREATE_FLAGS (O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC)
+
+int32_t place_begin(struct place *p, int dir, const char *path)
+{
+    uint64_t token;
+    struct stat st;
+    if (getrandom(&token, sizeof token, 0) != (ssize_t)sizeof token)
+        return failure_system(p->error, errno, "restore into '%s'", path);
+    snprintf(p->temporary, sizeof p->temporary, ".cofre-%016llx", (unsigned long long)token);
+    int fd = openat(dir, p->temporary, CREATE_FLAGS, 0600);
+    if (fd < 0)
+        return failure_system(p->error, errno, "create a file in '%s'", path);
+    int errnum = fstat(fd, &st) == 0 ? 0 : errno;
+    close(fd);
+    if (unlinkat(dir, p->temporary, 0) != 0 && !errnum)
+        errnum = errno;
+    if (errnum)
+        return failure_system(p->error, errnum, "restore into '%s'", path);
+    p->start = st.st_ctim;
+    if (p->start.tv_nsec != 0) {
+        /* A clock that ticks in milliseconds: after the next tick nothing of ours has the time of what was there
+         * before. */
+        nanosleep(&(struct timespec){.tv_nsec = TICK_NS}, NULL);
+        p->start.tv_nsec++;
+    }
+    p->rules.foreign = st.st_uid != p->rules.user;
+    return COFRE_OK;
+}
+
+/* What is made is made under this name. */
+static const char *first_name(const struct place *p, const struct place_spot *spot)
+{
+    return p->overwrite ? p->temporary : spot->name;
+}
+
+static int32_t not_made(const struct place *p, int errnum, const char *what)
+{
+    int32_t class = failure_system(p->why, errnum, "make the %s", what);
+    if (errnum == EEXIST)
+        failure_hint(p->why, "restore into an empty directory, or replace what is there with overwrite = yes");
+    return class;
+}
+
+/* The last step of all kinds: give the thing its own name. *result is COFRE_OK so far, or the thing is removed. */
+static void publish(const struct place *p, const struct place_spot *spot, int32_t *result)
+{
+    bool whole = *result == COFRE_OK || *result == COFRE_E_UNSUPPORTED;
+    if (whole && !p->overwrite)
+        return;
+    if (whole && renameat(spot->dir, p->temporary, spot->dir, spot->name) != 0) {
+        *result = failure_system(p->why, errno, "replace what is there");
+        whole = false;
+    }
+    if (!whole)
+        unlinkat(spot->dir, first_name(p, spot), 0);
+}
+
+/* ---- files ---- */
+
+static int write_at(int fd, const void *bytes, uint64_t length, int64_t offset)
+{
+    const char *p = bytes;
+    while (length > 0) {
+        ssize_t n = pwrite(fd, p, length < (1u << 30) ? (size_t)length : 1u << 30, offset);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return errno;
+        p += n;
+        offset += n;
+        length -= (uint64_t)n;
+    }
+    return 0;
+}
+
+/* Everything that take gives. Holes are skipped; a last one needs the length to be set. */
+static int32_t fill(const struct place *p, int fd, int32_t *result)
+{
+    int64_t at = 0;
+    bool hole = false;
+    for (;;) {
+        const void *bytes;
+        uint64_t length;
+        int32_t status = cofre->take(p->call, &bytes, &length, p->error);
+        if (status == COFRE_END)
+            break;
+        if (status != COFRE_OK)
+            return status;
+        if (length > (uint64_t)(INT64_MAX - at))
+            *result = failure_system(p->why, EFBIG, "write at byte %lld", (long long)at);
+        int errnum = bytes && *result == COFRE_OK ? write_at(fd, bytes, length, at) : 0;
+        if (errnum)
+            *result = failure_system(p->why, errnum, "write at byte %lld", (long long)at);
+        if (*result != COFRE_OK)
+            return COFRE_OK;
+        hole = !bytes;
+        at += (int64_t)length;
+    }
+    if (hole && ftruncate(fd, at) != 0)
+        *result = failure_system(p->why, errno, "set its length to %lld", (long long)at);
+    return COFRE_OK;
+}
+
+/* In a directory that hands nothing down we know what we made, and need not look. */
+static int look_at_own(const struct place *p, const struct place_spot *spot, int fd, struct stat *st)
+{
+    if (spot->inherits || p->rules.foreign)
+        return fstat(fd, st) == 0 ? 0 : errno;
+    *st = (struct stat){.st_mode = S_IFREG | 0600, .st_uid = p->rules.user, .st_gid = p->rules.group};
+    return 0;
+}
+
+static void finish_file(struct place *p, const struct place_spot *spot, int fd, const struct cofre_entry *entry,
+                        int32_t *result)
+{
+    struct finish_losses losses = {.why = p->why};
+    struct finish_metadata m = finish_of(&p->rules, entry);
+    struct stat st;
+    int errnum = look_at_own(p, spot, fd, &st);
+    if (errnum) {
+        *result = failure_system(p->why, errnum, "look at the new file");
+        return;
+    }
+    struct finish_subject subject = {.fd = fd, .inherits = spot->inherits, .st = &st};
+    if (entry->kind == COFRE_STREAM)
+        m = (struct finish_metadata){.mode = 0600, .uid = st.st_uid, .gid = st.st_gid, .mtime = entry->mtime};
+    finish_all(&p->rules, &subject, &m, &losses);
+    *result = finish_result(&losses);
+}
+
+int32_t place_file(struct place *p, const struct place_spot *spot, const struct cofre_entry *entry, int32_t *result)
+{
+    *result = COFRE_OK;
+    int fd = openat(spot->dir, first_name(p, spot), CREATE_FLAGS, 0600);
+    if (fd < 0) {
+        *result = not_made(p, errno, "file");
+        return COFRE_OK;
+    }
+    int32_t status = fill(p, fd, result);
+    if (status == COFRE_OK && *result == COFRE_OK)
+        finish_file(p, spot, fd, entry, result);
+    if (close(fd) != 0 && status == COFRE_OK && (*result == COFRE_OK || *result == COFRE_E_UNSUPPORTED))
+        *result = failure_system(p->why, errno, "close the new file");
+    if (status != COFRE_OK)
+        *result = status; /* the rest will never come: away with it */
+    publish(p, spot, result);
+    return status;
+}
+
+/* ---- what has no content ---- */
+
+static int make_node(const struct place_spot *spot, const char *name, const struct cofre_entry *entry)
+{
+    switch (entry->kind) {
+    case COFRE_SYMLINK:
+        return symlinkat(entry->link, spot->dir, name);
+    case COFRE_FIFO:
+        return mknodat(spot->dir, name, S_IFIFO | 0600, 0);
+    case COFRE_CHARACTER:
+        return mknodat(spot->dir, name, S_IFCHR | 0600, makedev(entry->device_major, entry->device_minor));
+    default:
+        return mknodat(spot->dir, name, S_IFBLK | 0600, makedev(entry->device_major, entry->device_minor));
+    }
+}
+
+/* The name may lead to another thing by now, where others can write into the directory: that one is left alone. */
+static bool is_ours(const struct place *p, const struct stat *st, const struct cofre_entry *entry)
+{
+    static const mode_t types[] = {
+        [COFRE_SYMLINK] = S_IFLNK, [COFRE_FIFO] = S_IFIFO, [COFRE_CHARACTER] = S_IFCHR, [COFRE_BLOCK] = S_IFBLK};
+    return (st->st_mode & S_IFMT) == types[entry->kind] && st->st_nlink == 1 &&
+           (p->rules.foreign || st->st_uid == p->rules.user);
+}
+
+static int32_t finish_node(struct place *p, const struct place_spot *spot, const char *name,
+                           const struct cofre_entry *entry)
+{
+    struct finish_losses losses = {.why = p->why};
+    struct finish_metadata m = finish_of(&p->rules, entry);
+    struct stat st;
+    int fd = openat(spot->dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) != 0 || !is_ours(p, &st, entry)) {
+        if (fd >= 0)
+            close(fd);
+        return failure_set(p->why, COFRE_E_CHANGED, "give it owner and mode: somebody replaced it meanwhile");
+    }
+    struct finish_subject subject = {.fd = fd, .by_path = true, .inherits = spot->inherits, .st = &st};
+    finish_all(&p->rules, &subject, &m, &losses);
+    close(fd);
+    return finish_result(&losses);
+}
+
+void place_node(struct place *p, const struct place_spot *spot, const struct cofre_entry *entry, int32_t *result)
+{
+    *result = COFRE_OK;
+    bool device = entry->kind == COFRE_CHARACTER || entry->kind == COFRE_BLOCK;
+    if (entry->kind == COFRE_SOCKET)
+        return;
+    if (device && (!p->devices || p->rules.user != 0)) {
+        *result = failure_set(p->why, COFRE_E_UNSUPPORTED, "device kept back: devices = yes puts it back, as root");
+        return;
+    }
+    const char *name = first_name(p, spot);
+    if (make_node(spot, name, entry) != 0) {
+        *result = not_made(p, errno, device ? "device" : entry->kind == COFRE_FIFO ? "FIFO" : "symlink");
+        return;
+    }
+    *result = finish_node(p, spot, name, entry);
+    if (*result == COFRE_E_CHANGED)
+        return; /* not ours: not to be removed either */
+    publish(p, spot, result);
+}
+
+static bool before(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec != b->tv_sec ? a->tv_sec < b->tv_sec : a->tv_nsec < b->tv_nsec;
+}
+
+/* Whatever this run made has a younger change time than its start; that cannot be forged. So a link never takes in a
+ * file that was there before, and was perhaps kept because it may not be replaced. */
+void place_link(struct place *p, const struct place_spot *spot, int target_dir, const char *target_name,
+                int32_t *result)
+{
+    struct stat st, made;
+    *result = COFRE_OK;
+    if (fstatat(target_dir, target_name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+        *result = failure_system(p->why, errno, "find the first name of the hard link");
+        return;
+    }
+    if (S_ISDIR(st.st_mode) || before(&st.st_ctim, &p->start)) {
+        *result = failure_set(p->why, COFRE_E_NOT_FOUND, "make the hard link: its first name was not put back");
+        return;
+    }
+    const char *name = first_name(p, spot);
+    if (linkat(target_dir, target_name, spot->dir, name, 0) != 0) {
+        *result = not_made(p, errno, "hard link");
+        return;
+    }
+    if (fstatat(spot->dir, name, &made, AT_SYMLINK_NOFOLLOW) != 0 || made.st_ino != st.st_ino ||
+        made.st_dev != st.st_dev)
+        *result =
+            failure_set(p->why, COFRE_E_CHANGED, "make the hard link: somebody replaced its first name meanwhile");
+    publish(p, spot, result);
+    /* Renaming one name of a file over another of the same file does nothing at all. */
+    if (p->overwrite)
+        unlinkat(spot->dir, p->temporary, 0);
+}

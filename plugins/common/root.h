@@ -1,0 +1,19 @@
+/* The directory that an operator named: where a tree begins. Links above it are followed, it is none itself. */
+#ifndef COFRE_COMMON_ROOT_H
+#define COFRE_COMMON_ROOT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cofre/plugin.h"
+
+/* Open it for reading. COFRE_E_NOT_FOUND, COFRE_E_CONFIG (a symlink, no directory), COFRE_E_DENIED, with a hint. */
+int32_t root_open(const char *path, int *root, struct cofre_error *error);
+
+/* Make it, and the directories above it that are missing, with mode 0700, and open it. One that is there is fine. */
+int32_t root_make(const char *path, int *root, struct cofre_error *error);
+
+/* Read its first names. */
+int32_t root_is_empty(int root, bool *empty, struct cofre_error *error);
+
+#endif

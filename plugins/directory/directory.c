@@ -1,0 +1,210 @@
+/* directory: saves a directory tree of this machine, and puts entries of any source back into one. */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "cofre/plugin.h"
+#include "common/failure.h"
+#include "common/pattern.h"
+#include "common/root.h"
+#include "common/tree_read.h"
+#include "common/tree_write.h"
+
+struct conf {
+    const char *path;
+    struct cofre_list exclude, include;
+    int32_t exclude_caches, one_file_system, numeric_owner, overwrite, devices, setuid;
+};
+
+static const struct cofre_option rows[] = {
+    COFRE_OPTION(struct conf, path, PATH, COFRE_O_REQUIRED | COFRE_O_RESTORE, NULL,
+                 "the directory; not a symlink to one"),
+    COFRE_OPTION(struct conf, exclude, LIST, 0, NULL, "patterns of what is left out: *.tmp, cache/, /var/run, a/**/b"),
+    COFRE_OPTION(struct conf, include, LIST, 0, NULL, "patterns of what is kept although exclude names it"),
+    COFRE_OPTION(struct conf, exclude_caches, BOOLEAN, 0, "no",
+                 "leave out what is in directories marked by a CACHEDIR.TAG"),
+    COFRE_OPTION(struct conf, one_file_system, BOOLEAN, 0, "yes", "do not enter mount points below path"),
+    COFRE_OPTION(struct conf, numeric_owner, BOOLEAN, COFRE_O_RESTORE, "no", "owners as numbers only, not by name"),
+    COFRE_OPTION(struct conf, overwrite, BOOLEAN, COFRE_O_RESTORE, "no",
+                 "restore: replace files that are there, each at once"),
+    COFRE_OPTION(struct conf, devices, BOOLEAN, COFRE_O_RESTORE, "no", "restore: make devices (needs root)"),
+    COFRE_OPTION(struct conf, setuid, BOOLEAN, COFRE_O_RESTORE, "no",
+                 "restore: put back setuid and setgid bits and file capabilities (needs root)"),
+};
+
+struct directory {
+    const struct conf *conf;
+    struct pattern_set exclude, include;
+};
+
+static void directory_close(void *instance)
+{
+    struct directory *d = instance;
+    pattern_free(&d->exclude);
+    pattern_free(&d->include);
+    free(d);
+}
+
+static int32_t directory_open(struct cofre_call *call, const void *conf, void **instance, struct cofre_error *error)
+{
+    (void)call;
+    struct directory *d = calloc(1, sizeof *d);
+    if (!d)
+        return failure_system(error, ENOMEM, "open the source");
+    d->conf = conf;
+    int32_t status = pattern_compile(&d->exclude, "exclude", &d->conf->exclude, error);
+    if (status == COFRE_OK)
+        status = pattern_compile(&d->include, "include", &d->conf->include, error);
+    if (status != COFRE_OK) {
+        directory_close(d);
+        return status;
+    }
+    *instance = d;
+    return COFRE_OK;
+}
+
+static struct tree_read_options reading(const struct directory *d)
+{
+    return (struct tree_read_options){.path = d->conf->path,
+                                      .exclude = &d->exclude,
+                                      .include = &d->include,
+                                      .exclude_caches = d->conf->exclude_caches,
+                                      .one_file_system = d->conf->one_file_system,
+                                      .numeric_owner = d->conf->numeric_owner};
+}
+
+/* path begins a file system of its own, so that the numbers of the file system are those of the source. */
+static bool is_mount_point(int root)
+{
+    struct stat here, above;
+    if (fstat(root, &here) != 0 || fstatat(root, "..", &above, 0) != 0)
+        return false;
+    return here.st_dev != above.st_dev || here.st_ino == above.st_ino;
+}
+
+static int32_t directory_check(void *instance, struct cofre_call *call, int32_t depth, struct cofre_error *error)
+{
+    struct directory *d = instance;
+    struct tree_read_options options = reading(d);
+    char text[FAILURE_QUOTE_MAX + 64], quoted[FAILURE_QUOTE_MAX];
+    int root;
+    (void)error;
+    if (depth == COFRE_CHECK_OFFLINE)
+        return COFRE_OK;
+    struct cofre_error why = {.struct_size = sizeof why};
+    int32_t status = root_open(options.path, &root, &why);
+    if (status != COFRE_OK) {
+        cofre->finding(call, COFRE_LOG_ERROR, why.message, why.hint);
+        return COFRE_OK;
+    }
+    bool empty = false;
+    status = root_is_empty(root, &empty, &why);
+    close(root);
+    snprintf(text, sizeof text, "directory '%s' can be read",
+             failure_quote(options.path, strlen(options.path), quoted));
+    if (status != COFRE_OK)
+        cofre->finding(call, COFRE_LOG_ERROR, why.message, why.hint);
+    else if (empty)
+        cofre->finding(call, COFRE_LOG_WARNING, "the directory is empty", "is something not mounted?");
+    else
+        cofre->finding(call, COFRE_LOG_INFO, text, "");
+    if (geteuid() != 0)
+        cofre->finding(call, COFRE_LOG_WARNING, "not run as root: files closed to this user will be missing",
+                       "run cofre as root, or give this user the rights to read");
+    return COFRE_OK;
+}
+
+static void say_count(struct cofre_call *call, const char *key, uint64_t value, int32_t *status,
+                      struct cofre_error *error)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)value);
+    if (*status == COFRE_OK)
+        *status = cofre->fact(call, key, text, error);
+}
+
+static int32_t say_counts(struct cofre_call *call, const struct tree_read_counts *counts, struct cofre_error *error)
+{
+    int32_t status = COFRE_OK;
+    say_count(call, "entries", counts->entries, &status, error);
+    say_count(call, "files", counts->files, &status, error);
+    say_count(call, "directories", counts->directories, &status, error);
+    say_count(call, "bytes", counts->bytes, &status, error);
+    return status;
+}
+
+static int32_t directory_backup(void *instance, struct cofre_call *call, struct cofre_error *error)
+{
+    struct tree_read_options options = reading(instance);
+    struct tree_read_counts counts;
+    int32_t status = tree_read(call, &options, &counts, error);
+    return status == COFRE_OK ? say_counts(call, &counts, error) : status;
+}
+
+static int32_t directory_facts(void *instance, struct cofre_call *call, struct cofre_error *error)
+{
+    struct tree_read_options options = reading(instance);
+    struct tree_read_counts counts;
+    int32_t status = tree_read_count(call, &options, &counts, error);
+    return status == COFRE_OK ? say_counts(call, &counts, error) : status;
+}
+
+static int32_t directory_estimate(void *instance, struct cofre_call *call, int64_t *entries, int64_t *bytes,
+                                  struct cofre_error *error)
+{
+    struct directory *d = instance;
+    struct statvfs fs;
+    int root;
+    (void)call;
+    *entries = *bytes = -1;
+    int32_t status = root_open(d->conf->path, &root, error);
+    if (status != COFRE_OK)
+        return status;
+    if (d->conf->one_file_system && is_mount_point(root) && fstatvfs(root, &fs) == 0 && fs.f_files > 0) {
+        *entries = (int64_t)(fs.f_files - fs.f_ffree);
+        *bytes = (int64_t)((fs.f_blocks - fs.f_bfree) * fs.f_frsize);
+    }
+    close(root);
+    return COFRE_OK;
+}
+
+static int32_t directory_restore(void *instance, struct cofre_call *call, struct cofre_error *error)
+{
+    const struct conf *conf = ((struct directory *)instance)->conf;
+    struct tree_write_options options = {.path = conf->path,
+                                         .overwrite = conf->overwrite,
+                                         .devices = conf->devices,
+                                         .setuid = conf->setuid,
+                                         .numeric_owner = conf->numeric_owner};
+    return tree_write(call, &options, error);
+}
+
+static const struct cofre_source source = {
+    .struct_size = sizeof source,
+    .open = directory_open,
+    .close = directory_close,
+    .check = directory_check,
+    .backup = directory_backup,
+    .restore = directory_restore,
+    .estimate = directory_estimate,
+    .facts = directory_facts,
+};
+
+static const struct cofre_plugin plugin = {
+    .struct_size = sizeof plugin,
+    .api_level = COFRE_API_LEVEL,
+    .min_host_level = 1,
+    .name = "directory",
+    .version = "0.1.0",
+    .summary = "a directory tree of this machine",
+    .license = "MIT",
+    .example = "path    = /srv/app/uploads\nexclude = *.tmp, cache/\n",
+    .options = COFRE_OPTIONS(struct conf, rows),
+    .source = &source,
+};
+
+COFRE_PLUGIN(plugin)

@@ -1,0 +1,37 @@
+/* killat N OUT COMMAND...: SIGKILL all processes of COMMAND at their N-th system-call stop.
+ *
+ * Stops are counted over all threads and children, at the entry and at the exit of each call, so that a sweep over N
+ * visits every moment at which the outside world can have changed. N = 0 kills nothing. The number of stops seen is
+ * written into the file OUT. Exit status: 137 when killed, else that of COMMAND.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "trace.h"
+
+struct count {
+    unsigned long seen, fatal;
+};
+
+static enum trace_verdict visit(void *context, const struct trace_stop *stop)
+{
+    (void)stop;
+    struct count *count = context;
+    return ++count->seen == count->fatal ? TRACE_KILL_ALL : TRACE_GO_ON;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 4) {
+        fputs("usage: killat N OUT COMMAND...\n", stderr);
+        return 2;
+    }
+    struct count count = {.fatal = strtoul(argv[1], NULL, 10)};
+    int status = trace_run(argv + 3, visit, &count);
+    FILE *out = fopen(argv[2], "w");
+    if (!out || fprintf(out, "%lu\n", count.seen) < 0 || fclose(out)) {
+        perror(argv[2]);
+        return 125;
+    }
+    return status;
+}

@@ -1,0 +1,188 @@
+#include "trace.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <linux/ptrace.h>
+
+#define MAX_TASKS 4096
+
+static pid_t tasks[MAX_TASKS];
+static size_t task_count;
+
+static void remember(pid_t pid)
+{
+    for (size_t i = 0; i < task_count; i++) {
+        if (tasks[i] == pid)
+            return;
+    }
+    if (task_count == MAX_TASKS) {
+        fputs("trace: too many tasks\n", stderr);
+        exit(125); /* PTRACE_O_EXITKILL ends them all */
+    }
+    tasks[task_count++] = pid;
+}
+
+static void forget(pid_t pid)
+{
+    for (size_t i = 0; i < task_count; i++) {
+        if (tasks[i] == pid)
+            tasks[i] = tasks[--task_count];
+    }
+}
+
+static long request(int what, pid_t pid, uintptr_t address, void *data)
+{
+    return ptrace((enum __ptrace_request)what, pid, (void *)address, data);
+}
+
+static void resume(pid_t pid, int signal)
+{
+    /* ESRCH: it was killed while it stood still. */
+    request(PTRACE_SYSCALL, pid, 0, (void *)(uintptr_t)signal);
+}
+
+/* SIGKILL for all of them at once, and for those that appear while we wait. */
+static void kill_all(void)
+{
+    for (size_t i = 0; i < task_count; i++)
+        kill(tasks[i], SIGKILL);
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, __WALL)) > 0 || errno == EINTR) {
+        if (pid > 0 && WIFSTOPPED(status))
+            kill(pid, SIGKILL);
+    }
+}
+
+static pid_t start(char **command)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        request(PTRACE_TRACEME, 0, 0, NULL);
+        raise(SIGSTOP);
+        execvp(command[0], command);
+        perror(command[0]);
+        _exit(127);
+    }
+    int status;
+    if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
+        return -1;
+    uintptr_t options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
+                        PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL;
+    if (request(PTRACE_SETOPTIONS, pid, 0, (void *)options))
+        return -1;
+    remember(pid);
+    resume(pid, 0);
+    return pid;
+}
+
+static enum trace_verdict at_call(pid_t pid, enum trace_verdict (*visit)(void *, const struct trace_stop *),
+                                  void *context)
+{
+    struct ptrace_syscall_info info;
+    memset(&info, 0, sizeof info);
+    if (request(PTRACE_GET_SYSCALL_INFO, pid, sizeof info, &info) <= 0)
+        return TRACE_GO_ON;
+    struct trace_stop stop = {.pid = pid, .entry = info.op == PTRACE_SYSCALL_INFO_ENTRY};
+    if (stop.entry) {
+        stop.number = info.entry.nr;
+        for (int i = 0; i < 6; i++)
+            stop.arguments[i] = info.entry.args[i];
+    }
+    return visit(context, &stop);
+}
+
+/* The signal to hand on: not our own SIGTRAPs, nor the SIGSTOP with which a new task begins. */
+static int signal_of(pid_t pid, int status)
+{
+    int signal = WSTOPSIG(status);
+    siginfo_t info;
+    if (status >> 16 || signal == SIGTRAP)
+        return 0;
+    if (signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU) {
+        /* A group stop has no siginfo. */
+        bool group = request(PTRACE_GETSIGINFO, pid, 0, &info) != 0;
+        return group || signal == SIGSTOP ? 0 : signal;
+    }
+    return signal;
+}
+
+int trace_run(char **command, enum trace_verdict (*visit)(void *context, const struct trace_stop *), void *context)
+{
+    pid_t first = start(command);
+    int result = 127, status;
+    if (first < 0) {
+        perror("trace");
+        return 127;
+    }
+    while (task_count > 0) {
+        pid_t pid = waitpid(-1, &status, __WALL);
+        if (pid < 0 && errno == EINTR)
+            continue;
+        if (pid < 0)
+            break;
+        if (WIFEXITED(status) || WIFSIGNALED(status)) {
+            forget(pid);
+            if (pid == first)
+                result = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+            continue;
+        }
+        remember(pid);
+        bool call = WSTOPSIG(status) == (SIGTRAP | 0x80);
+        if (call && at_call(pid, visit, context) == TRACE_KILL_ALL) {
+            kill_all();
+            return 137;
+        }
+        resume(pid, call ? 0 : signal_of(pid, status));
+    }
+    return result;
+}
+
+#if defined(__x86_64__)
+void trace_skip(pid_t pid)
+{
+    struct user_regs_struct registers;
+    if (request(PTRACE_GETREGS, pid, 0, &registers))
+        return;
+    registers.orig_rax = (unsigned long long)-1;
+    request(PTRACE_SETREGS, pid, 0, &registers);
+}
+
+void trace_set_result(pid_t pid, long result)
+{
+    struct user_regs_struct registers;
+    if (request(PTRACE_GETREGS, pid, 0, &registers))
+        return;
+    registers.rax = (unsigned long long)result;
+    request(PTRACE_SETREGS, pid, 0, &registers);
+}
+#elif defined(__aarch64__)
+void trace_skip(pid_t pid)
+{
+    int number = -1;
+    struct iovec vector = {&number, sizeof number};
+    request(PTRACE_SETREGSET, pid, NT_ARM_SYSTEM_CALL, &vector);
+}
+
+void trace_set_result(pid_t pid, long result)
+{
+    struct user_regs_struct registers;
+    struct iovec vector = {&registers, sizeof registers};
+    if (request(PTRACE_GETREGSET, pid, NT_PRSTATUS, &vector))
+        return;
+    registers.regs[0] = (unsigned long long)result;
+    request(PTRACE_SETREGSET, pid, NT_PRSTATUS, &vector);
+}
+#else
+#error "say here how this processor's system calls are skipped"
+#endif

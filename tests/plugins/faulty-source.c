@@ -1,0 +1,275 @@
+/* A source of a few files, with one bad habit in one call. */
+#include <cofre/plugin.h>
+
+struct conf {
+    const char *habit, *at;
+    struct cofre_secret password;
+};
+
+static const struct cofre_option rows[] = {
+    COFRE_OPTION(struct conf, habit, STRING, 0, "none", "what it does wrong"),
+    COFRE_OPTION(struct conf, at, STRING, 0, "backup", "in which call"),
+    COFRE_OPTION(struct conf, password, SECRET, 0, NULL, "a secret"),
+};
+
+static const struct cofre_source role;
+static const struct cofre_plugin descriptor = {
+    .struct_size = sizeof descriptor,
+    .api_level = COFRE_API_LEVEL,
+    .min_host_level = 1,
+    .name = "faulty-source",
+    .version = "1",
+    .summary = "a source with a bad habit",
+    .license = "MIT",
+    .example = "habit = none",
+    .options = COFRE_OPTIONS(struct conf, rows),
+    .source = &role,
+};
+COFRE_PLUGIN(descriptor)
+
+#include "habits.h"
+
+#define TRY(call)                                                                                                      \
+    do {                                                                                                               \
+        int32_t result_ = (call);                                                                                      \
+        if (result_ != COFRE_OK)                                                                                       \
+            return result_;                                                                                            \
+    } while (0)
+
+static int32_t perform(const struct conf *conf, const char *at, struct cofre_call *call, struct cofre_error *error)
+{
+    return strcmp(conf->at, at) == 0 ? habits_perform(conf->habit, call, &conf->password, error) : COFRE_OK;
+}
+
+static int32_t source_open(struct cofre_call *call, const void *conf, void **instance, struct cofre_error *error)
+{
+    struct conf *copy = malloc(sizeof *copy);
+    if (!copy)
+        return cofre_fail(error, COFRE_E_MEMORY, "out of memory");
+    memcpy(copy, conf, sizeof *copy);
+    int32_t result = perform(copy, "open", call, error);
+    if (result == COFRE_OK)
+        *instance = copy;
+    else
+        free(copy);
+    return result;
+}
+
+static void source_close(void *instance)
+{
+    struct conf *conf = instance;
+    struct cofre_error error = {.struct_size = sizeof error};
+    if (strcmp(conf->at, "close") == 0)
+        habits_perform(conf->habit, NULL, &conf->password, &error);
+    free(conf);
+}
+
+static int32_t source_check(void *instance, struct cofre_call *call, int32_t depth, struct cofre_error *error)
+{
+    cofre->finding(call, COFRE_LOG_INFO, depth == COFRE_CHECK_CONNECT ? "connected" : "looked", NULL);
+    return perform(instance, "check", call, error);
+}
+
+static int32_t announce(struct cofre_call *call, uint32_t kind, const char *path, struct cofre_error *error)
+{
+    struct cofre_entry entry = {.struct_size = sizeof entry,
+                                .kind = kind,
+                                .path = path,
+                                .path_length = (uint32_t)strlen(path),
+                                .size = -1,
+                                .mtime = COFRE_NO_TIME,
+                                .mode = 0644};
+    return cofre->entry(call, &entry, error);
+}
+
+static int32_t content(struct cofre_call *call, const char *text, struct cofre_error *error)
+{
+    void *buffer;
+    size_t n = strlen(text);
+    TRY(cofre->reserve(call, &buffer, &n, error));
+    memcpy(buffer, text, n);
+    return cofre->commit(call, n, error);
+}
+
+static int32_t file(struct cofre_call *call, const char *path, struct cofre_error *error)
+{
+    TRY(announce(call, COFRE_FILE, path, error));
+    TRY(content(call, "content\n", error));
+    return cofre->end(call, COFRE_OK, NULL, error);
+}
+
+/* Each does one thing that the header forbids, after a good entry "a" and before a good entry "z". */
+static int32_t early(struct cofre_call *call, struct cofre_error *error)
+{
+    return announce(call, COFRE_FILE, "b", error);
+}
+
+static int32_t order(struct cofre_call *call, struct cofre_error *error)
+{
+    TRY(file(call, "c", error));
+    return file(call, "b", error);
+}
+
+static int32_t twice(struct cofre_call *call, struct cofre_error *error)
+{
+    return file(call, "a", error);
+}
+
+static int32_t dotdot(struct cofre_call *call, struct cofre_error *error)
+{
+    return file(call, "b/../../etc/shadow", error);
+}
+
+static int32_t absolute(struct cofre_call *call, struct cofre_error *error)
+{
+    return file(call, "/etc/shadow", error);
+}
+
+static int32_t nested(struct cofre_call *call, struct cofre_error *error)
+{
+    TRY(announce(call, COFRE_FILE, "b", error));
+    return announce(call, COFRE_FILE, "c", error);
+}
+
+static int32_t no_entry(struct cofre_call *call, struct cofre_error *error)
+{
+    return content(call, "content", error);
+}
+
+static int32_t directory_content(struct cofre_call *call, struct cofre_error *error)
+{
+    TRY(announce(call, COFRE_DIRECTORY, "b", error));
+    return content(call, "content", error);
+}
+
+static int32_t bad_kind(struct cofre_call *call, struct cofre_error *error)
+{
+    return announce(call, 77, "b", error);
+}
+
+static int32_t no_target(struct cofre_call *call, struct cofre_error *error)
+{
+    return announce(call, COFRE_SYMLINK, "b", error);
+}
+
+static int32_t overcommit(struct cofre_call *call, struct cofre_error *error)
+{
+    void *buffer;
+    size_t n = 10;
+    TRY(announce(call, COFRE_FILE, "b", error));
+    TRY(cofre->reserve(call, &buffer, &n, error));
+    return cofre->commit(call, n + 1, error);
+}
+
+static int32_t no_end(struct cofre_call *call, struct cofre_error *error)
+{
+    return cofre->end(call, COFRE_OK, NULL, error);
+}
+
+static int32_t huge_hole(struct cofre_call *call, struct cofre_error *error)
+{
+    TRY(announce(call, COFRE_FILE, "b", error));
+    TRY(cofre->hole(call, INT64_MAX, error));
+    return cofre->hole(call, 1, error);
+}
+
+/* Goes on for ever although every call fails. */
+static int32_t deaf(struct cofre_call *call, struct cofre_error *error)
+{
+    int32_t result = COFRE_OK;
+    while (result != COFRE_END)
+        result = announce(call, COFRE_FILE, "..", error);
+    return result;
+}
+
+/* Writes over the ring, as a stray pointer would. */
+static int32_t scribble(struct cofre_call *call, struct cofre_error *error)
+{
+    void *buffer;
+    size_t n = 1;
+    TRY(announce(call, COFRE_FILE, "b", error));
+    TRY(cofre->reserve(call, &buffer, &n, error));
+    memset((char *)buffer - 256, 0xee, 512);
+    return cofre->commit(call, 1, error);
+}
+
+static int32_t log_between(struct cofre_call *call, struct cofre_error *error)
+{
+    void *buffer;
+    size_t n = 5;
+    TRY(announce(call, COFRE_FILE, "b", error));
+    TRY(cofre->reserve(call, &buffer, &n, error));
+    memcpy(buffer, "he", 2);
+    cofre->log(call, COFRE_LOG_WARNING, "between reserve and commit");
+    memcpy((char *)buffer + 2, "llo", 3);
+    TRY(cofre->commit(call, 5, error));
+    return cofre->end(call, COFRE_OK, NULL, error);
+}
+
+/* Allowed: what cannot be read is said. */
+static int32_t unreadable(struct cofre_call *call, struct cofre_error *error)
+{
+    struct cofre_error why = {.struct_size = sizeof why};
+    cofre_fail(&why, COFRE_E_DENIED, "read 'b': permission denied");
+    TRY(announce(call, COFRE_FILE, "b", error));
+    TRY(content(call, "half", error));
+    TRY(cofre->restart(call, error));
+    TRY(cofre->end(call, COFRE_E_DENIED, &why, error));
+    TRY(cofre->fact(call, "files", "3", error));
+    return cofre->missing(call, "c", 1, COFRE_E_NOT_FOUND, NULL, error);
+}
+
+static const struct {
+    const char *name;
+    int32_t (*run)(struct cofre_call *, struct cofre_error *);
+} backups[] = {
+    {"early", early},           {"order", order},
+    {"twice", twice},           {"dotdot", dotdot},
+    {"absolute", absolute},     {"nested", nested},
+    {"no_entry", no_entry},     {"directory_content", directory_content},
+    {"bad_kind", bad_kind},     {"no_target", no_target},
+    {"overcommit", overcommit}, {"no_end", no_end},
+    {"huge_hole", huge_hole},   {"deaf", deaf},
+    {"scribble", scribble},     {"log_between", log_between},
+    {"unreadable", unreadable},
+};
+
+static int32_t source_backup(void *instance, struct cofre_call *call, struct cofre_error *error)
+{
+    const struct conf *conf = instance;
+    TRY(file(call, "a", error));
+    TRY(perform(conf, "backup", call, error));
+    for (size_t i = 0; i < sizeof backups / sizeof backups[0]; i++)
+        if (strcmp(conf->habit, backups[i].name) == 0)
+            backups[i].run(call, error); /* and does not look at the result */
+    if (strcmp(conf->habit, "early") == 0)
+        return COFRE_OK;
+    file(call, "z", error);
+    return COFRE_OK;
+}
+
+static int32_t source_restore(void *instance, struct cofre_call *call, struct cofre_error *error)
+{
+    const struct conf *conf = instance;
+    const struct cofre_entry *entry;
+    int32_t result;
+    TRY(perform(conf, "restore", call, error));
+    if (strcmp(conf->habit, "restore_early") == 0)
+        return COFRE_OK;
+    while ((result = cofre->next(call, &entry, error)) == COFRE_OK) {
+        if (strcmp(conf->habit, "no_done") != 0)
+            TRY(cofre->done(call, COFRE_OK, NULL, error));
+        if (strcmp(conf->habit, "done_twice") == 0)
+            TRY(cofre->done(call, COFRE_OK, NULL, error));
+    }
+    return result == COFRE_END ? COFRE_OK : result;
+}
+
+static const struct cofre_source role = {
+    .struct_size = sizeof role,
+    .open = source_open,
+    .close = source_close,
+    .check = source_check,
+    .backup = source_backup,
+    .restore = source_restore,
+};

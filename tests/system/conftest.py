@@ -1,0 +1,74 @@
+"""Black-box tests: they drive the binary and look at what it leaves, with tools that share no code with it.
+
+COFRE_BINARY names the binary, default build/release/cofre; the tools of tests/faults are built beside it in tests/.
+"""
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+TOP = HERE.parent.parent
+sys.path.insert(0, str(HERE))
+sys.path.insert(0, str(TOP / 'tests' / 'faults'))
+
+from support.cli import World  # noqa: E402
+from support.faults import Faults  # noqa: E402
+from support.oracle import assert_same_tree, tree_state  # noqa: E402
+
+
+@pytest.fixture(scope='session')
+def binary() -> Path:
+    path = Path(os.environ.get('COFRE_BINARY', TOP / 'build' / 'release' / 'cofre')).resolve()
+    assert path.is_file(), f"'{path}' does not exist: build it first, or set COFRE_BINARY"
+    return path
+
+
+@pytest.fixture
+def world(tmp_path: Path, binary: Path) -> World:
+    tmp_path.chmod(0o700)
+    return World(tmp_path, binary)
+
+
+@pytest.fixture
+def faults(binary: Path, tmp_path: Path) -> Faults:
+    return Faults(binary.parent / 'tests', tmp_path)
+
+
+@pytest.fixture
+def tmpfs(tmp_path: Path):
+    """A function that mounts a small tmpfs; all are unmounted at the end."""
+    mounted: list[Path] = []
+
+    def mount(name: str, options: str) -> Path:
+        path = tmp_path / name
+        path.mkdir(mode=0o700)
+        subprocess.run(['mount', '-t', 'tmpfs', '-o', options + ',mode=0700', 'tmpfs', path], check=True)
+        mounted.append(path)
+        return path
+
+    yield mount
+    for path in mounted:
+        subprocess.run(['umount', '-l', path], check=True)
+
+
+@pytest.fixture
+def second_opinion(world: World, tmp_path: Path):
+    """Restores with the reference decoder, which shares no code with cofre, and compares."""
+    decoder = HERE / 'support' / 'decoder.py'
+    assert importlib.util.find_spec('nacl') and importlib.util.find_spec('zstandard'), 'python3-nacl, python3-zstandard'
+
+    def check(expected, snapshot: str, source: str = 'tree', job: str = 'job', repository: Path | None = None) -> None:
+        out = tmp_path / f'decoded-{snapshot}-{source}'
+        done = subprocess.run(['/usr/bin/python3', decoder, repository or world.repository, world.key,
+                               f'testhost/{job}/{snapshot}', out], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        state = expected if isinstance(expected, dict) else tree_state(expected)
+        assert_same_tree(state, out / source)
+
+    return check

@@ -1,0 +1,129 @@
+"""A small world for one test: a configuration directory, sources, sinks, keys, and the command that is tested."""
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+SNAPSHOT_ID = re.compile(r'\b\d{8}T\d{6}Z-[0-9a-f]{6}\b')
+
+# What cron gives, less HOME: everything that cofre needs to know stands in its configuration.
+CLEAN = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'SHELL': '/bin/sh'}
+# And what a build with sanitizers is told.
+CLEAN |= {name: value for name, value in os.environ.items() if name in ('ASAN_OPTIONS', 'UBSAN_OPTIONS', 'TSAN_OPTIONS')}
+
+DONE, FAILED, USAGE, INCOMPLETE = 0, 1, 2, 3
+NO_REPOSITORY, BUSY, WRONG_KEY, DAMAGED, OVERDUE, BAD_CONFIG = 10, 11, 12, 13, 14, 78
+
+# What a fault may lead to: never a signal, never a status that the manual does not know.
+FAILURES = {FAILED, INCOMPLETE, NO_REPOSITORY, BUSY, WRONG_KEY, DAMAGED, BAD_CONFIG}
+
+
+@dataclass
+class Result:
+    command: list[str]
+    status: int
+    out: str
+    err: str
+
+    @property
+    def text(self) -> str:
+        return self.out + self.err
+
+    @property
+    def ids(self) -> list[str]:
+        """The snapshots that stdout names, each once, in their order."""
+        return list(dict.fromkeys(SNAPSHOT_ID.findall(self.out)))
+
+    def json(self) -> list[dict]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    def __str__(self) -> str:
+        return f'{" ".join(self.command)}\nstatus {self.status}\n--- stdout\n{self.out}\n--- stderr\n{self.err}'
+
+
+def execute(command: list, env: dict | None = None, timeout: float = 120, **options) -> Result:
+    command = [str(word) for word in command]
+    streams = {'stdin': subprocess.DEVNULL, 'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE} | options
+    done = subprocess.run(command, env=CLEAN if env is None else env, timeout=timeout, check=False, **streams)
+    status = done.returncode if done.returncode >= 0 else 128 - done.returncode
+    return Result(command, status, *(((s or b'').decode(errors='replace')) for s in (done.stdout, done.stderr)))
+
+
+class World:
+    """Sections are written as they are added; the same name again replaces the section."""
+
+    def __init__(self, base: Path, binary: Path) -> None:
+        self.base, self.binary = Path(base), Path(binary)
+        self.conf = self.base / 'conf.d'
+        self.repository = self.base / 'repository'
+        self.key = self.base / 'keys' / 'full.key'
+        for directory in (self.conf, self.key.parent):
+            directory.mkdir(mode=0o700)
+        self.section('engine', state_dir=self.base / 'state', cache_dir=self.base / 'cache', host='testhost')
+
+    def section(self, title: str, **options: object) -> None:
+        lines = [f'[{title}]'] + [f'{name} = {value}' for name, value in options.items() if value is not None]
+        self.write(re.sub(r'[^a-z0-9]+', '-', title) + '.conf', '\n'.join(lines) + '\n')
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.conf / name
+        path.write_text(text)
+        path.chmod(0o600)
+        return path
+
+    def source(self, name: str, path: Path, **options: object) -> Path:
+        self.section(f'source {name}', plugin='directory', path=path, **options)
+        return Path(path)
+
+    def sink(self, name: str = 'disk', path: Path | None = None, key: Path | None = None, **options: object) -> Path:
+        path = Path(path or self.repository)
+        key = None if options.get('encryption') == 'none' else key or self.key
+        self.section(f'sink {name}', plugin='local', path=path, key=key, **options)
+        return path
+
+    def job(self, name: str = 'job', sources: str = 'tree', sinks: str = 'disk', **options: object) -> None:
+        self.section(f'job {name}', sources=sources, sinks=sinks, **options)
+
+    def simple(self, tree: Path) -> 'World':
+        """One source 'tree', one sink 'disk', one job 'job', initialised."""
+        self.source('tree', tree)
+        self.sink()
+        self.job()
+        self.ok('init', 'disk')
+        return self
+
+    def command(self, *words: object) -> list[str]:
+        return [str(self.binary), '--config-dir', str(self.conf), *map(str, words)]
+
+    def __call__(self, *words: object, prefix: tuple = (), **options) -> Result:
+        return execute([*prefix, *self.command(*words)], **options)
+
+    def ok(self, *words: object, **options) -> Result:
+        result = self(*words, **options)
+        assert result.status == DONE, result
+        return result
+
+    def fails(self, status: int | set[int], *words: object, **options) -> Result:
+        """Runs, and expects this status (or one of them) and an explanation."""
+        result = self(*words, **options)
+        assert result.status in (status if isinstance(status, set) else {status}), result
+        assert result.text.strip(), f'it failed without a word\n{result}'
+        return result
+
+    def snapshots(self, job: str = 'job') -> list[str]:
+        return self.ok('list', job).ids
+
+    def restored(self, selector: str = 'job', name: str = 'restored') -> Path:
+        """Restores into a new directory and returns it."""
+        into = self.base / name
+        self.ok('restore', selector, '--into', into)
+        return into
+
+    def objects(self, kind: str = '', repository: Path | None = None) -> list[Path]:
+        root = repository or self.repository
+        found = (Path(d) / f for d, _, files in os.walk(root) for f in files if not d.endswith('/.tmp'))
+        return sorted(p for p in found if str(p.relative_to(root)).startswith(kind))

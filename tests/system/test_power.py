@@ -1,0 +1,77 @@
+"""Committed means: there after the power went, on a real file system."""
+import subprocess
+import time
+
+import pytest
+from power import Disk
+
+from support.cli import CLEAN
+from support.oracle import assert_same_tree, tree_state
+from support.tree import plain_tree
+
+pytestmark = pytest.mark.power
+
+
+@pytest.fixture(params=['ext4', 'xfs'])
+def disk(request, tmp_path):
+    with Disk(tmp_path, request.param) as disk:
+        yield disk
+
+
+@pytest.fixture
+def on_disk(world, disk, tmp_path):
+    world.source('tree', plain_tree(tmp_path / 'tree', files=20))
+    world.sink(path=disk.path / 'cofre')
+    world.job()
+    world.ok('init', 'disk')
+    return disk
+
+
+def test_the_tool_loses_what_was_not_flushed(disk):
+    """Otherwise the tests below prove nothing."""
+    (disk.path / 'kept').write_bytes(b'x' * 100_000)
+    subprocess.run(['sync', '-f', disk.path], check=True)
+    (disk.path / 'lost').write_bytes(b'x' * 100_000)
+    disk.cut()
+    disk.restart()
+    assert (disk.path / 'kept').read_bytes() == b'x' * 100_000
+    lost = disk.path / 'lost'
+    assert not lost.exists() or lost.read_bytes() != b'x' * 100_000
+
+
+def test_init_is_durable(world, on_disk):
+    on_disk.cut()
+    on_disk.restart()
+    world.ok('run', 'job')
+    world.ok('verify', 'job')
+
+
+def test_a_committed_snapshot_is_durable(world, on_disk, tmp_path):
+    for generation in range(3):
+        (tmp_path / 'tree' / f'new{generation}').write_bytes(bytes([generation]) * 200_000)
+        world.ok('run', 'job')
+        on_disk.cut()
+        on_disk.restart()
+        assert len(world.snapshots()) == generation + 1
+        world.ok('verify', 'job', '--all')
+        assert_same_tree(tmp_path / 'tree', world.restored('job', f'restored{generation}') / 'tree')
+
+
+@pytest.mark.parametrize('delay', [0.05, 0.15, 0.3])
+def test_cut_in_mid_run(world, on_disk, tmp_path, delay):
+    """What was committed before stays; what is listed afterwards is whole; the next run works."""
+    state = tree_state(tmp_path / 'tree')
+    world.ok('run', 'job')
+    (tmp_path / 'tree' / 'big').write_bytes(bytes(range(256)) * 100_000)
+    with subprocess.Popen(world.command('run', 'job'), env=CLEAN, stderr=subprocess.DEVNULL) as process:
+        time.sleep(delay)
+        on_disk.cut()
+        status = process.wait(timeout=60)
+    on_disk.restart()
+    listed = world.snapshots()
+    assert len(listed) >= (2 if status == 0 else 1)
+    world.ok('verify', 'job', '--all')
+    first = sorted(listed)[0]
+    assert_same_tree(state, world.restored(f'job@{first}', 'first') / 'tree')
+    world.ok('run', 'job')
+    assert_same_tree(tmp_path / 'tree', world.restored('job', 'last') / 'tree')

@@ -1,0 +1,80 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <signal.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include "base/clock.h"
+
+#define SECOND INT64_C(1000000000)
+
+static void test_format(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t ns;
+        const char *text, *compact;
+    } cases[] = {
+        {0, "1970-01-01T00:00:00Z", "19700101T000000Z"},
+        {-1, "1969-12-31T23:59:59Z", "19691231T235959Z"},
+        {-SECOND, "1969-12-31T23:59:59Z", "19691231T235959Z"},
+        {INT64_C(1795140000) * SECOND + 999999999, "2026-11-20T02:00:00Z", "20261120T020000Z"},
+        {INT64_C(951782400) * SECOND, "2000-02-29T00:00:00Z", "20000229T000000Z"},
+        {INT64_MAX, "2262-04-11T23:47:16Z", "22620411T234716Z"},
+        {INT64_MIN, "1677-09-21T00:12:43Z", "16770921T001243Z"},
+    };
+    char out[CLOCK_TEXT_MAX];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        assert_string_equal(clock_format(cases[i].ns, out), cases[i].text);
+        assert_string_equal(clock_format_compact(cases[i].ns, out), cases[i].compact);
+    }
+}
+
+static void test_now(void **state)
+{
+    (void)state;
+    assert_true(clock_now() > INT64_C(1500000000) * SECOND);
+    int64_t before = clock_monotonic();
+    assert_true(clock_monotonic() >= before);
+}
+
+static volatile sig_atomic_t alarms;
+
+static void on_alarm(int signum)
+{
+    (void)signum;
+    alarms = alarms + 1;
+}
+
+static void test_sleep_outlives_signals(void **state)
+{
+    (void)state;
+    struct sigaction action = {.sa_handler = on_alarm}, old;
+    const struct itimerval timer = {.it_interval = {.tv_usec = 10000}, .it_value = {.tv_usec = 10000}};
+    const struct itimerval off = {{0, 0}, {0, 0}};
+    sigaction(SIGALRM, &action, &old);
+    int64_t before = clock_monotonic();
+    setitimer(ITIMER_REAL, &timer, NULL);
+    clock_sleep(60);
+    setitimer(ITIMER_REAL, &off, NULL);
+    sigaction(SIGALRM, &old, NULL);
+    assert_true(clock_monotonic() - before >= 59);
+    assert_true(alarms > 0);
+    clock_sleep(0);
+    clock_sleep(-5);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_format),
+        cmocka_unit_test(test_now),
+        cmocka_unit_test(test_sleep_outlives_signals),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

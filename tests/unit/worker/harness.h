@@ -1,0 +1,46 @@
+/* Workers for tests: started with options given as "key=value", in a process of their own or in this one. */
+#ifndef TESTS_UNIT_WORKER_HARNESS_H
+#define TESTS_UNIT_WORKER_HARNESS_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "config/option.h"
+#include "worker/worker.h"
+
+#define SECRET "hunter2-and-more"
+
+/* Set by main from the arguments: all workers run as threads. */
+extern bool harness_in_process;
+
+struct harness_times {
+    int64_t timeout, stall, grace;
+};
+
+int harness_start(const char *plugin, struct worker **w, struct error *e);
+int harness_start_timed(const char *plugin, struct harness_times times, struct worker **w, struct error *e);
+/* options: "key=value;key=value". */
+int harness_open(struct worker *w, const char *options, struct error *e);
+/* Both; the test fails when they do. */
+struct worker *harness_worker(const char *plugin, const char *options);
+struct worker *harness_timed(const char *plugin, const char *options, struct harness_times times);
+
+/* The log since the last call. */
+const char *harness_log(void);
+
+/* For every test program: the worker, or the tests. */
+int harness_main(int argc, char **argv, int (*tests)(void));
+
+#endif

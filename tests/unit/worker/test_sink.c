@@ -1,0 +1,240 @@
+/* Calls of a sink: what works, what is tried again, and what a bad sink cannot do. */
+#include "worker/harness.h"
+
+#include "base/bytes.h"
+#include "worker/sink.h"
+
+static void test_put_and_get(void **state)
+{
+    (void)state;
+    struct error e;
+    struct worker *w = harness_worker("faulty-sink", "");
+    size_t n = 5u << 20;
+    uint8_t *data = malloc(n), *back = malloc(n);
+    for (size_t i = 0; i < n; i++)
+        data[i] = (uint8_t)(i * 7 + i / 999);
+    assert_int_equal(sink_put(w, "packs/ab/one", data, n, true, &e), 0);
+    assert_int_equal(sink_put(w, "packs/ab/empty", data, 0, false, &e), 0);
+    uint64_t size = 0;
+    assert_int_equal(sink_stat(w, "packs/ab/one", &size, &e), 0);
+    assert_int_equal(size, n);
+    struct bytes out = {.maximum = n};
+    assert_int_equal(sink_get(w, "packs/ab/one", n, &out, &e), 0);
+    assert_int_equal(out.length, n);
+    assert_memory_equal(out.data, data, n);
+    bytes_reset(&out);
+    assert_int_equal(sink_get(w, "packs/ab/one", n - 1, &out, &e), -1);
+    assert_int_equal(e.class, ERROR_INTEGRITY);
+    assert_int_equal(sink_get_range(w, "packs/ab/one", 1000, back, 2000000, &e), 0);
+    assert_memory_equal(back, data + 1000, 2000000);
+    assert_int_equal(sink_get_range(w, "packs/ab/one", n - 1, back, 2, &e), -1);
+    assert_int_equal(e.class, ERROR_RANGE);
+    assert_int_equal(sink_put(w, "packs/ab/one", data, 3, true, &e), -1);
+    assert_int_equal(e.class, ERROR_EXISTS);
+    assert_int_equal(sink_remove(w, "packs/ab/one", &e), 0);
+    assert_int_equal(sink_remove(w, "packs/ab/one", &e), 0);
+    assert_int_equal(sink_stat(w, "packs/ab/one", &size, &e), -1);
+    assert_int_equal(e.class, ERROR_NOT_FOUND);
+    int64_t total, available;
+    assert_int_equal(sink_space(w, &total, &available, &e), 0);
+    assert_int_equal(available, 400);
+    assert_int_equal(sink_sync(w, &e), 0);
+    assert_int_equal(sink_create(w, &e), 0);
+    assert_int_equal(sink_retain(w, "x", 5, &e), -1);
+    assert_int_equal(e.class, ERROR_UNSUPPORTED);
+    assert_int_equal(sink_put(w, "../x", data, 1, false, &e), -1);
+    worker_stop(w);
+    bytes_free(&out);
+    free(data);
+    free(back);
+}
+
+static void test_streamed_put(void **state)
+{
+    (void)state;
+    struct error e;
+    struct worker *w = harness_worker("faulty-sink", "");
+    static const uint8_t piece[100000] = {1, 2, 3};
+    assert_int_equal(sink_put_begin(w, "stream", false, &e), 0);
+    for (int i = 0; i < 50; i++)
+        assert_int_equal(sink_put_write(w, piece, sizeof piece, &e), 0);
+    assert_int_equal(sink_put_end(w, &e), 0);
+    uint64_t size;
+    assert_int_equal(sink_stat(w, "stream", &size, &e), 0);
+    assert_int_equal(size, 5000000);
+    assert_int_equal(sink_put_begin(w, "given-up", false, &e), 0);
+    assert_int_equal(sink_put_write(w, piece, sizeof piece, &e), 0);
+    sink_put_abort(w);
+    assert_int_equal(sink_stat(w, "given-up", &size, &e), -1);
+    assert_int_equal(e.class, ERROR_NOT_FOUND);
+    worker_stop(w);
+}
+
+struct seen {
+    int count, stop_at;
+    uint64_t bytes;
+};
+
+static int count_object(void *context, const struct sink_object *object, struct error *e)
+{
+    struct seen *seen = context;
+    seen->bytes += object->size;
+    return ++seen->count == seen->stop_at ? error_set(e, ERROR_NO_SPACE, "stopped by the test") : 0;
+}
+
+static void test_list(void **state)
+{
+    (void)state;
+    struct error e;
+    struct worker *w = harness_worker("faulty-sink", "page=7");
+    char key[32];
+    for (int i = 0; i < 50; i++) {
+        snprintf(key, sizeof key, "%s/%d", i % 2 ? "odd" : "even", i);
+        assert_int_equal(sink_put(w, key, "xyz", 3, false, &e), 0);
+    }
+    struct seen seen = {0};
+    assert_int_equal(sink_list(w, "", count_object, &seen, &e), 0);
+    assert_int_equal(seen.count, 50);
+    assert_int_equal(seen.bytes, 150);
+    seen = (struct seen){0};
+    assert_int_equal(sink_list(w, "odd/", count_object, &seen, &e), 0);
+    assert_int_equal(seen.count, 25);
+    seen = (struct seen){.stop_at = 3};
+    assert_int_equal(sink_list(w, "", count_object, &seen, &e), -1);
+    assert_int_equal(e.class, ERROR_NO_SPACE);
+    seen = (struct seen){0};
+    assert_int_equal(sink_list(w, "none", count_object, &seen, &e), 0);
+    assert_int_equal(seen.count, 0);
+    worker_stop(w);
+}
+
+static void test_large_page(void **state)
+{
+    (void)state;
+    struct error e;
+    struct worker *w = harness_worker("faulty-sink", "page=1000000");
+    char key[200];
+    for (int i = 0; i < 3000; i++) {
+        snprintf(key, sizeof key, "packs/%0150d", i);
+        assert_int_equal(sink_put(w, key, "x", 1, false, &e), 0);
+    }
+    struct seen seen = {0};
+    assert_int_equal(sink_list(w, "packs/", count_object, &seen, &e), 0);
+    assert_int_equal(seen.count, 3000);
+    worker_stop(w);
+}
+
+static void test_retry(void **state)
+{
+    (void)state;
+    struct error e;
+    struct worker *w = harness_worker("faulty-sink", "habit=retry;at=put;times=2");
+    harness_log();
+    assert_int_equal(sink_put(w, "one", "abc", 3, true, &e), 0);
+    assert_non_null(strstr(harness_log(), "connection reset; trying again"));
+    worker_stop(w);
+    w = harness_worker("faulty-sink", "habit=retry;at=list;times=2");
+    for (int i = 0; i < 5; i++) {
+        char key[8];
+        snprintf(key, sizeof key, "k%d", i);
+        assert_int_equal(sink_put(w, key, "abc", 3, true, &e), 0);
+    }
+    struct seen seen = {0};
+    assert_int_equal(sink_list(w, "", count_object, &seen, &e), 0);
+    assert_int_equal(seen.count, 5);
+    worker_stop(w);
+    /* Stored, and then the answer was lost. */
+    w = harness_worker("faulty-sink", "habit=late_retry;at=put;times=1");
+    assert_int_equal(sink_put(w, "one", "abc", 3, true, &e), 0);
+    worker_stop(w);
+    w = harness_worker("faulty-sink", "habit=retry;at=get;times=1");
+    struct bytes out = {.maximum = 100};
+    assert_int_equal(sink_put(w, "one", "abc", 3, true, &e), 0);
+    assert_int_equal(sink_get(w, "one", 100, &out, &e), 0);
+    assert_int_equal(out.length, 3);
+    bytes_free(&out);
+    worker_stop(w);
+}
+
+static int any_call(struct worker *w, const char *call, struct error *e)
+{
+    uint8_t buffer[16];
+    uint64_t size;
+    struct seen seen = {0};
+    if (strcmp(call, "put") == 0)
+        return sink_put(w, "key", "0123456789", 10, false, e);
+    if (strcmp(call, "stat") == 0)
+        return sink_stat(w, "old", &size, e);
+    if (strcmp(call, "list") == 0)
+        return sink_list(w, "o", count_object, &seen, e);
+    if (strcmp(call, "remove") == 0)
+        return sink_remove(w, "old", e);
+    return sink_get_range(w, "old", 0, buffer, 10, e);
+}
+
+/* habit, call, class, text of the message, and whether the worker is still of use afterwards */
+static const struct {
+    const char *habit, *at;
+    enum error_class class;
+    const char *text;
+    bool lives, process_only;
+} bad[] = {
+    {"crash", "put", ERROR_PLUGIN, "in the middle of put", false, true},
+    {"crash", "get", ERROR_PLUGIN, "in the middle of get", false, true},
+    {"crash", "stat", ERROR_PLUGIN, "in the middle of stat", false, true},
+    {"crash", "list", ERROR_PLUGIN, "in the middle of list", false, true},
+    {"crash", "remove", ERROR_PLUGIN, "in the middle of remove", false, true},
+    {"abort", "put", ERROR_PLUGIN, "in the middle of put", false, true},
+    {"exit", "put", ERROR_PLUGIN, "called exit(0) in the middle of put", false, true},
+    {"fail", "put", ERROR_NO_SPACE, "no space left", true, false},
+    {"silent", "stat", ERROR_DENIED, "without saying why", true, false},
+    {"odd_class", "stat", ERROR_PERMANENT, "something odd", true, false},
+    {"early", "put", ERROR_PLUGIN, "before it had taken the whole object", false, false},
+    {"short", "get", ERROR_RANGE, "ends 5 bytes early", true, false},
+    {"more", "get", ERROR_PLUGIN, "sent more of 'old'", false, true},
+    {"lie", "stat", ERROR_PLUGIN, "impossible size", false, true},
+    {"foreign", "list", ERROR_PLUGIN, "which does not begin with 'o'", false, true},
+    {"repeat", "list", ERROR_PLUGIN, "same cursor twice", false, true},
+    {"wrong_service", "put", ERROR_PLUGIN, "used the host's 'next'", false, false},
+};
+
+static void test_bad_habits(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        if (harness_in_process && bad[i].process_only)
+            continue;
+        struct error e = {.class = ERROR_NONE};
+        char options[100];
+        snprintf(options, sizeof options, "habit=%s;at=%s;page=1", bad[i].habit, bad[i].at);
+        struct worker *w = harness_worker("faulty-sink", options);
+        if (strcmp(bad[i].at, "put") != 0) {
+            assert_int_equal(sink_put(w, "old", "0123456789", 10, false, &e), 0);
+            assert_int_equal(sink_put(w, "older", "0123456789", 10, false, &e), 0);
+            assert_int_equal(sink_put(w, "oldest", "0123456789", 10, false, &e), 0);
+        }
+        int64_t start = clock_monotonic();
+        if (any_call(w, bad[i].at, &e) != -1)
+            fail_msg("%s at %s was a success", bad[i].habit, bad[i].at);
+        if (e.class != bad[i].class || !strstr(e.message, bad[i].text) || !strstr(e.message, "test 'faulty-sink'"))
+            fail_msg("%s at %s: class %s, '%s'", bad[i].habit, bad[i].at, error_class_name(e.class), e.message);
+        assert_true(clock_monotonic() - start < 10000);
+        int64_t total, available;
+        assert_int_equal(sink_space(w, &total, &available, &e), bad[i].lives ? 0 : -1);
+        worker_stop(w);
+    }
+}
+
+static int tests(void)
+{
+    const struct CMUnitTest all[] = {
+        cmocka_unit_test(test_put_and_get), cmocka_unit_test(test_streamed_put), cmocka_unit_test(test_list),
+        cmocka_unit_test(test_large_page),  cmocka_unit_test(test_retry),        cmocka_unit_test(test_bad_habits),
+    };
+    return cmocka_run_group_tests_name("worker/sink", all, NULL, NULL);
+}
+
+int main(int argc, char **argv)
+{
+    return harness_main(argc, argv, tests);
+}

@@ -1,0 +1,434 @@
+/* Loading, opening, checking, ending; and what becomes of a plugin that crashes, hangs, floods, or tells secrets. */
+#include "worker/harness.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "worker/sink.h"
+#include "worker/source.h"
+
+/* ---- loading ---- */
+
+static const struct {
+    const char *plugin;
+    enum error_class class;
+    const char *text;
+    bool process_only;
+} loads[] = {
+    {"absent", ERROR_CONFIG, "there is no plugin 'absent'", false},
+    {"../etc", ERROR_CONFIG, "is no name of a plugin", false},
+    {"", ERROR_CONFIG, "is no name of a plugin", false},
+    {"no-symbol", ERROR_CONFIG, "no symbol 'cofre_plugin_v1'", false},
+    {"wrong-abi", ERROR_CONFIG, "needs a host of level 1000 or newer, this cofre is of level 1", false},
+    {"wrong-name", ERROR_CONFIG, "calls itself 'right-name'", false},
+    {"bad-table", ERROR_CONFIG, "option 'path' lies outside of the plugin's struct", false},
+    {"critical", ERROR_CONFIG, "a capability that this version of cofre does not know", false},
+    {"two-roles", ERROR_CONFIG, "exactly one of source and sink", false},
+    {"crash-at-load", ERROR_PLUGIN, "in the middle of load", true},
+};
+
+static void test_refused(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof loads / sizeof loads[0]; i++) {
+        if (harness_in_process && loads[i].process_only)
+            continue;
+        struct worker *w;
+        struct error e = {.class = ERROR_NONE};
+        assert_int_equal(harness_start(loads[i].plugin, &w, &e), -1);
+        if (e.class != loads[i].class || !strstr(e.message, loads[i].text))
+            fail_msg("%s: class %s, '%s'", loads[i].plugin, error_class_name(e.class), e.message);
+    }
+}
+
+static int start_from(char *const *directories, size_t count, struct error *e)
+{
+    struct worker *w;
+    const struct worker_spec spec = {.instance = "test",
+                                     .plugin = "memory-source",
+                                     .plugin_dirs = directories,
+                                     .plugin_dir_count = count,
+                                     .in_process = harness_in_process};
+    int result = worker_start(&spec, &w, e);
+    if (result == 0)
+        worker_stop(w);
+    return result;
+}
+
+static void test_places(void **state)
+{
+    (void)state;
+    struct error e;
+    char directory[] = "/tmp/cofre-plugins-XXXXXX", good[] = TEST_PLUGINS, from[300], to[100];
+    assert_non_null(mkdtemp(directory));
+    snprintf(from, sizeof from, "cp '%s/memory-source.so' %s", TEST_PLUGINS, directory);
+    assert_int_equal(system(from), 0);
+    char *const one[] = {directory}, *const two[] = {directory, good};
+    assert_int_equal(start_from(one, 1, &e), 0);
+    assert_int_equal(start_from(two, 2, &e), -1);
+    assert_non_null(strstr(e.message, "is there twice"));
+    snprintf(to, sizeof to, "%s/memory-source.so", directory);
+    assert_int_equal(chmod(to, 0777), 0);
+    assert_int_equal(start_from(one, 1, &e), -1);
+    assert_int_equal(e.class, ERROR_DENIED);
+    assert_non_null(strstr(e.message, to));
+    assert_int_equal(chmod(to, 0755), 0);
+    assert_int_equal(chmod(directory, 0777), 0);
+    assert_int_equal(start_from(one, 1, &e), -1);
+    assert_int_equal(e.class, ERROR_DENIED);
+    unlink(to);
+    assert_int_equal(mkfifo(to, 0600), 0);
+    assert_int_equal(chmod(directory, 0700), 0);
+    assert_int_equal(start_from(one, 1, &e), -1);
+    unlink(to);
+    rmdir(directory);
+}
+
+static void test_description(void **state)
+{
+    (void)state;
+    struct error e;
+    struct worker *w;
+    assert_int_equal(harness_start("faulty-sink", &w, &e), 0);
+    const struct worker_plugin *p = worker_plugin(w);
+    assert_int_equal(p->role, WORKER_SINK);
+    assert_string_equal(p->name, "faulty-sink");
+    assert_string_equal(p->license, "MIT");
+    assert_int_equal(p->offers, WORKER_OFFERS_SPACE);
+    assert_int_equal(p->option_count, 5);
+    assert_string_equal(p->options[4].name, "page");
+    assert_int_equal(p->options[4].maximum, 1000000);
+    assert_null(p->options[3].fallback);
+    assert_non_null(strstr(p->path, "/faulty-sink.so"));
+    /* A value that the plugin's table does not allow is refused before the plugin sees it. */
+    assert_int_equal(harness_open(w, "page=0", &e), -1);
+    assert_int_equal(e.class, ERROR_CONFIG);
+    assert_non_null(strstr(e.message, "option 'page'"));
+    assert_int_equal(harness_open(w, "page=5", &e), 0);
+    worker_stop(w);
+    worker_stop(NULL);
+}
+
+/* ---- checks and secrets ---- */
+
+static char found_text[4][400];
+static int found_count;
+
+static void found(void *context, const struct worker_finding *finding)
+{
+    (void)context;
+    snprintf(found_text[found_count++ & 3], sizeof found_text[0], "%s", finding->text);
+}
+
+static void test_check(void **state)
+{
+    (void)state;
+    struct error e;
+    struct worker *w = harness_worker("faulty-sink", "password=" SECRET);
+    found_count = 0;
+    assert_int_equal(worker_check(w, true, found, NULL, &e), 0);
+    assert_int_equal(found_count, 2);
+    assert_string_equal(found_text[0], "connected");
+    assert_string_equal(found_text[1], "password '***' was tried");
+    worker_stop(w);
+}
+
+static void test_secrets(void **state)
+{
+    (void)state;
+    struct error e;
+    uint64_t size;
+    harness_log();
+    struct worker *w = harness_worker("faulty-sink", "habit=tell_secret;at=stat;password=" SECRET);
+    assert_int_equal(sink_stat(w, "key", &size, &e), -1);
+    assert_int_equal(e.class, ERROR_AUTH);
+    assert_non_null(strstr(e.message, "log in with '***': refused"));
+    worker_stop(w);
+    const char *log = harness_log();
+    assert_non_null(strstr(log, "password is ***"));
+    /* What a plugin writes past the host can be hidden only when it is another process. */
+    if (!harness_in_process) {
+        assert_null(strstr(log, SECRET));
+        assert_non_null(strstr(log, "the plugin wrote: password is ***"));
+    }
+}
+
+/* ---- every call ---- */
+
+static const struct source_previous no_previous = {.fd = -1};
+
+static int sink_call(const char *at, const char *options, struct harness_times times, struct error *e)
+{
+    struct worker *w;
+    uint64_t size;
+    if (harness_start_timed("faulty-sink", times, &w, e) < 0)
+        return -1;
+    int result = harness_open(w, options, e);
+    if (result == 0 && strcmp(at, "check") == 0)
+        result = worker_check(w, true, found, NULL, e);
+    if (result == 0 && strcmp(at, "put") == 0)
+        result = sink_put(w, "key", "x", 1, false, e);
+    if (result == 0 && strcmp(at, "stat") == 0)
+        result = sink_stat(w, "key", &size, e);
+    worker_stop(w);
+    return result;
+}
+
+static const struct {
+    const char *habit, *at;
+    enum error_class class;
+    const char *text;
+} deadly[] = {
+    {"crash", "open", ERROR_PLUGIN, "in the middle of open"},
+    {"crash", "check", ERROR_PLUGIN, "in the middle of check"},
+    {"exit", "open", ERROR_PLUGIN, "called exit(0) in the middle of open"},
+    {"hang_deaf", "open", ERROR_PLUGIN, "moved no byte for"},
+    {"hang_deaf", "put", ERROR_PLUGIN, "ignored its cancellation and was killed"},
+    {"hang_stubborn", "stat", ERROR_PLUGIN, "ignored its cancellation and was killed"},
+    {"hang", "stat", ERROR_TIMEOUT, "moved no byte for"},
+    {"hang", "check", ERROR_TIMEOUT, "moved no byte for"},
+};
+
+static void test_deadly(void **state)
+{
+    (void)state;
+    static const struct harness_times times = {.stall = 300, .grace = 300};
+    for (size_t i = 0; i < sizeof deadly / sizeof deadly[0]; i++) {
+        char options[100];
+        struct error e = {.class = ERROR_NONE};
+        if (harness_in_process && strcmp(deadly[i].habit, "hang") != 0)
+            continue;
+        snprintf(options, sizeof options, "habit=%s;at=%s", deadly[i].habit, deadly[i].at);
+        int64_t start = clock_monotonic();
+        assert_int_equal(sink_call(deadly[i].at, options, times, &e), -1);
+        if (e.class != deadly[i].class || !strstr(e.message, deadly[i].text) ||
+            !strstr(e.message, "plugin 'faulty-sink'"))
+            fail_msg("%s at %s: class %s, '%s'", deadly[i].habit, deadly[i].at, error_class_name(e.class), e.message);
+        assert_true(clock_monotonic() - start < 5000);
+    }
+}
+
+static void test_signal_is_named(void **state)
+{
+    (void)state;
+    struct error e;
+    if (harness_in_process)
+        return;
+    struct worker *w = harness_worker("faulty-source", "habit=abort");
+    struct source_event event;
+    assert_int_equal(source_backup_begin(w, &no_previous, &e), 0);
+    while (source_event(w, &event, &e) == 0)
+        ;
+    assert_int_equal(e.class, ERROR_PLUGIN);
+    assert_non_null(strstr(e.message, "in the middle of backup"));
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    assert_non_null(strstr(e.message, "was killed by signal 6 (Aborted)"));
+#endif
+    /* Every later call says the same. */
+    struct error again;
+    assert_int_equal(source_backup_begin(w, &no_previous, &again), -1);
+    assert_string_equal(again.message, e.message);
+    worker_stop(w);
+}
+
+static void test_timeout(void **state)
+{
+    (void)state;
+    struct error e;
+    uint64_t size;
+    struct worker *w =
+        harness_timed("faulty-sink", "habit=hang;at=stat;times=1", (struct harness_times){1500, 0, 2000});
+    assert_int_equal(sink_stat(w, "key", &size, &e), -1);
+    assert_int_equal(e.class, ERROR_TIMEOUT);
+    assert_non_null(strstr(e.message, "stat took longer than it may"));
+    /* It obeyed: the worker can be used on. */
+    assert_int_equal(sink_put(w, "key", "x", 1, false, &e), 0);
+    assert_int_equal(sink_stat(w, "key", &size, &e), 0);
+    worker_stop(w);
+}
+
+/* Says that it is alive for longer than the watchdog waits. */
+static void test_progress(void **state)
+{
+    (void)state;
+    struct error e;
+    uint64_t size, done, total;
+    struct worker *w = harness_timed("faulty-sink", "habit=progress;at=stat", (struct harness_times){0, 250, 1000});
+    assert_int_equal(sink_put(w, "key", "x", 1, false, &e), 0);
+    assert_int_equal(sink_stat(w, "key", &size, &e), 0);
+    worker_progress(w, &done, &total);
+    assert_int_equal(done, 99);
+    assert_int_equal(total, 100);
+    worker_stop(w);
+}
+
+static int lines_with(const char *log, const char *text)
+{
+    int count = 0;
+    for (const char *p = log; (p = strstr(p, text)) != NULL; p++)
+        count++;
+    return count;
+}
+
+static void test_flood(void **state)
+{
+    (void)state;
+    struct error e;
+    harness_log();
+    assert_int_equal(sink_call("put", "habit=flood;at=put", (struct harness_times){0, 20000, 1000}, &e), 0);
+    const char *log = harness_log();
+    assert_int_equal(lines_with(log, ": line "), 1000);
+    assert_non_null(strstr(log, "19000 further lines were dropped"));
+}
+
+static void test_output(void **state)
+{
+    (void)state;
+    struct error e;
+    harness_log();
+    if (harness_in_process)
+        return;
+    assert_int_equal(sink_call("put", "habit=write;at=put", (struct harness_times){0, 20000, 1000}, &e), 0);
+    const char *log = harness_log();
+    assert_non_null(strstr(log, "test 'faulty-sink': the plugin wrote: hello"));
+    assert_non_null(strstr(log, "test 'faulty-sink': the plugin wrote: there"));
+}
+
+static void test_memory(void **state)
+{
+    (void)state;
+    struct error e;
+    int64_t start = clock_monotonic();
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return;
+#endif
+    if (harness_in_process)
+        return;
+    assert_int_equal(sink_call("put", "habit=allocate;at=put", (struct harness_times){0, 20000, 1000}, &e), -1);
+    assert_int_equal(e.class, ERROR_MEMORY);
+    assert_true(clock_monotonic() - start < 10000);
+}
+
+static void test_bad_close(void **state)
+{
+    (void)state;
+    struct error e;
+    if (harness_in_process)
+        return;
+    int64_t start = clock_monotonic();
+    harness_log();
+    assert_int_equal(sink_call("put", "habit=crash;at=close", (struct harness_times){0, 20000, 500}, &e), 0);
+    assert_int_equal(sink_call("put", "habit=hang_stubborn;at=close", (struct harness_times){0, 20000, 300}, &e), 0);
+    assert_non_null(strstr(harness_log(), "in the middle of close"));
+    assert_true(clock_monotonic() - start < 5000);
+}
+
+/* ---- the process ---- */
+
+/* The worker has none of our descriptors and nothing of our environment. */
+static void test_isolation(void **state)
+{
+    (void)state;
+    struct error e = {.class = ERROR_NONE};
+    char name[] = "/tmp/cofre-look-XXXXXX";
+    if (harness_in_process)
+        return;
+    setenv("COFRE_TEST_SECRET", "very secret", 1);
+    int leaky = mkstemp(name);
+    assert_int_equal(dup2(leaky, 200), 200);
+    if (sink_call("put", "habit=look;at=put", (struct harness_times){0, 20000, 1000}, &e) < 0)
+        fail_msg("%s", e.message);
+    close(200);
+    close(leaky);
+    unlink(name);
+    unsetenv("COFRE_TEST_SECRET");
+}
+
+/* The state letter in /proc/PID/stat; 'X' when there is no such process. */
+static char state_of(int pid)
+{
+    char name[64], text[512] = "";
+    snprintf(name, sizeof name, "/proc/%d/stat", pid);
+    FILE *file = fopen(name, "re");
+    if (!file)
+        return 'X';
+    size_t n = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    const char *end = n ? strrchr(text, ')') : NULL;
+    return end ? end[2] : 'X';
+}
+
+static int first_child_of(pid_t pid)
+{
+    char name[64];
+    int child = 0;
+    snprintf(name, sizeof name, "/proc/%d/task/%d/children", (int)pid, (int)pid);
+    FILE *file = fopen(name, "re");
+    if (file && fscanf(file, "%d", &child) != 1)
+        child = 0;
+    if (file)
+        fclose(file);
+    return child;
+}
+
+/* When the engine is killed, a worker that hangs and ignores SIGTERM goes too. */
+static void test_engine_killed(void **state)
+{
+    (void)state;
+    struct error e;
+    if (harness_in_process)
+        return;
+    pid_t engine = fork();
+    if (engine == 0) {
+        sink_call("stat", "habit=hang_stubborn;at=stat", (struct harness_times){0, 0, 1000}, &e);
+        _exit(0);
+    }
+    int worker = 0;
+    for (int i = 0; i < 500 && !(worker = first_child_of(engine)); i++)
+        clock_sleep(10);
+    assert_true(worker > 0);
+    clock_sleep(300);
+    assert_int_equal(kill(engine, SIGKILL), 0);
+    assert_int_equal(waitpid(engine, NULL, 0), engine);
+    char now = 'S';
+    for (int i = 0; i < 500 && (now = state_of(worker)) != 'X' && now != 'Z'; i++)
+        clock_sleep(10);
+    assert_true(now == 'X' || now == 'Z');
+}
+
+/* Must be the last: it holds for the rest of the process. */
+static void test_cancel_all(void **state)
+{
+    (void)state;
+    struct error e;
+    struct worker *w = harness_worker("faulty-sink", "habit=hang;at=stat"), *x;
+    uint64_t size;
+    worker_cancel_all();
+    assert_true(worker_cancelled());
+    assert_int_equal(sink_stat(w, "key", &size, &e), -1);
+    assert_int_equal(e.class, ERROR_CANCELLED);
+    assert_int_equal(harness_start("faulty-sink", &x, &e), -1);
+    assert_int_equal(e.class, ERROR_CANCELLED);
+    worker_stop(w);
+}
+
+static int tests(void)
+{
+    const struct CMUnitTest all[] = {
+        cmocka_unit_test(test_refused),         cmocka_unit_test(test_places),    cmocka_unit_test(test_description),
+        cmocka_unit_test(test_check),           cmocka_unit_test(test_secrets),   cmocka_unit_test(test_deadly),
+        cmocka_unit_test(test_signal_is_named), cmocka_unit_test(test_timeout),   cmocka_unit_test(test_progress),
+        cmocka_unit_test(test_flood),           cmocka_unit_test(test_output),    cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_bad_close),       cmocka_unit_test(test_isolation), cmocka_unit_test(test_engine_killed),
+        cmocka_unit_test(test_cancel_all),
+    };
+    return cmocka_run_group_tests_name("worker/worker", all, NULL, NULL);
+}
+
+int main(int argc, char **argv)
+{
+    return harness_main(argc, argv, tests);
+}
