@@ -304,7 +304,7 @@ static void take_link(struct catalogue_decoder *d, struct cursor *c, struct sour
 {
     entry->link_length = cursor_u16(c);
     entry->link = take_text(d, c, entry->link_length);
-    if (entry->link_length == 0 ||
+    if (c->failed || entry->link_length == 0 ||
         (rules[entry->kind].link_is_path && !catalogue_is_path(entry->link, entry->link_length)))
         c->failed = true;
 }

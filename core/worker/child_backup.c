@@ -91,8 +91,13 @@ static int32_t look_up(struct cofre_call *call, const char *path, size_t length,
     struct error why;
     uint64_t ordinal;
     bool found;
-    if (previous_find(call->previous, path, length, fingerprint, &found, &ordinal, &why) < 0)
-        return child_host_fail(error, &why);
+    if (previous_find(call->previous, path, length, fingerprint, &found, &ordinal, &why) < 0) {
+        /* Without it everything is read again: slower, and as safe. Said once. */
+        child_host_table.log(call, COFRE_LOG_WARNING, why.message);
+        previous_close(call->previous);
+        call->previous = NULL;
+        return COFRE_OK;
+    }
     if (!found)
         return COFRE_OK;
     bytes_put_u64(child_host_frame(call), ordinal);

@@ -115,10 +115,10 @@ static int32_t send_entry(const struct conf *conf, struct cofre_call *call, uint
                                 .mode = 0640,
                                 .fingerprint = kind == COFRE_FILE ? fingerprint : NULL,
                                 .fingerprint_length = kind == COFRE_FILE ? sizeof fingerprint : 0};
-    int32_t result = cofre->entry(call, &entry, error);
-    if (result == COFRE_UNCHANGED)
+    if (entry.fingerprint &&
+        cofre->unchanged(call, path, entry.path_length, fingerprint, sizeof fingerprint) == COFRE_UNCHANGED)
         return COFRE_OK;
-    TRY(result);
+    TRY(cofre->entry(call, &entry, error));
     TRY(send_content(conf, call, path, size, error));
     return cofre->end(call, COFRE_OK, NULL, error);
 }

@@ -65,7 +65,8 @@ def second_opinion(world: World, tmp_path: Path):
 
     def check(expected, snapshot: str, source: str = 'tree', job: str = 'job', repository: Path | None = None) -> None:
         out = tmp_path / f'decoded-{snapshot}-{source}'
-        done = subprocess.run(['/usr/bin/python3', decoder, repository or world.repository, world.key,
+        key = ['--key', world.key] if world.key.exists() else []
+        done = subprocess.run(['/usr/bin/python3', decoder, *key, repository or world.repository, 'restore',
                                f'testhost/{job}/{snapshot}', out], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         state = expected if isinstance(expected, dict) else tree_state(expected)

@@ -148,6 +148,8 @@ def test_read_only_disk(world, on_small_disk, tmp_path):
 
 
 def test_no_space_for_the_restore(world, on_small_disk, tmp_path, tmpfs):
+    (tmp_path / 'tree' / 'big').write_bytes(b'text' * 500_000)
+    world.ok('run', 'job')
     small = tmpfs('small', 'size=256k')
     result = world.fails(FAILURES, 'restore', 'job', '--into', small / 'into')
     assert 'space' in result.err.lower(), result

@@ -71,7 +71,6 @@ def test_cut_in_mid_run(world, on_disk, tmp_path, delay):
     listed = world.snapshots()
     assert len(listed) >= (2 if status == 0 else 1)
     world.ok('verify', 'job', '--all')
-    first = sorted(listed)[0]
-    assert_same_tree(state, world.restored(f'job@{first}', 'first') / 'tree')
+    assert_same_tree(state, world.restored(f'job@{listed[0]}', 'first') / 'tree')
     world.ok('run', 'job')
     assert_same_tree(tmp_path / 'tree', world.restored('job', 'last') / 'tree')

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from support.cli import BAD_CONFIG, FAILED, USAGE
-from support.oracle import assert_same_tree, stored_bytes, tree_state
+from support.cli import BAD_CONFIG, FAILED, INCOMPLETE, USAGE
+from support.oracle import assert_same_tree, contents, stored_bytes, tree_state
 from support.tree import make_tree, plain_tree
 
 
@@ -18,9 +18,25 @@ def test_rich_tree(world, tmp_path, second_opinion):
     world.simple(tree)
     snapshot = world.ok('run', 'job').out and world.snapshots()[-1]
     world.ok('verify', 'job')
-    assert_same_tree(before, world.restored() / 'tree')
     assert_same_tree(before, tree)  # reading changes nothing
+    everything = ('--set', 'setuid=yes', '--set', 'devices=yes')
+    assert_same_tree(before, world.restored('job', 'everything', *everything) / 'tree')
     second_opinion(before, snapshot)
+
+
+def test_what_is_dangerous_is_kept_back(world, tmp_path):
+    """Unless told otherwise, a restore makes no setuid programs and no devices, and says so."""
+    tree = make_tree(tmp_path / 'tree')
+    world.simple(tree)
+    world.ok('run', 'job')
+    into = tmp_path / 'into'
+    result = world.fails(INCOMPLETE, 'restore', 'job', '--into', into)
+    for name in ('kinds/character', 'kinds/block', 'file 4755', 'attributes/capable'):
+        assert name in result.err, result
+    found = tree_state(into / 'tree')
+    assert b'kinds/character' not in found and b'kinds/block' not in found
+    assert not any(int(str(s['mode']), 8) & 0o4000 for s in found.values() if s['kind'] == 'file')
+    assert contents(into / 'tree') == {p: c for p, c in contents(tree).items() if c not in ('character', 'block')}
 
 
 @pytest.mark.sample
@@ -81,9 +97,8 @@ def test_history(world, tmp_path, second_opinion):
         shutil.rmtree(tree / f'd{generation}' / 'e1', ignore_errors=True)
         states.append(tree_state(tree))
         world.ok('run', 'job')
-    ids = world.snapshots()
-    assert len(ids) == 3
-    oldest_first = sorted(ids)
+    oldest_first = world.snapshots()
+    assert len(oldest_first) == 3
     for selector, state in (('job', 2), ('job@latest', 2), ('job@latest~1', 1), ('job@latest~2', 0),
                             (f'job@{oldest_first[0]}', 0), (f'job@{oldest_first[1]}', 1)):
         assert_same_tree(states[state], world.restored(selector, selector.replace('~', '-')) / 'tree')

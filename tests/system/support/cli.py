@@ -117,10 +117,10 @@ class World:
     def snapshots(self, job: str = 'job') -> list[str]:
         return self.ok('list', job).ids
 
-    def restored(self, selector: str = 'job', name: str = 'restored') -> Path:
+    def restored(self, selector: str = 'job', name: str = 'restored', *options: str) -> Path:
         """Restores into a new directory and returns it."""
         into = self.base / name
-        self.ok('restore', selector, '--into', into)
+        self.ok('restore', selector, '--into', into, *options)
         return into
 
     def objects(self, kind: str = '', repository: Path | None = None) -> list[Path]:

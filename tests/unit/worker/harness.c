@@ -1,4 +1,4 @@
-#include "worker/harness.h"
+#include "harness.h"
 
 #include <fcntl.h>
 #include <unistd.h>

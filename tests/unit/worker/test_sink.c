@@ -1,5 +1,5 @@
 /* Calls of a sink: what works, what is tried again, and what a bad sink cannot do. */
-#include "worker/harness.h"
+#include "harness.h"
 
 #include "base/bytes.h"
 #include "worker/sink.h"

@@ -1,5 +1,5 @@
 /* Loading, opening, checking, ending; and what becomes of a plugin that crashes, hangs, floods, or tells secrets. */
-#include "worker/harness.h"
+#include "harness.h"
 
 #include <fcntl.h>
 #include <signal.h>
