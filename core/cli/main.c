@@ -198,6 +198,7 @@ int main(int argc, char **argv)
     fill_standard_descriptors();
     umask(S_IRWXG | S_IRWXO);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error of the write, not the end of us */
     if (worker_is_child(argc, argv)) {
         keep_secrets();
         return worker_main();

@@ -135,7 +135,6 @@ static int describe_run(struct run *run, struct error *e)
     if (!m || !(m->sources = calloc(run->job->source_count, sizeof *m->sources)))
         return error_memory(e);
     m->started = clock_now();
-    manifest_make_id(m->started, m->id);
     if (copy_texts(e, &m->job, run->job->name) < 0 || copy_texts(e, &m->host, run->engine->config->host) < 0)
         return -1;
     return copy_texts(e, &m->version, COFRE_VERSION);

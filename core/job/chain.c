@@ -73,6 +73,8 @@ static int parse_link(struct chain *chain, const json_t *json, struct error *e)
     if (!link || set_repositories(link, json_array_size(repositories), e) < 0)
         return -1;
     snprintf(link->id, sizeof link->id, "%s", id);
+    if (strcmp(id, chain->newest) > 0)
+        memcpy(chain->newest, link->id, sizeof link->id);
     link->sequence = (uint64_t)sequence;
     if (!text_parse_hex(hash, link->hash, sizeof link->hash))
         return damaged(chain, e);
@@ -242,6 +244,8 @@ int chain_compare(struct chain *chain, struct repository *repository, const char
     struct listed l = {.ids = {.maximum = (size_t)64 << 20}, .prefix = strlen(prefix)};
     int result = sink_list(repository->worker, prefix, list_id, &l, e);
     const char *id = result == 0 ? newest(&l) : NULL;
+    if (id && strcmp(id, chain->newest) > 0)
+        snprintf(chain->newest, sizeof chain->newest, "%s", id);
     if (id && !find_link(chain, id))
         result = adopt_newest(chain, repository, job, id, e);
     if (result == 0)
@@ -253,6 +257,7 @@ int chain_compare(struct chain *chain, struct repository *repository, const char
 void chain_continue(const struct chain *chain, struct manifest *manifest)
 {
     manifest->sequence = 1;
+    manifest_make_id(manifest->started, chain->newest, manifest->id);
     if (chain->count == 0)
         return;
     const struct chain_link *last = &chain->links[chain->count - 1];

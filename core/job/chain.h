@@ -30,6 +30,7 @@ struct chain {
     char *path;
     struct chain_link *links; /* oldest first */
     size_t count;
+    char newest[MANIFEST_ID_SIZE]; /* the greatest id seen, here or in a sink */
 };
 
 /* The directory of a job's state, STATE/jobs/JOB, made. out has PATH_MAX bytes. */
@@ -44,7 +45,8 @@ void chain_free(struct chain *chain);
 int chain_compare(struct chain *chain, struct repository *repository, const char *job, struct manifest *manifest,
                   struct error *e);
 
-/* Sequence and predecessor for a new manifest. */
+/* Sequence, predecessor and id for a new manifest. Ids ascend with the sequence, even when the clock went back: the id's time is
+ * then a second behind the one before. */
 void chain_continue(const struct chain *chain, struct manifest *manifest);
 
 /* Remember a commit, durably. */

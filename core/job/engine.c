@@ -51,7 +51,9 @@ int engine_start(const struct engine *engine, const struct config_instance *inst
     spec.stall_timeout = instance->stall_timeout;
     struct worker *w;
     if (worker_start(&spec, &w, e) < 0)
-        return -1;
+        return e->class == ERROR_CONFIG || e->class == ERROR_NOT_FOUND
+                   ? error_context(e, "%s:%u: ", instance->file, instance->line)
+                   : -1;
     struct config_value *values = NULL;
     if (check_role(instance, w, role, e) < 0 || check_options(instance, w, overrides, override_count, &values, e) < 0) {
         worker_stop(w);

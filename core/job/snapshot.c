@@ -135,30 +135,29 @@ int snapshot_read(struct repository *repository, const char *key, struct manifes
     return manifest_open(object.data, object.length, repository->key, key, manifest, e);
 }
 
-/* Read the manifest where the key allows; damaged: said and counted, and not listed. */
+/* Read the manifest where the key allows. One that is damaged is said, and stays in the list without it: it must not seem
+ * that there is no such snapshot. */
 static int take(struct snapshot_list *list, struct repository *r, const struct config_instance *sink, const char *key,
-                const char *host, const char *job, const char *id, size_t *damaged, struct error *e)
+                const char *host, const char *job, const char *id, struct error *e)
 {
     struct snapshot *s = find(list, host, job, id);
-    struct manifest *manifest = NULL;
-    if (r->key->full && !(s && s->manifest) && snapshot_read(r, key, &manifest, e) < 0) {
-        if (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH && e->class != ERROR_NOT_FOUND)
-            return -1;
-        log_line(LOG_WARNING, "sink '%s': %s", r->sink, e->message);
-        ++*damaged;
-        return 0;
-    }
-    if (!s && !(s = add(list, host, job, id, e))) {
-        manifest_free(manifest);
+    if (!s && !(s = add(list, host, job, id, e)))
         return -1;
+    if (!r->key->full || s->manifest)
+        return add_sink(s, sink, e);
+    if (snapshot_read(r, key, &s->manifest, e) == 0) {
+        s->damaged = false;
+        return add_sink(s, sink, e);
     }
-    if (manifest)
-        s->manifest = manifest;
-    return add_sink(s, sink, e);
+    if (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH && e->class != ERROR_NOT_FOUND)
+        return -1;
+    log_line(LOG_WARNING, "sink '%s': %s", r->sink, e->message);
+    s->damaged = s->sink_count == 0;
+    return 0;
 }
 
 static int list_repository(struct snapshot_list *list, struct repository *r, const struct config_instance *sink, const char *job,
-                           const char *host, size_t *damaged, struct error *e)
+                           const char *host, struct error *e)
 {
     AUTO_BYTES struct bytes keys = {.maximum = (size_t)256 << 20};
     int result = sink_list(r->worker, "snapshots/", collect_key, &keys, e);
@@ -171,7 +170,7 @@ static int list_repository(struct snapshot_list *list, struct repository *r, con
         }
         if ((host && strcmp(host, its_host) != 0) || (job && strcmp(job, its_job) != 0))
             continue;
-        result = take(list, r, sink, key, its_host, its_job, id, damaged, e);
+        result = take(list, r, sink, key, its_host, its_job, id, e);
     }
     return result < 0 ? error_context(e, "sink '%s': ", r->sink) : 0;
 }
@@ -198,12 +197,12 @@ static int compare_snapshots(const void *a, const void *b)
 }
 
 static int list_sink(const struct engine *engine, const struct config_instance *sink, const char *job, const char *host,
-                     struct snapshot_list *list, size_t *damaged, struct error *e)
+                     struct snapshot_list *list, struct error *e)
 {
     struct repository *repository;
     if (engine_open_repository(engine, sink, &repository, e) < 0)
         return -1;
-    int result = list_repository(list, repository, sink, job, host, damaged, e);
+    int result = list_repository(list, repository, sink, job, host, e);
     repository_close(repository);
     return result;
 }
@@ -221,7 +220,7 @@ int snapshot_list(const struct engine *engine, const char *job, const char *host
         const struct config_instance *candidate = &config->sinks[i];
         if (sink ? sink != candidate : !is_wanted(config, candidate, job))
             continue;
-        if (list_sink(engine, candidate, job, host, list, damaged, e) == 0) {
+        if (list_sink(engine, candidate, job, host, list, e) == 0) {
             reached++;
         } else if (sink || e->class == ERROR_CONFIG || worker_cancelled()) {
             snapshot_list_free(list);
@@ -237,6 +236,8 @@ int snapshot_list(const struct engine *engine, const char *job, const char *host
     }
     if (list->count > 0)
         qsort(list->items, list->count, sizeof *list->items, compare_snapshots);
+    for (size_t i = 0; i < list->count; i++)
+        *damaged += list->items[i].damaged;
     return 0;
 }
 
@@ -246,6 +247,13 @@ static int choose(const struct snapshot_list *list, const struct snapshot_select
                   struct error *e)
 {
     *chosen = NULL;
+    for (size_t i = 0; i < list->count && selector->id[0] == '\0'; i++) {
+        if (!list->items[i].damaged)
+            continue;
+        error_set(e, ERROR_INTEGRITY, "snapshot %s of job '%s' is damaged, so it cannot be told which one is meant",
+                  list->items[i].id, selector->job);
+        return error_hint(e, "name the one you want by its id: cofre list %s", selector->job);
+    }
     if (selector->id[0] == '\0') {
         if (selector->back < list->count)
             *chosen = &list->items[list->count - 1 - selector->back];
@@ -299,8 +307,10 @@ int snapshot_open(const struct engine *engine, const struct snapshot_selector *s
     const struct config_job *job;
     struct snapshot_list list;
     size_t unreachable, damaged;
-    if (config_find_job(engine->config, selector->job, &job, e) < 0 ||
-        snapshot_list(engine, job->name, engine->config->host, sink, &list, &unreachable, &damaged, e) < 0)
+    /* On a new machine the job need not be configured: the sink tells what there is. */
+    if (!sink && config_find_job(engine->config, selector->job, &job, e) < 0)
+        return -1;
+    if (snapshot_list(engine, selector->job, engine->config->host, sink, &list, &unreachable, &damaged, e) < 0)
         return -1;
     const struct snapshot *chosen = NULL;
     int result = list.count == 0 ? no_snapshots(selector, e) : choose(&list, selector, &chosen, e);

@@ -22,14 +22,15 @@ struct snapshot_selector {
 /* ERROR_USAGE says what is wrong and shows the forms. */
 int snapshot_parse(const char *text, struct snapshot_selector *selector, struct error *e);
 
-/* A snapshot and the sinks (of those asked) that hold it. manifest is NULL when no key at hand opens it (put key): then only
- * id, job and host are known. */
+/* A snapshot and the sinks (of those asked) that hold it. manifest is NULL when no key at hand opens it (put key), or when it
+ * is damaged wherever it was found: then only id, job and host are known. */
 struct snapshot {
     char id[MANIFEST_ID_SIZE];
     char *job, *host;
     struct manifest *manifest;
     const struct config_instance **sinks;
     size_t sink_count;
+    bool damaged;
 };
 struct snapshot_list {
     struct snapshot *items; /* oldest first */

@@ -31,6 +31,8 @@ struct verify {
     void *context;
     struct verify_result *result;
     struct bytes keys;       /* of all manifests, each NUL terminated */
+    struct index_pack *packs; /* that the sink lists; known: an index object describes it */
+    size_t pack_count;
     uint8_t *needed;         /* per pack row: a chosen snapshot refers to it */
     uint8_t *whole;          /* per chunk row: opened and right */
     bool looked;             /* `whole` is filled */
@@ -273,6 +275,20 @@ static int compare_names(const void *a, const void *b)
     return memcmp(((const struct index_pack *)a)->name, ((const struct index_pack *)b)->name, SEAL_HASH_SIZE);
 }
 
+/* Packs that an index object describes and that are not there, or have another size. */
+static void report_absent(struct verify *v)
+{
+    for (size_t row = 0; row < index_pack_count(v->repository->index); row++) {
+        uint8_t name[SEAL_HASH_SIZE];
+        uint64_t size;
+        char key[201];
+        if (index_pack_at(v->repository->index, row, name, &size))
+            continue;
+        repository_pack_key(name, key);
+        report_object(v, key, "it is missing, or has another size than its index object says", NULL);
+    }
+}
+
 /* Which of the listed packs (sorted by name) does a chosen snapshot refer to? */
 static void find_needed(const struct verify *v, const struct index_pack *packs, size_t count, uint8_t *needed)
 {
@@ -287,40 +303,39 @@ static void find_needed(const struct verify *v, const struct index_pack *packs, 
 }
 
 /* The packs to look into: those that are needed, or all, moved to the front. One that is listed and that no index object
- * describes is damage: an index object is gone, or a run was cut off there and nothing has followed it yet. */
-static int choose_packs(struct verify *v, struct index_pack *packs, size_t count, size_t *chosen, struct error *e)
+ * describes is damage when a snapshot needs it; else a run was cut off there, and nothing has followed it yet. */
+static int choose_packs(struct verify *v, size_t *chosen, struct error *e)
 {
     bool all = v->request->everything || !v->repository->key->full;
-    AUTO_FREE uint8_t *needed = calloc(count + 1, 1);
+    AUTO_FREE uint8_t *needed = calloc(v->pack_count + 1, 1);
     if (!needed)
         return error_memory(e);
-    find_needed(v, packs, count, needed);
+    find_needed(v, v->packs, v->pack_count, needed);
+    size_t left_over = 0;
     *chosen = 0;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < v->pack_count; i++) {
         char key[201];
-        repository_pack_key(packs[i].name, key);
-        if (!packs[i].known && v->request->everything)
-            report_object(v, key, "no index object describes it: one is gone, or a run was cut off", NULL);
+        repository_pack_key(v->packs[i].name, key);
+        if (!v->packs[i].known && needed[i])
+            report_object(v, key, "snapshots need it, but the index object that described it is gone or damaged", NULL);
+        left_over += !v->packs[i].known && !needed[i];
         if (all || needed[i])
-            packs[(*chosen)++] = packs[i];
+            v->packs[(*chosen)++] = v->packs[i];
     }
+    if (left_over > 0 && v->request->everything)
+        log_line(LOG_NOTICE, "sink '%s': %zu packs of runs that did not end belong to no snapshot", v->repository->sink, left_over);
     return 0;
 }
 
 static int look_into_packs(struct verify *v, struct error *e)
 {
-    AUTO_FREE struct index_pack *packs = NULL;
-    size_t count;
-    if (repository_list_packs(v->repository, &packs, &count, e) < 0 ||
-        index_set_present(v->repository->index, packs, count, e) < 0)
-        return -1;
     size_t chosen = 0;
-    if (choose_packs(v, packs, count, &chosen, e) < 0)
+    if (choose_packs(v, &chosen, e) < 0)
         return -1;
     if (v->request->quick)
         return 0;
     struct scrub_audience audience = {.chunk = on_chunk, .damage = on_damage, .progress = on_progress, .context = v};
-    if (scrub_packs(v->repository, packs, chosen, &audience, e) < 0)
+    if (scrub_packs(v->repository, v->packs, chosen, &audience, e) < 0)
         return -1;
     v->looked = true;
     return 0;
@@ -328,8 +343,16 @@ static int look_into_packs(struct verify *v, struct error *e)
 
 /* ---- the whole ---- */
 
-static int allocate(struct verify *v, struct error *e)
+/* What is there, and, where an index object is gone, what the packs themselves say: before rows of the index are counted. */
+static int load(struct verify *v, struct error *e)
 {
+    struct repository *r = v->repository;
+    if (repository_load_index(r, e) < 0 || repository_list_packs(r, &v->packs, &v->pack_count, e) < 0 ||
+        index_set_present(r->index, v->packs, v->pack_count, e) < 0)
+        return -1;
+    report_absent(v);
+    if (repository_recover_index(r, e) < 0)
+        return -1;
     v->needed = calloc(index_pack_count(v->repository->index) + 1, 1);
     v->whole = calloc(index_chunk_count(v->repository->index) + 1, 1);
     return v->needed && v->whole ? 0 : error_memory(e);
@@ -358,7 +381,7 @@ static int verify_outside(struct verify *v, struct error *e)
 
 static int carry_out(struct verify *v, struct error *e)
 {
-    if (repository_load_index(v->repository, e) < 0 || allocate(v, e) < 0 || check_index_objects(v, e) < 0 ||
+    if (load(v, e) < 0 || check_index_objects(v, e) < 0 ||
         sink_list(v->repository->worker, "snapshots/", collect_key, &v->keys, e) < 0)
         return -1;
     struct verify_chain chain = {.engine = v->engine,
@@ -387,6 +410,7 @@ int verify_run(const struct engine *engine, struct repository *repository, const
     snprintf(v.stage, sizeof v.stage, "verifying %s", repository->sink);
     int done = carry_out(&v, e);
     bytes_free(&v.keys);
+    free(v.packs);
     free(v.needed);
     free(v.whole);
     return done;

@@ -1,17 +1,26 @@
-/* The catalogue: a source's entries in path order, as records one after another, chunked through the store like any data.
+/* The catalogue: a source's entries in path order, as records one after another, chunked through the store like any
+ * data.
  *
  * A record (all integers little-endian; at most CATALOGUE_RECORD_MAX bytes, the length field included):
- *   u32 length of what follows | u8 kind | u8 status | u8 fields | u8 0
- *   kind 0 (continuation): more extents of the entry before: u32 count, extents
- *   else: u16 path length, path | u32 mode, uid, gid | i64 mtime | u64 size | the optional fields, in the order of their
- *         bits in `fields` | u32 count, extents
- *   extent: chunk id 32 | u32 offset in the chunk's plain bytes | u64 length, not 0. An all-zero id is a hole (offset 0).
- * Optional fields: 1 fingerprint 16; 2 u16 link length, link; 4 u8 user length, user, u8 group length, group;
- *   8 u16 count, then per attribute u8 name length, name, u32 value length, value; 16 u32 device major, minor;
- *   32 u16 error length, text of why it is not whole; 64 more extents follow in a continuation record (no bytes of its own).
- * Field 2 stands exactly with symlinks and hard links, 16 exactly with devices, 32 exactly when status is not WHOLE. Only files and
- * streams have extents and a size; the extents of an entry add up to its size. One that is UNREADABLE has no extents, and
- * the size that was announced.
+ *
+ *   u32 length of what follows | u8 kind | u8 status | u8 fields | u8 0, and then
+ *     kind 0, a continuation (more extents of the entry before): u32 count, extents
+ *     else: u16 path length, path | u32 mode, uid, gid | i64 mtime | u64 size | optional fields | u32 count, extents
+ *
+ *   extent: chunk id 32 | u32 offset in the chunk's plain bytes | u64 length, not 0
+ *     An all-zero id is a hole (offset 0).
+ *
+ *   optional fields, in the order of their bits in `fields`:
+ *      1  fingerprint 16
+ *      2  u16 length, link: exactly in symlinks and hard links
+ *      4  u8 length, user; u8 length, group
+ *      8  u16 count, then per attribute u8 length, name, u32 length, value
+ *     16  u32 device major, minor: exactly in devices
+ *     32  u16 length, text of why it is not whole: exactly when status is not WHOLE
+ *     64  (no bytes) more extents follow, in a continuation
+ *
+ * Only files and streams have extents and a size; the extents of an entry add up to its size. One that is UNREADABLE
+ * has no extents, and the size that was announced.
  */
 #ifndef COFRE_STORE_CATALOGUE_H
 #define COFRE_STORE_CATALOGUE_H
@@ -42,11 +51,12 @@ enum catalogue_status { CATALOGUE_WHOLE = 0, CATALOGUE_CHANGED = 1, CATALOGUE_UN
 
 /* One record. As output of decoding, everything points into the record's bytes or into the catalogue_reader. */
 struct catalogue_record {
-    bool continuation;            /* only extents and more count */
+    bool continuation; /* only extents and more count */
     enum catalogue_status status;
-    struct source_entry entry;    /* size = the content's length; written as 0 for kinds without content. flags are not kept */
-    const char *error;            /* status != WHOLE: why; NUL terminated by the decoder */
-    bool more;                    /* a continuation follows */
+    /* size = the content's length, written as 0 for kinds without content. flags are not kept. */
+    struct source_entry entry;
+    const char *error; /* status != WHOLE: why; NUL terminated by the decoder */
+    bool more;         /* a continuation follows */
     const struct catalogue_extent *extents;
     size_t extent_count;
 };
@@ -54,11 +64,12 @@ struct catalogue_record {
 /* Does path follow the rules of cofre/plugin.h? Relative, no empty, "." or ".." component, no NUL. "" is the root. */
 bool catalogue_is_path(const char *path, size_t length);
 
-/* Append the record to *out. At most CATALOGUE_EXTENTS_MAX extents. What the format cannot hold (a user's name of more than
- * 255 bytes, a record beyond the maximum): ERROR_RANGE, and *out is as before. */
+/* Append the record to *out. At most CATALOGUE_EXTENTS_MAX extents. What the format cannot hold (a user's name of more
+ * than 255 bytes, a record beyond the maximum): ERROR_RANGE, and *out is as before. */
 int catalogue_encode(const struct catalogue_record *record, struct bytes *out, struct error *e);
 
-/* Memory for decoding one record at a time; zeroed is fine. Grows to the largest record, so most records allocate nothing. */
+/* Memory for decoding one record at a time; zeroed is fine. Grows to the largest record, so most records allocate
+ * nothing. */
 struct catalogue_decoder {
     struct source_attribute *attributes;
     size_t attribute_capacity;
@@ -68,11 +79,14 @@ struct catalogue_decoder {
 };
 void catalogue_decoder_free(struct catalogue_decoder *d);
 
-/* How long is the record that begins at p? 0 = fewer than 4 bytes there. Includes the length field. A length beyond CATALOGUE_RECORD_MAX: -1. */
+/* How long is the record that begins at p? 0 = fewer than 4 bytes there. Includes the length field. A length beyond
+ * CATALOGUE_RECORD_MAX: -1. */
 int catalogue_record_length(const uint8_t *p, size_t n, size_t *length, struct error *e);
-/* Decode the record of exactly n bytes (length field included). Everything is checked: kinds, path syntax (as cofre/plugin.h says), lengths,
- * extents that fit the size when the record is the only one of its entry. ERROR_INTEGRITY. The record lives until the decoder's next use. */
-int catalogue_decode(struct catalogue_decoder *d, const uint8_t *p, size_t n, struct catalogue_record *record, struct error *e);
+/* Decode the record of exactly n bytes (length field included). Everything is checked: kinds, path syntax (as
+ * cofre/plugin.h says), lengths, extents that fit the size when the record is the only one of its entry.
+ * ERROR_INTEGRITY. The record lives until the decoder's next use. */
+int catalogue_decode(struct catalogue_decoder *d, const uint8_t *p, size_t n, struct catalogue_record *record,
+                     struct error *e);
 
 /* The order of paths: component by component, bytewise; '/' counts as byte 0. <0, 0, >0. */
 int catalogue_compare(const char *a, size_t a_length, const char *b, size_t b_length);

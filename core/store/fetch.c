@@ -98,7 +98,7 @@ static int fill_window(struct fetch *f, const struct index_location *l, struct e
     size_t n = in_order ? WINDOW : l->chunk.stored;
     if (n > left)
         n = (size_t)left;
-    if (n < l->chunk.stored || l->chunk.stored > WINDOW)
+    if (n < l->chunk.stored || n > WINDOW)
         return error_set(e, ERROR_INTEGRITY, "a chunk of %u bytes does not fit its pack", l->chunk.stored);
     f->from = f->to = 0; /* empty, should reading fail */
     if (read_range(f, l->pack, l->chunk.offset, f->window, n, e) < 0)

@@ -490,9 +490,11 @@ static bool read_chunks(struct cursor *c, uint64_t pack_size, struct pack_chunk 
         chunk->offset = cursor_u32(c);
         chunk->stored = cursor_u32(c);
         chunk->plain = cursor_u32(c);
-        if (!id || chunk->offset < PACK_HEADER_SIZE || (uint64_t)chunk->offset + chunk->stored > pack_size)
+        if (!id)
             return false;
         memcpy(chunk->id, id, SEAL_HASH_SIZE);
+        if (!pack_chunk_can_be(chunk, pack_size))
+            return false;
     }
     return true;
 }

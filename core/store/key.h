@@ -12,9 +12,9 @@
  * key id = first 16 bytes of BLAKE2b-256("cofre key id 1" || X25519 public || root public).
  * A certificate is the root's signature over "cofre signer 1" || key id || signer public.
  *
- * A put key holds 1, 2, 3, the two public keys, and a signer pair of its own with its certificate. It cannot open packs or
- * manifests. With encryption = none the full key stands in the repository's config, so everyone can open, and all formats
- * are the same.
+ * A put key holds 1, 2, 3, the two public keys, and a signer pair of its own with its certificate. It cannot open packs
+ * or manifests. With encryption = none the full key stands in the repository's config, so everyone can open, and all
+ * formats are the same.
  */
 #ifndef COFRE_STORE_KEY_H
 #define COFRE_STORE_KEY_H
@@ -65,10 +65,11 @@ bool key_certifies(const struct key_public *public, const uint8_t signer[KEY_SIZ
 /* Wipes. NULL is fine. */
 void key_free(struct key *key);
 
-/* The text form: a first line "cofre full key 1" or "cofre put key 1"; then "name: hex" for each part, in this order: of a
- * full key id, seed; of a put key id, box, root, chunk-id, chunker, index, signer (its seed), certificate; and last
- * "check: " with the first 8 bytes of BLAKE2b-256 over all lines before, so that a mistyped or cut key is noticed. The reader derives
- * everything and compares. The caller wipes *out, which must not have to grow more than once: give it an empty one. */
+/* The text form: a first line "cofre full key 1" or "cofre put key 1"; then "name: hex" for each part, in this order:
+ * of a full key id, seed; of a put key id, box, root, chunk-id, chunker, index, signer (its seed), certificate; and
+ * last "check: " with the first 8 bytes of BLAKE2b-256 over all lines before, so that a mistyped or cut key is noticed.
+ * The reader derives everything and compares. The caller wipes *out, which must not have to grow more than once: give
+ * it an empty one. */
 #define KEY_TEXT_MAX 1024
 int key_encode(const struct key *key, struct bytes *out, struct error *e);
 /* name is for messages. Wrong form or checksum: ERROR_AUTH. */

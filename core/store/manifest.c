@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -15,10 +16,22 @@
 #define CLEAR_SIZE (8 + 2 * SEAL_HASH_SIZE)
 #define OBJECT_KEY_SIZE 201
 
-void manifest_make_id(int64_t now, char id[MANIFEST_ID_SIZE])
+/* The time in an id, in seconds; -1 for none. */
+static int64_t id_time(const char *id)
+{
+    struct tm tm = {0};
+    if (!manifest_is_id(id) || !strptime(id, "%Y%m%dT%H%M%SZ", &tm))
+        return -1;
+    return timegm(&tm);
+}
+
+void manifest_make_id(int64_t now, const char *after, char id[MANIFEST_ID_SIZE])
 {
     char when[CLOCK_TEXT_MAX], hex[7];
     uint8_t random[3];
+    int64_t last = id_time(after);
+    if (last >= now / 1000000000)
+        now = (last + 1) * 1000000000;
     seal_random(random, sizeof random);
     snprintf(id, MANIFEST_ID_SIZE, "%.16s-%s", clock_format_compact(now, when), text_hex(random, sizeof random, hex));
 }

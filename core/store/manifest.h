@@ -1,9 +1,9 @@
 /* The manifest: what one snapshot is. It exists if and only if the snapshot does, and is the same object on every sink.
  *
- * An envelope (seal.h). Clear part: u64 sequence | hash of the previous manifest's bytes 32 (zero for the first) | BLAKE2b-256
- * of the object's own key "snapshots/HOST/JOB/ID" 32, so that the chain of one host and job can be checked without opening,
- * and no manifest passes for another. Body: JSON (docs/format.md lists every member). Paths and other free text in JSON are
- * percent-encoded: bytes outside printable ASCII, '%' and '"' and '\\' become %HH.
+ * An envelope (seal.h). Clear part: u64 sequence | hash of the previous manifest's bytes 32 (zero for the first) |
+ * BLAKE2b-256 of the object's own key "snapshots/HOST/JOB/ID" 32, so that the chain of one host and job can be checked
+ * without opening, and no manifest passes for another. Body: JSON (docs/format.md lists every member). Paths and other
+ * free text in JSON are percent-encoded: bytes outside printable ASCII, '%' and '"' and '\\' become %HH.
  */
 #ifndef COFRE_STORE_MANIFEST_H
 #define COFRE_STORE_MANIFEST_H
@@ -18,7 +18,7 @@ struct bytes;
 struct error;
 struct key;
 
-#define MANIFEST_ID_SIZE 24   /* "20261120T020000Z-ab12cd" and a NUL */
+#define MANIFEST_ID_SIZE 24 /* "20261120T020000Z-ab12cd" and a NUL */
 #define MANIFEST_MAX (64u << 20)
 #define MANIFEST_PROBLEMS_MAX 1000u
 
@@ -31,9 +31,11 @@ enum manifest_status {
 /* A chunk of a source's catalogue; the small directory for `ls` and partial restore. */
 struct manifest_chunk {
     uint8_t id[SEAL_HASH_SIZE];
-    uint64_t length;       /* plain bytes */
-    uint64_t first_record; /* offset in the chunk of the first record, no continuation, that begins in it; = length when none does */
-    char *first_path;      /* of that record; a chunk in which none begins repeats the one before. Raw bytes, NUL terminated */
+    uint64_t length; /* plain bytes */
+    /* Offset in the chunk of the first record, no continuation, that begins in it; = length when none does. */
+    uint64_t first_record;
+    /* Of that record; a chunk in which none begins repeats the one before. Raw bytes, NUL terminated. */
+    char *first_path;
 };
 
 struct manifest_pair {
@@ -41,22 +43,22 @@ struct manifest_pair {
 };
 
 struct manifest_problem {
-    char *path;  /* raw bytes */
+    char *path; /* raw bytes */
     char *error;
 };
 
 struct manifest_source {
     char *name, *plugin, *plugin_version;
     enum manifest_status status;
-    char *error;               /* MISSING: why */
+    char *error;                   /* MISSING: why */
     struct manifest_pair *options; /* as configured, without secrets */
     size_t option_count;
     struct manifest_pair *facts;
     size_t fact_count;
-    uint64_t entries;          /* records that are no continuation */
-    uint64_t bytes;            /* of content, holes included */
-    uint64_t vanished;         /* entries that were gone before they could be read */
-    uint64_t problem_count;    /* unreadable or changed entries; the first MANIFEST_PROBLEMS_MAX are listed */
+    uint64_t entries;       /* records that are no continuation */
+    uint64_t bytes;         /* of content, holes included */
+    uint64_t vanished;      /* entries that were gone before they could be read */
+    uint64_t problem_count; /* unreadable or changed entries; the first MANIFEST_PROBLEMS_MAX are listed */
     struct manifest_problem *problems;
     size_t problems_listed;
     uint8_t fingerprint_key[16];
@@ -76,7 +78,7 @@ struct manifest {
     char *job, *host, *version; /* version of cofre */
     int64_t started, ended;     /* ns */
     enum manifest_status status;
-    uint64_t sequence;          /* from 1, per host and job */
+    uint64_t sequence;                  /* from 1, per host and job */
     char previous_id[MANIFEST_ID_SIZE]; /* "" for the first */
     uint8_t previous_hash[SEAL_HASH_SIZE];
     struct manifest_source *sources;
@@ -85,19 +87,21 @@ struct manifest {
     size_t missed_count;
     uint8_t (*indexes)[SEAL_HASH_SIZE]; /* index objects that this run added, on all sinks taken together */
     size_t index_count;
-    uint64_t added;             /* stored bytes that this run added to the sink that got most */
-    uint8_t signer[32];         /* of whom the envelope is; filled by manifest_open */
+    uint64_t added;     /* stored bytes that this run added to the sink that got most */
+    uint8_t signer[32]; /* of whom the envelope is; filled by manifest_open */
 };
 
-/* A fresh id for now: the time in UTC and six random hex digits. */
-void manifest_make_id(int64_t now, char id[MANIFEST_ID_SIZE]);
+/* A fresh id: the time in UTC and six random hex digits. after: the id before it, or ""; the new one is greater, if need be by a
+ * time that is a second later than that of the one before. */
+void manifest_make_id(int64_t now, const char *after, char id[MANIFEST_ID_SIZE]);
 bool manifest_is_id(const char *text);
 
-/* The object, appended to *out. It is read back before it is sealed: what does not hold together (a complete snapshot with an
- * incomplete source, an impossible name) is refused here already. */
+/* The object, appended to *out. It is read back before it is sealed: what does not hold together (a complete snapshot
+ * with an incomplete source, an impossible name) is refused here already. */
 int manifest_seal(const struct manifest *manifest, const struct key *key, struct bytes *out, struct error *e);
 /* Verify, open, parse. name: the object's key, for messages; its HOST/JOB/ID must be those inside: ERROR_INTEGRITY. */
-int manifest_open(const void *p, size_t n, const struct key *key, const char *name, struct manifest **manifest, struct error *e);
+int manifest_open(const void *p, size_t n, const struct key *key, const char *name, struct manifest **manifest,
+                  struct error *e);
 /* What can be known without the full key: sequence and previous hash, verified. name: as for manifest_open. */
 int manifest_peek(const void *p, size_t n, const struct key *key, const char *name, uint64_t *sequence,
                   uint8_t previous_hash[SEAL_HASH_SIZE], uint8_t signer[32], struct error *e);

@@ -1,7 +1,8 @@
-/* Free text in the JSON of a manifest: any bytes but NUL, percent-encoded, since JSON holds only Unicode and paths are bytes.
+/* Free text in the JSON of a manifest: any bytes but NUL, percent-encoded, since JSON holds only Unicode and paths are
+ * bytes.
  *
- * Printable ASCII (0x20 to 0x7e) but '%', '"' and '\\' stands for itself, every other byte is %HH in upper case. There is one
- * way to write a text.
+ * Printable ASCII (0x20 to 0x7e) but '%', '"' and '\\' stands for itself, every other byte is %HH in upper case. There
+ * is one way to write a text.
  */
 #ifndef COFRE_STORE_MANIFEST_TEXT_H
 #define COFRE_STORE_MANIFEST_TEXT_H

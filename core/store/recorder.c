@@ -102,8 +102,12 @@ static int flush_waiting(struct recorder *r, struct error *e)
 static int resolve(struct recorder *r, enum writer_lane lane, const uint8_t id[SEAL_HASH_SIZE], struct error *e)
 {
     struct piece *pieces = (struct piece *)(void *)r->pieces.data;
-    for (size_t i = r->pieces.length / sizeof *pieces; i-- > 0 && lane == r->lane && pieces[i].open;) {
-        memcpy(pieces[i].extent.id, id, SEAL_HASH_SIZE);
+    /* Back to the first piece whose chunk was cut before; holes between have none. */
+    for (size_t i = r->pieces.length / sizeof *pieces; i-- > 0 && lane == r->lane;) {
+        if (!pieces[i].open && !catalogue_is_hole(&pieces[i].extent))
+            break;
+        if (pieces[i].open)
+            memcpy(pieces[i].extent.id, id, SEAL_HASH_SIZE);
         pieces[i].open = false;
     }
     if (lane != WRITER_SMALL)

@@ -100,7 +100,10 @@ static int not_initialised(const char *sink, struct error *e)
     char cause[sizeof e->hint];
     snprintf(cause, sizeof cause, "%s", e->hint);
     error_set(e, ERROR_NOT_INITIALISED, "sink '%s' holds no repository", sink);
-    return error_hint(e, "%s%sto make one: cofre init %s", cause, cause[0] ? "; or " : "", sink);
+    /* A sink that cannot find its place has said what to do, with what it calls itself. */
+    if (cause[0])
+        return error_hint(e, "%s", cause);
+    return error_hint(e, "make one: cofre init %s", sink);
 }
 
 /* The key that belongs to this config: from the file, or, with encryption = none, from the config itself. */

@@ -1,4 +1,5 @@
-/* Sealing: hashes, boxes and envelopes. Cryptography is called here, in key.c, and for the chunker's table, nowhere else.
+/* Sealing: hashes, boxes and envelopes. Cryptography is called here, in key.c, and for the chunker's table, nowhere
+ * else.
  *
  * A box is a fresh 32-byte key used for one object. With it, byte strings are sealed by XChaCha20-Poly1305 (IETF):
  *   nonce = u64 position, 16 zero bytes       position: where in the object; never twice with one box
@@ -47,24 +48,25 @@ struct seal_box {
 /* A fresh box, wrapped so that only the full key opens it. */
 void seal_box_new(const struct key *key, struct seal_box *box, uint8_t wrapped[SEAL_WRAPPED_SIZE]);
 /* ERROR_AUTH without the full key or with another one. */
-int seal_box_open(const struct key *key, const uint8_t wrapped[SEAL_WRAPPED_SIZE], struct seal_box *box, struct error *e);
+int seal_box_open(const struct key *key, const uint8_t wrapped[SEAL_WRAPPED_SIZE], struct seal_box *box,
+                  struct error *e);
 
 /* out has n + SEAL_OVERHEAD bytes; may be p itself. */
-void seal_encrypt(const struct seal_box *box, uint64_t position, const void *context, size_t context_length, const void *p,
-                  size_t n, uint8_t *out);
+void seal_encrypt(const struct seal_box *box, uint64_t position, const void *context, size_t context_length,
+                  const void *p, size_t n, uint8_t *out);
 /* out has n - SEAL_OVERHEAD bytes; may be p itself. ERROR_INTEGRITY when anything was changed; what names it. */
-int seal_decrypt(const struct seal_box *box, uint64_t position, const void *context, size_t context_length, const void *p,
-                 size_t n, uint8_t *out, const char *what, struct error *e);
+int seal_decrypt(const struct seal_box *box, uint64_t position, const void *context, size_t context_length,
+                 const void *p, size_t n, uint8_t *out, const char *what, struct error *e);
 
 /* ---- envelopes: signed and sealed objects (index, manifest) ----
  *
  *   magic 8 | key id 16 | signer public 32 | certificate 64 | u32 clear length | clear bytes
  *   | wrapped box key (SEAL_WRAPPED_SIZE, or 72 for an index) | sealed body | signature 64
  *
- * The body is a zstd frame (with checksum and content size), sealed in the box at position 0, with everything before it as
- * context. The signature is Ed25519 over "cofre envelope 1" || the BLAKE2b-256 of all bytes before it (a hash, so that a
- * large object is passed over once and not copied). An index's box key is wrapped
- * symmetrically, by XChaCha20-Poly1305 under the index key: nonce 24 | 32 + 16 bytes, context = magic, so put keys read it.
+ * The body is a zstd frame (with checksum and content size), sealed in the box at position 0, with everything before it
+ * as context. The signature is Ed25519 over "cofre envelope 1" || the BLAKE2b-256 of all bytes before it (a hash, so
+ * that a large object is passed over once and not copied). An index's box key is wrapped symmetrically, by
+ * XChaCha20-Poly1305 under the index key: nonce 24 | 32 + 16 bytes, context = magic, so put keys read it.
  */
 #define SEAL_CLEAR_MAX 4096u
 enum seal_kind { SEAL_INDEX, SEAL_MANIFEST }; /* magic "cofreix1", "cofremf1" */
@@ -78,8 +80,8 @@ struct seal_opened {
     const uint8_t *clear; /* in the object given */
     size_t clear_length;
 };
-/* Verify form, signature, key id and certificate, without opening: any holder of the public parts can. name: for messages.
- * Classes as below. *opened is set on success alone. */
+/* Verify form, signature, key id and certificate, without opening: any holder of the public parts can. name: for
+ * messages. Classes as below. *opened is set on success alone. */
 int seal_envelope_verify(const struct key *key, enum seal_kind kind, const void *p, size_t n, const char *name,
                          struct seal_opened *opened, struct error *e);
 /* Verify, open and unpack the body (at most body->maximum bytes), appended to *body. A manifest needs the full key:

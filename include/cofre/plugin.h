@@ -287,7 +287,7 @@ struct cofre_host {
     void (*finding)(struct cofre_call *, int32_t level, const char *text, const char *hint);
 
     /* Bytes to the host: the content of an entry (backup), of an object (get). reserve lends a buffer of at least 1 and
-     * usually *length bytes (in: wanted, at most 1 MiB; out: got), so that read(2) can fill it in place; commit hands over
+     * usually *length bytes (in: wanted; out: got, at most 512 KiB), so that read(2) can fill it in place; commit hands over
      * its first length bytes; without commit the buffer is given up by the next call. Both wait when the host is busy. */
     int32_t (*reserve)(struct cofre_call *, void **buffer, size_t *length, struct cofre_error *error);
     int32_t (*commit)(struct cofre_call *, size_t length, struct cofre_error *error);
@@ -326,7 +326,7 @@ struct cofre_host {
      * failed. Each makes the restore incomplete, with the path and the reason. Content that was not taken is skipped. */
     int32_t (*done)(struct cofre_call *, int32_t result, const struct cofre_error *why, struct cofre_error *error);
 
-    /* list: one object. COFRE_END = the page is full: return COFRE_OK now. */
+    /* list: one object. */
     int32_t (*object)(struct cofre_call *, const struct cofre_object *, struct cofre_error *error);
     /* list: there is more; cursor (at most 1,024 bytes, any bytes) is given back to continue. */
     int32_t (*more)(struct cofre_call *, const void *cursor, size_t length, struct cofre_error *error);

@@ -7,53 +7,41 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "local/direct.h"
 #include "local/temporary.h"
-
-/* How much is written before the kernel is asked to start with it, so that little is left for the fsync at the end. */
-#define WRITEBACK_STEP (2 << 20)
 
 /* ---- put --------------------------------------------------------------------------------------------------------- */
 
-static int write_all(int fd, const uint8_t *bytes, uint64_t length)
-{
-    while (length > 0) {
-        ssize_t n = write(fd, bytes, length > (1 << 30) ? 1 << 30 : (size_t)length);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) {
-            errno = n == 0 ? EIO : errno;
-            return -1;
-        }
-        bytes += n;
-        length -= (uint64_t)n;
-    }
-    return 0;
-}
-
-static int32_t receive(struct cofre_call *call, const char *key, int fd, int64_t expected, struct cofre_error *error)
+/* Everything that take gives, into the file. */
+static int32_t receive(struct cofre_call *call, const char *key, struct direct *file, int64_t *total, struct cofre_error *error)
 {
     const void *bytes;
     uint64_t length;
-    int64_t total = 0, started = 0;
     int32_t result;
+    *total = 0;
     while ((result = cofre->take(call, &bytes, &length, error)) == COFRE_OK) {
         if (!bytes)
             return cofre_fail(error, COFRE_E_BUG, "put '%s': the host sent a hole", key);
-        if (write_all(fd, bytes, length))
+        if (direct_write(file, bytes, length))
             return place_fail(error, errno, "write object '%s'", key);
-        total += (int64_t)length;
-        if (total - started >= WRITEBACK_STEP) {
-            /* Advice: what goes wrong in there is reported by fsync, and not every file system has it. */
-            sync_file_range(fd, started, total - started, SYNC_FILE_RANGE_WRITE);
-            started = total;
-        }
+        *total += (int64_t)length;
     }
     if (result != COFRE_END)
         return result;
-    if (expected >= 0 && total != expected)
-        return cofre_fail(error, COFRE_E_BUG, "put '%s': %lld bytes were announced, %lld came", key,
-                          (long long)expected, (long long)total);
-    return COFRE_OK;
+    return direct_flush(file) ? place_fail(error, errno, "write object '%s'", key) : COFRE_OK;
+}
+
+static int32_t receive_all(struct cofre_call *call, const char *key, int fd, int64_t expected, struct cofre_error *error)
+{
+    struct direct file;
+    int64_t total;
+    direct_begin(&file, fd, expected);
+    int32_t result = receive(call, key, &file, &total, error);
+    direct_end(&file);
+    if (result == COFRE_OK && expected >= 0 && total != expected)
+        return cofre_fail(error, COFRE_E_BUG, "put '%s': %lld bytes were announced, %lld came", key, (long long)expected,
+                          (long long)total);
+    return result;
 }
 
 /* A failed fsync or close is final: the kernel may have dropped the pages, and a second fsync would then lie. */
@@ -101,7 +89,7 @@ static int32_t fill(struct place *place, struct cofre_call *call, int temporary,
     PLACE_CLOSE int fd = temporary_make(temporary, name);
     if (fd < 0)
         return place_fail(error, errno, "make a temporary file in '%s/%s'", place->path, PLACE_TEMPORARY);
-    int32_t result = receive(call, key, fd, put->size, error);
+    int32_t result = receive_all(call, key, fd, put->size, error);
     if (!result)
         result = settle(&fd, key, error);
     if (!result)
@@ -158,7 +146,7 @@ static int32_t open_object(struct place *place, const char *key, int *fd, struct
                                 : cofre_fail(error, COFRE_E_INTEGRITY, "object '%s' is not a regular file", key);
 }
 
-static int32_t deliver(struct cofre_call *call, const char *key, int fd, int64_t offset, int64_t left,
+static int32_t deliver(struct cofre_call *call, const char *key, struct direct *file, int64_t offset, int64_t left,
                        struct cofre_error *error)
 {
     while (left > 0) {
@@ -169,10 +157,7 @@ static int32_t deliver(struct cofre_call *call, const char *key, int fd, int64_t
             return result;
         if ((int64_t)length > left)
             length = (size_t)left;
-        ssize_t n;
-        do
-            n = pread(fd, buffer, length, offset);
-        while (n < 0 && errno == EINTR);
+        int64_t n = direct_read(file, buffer, length, offset);
         if (n < 0)
             return place_fail(error, errno, "read object '%s'", key);
         if (n == 0)
@@ -199,8 +184,11 @@ int32_t object_get(struct place *place, struct cofre_call *call, const char *key
                           (long long)st.st_size, (long long)length, (long long)offset);
     if (length < 0)
         length = st.st_size - offset;
-    posix_fadvise(fd, offset, length, POSIX_FADV_SEQUENTIAL);
-    return deliver(call, key, fd, offset, length, error);
+    struct direct file;
+    direct_begin(&file, fd, length);
+    result = deliver(call, key, &file, offset, length, error);
+    direct_end(&file);
+    return result;
 }
 
 int32_t object_stat(struct place *place, const char *key, struct cofre_object *object, struct cofre_error *error)

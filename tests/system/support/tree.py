@@ -31,12 +31,13 @@ def plain_tree(path: Path, seed: int = 1, files: int = 30) -> Path:
     return path
 
 
-def make_tree(path: Path, seed: int = 1) -> Path:
-    """All kinds, modes, owners, times, names and attributes. Needs root. Nothing in it is random but the contents."""
+def make_tree(path: Path, seed: int = 1, deep: bool = True) -> Path:
+    """All kinds, modes, owners, times, names and attributes. Needs root. Nothing in it is random but the contents.
+    deep: also paths that are longer than PATH_MAX."""
     path = Path(path)
     plain_tree(path, seed)
     root = os.fsencode(path)
-    for part in (kinds, modes_and_owners, odd_names, links, holes, attributes, deep_path, times):
+    for part in (kinds, modes_and_owners, odd_names, links, holes, attributes, times) + (deep_path,) * deep:
         directory = os.path.join(root, part.__name__.encode())
         os.mkdir(directory)
         part(directory, random.Random(seed))

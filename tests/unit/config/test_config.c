@@ -388,7 +388,7 @@ static int tear_down(void **state)
 
 static const char *put(const char *name, const char *text, size_t length)
 {
-    static char path[300];
+    static char path[4096];
     struct error e;
     snprintf(path, sizeof path, "%s/%s", directory, name);
     if (file_write(path, text, length, FILE_REPLACE, &e) < 0)

@@ -262,11 +262,17 @@ static void test_ids(void **state)
 {
     (void)state;
     char id[MANIFEST_ID_SIZE], other[MANIFEST_ID_SIZE], key[201];
-    manifest_make_id(INT64_C(1795140000) * 1000000000, id);
+    const int64_t now = INT64_C(1795140000) * 1000000000;
+    manifest_make_id(now, "", id);
     assert_memory_equal(id, "20261120T020000Z-", 17);
     assert_true(manifest_is_id(id));
-    manifest_make_id(INT64_C(1795140000) * 1000000000, other);
+    manifest_make_id(now, "", other);
     assert_string_not_equal(id, other);
+    /* In the same second, and when the clock went back: still greater. */
+    manifest_make_id(now, id, other);
+    assert_memory_equal(other, "20261120T020001Z-", 17);
+    manifest_make_id(0, "20991231T235959Z-ffffff", other);
+    assert_memory_equal(other, "21000101T000000Z-", 17);
     static const char *const wrong[] = {"",
                                         "20261120T020000Z",
                                         "20261120T020000Z-ab12c",
