@@ -91,11 +91,14 @@ static bool same(const struct stat *a, const struct stat *b)
     return a->st_size == b->st_size && same_time(&a->st_mtim, &b->st_mtim) && same_time(&a->st_ctim, &b->st_ctim);
 }
 
-/* A file that claims to be empty and yet has content is none that can be kept. */
-static bool holds_more(int fd)
+/* A file that claims to be empty: is it? One that has content all the same is none that can be kept. */
+static int32_t check_empty(struct reading *r)
 {
     char byte;
-    return read_at(fd, &byte, 1, 0) > 0;
+    ssize_t n = read_at(r->fd, &byte, 1, 0);
+    if (n < 0)
+        return failure_system(r->why, errno, "read the file");
+    return n > 0 ? COFRE_E_CHANGED : COFRE_OK;
 }
 
 static int32_t send_once(struct reading *r, struct stat *st)
@@ -109,8 +112,10 @@ static int32_t send_once(struct reading *r, struct stat *st)
         return status;
     if (fstat(r->fd, &after) != 0)
         r->result = failure_system(r->why, errno, "look at the file after reading it");
-    else if (r->result == COFRE_OK && (!same(st, &after) || (st->st_size == 0 && holds_more(r->fd))))
+    else if (r->result == COFRE_OK && !same(st, &after))
         r->result = COFRE_E_CHANGED;
+    else if (r->result == COFRE_OK && st->st_size == 0)
+        r->result = check_empty(r);
     *st = after;
     return COFRE_OK;
 }

@@ -155,8 +155,8 @@ def test_no_space_for_the_restore(world, on_small_disk, tmp_path, tmpfs):
     assert 'space' in result.err.lower(), result
 
 
-CALLS = [('write', 'ENOSPC', False), ('write', 'EIO', False), ('fsync', 'EIO', False), ('fsync', 'EIO', True),
-         ('renameat2', 'EIO', False), ('openat', 'EIO', False), ('close', 'EIO', False), ('write', 'EINTR', False)]
+CALLS = [('pwrite64', 'ENOSPC', False), ('pwrite64', 'EIO', False), ('fsync', 'EIO', False), ('fsync', 'EIO', True),
+         ('renameat2', 'EIO', False), ('openat', 'EIO', False), ('close', 'EIO', False), ('pwrite64', 'EINTR', False)]
 
 
 @pytest.mark.parametrize('call,cause,sticky', CALLS)
