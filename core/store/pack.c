@@ -146,8 +146,6 @@ int pack_compressor_new(int level, struct pack_compressor **compressor, struct e
     }
     size_t result = ZSTD_CCtx_setParameter(c->context, ZSTD_c_compressionLevel, level);
     if (!ZSTD_isError(result))
-        result = ZSTD_CCtx_setParameter(c->context, ZSTD_c_checksumFlag, 1);
-    if (!ZSTD_isError(result))
         result = ZSTD_CCtx_setParameter(c->context, ZSTD_c_contentSizeFlag, 1);
     if (ZSTD_isError(result)) {
         pack_compressor_free(c);

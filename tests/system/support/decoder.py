@@ -46,7 +46,7 @@ def position(n):
 def unframe(frame, limit, what):
     with bad(f"{what}: damaged frame"):
         header, unpacker = zstandard.get_frame_parameters(frame), zstandard.ZstdDecompressor().decompressobj()
-        check(header.content_size <= limit and header.has_checksum and not header.dict_id, f"{what}: wrong frame")
+        check(header.content_size <= limit and not header.dict_id, f"{what}: wrong frame")
         plain = unpacker.decompress(frame)
     check(unpacker.eof and not unpacker.unused_data and len(plain) == header.content_size, f"{what}: not one frame")
     return plain
