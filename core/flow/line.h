@@ -1,4 +1,5 @@
-/* A line: one producer, some workers side by side, one consumer that gets the items in the order in which they were made.
+/* A line: one producer, some workers side by side, one consumer that gets the items in the order in which they were
+ * made.
  *
  *   producer                     workers                  consumer
  *   line_slot -> fill -> line_submit ──► work(item) ──► consume(item), in order
@@ -17,8 +18,8 @@ struct error;
 struct line;
 
 struct line_spec {
-    size_t slots;     /* items; at least workers + 2 to keep everyone busy */
-    size_t workers;   /* 0 = inline */
+    size_t slots;       /* items; at least workers + 2 to keep everyone busy */
+    size_t workers;     /* 0 = inline */
     void *const *items; /* slots pointers, owned by the caller, who outlives the line */
     /* Any worker, any order; worker counts from 0, so that each can have tools of its own. */
     int (*work)(void *context, size_t worker, void *item, struct error *e);

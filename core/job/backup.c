@@ -98,8 +98,8 @@ static int copy_texts(struct error *e, char **to, const char *from)
 }
 
 /* The options as configured; what a plugin calls a secret is left out. */
-static int copy_options(struct manifest_source *row, const struct config_instance *config, const struct worker_plugin *plugin,
-                        struct error *e)
+static int copy_options(struct manifest_source *row, const struct config_instance *config,
+                        const struct worker_plugin *plugin, struct error *e)
 {
     row->options = calloc(config->key_count + 1, sizeof *row->options);
     if (!row->options)
@@ -112,7 +112,8 @@ static int copy_options(struct manifest_source *row, const struct config_instanc
         if (!option || option->type == OPTION_SECRET)
             continue;
         struct manifest_pair *pair = &row->options[row->option_count++];
-        if (copy_texts(e, &pair->key, config->keys[i].name) < 0 || copy_texts(e, &pair->value, config->keys[i].value) < 0)
+        if (copy_texts(e, &pair->key, config->keys[i].name) < 0 ||
+            copy_texts(e, &pair->value, config->keys[i].value) < 0)
             return -1;
     }
     return 0;
@@ -235,8 +236,8 @@ static int start_writer(struct run *run, struct error *e)
 
 /* ---- sources ---- */
 
-/* This machine has no catalogue of the source: make it anew from the newest snapshot, where the key allows. A convenience:
- * without it everything is read again. */
+/* This machine has no catalogue of the source: make it anew from the newest snapshot, where the key allows. A
+ * convenience: without it everything is read again. */
 static int fetch_baseline(struct run *run, const struct manifest_source *row, const char *path, struct error *e)
 {
     if (access(path, F_OK) == 0 || run->manifest->previous_id[0] == '\0' || !run->live[0]->key->full)
@@ -261,8 +262,8 @@ static int fetch_baseline(struct run *run, const struct manifest_source *row, co
 }
 
 /* Open the source and take all that it has. */
-static int gather_source(struct run *run, size_t i, struct recorder *recorder, struct baseline *baseline, bool *source_failed,
-                         struct error *e)
+static int gather_source(struct run *run, size_t i, struct recorder *recorder, struct baseline *baseline,
+                         bool *source_failed, struct error *e)
 {
     struct worker *worker = run->sources[i];
     *source_failed = true;
@@ -414,7 +415,8 @@ static void keep_catalogues(const struct run *run)
     }
 }
 
-static void commit_target(struct run *run, struct target *target, const char *key, const struct bytes *object, struct error *e)
+static void commit_target(struct run *run, struct target *target, const char *key, const struct bytes *object,
+                          struct error *e)
 {
     const struct shipper_sink *sink = shipper_sink(run->shipper, target->lane);
     if (!sink->failed && commit_manifest(target->repository, key, object, e) == 0) {

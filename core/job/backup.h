@@ -14,23 +14,24 @@ struct error;
 struct backup_sink {
     const char *name;
     bool committed;
-    char *error;       /* not committed: why; NULL else */
-    uint64_t added;    /* stored bytes */
+    char *error;    /* not committed: why; NULL else */
+    uint64_t added; /* stored bytes */
 };
 
 /* What came of it. Owned by the caller: backup_result_free. */
 struct backup_result {
-    struct manifest *manifest;  /* NULL when nothing was committed anywhere, and after a dry run it is what would have been */
+    struct manifest
+        *manifest; /* NULL when nothing was committed anywhere, and after a dry run it is what would have been */
     struct backup_sink *sinks;
     size_t sink_count;
-    uint64_t unchanged;         /* entries taken over without being opened */
-    int64_t elapsed;            /* ms */
+    uint64_t unchanged; /* entries taken over without being opened */
+    int64_t elapsed;    /* ms */
 };
 void backup_result_free(struct backup_result *result);
 
-/* 0: committed on at least one sink; result->manifest->status and result->sinks tell whether everything was (exit 0) or parts
- * are missing (exit 3). -1: nothing was committed. ERROR_BUSY: another run of this job is active. dry_run: reads and counts, stores
- * nothing. Each stage and each missing part is logged. */
+/* 0: committed on at least one sink; result->manifest->status and result->sinks tell whether everything was (exit 0) or
+ * parts are missing (exit 3). -1: nothing was committed. ERROR_BUSY: another run of this job is active. dry_run: reads
+ * and counts, stores nothing. Each stage and each missing part is logged. */
 int backup_run(const struct engine *engine, const struct config_job *job, bool dry_run, struct backup_result *result,
                struct error *e);
 /* Is everything there that was asked for? */

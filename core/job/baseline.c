@@ -22,8 +22,8 @@ struct baseline {
     struct source_previous table;
     struct catalogue_input *input; /* NULL = empty */
     /* baseline_take: where the input stands */
-    uint64_t next;         /* ordinal of the next entry */
-    struct bytes records;  /* of the entry taken */
+    uint64_t next;        /* ordinal of the next entry */
+    struct bytes records; /* of the entry taken */
 };
 
 /* ---- the table ---- */
@@ -32,7 +32,7 @@ struct table {
     int fd;
     const struct writer *writer;
     struct bytes out;
-    struct bytes path;   /* of the record before */
+    struct bytes path; /* of the record before */
     /* the entry at hand; its fingerprint counts once all its extents were seen */
     struct bytes pending;
     uint8_t fingerprint[16];
@@ -133,8 +133,8 @@ static void forget(struct baseline *baseline)
     baseline->input = NULL;
 }
 
-int baseline_open(const char *path, const char *directory, const uint8_t fingerprint_key[16], const struct writer *writer,
-                  struct baseline **baseline, struct error *e)
+int baseline_open(const char *path, const char *directory, const uint8_t fingerprint_key[16],
+                  const struct writer *writer, struct baseline **baseline, struct error *e)
 {
     struct baseline *p = calloc(1, sizeof *p);
     if (!p)
@@ -220,13 +220,15 @@ int baseline_take(struct baseline *baseline, uint64_t ordinal, const uint8_t **r
 
 /* ---- from a repository ---- */
 
-static int save_record(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n, struct error *e)
+static int save_record(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n,
+                       struct error *e)
 {
     (void)record;
     return catalogue_output_add(context, bytes, n, e);
 }
 
-int baseline_fetch(const char *path, struct repository *repository, const struct manifest_source *source, struct error *e)
+int baseline_fetch(const char *path, struct repository *repository, const struct manifest_source *source,
+                   struct error *e)
 {
     struct reader *reader;
     struct catalogue_output *output = NULL;

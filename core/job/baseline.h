@@ -1,7 +1,8 @@
 /* The baseline of a source: its previous catalogue, and with it what need not be read again.
  *
- * It is a file in the cache directory, left by the last run, or made anew from the repository when this machine has lost it
- * and the full key is at hand. An entry of it can be taken over when every chunk of its content is present in every sink.
+ * It is a file in the cache directory, left by the last run, or made anew from the repository when this machine has
+ * lost it and the full key is at hand. An entry of it can be taken over when every chunk of its content is present in
+ * every sink.
  */
 #ifndef COFRE_JOB_BASELINE_H
 #define COFRE_JOB_BASELINE_H
@@ -18,19 +19,22 @@ struct baseline;
 struct repository;
 struct writer;
 
-/* Open the catalogue at path and write the table of fingerprints that the worker reads. fingerprint_key: of today's options; a
- * catalogue made under others is not used. writer: knows what is present; NULL = everything (a dry run). Without a usable file *baseline is an empty one. */
-int baseline_open(const char *path, const char *directory, const uint8_t fingerprint_key[16], const struct writer *writer,
-                  struct baseline **baseline, struct error *e);
+/* Open the catalogue at path and write the table of fingerprints that the worker reads. fingerprint_key: of today's
+ * options; a catalogue made under others is not used. writer: knows what is present; NULL = everything (a dry run).
+ * Without a usable file *baseline is an empty one. */
+int baseline_open(const char *path, const char *directory, const uint8_t fingerprint_key[16],
+                  const struct writer *writer, struct baseline **baseline, struct error *e);
 void baseline_close(struct baseline *baseline);
 
 /* Make the file at path from a source's catalogue in a repository. */
-int baseline_fetch(const char *path, struct repository *repository, const struct manifest_source *source, struct error *e);
+int baseline_fetch(const char *path, struct repository *repository, const struct manifest_source *source,
+                   struct error *e);
 
 /* For source_backup_begin. */
 const struct source_previous *baseline_table(const struct baseline *baseline);
 
-/* The records of entry number ordinal (ordinals ascend from call to call), lent until the next call, and its content's length. */
+/* The records of entry number ordinal (ordinals ascend from call to call), lent until the next call, and its content's
+ * length. */
 int baseline_take(struct baseline *baseline, uint64_t ordinal, const uint8_t **records, size_t *n, uint64_t *size,
                   struct error *e);
 

@@ -218,7 +218,8 @@ static int add_missed(struct manifest *manifest, const char *repository, const c
     return m->repository && m->id ? 0 : error_memory(e);
 }
 
-/* Is a snapshot of the chain from this link on there? Those before the oldest were removed by retention, or never came. */
+/* Is a snapshot of the chain from this link on there? Those before the oldest were removed by retention, or never came.
+ */
 static int compare_links(const struct chain *chain, const struct repository *r, const struct listed *l,
                          struct manifest *manifest, struct error *e)
 {
@@ -227,8 +228,10 @@ static int compare_links(const struct chain *chain, const struct repository *r, 
         const struct chain_link *link = &chain->links[i];
         bool there = has_id(l, link->id);
         if (committed_to(link, r->id_text) && !there && i + 1 == chain->count)
-            log_line(LOG_WARNING, "sink '%s': snapshot %s was committed there and is gone: somebody removed it, or put an older "
-                                  "state of the sink in place", r->sink, link->id);
+            log_line(LOG_WARNING,
+                     "sink '%s': snapshot %s was committed there and is gone: somebody removed it, or put an older "
+                     "state of the sink in place",
+                     r->sink, link->id);
         if (begun && !there && !committed_to(link, r->id_text) && add_missed(manifest, r->id_text, link->id, e) < 0)
             return -1;
         begun = begun || there;

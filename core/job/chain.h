@@ -1,7 +1,7 @@
 /* The chain: which snapshots this host has committed of a job, and where; kept in the state directory.
  *
- * It gives a new snapshot its sequence number and predecessor, tells a sink that merely missed a run from one from which a
- * snapshot was taken away, and is a witness that no sink can roll back unseen.
+ * It gives a new snapshot its sequence number and predecessor, tells a sink that merely missed a run from one from
+ * which a snapshot was taken away, and is a witness that no sink can roll back unseen.
  */
 #ifndef COFRE_JOB_CHAIN_H
 #define COFRE_JOB_CHAIN_H
@@ -40,13 +40,14 @@ int chain_directory(const struct config *config, const char *job, char *out, str
 int chain_load(const char *directory, struct chain *chain, struct error *e);
 void chain_free(struct chain *chain);
 
-/* Compare with what a repository lists under the job: adopts the newest snapshot when the state knows less (lost state), adds to the
- * manifest's `missed` what it lacks without ever having had it, and warns of what it had and lacks now. */
+/* Compare with what a repository lists under the job: adopts the newest snapshot when the state knows less (lost
+ * state), adds to the manifest's `missed` what it lacks without ever having had it, and warns of what it had and lacks
+ * now. */
 int chain_compare(struct chain *chain, struct repository *repository, const char *job, struct manifest *manifest,
                   struct error *e);
 
-/* Sequence, predecessor and id for a new manifest. Ids ascend with the sequence, even when the clock went back: the id's time is
- * then a second behind the one before. */
+/* Sequence, predecessor and id for a new manifest. Ids ascend with the sequence, even when the clock went back: the
+ * id's time is then a second behind the one before. */
 void chain_continue(const struct chain *chain, struct manifest *manifest);
 
 /* Remember a commit, durably. */

@@ -12,7 +12,7 @@ struct check_finding {
     const char *subject; /* "sink 'nas'" */
     int level;           /* enum log_level: LOG_ERROR = a run will fail, LOG_WARNING, LOG_INFO = fine */
     const char *text, *hint;
-    int error_class;     /* LOG_ERROR: enum error_class, for the exit status */
+    int error_class; /* LOG_ERROR: enum error_class, for the exit status */
 };
 
 /* names: sources, sinks or jobs; none = everything. offline: only configuration and plugins. found is called for each

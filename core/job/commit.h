@@ -8,8 +8,8 @@ struct bytes;
 struct error;
 struct repository;
 
-/* All data and index objects of the snapshot are durable in the repository. Put its manifest, if absent, under key, read it back and
- * compare. After 0 the snapshot is committed; after -1 it may be there, but nobody was told. */
+/* All data and index objects of the snapshot are durable in the repository. Put its manifest, if absent, under key,
+ * read it back and compare. After 0 the snapshot is committed; after -1 it may be there, but nobody was told. */
 int commit_manifest(struct repository *repository, const char *key, const struct bytes *manifest, struct error *e);
 
 #endif

@@ -12,6 +12,7 @@
 #include "job/engine.h"
 #include "store/catalogue.h"
 #include "store/index.h"
+#include "store/index_body.h"
 #include "store/manifest.h"
 #include "store/reader.h"
 #include "store/repository.h"
@@ -42,7 +43,8 @@ static int want_chunk(struct copy *c, const uint8_t *id, struct error *e)
     return 0;
 }
 
-static int want_record(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n, struct error *e)
+static int want_record(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n,
+                       struct error *e)
 {
     (void)bytes;
     (void)n;
@@ -87,8 +89,8 @@ static int put_pack(struct copy *c, const char *key, const struct bytes *pack, s
     if (e->class != ERROR_EXISTS || sink_stat(c->to->worker, key, &size, e) < 0)
         return -1;
     return size == pack->length ? 0
-                                : error_set(e, ERROR_INTEGRITY, "sink '%s': '%s' has another size than in sink '%s'", c->to->sink,
-                                            key, c->from->sink);
+                                : error_set(e, ERROR_INTEGRITY, "sink '%s': '%s' has another size than in sink '%s'",
+                                            c->to->sink, key, c->from->sink);
 }
 
 static int copy_pack(struct copy *c, const uint8_t *name, uint64_t size, struct bytes *buffer, struct error *e)
@@ -101,7 +103,8 @@ static int copy_pack(struct copy *c, const uint8_t *name, uint64_t size, struct 
         return -1;
     seal_hash(buffer->data, buffer->length, hash);
     if (memcmp(hash, name, sizeof hash) != 0)
-        return error_set(e, ERROR_INTEGRITY, "sink '%s': '%s' is damaged: its hash is not its name", c->from->sink, key);
+        return error_set(e, ERROR_INTEGRITY, "sink '%s': '%s' is damaged: its hash is not its name", c->from->sink,
+                         key);
     AUTO_FREE struct pack_chunk *chunks = NULL;
     uint32_t count;
     if (repository_read_directory(c->from, name, size, &chunks, &count, e) < 0 || put_pack(c, key, buffer, e) < 0)
@@ -174,8 +177,8 @@ static int copy_snapshot(struct copy *c, struct error *e)
     return there ? 0 : commit_manifest(c->to, key, &manifest, e);
 }
 
-int copy_run(const struct engine *engine, struct repository *from, struct repository *to, const struct manifest *manifest,
-             struct copy_result *result, struct error *e)
+int copy_run(const struct engine *engine, struct repository *from, struct repository *to,
+             const struct manifest *manifest, struct copy_result *result, struct error *e)
 {
     *result = (struct copy_result){0};
     if (memcmp(&from->key->public, &to->key->public, sizeof from->key->public) != 0) {

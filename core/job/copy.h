@@ -11,13 +11,13 @@ struct manifest;
 struct repository;
 
 struct copy_result {
-    bool existed;       /* it was there already, and whole */
+    bool existed;            /* it was there already, and whole */
     uint64_t objects, bytes; /* copied */
 };
 
-/* Packs that hold what the snapshot needs and the target lacks go over byte for byte, then an index, then the manifest; the
- * same commit as in a backup. Sinks of different keys: ERROR_UNSUPPORTED. Needs the full key. */
-int copy_run(const struct engine *engine, struct repository *from, struct repository *to, const struct manifest *manifest,
-             struct copy_result *result, struct error *e);
+/* Packs that hold what the snapshot needs and the target lacks go over byte for byte, then an index, then the manifest;
+ * the same commit as in a backup. Sinks of different keys: ERROR_UNSUPPORTED. Needs the full key. */
+int copy_run(const struct engine *engine, struct repository *from, struct repository *to,
+             const struct manifest *manifest, struct copy_result *result, struct error *e);
 
 #endif

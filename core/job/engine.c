@@ -89,8 +89,8 @@ int engine_open(const struct engine *engine, const struct config_instance *insta
     return 0;
 }
 
-int engine_open_repository(const struct engine *engine, const struct config_instance *sink, struct repository **repository,
-                           struct error *e)
+int engine_open_repository(const struct engine *engine, const struct config_instance *sink,
+                           struct repository **repository, struct error *e)
 {
     struct worker *worker;
     if (engine_open(engine, sink, WORKER_SINK, NULL, 0, &worker, e) < 0)

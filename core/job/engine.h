@@ -15,22 +15,22 @@ struct worker_spec;
 
 /* Where long work has got to. Called from the thread that runs the verb, at most some ten times a second. */
 struct engine_progress {
-    const char *stage;      /* "reading uploads", "writing", "verifying nas", "restoring uploads" */
+    const char *stage; /* "reading uploads", "writing", "verifying nas", "restoring uploads" */
     uint64_t entries, bytes;
-    uint64_t total_bytes;   /* 0 = unknown */
+    uint64_t total_bytes; /* 0 = unknown */
 };
 
 struct engine {
     const struct config *config;
-    bool in_process;        /* plugins without worker processes */
+    bool in_process;                                                 /* plugins without worker processes */
     void (*progress)(void *context, const struct engine_progress *); /* may be NULL */
     void *progress_context;
 };
 
 void engine_report(const struct engine *engine, const char *stage, uint64_t entries, uint64_t bytes, uint64_t total);
 
-/* Start the worker of a configured source or sink and check the section against the plugin's options, without opening it.
- * overrides: "key=value" texts of --set; may be NULL. role: enum worker_role that the plugin must have. */
+/* Start the worker of a configured source or sink and check the section against the plugin's options, without opening
+ * it. overrides: "key=value" texts of --set; may be NULL. role: enum worker_role that the plugin must have. */
 int engine_start(const struct engine *engine, const struct config_instance *instance, int role, char *const *overrides,
                  size_t override_count, struct worker **worker, struct error *e);
 /* worker_open with the section's options; secrets are resolved now. The worker stays the caller's. */
@@ -40,8 +40,8 @@ int engine_open_worker(const struct config_instance *instance, struct worker *wo
 int engine_open(const struct engine *engine, const struct config_instance *instance, int role, char *const *overrides,
                 size_t override_count, struct worker **worker, struct error *e);
 /* The sink's worker, its key, and the repository in it, opened. ERROR_NOT_INITIALISED when there is none. */
-int engine_open_repository(const struct engine *engine, const struct config_instance *sink, struct repository **repository,
-                           struct error *e);
+int engine_open_repository(const struct engine *engine, const struct config_instance *sink,
+                           struct repository **repository, struct error *e);
 /* A plugin that no section names: the directory plugin for `restore --into`, and `plugin describe`. */
 int engine_start_plugin(const struct engine *engine, const char *plugin, const char *instance, struct worker **worker,
                         struct error *e);

@@ -20,7 +20,7 @@
 
 struct state {
     struct gather *gather;
-    char path[4096];       /* of the entry at hand, for messages; cut when longer */
+    char path[4096]; /* of the entry at hand, for messages; cut when longer */
     size_t path_length;
     uint64_t entries, bytes;
     int64_t reported;
@@ -44,7 +44,8 @@ static int add_problem(struct manifest_source *source, const char *path, size_t 
     if (source->problem_count < PROBLEMS_LOGGED)
         log_line(LOG_WARNING, "source '%s': '%s': %s", source->name, log_escape(path, n, shown, sizeof shown), why);
     if (source->problem_count == PROBLEMS_LOGGED)
-        log_line(LOG_WARNING, "source '%s': further problems are only counted here; the snapshot names them", source->name);
+        log_line(LOG_WARNING, "source '%s': further problems are only counted here; the snapshot names them",
+                 source->name);
     source->problem_count++;
     source->status = MANIFEST_INCOMPLETE;
     if (source->problems_listed == MANIFEST_PROBLEMS_MAX)
@@ -138,8 +139,9 @@ static int on_fact(struct state *s, const struct source_event *event, struct err
 }
 
 static int (*const handlers[])(struct state *, const struct source_event *, struct error *) = {
-    [SOURCE_ENTRY] = on_entry, [SOURCE_DATA] = on_data,           [SOURCE_HOLE] = on_hole,       [SOURCE_RESTART] = on_restart,
-    [SOURCE_END] = on_end,     [SOURCE_UNCHANGED] = on_unchanged, [SOURCE_MISSING] = on_missing, [SOURCE_FACT] = on_fact,
+    [SOURCE_ENTRY] = on_entry,     [SOURCE_DATA] = on_data, [SOURCE_HOLE] = on_hole,
+    [SOURCE_RESTART] = on_restart, [SOURCE_END] = on_end,   [SOURCE_UNCHANGED] = on_unchanged,
+    [SOURCE_MISSING] = on_missing, [SOURCE_FACT] = on_fact,
 };
 
 static void report(struct state *s)

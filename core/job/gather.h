@@ -14,15 +14,15 @@ struct worker;
 
 struct gather {
     const struct engine *engine;
-    struct worker *worker;       /* opened */
-    struct recorder *recorder;   /* NULL: count only (dry run) */
+    struct worker *worker;     /* opened */
+    struct recorder *recorder; /* NULL: count only (dry run) */
     struct baseline *baseline;
     struct manifest_source *source;
-    uint64_t unchanged;          /* out: entries taken over */
+    uint64_t unchanged; /* out: entries taken over */
 };
 
-/* Run the source's backup to its end. *source_failed tells whose fault a -1 is: true = the source's, and the other sources can go
- * on; false = the engine's or the sinks'. */
+/* Run the source's backup to its end. *source_failed tells whose fault a -1 is: true = the source's, and the other
+ * sources can go on; false = the engine's or the sinks'. */
 int gather_run(struct gather *gather, bool *source_failed, struct error *e);
 
 #endif

@@ -18,7 +18,8 @@ static int load_or_create_key(const char *path, struct key **key, bool *created,
 {
     *created = false;
     if (key_load(path, key, e) == 0)
-        return (*key)->full ? 0 : error_set(e, ERROR_CONFIG, "key file '%s' is a put key; init needs the full key", path);
+        return (*key)->full ? 0
+                            : error_set(e, ERROR_CONFIG, "key file '%s' is a put key; init needs the full key", path);
     if (e->class != ERROR_NOT_FOUND || key_create(key, e) < 0)
         return -1;
     *created = true;
@@ -42,7 +43,8 @@ static int make(struct worker *worker, const struct config_instance *sink, struc
     return 0;
 }
 
-int init_run(const struct engine *engine, const struct config_instance *sink, struct init_result *result, struct error *e)
+int init_run(const struct engine *engine, const struct config_instance *sink, struct init_result *result,
+             struct error *e)
 {
     *result = (struct init_result){0};
     struct worker *worker;

@@ -9,14 +9,15 @@ struct engine;
 struct error;
 
 struct init_result {
-    bool key_created;      /* else the existing key file was used */
-    bool existed;          /* the repository was there already, made with this key: nothing was changed */
-    char repository[33];   /* id, hex */
-    char key[33];          /* id, hex; "" with encryption = none */
+    bool key_created;    /* else the existing key file was used */
+    bool existed;        /* the repository was there already, made with this key: nothing was changed */
+    char repository[33]; /* id, hex */
+    char key[33];        /* id, hex; "" with encryption = none */
 };
 
-/* Refuses (ERROR_EXISTS) a place that holds a repository of another key or any other objects. An interrupted init is completed by
- * the next one. */
-int init_run(const struct engine *engine, const struct config_instance *sink, struct init_result *result, struct error *e);
+/* Refuses (ERROR_EXISTS) a place that holds a repository of another key or any other objects. An interrupted init is
+ * completed by the next one. */
+int init_run(const struct engine *engine, const struct config_instance *sink, struct init_result *result,
+             struct error *e);
 
 #endif

@@ -34,8 +34,8 @@ static void add_text(struct seal_hasher *hasher, const char *text)
     seal_hasher_add(hasher, text, strlen(text) + 1);
 }
 
-void place_fingerprint_key(const struct key *key, const struct worker_plugin *plugin, const struct config_instance *source,
-                           uint8_t out[16])
+void place_fingerprint_key(const struct key *key, const struct worker_plugin *plugin,
+                           const struct config_instance *source, uint8_t out[16])
 {
     struct seal_hasher hasher;
     uint8_t hash[SEAL_HASH_SIZE];

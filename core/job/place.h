@@ -17,9 +17,9 @@ int place_directory(const struct config *config, const struct key *key, const ch
 /* The catalogue of a source in it, and the one being written. */
 int place_catalogue(const char *directory, const char *source, char *out, char *fresh, struct error *e);
 
-/* The key of the fingerprints: the same as long as key, plugin, its version and the source's options are the same, so that a
- * changed option makes everything be read again. */
-void place_fingerprint_key(const struct key *key, const struct worker_plugin *plugin, const struct config_instance *source,
-                           uint8_t out[16]);
+/* The key of the fingerprints: the same as long as key, plugin, its version and the source's options are the same, so
+ * that a changed option makes everything be read again. */
+void place_fingerprint_key(const struct key *key, const struct worker_plugin *plugin,
+                           const struct config_instance *source, uint8_t out[16]);
 
 #endif

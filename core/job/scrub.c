@@ -49,8 +49,8 @@ static int open_chunks(struct scrub *s, size_t worker, struct item *item, const 
         struct error why;
         if (chunk->plain > CHUNKER_MAXIMUM)
             error_set(&why, ERROR_INTEGRITY, "'%s' has a chunk of %u bytes", key, chunk->plain);
-        else if (pack_open_chunk(s->decompressors[worker], s->repository->key, box, chunk, item->pack.data + chunk->offset,
-                                 s->plain[worker], key, &why) == 0)
+        else if (pack_open_chunk(s->decompressors[worker], s->repository->key, box, chunk,
+                                 item->pack.data + chunk->offset, s->plain[worker], key, &why) == 0)
             item->whole[i] = 1;
         if (!item->whole[i] && item->damage.class == ERROR_NONE)
             item->damage = why;
@@ -66,8 +66,8 @@ static int open_pack(struct scrub *s, size_t worker, struct item *item, const ch
     if (item->pack.length < PACK_HEADER_SIZE)
         return error_set(e, ERROR_INTEGRITY, "'%s' has only %zu bytes", key, item->pack.length);
     if (pack_open_header(s->repository->key, item->pack.data, key, &box, e) < 0 ||
-        pack_read_directory(&box, item->pack.data, item->pack.length, item->pack.length, key, &item->chunks, &item->count,
-                            &need, e) < 0)
+        pack_read_directory(&box, item->pack.data, item->pack.length, item->pack.length, key, &item->chunks,
+                            &item->count, &need, e) < 0)
         return -1;
     if (need > 0)
         return error_set(e, ERROR_INTEGRITY, "'%s' has no directory", key);
@@ -149,12 +149,8 @@ static int make_scrub(struct scrub *s, struct error *e)
         if (!(s->plain[i] = malloc(CHUNKER_MAXIMUM)))
             return error_memory(e);
     }
-    struct line_spec spec = {.slots = s->slot_count,
-                             .workers = workers,
-                             .items = s->slots,
-                             .work = look,
-                             .consume = tell,
-                             .context = s};
+    struct line_spec spec = {
+        .slots = s->slot_count, .workers = workers, .items = s->slots, .work = look, .consume = tell, .context = s};
     return line_new(&spec, &s->line, e);
 }
 

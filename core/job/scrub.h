@@ -1,4 +1,5 @@
-/* Scrubbing: packs read whole, their bytes compared with their names, their chunks opened and compared with their ids. */
+/* Scrubbing: packs read whole, their bytes compared with their names, their chunks opened and compared with their ids.
+ */
 #ifndef COFRE_JOB_SCRUB_H
 #define COFRE_JOB_SCRUB_H
 
@@ -19,7 +20,8 @@ struct scrub_audience {
     void *context;
 };
 
-/* Read all of these packs, several at once. audience is called from one thread, in order. -1 only when looking failed. */
+/* Read all of these packs, several at once. audience is called from one thread, in order. -1 only when looking failed.
+ */
 int scrub_packs(struct repository *repository, const struct index_pack *packs, size_t count,
                 const struct scrub_audience *audience, struct error *e);
 

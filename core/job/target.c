@@ -18,8 +18,9 @@
 #define PLUGIN "directory"
 
 /* The plugin that puts a source's entries back: the configured one, or a section of our own making. */
-static int open_worker(const struct engine *engine, const struct config_instance *instance, const struct restore_request *request,
-                       const char *path, bool replace, struct target *target, struct error *e)
+static int open_worker(const struct engine *engine, const struct config_instance *instance,
+                       const struct restore_request *request, const char *path, bool replace, struct target *target,
+                       struct error *e)
 {
     size_t count = request->override_count;
     AUTO_FREE char **overrides = calloc(count + 2, sizeof *overrides);
@@ -84,7 +85,8 @@ static int open_into(const struct engine *engine, const struct manifest *manifes
         return -1;
     char plugin[] = PLUGIN, name[64];
     snprintf(name, sizeof name, "%s", source->name);
-    struct config_instance instance = {.name = name, .plugin = plugin, .file = "--into", .stall_timeout = 15 * 60 * 1000};
+    struct config_instance instance = {
+        .name = name, .plugin = plugin, .file = "--into", .stall_timeout = 15 * 60 * 1000};
     return open_worker(engine, &instance, request, path, content, target, e);
 }
 
@@ -95,8 +97,8 @@ static int open_in_place(const struct engine *engine, const struct manifest_sour
     if (config_find_source(engine->config, source->name, &instance, e) < 0)
         return error_hint(e, "configure it again, or restore with --into DIR");
     if (strcmp(instance->plugin, source->plugin) != 0)
-        return error_set(e, ERROR_CONFIG, "source '%s' was saved by plugin '%s' and is now configured with plugin '%s'", source->name,
-                         source->plugin, instance->plugin);
+        return error_set(e, ERROR_CONFIG, "source '%s' was saved by plugin '%s' and is now configured with plugin '%s'",
+                         source->name, source->plugin, instance->plugin);
     if (!request->yes) {
         error_set(e, ERROR_EXISTS, "restoring source '%s' in place replaces what is there", source->name);
         return error_hint(e, "say --yes when you mean it, or restore beside it with --into DIR");

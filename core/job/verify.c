@@ -16,6 +16,7 @@
 #include "job/verify_chain.h"
 #include "store/catalogue.h"
 #include "store/index.h"
+#include "store/index_body.h"
 #include "store/reader.h"
 #include "store/repository.h"
 #include "worker/sink.h"
@@ -30,13 +31,13 @@ struct verify {
     void (*damage)(void *context, const struct verify_damage *);
     void *context;
     struct verify_result *result;
-    struct bytes keys;       /* of all manifests, each NUL terminated */
+    struct bytes keys;        /* of all manifests, each NUL terminated */
     struct index_pack *packs; /* that the sink lists; known: an index object describes it */
     size_t pack_count;
-    uint8_t *needed;         /* per pack row: a chosen snapshot refers to it */
-    uint8_t *whole;          /* per chunk row: opened and right */
-    bool looked;             /* `whole` is filled */
-    char snapshot[201];      /* the one at hand: "HOST/JOB/ID" */
+    uint8_t *needed;    /* per pack row: a chosen snapshot refers to it */
+    uint8_t *whole;     /* per chunk row: opened and right */
+    bool looked;        /* `whole` is filled */
+    char snapshot[201]; /* the one at hand: "HOST/JOB/ID" */
     char stage[96];
 };
 
@@ -169,7 +170,8 @@ static void end_entry(struct source_walk *w)
     report(w->v, &damage);
 }
 
-static int walk_record(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n, struct error *e)
+static int walk_record(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n,
+                       struct error *e)
 {
     struct source_walk *w = context;
     (void)bytes;
@@ -302,8 +304,9 @@ static void find_needed(const struct verify *v, const struct index_pack *packs, 
     }
 }
 
-/* The packs to look into: those that are needed, or all, moved to the front. One that is listed and that no index object
- * describes is damage when a snapshot needs it; else a run was cut off there, and nothing has followed it yet. */
+/* The packs to look into: those that are needed, or all, moved to the front. One that is listed and that no index
+ * object describes is damage when a snapshot needs it; else a run was cut off there, and nothing has followed it yet.
+ */
 static int choose_packs(struct verify *v, size_t *chosen, struct error *e)
 {
     bool all = v->request->everything || !v->repository->key->full;
@@ -323,7 +326,8 @@ static int choose_packs(struct verify *v, size_t *chosen, struct error *e)
             v->packs[(*chosen)++] = v->packs[i];
     }
     if (left_over > 0 && v->request->everything)
-        log_line(LOG_NOTICE, "sink '%s': %zu packs of runs that did not end belong to no snapshot", v->repository->sink, left_over);
+        log_line(LOG_NOTICE, "sink '%s': %zu packs of runs that did not end belong to no snapshot", v->repository->sink,
+                 left_over);
     return 0;
 }
 
@@ -343,7 +347,8 @@ static int look_into_packs(struct verify *v, struct error *e)
 
 /* ---- the whole ---- */
 
-/* What is there, and, where an index object is gone, what the packs themselves say: before rows of the index are counted. */
+/* What is there, and, where an index object is gone, what the packs themselves say: before rows of the index are
+ * counted. */
 static int load(struct verify *v, struct error *e)
 {
     struct repository *r = v->repository;

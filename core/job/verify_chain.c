@@ -53,12 +53,14 @@ static int read_link(struct verify_chain *chain, struct link *link, struct error
     return 0;
 }
 
-static int read_links(struct verify_chain *chain, const struct verify_request *request, struct links *links, struct error *e)
+static int read_links(struct verify_chain *chain, const struct verify_request *request, struct links *links,
+                      struct error *e)
 {
     for (size_t at = 0; at < chain->keys->length; at += strlen((const char *)chain->keys->data + at) + 1) {
         struct link link = {.key = (const char *)chain->keys->data + at};
         if (!snapshot_parse_key(link.key, link.host, link.job, link.id) ||
-            (request->host && strcmp(request->host, link.host) != 0) || (request->job && strcmp(request->job, link.job) != 0))
+            (request->host && strcmp(request->host, link.host) != 0) ||
+            (request->job && strcmp(request->job, link.job) != 0))
             continue;
         if (read_link(chain, &link, e) < 0)
             return -1;
@@ -97,7 +99,8 @@ static bool is_explained(struct verify_chain *chain, const struct link *link, co
 static void check_pair(struct verify_chain *chain, const struct link *before, const struct link *link)
 {
     char text[256];
-    if (!before->readable || !link->readable || strcmp(before->host, link->host) != 0 || strcmp(before->job, link->job) != 0)
+    if (!before->readable || !link->readable || strcmp(before->host, link->host) != 0 ||
+        strcmp(before->job, link->job) != 0)
         return;
     if (link->sequence == before->sequence + 1) {
         if (memcmp(link->previous, before->hash, sizeof link->previous) == 0)
@@ -143,7 +146,8 @@ static int check_newest(struct verify_chain *chain, const struct links *links, c
             snprintf(gone.host, sizeof gone.host, "%s", config->host);
             snprintf(gone.job, sizeof gone.job, "%s", job);
             snprintf(gone.id, sizeof gone.id, "%s", link->id);
-            report(chain, &gone, "it was committed here and is gone: somebody removed it, or put an older state in place");
+            report(chain, &gone,
+                   "it was committed here and is gone: somebody removed it, or put an older state in place");
         }
         break;
     }
@@ -151,7 +155,8 @@ static int check_newest(struct verify_chain *chain, const struct links *links, c
     return 0;
 }
 
-static int check_all(struct verify_chain *chain, const struct verify_request *request, struct links *links, struct error *e)
+static int check_all(struct verify_chain *chain, const struct verify_request *request, struct links *links,
+                     struct error *e)
 {
     if (read_links(chain, request, links, e) < 0)
         return -1;
@@ -162,7 +167,8 @@ static int check_all(struct verify_chain *chain, const struct verify_request *re
     const struct config *config = chain->engine->config;
     for (size_t i = 0; i < config->job_count; i++) {
         const char *job = config->jobs[i].name;
-        if ((request->job && strcmp(request->job, job) != 0) || (request->host && strcmp(request->host, config->host) != 0))
+        if ((request->job && strcmp(request->job, job) != 0) ||
+            (request->host && strcmp(request->host, config->host) != 0))
             continue;
         if (check_newest(chain, links, job, e) < 0)
             return -1;

@@ -26,7 +26,8 @@ struct catalogue_output {
     char path[PATH_MAX];
 };
 
-int catalogue_output_new(const char *path, const uint8_t fingerprint_key[16], struct catalogue_output **output, struct error *e)
+int catalogue_output_new(const char *path, const uint8_t fingerprint_key[16], struct catalogue_output **output,
+                         struct error *e)
 {
     struct catalogue_output *o = calloc(1, sizeof *o);
     if (!o)
@@ -202,8 +203,8 @@ static int hold(struct catalogue_input *i, size_t n, struct error *e)
     return 0;
 }
 
-int catalogue_input_next(struct catalogue_input *input, struct catalogue_record *record, const uint8_t **bytes, size_t *n,
-                         bool *end, struct error *e)
+int catalogue_input_next(struct catalogue_input *input, struct catalogue_record *record, const uint8_t **bytes,
+                         size_t *n, bool *end, struct error *e)
 {
     *end = input->offset == input->length;
     if (*end)

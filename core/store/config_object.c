@@ -30,12 +30,13 @@ static json_t *hex(const void *p, size_t n)
 static json_t *to_json(const struct config_object *config)
 {
     char created[CLOCK_TEXT_MAX];
-    json_t *json = json_pack("{s:i, s:[], s:o, s:s, s:o, s:o, s:o, s:s, s:{s:i, s:i, s:i}}", "format", REPOSITORY_FORMAT,
-                             "features", "repository", hex(config->repository, sizeof config->repository), "created",
-                             clock_format(config->created, created), "key", hex(config->public.id, KEY_ID_SIZE), "box",
-                             hex(config->public.box, KEY_SIZE), "root", hex(config->public.root, KEY_SIZE), "encryption",
-                             config->plain ? "none" : ENCRYPTION, "chunker", "minimum", (int)CHUNKER_MINIMUM, "average",
-                             (int)CHUNKER_AVERAGE, "maximum", (int)CHUNKER_MAXIMUM);
+    json_t *json =
+        json_pack("{s:i, s:[], s:o, s:s, s:o, s:o, s:o, s:s, s:{s:i, s:i, s:i}}", "format", REPOSITORY_FORMAT,
+                  "features", "repository", hex(config->repository, sizeof config->repository), "created",
+                  clock_format(config->created, created), "key", hex(config->public.id, KEY_ID_SIZE), "box",
+                  hex(config->public.box, KEY_SIZE), "root", hex(config->public.root, KEY_SIZE), "encryption",
+                  config->plain ? "none" : ENCRYPTION, "chunker", "minimum", (int)CHUNKER_MINIMUM, "average",
+                  (int)CHUNKER_AVERAGE, "maximum", (int)CHUNKER_MAXIMUM);
     if (json && config->plain && json_object_set_new(json, "seed", hex(config->seed, KEY_SIZE)) < 0) {
         json_decref(json);
         return NULL;
@@ -85,7 +86,8 @@ static int from_json(const json_t *json, struct config_object *config, struct er
         return damaged(e, "it lists no features");
     if (json_array_size(features) > 0) {
         const char *name = json_string_value(json_array_get(features, 0));
-        error_set(e, ERROR_UNSUPPORTED, "repository needs feature '%s', which this cofre does not have", name ? name : "?");
+        error_set(e, ERROR_UNSUPPORTED, "repository needs feature '%s', which this cofre does not have",
+                  name ? name : "?");
         return error_hint(e, "install a newer cofre");
     }
     const char *encryption = json_string_value(json_object_get(json, "encryption"));

@@ -26,8 +26,9 @@ struct config_object {
 void config_object_make(struct config_object *config, const struct key *key, bool plain);
 /* key: full, signs. Appended to *out. */
 int config_object_encode(const struct config_object *config, const struct key *key, struct bytes *out, struct error *e);
-/* Parses, and checks the signature against the root that the text itself names; whose root that is, config_object_verify tells. ERROR_INTEGRITY when it
- * is damaged, ERROR_UNSUPPORTED for a newer format or an unknown feature. */
+/* Parses, and checks the signature against the root that the text itself names; whose root that is,
+ * config_object_verify tells. ERROR_INTEGRITY when it is damaged, ERROR_UNSUPPORTED for a newer format or an unknown
+ * feature. */
 int config_object_decode(const void *p, size_t n, struct config_object *config, struct error *e);
 /* The public parts are those of the key: ERROR_AUTH otherwise. */
 int config_object_verify(const struct config_object *config, const struct key *key, struct error *e);

@@ -51,7 +51,8 @@ void fetch_free(struct fetch *fetch)
     free(fetch);
 }
 
-static int read_range(struct fetch *f, const uint8_t pack[SEAL_HASH_SIZE], uint64_t offset, void *p, size_t n, struct error *e)
+static int read_range(struct fetch *f, const uint8_t pack[SEAL_HASH_SIZE], uint64_t offset, void *p, size_t n,
+                      struct error *e)
 {
     char key[201];
     repository_pack_key(pack, key);
@@ -89,7 +90,8 @@ static bool in_window(const struct fetch *f, const struct index_location *l)
            (uint64_t)l->chunk.offset + l->chunk.stored <= f->to;
 }
 
-/* Read on from the chunk: far, when chunks are wanted in order or this is the first of its pack; else just the chunk. */
+/* Read on from the chunk: far, when chunks are wanted in order or this is the first of its pack; else just the chunk.
+ */
 static int fill_window(struct fetch *f, const struct index_location *l, struct error *e)
 {
     bool in_order = l->chunk.offset == PACK_HEADER_SIZE ||
@@ -109,7 +111,8 @@ static int fill_window(struct fetch *f, const struct index_location *l, struct e
     return 0;
 }
 
-int fetch_chunk(struct fetch *fetch, const struct index_location *location, uint8_t *out, struct seal_box *box, struct error *e)
+int fetch_chunk(struct fetch *fetch, const struct index_location *location, uint8_t *out, struct seal_box *box,
+                struct error *e)
 {
     if (find_box(fetch, location->pack, box, e) < 0)
         return -1;

@@ -1,7 +1,7 @@
 /* The index: which chunk is in which pack. A cache: always rebuildable from index objects, and those from packs.
  *
- * What all index objects say is kept in one sorted file, mapped into memory and only read. Objects are absorbed in batches,
- * each sorted and merged into a new file, so building needs little memory however large the repository is.
+ * What all index objects say is kept in one sorted file, mapped into memory and only read. Objects are absorbed in
+ * batches, each sorted and merged into a new file, so building needs little memory however large the repository is.
  *
  * Which packs are really in the sink is told anew each time (index_set_present); chunks of other packs are not found.
  */
@@ -14,7 +14,6 @@
 
 #include "store/pack.h"
 
-struct bytes;
 struct error;
 struct index;
 
@@ -25,8 +24,8 @@ struct index_location {
     struct pack_chunk chunk;
 };
 
-/* Open the file at path. identity names who asks (signer and host): a file that was made for another, damaged, or absent
- * gives an empty index. */
+/* Open the file at path. identity names who asks (signer and host): a file that was made for another, damaged, or
+ * absent gives an empty index. */
 int index_open(const char *path, const uint8_t identity[SEAL_HASH_SIZE], struct index **index, struct error *e);
 void index_free(struct index *index);
 
@@ -37,8 +36,8 @@ bool index_covers(const struct index *index, const uint8_t name[SEAL_HASH_SIZE])
 /* Start over: nothing covered. */
 void index_clear(struct index *index);
 
-/* Absorb an object's body (format in docs/format.md). name: of the object, or NULL for what has none yet. own: written by ourselves, so
- * its chunks may be re-used. A wrong body is ERROR_INTEGRITY and changes nothing. */
+/* Absorb an object's body (format in docs/format.md). name: of the object, or NULL for what has none yet. own: written
+ * by ourselves, so its chunks may be re-used. A wrong body is ERROR_INTEGRITY and changes nothing. */
 int index_absorb(struct index *index, const uint8_t *name, const void *body, size_t n, bool own, struct error *e);
 /* Make what was absorbed findable, and durable enough: a new file replaces the old. */
 int index_settle(struct index *index, struct error *e);
@@ -60,20 +59,5 @@ bool index_find(const struct index *index, const uint8_t id[SEAL_HASH_SIZE], boo
 size_t index_chunk_count(const struct index *index);
 size_t index_pack_count(const struct index *index);
 bool index_pack_at(const struct index *index, size_t i, uint8_t name[SEAL_HASH_SIZE], uint64_t *size);
-
-/* ---- bodies of index objects ---- */
-
-void index_body_begin(struct bytes *body, const char *host, int64_t created);
-void index_body_add_pack(struct bytes *body, const uint8_t name[SEAL_HASH_SIZE], uint64_t size,
-                         const struct pack_chunk *chunks, uint32_t count);
-/* Patch the number of packs that were added. */
-void index_body_end(struct bytes *body, uint32_t pack_count);
-/* The host that wrote it, into host[64]. */
-int index_body_host(const void *body, size_t n, char *host, struct error *e);
-/* Check the whole body and call pack for each; pack may be NULL. chunks is lent until the next. */
-int index_body_each(const void *body, size_t n,
-                    int (*pack)(void *context, const uint8_t name[SEAL_HASH_SIZE], uint64_t size,
-                                const struct pack_chunk *chunks, uint32_t count, struct error *e),
-                    void *context, struct error *e);
 
 #endif

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "store/index.h"
+#include "store/index_body.h"
 
 /* A record: u32 length, an index body of one pack, and the hash of that body. */
 #define RECORD_MAX ((size_t)8 << 20)
@@ -46,8 +47,8 @@ void journal_close(struct journal *journal)
     free(journal);
 }
 
-int journal_add(struct journal *journal, const uint8_t pack[SEAL_HASH_SIZE], uint64_t size, const struct pack_chunk *chunks,
-                uint32_t count, struct error *e)
+int journal_add(struct journal *journal, const uint8_t pack[SEAL_HASH_SIZE], uint64_t size,
+                const struct pack_chunk *chunks, uint32_t count, struct error *e)
 {
     AUTO_BYTES struct bytes record = {.maximum = RECORD_MAX};
     bytes_put_u32(&record, 0);

@@ -1,8 +1,9 @@
 /* The journal: packs that were sent to a sink and that no index object describes yet.
  *
- * Before a pack goes to a sink, its directory is appended to a file on this machine. When a run is cut off, the next one finds
- * there what the sink already has: it adopts those packs instead of sending them again, and nothing is left behind.
- * The file is emptied when an index object describes them all. It is a convenience: without it, packs are sent again.
+ * Before a pack goes to a sink, its directory is appended to a file on this machine. When a run is cut off, the next
+ * one finds there what the sink already has: it adopts those packs instead of sending them again, and nothing is left
+ * behind. The file is emptied when an index object describes them all. It is a convenience: without it, packs are sent
+ * again.
  */
 #ifndef COFRE_STORE_JOURNAL_H
 #define COFRE_STORE_JOURNAL_H
@@ -20,8 +21,8 @@ struct pack_chunk;
 int journal_open(const char *path, struct journal **journal, struct error *e);
 void journal_close(struct journal *journal);
 
-int journal_add(struct journal *journal, const uint8_t pack[SEAL_HASH_SIZE], uint64_t size, const struct pack_chunk *chunks,
-                uint32_t count, struct error *e);
+int journal_add(struct journal *journal, const uint8_t pack[SEAL_HASH_SIZE], uint64_t size,
+                const struct pack_chunk *chunks, uint32_t count, struct error *e);
 
 /* Every pack in it, up to the first record that is not whole. pack returns 0, or -1 with *e set. */
 int journal_each(struct journal *journal,

@@ -71,8 +71,8 @@ static int open_item(void *context, size_t worker, void *slot, struct error *e)
         return 0;
     char key[201];
     repository_pack_key(item->location.pack, key);
-    return pack_open_chunk(p->decompressors[worker], p->repository->key, &item->box, &item->location.chunk, item->sealed,
-                           item->plain, key, e);
+    return pack_open_chunk(p->decompressors[worker], p->repository->key, &item->box, &item->location.chunk,
+                           item->sealed, item->plain, key, e);
 }
 
 static int play_record(struct player *p, struct cursor *c, struct error *e)
@@ -160,8 +160,8 @@ static int make_line(struct player *p, unsigned workers, struct error *e)
     return line_new(&spec, &p->line, e);
 }
 
-int player_new(struct repository *repository, struct reader *reader, unsigned workers, const struct player_audience *audience,
-               struct player **player, struct error *e)
+int player_new(struct repository *repository, struct reader *reader, unsigned workers,
+               const struct player_audience *audience, struct player **player, struct error *e)
 {
     struct player *p = calloc(1, sizeof *p);
     if (!p)

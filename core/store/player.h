@@ -1,8 +1,9 @@
 /* The player: entries and their content out of a repository, fetched ahead, opened side by side, given in order.
  *
- * The caller feeds records as the catalogue gives them (player_record). A plan is made from them: which chunks to fetch, and
- * a script of what to do with each. Chunks used lately stay in a small cache, whose rules planner and consumer both follow,
- * so that no message passes between them. Every byte given has been opened and its chunk compared with its id.
+ * The caller feeds records as the catalogue gives them (player_record). A plan is made from them: which chunks to
+ * fetch, and a script of what to do with each. Chunks used lately stay in a small cache, whose rules planner and
+ * consumer both follow, so that no message passes between them. Every byte given has been opened and its chunk compared
+ * with its id.
  */
 #ifndef COFRE_STORE_PLAYER_H
 #define COFRE_STORE_PLAYER_H
@@ -17,8 +18,8 @@ struct player;
 struct reader;
 struct repository;
 
-/* Called in order, from one thread that is not the caller's (with workers = 0 from the caller's). Each returns 0, or -1 with
- * *e set, which ends the play. Records are lent. */
+/* Called in order, from one thread that is not the caller's (with workers = 0 from the caller's). Each returns 0, or -1
+ * with *e set, which ends the play. Records are lent. */
 struct player_audience {
     int (*entry)(void *context, const struct catalogue_record *record, struct error *e);
     int (*data)(void *context, const void *p, size_t n, struct error *e);
@@ -28,8 +29,8 @@ struct player_audience {
 };
 
 /* reader: for locating chunks; borrowed. workers: opening threads, 0 = inline. */
-int player_new(struct repository *repository, struct reader *reader, unsigned workers, const struct player_audience *audience,
-               struct player **player, struct error *e);
+int player_new(struct repository *repository, struct reader *reader, unsigned workers,
+               const struct player_audience *audience, struct player **player, struct error *e);
 void player_free(struct player *player);
 
 /* The next record, with its stored bytes. Entries without content too. */

@@ -28,7 +28,8 @@ struct reader {
 int reader_new(struct repository *repository, struct reader **reader, struct error *e)
 {
     if (!repository->key->full) {
-        error_set(e, ERROR_AUTH, "sink '%s': this is a put key: it can add snapshots but not read them", repository->sink);
+        error_set(e, ERROR_AUTH, "sink '%s': this is a put key: it can add snapshots but not read them",
+                  repository->sink);
         return error_hint(e, "use the full key");
     }
     struct reader *r = calloc(1, sizeof *r);
@@ -62,8 +63,8 @@ size_t reader_sealed_max(void)
     return pack_compress_bound(CHUNKER_MAXIMUM) + SEAL_OVERHEAD;
 }
 
-int reader_locate(struct reader *reader, const uint8_t id[SEAL_HASH_SIZE], unsigned nth, struct index_location *location,
-                  struct error *e)
+int reader_locate(struct reader *reader, const uint8_t id[SEAL_HASH_SIZE], unsigned nth,
+                  struct index_location *location, struct error *e)
 {
     struct index *index = reader->repository->index;
     if (index_find(index, id, false, nth, location))
@@ -76,8 +77,8 @@ int reader_locate(struct reader *reader, const uint8_t id[SEAL_HASH_SIZE], unsig
             goto found;
     }
     char hex[2 * SEAL_HASH_SIZE + 1];
-    return error_set(e, ERROR_INTEGRITY, "sink '%s': chunk %s is %s", reader->repository->sink, text_hex(id, SEAL_HASH_SIZE, hex),
-                     nth == 0 ? "missing" : "damaged");
+    return error_set(e, ERROR_INTEGRITY, "sink '%s': chunk %s is %s", reader->repository->sink,
+                     text_hex(id, SEAL_HASH_SIZE, hex), nth == 0 ? "missing" : "damaged");
 found:
     if (location->chunk.plain > CHUNKER_MAXIMUM || location->chunk.stored > reader_sealed_max())
         return error_set(e, ERROR_INTEGRITY, "the index names a chunk of %u bytes", location->chunk.plain);
@@ -87,7 +88,8 @@ found:
 /* May this failure be the fault of one place, so that another one can be tried? */
 bool reader_is_damage(const struct error *e)
 {
-    return e->class == ERROR_INTEGRITY || e->class == ERROR_RANGE || e->class == ERROR_NOT_FOUND || e->class == ERROR_AUTH;
+    return e->class == ERROR_INTEGRITY || e->class == ERROR_RANGE || e->class == ERROR_NOT_FOUND ||
+           e->class == ERROR_AUTH;
 }
 
 static int open_at(struct reader *r, const struct index_location *l, struct error *e)
@@ -128,7 +130,8 @@ struct walk {
     struct reader *reader;
     const char *path;
     size_t path_length;
-    int (*record)(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n, struct error *e);
+    int (*record)(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n,
+                  struct error *e);
     void *context;
     struct catalogue_decoder decoder;
     struct bytes carry; /* the beginning of a record whose rest is in the next chunk */
@@ -176,7 +179,8 @@ static int walk_chunk(struct walk *w, const uint8_t *p, size_t n, struct error *
         return bytes_check(&w->carry, "catalogue record", e);
     }
     bytes_put(&w->carry, p, n);
-    if (bytes_check(&w->carry, "catalogue record", e) < 0 || walk_bytes(w, w->carry.data, w->carry.length, &used, e) < 0)
+    if (bytes_check(&w->carry, "catalogue record", e) < 0 ||
+        walk_bytes(w, w->carry.data, w->carry.length, &used, e) < 0)
         return -1;
     memmove(w->carry.data, w->carry.data + used, w->carry.length - used);
     w->carry.length -= used;

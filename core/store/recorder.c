@@ -199,8 +199,7 @@ int recorder_entry(struct recorder *recorder, const struct source_entry *entry, 
 static int add_piece(struct recorder *r, const struct piece *piece, struct error *e)
 {
     r->size += piece->extent.length;
-    struct piece *last =
-        r->pieces.length > 0 ? (struct piece *)(void *)(r->pieces.data + r->pieces.length) - 1 : NULL;
+    struct piece *last = r->pieces.length > 0 ? (struct piece *)(void *)(r->pieces.data + r->pieces.length) - 1 : NULL;
     if (last && last->open && piece->open && last->extent.offset + last->extent.length == piece->extent.offset) {
         last->extent.length += piece->extent.length;
         return 0;
@@ -237,7 +236,8 @@ int recorder_restart(struct recorder *recorder, struct error *e)
 {
     bytes_reset(&recorder->pieces);
     recorder->size = 0;
-    /* What was sent stays in its chunk, unreferenced. Large content begins a chunk, so that it is cut as it would have been. */
+    /* What was sent stays in its chunk, unreferenced. Large content begins a chunk, so that it is cut as it would have
+     * been. */
     return recorder->lane == WRITER_LARGE ? cut(recorder, WRITER_LARGE, e) : 0;
 }
 

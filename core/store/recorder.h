@@ -1,8 +1,8 @@
 /* The recorder: a source's entries as they come, their content into chunks, their records into a catalogue file.
  *
- * The catalogue is written to a local file in path order while the source runs; an entry's record waits there for the id of
- * a chunk that is still open. recorder_finish sends the file through the writer like any content. The file itself is the
- * next run's memory of what there was (catalogue_file.h).
+ * The catalogue is written to a local file in path order while the source runs; an entry's record waits there for the
+ * id of a chunk that is still open. recorder_finish sends the file through the writer like any content. The file itself
+ * is the next run's memory of what there was (catalogue_file.h).
  */
 #ifndef COFRE_STORE_RECORDER_H
 #define COFRE_STORE_RECORDER_H
@@ -17,8 +17,8 @@ struct manifest_source;
 struct recorder;
 struct writer;
 
-/* path: of the catalogue file, replaced. fingerprint_key: of the earlier catalogue whose entries may be taken over, else a
- * fresh one. */
+/* path: of the catalogue file, replaced. fingerprint_key: of the earlier catalogue whose entries may be taken over,
+ * else a fresh one. */
 int recorder_new(struct writer *writer, const char *path, const uint8_t fingerprint_key[16], struct recorder **recorder,
                  struct error *e);
 void recorder_free(struct recorder *recorder);

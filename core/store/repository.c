@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "store/config_object.h"
 #include "store/index.h"
+#include "store/index_body.h"
 #include "worker/sink.h"
 #include "worker/worker.h"
 
@@ -69,8 +70,8 @@ static int read_config(struct worker *worker, struct config_object *config, stru
     return config_object_decode(text.data, text.length, config, e);
 }
 
-int repository_create(struct worker *worker, const struct key *key, bool plain, char id_text[2 * REPOSITORY_ID_SIZE + 1],
-                      bool *existed, struct error *e)
+int repository_create(struct worker *worker, const struct key *key, bool plain,
+                      char id_text[2 * REPOSITORY_ID_SIZE + 1], bool *existed, struct error *e)
 {
     struct config_object config;
     *existed = true;
@@ -111,9 +112,10 @@ static int load_key(struct repository *r, const struct config_object *config, co
 {
     r->plain = config->plain;
     if (config->plain && key_file) {
-        error_set(e, ERROR_CONFIG, "sink '%s' is configured with a key, but its repository was made with encryption = none",
-                  r->sink);
-        return error_hint(e, "write encryption = none into its section, or choose another place and run: cofre init %s", r->sink);
+        error_set(e, ERROR_CONFIG,
+                  "sink '%s' is configured with a key, but its repository was made with encryption = none", r->sink);
+        return error_hint(e, "write encryption = none into its section, or choose another place and run: cofre init %s",
+                          r->sink);
     }
     if (config->plain)
         return key_from_seed(config->seed, &r->key, e);
@@ -126,7 +128,8 @@ static int load_key(struct repository *r, const struct config_object *config, co
     char have[2 * KEY_ID_SIZE + 1], want[2 * KEY_ID_SIZE + 1];
     text_hex(r->key->public.id, KEY_ID_SIZE, have);
     text_hex(config->public.id, KEY_ID_SIZE, want);
-    return error_set(e, ERROR_AUTH, "key file '%s' is key %s, but sink '%s' needs key %s", key_file, have, r->sink, want);
+    return error_set(e, ERROR_AUTH, "key file '%s' is key %s, but sink '%s' needs key %s", key_file, have, r->sink,
+                     want);
 }
 
 static int open_cache(struct repository *r, const char *cache_dir, struct error *e)
@@ -159,7 +162,8 @@ static int open_in_place(struct repository *r, const struct repository_spec *spe
     return open_cache(r, spec->cache_dir, e);
 }
 
-int repository_open(struct worker *worker, const struct repository_spec *spec, struct repository **repository, struct error *e)
+int repository_open(struct worker *worker, const struct repository_spec *spec, struct repository **repository,
+                    struct error *e)
 {
     struct repository *r = calloc(1, sizeof *r);
     if (!r) {
@@ -228,8 +232,8 @@ static bool is_own(const struct repository *r, const struct seal_opened *opened,
     return memcmp(opened->signer, r->key->signer_public, sizeof opened->signer) == 0 && strcmp(host, r->host) == 0;
 }
 
-int repository_read_index_object(struct repository *r, const uint8_t name[SEAL_HASH_SIZE], struct bytes *body, bool *own,
-                                 struct error *e)
+int repository_read_index_object(struct repository *r, const uint8_t name[SEAL_HASH_SIZE], struct bytes *body,
+                                 bool *own, struct error *e)
 {
     char key[201], host[64];
     repository_index_key(name, key);
@@ -342,7 +346,8 @@ int repository_load_index(struct repository *r, struct error *e)
 
 /* ---- packs without an index ---- */
 
-static int read_tail(struct repository *r, const char *key, uint64_t size, size_t n, struct bytes *tail, struct error *e)
+static int read_tail(struct repository *r, const char *key, uint64_t size, size_t n, struct bytes *tail,
+                     struct error *e)
 {
     bytes_reset(tail);
     uint8_t *to = bytes_reserve(tail, n);
@@ -358,7 +363,8 @@ int repository_read_directory(struct repository *r, const uint8_t name[SEAL_HASH
     char key[201];
     repository_pack_key(name, key);
     if (size < PACK_HEADER_SIZE || size > UINT32_MAX)
-        return error_set(e, ERROR_INTEGRITY, "object '%s' is no pack: it has %llu bytes", key, (unsigned long long)size);
+        return error_set(e, ERROR_INTEGRITY, "object '%s' is no pack: it has %llu bytes", key,
+                         (unsigned long long)size);
     uint8_t header[PACK_HEADER_SIZE];
     struct seal_box box;
     if (sink_get_range(r->worker, key, 0, header, sizeof header, e) < 0 ||

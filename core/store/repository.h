@@ -20,44 +20,46 @@ struct worker;
 #define REPOSITORY_FORMAT 1
 
 struct repository_spec {
-    const char *sink;       /* its name */
-    const char *host;       /* ours */
-    const char *key_file;   /* NULL = encryption = none */
-    const char *cache_dir;  /* the index is kept in CACHE_DIR/REPOSITORY/ */
+    const char *sink;      /* its name */
+    const char *host;      /* ours */
+    const char *key_file;  /* NULL = encryption = none */
+    const char *cache_dir; /* the index is kept in CACHE_DIR/REPOSITORY/ */
     bool trust_hosts;
 };
 
 struct repository {
     char *sink, *host, *cache; /* cache: directory of this repository, made */
     bool trust_hosts;
-    bool plain;                /* encryption = none */
-    struct worker *worker;     /* opened; owned */
+    bool plain;            /* encryption = none */
+    struct worker *worker; /* opened; owned */
     struct key *key;
     uint8_t id[REPOSITORY_ID_SIZE];
     char id_text[2 * REPOSITORY_ID_SIZE + 1];
-    struct index *index;       /* NULL until repository_load_index */
+    struct index *index; /* NULL until repository_load_index */
 };
 
-/* Take the opened worker (also after an error) and open the repository in it: read config, check format, features, key. None there:
- * ERROR_NOT_INITIALISED. Another key: ERROR_AUTH. */
-int repository_open(struct worker *worker, const struct repository_spec *spec, struct repository **repository, struct error *e);
+/* Take the opened worker (also after an error) and open the repository in it: read config, check format, features, key.
+ * None there: ERROR_NOT_INITIALISED. Another key: ERROR_AUTH. */
+int repository_open(struct worker *worker, const struct repository_spec *spec, struct repository **repository,
+                    struct error *e);
 /* Stops the worker. NULL is fine. */
 void repository_close(struct repository *repository);
 
 /* Make the config object of a new repository, if the place is empty. key: full; plain: its seed goes into the config.
  * *existed: there was one already, of this key. ERROR_EXISTS: of another key, or other objects without a config. */
-int repository_create(struct worker *worker, const struct key *key, bool plain, char id_text[2 * REPOSITORY_ID_SIZE + 1],
-                      bool *existed, struct error *e);
+int repository_create(struct worker *worker, const struct key *key, bool plain,
+                      char id_text[2 * REPOSITORY_ID_SIZE + 1], bool *existed, struct error *e);
 
-/* Read all index objects that the cache lacks, list the packs, and build the index of what is really there. Damaged index objects are
- * logged as warnings; what they said is then found by repository_recover_index. */
+/* Read all index objects that the cache lacks, list the packs, and build the index of what is really there. Damaged
+ * index objects are logged as warnings; what they said is then found by repository_recover_index. */
 int repository_load_index(struct repository *repository, struct error *e);
 /* Read the directories of packs that no index object describes. Only the full key can; without it nothing happens. */
 int repository_recover_index(struct repository *repository, struct error *e);
 
 /* All packs of the sink, sorted by name; the caller frees. */
 int repository_list_packs(struct repository *repository, struct index_pack **packs, size_t *count, struct error *e);
-/* The body of an index object, verified and opened. own: written by this host with this key. Wrong: ERROR_INTEGRITY, ERROR_AUTH. */
+/* The body of an index object, verified and opened. own: written by this host with this key. Wrong: ERROR_INTEGRITY,
+ * ERROR_AUTH. */
 int repository_read_index_object(struct repository *repository, const uint8_t name[SEAL_HASH_SIZE], struct bytes *body,
                                  bool *own, struct error *e);
 /* The directory of a pack of that size, opened with the full key; the caller frees chunks. */

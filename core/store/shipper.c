@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "flow/task.h"
 #include "store/index.h"
+#include "store/index_body.h"
 #include "store/journal.h"
 #include "store/pack.h"
 #include "store/repository.h"
@@ -33,7 +34,7 @@ struct shipper {
     size_t sink_count;
     const struct key *key;
     struct builder builders[BUILDERS];
-    struct pack *spare;     /* free, or in flight */
+    struct pack *spare; /* free, or in flight */
     struct upload uploads[SHIPPER_SINKS_MAX];
     size_t upload_count;
 };
@@ -227,7 +228,8 @@ static void start_upload(struct shipper *s, struct shipper_sink *sink, const str
         s->upload_count++;
 }
 
-/* Send the builder's pack. Its buffer stays busy until the next wait_uploads; the builder goes on with the spare one. */
+/* Send the builder's pack. Its buffer stays busy until the next wait_uploads; the builder goes on with the spare one.
+ */
 static int ship(struct shipper *s, struct builder *b, struct error *e)
 {
     if (pack_finish(b->pack, e) < 0)

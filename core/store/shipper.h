@@ -1,8 +1,9 @@
-/* The shipper: compressed chunks into packs, packs to the sinks that lack them, and the index objects that describe them.
+/* The shipper: compressed chunks into packs, packs to the sinks that lack them, and the index objects that describe
+ * them.
  *
- * A chunk goes to a set of sinks (a mask). Each set in use has a pack being built; a full pack is sent to all its sinks at
- * once, while the next one is built. A sink that fails is dropped with its error and the others go on; when none is left,
- * that is the shipper's error.
+ * A chunk goes to a set of sinks (a mask). Each set in use has a pack being built; a full pack is sent to all its sinks
+ * at once, while the next one is built. A sink that fails is dropped with its error and the others go on; when none is
+ * left, that is the shipper's error.
  */
 #ifndef COFRE_STORE_SHIPPER_H
 #define COFRE_STORE_SHIPPER_H
@@ -26,14 +27,15 @@ struct shipper_sink {
     struct repository *repository;
     bool failed;
     struct error error;
-    uint64_t added;            /* stored bytes, packs and index objects */
+    uint64_t added; /* stored bytes, packs and index objects */
     struct journal *journal;
-    struct bytes index_body;   /* packs that no index object describes yet */
+    struct bytes index_body; /* packs that no index object describes yet */
     uint32_t index_packs;
-    struct bytes indexes;      /* names of the index objects put, SEAL_HASH_SIZE each */
+    struct bytes indexes; /* names of the index objects put, SEAL_HASH_SIZE each */
 };
 
-/* repositories: of one key, their index loaded. state_dir: where the journals are; one per repository. Adopts what the journals hold. */
+/* repositories: of one key, their index loaded. state_dir: where the journals are; one per repository. Adopts what the
+ * journals hold. */
 int shipper_new(struct repository *const *repositories, size_t count, const char *state_dir, struct shipper **shipper,
                 struct error *e);
 void shipper_free(struct shipper *shipper);
@@ -47,8 +49,8 @@ int shipper_drop(struct shipper *shipper, size_t i, const struct error *why, str
 int shipper_add(struct shipper *shipper, uint32_t mask, const uint8_t id[SEAL_HASH_SIZE], uint32_t plain,
                 const void *compressed, size_t n, struct error *e);
 
-/* Finish and send everything, wait until it is durable, put the index objects, and make it findable in each repository's
- * index. After it, all that was added is committed data. */
+/* Finish and send everything, wait until it is durable, put the index objects, and make it findable in each
+ * repository's index. After it, all that was added is committed data. */
 int shipper_checkpoint(struct shipper *shipper, struct error *e);
 
 #endif

@@ -23,7 +23,7 @@ struct item {
     uint8_t id[SEAL_HASH_SIZE];
     uint32_t mask;
     size_t length, compressed_length;
-    uint8_t *plain;      /* CHUNKER_MAXIMUM bytes */
+    uint8_t *plain; /* CHUNKER_MAXIMUM bytes */
     uint8_t *compressed;
 };
 
@@ -58,7 +58,8 @@ static int ship_item(void *context, void *slot, struct error *e)
 {
     struct writer *w = context;
     const struct item *item = slot;
-    return shipper_add(w->shipper, item->mask, item->id, (uint32_t)item->length, item->compressed, item->compressed_length, e);
+    return shipper_add(w->shipper, item->mask, item->id, (uint32_t)item->length, item->compressed,
+                       item->compressed_length, e);
 }
 
 static int make_items(struct writer *w, struct error *e)
@@ -127,8 +128,8 @@ void writer_free(struct writer *writer)
     free(writer);
 }
 
-/* The sinks that lack the chunk. Their indexes do not change between two checkpoints, so this thread may read them while
- * the shipper works. */
+/* The sinks that lack the chunk. Their indexes do not change between two checkpoints, so this thread may read them
+ * while the shipper works. */
 static uint32_t lacking(const struct writer *w, const uint8_t id[SEAL_HASH_SIZE])
 {
     uint32_t mask = 0;

@@ -1,8 +1,8 @@
 /* The writer: bytes into chunks, known chunks left out, new ones compressed side by side and shipped in order.
  *
- * Bytes go into a lane, where the chunker cuts them. Small files share the chunks of one lane, end to end; content that is
- * large enough for chunks of its own goes through the other, which is cut at its beginning and end, so that a large file
- * gives the same chunks wherever it stands.
+ * Bytes go into a lane, where the chunker cuts them. Small files share the chunks of one lane, end to end; content that
+ * is large enough for chunks of its own goes through the other, which is cut at its beginning and end, so that a large
+ * file gives the same chunks wherever it stands.
  */
 #ifndef COFRE_STORE_WRITER_H
 #define COFRE_STORE_WRITER_H
@@ -39,7 +39,8 @@ int writer_append(struct writer *writer, enum writer_lane lane, const void *p, s
 /* End the lane's chunk here. False in *cut when it is empty. */
 int writer_cut(struct writer *writer, enum writer_lane lane, bool *cut, uint8_t id[SEAL_HASH_SIZE], struct error *e);
 
-/* Everything that was cut is durable and indexed in every sink that is left (shipper_checkpoint). Lanes with open chunks are not touched. */
+/* Everything that was cut is durable and indexed in every sink that is left (shipper_checkpoint). Lanes with open
+ * chunks are not touched. */
 int writer_checkpoint(struct writer *writer, struct error *e);
 
 /* Is this chunk present in every sink that is left? */

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "store/chunker.h"
 #include "store/index.h"
+#include "store/index_body.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

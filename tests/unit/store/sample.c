@@ -15,6 +15,7 @@
 #include "store/chunker.h"
 #include "store/config_object.h"
 #include "store/index.h"
+#include "store/index_body.h"
 #include "store/key.h"
 #include "store/manifest.h"
 #include "store/pack.h"
