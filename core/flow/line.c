@@ -171,6 +171,14 @@ int line_submit(struct line *line, struct error *e)
     return result;
 }
 
+uint64_t line_consumed(struct line *line)
+{
+    pthread_mutex_lock(&line->lock);
+    uint64_t consumed = line->consumed;
+    pthread_mutex_unlock(&line->lock);
+    return consumed;
+}
+
 int line_drain(struct line *line, struct error *e)
 {
     pthread_mutex_lock(&line->lock);

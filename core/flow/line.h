@@ -13,6 +13,7 @@
 #define COFRE_FLOW_LINE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct error;
 struct line;
@@ -33,6 +34,9 @@ int line_new(const struct line_spec *spec, struct line **line, struct error *e);
 int line_slot(struct line *line, void **item, struct error *e);
 /* Hand the item of the last line_slot to the workers. */
 int line_submit(struct line *line, struct error *e);
+
+/* How many items have been consumed. What consume wrote for them may be read by the producer. */
+uint64_t line_consumed(struct line *line);
 
 /* Wait until all submitted items are consumed. The line can be used on. */
 int line_drain(struct line *line, struct error *e);

@@ -10,19 +10,29 @@
 #include "store/catalogue_file.h"
 #include "store/chunker.h"
 #include "store/manifest.h"
+#include "store/spool.h"
 #include "store/writer.h"
 
 /* Content that is known to be at least this long gets chunks of its own. */
 #define LARGE CHUNKER_MINIMUM
-/* Records that wait for the id of an open chunk; when there are more, the chunk is cut. */
+/* Bytes of records that wait for the id of a chunk; when there are more, the writer is drained. */
 #define WAITING_MAX ((size_t)1 << 20)
-#define EXTENTS_MAX ((size_t)1 << 30) /* bytes of extents of one entry: some 24 TiB of content */
+#define WAITING_STEP ((size_t)64 << 10) /* written to the file in pieces of at least this */
+#define EXTENTS_MAX ((size_t)1 << 30)   /* bytes of extents of one entry: some 24 TiB of content */
 #define META_MAX ((size_t)8 << 20)
 
-/* An extent of the entry at hand. open: its chunk is not cut yet, so its id is not known. */
+/* An extent of the entry at hand. open: the id of its chunk is not known yet. */
 struct piece {
     struct catalogue_extent extent;
+    uint64_t chunk;
     bool open;
+};
+
+/* A place in `waiting` where the id of a chunk has to go. */
+struct patch {
+    size_t at;
+    uint64_t chunk;
+    bool done;
 };
 
 struct recorder {
@@ -35,10 +45,11 @@ struct recorder {
     struct source_entry entry;
     enum writer_lane lane;
     struct bytes pieces; /* struct piece */
+    size_t first_open;   /* all pieces before it have their ids */
     uint64_t size;
-    /* records not yet in the file, and where in them the id of the open small chunk has to go */
+    /* records not yet in the file */
     struct bytes waiting;
-    struct bytes patches; /* size_t each */
+    struct bytes patches; /* struct patch, in the order of their places */
     /* totals */
     uint64_t entries, bytes;
 };
@@ -46,11 +57,15 @@ struct recorder {
 /* What a recorder before left open when its source failed is no part of ours. */
 static int begin_chunks(struct writer *writer, struct error *e)
 {
-    bool cut_one;
+    uint64_t chunk;
     uint8_t id[SEAL_HASH_SIZE];
     for (int lane = 0; lane < WRITER_LANES; lane++)
-        if (writer_cut(writer, (enum writer_lane)lane, &cut_one, id, e) < 0)
+        if (writer_cut(writer, (enum writer_lane)lane, e) < 0)
             return -1;
+    if (writer_drain(writer, e) < 0)
+        return -1;
+    while (writer_next_id(writer, &chunk, id))
+        continue;
     return 0;
 }
 
@@ -65,7 +80,7 @@ int recorder_new(struct writer *writer, const char *path, const uint8_t fingerpr
     r->meta.maximum = META_MAX;
     r->pieces.maximum = EXTENTS_MAX;
     r->waiting.maximum = WAITING_MAX + EXTENTS_MAX;
-    r->patches.maximum = WAITING_MAX;
+    r->patches.maximum = 4 * WAITING_MAX;
     memcpy(r->fingerprint_key, fingerprint_key, sizeof r->fingerprint_key);
     if (begin_chunks(writer, e) < 0 || catalogue_output_new(path, fingerprint_key, &r->output, e) < 0) {
         free(r);
@@ -89,42 +104,82 @@ void recorder_free(struct recorder *recorder)
 
 /* ---- waiting records ---- */
 
-/* Nothing in `waiting` lacks an id any more: into the file with it. */
-static int flush_waiting(struct recorder *r, struct error *e)
+static struct piece *piece_at(const struct recorder *r, size_t i)
 {
-    int result = catalogue_output_add(r->output, r->waiting.data, r->waiting.length, e);
-    bytes_reset(&r->waiting);
-    bytes_reset(&r->patches);
-    return result;
+    return (struct piece *)(void *)r->pieces.data + i;
 }
 
-/* A chunk of the lane got its id: put it wherever it was awaited. */
-static int resolve(struct recorder *r, enum writer_lane lane, const uint8_t id[SEAL_HASH_SIZE], struct error *e)
+static struct patch *patch_at(const struct recorder *r, size_t i)
 {
-    struct piece *pieces = (struct piece *)(void *)r->pieces.data;
-    /* Back to the first piece whose chunk was cut before; holes between have none. */
-    for (size_t i = r->pieces.length / sizeof *pieces; i-- > 0 && lane == r->lane;) {
-        if (!pieces[i].open && !catalogue_is_hole(&pieces[i].extent))
-            break;
-        if (pieces[i].open)
-            memcpy(pieces[i].extent.id, id, SEAL_HASH_SIZE);
-        pieces[i].open = false;
+    return (struct patch *)(void *)r->patches.data + i;
+}
+
+/* A chunk got its id: put it wherever it was awaited. */
+static void name_chunk(struct recorder *r, uint64_t chunk, const uint8_t id[SEAL_HASH_SIZE])
+{
+    size_t pieces = r->pieces.length / sizeof(struct piece), patches = r->patches.length / sizeof(struct patch);
+    for (size_t i = r->first_open; i < pieces; i++) {
+        struct piece *piece = piece_at(r, i);
+        if (piece->open && piece->chunk == chunk) {
+            memcpy(piece->extent.id, id, SEAL_HASH_SIZE);
+            piece->open = false;
+        }
     }
-    if (lane != WRITER_SMALL)
+    while (r->first_open < pieces && !piece_at(r, r->first_open)->open)
+        r->first_open++;
+    for (size_t i = 0; i < patches; i++) {
+        struct patch *patch = patch_at(r, i);
+        if (patch->chunk != chunk || patch->done)
+            continue;
+        memcpy(r->waiting.data + patch->at, id, SEAL_HASH_SIZE);
+        patch->done = true;
+    }
+}
+
+/* Write what stands before the first place that still awaits an id. */
+static int flush_waiting(struct recorder *r, struct error *e)
+{
+    size_t count = r->patches.length / sizeof(struct patch), first = 0;
+    while (first < count && patch_at(r, first)->done)
+        first++;
+    size_t ready = first < count ? patch_at(r, first)->at : r->waiting.length;
+    if (first < count && ready < WAITING_STEP)
         return 0;
-    const size_t *patches = (const size_t *)(const void *)r->patches.data;
-    for (size_t i = 0; i < r->patches.length / sizeof *patches; i++)
-        memcpy(r->waiting.data + patches[i], id, SEAL_HASH_SIZE);
-    return flush_waiting(r, e);
+    if (catalogue_output_add(r->output, r->waiting.data, ready, e) < 0)
+        return -1;
+    r->waiting.length -= ready;
+    r->patches.length -= first * sizeof(struct patch);
+    if (r->waiting.length > 0)
+        memmove(r->waiting.data, r->waiting.data + ready, r->waiting.length);
+    if (r->patches.length > 0)
+        memmove(r->patches.data, patch_at(r, first), r->patches.length);
+    for (size_t i = 0; i < count - first; i++)
+        patch_at(r, i)->at -= ready;
+    return 0;
+}
+
+/* Take the ids that have become known. */
+static int take_ids(struct recorder *r, struct error *e)
+{
+    uint64_t chunk;
+    uint8_t id[SEAL_HASH_SIZE];
+    bool any = false;
+    for (; writer_next_id(r->writer, &chunk, id); any = true)
+        name_chunk(r, chunk, id);
+    return any ? flush_waiting(r, e) : 0;
 }
 
 static int cut(struct recorder *r, enum writer_lane lane, struct error *e)
 {
-    bool done;
-    uint8_t id[SEAL_HASH_SIZE];
-    if (writer_cut(r->writer, lane, &done, id, e) < 0)
+    return writer_cut(r->writer, lane, e) < 0 ? -1 : take_ids(r, e);
+}
+
+/* All ids, now. */
+static int settle(struct recorder *r, struct error *e)
+{
+    if (cut(r, WRITER_SMALL, e) < 0 || writer_drain(r->writer, e) < 0)
         return -1;
-    return done ? resolve(r, lane, id, e) : 0;
+    return take_ids(r, e);
 }
 
 /* Records were added to `waiting`: keep it short. */
@@ -134,9 +189,7 @@ static int settle_waiting(struct recorder *r, struct error *e)
         return -1;
     if (r->patches.length == 0)
         return flush_waiting(r, e);
-    if (r->waiting.length < WAITING_MAX && r->patches.length < WAITING_MAX / 2)
-        return 0;
-    return cut(r, WRITER_SMALL, e);
+    return r->waiting.length < WAITING_MAX ? 0 : settle(r, e);
 }
 
 /* ---- an entry ---- */
@@ -187,10 +240,16 @@ static int keep_entry(struct recorder *r, const struct source_entry *entry, stru
     return bytes_check(meta, "entry", e);
 }
 
+static void forget_content(struct recorder *r)
+{
+    bytes_reset(&r->pieces);
+    r->first_open = 0;
+    r->size = 0;
+}
+
 int recorder_entry(struct recorder *recorder, const struct source_entry *entry, struct error *e)
 {
-    bytes_reset(&recorder->pieces);
-    recorder->size = 0;
+    forget_content(recorder);
     bool large = entry->size < 0 || entry->size >= (int64_t)LARGE;
     recorder->lane = large ? WRITER_LARGE : WRITER_SMALL;
     return keep_entry(recorder, entry, e);
@@ -200,7 +259,8 @@ static int add_piece(struct recorder *r, const struct piece *piece, struct error
 {
     r->size += piece->extent.length;
     struct piece *last = r->pieces.length > 0 ? (struct piece *)(void *)(r->pieces.data + r->pieces.length) - 1 : NULL;
-    if (last && last->open && piece->open && last->extent.offset + last->extent.length == piece->extent.offset) {
+    if (last && last->open && piece->open && last->chunk == piece->chunk &&
+        last->extent.offset + last->extent.length == piece->extent.offset) {
         last->extent.length += piece->extent.length;
         return 0;
     }
@@ -215,10 +275,9 @@ int recorder_data(struct recorder *recorder, const void *p, size_t n, struct err
         struct writer_taken taken;
         if (writer_append(recorder->writer, recorder->lane, from, n, &taken, e) < 0)
             return -1;
-        struct piece piece = {.extent = {.offset = taken.offset, .length = taken.length}, .open = true};
-        if (add_piece(recorder, &piece, e) < 0)
-            return -1;
-        if (taken.cut && resolve(recorder, recorder->lane, taken.id, e) < 0)
+        struct piece piece = {
+            .extent = {.offset = taken.offset, .length = taken.length}, .chunk = taken.chunk, .open = true};
+        if (add_piece(recorder, &piece, e) < 0 || take_ids(recorder, e) < 0)
             return -1;
         from += taken.length;
         n -= taken.length;
@@ -234,8 +293,7 @@ int recorder_hole(struct recorder *recorder, uint64_t n, struct error *e)
 
 int recorder_restart(struct recorder *recorder, struct error *e)
 {
-    bytes_reset(&recorder->pieces);
-    recorder->size = 0;
+    forget_content(recorder);
     /* What was sent stays in its chunk, unreferenced. Large content begins a chunk, so that it is cut as it would have
      * been. */
     return recorder->lane == WRITER_LARGE ? cut(recorder, WRITER_LARGE, e) : 0;
@@ -257,9 +315,11 @@ static int add_record(struct recorder *r, struct catalogue_record *record, const
     if (result < 0)
         return -1;
     size_t at = r->waiting.length - count * CATALOGUE_EXTENT_SIZE;
-    for (size_t i = 0; i < count; i++, at += CATALOGUE_EXTENT_SIZE)
+    for (size_t i = 0; i < count; i++, at += CATALOGUE_EXTENT_SIZE) {
+        struct patch patch = {.at = at, .chunk = pieces[i].chunk};
         if (pieces[i].open)
-            bytes_put(&r->patches, &at, sizeof at);
+            bytes_put(&r->patches, &patch, sizeof patch);
+    }
     return 0;
 }
 
@@ -284,10 +344,8 @@ static int add_records(struct recorder *r, enum catalogue_status status, const c
 
 int recorder_end(struct recorder *recorder, enum catalogue_status status, const char *why, struct error *e)
 {
-    if (status == CATALOGUE_UNREADABLE) {
-        bytes_reset(&recorder->pieces);
-        recorder->size = 0;
-    }
+    if (status == CATALOGUE_UNREADABLE)
+        forget_content(recorder);
     if (status != CATALOGUE_WHOLE)
         recorder->entry.has_fingerprint = 0; /* to be read again next time */
     if (recorder->lane == WRITER_LARGE && cut(recorder, WRITER_LARGE, e) < 0)
@@ -296,7 +354,7 @@ int recorder_end(struct recorder *recorder, enum catalogue_status status, const 
     recorder->bytes += recorder->size;
     if (add_records(recorder, status, why, e) < 0)
         return -1;
-    bytes_reset(&recorder->pieces);
+    forget_content(recorder);
     return settle_waiting(recorder, e);
 }
 
@@ -310,95 +368,14 @@ int recorder_unchanged(struct recorder *recorder, const void *records, size_t n,
 
 /* ---- the end ---- */
 
-/* The catalogue's chunk being filled. */
-struct spool {
-    struct manifest_source *source;
-    struct manifest_chunk chunk;
-    bool has_record;
-    char *last_path;
-};
-
-static int end_catalogue_chunk(struct spool *s, const uint8_t id[SEAL_HASH_SIZE], struct error *e)
-{
-    struct manifest_source *source = s->source;
-    struct manifest_chunk *chunks = realloc(source->chunks, (source->chunk_count + 1) * sizeof *chunks);
-    if (!chunks)
-        return error_memory(e);
-    source->chunks = chunks;
-    memcpy(s->chunk.id, id, SEAL_HASH_SIZE);
-    if (!s->has_record)
-        s->chunk.first_record = s->chunk.length;
-    s->chunk.first_path = strdup(s->last_path ? s->last_path : "");
-    if (!s->chunk.first_path)
-        return error_memory(e);
-    chunks[source->chunk_count++] = s->chunk;
-    s->chunk = (struct manifest_chunk){0};
-    s->has_record = false;
-    return 0;
-}
-
-/* The path of the first record that begins in the chunk is kept. */
-static int note_record(struct spool *s, const struct catalogue_record *record, struct error *e)
-{
-    if (record->continuation || s->has_record)
-        return 0;
-    s->has_record = true;
-    s->chunk.first_record = s->chunk.length;
-    free(s->last_path);
-    s->last_path = strndup(record->entry.path, record->entry.path_length);
-    return s->last_path ? 0 : error_memory(e);
-}
-
-static int spool_record(struct recorder *r, struct spool *s, const uint8_t *p, size_t n, struct error *e)
-{
-    while (n > 0) {
-        struct writer_taken taken;
-        if (writer_append(r->writer, WRITER_LARGE, p, n, &taken, e) < 0)
-            return -1;
-        s->chunk.length += taken.length;
-        if (taken.cut && end_catalogue_chunk(s, taken.id, e) < 0)
-            return -1;
-        p += taken.length;
-        n -= taken.length;
-    }
-    return 0;
-}
-
-static int spool_catalogue(struct recorder *r, struct spool *s, struct error *e)
-{
-    struct catalogue_input *input;
-    if (catalogue_input_open(r->path, &input, e) < 0)
-        return -1;
-    int result = 0;
-    bool end = false;
-    while (result == 0 && !end) {
-        struct catalogue_record record;
-        const uint8_t *p;
-        size_t n;
-        result = catalogue_input_next(input, &record, &p, &n, &end, e);
-        if (result == 0 && !end)
-            result = note_record(s, &record, e);
-        if (result == 0 && !end)
-            result = spool_record(r, s, p, n, e);
-    }
-    catalogue_input_close(input);
-    bool cut_here = false;
-    uint8_t id[SEAL_HASH_SIZE];
-    if (result == 0)
-        result = writer_cut(r->writer, WRITER_LARGE, &cut_here, id, e);
-    return result == 0 && cut_here ? end_catalogue_chunk(s, id, e) : result;
-}
-
 int recorder_finish(struct recorder *recorder, struct manifest_source *source, struct error *e)
 {
-    if (cut(recorder, WRITER_SMALL, e) < 0 || flush_waiting(recorder, e) < 0 ||
+    if (settle(recorder, e) < 0 || flush_waiting(recorder, e) < 0 ||
         catalogue_output_end(recorder->output, &source->catalogue_bytes, e) < 0)
         return -1;
+    ASSERT(recorder->patches.length == 0);
     source->entries = recorder->entries;
     source->bytes = recorder->bytes;
     memcpy(source->fingerprint_key, recorder->fingerprint_key, sizeof source->fingerprint_key);
-    struct spool spool = {.source = source};
-    int result = spool_catalogue(recorder, &spool, e);
-    free(spool.last_path);
-    return result;
+    return spool_catalogue(recorder->writer, recorder->path, source, e);
 }

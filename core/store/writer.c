@@ -18,8 +18,12 @@
 /* New chunks remembered between two checkpoints; this many are 256 GiB of data. */
 #define FRESH_MAX (256u << 10)
 
+/* Ids that wait for writer_next_id: more than there can be items in the line. */
+#define IDS 64
+
 /* A chunk on its way to the shipper. */
 struct item {
+    uint64_t chunk;
     uint8_t id[SEAL_HASH_SIZE];
     uint32_t mask;
     size_t length, compressed_length;
@@ -31,6 +35,12 @@ struct lane {
     struct chunker chunker;
     uint8_t *buffer; /* CHUNKER_MAXIMUM bytes */
     size_t length;
+    uint64_t chunk; /* its number, when length > 0 */
+};
+
+struct named {
+    uint64_t chunk;
+    uint8_t id[SEAL_HASH_SIZE];
 };
 
 struct writer {
@@ -38,7 +48,13 @@ struct writer {
     const struct key *key;
     struct chunker_table table;
     struct lane lanes[WRITER_LANES];
-    struct idset *fresh; /* chunks of this run that every sink has or is about to get */
+    uint64_t chunks; /* begun so far */
+    size_t since;    /* chunks submitted since the last checkpoint */
+    /* The consumer's: chunks that every sink has got or is about to get since the last checkpoint, and the ids of the
+     * chunks consumed, in the order in which they were submitted, round and round. */
+    struct idset *fresh;
+    struct named names[IDS];
+    uint64_t named; /* how many ids were asked for (the producer's) */
     struct item items[SLOTS_MAX];
     void *slots[SLOTS_MAX];
     size_t slot_count;
@@ -46,18 +62,44 @@ struct writer {
     struct line *line;
 };
 
+/* The sinks that lack the chunk. Their indexes change only in a checkpoint, when the line is empty. */
+static uint32_t lacking(const struct writer *w, const uint8_t id[SEAL_HASH_SIZE])
+{
+    uint32_t mask = 0;
+    struct index_location location;
+    for (size_t i = 0; i < shipper_sink_count(w->shipper); i++) {
+        const struct repository *r = shipper_sink(w->shipper, i)->repository;
+        if (!index_find(r->index, id, !r->trust_hosts, 0, &location))
+            mask |= UINT32_C(1) << i;
+    }
+    return mask;
+}
+
+/* A worker's part: name the chunk, and compress it when a sink lacks it. */
 static int compress_item(void *context, size_t worker, void *slot, struct error *e)
 {
     struct writer *w = context;
     struct item *item = slot;
+    seal_chunk_id(w->key, item->plain, item->length, item->id);
+    item->mask = lacking(w, item->id);
+    if (item->mask == 0)
+        return 0;
     return pack_compress(w->compressors[worker], item->plain, item->length, item->compressed,
                          pack_compress_bound(CHUNKER_MAXIMUM), &item->compressed_length, e);
 }
 
+/* The consumer's part, in order: ship what is new, and publish the id. */
 static int ship_item(void *context, void *slot, struct error *e)
 {
     struct writer *w = context;
     const struct item *item = slot;
+    struct named *name = &w->names[line_consumed(w->line) % IDS];
+    name->chunk = item->chunk;
+    memcpy(name->id, item->id, SEAL_HASH_SIZE);
+    if (item->mask == 0 || idset_has(w->fresh, item->id))
+        return 0;
+    if (idset_add(w->fresh, item->id, e) < 0)
+        return -1;
     return shipper_add(w->shipper, item->mask, item->id, (uint32_t)item->length, item->compressed,
                        item->compressed_length, e);
 }
@@ -128,72 +170,63 @@ void writer_free(struct writer *writer)
     free(writer);
 }
 
-/* The sinks that lack the chunk. Their indexes do not change between two checkpoints, so this thread may read them
- * while the shipper works. */
-static uint32_t lacking(const struct writer *w, const uint8_t id[SEAL_HASH_SIZE])
-{
-    uint32_t mask = 0;
-    struct index_location location;
-    for (size_t i = 0; i < shipper_sink_count(w->shipper); i++) {
-        const struct repository *r = shipper_sink(w->shipper, i)->repository;
-        if (!index_find(r->index, id, !r->trust_hosts, 0, &location))
-            mask |= UINT32_C(1) << i;
-    }
-    return mask;
-}
-
 bool writer_has(const struct writer *writer, const uint8_t id[SEAL_HASH_SIZE])
 {
     return idset_has(writer->fresh, id) || lacking(writer, id) == 0;
 }
 
 /* Hand the lane's chunk to the line, by swapping buffers with a free item. */
-static int submit(struct writer *w, struct lane *lane, const uint8_t id[SEAL_HASH_SIZE], uint32_t mask, struct error *e)
+static int end_chunk(struct writer *w, struct lane *lane, struct error *e)
 {
     void *slot;
+    if (w->since == FRESH_MAX && writer_checkpoint(w, e) < 0)
+        return -1;
     if (line_slot(w->line, &slot, e) < 0)
         return -1;
     struct item *item = slot;
     uint8_t *buffer = item->plain;
     item->plain = lane->buffer;
-    lane->buffer = buffer;
     item->length = lane->length;
-    item->mask = mask;
-    memcpy(item->id, id, SEAL_HASH_SIZE);
+    item->chunk = lane->chunk;
+    *lane = (struct lane){.buffer = buffer};
+    w->since++;
     return line_submit(w->line, e);
-}
-
-static int end_chunk(struct writer *w, struct lane *lane, uint8_t id[SEAL_HASH_SIZE], struct error *e)
-{
-    seal_chunk_id(w->key, lane->buffer, lane->length, id);
-    uint32_t mask = idset_has(w->fresh, id) ? 0 : lacking(w, id);
-    if (mask != 0) {
-        if (idset_full(w->fresh) && writer_checkpoint(w, e) < 0)
-            return -1;
-        if (idset_add(w->fresh, id, e) < 0 || submit(w, lane, id, mask, e) < 0)
-            return -1;
-    }
-    lane->length = 0;
-    lane->chunker = (struct chunker){0};
-    return 0;
 }
 
 int writer_append(struct writer *writer, enum writer_lane lane, const void *p, size_t n, struct writer_taken *taken,
                   struct error *e)
 {
     struct lane *l = &writer->lanes[lane];
-    taken->length = chunker_feed(&l->chunker, &writer->table, p, n, &taken->cut);
+    bool cut;
+    if (l->length == 0)
+        l->chunk = writer->chunks++;
+    taken->length = chunker_feed(&l->chunker, &writer->table, p, n, &cut);
+    taken->chunk = l->chunk;
     taken->offset = (uint32_t)l->length;
     memcpy(l->buffer + l->length, p, taken->length);
     l->length += taken->length;
-    return taken->cut ? end_chunk(writer, l, taken->id, e) : 0;
+    return cut ? end_chunk(writer, l, e) : 0;
 }
 
-int writer_cut(struct writer *writer, enum writer_lane lane, bool *cut, uint8_t id[SEAL_HASH_SIZE], struct error *e)
+int writer_cut(struct writer *writer, enum writer_lane lane, struct error *e)
 {
     struct lane *l = &writer->lanes[lane];
-    *cut = l->length > 0;
-    return *cut ? end_chunk(writer, l, id, e) : 0;
+    return l->length > 0 ? end_chunk(writer, l, e) : 0;
+}
+
+bool writer_next_id(struct writer *writer, uint64_t *chunk, uint8_t id[SEAL_HASH_SIZE])
+{
+    if (writer->named == line_consumed(writer->line))
+        return false;
+    const struct named *name = &writer->names[writer->named++ % IDS];
+    *chunk = name->chunk;
+    memcpy(id, name->id, SEAL_HASH_SIZE);
+    return true;
+}
+
+int writer_drain(struct writer *writer, struct error *e)
+{
+    return line_drain(writer->line, e);
 }
 
 int writer_checkpoint(struct writer *writer, struct error *e)
@@ -201,5 +234,6 @@ int writer_checkpoint(struct writer *writer, struct error *e)
     if (line_drain(writer->line, e) < 0 || shipper_checkpoint(writer->shipper, e) < 0)
         return -1;
     idset_clear(writer->fresh);
+    writer->since = 0;
     return 0;
 }

@@ -1,4 +1,4 @@
-/* The writer: bytes into chunks, known chunks left out, new ones compressed side by side and shipped in order.
+/* The writer: bytes into chunks, hashed side by side, known ones left out, new ones compressed and shipped in order.
  *
  * Bytes go into a lane, where the chunker cuts them. Small files share the chunks of one lane, end to end; content that
  * is large enough for chunks of its own goes through the other, which is cut at its beginning and end, so that a large
@@ -27,23 +27,29 @@ struct writer_spec {
 int writer_new(const struct writer_spec *spec, struct writer **writer, struct error *e);
 void writer_free(struct writer *writer);
 
+/* A chunk is known by its number, counted from 0 as chunks are cut, until its id has been computed. */
 struct writer_taken {
     size_t length;   /* bytes taken, at least 1 */
-    uint32_t offset; /* where they begin in the chunk */
-    bool cut;        /* the chunk ends with them, and this is its id */
-    uint8_t id[SEAL_HASH_SIZE];
+    uint64_t chunk;  /* number of the chunk they went into */
+    uint32_t offset; /* where they begin in it */
 };
 /* Append bytes of p to the lane's chunk, up to its next cut. */
 int writer_append(struct writer *writer, enum writer_lane lane, const void *p, size_t n, struct writer_taken *taken,
                   struct error *e);
-/* End the lane's chunk here. False in *cut when it is empty. */
-int writer_cut(struct writer *writer, enum writer_lane lane, bool *cut, uint8_t id[SEAL_HASH_SIZE], struct error *e);
+/* End the lane's chunk here, when it is not empty. */
+int writer_cut(struct writer *writer, enum writer_lane lane, struct error *e);
+
+/* The id of the next chunk whose id is known; false when there is none yet. To be asked until false after every append
+ * and cut: ids are kept for a while only. */
+bool writer_next_id(struct writer *writer, uint64_t *chunk, uint8_t id[SEAL_HASH_SIZE]);
+/* Wait until every chunk that was cut has its id. */
+int writer_drain(struct writer *writer, struct error *e);
 
 /* Everything that was cut is durable and indexed in every sink that is left (shipper_checkpoint). Lanes with open
  * chunks are not touched. */
 int writer_checkpoint(struct writer *writer, struct error *e);
 
-/* Is this chunk present in every sink that is left? */
+/* Is this chunk present in every sink? After writer_drain. */
 bool writer_has(const struct writer *writer, const uint8_t id[SEAL_HASH_SIZE]);
 
 #endif
