@@ -290,7 +290,9 @@ static int record_source(struct run *run, size_t i, bool *source_failed, struct 
     uint8_t fingerprint_key[16];
     *source_failed = false;
     place_fingerprint_key(run->live[0]->key, worker_plugin(run->sources[i]), run->job->sources[i], fingerprint_key);
-    if (place_catalogue(run->cache, row->name, path, fresh, e) < 0 || fetch_baseline(run, row, path, e) < 0 ||
+    /* A source before may have failed with chunks still on their way. */
+    if (writer_drain(run->writer, e) < 0 || place_catalogue(run->cache, row->name, path, fresh, e) < 0 ||
+        fetch_baseline(run, row, path, e) < 0 ||
         baseline_open(path, run->cache, fingerprint_key, run->writer, &baseline, e) < 0)
         return -1;
     int result = run->dry ? 0 : recorder_new(run->writer, fresh, fingerprint_key, &recorder, e);

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "cofre/plugin.h"
 #include "job/engine.h"
+#include "job/link.h"
 #include "job/target.h"
 #include "store/catalogue.h"
 #include "store/manifest.h"
@@ -90,14 +91,20 @@ static void tally_bytes(struct tally *t, uint64_t n)
 
 struct feed {
     struct player *player;
+    struct links *links; /* NULL: everything is wanted, so no link leads out of it */
     uint64_t records;
 };
+
+static int feed_player(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n, struct error *e)
+{
+    return player_record(context, record, bytes, n, e);
+}
 
 static int feed_record(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n, struct error *e)
 {
     struct feed *f = context;
     f->records++;
-    return player_record(f->player, record, bytes, n, e);
+    return link_replace(f->links, record, bytes, n, feed_player, f->player, e);
 }
 
 /* Play the entries of a source at and below path. */
@@ -110,11 +117,14 @@ static int play(struct repository *repository, const struct manifest_source *sou
     int result = reader_new(repository, &reader, e);
     if (result == 0)
         result = player_new(repository, reader, processors < 1 ? 1 : (unsigned)processors, audience, &feed.player, e);
+    if (result == 0 && path && path[0] != '\0')
+        result = link_gather(reader, source, path, &feed.links, e);
     if (result == 0)
         result = reader_catalogue(reader, source, path, feed_record, &feed, e);
     if (result == 0)
         result = player_finish(feed.player, e);
     player_free(feed.player);
+    link_free(feed.links);
     reader_free(reader);
     if (result == 0 && feed.records == 0 && path && path[0] != '\0') {
         error_set(e, ERROR_NOT_FOUND, "source '%s' has no entry '%s'", source->name, path);
@@ -140,10 +150,6 @@ static int cat_entry(void *context, const struct catalogue_record *record, struc
         return error_set(e, ERROR_USAGE, "'%s' is a directory, not a file", c->path);
     if (record->status == CATALOGUE_UNREADABLE)
         return error_set(e, ERROR_NOT_FOUND, "'%s' was not readable when the snapshot was made: %s", c->path, record->error);
-    if (record->entry.kind == COFRE_HARDLINK) {
-        error_set(e, ERROR_USAGE, "'%s' is another name of '%s'", c->path, record->entry.link);
-        return error_hint(e, "give that name");
-    }
     if (record->entry.kind != COFRE_FILE && record->entry.kind != COFRE_STREAM)
         return error_set(e, ERROR_USAGE, "'%s' has no content", c->path);
     return 0;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -300,8 +301,30 @@ static int finish_file(struct output *out, struct header *h, const char *tempora
     return 0;
 }
 
+/* Two jobs may use one repository at a time, and so write this file. Whose file comes last stays; what it lacks is
+ * absorbed again. */
+static int lock_file(const struct index *index, struct error *e)
+{
+    char path[PATH_MAX + 8];
+    snprintf(path, sizeof path, "%s.lock", index->path);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return error_system(e, errno, "open lock '%s'", path);
+    while (flock(fd, LOCK_EX) < 0) {
+        if (errno == EINTR)
+            continue;
+        error_system(e, errno, "lock '%s'", path);
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
 static int write_file(struct index *index, struct error *e)
 {
+    AUTO_CLOSE int lock = lock_file(index, e);
+    if (lock < 0)
+        return -1;
     char temporary[PATH_MAX + 8];
     snprintf(temporary, sizeof temporary, "%s.tmp", index->path);
     struct header h = {.magic = FILE_MAGIC,

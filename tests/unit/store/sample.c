@@ -65,7 +65,7 @@ static void store_pack(void)
 
 static void store_chunk(const void *p, size_t n, uint8_t id[SEAL_HASH_SIZE])
 {
-    size_t capacity = pack_compress_bound(n), length;
+    size_t capacity = pack_compress_bound(n), length = 0;
     uint8_t *compressed = malloc(capacity);
     must(compressed ? pack_compress(compressor, p, n, compressed, capacity, &length, &e) : error_memory(&e));
     seal_chunk_id(put, p, n, id);

@@ -1,0 +1,229 @@
+#include "job/link.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "cofre/plugin.h"
+#include "store/catalogue.h"
+#include "store/reader.h"
+
+/* A first name that is elsewhere. */
+struct target {
+    char *name;
+    struct bytes records; /* its record and the continuations, as stored */
+    char *taken;          /* the name that got its content; NULL = none yet */
+};
+
+struct links {
+    const char *path;
+    size_t path_length;
+    struct target *targets; /* sorted by name, each once */
+    size_t count, capacity;
+    size_t used;       /* bytes kept */
+    struct target *at; /* whose continuations are being read */
+    struct catalogue_decoder decoder;
+};
+
+void link_free(struct links *links)
+{
+    if (!links)
+        return;
+    for (size_t i = 0; i < links->count; i++) {
+        free(links->targets[i].name);
+        free(links->targets[i].taken);
+        bytes_free(&links->targets[i].records);
+    }
+    free(links->targets);
+    catalogue_decoder_free(&links->decoder);
+    free(links);
+}
+
+static bool leads_out(const struct links *l, const struct catalogue_record *record)
+{
+    const struct source_entry *entry = &record->entry;
+    return !record->continuation && entry->kind == COFRE_HARDLINK &&
+           !catalogue_within(entry->link, entry->link_length, l->path, l->path_length);
+}
+
+static int keep_room(struct links *l, size_t n, struct error *e)
+{
+    l->used += n;
+    if (l->used <= LINK_BYTES_MAX)
+        return 0;
+    error_set(e, ERROR_RANGE, "too many hard links lead out of '%s'", l->path);
+    return error_hint(e, "take the whole source, or a directory further up");
+}
+
+/* ---- which first names are elsewhere ---- */
+
+static int note_link(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n,
+                     struct error *e)
+{
+    (void)bytes;
+    (void)n;
+    struct links *l = context;
+    if (!leads_out(l, record))
+        return 0;
+    if (keep_room(l, sizeof *l->targets + record->entry.link_length, e) < 0)
+        return -1;
+    if (l->count == l->capacity) {
+        size_t capacity = l->capacity ? 2 * l->capacity : 64;
+        struct target *grown = realloc(l->targets, capacity * sizeof *grown);
+        if (!grown)
+            return error_memory(e);
+        l->targets = grown;
+        l->capacity = capacity;
+    }
+    l->targets[l->count] =
+        (struct target){.name = text_copy(record->entry.link), .records = {.maximum = LINK_BYTES_MAX}};
+    return l->targets[l->count++].name ? 0 : error_memory(e);
+}
+
+static int compare(const void *a, const void *b)
+{
+    return strcmp(((const struct target *)a)->name, ((const struct target *)b)->name);
+}
+
+static void sort_once(struct links *l)
+{
+    size_t kept = 0;
+    qsort(l->targets, l->count, sizeof *l->targets, compare);
+    for (size_t i = 0; i < l->count; i++) {
+        if (kept > 0 && compare(&l->targets[i], &l->targets[kept - 1]) == 0)
+            free(l->targets[i].name);
+        else
+            l->targets[kept++] = l->targets[i];
+    }
+    l->count = kept;
+}
+
+/* ---- what they hold ---- */
+
+static struct target *find(const struct links *l, const char *name)
+{
+    const struct target wanted = {.name = (char *)(uintptr_t)name};
+    return bsearch(&wanted, l->targets, l->count, sizeof wanted, compare);
+}
+
+static int note_target(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n,
+                       struct error *e)
+{
+    struct links *l = context;
+    if (!record->continuation)
+        l->at = find(l, record->entry.path);
+    if (!l->at)
+        return 0;
+    bytes_put(&l->at->records, bytes, n);
+    return keep_room(l, n, e) < 0 ? -1 : bytes_check(&l->at->records, "hard link", e);
+}
+
+/* The directory that all targets have in common, or the one target; freed by the caller. Of a sorted list, the first
+ * and the last tell. */
+static char *common_path(const struct links *l)
+{
+    const char *first = l->targets[0].name, *last = l->targets[l->count - 1].name;
+    size_t same = 0, whole = 0;
+    while (first[same] && first[same] == last[same]) {
+        if (first[same] == '/')
+            whole = same;
+        same++;
+    }
+    char *path = text_copy(first);
+    if (path && (first[same] || last[same]))
+        path[whole] = '\0';
+    return path;
+}
+
+static int read_targets(struct links *l, struct reader *reader, const struct manifest_source *source, struct error *e)
+{
+    if (l->count == 0)
+        return 0;
+    char *common = common_path(l);
+    if (!common)
+        return error_memory(e);
+    int result = reader_catalogue(reader, source, common, note_target, l, e);
+    free(common);
+    return result;
+}
+
+int link_gather(struct reader *reader, const struct manifest_source *source, const char *path, struct links **links,
+                struct error *e)
+{
+    struct links *l = calloc(1, sizeof *l);
+    if (!l)
+        return error_memory(e);
+    l->path = path;
+    l->path_length = strlen(path);
+    int result = reader_catalogue(reader, source, path, note_link, l, e);
+    sort_once(l);
+    if (result == 0)
+        result = read_targets(l, reader, source, e);
+    if (result < 0) {
+        link_free(l);
+        return -1;
+    }
+    *links = l;
+    return 0;
+}
+
+/* ---- putting them in place ---- */
+
+typedef int give_function(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n,
+                          struct error *e);
+
+/* The record in other words. */
+static int give_encoded(const struct catalogue_record *record, give_function *give, void *context, struct error *e)
+{
+    AUTO_BYTES struct bytes out = {.maximum = CATALOGUE_RECORD_MAX};
+    if (catalogue_encode(record, &out, e) < 0)
+        return -1;
+    return give(context, record, out.data, out.length, e);
+}
+
+/* One stored record of the target; *used: its length. The first is given under the link's name. */
+static int give_stored(struct links *l, const uint8_t *p, size_t n, const struct source_entry *link, size_t *used,
+                       give_function *give, void *context, struct error *e)
+{
+    struct catalogue_record record;
+    if (catalogue_record_length(p, n, used, e) < 0 || catalogue_decode(&l->decoder, p, *used, &record, e) < 0)
+        return -1;
+    if (record.continuation)
+        return give(context, &record, p, *used, e);
+    if (record.entry.kind == COFRE_HARDLINK || record.entry.kind == COFRE_DIRECTORY)
+        return error_set(e, ERROR_INTEGRITY, "hard link '%s' leads to '%s', which is none", link->path, link->link);
+    record.entry.path = link->path;
+    record.entry.path_length = link->path_length;
+    return give_encoded(&record, give, context, e);
+}
+
+static int give_content(struct links *l, struct target *target, const struct source_entry *link, give_function *give,
+                        void *context, struct error *e)
+{
+    const uint8_t *p = target->records.data;
+    if (!(target->taken = text_copy(link->path)))
+        return error_memory(e);
+    for (size_t at = 0, used; at < target->records.length; at += used)
+        if (give_stored(l, p + at, target->records.length - at, link, &used, give, context, e) < 0)
+            return -1;
+    return 0;
+}
+
+int link_replace(struct links *links, const struct catalogue_record *record, const uint8_t *bytes, size_t n,
+                 give_function *give, void *context, struct error *e)
+{
+    if (!links || !leads_out(links, record))
+        return give(context, record, bytes, n, e);
+    struct target *target = find(links, record->entry.link);
+    if (!target || target->records.length == 0)
+        return error_set(e, ERROR_INTEGRITY, "hard link '%s' leads to '%s', which is not in the snapshot",
+                         record->entry.path, record->entry.link);
+    if (!target->taken)
+        return give_content(links, target, &record->entry, give, context, e);
+    struct catalogue_record other = *record;
+    other.entry.link = target->taken;
+    other.entry.link_length = strlen(target->taken);
+    return give_encoded(&other, give, context, e);
+}
