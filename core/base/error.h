@@ -1,8 +1,8 @@
 /* Errors: what went wrong, said once, where it is known.
  *
- * A fallible function returns 0 or -1 and takes `struct error *` last. On -1 the error holds a class and a message: what
- * failed, the object in single quotes, the cause; lower case, no full stop, no secret. Callers may add context; only
- * cli/ and the job runner print. Errors are values on the caller's stack: nothing is allocated, nothing is freed.
+ * A fallible function returns 0 or -1 and takes `struct error *` last. On -1 the error holds a class and a message:
+ * what failed, the object in single quotes, the cause; lower case, no full stop, no secret. Callers may add context;
+ * only cli/ and the job runner print. Errors are values on the caller's stack: nothing is allocated, nothing is freed.
  */
 #ifndef COFRE_BASE_ERROR_H
 #define COFRE_BASE_ERROR_H
@@ -36,13 +36,14 @@ enum error_class {
 
 struct error {
     enum error_class class;
-    int os_errno; /* 0 when there is none */
+    int os_errno;         /* 0 when there is none */
     unsigned retry_after; /* milliseconds; 0 = no opinion */
     char message[1024];
     char hint[512];
 };
 
-/* Set the error; returns -1, so that a failure is one line: return error_set(e, ERROR_RANGE, "..."). An earlier hint goes. */
+/* Set the error; returns -1, so that a failure is one line: return error_set(e, ERROR_RANGE, "..."). An earlier hint
+ * goes. */
 int error_set(struct error *e, enum error_class class, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* The same for a failed system call: the class comes from errnum and ": strerror(errnum)" is appended. */

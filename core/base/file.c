@@ -129,6 +129,16 @@ static int sync_directory_of(const char *path, struct error *e)
     return 0;
 }
 
+int file_make_durable(const char *path, struct error *e)
+{
+    AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return error_system(e, errno, "open '%s'", path);
+    if (fsync(fd) < 0)
+        return error_system(e, errno, "sync '%s'", path);
+    return sync_directory_of(path, e);
+}
+
 static int write_and_rename(int fd, const char *temporary, const char *path, const void *p, size_t n,
                             enum file_mode mode, struct error *e)
 {

@@ -18,14 +18,17 @@ void file_free_pointer(void *p);
 /* The whole file, at most maximum bytes (ERROR_RANGE beyond), appended to *out, whose maximum must allow it. */
 int file_read(const char *path, size_t maximum, struct bytes *out, struct error *e);
 
-/* As file_read, for something only its owner may know: refused (ERROR_CONFIG) unless a regular file of root or ourselves
- * with mode 0600, 0400 or less; the hint is the chmod that mends it. what: "key file". */
+/* As file_read, for something only its owner may know: refused (ERROR_CONFIG) unless a regular file of root or
+ * ourselves with mode 0600, 0400 or less; the hint is the chmod that mends it. what: "key file". */
 int file_read_private(const char *path, const char *what, size_t maximum, struct bytes *out, struct error *e);
 
 enum file_mode { FILE_REPLACE, FILE_NEW }; /* FILE_NEW: ERROR_EXISTS when it is there */
 
 /* Atomic and durable, mode 0600: temporary name beside it, fsync, rename, fsync of the directory. */
 int file_write(const char *path, const void *p, size_t n, enum file_mode mode, struct error *e);
+
+/* The bytes and the name of a file that somebody else wrote, perhaps a moment ago. */
+int file_make_durable(const char *path, struct error *e);
 
 /* All missing directories of path, mode 0700, durable. */
 int file_make_directories(const char *path, struct error *e);

@@ -1,6 +1,7 @@
 /* The log: one line, one write(2), to stderr. Only cli/, the job runner and the worker's log channel call it.
  *
- * Names from outside are escaped (control bytes, invalid UTF-8), so that a file name cannot forge a line. errno is kept.
+ * Names from outside are escaped (control bytes, invalid UTF-8), so that a file name cannot forge a line. errno is
+ * kept.
  */
 #ifndef COFRE_BASE_LOG_H
 #define COFRE_BASE_LOG_H
@@ -18,7 +19,8 @@ enum log_level log_get_level(void);
 /* Lines get the time in front; off on a terminal. */
 void log_set_timestamps(int on);
 
-/* Called before a line is written and after it, to take a progress bar off the terminal and put it back. May be NULL. */
+/* Called before a line is written and after it, to take a progress bar off the terminal and put it back. May be NULL.
+ */
 void log_set_hooks(void (*before)(void), void (*after)(void));
 
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -26,8 +28,8 @@ void log_line(enum log_level level, const char *format, ...) __attribute__((form
 /* The error's message at this level, and its hint as a second line. */
 void log_error(enum log_level level, const struct error *e);
 
-/* text escaped for a terminal or log into out, terminated, cut with "..." when it does not fit. Returns out. Bytes that are
- * not printable UTF-8 become \xHH, newline \n, backslash \\. */
+/* text escaped for a terminal or log into out, terminated, cut with "..." when it does not fit. Returns out. Bytes that
+ * are not printable UTF-8 become \xHH, newline \n, backslash \\. */
 const char *log_escape(const void *text, size_t length, char *out, size_t size);
 
 #endif

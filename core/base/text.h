@@ -31,7 +31,8 @@ const char *text_hex(const void *p, size_t n, char *out);
 /* Exactly 2 * n lower case hexadecimal digits. */
 bool text_parse_hex(const char *text, void *p, size_t n);
 
-/* The candidate nearest to word by edit distance, when it is near enough to suggest; else NULL. candidates ends with NULL. */
+/* The candidate nearest to word by edit distance, when it is near enough to suggest; else NULL. candidates ends with
+ * NULL. */
 const char *text_nearest(const char *word, const char *const *candidates);
 
 /* A copy with malloc; NULL when out of memory. */

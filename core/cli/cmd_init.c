@@ -71,11 +71,13 @@ static void print_sheet(struct cli *cli, const struct config_instance *sink, con
     if (sink->key)
         output_print(out, "\n      install -D -m 600 COPY-OF-KEY-FILE %s\n\n",
                      output_escape(out, sink->key, strlen(sink->key)));
-    output_print(out, "  2. Write /etc/cofre/conf.d/recovery.conf:\n\n[engine]\nhost = %s\n\n",
-                 cli->engine.config->host);
+    output_print(
+        out,
+        "  2. Write /etc/cofre/conf.d/recovery.conf (first: mkdir -p /etc/cofre/conf.d):\n\n[engine]\nhost = %s\n\n",
+        cli->engine.config->host);
     print_section(out, sink, plugin);
     output_print(out, "\n  3. See what is there, and get it back:\n\n");
-    output_print(out, "      cofre list %s --sink %s\n", job, sink->name);
+    output_print(out, "      cofre list --sink %s\n", sink->name);
     output_print(out, "      cofre restore %s --sink %s --into /srv/restored\n\n", job, sink->name);
     output_print(out, "Without cofre: its documentation, docs/format.md, specifies every byte of the repository.\n");
 }
@@ -123,8 +125,7 @@ const struct command cmd_init = {
             "again; what an interrupted init left is completed.",
     .example = "cofre init nas > recovery-nas.txt",
     .statuses = "0   the repository is there, made with this key\n"
-                "1   the place holds something else, or could not be written to\n"
-                "12  the place holds a repository of another key",
+                "1   the place holds a repository of another key, or something else, or cannot be written to",
     .options = options,
     .words_min = 1,
     .words_max = 1,

@@ -25,12 +25,22 @@ static void give_key(struct cli *cli, const struct key *key, const char *path)
     output_print(out, "id       %s\nsealing  %s\nroot     %s\nsigner   %s\n", id, box, root, signer);
 }
 
+static int save(const struct key *key, const char *path, struct error *e)
+{
+    if (key_save(key, path, e) == 0)
+        return 0;
+    if (e->class != ERROR_EXISTS)
+        return -1;
+    error_set(e, ERROR_EXISTS, "key file '%s' is there already", path);
+    return error_hint(e, "a key file is never overwritten: choose another name");
+}
+
 static int create(struct cli *cli, char *const *paths, struct error *e)
 {
     struct key *key;
     if (key_create(&key, e) < 0)
         return -1;
-    int result = key_save(key, paths[0], e);
+    int result = save(key, paths[0], e);
     if (result == 0) {
         log_line(LOG_NOTICE, "without the key file '%s' nothing that it seals can ever be read: keep a copy elsewhere",
                  paths[0]);
@@ -47,7 +57,7 @@ static int put(struct cli *cli, char *const *paths, struct error *e)
         return -1;
     int result = key_create_put(full, &key, e);
     if (result == 0)
-        result = key_save(key, paths[1], e);
+        result = save(key, paths[1], e);
     if (result == 0)
         give_key(cli, key, paths[1]);
     key_free(key);

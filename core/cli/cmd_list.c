@@ -1,4 +1,5 @@
 /* cofre list, cofre show: which snapshots are there, and what is in one. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -71,6 +72,25 @@ static int print_list(struct cli *cli, const struct snapshot_list *list, bool ho
     return result;
 }
 
+/* Nothing is there. Perhaps it is there under another host's name: on a new machine this is what goes wrong first. */
+static void say_nothing(struct cli *cli, const char *job, const struct config_instance *sink)
+{
+    struct snapshot_list others = {0};
+    struct error e;
+    size_t unreachable, damaged;
+    const char *host = cli->engine.config->host;
+    char of_job[80] = "";
+    if (job)
+        snprintf(of_job, sizeof of_job, " of job '%s'", job);
+    if (snapshot_list(&cli->engine, job, NULL, sink, &others, &unreachable, &damaged, &e) == 0 && others.count > 0)
+        log_line(LOG_WARNING,
+                 "host '%s' has no snapshots%s, but host '%s' has: see --all-hosts, and 'host' in [engine]", host,
+                 of_job, others.items[others.count - 1].host);
+    else
+        log_line(LOG_NOTICE, "host '%s' has no snapshots%s yet", host, of_job);
+    snapshot_list_free(&others);
+}
+
 static int list(struct cli *cli, struct error *e)
 {
     const struct arguments *a = &cli->arguments;
@@ -80,7 +100,8 @@ static int list(struct cli *cli, struct error *e)
     const struct config_job *job;
     struct snapshot_list snapshots = {0};
     size_t unreachable = 0, damaged = 0;
-    if (command_sink(cli, arguments_value(a, "sink"), &sink, e) < 0 || (!sink && command_job(cli, name, &job, e) < 0))
+    if (command_sink(cli, arguments_value(a, "sink"), &sink, e) < 0 ||
+        command_snapshots_of(cli, name, sink, &job, e) < 0)
         return -1;
     if (snapshot_list(&cli->engine, name, hosts ? NULL : cli->engine.config->host, sink, &snapshots, &unreachable,
                       &damaged, e) < 0)
@@ -89,7 +110,7 @@ static int list(struct cli *cli, struct error *e)
     for (size_t i = 0; i < snapshots.count && cli->output.json; i++)
         output_object(&cli->output, "snapshot", view_snapshot(&cli->output, &snapshots.items[i]));
     if (snapshots.count == 0 && !unreachable)
-        log_line(LOG_NOTICE, "no snapshots yet");
+        say_nothing(cli, name, sink);
     snapshot_list_free(&snapshots);
     return result < 0 ? -1 : list_status(unreachable, damaged);
 }

@@ -153,7 +153,7 @@ static int list_source(struct cli *cli, struct repository *repository, const str
     if (restore_list(repository, source, path, list_entry, &listing, e) < 0)
         return -1;
     if (path && listing.entries == 0)
-        return error_set(e, ERROR_NOT_FOUND, "source '%s' has no entry '%s'", source->name, path);
+        return error_set(e, ERROR_NOT_FOUND, "source '%s': there is no entry '%s'", source->name, path);
     return 0;
 }
 

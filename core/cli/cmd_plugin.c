@@ -13,7 +13,7 @@
 #define NAMES_MAX 1024
 
 struct names {
-    char *items[NAMES_MAX];
+    char *items[NAMES_MAX + 1]; /* room for a NULL at the end */
     size_t count;
 };
 
@@ -161,7 +161,9 @@ static int list_names(struct cli *cli, struct names *names, struct error *e)
     return result < 0 ? -1 : status;
 }
 
-static int list(struct cli *cli, struct error *e)
+/* The names in all plugin directories, to `then`. */
+static int with_names(struct cli *cli, int (*then)(struct cli *cli, struct names *names, struct error *e),
+                      struct error *e)
 {
     const struct config *config = cli->engine.config;
     struct names *names = calloc(1, sizeof *names);
@@ -171,7 +173,7 @@ static int list(struct cli *cli, struct error *e)
     for (size_t i = 0; i < config->plugin_dir_count && result == 0; i++)
         result = collect(config->plugin_dirs[i], names, e);
     if (result == 0)
-        result = list_names(cli, names, e);
+        result = then(cli, names, e);
     for (size_t i = 0; i < names->count; i++)
         free(names->items[i]);
     free(names);
@@ -243,9 +245,24 @@ static void print_plugin(struct output *out, const struct worker_plugin *p)
     print_example(out, p);
 }
 
+/* Is there a plugin of this name? Loading it would say so too, but could not suggest another. */
+static int check_name(struct cli *cli, struct names *names, struct error *e)
+{
+    const char *name = cli->arguments.words[1];
+    if (has(names, name, strlen(name)))
+        return 0;
+    names->items[names->count] = NULL;
+    const char *nearest = text_nearest(name, (const char *const *)names->items);
+    error_set(e, ERROR_USAGE, "there is no plugin '%.100s'", name);
+    return nearest ? error_hint(e, "did you mean '%s'?", nearest)
+                   : error_hint(e, "cofre plugin list shows what is there");
+}
+
 static int describe(struct cli *cli, const char *name, struct error *e)
 {
     struct worker *worker;
+    if (with_names(cli, check_name, e) < 0)
+        return -1;
     if (engine_start_plugin(&cli->engine, name, name, &worker, e) < 0)
         return -1;
     if (cli->output.json)
@@ -260,7 +277,7 @@ static int plugin(struct cli *cli, struct error *e)
 {
     const struct arguments *a = &cli->arguments;
     if (strcmp(a->words[0], "list") == 0 && a->word_count == 1)
-        return list(cli, e);
+        return with_names(cli, list_names, e);
     if (strcmp(a->words[0], "describe") == 0 && a->word_count == 2)
         return describe(cli, a->words[1], e);
     error_set(e, ERROR_USAGE, "'%.100s' is no complete form of cofre plugin", a->words[0]);
@@ -277,10 +294,10 @@ const struct command cmd_plugin = {
             "reason. describe shows what may stand in a section of the plugin: options with type, default, range\n"
             "and meaning, and an example.",
     .example = "cofre plugin list\ncofre plugin describe directory\ncofre --json plugin describe local",
-    .statuses = "0   done\n1   there is no such plugin, or one of the listed cannot be loaded",
+    .statuses = "0   done\n1   a plugin cannot be loaded; the reason is said\n2   there is no plugin of that name",
     .options = options,
     .words_min = 1,
     .words_max = 2,
-    .flags = COMMAND_RESULT,
+    .flags = COMMAND_OPTIONAL_CONFIG | COMMAND_RESULT,
     .run = plugin,
 };

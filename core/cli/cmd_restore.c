@@ -24,9 +24,12 @@ static int check_arguments(struct arguments *a, struct error *e)
     }
     size_t count;
     char *const *sets = arguments_values(a, "set", &count);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         if (!strchr(sets[i], '=') || sets[i][0] == '=')
             return error_set(e, ERROR_USAGE, "'--set %.200s' is not of the form KEY=VALUE", sets[i]);
+        if (!in_place && strncmp(sets[i], "path=", 5) == 0)
+            return error_set(e, ERROR_USAGE, "'--set %.200s' and --into both say where to", sets[i]);
+    }
     if (in_place && !arguments_has(a, "yes") && !isatty(STDIN_FILENO)) {
         error_set(e, ERROR_USAGE, "--in-place writes over what is there, and there is no terminal to ask at");
         return error_hint(e, "say --yes if that is what you want");
@@ -148,12 +151,13 @@ static const struct argument_option options[] = {
 
 const struct command cmd_restore = {
     .name = "restore",
-    .usage = "restore JOB[@ID] [SOURCE[:PATH]] --into DIR [--sink SINK] [--yes]\n"
+    .usage = "restore JOB[@ID] [SOURCE[:PATH]] --into DIR [--set KEY=VALUE]... [--sink SINK] [--yes]\n"
              "restore JOB[@ID] [SOURCE[:PATH]] --in-place [--set KEY=VALUE]... [--sink SINK] [--yes]",
     .summary = "give back a snapshot, a source, or a part of one",
     .help = "Reads the snapshot, checks every byte, and puts it back: into a directory, or in place, where the\n"
             "sources are configured to be. In place it asks first; without a terminal it needs --yes. Options\n"
-            "that the plugin allows (cofre plugin describe) can be set to lead to another place.",
+            "that the plugin allows (cofre plugin describe) can be set to lead to another place; with --into they are\n"
+            "those of the plugin directory, such as setuid=yes.",
     .example = "cofre restore nightly --into /srv/restored\n"
                "cofre restore nightly@20261120T02 uploads:2026/11 --into /tmp/november\n"
                "cofre restore nightly uploads --in-place --yes",
@@ -161,7 +165,7 @@ const struct command cmd_restore = {
                 "1   failed: what is in the target is not to be trusted\n"
                 "3   restored, but some entries not, or not in full; each is named\n"
                 "12  the key at hand cannot open the snapshot\n"
-                "13  what is stored is damaged; the target is not to be trusted",
+                "13  something that is stored is damaged and did not come back; it is named",
     .options = options,
     .words_min = 1,
     .words_max = 2,

@@ -75,14 +75,16 @@ static void print_result(struct verification *v, const struct verify_result *r)
     char size[TEXT_SIZE_MAX], snapshots[VIEW_COUNT_MAX], objects[VIEW_COUNT_MAX], count[VIEW_COUNT_MAX];
     if (r->damages == 0 && v->cli->quiet)
         return;
-    output_print(out, "sink '%s': %s snapshots, %s objects, %s looked at: ", v->sink,
-                 view_count(r->snapshots, snapshots), view_count(r->objects, objects), text_size(r->bytes, size));
+    output_print(out, "sink '%s': %s snapshot%s, %s object%s, %s looked at: ", v->sink,
+                 view_count(r->snapshots, snapshots), r->snapshots == 1 ? "" : "s", view_count(r->objects, objects),
+                 r->objects == 1 ? "" : "s", text_size(r->bytes, size));
     if (r->damages)
         output_print(out, "%s DAMAGED", view_count(r->damages, count));
     else
         output_print(out, "%s", v->request.quick ? "all there (content was not read)" : "all whole");
     if (r->snapshots_damaged)
-        output_print(out, ", in %s snapshots", view_count(r->snapshots_damaged, count));
+        output_print(out, ", in %s snapshot%s", view_count(r->snapshots_damaged, count),
+                     r->snapshots_damaged == 1 ? "" : "s");
     output_print(out, "\n");
 }
 
@@ -125,15 +127,15 @@ static int choose_sinks(struct verification *v, const char *job_name, struct err
     const struct config_instance *only;
     const struct config_job *job;
     if (command_sink(v->cli, arguments_value(&v->cli->arguments, "sink"), &only, e) < 0 ||
-        (!only && command_job(v->cli, job_name, &job, e) < 0))
+        command_snapshots_of(v->cli, job_name, only, &job, e) < 0)
         return -1;
     v->sinks = calloc(config->sink_count + 1, sizeof *v->sinks);
     if (!v->sinks)
         return error_memory(e);
     for (size_t i = 0; i < config->sink_count; i++) {
         const struct config_instance *sink = &config->sinks[i];
-        bool wanted = only ? sink == only : job_name ? command_job_uses(job, sink) : config->job_count == 0;
-        for (size_t j = 0; j < config->job_count && !only && !job_name; j++)
+        bool wanted = only ? sink == only : job ? command_job_uses(job, sink) : config->job_count == 0;
+        for (size_t j = 0; j < config->job_count && !only && !job; j++)
             wanted = wanted || command_job_uses(&config->jobs[j], sink);
         if (wanted)
             v->sinks[v->sink_count++] = sink;

@@ -74,6 +74,17 @@ int command_job(const struct cli *cli, const char *name, const struct config_job
     return 0;
 }
 
+int command_snapshots_of(const struct cli *cli, const char *name, const struct config_instance *sink,
+                         const struct config_job **job, struct error *e)
+{
+    *job = NULL;
+    if (sink || cli->engine.config->job_count == 0 || command_job(cli, name, job, e) == 0)
+        return 0;
+    char hint[sizeof e->hint];
+    snprintf(hint, sizeof hint, "%s", e->hint);
+    return error_hint(e, "%s%sfor one that is not configured any more, say --sink SINK", hint, hint[0] ? "; " : "");
+}
+
 bool command_job_uses(const struct config_job *job, const struct config_instance *sink)
 {
     for (size_t i = 0; i < job->sink_count; i++)
@@ -91,8 +102,7 @@ int command_open(const struct cli *cli, const char *text, struct repository **re
     if (snapshot_parse(text, &selector, e) < 0 ||
         command_sink(cli, arguments_value(&cli->arguments, "sink"), &sink, e) < 0)
         return -1;
-    /* With --sink a job may be asked for that is not configured any more. */
-    if (!sink && command_job(cli, selector.job, &job, e) < 0)
+    if (command_snapshots_of(cli, selector.job, sink, &job, e) < 0)
         return -1;
     return snapshot_open(&cli->engine, &selector, sink, repository, manifest, e);
 }
@@ -104,7 +114,8 @@ void command_split(char *text, const char **source, char **path)
     if (!*path)
         return;
     *(*path)++ = '\0';
-    *path += strspn(*path, "/");
+    while (**path == '/' || strncmp(*path, "./", 2) == 0)
+        ++*path;
     size_t length = strlen(*path);
     while (length > 0 && (*path)[length - 1] == '/')
         (*path)[--length] = '\0';

@@ -25,9 +25,10 @@ struct cli {
 };
 
 enum {
-    COMMAND_NO_CONFIG = 1, /* works without a configuration */
-    COMMAND_RESULT = 2,    /* what it prints is what it is for: if that cannot be written, it failed */
-    COMMAND_NO_JSON = 4
+    COMMAND_NO_CONFIG = 1,       /* looks at no configuration */
+    COMMAND_OPTIONAL_CONFIG = 2, /* works with the defaults when there is none, or one that cannot be used */
+    COMMAND_RESULT = 4,          /* what it prints is what it is for: if that cannot be written, it failed */
+    COMMAND_NO_JSON = 8
 };
 
 struct command {
@@ -53,6 +54,10 @@ int command_find(const char *name, const struct command **command, struct error 
  * gives NULL. */
 int command_sink(const struct cli *cli, const char *name, const struct config_instance **sink, struct error *e);
 int command_job(const struct cli *cli, const char *name, const struct config_job **job, struct error *e);
+/* The job (NULL = all) whose snapshots are asked for, on this sink (NULL = those of the job). With a sink, or on a new
+ * machine where no job is configured at all, any name will do, and *job is NULL. */
+int command_snapshots_of(const struct cli *cli, const char *name, const struct config_instance *sink,
+                         const struct config_job **job, struct error *e);
 /* Does the job write to this sink? */
 bool command_job_uses(const struct config_job *job, const struct config_instance *sink);
 
@@ -60,7 +65,8 @@ bool command_job_uses(const struct config_job *job, const struct config_instance
 int command_open(const struct cli *cli, const char *text, struct repository **repository, struct manifest **manifest,
                  struct error *e);
 
-/* SOURCE[:PATH] in place: the ':' ends the name. *path is NULL when none is given, without "/" at its ends. */
+/* SOURCE[:PATH] in place: the ':' ends the name. *path is NULL when none is given, without "/" at its ends
+ * and "./" in front. */
 void command_split(char *text, const char **source, char **path);
 
 /* Put "WHAT 'NAME': " in front of the message, unless it names it already. */

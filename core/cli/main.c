@@ -81,6 +81,22 @@ static int check_words(const struct cli *cli, const struct command *command, str
                       command->usage, command->name);
 }
 
+/* People ask what can be configured before there is a configuration, and while half of it is written. */
+static int load_config(const struct cli *cli, const struct command *command, struct config **config, struct error *e)
+{
+    if (command->flags & COMMAND_NO_CONFIG)
+        return 0;
+    if (!(command->flags & COMMAND_OPTIONAL_CONFIG))
+        return config_load(cli->config_dir, config, e);
+    if (cli->config_dir || config_exists(NULL)) {
+        if (config_load(cli->config_dir, config, e) == 0)
+            return 0;
+        log_error(LOG_WARNING, e);
+        log_line(LOG_WARNING, "the configuration cannot be used: plugins are looked for in the default place");
+    }
+    return config_defaults(config, e);
+}
+
 static int run(struct cli *cli, const struct command *command, struct error *e)
 {
     struct config *config = NULL;
@@ -88,7 +104,7 @@ static int run(struct cli *cli, const struct command *command, struct error *e)
         keep_secrets();
     if (seal_init(e) < 0)
         return -1;
-    if (!(command->flags & COMMAND_NO_CONFIG) && config_load(cli->config_dir, &config, e) < 0)
+    if (load_config(cli, command, &config, e) < 0)
         return -1;
     cli->engine.config = config;
     progress_start(&cli->engine);

@@ -200,6 +200,33 @@ int config_load(const char *directory, struct config **config, struct error *e)
     return 0;
 }
 
+int config_defaults(struct config **config, struct error *e)
+{
+    *config = NULL;
+    struct config *c = calloc(1, sizeof *c);
+    if (!c)
+        return error_memory(e);
+    c->directory = text_copy("");
+    if (!c->directory || config_engine_defaults(c, e) < 0) {
+        int result = c->directory ? -1 : error_memory(e);
+        config_free(c);
+        return result;
+    }
+    *config = c;
+    return 0;
+}
+
+bool config_exists(const char *directory)
+{
+    struct dirent **entries;
+    int count = scandir(choose_directory(directory), &entries, is_conf, NULL);
+    for (int i = 0; i < count; i++)
+        free(entries[i]);
+    if (count >= 0)
+        free(entries);
+    return count > 0;
+}
+
 static int parse(struct config *c, const char *file, const void *text, size_t length, bool private_file,
                  struct error *e)
 {

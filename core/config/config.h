@@ -93,12 +93,18 @@ struct config {
 /* directory: NULL = COFRE_CONFIG_DIR, else /etc/cofre/conf.d. No *.conf file in it: ERROR_CONFIG. Defaults of [engine]:
  * as root /var/lib/cofre and /var/cache/cofre; else $XDG_STATE_HOME or ~/.local/state, and $XDG_CACHE_HOME or ~/.cache,
  * plus
- * "/cofre"; HOME unset and not configured: ERROR_CONFIG. plugin_dir: next to the running binary ("plugins/" beside it)
- * when that exists, else the compiled-in COFRE_PLUGIN_DIR. Refuses files or directories that others can write. */
+ * "/cofre"; HOME unset and not configured: ERROR_CONFIG. plugin_dir: "plugins" or "../lib/cofre/plugins" seen from the
+ * running program, when there is one, else the compiled-in COFRE_PLUGIN_DIR. Refuses files or directories that others
+ * can write. */
 int config_load(const char *directory, struct config **config, struct error *e);
 /* The same from one text, which the messages call file; no file is looked at. private_file: see config_key. */
 int config_parse(const char *file, const void *text, size_t length, bool private_file, struct config **config,
                  struct error *e);
+/* What holds without a configuration: host and plugin_dirs. state_dir and cache_dir are NULL, and nothing is
+ * configured. */
+int config_defaults(struct config **config, struct error *e);
+/* Is there a *.conf file in the directory (NULL as in config_load)? */
+bool config_exists(const char *directory);
 void config_free(struct config *config);
 
 /* ERROR_CONFIG with a suggestion when there is none of that name. */

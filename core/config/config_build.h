@@ -14,6 +14,8 @@ int config_build_all(struct config *config, struct sections *sections, struct er
 /* [engine], or its defaults when engine is NULL. */
 struct section;
 int config_engine_build(struct config *config, const struct section *engine, struct error *e);
+/* Those of host and plugin_dirs alone. */
+int config_engine_defaults(struct config *config, struct error *e);
 
 /* What a [job NAME on SINK] section may hold. */
 extern const struct option config_override_options[];

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "config/section.h"
 
@@ -72,9 +73,11 @@ static int build_host(struct config *config, const struct section *engine, struc
     return config->host ? 0 : error_memory(e);
 }
 
-/* "plugins" beside the running program: a build directory. NULL when it is not there. */
-static char *plugins_beside_program(void)
+/* Where plugins are, seen from the running program: in a build directory, and where it was installed with a prefix that
+ * may have been moved since. NULL when there are none. */
+static char *plugins_of_program(void)
 {
+    static const char *const places[] = {"/plugins", "/../lib/cofre/plugins"};
     char program[4096];
     ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
     if (n <= 0)
@@ -84,11 +87,12 @@ static char *plugins_beside_program(void)
     if (!slash)
         return NULL;
     *slash = '\0';
-    char *path = join(program, "/plugins");
-    struct stat st;
-    if (path && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-        return path;
-    free(path);
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
+        AUTO_FREE char *path = join(program, places[i]);
+        struct stat st;
+        if (path && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+            return realpath(path, NULL);
+    }
     return NULL;
 }
 
@@ -97,7 +101,7 @@ static int default_plugin_dirs(struct config *config, struct error *e)
     config->plugin_dirs = calloc(1, sizeof *config->plugin_dirs);
     if (!config->plugin_dirs)
         return error_memory(e);
-    char *path = plugins_beside_program();
+    char *path = plugins_of_program();
     config->plugin_dirs[0] = path ? path : text_copy(COFRE_PLUGIN_DIR);
     config->plugin_dir_count = 1;
     return config->plugin_dirs[0] ? 0 : error_memory(e);
@@ -129,6 +133,11 @@ static int build_directory(char **out, const struct section *engine, const char 
         return -1;
     *out = written ? v.text : default_directory(system, variable, below_home, e);
     return *out ? 0 : -1;
+}
+
+int config_engine_defaults(struct config *config, struct error *e)
+{
+    return build_host(config, NULL, e) < 0 || build_plugin_dirs(config, NULL, e) < 0 ? -1 : 0;
 }
 
 int config_engine_build(struct config *config, const struct section *engine, struct error *e)

@@ -27,6 +27,7 @@
 #include "worker/worker.h"
 
 #define LEVEL 3
+#define SWEEP_AGE (INT64_C(24) * 3600 * 1000000000) /* ns */
 
 /* One sink of the job. repository is NULL when it could not be opened; then its result says why. */
 struct target {
@@ -164,6 +165,15 @@ static void drop_target(struct target *target, const struct error *why)
     log_error(LOG_ERROR, why);
 }
 
+/* What interrupted puts left. On a disk that other machines share their running puts cannot be told from dead ones but
+ * by age. That it does not work is no reason not to save. */
+static void sweep(struct repository *repository)
+{
+    struct error e;
+    if (sink_sweep(repository->worker, clock_now() - SWEEP_AGE, &e) < 0)
+        log_line(LOG_WARNING, "sink '%s': left-overs of interrupted runs stay: %s", repository->sink, e.message);
+}
+
 static int open_target(struct run *run, struct target *target, struct error *e)
 {
     if (engine_open_repository(run->engine, target->config, &target->repository, e) < 0)
@@ -174,9 +184,12 @@ static int open_target(struct run *run, struct target *target, struct error *e)
                   target->repository->sink, run->live[0]->sink);
         return error_hint(e, "use one key for the sinks of a job, or make a job for each");
     }
-    if (sink_sweep(target->repository->worker, clock_now(), e) < 0)
+    sweep(target->repository);
+    if (repository_load_index(target->repository, e) < 0)
+        return -1;
+    if (chain_compare(&run->chain, target->repository, run->job->name, run->manifest, e) < 0)
         return error_context(e, "sink '%s': ", target->config->name);
-    return repository_load_index(target->repository, e);
+    return 0;
 }
 
 /* A sink that cannot be used is dropped; none left is an error. A mistake in the configuration ends the run. */
@@ -212,21 +225,24 @@ static int open_targets(struct run *run, struct error *e)
     return run->live_count > 0 ? 0 : -1;
 }
 
-static int compare_chain(struct run *run, struct error *e)
+/* Sources of which this machine has no catalogue: make it anew from the newest snapshot. Before the sinks are written
+ * to, since a sink does one thing at a time. */
+static int recover_baselines(struct run *run, struct error *e)
 {
-    if (chain_load(run->state, &run->chain, e) < 0)
-        return -1;
-    for (size_t i = 0; i < run->live_count; i++)
-        if (chain_compare(&run->chain, run->live[i], run->job->name, run->manifest, e) < 0)
-            return error_context(e, "sink '%s': ", run->live[i]->sink);
-    chain_continue(&run->chain, run->manifest);
+    for (size_t i = 0; i < run->manifest->source_count; i++) {
+        const char *source = run->manifest->sources[i].name;
+        char path[PATH_MAX], fresh[PATH_MAX];
+        if (place_catalogue(run->cache, source, path, fresh, e) < 0 ||
+            baseline_recover(path, run->live[0], run->manifest, source, e) < 0)
+            return -1;
+    }
     return 0;
 }
 
 static int start_writer(struct run *run, struct error *e)
 {
     if (place_directory(run->engine->config, run->live[0]->key, run->job->name, run->cache, e) < 0 ||
-        shipper_new(run->live, run->live_count, run->state, &run->shipper, e) < 0)
+        recover_baselines(run, e) < 0 || shipper_new(run->live, run->live_count, run->state, &run->shipper, e) < 0)
         return -1;
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     struct writer_spec spec = {
@@ -235,31 +251,6 @@ static int start_writer(struct run *run, struct error *e)
 }
 
 /* ---- sources ---- */
-
-/* This machine has no catalogue of the source: make it anew from the newest snapshot, where the key allows. A
- * convenience: without it everything is read again. */
-static int fetch_baseline(struct run *run, const struct manifest_source *row, const char *path, struct error *e)
-{
-    if (access(path, F_OK) == 0 || run->manifest->previous_id[0] == '\0' || !run->live[0]->key->full)
-        return 0;
-    char key[201];
-    manifest_object_key(run->manifest->host, run->manifest->job, run->manifest->previous_id, key);
-    AUTO_BYTES struct bytes object = {.maximum = MANIFEST_MAX};
-    struct manifest *before = NULL;
-    int result = sink_get(run->live[0]->worker, key, MANIFEST_MAX - 1, &object, e);
-    if (result == 0)
-        result = manifest_open(object.data, object.length, run->live[0]->key, key, &before, e);
-    for (size_t i = 0; result == 0 && i < before->source_count; i++)
-        if (strcmp(before->sources[i].name, row->name) == 0 && before->sources[i].status != MANIFEST_MISSING)
-            result = baseline_fetch(path, run->live[0], &before->sources[i], e);
-    manifest_free(before);
-    if (result < 0 && e->class != ERROR_CANCELLED) {
-        unlink(path);
-        log_line(LOG_NOTICE, "source '%s': everything is read again: %s", row->name, e->message);
-        return 0;
-    }
-    return result;
-}
 
 /* Open the source and take all that it has. */
 static int gather_source(struct run *run, size_t i, struct recorder *recorder, struct baseline *baseline,
@@ -292,7 +283,6 @@ static int record_source(struct run *run, size_t i, bool *source_failed, struct 
     place_fingerprint_key(run->live[0]->key, worker_plugin(run->sources[i]), run->job->sources[i], fingerprint_key);
     /* A source before may have failed with chunks still on their way. */
     if (writer_drain(run->writer, e) < 0 || place_catalogue(run->cache, row->name, path, fresh, e) < 0 ||
-        fetch_baseline(run, row, path, e) < 0 ||
         baseline_open(path, run->cache, fingerprint_key, run->writer, &baseline, e) < 0)
         return -1;
     int result = run->dry ? 0 : recorder_new(run->writer, fresh, fingerprint_key, &recorder, e);
@@ -426,8 +416,11 @@ static void commit_target(struct run *run, struct target *target, const char *ke
         log_line(LOG_NOTICE, "committed %s@%s to %s", run->manifest->job, run->manifest->id, target->config->name);
         return;
     }
-    if (sink->failed)
+    if (sink->failed) { /* which was said at once */
         *e = sink->error;
+        target->result->error = text_copy(e->message);
+        return;
+    }
     error_context(e, "sink '%s': ", target->config->name);
     drop_target(target, e);
 }
@@ -459,8 +452,11 @@ static int commit(struct run *run, struct error *e)
 
 static int carry_out(struct run *run, struct error *e)
 {
-    if (describe_run(run, e) < 0 || take_lock(run, e) < 0 || check_sources(run, e) < 0 || open_targets(run, e) < 0 ||
-        compare_chain(run, e) < 0 || start_writer(run, e) < 0 || record_sources(run, e) < 0)
+    if (describe_run(run, e) < 0 || take_lock(run, e) < 0 || check_sources(run, e) < 0 ||
+        chain_load(run->state, run->manifest->host, &run->chain, e) < 0 || open_targets(run, e) < 0)
+        return -1;
+    chain_continue(&run->chain, run->manifest);
+    if (start_writer(run, e) < 0 || record_sources(run, e) < 0)
         return -1;
     return run->dry ? 0 : commit(run, e);
 }

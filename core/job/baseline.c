@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,8 +13,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "store/catalogue_file.h"
+#include "job/snapshot.h"
 #include "store/manifest.h"
 #include "store/reader.h"
+#include "store/repository.h"
 #include "store/writer.h"
 
 #define BUFFER_SIZE ((size_t)256 << 10)
@@ -107,10 +111,23 @@ static int fill_table(struct table *t, struct catalogue_input *input, struct err
     }
 }
 
-/* A file without a name, so that nothing is left of it. */
-static int make_table(struct baseline *baseline, const char *directory, const struct writer *writer, struct error *e)
+/* A file without a name, so that nothing is left of it; not every file system can make one at once. */
+static int open_nameless(const char *directory)
 {
     int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
+        return fd;
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/table-XXXXXX", directory);
+    fd = mkostemp(path, O_CLOEXEC);
+    if (fd >= 0)
+        unlink(path);
+    return fd;
+}
+
+static int make_table(struct baseline *baseline, const char *directory, const struct writer *writer, struct error *e)
+{
+    int fd = open_nameless(directory);
     if (fd < 0)
         return error_system(e, errno, "make a temporary file in '%s'", directory);
     baseline->table.fd = fd;
@@ -227,8 +244,7 @@ static int save_record(void *context, const struct catalogue_record *record, con
     return catalogue_output_add(context, bytes, n, e);
 }
 
-int baseline_fetch(const char *path, struct repository *repository, const struct manifest_source *source,
-                   struct error *e)
+static int fetch(const char *path, struct repository *repository, const struct manifest_source *source, struct error *e)
 {
     struct reader *reader;
     struct catalogue_output *output = NULL;
@@ -243,4 +259,34 @@ int baseline_fetch(const char *path, struct repository *repository, const struct
     catalogue_output_free(output);
     reader_free(reader);
     return result;
+}
+
+/* From the snapshot before. */
+static int fetch_before(const char *path, struct repository *r, const struct manifest *now, const char *source,
+                        struct error *e)
+{
+    char key[201];
+    manifest_object_key(now->host, now->job, now->previous_id, key);
+    struct manifest *before;
+    if (snapshot_read(r, key, &before, e) < 0)
+        return -1;
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < before->source_count; i++)
+        if (strcmp(before->sources[i].name, source) == 0 && before->sources[i].status != MANIFEST_MISSING)
+            result = fetch(path, r, &before->sources[i], e);
+    manifest_free(before);
+    return result;
+}
+
+int baseline_recover(const char *path, struct repository *repository, const struct manifest *now, const char *source,
+                     struct error *e)
+{
+    if (access(path, F_OK) == 0 || now->previous_id[0] == '\0' || !repository->key->full ||
+        fetch_before(path, repository, now, source, e) == 0)
+        return 0;
+    unlink(path);
+    if (e->class == ERROR_CANCELLED)
+        return -1;
+    log_line(LOG_NOTICE, "source '%s': everything is read again: %s", source, e->message);
+    return 0;
 }

@@ -14,7 +14,7 @@
 #include "worker/source.h"
 
 struct error;
-struct manifest_source;
+struct manifest;
 struct baseline;
 struct repository;
 struct writer;
@@ -26,9 +26,11 @@ int baseline_open(const char *path, const char *directory, const uint8_t fingerp
                   const struct writer *writer, struct baseline **baseline, struct error *e);
 void baseline_close(struct baseline *baseline);
 
-/* Make the file at path from a source's catalogue in a repository. */
-int baseline_fetch(const char *path, struct repository *repository, const struct manifest_source *source,
-                   struct error *e);
+/* When there is no file at path: make it from the catalogue of that source in the snapshot before `now`, where the key
+ * allows. That it does not work is no failure: everything is then read again. Nobody else uses the repository's sink
+ * meanwhile. */
+int baseline_recover(const char *path, struct repository *repository, const struct manifest *now, const char *source,
+                     struct error *e);
 
 /* For source_backup_begin. */
 const struct source_previous *baseline_table(const struct baseline *baseline);

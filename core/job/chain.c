@@ -16,6 +16,7 @@
 #include "worker/sink.h"
 
 #define FILE_MAX_BYTES ((size_t)16 << 20)
+#define ADOPT_TRIES 8 /* names looked at, newest first */
 
 int chain_directory(const struct config *config, const char *job, char *out, struct error *e)
 {
@@ -60,15 +61,18 @@ static int damaged(const struct chain *chain, struct error *e)
     return error_hint(e, "move it away: what it held is found again on the sinks");
 }
 
+/* Links of another host, which this machine was called before, are no part of the chain. */
 static int parse_link(struct chain *chain, const json_t *json, struct error *e)
 {
-    const char *id, *hash;
+    const char *id, *hash, *host;
     json_int_t sequence;
     json_t *repositories;
-    if (json_unpack((json_t *)(uintptr_t)json, "{s:s, s:I, s:s, s:o}", "id", &id, "sequence", &sequence, "hash", &hash,
-                    "repositories", &repositories) < 0 ||
+    if (json_unpack((json_t *)(uintptr_t)json, "{s:s, s:s, s:I, s:s, s:o}", "host", &host, "id", &id, "sequence",
+                    &sequence, "hash", &hash, "repositories", &repositories) < 0 ||
         !manifest_is_id(id) || sequence < 1 || !json_is_array(repositories))
         return damaged(chain, e);
+    if (strcmp(host, chain->host) != 0)
+        return 0;
     struct chain_link *link = add_link(chain, e);
     if (!link || set_repositories(link, json_array_size(repositories), e) < 0)
         return -1;
@@ -85,11 +89,12 @@ static int parse_link(struct chain *chain, const json_t *json, struct error *e)
     return 0;
 }
 
-int chain_load(const char *directory, struct chain *chain, struct error *e)
+int chain_load(const char *directory, const char *host, struct chain *chain, struct error *e)
 {
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s/chain", directory);
     *chain = (struct chain){.path = text_copy(path)};
+    snprintf(chain->host, sizeof chain->host, "%s", host);
     if (!chain->path)
         return error_memory(e);
     AUTO_BYTES struct bytes text = {.maximum = FILE_MAX_BYTES};
@@ -104,21 +109,22 @@ int chain_load(const char *directory, struct chain *chain, struct error *e)
     return result;
 }
 
-static json_t *link_json(const struct chain_link *link)
+static json_t *link_json(const struct chain *chain, const struct chain_link *link)
 {
     char hash[2 * SEAL_HASH_SIZE + 1];
     json_t *repositories = json_array();
     for (size_t i = 0; i < link->repository_count; i++)
         json_array_append_new(repositories, json_string(link->repositories[i]));
-    return json_pack("{s:s, s:I, s:s, s:o}", "id", link->id, "sequence", (json_int_t)link->sequence, "hash",
-                     text_hex(link->hash, SEAL_HASH_SIZE, hash), "repositories", repositories);
+    return json_pack("{s:s, s:s, s:I, s:s, s:o}", "host", chain->host, "id", link->id, "sequence",
+                     (json_int_t)link->sequence, "hash", text_hex(link->hash, SEAL_HASH_SIZE, hash), "repositories",
+                     repositories);
 }
 
 static int save(const struct chain *chain, struct error *e)
 {
     json_t *json = json_array();
     for (size_t i = chain->count > CHAIN_MAX ? chain->count - CHAIN_MAX : 0; i < chain->count; i++)
-        json_array_append_new(json, link_json(&chain->links[i]));
+        json_array_append_new(json, link_json(chain, &chain->links[i]));
     char *text = json_dumps(json, JSON_INDENT(1));
     json_decref(json);
     if (!text)
@@ -153,15 +159,9 @@ static bool has_id(const struct listed *l, const char *id)
     return false;
 }
 
-static const char *newest(const struct listed *l)
+static int compare_ids_down(const void *a, const void *b)
 {
-    const char *best = NULL;
-    for (size_t at = 0; at < l->ids.length; at += MANIFEST_ID_SIZE) {
-        const char *id = (const char *)l->ids.data + at;
-        if (!best || strcmp(id, best) > 0)
-            best = id;
-    }
-    return best;
+    return strcmp(b, a);
 }
 
 static bool committed_to(const struct chain_link *link, const char *repository)
@@ -180,29 +180,56 @@ static const struct chain_link *find_link(const struct chain *chain, const char 
     return NULL;
 }
 
-/* The state knows nothing of the sink's newest snapshot: take its place in the chain from its manifest's clear part. */
-static int adopt_newest(struct chain *chain, struct repository *r, const char *job, const char *id, struct error *e)
+/* Does the manifest of that id carry our own signature, and what is its place in the chain? Names alone prove nothing:
+ * whoever can write into the sink can make one. */
+static int is_ours(struct repository *r, const char *job, const char *id, bool *ours, struct chain_link *link,
+                   struct error *e)
 {
     char key[201];
     manifest_object_key(r->host, job, id, key);
     AUTO_BYTES struct bytes object = {.maximum = MANIFEST_MAX};
-    uint64_t sequence;
     uint8_t previous[SEAL_HASH_SIZE], signer[32];
+    *ours = false;
     if (sink_get(r->worker, key, MANIFEST_MAX - 1, &object, e) < 0)
-        return -1;
-    if (manifest_peek(object.data, object.length, r->key, key, &sequence, previous, signer, e) < 0) {
+        return e->class == ERROR_NOT_FOUND ? 0 : -1;
+    if (manifest_peek(object.data, object.length, r->key, key, &link->sequence, previous, signer, e) < 0)
         log_line(LOG_WARNING, "sink '%s': %s", r->sink, e->message);
+    else if (memcmp(signer, r->key->signer_public, sizeof signer) != 0)
+        log_line(LOG_WARNING, "sink '%s': '%s' is signed by another key than ours", r->sink, key);
+    else
+        *ours = link->sequence > 0 && link->sequence < (uint64_t)1 << 60;
+    snprintf(link->id, sizeof link->id, "%s", id);
+    seal_hash(object.data, object.length, link->hash);
+    return 0;
+}
+
+/* The state may know less than the sink: it was lost. Take the newest snapshot of ours into the chain. */
+static int adopt_newest(struct chain *chain, struct repository *r, const char *job, struct listed *l, struct error *e)
+{
+    size_t count = l->ids.length / MANIFEST_ID_SIZE;
+    if (count > 0)
+        qsort(l->ids.data, count, MANIFEST_ID_SIZE, compare_ids_down);
+    for (size_t i = 0; i < count && i < ADOPT_TRIES; i++) {
+        const char *id = (const char *)l->ids.data + i * MANIFEST_ID_SIZE;
+        struct chain_link found = {0};
+        bool ours;
+        if (find_link(chain, id))
+            return 0;
+        if (is_ours(r, job, id, &ours, &found, e) < 0)
+            return -1;
+        if (!ours)
+            continue;
+        if (strcmp(id, chain->newest) > 0)
+            memcpy(chain->newest, found.id, sizeof found.id);
+        if (chain->count > 0 && chain->links[chain->count - 1].sequence >= found.sequence)
+            return 0;
+        struct chain_link *link = add_link(chain, e);
+        if (!link || set_repositories(&found, 1, e) < 0)
+            return -1;
+        memcpy(found.repositories[0], r->id_text, sizeof r->id_text);
+        *link = found;
         return 0;
     }
-    if (chain->count > 0 && chain->links[chain->count - 1].sequence >= sequence)
-        return 0;
-    struct chain_link *link = add_link(chain, e);
-    if (!link || set_repositories(link, 1, e) < 0)
-        return -1;
-    snprintf(link->id, sizeof link->id, "%s", id);
-    link->sequence = sequence;
-    seal_hash(object.data, object.length, link->hash);
-    memcpy(link->repositories[0], r->id_text, sizeof r->id_text);
     return 0;
 }
 
@@ -218,20 +245,31 @@ static int add_missed(struct manifest *manifest, const char *repository, const c
     return m->repository && m->id ? 0 : error_memory(e);
 }
 
-/* Is a snapshot of the chain from this link on there? Those before the oldest were removed by retention, or never came.
- */
-static int compare_links(const struct chain *chain, const struct repository *r, const struct listed *l,
-                         struct manifest *manifest, struct error *e)
+/* Is the newest snapshot that was committed there still there? */
+static void check_newest(const struct chain *chain, const struct repository *r, const struct listed *l)
+{
+    for (size_t i = chain->count; i-- > 0;) {
+        const struct chain_link *link = &chain->links[i];
+        if (!committed_to(link, r->id_text))
+            continue;
+        if (!has_id(l, link->id))
+            log_line(LOG_WARNING,
+                     "sink '%s': snapshot %s was committed there and is gone: somebody removed it, or put an older "
+                     "state of the sink in place",
+                     r->sink, link->id);
+        return;
+    }
+}
+
+/* Which snapshots since the oldest that is there did it never get? Those before were removed by retention, or never
+ * came. */
+static int note_missed(const struct chain *chain, const struct repository *r, const struct listed *l,
+                       struct manifest *manifest, struct error *e)
 {
     bool begun = false;
     for (size_t i = 0; i < chain->count; i++) {
         const struct chain_link *link = &chain->links[i];
         bool there = has_id(l, link->id);
-        if (committed_to(link, r->id_text) && !there && i + 1 == chain->count)
-            log_line(LOG_WARNING,
-                     "sink '%s': snapshot %s was committed there and is gone: somebody removed it, or put an older "
-                     "state of the sink in place",
-                     r->sink, link->id);
         if (begun && !there && !committed_to(link, r->id_text) && add_missed(manifest, r->id_text, link->id, e) < 0)
             return -1;
         begun = begun || there;
@@ -246,13 +284,12 @@ int chain_compare(struct chain *chain, struct repository *repository, const char
     manifest_object_key(repository->host, job, "", prefix);
     struct listed l = {.ids = {.maximum = (size_t)64 << 20}, .prefix = strlen(prefix)};
     int result = sink_list(repository->worker, prefix, list_id, &l, e);
-    const char *id = result == 0 ? newest(&l) : NULL;
-    if (id && strcmp(id, chain->newest) > 0)
-        snprintf(chain->newest, sizeof chain->newest, "%s", id);
-    if (id && !find_link(chain, id))
-        result = adopt_newest(chain, repository, job, id, e);
     if (result == 0)
-        result = compare_links(chain, repository, &l, manifest, e);
+        result = adopt_newest(chain, repository, job, &l, e);
+    if (result == 0) {
+        check_newest(chain, repository, &l);
+        result = note_missed(chain, repository, &l, manifest, e);
+    }
     bytes_free(&l.ids);
     return result;
 }

@@ -30,14 +30,15 @@ struct chain {
     char *path;
     struct chain_link *links; /* oldest first */
     size_t count;
-    char newest[MANIFEST_ID_SIZE]; /* the greatest id seen, here or in a sink */
+    char host[64];                 /* whose it is */
+    char newest[MANIFEST_ID_SIZE]; /* the greatest id of a snapshot of ours, here or in a sink */
 };
 
 /* The directory of a job's state, STATE/jobs/JOB, made. out has PATH_MAX bytes. */
 int chain_directory(const struct config *config, const char *job, char *out, struct error *e);
 
 /* None yet: an empty chain. A damaged file is ERROR_INTEGRITY. */
-int chain_load(const char *directory, struct chain *chain, struct error *e);
+int chain_load(const char *directory, const char *host, struct chain *chain, struct error *e);
 void chain_free(struct chain *chain);
 
 /* Compare with what a repository lists under the job: adopts the newest snapshot when the state knows less (lost

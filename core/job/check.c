@@ -1,10 +1,12 @@
 #include "job/check.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "job/engine.h"
 #include "store/key.h"
 #include "store/repository.h"
@@ -17,10 +19,12 @@ struct check {
     void (*found)(void *context, const struct check_finding *);
     void *context;
     char subject[96];
+    unsigned errors;
 };
 
 static void report(struct check *c, int level, const char *text, const char *hint, int error_class)
 {
+    c->errors += level <= LOG_ERROR;
     struct check_finding finding = {
         .subject = c->subject, .level = level, .text = text, .hint = hint ? hint : "", .error_class = error_class};
     c->found(c->context, &finding);
@@ -30,8 +34,10 @@ static void report(struct check *c, int level, const char *text, const char *hin
 static void report_error(struct check *c, const struct error *e)
 {
     size_t n = strlen(c->subject);
-    bool named = strncmp(e->message, c->subject, n) == 0 && strncmp(e->message + n, ": ", 2) == 0;
-    report(c, LOG_ERROR, named ? e->message + n + 2 : e->message, e->hint, (int)e->class);
+    const char *text = e->message;
+    if (strncmp(text, c->subject, n) == 0)
+        text += n + strspn(text + n, ": ");
+    report(c, LOG_ERROR, text, e->hint, (int)e->class);
 }
 
 static void on_finding(void *context, const struct worker_finding *finding)
@@ -95,10 +101,11 @@ static void check_key(struct check *c, const struct config_instance *sink)
 
 static void check_sink(struct check *c, const struct config_instance *sink)
 {
+    unsigned before = c->errors;
     check_instance(c, sink, WORKER_SINK);
     if (c->offline)
         check_key(c, sink);
-    else
+    else if (c->errors == before) /* where nothing can be reached, there is nothing to be opened */
         check_repository(c, sink);
 }
 
@@ -108,6 +115,24 @@ static void check_job(struct check *c, const struct config_job *job)
         check_instance(c, job->sources[i], WORKER_SOURCE);
     for (size_t i = 0; i < job->sink_count; i++)
         check_sink(c, job->sinks[i]);
+}
+
+static int unknown(const struct config *config, const char *name, struct error *e)
+{
+    size_t n = 0;
+    const char **names = calloc(config->job_count + config->source_count + config->sink_count + 1, sizeof *names);
+    if (!names)
+        return error_memory(e);
+    for (size_t i = 0; i < config->job_count; i++)
+        names[n++] = config->jobs[i].name;
+    for (size_t i = 0; i < config->source_count; i++)
+        names[n++] = config->sources[i].name;
+    for (size_t i = 0; i < config->sink_count; i++)
+        names[n++] = config->sinks[i].name;
+    const char *nearest = text_nearest(name, names);
+    free(names);
+    error_set(e, ERROR_USAGE, "no job, source or sink '%.80s' is configured in '%s'", name, config->directory);
+    return nearest ? error_hint(e, "did you mean '%s'?", nearest) : -1;
 }
 
 /* A name may be that of a job, a source, a sink, or several of them. */
@@ -130,10 +155,7 @@ static int check_name(struct check *c, const char *name, struct error *e)
             check_sink(c, &config->sinks[i]);
             known = true;
         }
-    if (known)
-        return 0;
-    const struct config_job *job;
-    return config_find_job(config, name, &job, e); /* says that there is none, and suggests */
+    return known ? 0 : unknown(config, name, e);
 }
 
 int check_run(const struct engine *engine, char *const *names, size_t name_count, bool offline,

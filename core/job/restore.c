@@ -17,6 +17,7 @@
 #include "store/manifest.h"
 #include "store/player.h"
 #include "store/reader.h"
+#include "store/repository.h"
 #include "worker/source.h"
 #include "worker/worker.h"
 
@@ -30,7 +31,8 @@ struct listing {
     void *context;
 };
 
-static int list_record(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n, struct error *e)
+static int list_record(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n,
+                       struct error *e)
 {
     (void)bytes;
     (void)n;
@@ -95,12 +97,14 @@ struct feed {
     uint64_t records;
 };
 
-static int feed_player(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n, struct error *e)
+static int feed_player(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n,
+                       struct error *e)
 {
     return player_record(context, record, bytes, n, e);
 }
 
-static int feed_record(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n, struct error *e)
+static int feed_record(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n,
+                       struct error *e)
 {
     struct feed *f = context;
     f->records++;
@@ -127,7 +131,7 @@ static int play(struct repository *repository, const struct manifest_source *sou
     link_free(feed.links);
     reader_free(reader);
     if (result == 0 && feed.records == 0 && path && path[0] != '\0') {
-        error_set(e, ERROR_NOT_FOUND, "source '%s' has no entry '%s'", source->name, path);
+        error_set(e, ERROR_NOT_FOUND, "source '%s': there is no entry '%s'", source->name, path);
         return error_hint(e, "see what there is: cofre ls JOB@ID %s", source->name);
     }
     return result;
@@ -146,10 +150,11 @@ static int cat_entry(void *context, const struct catalogue_record *record, struc
 {
     struct cat *c = context;
     tally_entry(&c->tally, record);
-    if (record->entry.path_length != strlen(c->path))
+    if (record->entry.kind == COFRE_DIRECTORY || record->entry.path_length != strlen(c->path))
         return error_set(e, ERROR_USAGE, "'%s' is a directory, not a file", c->path);
     if (record->status == CATALOGUE_UNREADABLE)
-        return error_set(e, ERROR_NOT_FOUND, "'%s' was not readable when the snapshot was made: %s", c->path, record->error);
+        return error_set(e, ERROR_NOT_FOUND, "'%s' was not readable when the snapshot was made: %s", c->path,
+                         record->error);
     if (record->entry.kind != COFRE_FILE && record->entry.kind != COFRE_STREAM)
         return error_set(e, ERROR_USAGE, "'%s' has no content", c->path);
     return 0;
@@ -174,6 +179,13 @@ static int cat_hole(void *context, uint64_t n, struct error *e)
     return 0;
 }
 
+static int cat_damaged(void *context, const struct error *why, struct error *e)
+{
+    const struct cat *c = context;
+    *e = *why;
+    return error_context(e, "'%s' is damaged: ", c->path);
+}
+
 static int cat_end(void *context, struct error *e)
 {
     return tally_end(&((struct cat *)context)->tally, e);
@@ -184,7 +196,7 @@ int restore_cat(struct repository *repository, const struct manifest_source *sou
 {
     struct cat c = {.piece = piece, .context = context, .path = path};
     struct player_audience audience = {
-        .entry = cat_entry, .data = cat_data, .hole = cat_hole, .end = cat_end, .context = &c};
+        .entry = cat_entry, .data = cat_data, .hole = cat_hole, .end = cat_end, .damaged = cat_damaged, .context = &c};
     if (check_saved(source, e) < 0)
         return -1;
     return play(repository, source, path, &audience, e);
@@ -201,6 +213,7 @@ struct putting {
     uint64_t unreadable; /* entries that were not readable when the snapshot was made */
     uint64_t skipped;    /* those of them that are nothing without their content */
     bool skipping;       /* the entry at hand is one */
+    uint64_t damaged;    /* entries whose content is no longer whole in the repository */
     uint64_t total;
     int64_t reported;
     uint64_t logged;
@@ -226,7 +239,8 @@ static int put_entry(void *context, const struct catalogue_record *record, struc
         p->unreadable++;
         p->skipping = entry->kind == COFRE_FILE || entry->kind == COFRE_STREAM;
         p->skipped += p->skipping;
-        log_problem(p, entry->path, entry->path_length, "it was not readable when the snapshot was made, so it is not there");
+        log_problem(p, entry->path, entry->path_length,
+                    "it was not readable when the snapshot was made, so it is not there");
     } else if (record->status == CATALOGUE_CHANGED) {
         log_problem(p, entry->path, entry->path_length, "it changed while the snapshot was made");
     }
@@ -257,6 +271,15 @@ static int put_hole(void *context, uint64_t n, struct error *e)
     return source_give_hole(p->target.worker, n, e);
 }
 
+/* The snapshot has this entry no longer whole. Everything else still comes back. */
+static int put_damaged(void *context, const struct error *why, struct error *e)
+{
+    struct putting *p = context;
+    p->damaged++;
+    p->tally.bytes += p->tally.size - p->tally.given;
+    return p->skipping ? 0 : source_give_damaged(p->target.worker, why, e);
+}
+
 static int put_end(void *context, struct error *e)
 {
     struct putting *p = context;
@@ -277,15 +300,25 @@ static int check_counts(const struct putting *p, const char *path, struct error 
         return 0;
     if (p->tally.entries == p->source->entries && p->tally.bytes == p->source->bytes)
         return 0;
-    return error_set(e, ERROR_INTEGRITY, "source '%s': %llu entries with %llu bytes were found, the snapshot says %llu with %llu",
+    return error_set(e, ERROR_INTEGRITY,
+                     "source '%s': %llu entries with %llu bytes were found, the snapshot says %llu with %llu",
                      p->source->name, (unsigned long long)p->tally.entries, (unsigned long long)p->tally.bytes,
                      (unsigned long long)p->source->entries, (unsigned long long)p->source->bytes);
+}
+
+static int say_damaged(const struct putting *p, const struct repository *repository, struct error *e)
+{
+    error_set(e, ERROR_INTEGRITY, "%llu entries are damaged in sink '%s' and were not restored; all others were",
+              (unsigned long long)p->damaged, repository->sink);
+    return error_hint(e, "another sink may have them whole: --sink; what is damaged: cofre verify --sink %s",
+                      repository->sink);
 }
 
 static int put_all(struct putting *p, struct repository *repository, const char *path, struct restore_result *result,
                    struct error *e)
 {
-    struct player_audience audience = {.entry = put_entry, .data = put_data, .hole = put_hole, .end = put_end, .context = p};
+    struct player_audience audience = {
+        .entry = put_entry, .data = put_data, .hole = put_hole, .end = put_end, .damaged = put_damaged, .context = p};
     uint64_t restored, problems;
     if (source_restore_begin(p->target.worker, e) < 0)
         return -1;
@@ -296,12 +329,14 @@ static int put_all(struct putting *p, struct repository *repository, const char 
     if (source_restore_finish(p->target.worker, &restored, &problems, note_problem, p, e) < 0)
         return -1;
     if (restored + problems + p->skipped != p->tally.entries)
-        return error_set(e, ERROR_PLUGIN, "source '%s': %llu entries were given to its plugin, and it accounts for %llu",
-                         p->source->name, (unsigned long long)(p->tally.entries - p->skipped), (unsigned long long)(restored + problems));
+        return error_set(e, ERROR_PLUGIN,
+                         "source '%s': %llu entries were given to its plugin, and it accounts for %llu",
+                         p->source->name, (unsigned long long)(p->tally.entries - p->skipped),
+                         (unsigned long long)(restored + problems));
     result->entries += restored;
     result->bytes += p->tally.bytes;
     result->problems += problems + p->unreadable;
-    return 0;
+    return p->damaged > 0 ? say_damaged(p, repository, e) : 0;
 }
 
 static int restore_source(const struct engine *engine, struct repository *repository, const struct manifest *manifest,
@@ -319,9 +354,9 @@ static int restore_source(const struct engine *engine, struct repository *reposi
     target_close(&p->target);
     char size[TEXT_SIZE_MAX];
     if (done == 0)
-        log_line(LOG_NOTICE, "source '%s': %llu entries, %s restored", source->name, (unsigned long long)p->tally.entries,
-                 text_size(p->tally.bytes, size));
-    else
+        log_line(LOG_NOTICE, "source '%s': %llu entries, %s restored", source->name,
+                 (unsigned long long)p->tally.entries, text_size(p->tally.bytes, size));
+    else if (strncmp(e->message, "source '", 8) != 0)
         error_context(e, "source '%s': ", source->name);
     free(p);
     return done;

@@ -16,24 +16,25 @@ struct repository;
 
 struct restore_request {
     const struct manifest_source *source; /* NULL = all sources */
-    const char *path;           /* inside the source; NULL = everything */
-    const char *into;           /* directory; NULL = in place */
-    bool yes;                   /* a target that has content may be written into */
-    char *const *overrides;     /* --set */
+    const char *path;                     /* inside the source; NULL = everything */
+    const char *into;                     /* directory; NULL = in place */
+    bool yes;                             /* a target that has content may be written into */
+    char *const *overrides;               /* --set */
     size_t override_count;
 };
 
 struct restore_result {
-    uint64_t entries, bytes;    /* put back */
-    uint64_t problems;          /* entries not put back, or not whole; each was logged */
+    uint64_t entries, bytes; /* put back */
+    uint64_t problems;       /* entries not put back, or not whole; each was logged */
 };
 
-/* 0: every entry was given to the plugin, every byte checked, counts as in the manifest; *result tells whether the target took all of it.
- * -1: otherwise; what is in the target is then not to be trusted and the message says so. */
+/* 0: every entry was given to the plugin, every byte checked, counts as in the manifest; *result tells whether the
+ * target took all of it. -1: otherwise; what is in the target is then not to be trusted and the message says so. */
 int restore_run(const struct engine *engine, struct repository *repository, const struct manifest *manifest,
                 const struct restore_request *request, struct restore_result *result, struct error *e);
 
-/* The entries of a source at and below path (NULL = all), in order, read only as far as needed. entry returns 0, or -1 with *e set. */
+/* The entries of a source at and below path (NULL = all), in order, read only as far as needed. entry returns 0, or -1
+ * with *e set. */
 int restore_list(struct repository *repository, const struct manifest_source *source, const char *path,
                  int (*entry)(void *context, const struct catalogue_record *record, struct error *e), void *context,
                  struct error *e);

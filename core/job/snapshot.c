@@ -51,7 +51,8 @@ int snapshot_parse(const char *text, struct snapshot_selector *selector, struct 
         return 0;
     if (strncmp(at + 1, "latest", 6) == 0)
         return parse_back(at + 7, &selector->back) ? 0 : bad_selector(text, e);
-    if (at[1] == '\0' || strlen(at + 1) >= sizeof selector->id || strspn(at + 1, "0123456789abcdefTZ-") != strlen(at + 1))
+    if (at[1] == '\0' || strlen(at + 1) >= sizeof selector->id ||
+        strspn(at + 1, "0123456789abcdefTZ-") != strlen(at + 1))
         return bad_selector(text, e);
     snprintf(selector->id, sizeof selector->id, "%s", at + 1);
     return 0;
@@ -72,8 +73,8 @@ void snapshot_list_free(struct snapshot_list *list)
 
 /* ---- listing one sink ---- */
 
-/* Collects keys of manifests, each NUL terminated; reading them happens after the listing, since a sink does one thing at a
- * time. */
+/* Collects keys of manifests, each NUL terminated; reading them happens after the listing, since a sink does one thing
+ * at a time. */
 static int collect_key(void *context, const struct sink_object *object, struct error *e)
 {
     struct bytes *keys = context;
@@ -99,7 +100,8 @@ static struct snapshot *find(struct snapshot_list *list, const char *host, const
     return NULL;
 }
 
-static struct snapshot *add(struct snapshot_list *list, const char *host, const char *job, const char *id, struct error *e)
+static struct snapshot *add(struct snapshot_list *list, const char *host, const char *job, const char *id,
+                            struct error *e)
 {
     struct snapshot *items = realloc(list->items, (list->count + 1) * sizeof *items);
     if (!items) {
@@ -135,8 +137,8 @@ int snapshot_read(struct repository *repository, const char *key, struct manifes
     return manifest_open(object.data, object.length, repository->key, key, manifest, e);
 }
 
-/* Read the manifest where the key allows. One that is damaged is said, and stays in the list without it: it must not seem
- * that there is no such snapshot. */
+/* Read the manifest where the key allows. One that is damaged is said, and stays in the list without it: it must not
+ * seem that there is no such snapshot. */
 static int take(struct snapshot_list *list, struct repository *r, const struct config_instance *sink, const char *key,
                 const char *host, const char *job, const char *id, struct error *e)
 {
@@ -156,8 +158,8 @@ static int take(struct snapshot_list *list, struct repository *r, const struct c
     return 0;
 }
 
-static int list_repository(struct snapshot_list *list, struct repository *r, const struct config_instance *sink, const char *job,
-                           const char *host, struct error *e)
+static int list_repository(struct snapshot_list *list, struct repository *r, const struct config_instance *sink,
+                           const char *job, const char *host, struct error *e)
 {
     AUTO_BYTES struct bytes keys = {.maximum = (size_t)256 << 20};
     int result = sink_list(r->worker, "snapshots/", collect_key, &keys, e);
@@ -177,9 +179,11 @@ static int list_repository(struct snapshot_list *list, struct repository *r, con
 
 /* ---- all sinks ---- */
 
-/* Is the sink one of those that the jobs asked for write to? */
+/* Is the sink one of those that the jobs asked for write to? On a new machine no job is configured: all sinks then. */
 static bool is_wanted(const struct config *config, const struct config_instance *sink, const char *job)
 {
+    if (config->job_count == 0)
+        return true;
     for (size_t i = 0; i < config->job_count; i++) {
         const struct config_job *j = &config->jobs[i];
         if (job && strcmp(j->name, job) != 0)
@@ -212,6 +216,7 @@ int snapshot_list(const struct engine *engine, const char *job, const char *host
 {
     const struct config *config = engine->config;
     size_t reached = 0;
+    struct error last; /* the failure that was not said yet: when nothing can be reached, it is the result */
     *list = (struct snapshot_list){0};
     *unreachable = *damaged = 0;
     if (seal_init(e) < 0)
@@ -226,14 +231,18 @@ int snapshot_list(const struct engine *engine, const char *job, const char *host
             snapshot_list_free(list);
             return -1;
         } else {
-            log_error(LOG_WARNING, e);
-            ++*unreachable;
+            if (++*unreachable > 1)
+                log_error(LOG_WARNING, &last);
+            last = *e;
         }
     }
     if (reached == 0 && *unreachable > 0) {
         snapshot_list_free(list);
+        *e = last;
         return -1;
     }
+    if (*unreachable > 0)
+        log_error(LOG_WARNING, &last);
     if (list->count > 0)
         qsort(list->items, list->count, sizeof *list->items, compare_snapshots);
     for (size_t i = 0; i < list->count; i++)
@@ -243,8 +252,8 @@ int snapshot_list(const struct engine *engine, const char *job, const char *host
 
 /* ---- one snapshot ---- */
 
-static int choose(const struct snapshot_list *list, const struct snapshot_selector *selector, const struct snapshot **chosen,
-                  struct error *e)
+static int choose(const struct snapshot_list *list, const struct snapshot_selector *selector,
+                  const struct snapshot **chosen, struct error *e)
 {
     *chosen = NULL;
     for (size_t i = 0; i < list->count && selector->id[0] == '\0'; i++) {
@@ -259,8 +268,8 @@ static int choose(const struct snapshot_list *list, const struct snapshot_select
             *chosen = &list->items[list->count - 1 - selector->back];
         if (*chosen)
             return 0;
-        return error_set(e, ERROR_NOT_FOUND, "job '%s' has %zu snapshots, so there is none %u before the latest", selector->job,
-                         list->count, selector->back);
+        return error_set(e, ERROR_NOT_FOUND, "job '%s' has %zu snapshot%s, so there is none %u before the latest",
+                         selector->job, list->count, list->count == 1 ? "" : "s", selector->back);
     }
     for (size_t i = 0; i < list->count; i++) {
         if (strncmp(list->items[i].id, selector->id, strlen(selector->id)) != 0)
@@ -276,10 +285,10 @@ static int choose(const struct snapshot_list *list, const struct snapshot_select
     return error_hint(e, "see them: cofre list %s", selector->job);
 }
 
-static int no_snapshots(const struct snapshot_selector *selector, struct error *e)
+static int no_snapshots(const struct engine *engine, const struct snapshot_selector *selector, struct error *e)
 {
-    error_set(e, ERROR_NOT_FOUND, "job '%s' has no snapshots", selector->job);
-    return error_hint(e, "make one: cofre run %s", selector->job);
+    error_set(e, ERROR_NOT_FOUND, "job '%s' of host '%s' has no snapshots", selector->job, engine->config->host);
+    return error_hint(e, "make one: cofre run %s; see those of other hosts: cofre list --all-hosts", selector->job);
 }
 
 static int open_chosen(const struct engine *engine, const struct snapshot *chosen, struct repository **repository,
@@ -301,26 +310,28 @@ static int open_chosen(const struct engine *engine, const struct snapshot *chose
     return -1;
 }
 
-int snapshot_open(const struct engine *engine, const struct snapshot_selector *selector, const struct config_instance *sink,
-                  struct repository **repository, struct manifest **manifest, struct error *e)
+int snapshot_open(const struct engine *engine, const struct snapshot_selector *selector,
+                  const struct config_instance *sink, struct repository **repository, struct manifest **manifest,
+                  struct error *e)
 {
     const struct config_job *job;
     struct snapshot_list list;
     size_t unreachable, damaged;
-    /* On a new machine the job need not be configured: the sink tells what there is. */
-    if (!sink && config_find_job(engine->config, selector->job, &job, e) < 0)
+    /* On a new machine no job is configured: the sinks tell what there is. */
+    if (!sink && engine->config->job_count > 0 && config_find_job(engine->config, selector->job, &job, e) < 0)
         return -1;
     if (snapshot_list(engine, selector->job, engine->config->host, sink, &list, &unreachable, &damaged, e) < 0)
         return -1;
     const struct snapshot *chosen = NULL;
-    int result = list.count == 0 ? no_snapshots(selector, e) : choose(&list, selector, &chosen, e);
+    int result = list.count == 0 ? no_snapshots(engine, selector, e) : choose(&list, selector, &chosen, e);
     if (result == 0)
         result = open_chosen(engine, chosen, repository, manifest, e);
     snapshot_list_free(&list);
     return result;
 }
 
-int snapshot_source(const struct manifest *manifest, const char *name, const struct manifest_source **source, struct error *e)
+int snapshot_source(const struct manifest *manifest, const char *name, const struct manifest_source **source,
+                    struct error *e)
 {
     const char *names[NAMES_SUGGESTED + 1];
     size_t n = 0;

@@ -22,8 +22,8 @@ struct snapshot_selector {
 /* ERROR_USAGE says what is wrong and shows the forms. */
 int snapshot_parse(const char *text, struct snapshot_selector *selector, struct error *e);
 
-/* A snapshot and the sinks (of those asked) that hold it. manifest is NULL when no key at hand opens it (put key), or when it
- * is damaged wherever it was found: then only id, job and host are known. */
+/* A snapshot and the sinks (of those asked) that hold it. manifest is NULL when no key at hand opens it (put key), or
+ * when it is damaged wherever it was found: then only id, job and host are known. */
 struct snapshot {
     char id[MANIFEST_ID_SIZE];
     char *job, *host;
@@ -38,14 +38,17 @@ struct snapshot_list {
 };
 void snapshot_list_free(struct snapshot_list *list);
 
-/* All snapshots of this host and job (job NULL = of all configured jobs; host NULL = any) on sink, or on all sinks of the jobs when sink
- * is NULL. A sink that cannot be reached is logged as a warning and counted in *unreachable; none reachable is an error. A manifest that is damaged is logged and counted in *damaged. */
+/* All snapshots of this host and job (job NULL = of all configured jobs; host NULL = any) on sink, or on all sinks of
+ * the jobs when sink is NULL. A sink that cannot be reached is logged as a warning and counted in *unreachable; none
+ * reachable is an error. A manifest that is damaged is logged and counted in *damaged. */
 int snapshot_list(const struct engine *engine, const char *job, const char *host, const struct config_instance *sink,
                   struct snapshot_list *list, size_t *unreachable, size_t *damaged, struct error *e);
 
-/* The one that the selector means, and an opened repository that holds it: sink when given, else the first sink of the job that can be reached and has it. */
-int snapshot_open(const struct engine *engine, const struct snapshot_selector *selector, const struct config_instance *sink,
-                  struct repository **repository, struct manifest **manifest, struct error *e);
+/* The one that the selector means, and an opened repository that holds it: sink when given, else the first sink of the
+ * job that can be reached and has it. */
+int snapshot_open(const struct engine *engine, const struct snapshot_selector *selector,
+                  const struct config_instance *sink, struct repository **repository, struct manifest **manifest,
+                  struct error *e);
 
 /* Split an object's key "snapshots/HOST/JOB/ID"; false when it is none. */
 bool snapshot_parse_key(const char *key, char host[64], char job[64], char id[MANIFEST_ID_SIZE]);
@@ -54,6 +57,7 @@ bool snapshot_parse_key(const char *key, char host[64], char job[64], char id[MA
 int snapshot_read(struct repository *repository, const char *key, struct manifest **manifest, struct error *e);
 
 /* The source of that name in the manifest; ERROR_USAGE with a suggestion. */
-int snapshot_source(const struct manifest *manifest, const char *name, const struct manifest_source **source, struct error *e);
+int snapshot_source(const struct manifest *manifest, const char *name, const struct manifest_source **source,
+                    struct error *e);
 
 #endif

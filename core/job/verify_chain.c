@@ -102,6 +102,11 @@ static void check_pair(struct verify_chain *chain, const struct link *before, co
     if (!before->readable || !link->readable || strcmp(before->host, link->host) != 0 ||
         strcmp(before->job, link->job) != 0)
         return;
+    if (memcmp(before->signer, link->signer, sizeof link->signer) != 0)
+        log_line(
+            LOG_WARNING,
+            "sink '%s': '%s' is signed by another key than the snapshot before it: was the key of that host changed?",
+            chain->repository->sink, link->key);
     if (link->sequence == before->sequence + 1) {
         if (memcmp(link->previous, before->hash, sizeof link->previous) == 0)
             return;
@@ -132,7 +137,7 @@ static int check_newest(struct verify_chain *chain, const struct links *links, c
     const struct config *config = chain->engine->config;
     char directory[PATH_MAX];
     struct chain state;
-    if (chain_directory(config, job, directory, e) < 0 || chain_load(directory, &state, e) < 0)
+    if (chain_directory(config, job, directory, e) < 0 || chain_load(directory, config->host, &state, e) < 0)
         return -1;
     for (size_t i = state.count; i-- > 0;) {
         const struct chain_link *link = &state.links[i];

@@ -25,8 +25,8 @@ struct header {
     uint64_t magic;
     uint8_t identity[SEAL_HASH_SIZE];
     uint64_t objects, packs, chunks;
-    uint32_t fanout[257]; /* chunks whose first byte is below i */
-    uint32_t reserved;
+    uint32_t fanout[257];         /* chunks whose first byte is below i */
+    uint32_t unnamed;             /* 1 = has rows that no index object describes yet */
     uint8_t hash[SEAL_HASH_SIZE]; /* of the header up to here with its rows left out, then of all rows */
 };
 
@@ -52,6 +52,7 @@ struct index {
     const struct pack_row *packs;
     const struct chunk_row *chunks;
     uint8_t *present; /* per pack row */
+    bool unnamed;     /* something without a name was absorbed */
     /* absorbed, not yet settled */
     struct bytes new_objects, new_packs, new_chunks;
 };
@@ -158,6 +159,9 @@ int index_open(const char *path, const uint8_t identity[SEAL_HASH_SIZE], struct 
         index_free(x);
         return -1;
     }
+    /* Whoever wrote them ended before an index object did. Taken for known, those packs would never get one. */
+    if (x->header && x->header->unnamed)
+        unmap(x);
     *index = x;
     return 0;
 }
@@ -197,6 +201,7 @@ bool index_covers(const struct index *index, const uint8_t name[SEAL_HASH_SIZE])
 void index_clear(struct index *index)
 {
     unmap(index);
+    index->unnamed = false;
     bytes_reset(&index->new_objects);
     bytes_reset(&index->new_packs);
     bytes_reset(&index->new_chunks);
@@ -238,6 +243,8 @@ int index_absorb(struct index *index, const uint8_t *name, const void *body, siz
         return -1;
     if (name)
         bytes_put(&index->new_objects, name, SEAL_HASH_SIZE);
+    else
+        index->unnamed = true;
     if (bytes_check(&index->new_objects, "index", e) < 0)
         return -1;
     if (index->new_chunks.length / sizeof(struct chunk_row) >= BATCH_CHUNKS)
@@ -302,7 +309,7 @@ static int finish_file(struct output *out, struct header *h, const char *tempora
 }
 
 /* Two jobs may use one repository at a time, and so write this file. Whose file comes last stays; what it lacks is
- * absorbed again. */
+ * absorbed again. Held until our file is mapped, so that it is ours that is. */
 static int lock_file(const struct index *index, struct error *e)
 {
     char path[PATH_MAX + 8];
@@ -322,15 +329,13 @@ static int lock_file(const struct index *index, struct error *e)
 
 static int write_file(struct index *index, struct error *e)
 {
-    AUTO_CLOSE int lock = lock_file(index, e);
-    if (lock < 0)
-        return -1;
     char temporary[PATH_MAX + 8];
     snprintf(temporary, sizeof temporary, "%s.tmp", index->path);
     struct header h = {.magic = FILE_MAGIC,
                        .objects = object_count(index) + index->new_objects.length / SEAL_HASH_SIZE,
                        .packs = pack_count(index) + index->new_packs.length / sizeof(struct pack_row),
                        .chunks = chunk_count(index) + index->new_chunks.length / sizeof(struct chunk_row)};
+    h.unnamed = index->unnamed;
     memcpy(h.identity, index->identity, sizeof h.identity);
     count_fanout(&h, index);
     int fd = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -359,7 +364,8 @@ int index_settle(struct index *index, struct error *e)
     if (index->new_chunks.length > 0)
         qsort(index->new_chunks.data, index->new_chunks.length / sizeof(struct chunk_row), sizeof(struct chunk_row),
               compare_chunks);
-    if (write_file(index, e) < 0)
+    AUTO_CLOSE int lock = lock_file(index, e);
+    if (lock < 0 || write_file(index, e) < 0)
         return -1;
     size_t packs_before = pack_count(index);
     uint8_t *present = index->present;
@@ -402,8 +408,8 @@ int index_set_present(struct index *index, struct index_pack *packs, size_t coun
         struct index_pack *found = bsearch(&wanted, packs, count, sizeof *packs, compare_packs);
         if (!found)
             continue;
-        found->known = true;
         index->present[i] = found->size == index->packs[i].size;
+        found->known = found->known || index->present[i];
     }
     return 0;
 }

@@ -36,8 +36,9 @@ bool index_covers(const struct index *index, const uint8_t name[SEAL_HASH_SIZE])
 /* Start over: nothing covered. */
 void index_clear(struct index *index);
 
-/* Absorb an object's body (format in docs/format.md). name: of the object, or NULL for what has none yet. own: written
- * by ourselves, so its chunks may be re-used. A wrong body is ERROR_INTEGRITY and changes nothing. */
+/* Absorb an object's body (format in docs/format.md). name: of the object, or NULL for what has none yet: that is
+ * known to this instance only, and the next index_open starts over. own: written by ourselves, so its chunks may be
+ * re-used. A wrong body is ERROR_INTEGRITY and changes nothing. */
 int index_absorb(struct index *index, const uint8_t *name, const void *body, size_t n, bool own, struct error *e);
 /* Make what was absorbed findable, and durable enough: a new file replaces the old. */
 int index_settle(struct index *index, struct error *e);

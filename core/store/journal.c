@@ -87,10 +87,13 @@ int journal_each(struct journal *journal,
     AUTO_BYTES struct bytes all = {.maximum = (size_t)1 << 30};
     if (file_read(journal->path, all.maximum - 1, &all, e) < 0)
         return -1;
-    size_t n;
-    for (size_t at = 0; (n = next_body(&all, at)) > 0; at += 4 + n + SEAL_HASH_SIZE)
+    size_t n, at;
+    for (at = 0; (n = next_body(&all, at)) > 0; at += 4 + n + SEAL_HASH_SIZE)
         if (index_body_each(all.data + at + 4, n, pack, context, e) < 0)
             return -1;
+    /* What is added behind half a record would not be found again. */
+    if (at < all.length && ftruncate(journal->fd, (off_t)at) < 0)
+        return error_system(e, errno, "shorten journal '%s'", journal->path);
     return 0;
 }
 

@@ -24,7 +24,8 @@ void journal_close(struct journal *journal);
 int journal_add(struct journal *journal, const uint8_t pack[SEAL_HASH_SIZE], uint64_t size,
                 const struct pack_chunk *chunks, uint32_t count, struct error *e);
 
-/* Every pack in it, up to the first record that is not whole. pack returns 0, or -1 with *e set. */
+/* Every pack in it, up to the first record that is not whole; that one and what follows is cut off. pack returns 0, or
+ * -1 with *e set. */
 int journal_each(struct journal *journal,
                  int (*pack)(void *context, const uint8_t name[SEAL_HASH_SIZE], uint64_t size,
                              const struct pack_chunk *chunks, uint32_t count, struct error *e),

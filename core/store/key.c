@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/cursor.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"

@@ -30,7 +30,7 @@ void manifest_make_id(int64_t now, const char *after, char id[MANIFEST_ID_SIZE])
     char when[CLOCK_TEXT_MAX], hex[7];
     uint8_t random[3];
     int64_t last = id_time(after);
-    if (last >= now / 1000000000)
+    if (last >= now / 1000000000 && last < INT64_MAX / 1000000000)
         now = (last + 1) * 1000000000;
     seal_random(random, sizeof random);
     snprintf(id, MANIFEST_ID_SIZE, "%.16s-%s", clock_format_compact(now, when), text_hex(random, sizeof random, hex));

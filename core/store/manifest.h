@@ -91,8 +91,8 @@ struct manifest {
     uint8_t signer[32]; /* of whom the envelope is; filled by manifest_open */
 };
 
-/* A fresh id: the time in UTC and six random hex digits. after: the id before it, or ""; the new one is greater, if need be by a
- * time that is a second later than that of the one before. */
+/* A fresh id: the time in UTC and six random hex digits. after: the id before it, or ""; the new one is greater, if
+ * need be by a time that is a second later than that of the one before. */
 void manifest_make_id(int64_t now, const char *after, char id[MANIFEST_ID_SIZE]);
 bool manifest_is_id(const char *text);
 

@@ -3,10 +3,11 @@
  *   magic "cofrepk1" 8 | key id 16 | wrapped box key 80 | sealed chunk ...
  *   | sealed directory | u32 its length | "1kpc"
  *
- * A sealed chunk: one zstd frame (level as configured; with content size; without checksum, since the chunk is compared with its id) of 1 to CHUNKER_MAXIMUM plain
- * bytes, sealed in the pack's box at position = its offset in the pack, context = "chunk" || chunk id. The directory:
- * per chunk id 32, u32 offset, u32 stored length, u32 plain length, in the order of the chunks, which follow each other
- * without a gap; sealed at position 2^64 - 1, context "directory". The pack's name is the BLAKE2b-256 of all its bytes.
+ * A sealed chunk: one zstd frame (level as configured; with content size; without checksum, since the chunk is compared
+ * with its id) of 1 to CHUNKER_MAXIMUM plain bytes, sealed in the pack's box at position = its offset in the pack,
+ * context = "chunk" || chunk id. The directory: per chunk id 32, u32 offset, u32 stored length, u32 plain length, in
+ * the order of the chunks, which follow each other without a gap; sealed at position 2^64 - 1, context "directory". The
+ * pack's name is the BLAKE2b-256 of all its bytes.
  */
 #ifndef COFRE_STORE_PACK_H
 #define COFRE_STORE_PACK_H

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/cursor.h"
 #include "base/error.h"
 #include "flow/line.h"
 #include "store/chunker.h"
@@ -30,6 +31,8 @@ enum op {
 /* A chunk to open (or none), the cache place it goes to, and a script. */
 struct item {
     bool load;
+    bool opened;         /* plain is filled already */
+    struct error damage; /* class ERROR_NONE: the chunk is whole */
     uint32_t place;
     struct index_location location;
     struct seal_box box;
@@ -40,6 +43,7 @@ struct item {
 struct player {
     struct repository *repository;
     struct reader *reader;
+    struct reader *careful; /* made when first needed */
     struct fetch *fetch;
     struct player_audience audience;
     struct item items[SLOTS_MAX];
@@ -57,7 +61,11 @@ struct player {
         uint64_t used; /* 0 = empty */
     } plan[CACHE];
     /* the consumer's side */
-    uint8_t *cache[CACHE];
+    struct {
+        uint8_t *plain;
+        struct error damage; /* class ERROR_NONE: plain is there */
+    } cache[CACHE];
+    struct error damage; /* of the entry at hand */
     struct catalogue_decoder decoder;
 };
 
@@ -67,12 +75,16 @@ static int open_item(void *context, size_t worker, void *slot, struct error *e)
 {
     struct player *p = context;
     struct item *item = slot;
-    if (!item->load)
+    if (!item->load || item->opened || item->damage.class != ERROR_NONE)
         return 0;
     char key[201];
     repository_pack_key(item->location.pack, key);
-    return pack_open_chunk(p->decompressors[worker], p->repository->key, &item->box, &item->location.chunk,
-                           item->sealed, item->plain, key, e);
+    if (pack_open_chunk(p->decompressors[worker], p->repository->key, &item->box, &item->location.chunk, item->sealed,
+                        item->plain, key, &item->damage) == 0 ||
+        reader_is_damage(&item->damage))
+        return 0;
+    *e = item->damage;
+    return -1;
 }
 
 static int play_record(struct player *p, struct cursor *c, struct error *e)
@@ -82,13 +94,34 @@ static int play_record(struct player *p, struct cursor *c, struct error *e)
     struct catalogue_record record;
     if (catalogue_decode(&p->decoder, bytes, n, &record, e) < 0)
         return -1;
+    p->damage.class = ERROR_NONE;
     return p->audience.entry(p->audience.context, &record, e);
 }
 
-static int play_data(const struct player *p, struct cursor *c, struct error *e)
+static int play_data(struct player *p, struct cursor *c, struct error *e)
 {
     uint32_t place = cursor_u32(c), offset = cursor_u32(c), length = cursor_u32(c);
-    return p->audience.data(p->audience.context, p->cache[place] + offset, length, e);
+    if (p->damage.class != ERROR_NONE)
+        return 0;
+    if (p->cache[place].damage.class != ERROR_NONE) {
+        p->damage = p->cache[place].damage;
+        p->damage.class = ERROR_INTEGRITY; /* whatever it looked like in the sink */
+        return 0;
+    }
+    return p->audience.data(p->audience.context, p->cache[place].plain + offset, length, e);
+}
+
+static int play_hole(struct player *p, struct cursor *c, struct error *e)
+{
+    uint64_t length = cursor_u64(c);
+    return p->damage.class != ERROR_NONE ? 0 : p->audience.hole(p->audience.context, length, e);
+}
+
+static int play_end(struct player *p, struct error *e)
+{
+    if (p->damage.class != ERROR_NONE)
+        return p->audience.damaged(p->audience.context, &p->damage, e);
+    return p->audience.end(p->audience.context, e);
 }
 
 static int play_item(void *context, void *slot, struct error *e)
@@ -96,8 +129,9 @@ static int play_item(void *context, void *slot, struct error *e)
     struct player *p = context;
     struct item *item = slot;
     if (item->load) {
-        uint8_t *free_one = p->cache[item->place];
-        p->cache[item->place] = item->plain;
+        uint8_t *free_one = p->cache[item->place].plain;
+        p->cache[item->place].plain = item->plain;
+        p->cache[item->place].damage = item->damage;
         item->plain = free_one;
     }
     struct cursor c = cursor_of(item->script.data, item->script.length);
@@ -111,10 +145,10 @@ static int play_item(void *context, void *slot, struct error *e)
             result = play_data(p, &c, e);
             break;
         case OP_HOLE:
-            result = p->audience.hole(p->audience.context, cursor_u64(&c), e);
+            result = play_hole(p, &c, e);
             break;
         case OP_END:
-            result = p->audience.end(p->audience.context, e);
+            result = play_end(p, e);
             break;
         }
     }
@@ -136,7 +170,7 @@ static int make_buffers(struct player *p, struct error *e)
             return error_memory(e);
     }
     for (size_t i = 0; i < CACHE; i++)
-        if (!(p->cache[i] = malloc(CHUNKER_MAXIMUM)))
+        if (!(p->cache[i].plain = malloc(CHUNKER_MAXIMUM)))
             return error_memory(e);
     return 0;
 }
@@ -188,10 +222,11 @@ void player_free(struct player *player)
         bytes_free(&player->items[i].script);
     }
     for (size_t i = 0; i < CACHE; i++)
-        free(player->cache[i]);
+        free(player->cache[i].plain);
     for (size_t i = 0; i < WORKERS_MAX; i++)
         pack_decompressor_free(player->decompressors[i]);
     fetch_free(player->fetch);
+    reader_free(player->careful);
     catalogue_decoder_free(&player->decoder);
     free(player);
 }
@@ -236,29 +271,52 @@ static size_t least_used(const struct player *p)
     return place;
 }
 
-/* Fetch from the first place that the sink gives. Damage inside shows when the chunk is opened. */
+/* A chunk that is in more than one place: read here, from the first one that is whole. That is rare. */
+static int read_carefully(struct player *p, struct item *item, const uint8_t *id, struct error *e)
+{
+    const uint8_t *bytes;
+    size_t n;
+    if (!p->careful && reader_new(p->repository, &p->careful, e) < 0)
+        return -1;
+    if (reader_chunk(p->careful, id, &bytes, &n, e) < 0)
+        return -1;
+    memcpy(item->plain, bytes, n);
+    item->location.chunk.plain = (uint32_t)n;
+    item->opened = true;
+    return 0;
+}
+
+/* Damage inside shows when the chunk is opened. */
 static int fetch_into(struct player *p, struct item *item, const uint8_t *id, struct error *e)
 {
-    for (unsigned nth = 0;; nth++) {
-        struct error last;
-        if (reader_locate(p->reader, id, nth, &item->location, nth == 0 ? e : &last) < 0)
-            return -1; /* the error of the place before says more */
-        if (fetch_chunk(p->fetch, &item->location, item->sealed, &item->box, e) == 0)
-            return 0;
-        if (!reader_is_damage(e))
-            return -1;
-    }
+    struct index_location other;
+    item->opened = false;
+    if (reader_locate(p->reader, id, 0, &item->location, e) < 0)
+        return -1;
+    if (index_find(p->repository->index, id, false, 1, &other))
+        return read_carefully(p, item, id, e);
+    return fetch_chunk(p->fetch, &item->location, item->sealed, &item->box, e);
 }
 
 static int load(struct player *p, const uint8_t *id, size_t *place, struct error *e)
 {
-    if (next_item(p, e) < 0 || fetch_into(p, p->item, id, e) < 0)
+    if (next_item(p, e) < 0)
         return -1;
+    struct item *item = p->item;
+    item->damage.class = ERROR_NONE;
+    struct error why;
+    if (fetch_into(p, item, id, &why) < 0) {
+        if (!reader_is_damage(&why)) {
+            *e = why;
+            return -1;
+        }
+        item->damage = why;
+    }
     *place = least_used(p);
-    p->item->load = true;
-    p->item->place = (uint32_t)*place;
+    item->load = true;
+    item->place = (uint32_t)*place;
     memcpy(p->plan[*place].id, id, SEAL_HASH_SIZE);
-    p->plan[*place].length = p->item->location.chunk.plain;
+    p->plan[*place].length = item->damage.class == ERROR_NONE ? item->location.chunk.plain : CHUNKER_MAXIMUM;
     return 0;
 }
 

@@ -4,6 +4,9 @@
  * fetch, and a script of what to do with each. Chunks used lately stay in a small cache, whose rules planner and
  * consumer both follow, so that no message passes between them. Every byte given has been opened and its chunk compared
  * with its id.
+ *
+ * Content that is damaged or missing is told of the entry that needs it, and the play goes on: one bad spot must not
+ * keep everything else from coming back.
  */
 #ifndef COFRE_STORE_PLAYER_H
 #define COFRE_STORE_PLAYER_H
@@ -25,6 +28,8 @@ struct player_audience {
     int (*data)(void *context, const void *p, size_t n, struct error *e);
     int (*hole)(void *context, uint64_t n, struct error *e);
     int (*end)(void *context, struct error *e);
+    /* Instead of end, and of the rest of its content: the entry cannot be had whole, for the reason in why. */
+    int (*damaged)(void *context, const struct error *why, struct error *e);
     void *context;
 };
 

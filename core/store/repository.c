@@ -70,6 +70,15 @@ static int read_config(struct worker *worker, struct config_object *config, stru
     return config_object_decode(text.data, text.length, config, e);
 }
 
+/* Whoever wrote it may have been killed before it was durable: a sink makes it so when it says "exists". */
+static int make_config_durable(struct worker *worker, struct error *e)
+{
+    AUTO_BYTES struct bytes text = {.maximum = CONFIG_OBJECT_MAX};
+    if (sink_get(worker, "config", CONFIG_OBJECT_MAX, &text, e) < 0)
+        return -1;
+    return sink_put(worker, "config", text.data, text.length, true, e) < 0 && e->class != ERROR_EXISTS ? -1 : 0;
+}
+
 int repository_create(struct worker *worker, const struct key *key, bool plain,
                       char id_text[2 * REPOSITORY_ID_SIZE + 1], bool *existed, struct error *e)
 {
@@ -77,11 +86,10 @@ int repository_create(struct worker *worker, const struct key *key, bool plain,
     *existed = true;
     if (read_config(worker, &config, e) == 0) {
         text_hex(config.repository, sizeof config.repository, id_text);
-        if (plain && config.plain)
-            return 0;
-        if (config.plain != plain || memcmp(config.public.id, key->public.id, KEY_ID_SIZE) != 0)
+        bool same = plain || memcmp(config.public.id, key->public.id, KEY_ID_SIZE) == 0;
+        if (config.plain != plain || !same)
             return error_set(e, ERROR_EXISTS, "there is a repository already, made with another key");
-        return 0;
+        return make_config_durable(worker, e);
     }
     if (e->class != ERROR_NOT_FOUND || check_empty(worker, e) < 0)
         return -1;
@@ -112,7 +120,7 @@ static int load_key(struct repository *r, const struct config_object *config, co
 {
     r->plain = config->plain;
     if (config->plain && key_file) {
-        error_set(e, ERROR_CONFIG,
+        error_set(e, ERROR_AUTH,
                   "sink '%s' is configured with a key, but its repository was made with encryption = none", r->sink);
         return error_hint(e, "write encryption = none into its section, or choose another place and run: cofre init %s",
                           r->sink);
@@ -120,7 +128,7 @@ static int load_key(struct repository *r, const struct config_object *config, co
     if (config->plain)
         return key_from_seed(config->seed, &r->key, e);
     if (!key_file)
-        return error_set(e, ERROR_CONFIG, "sink '%s' says encryption = none, but its repository is encrypted", r->sink);
+        return error_set(e, ERROR_AUTH, "sink '%s' says encryption = none, but its repository is encrypted", r->sink);
     if (key_load(key_file, &r->key, e) < 0)
         return -1;
     if (memcmp(r->key->public.id, config->public.id, KEY_ID_SIZE) == 0)

@@ -6,6 +6,7 @@
 #include <zstd.h>
 
 #include "base/bytes.h"
+#include "base/cursor.h"
 #include "base/error.h"
 #include "store/key.h"
 

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "flow/task.h"
 #include "store/index.h"
 #include "store/index_body.h"
@@ -38,6 +39,33 @@ struct shipper {
     struct upload uploads[SHIPPER_SINKS_MAX];
     size_t upload_count;
 };
+
+static uint32_t live_mask(const struct shipper *s)
+{
+    uint32_t mask = 0;
+    for (size_t i = 0; i < s->sink_count; i++)
+        if (!s->sinks[i].failed)
+            mask |= UINT32_C(1) << i;
+    return mask;
+}
+
+static int check_live(const struct shipper *s, struct error *e)
+{
+    if (live_mask(s) != 0)
+        return 0;
+    *e = s->sinks[0].error;
+    return -1;
+}
+
+static void fail_sink(struct shipper_sink *sink, const struct error *why)
+{
+    if (sink->failed)
+        return;
+    sink->failed = true;
+    sink->error = *why;
+    error_context(&sink->error, "sink '%s': ", sink->repository->sink);
+    log_error(LOG_ERROR, &sink->error);
+}
 
 /* ---- adopting what an earlier run sent ---- */
 
@@ -115,12 +143,14 @@ int shipper_new(struct repository *const *repositories, size_t count, const char
         return error_memory(e);
     s->key = repositories[0]->key;
     s->sink_count = count;
-    for (size_t i = 0; i < count; i++)
-        if (open_sink(&s->sinks[i], repositories[i], state_dir, e) < 0)
-            goto fail;
+    for (size_t i = 0; i < count; i++) {
+        struct error why;
+        if (open_sink(&s->sinks[i], repositories[i], state_dir, &why) < 0)
+            fail_sink(&s->sinks[i], &why);
+    }
     *shipper = s;
-    return 0;
-fail:
+    if (check_live(s, e) == 0)
+        return 0;
     shipper_free(s);
     return -1;
 }
@@ -154,31 +184,6 @@ struct shipper_sink *shipper_sink(struct shipper *shipper, size_t i)
 }
 
 /* ---- sending ---- */
-
-static uint32_t live_mask(const struct shipper *s)
-{
-    uint32_t mask = 0;
-    for (size_t i = 0; i < s->sink_count; i++)
-        if (!s->sinks[i].failed)
-            mask |= UINT32_C(1) << i;
-    return mask;
-}
-
-static int check_live(const struct shipper *s, struct error *e)
-{
-    if (live_mask(s) != 0)
-        return 0;
-    *e = s->sinks[0].error;
-    return -1;
-}
-
-static void fail_sink(struct shipper_sink *sink, const struct error *why)
-{
-    if (sink->failed)
-        return;
-    sink->failed = true;
-    sink->error = *why;
-}
 
 int shipper_drop(struct shipper *shipper, size_t i, const struct error *why, struct error *e)
 {

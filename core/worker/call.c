@@ -109,7 +109,8 @@ static int copy(struct worker *w, struct bytes *to, const struct channel_frame *
     if (!to->failed)
         return 0;
     error_memory(e);
-    return call_abort(w, e);
+    /* A result that cannot be kept ends the call all the same: no other will come. */
+    return frame->type == WIRE_RESULT ? call_fail(w, e) : call_abort(w, e);
 }
 
 static int take_log(struct worker *w, struct cursor *c, struct error *e)

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "base/bytes.h"
+#include "base/cursor.h"
 #include "base/error.h"
 #include "worker/channel.h"
 #include "worker/grammar.h"

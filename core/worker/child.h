@@ -6,7 +6,7 @@
  *   child_host.c     the host's table, and services that every call has
  *   child_content.c  bytes in and out: reserve commit hole take
  *   child_backup.c   entry end restart missing fact
- *   child_restore.c  next done
+ *   child_restore.c  next done late
  *   child_list.c     object more
  */
 #ifndef COFRE_WORKER_CHILD_H
@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "base/cursor.h"
 #include "base/error.h"
 #include "cofre/plugin.h"
 #include "worker/channel.h"
@@ -103,6 +104,8 @@ int32_t child_backup_fact(struct cofre_call *, const char *, const char *, struc
 
 int32_t child_restore_next(struct cofre_call *, const struct cofre_entry **, struct cofre_error *);
 int32_t child_restore_done(struct cofre_call *, int32_t, const struct cofre_error *, struct cofre_error *);
+int32_t child_restore_late(struct cofre_call *, const char *, size_t, int32_t, const struct cofre_error *,
+                           struct cofre_error *);
 
 int32_t child_list_object(struct cofre_call *, const struct cofre_object *, struct cofre_error *);
 int32_t child_list_more(struct cofre_call *, const void *, size_t, struct cofre_error *);

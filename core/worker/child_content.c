@@ -91,5 +91,8 @@ int32_t child_content_take(struct cofre_call *call, const void **bytes, uint64_t
         return COFRE_OK;
     }
     call->input = frame.type == WIRE_END ? CHILD_CONTENT_ENDED : CHILD_ALL_ENDED;
-    return COFRE_END;
+    if (frame.length == 0)
+        return COFRE_END;
+    struct cursor c = cursor_of(frame.payload, frame.length);
+    return wire_error(&c, &why) ? child_host_fail(error, &why) : COFRE_E_BUG;
 }

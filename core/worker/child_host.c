@@ -256,4 +256,5 @@ const struct cofre_host child_host_table = {
     .done = child_restore_done,
     .object = child_list_object,
     .more = child_list_more,
+    .late = child_restore_late,
 };

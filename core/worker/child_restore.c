@@ -100,6 +100,18 @@ int32_t child_restore_next(struct cofre_call *call, const struct cofre_entry **e
     return class == COFRE_OK && !call->entry_open ? COFRE_END : class;
 }
 
+static int32_t send_problem(struct cofre_call *call, const char *path, size_t length, int32_t result,
+                            const struct cofre_error *why, struct cofre_error *error)
+{
+    struct error because;
+    call->problems++;
+    child_host_error(result, why, &because);
+    struct bytes *frame = child_host_frame(call);
+    wire_put_text(frame, path, length);
+    wire_put_error(frame, &because);
+    return child_host_send(call, WIRE_MISSING, error);
+}
+
 int32_t child_restore_done(struct cofre_call *call, int32_t result, const struct cofre_error *why,
                            struct cofre_error *error)
 {
@@ -116,10 +128,20 @@ int32_t child_restore_done(struct cofre_call *call, int32_t result, const struct
         call->restored++;
         return COFRE_OK;
     }
-    call->problems++;
-    child_host_error(result, why, &because);
-    struct bytes *frame = child_host_frame(call);
-    wire_put_text(frame, call->entry.path, call->entry.path_length);
-    wire_put_error(frame, &because);
-    return child_host_send(call, WIRE_MISSING, error);
+    return send_problem(call, call->entry.path, call->entry.path_length, result, why, error);
+}
+
+int32_t child_restore_late(struct cofre_call *call, const char *path, size_t length, int32_t result,
+                           const struct cofre_error *why, struct cofre_error *error)
+{
+    int32_t class = child_host_enter(call, HERE, "late", error);
+    if (class != COFRE_OK || result == COFRE_OK)
+        return class;
+    if (call->restored == 0) {
+        struct error because;
+        error_set(&because, ERROR_PLUGIN, "called late for more entries than it had called a success");
+        return child_host_fault(call, &because, error);
+    }
+    call->restored--;
+    return send_problem(call, path, length, result, why, error);
 }

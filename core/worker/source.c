@@ -263,6 +263,16 @@ int source_give_end(struct worker *source, struct error *e)
     return give(source, WIRE_END, NULL, 0, e);
 }
 
+int source_give_damaged(struct worker *source, const struct error *why, struct error *e)
+{
+    struct bytes *b = &source->arguments;
+    bytes_reset(b);
+    wire_put_error(b, why);
+    if (bytes_check(b, "an error", e) < 0)
+        return -1;
+    return give(source, WIRE_END, b->data, b->length, e);
+}
+
 void source_restore_abort(struct worker *source)
 {
     struct error e;

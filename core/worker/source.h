@@ -84,6 +84,9 @@ int source_give_data(struct worker *source, const void *p, size_t n, struct erro
 int source_give_hole(struct worker *source, uint64_t n, struct error *e);
 /* End of the entry's content; to be called for every entry, content or not. */
 int source_give_end(struct worker *source, struct error *e);
+/* Instead of source_give_end: the entry's content cannot be had whole, for the reason in why (ERROR_INTEGRITY). The
+ * plugin discards what it has of it and names it as a problem. */
+int source_give_damaged(struct worker *source, const struct error *why, struct error *e);
 /* The rest will never come; ends the call. */
 void source_restore_abort(struct worker *source);
 

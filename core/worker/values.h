@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "base/bytes.h"
+#include "base/cursor.h"
 
 struct config_value;
 struct describe;

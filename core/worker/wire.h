@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
+#include "base/cursor.h"
 
 struct error;
 struct source_attribute;
@@ -65,7 +66,7 @@ enum wire_frame {
     WIRE_DATA, /* content */
     WIRE_HOLE, /* u64 length */
     WIRE_ENTRY,
-    WIRE_END, /* to the engine: u64 content length, error; to the worker: nothing */
+    WIRE_END, /* to the engine: u64 content length, error; to the worker: nothing, or the error why it is not whole */
     /* to the engine */
     WIRE_RESULT,  /* u32 number, error: ends the call */
     WIRE_REPLY,   /* what the call gives beside its result */

@@ -296,7 +296,8 @@ struct cofre_host {
 
     /* Bytes from the host: the content of an entry (restore), of an object (put). Lends the next piece until the next call
      * with this cofre_call. *bytes == NULL with *length > 0: a hole of that many zero bytes (restore only). COFRE_END: that
-     * was all of it. An error means that the rest will never come: discard what you have. */
+     * was all of it. An error means that the rest will never come: discard what you have. In a restore COFRE_E_INTEGRITY is
+     * only about this entry, whose content is damaged in the snapshot: say it with done and go on. */
     int32_t (*take)(struct cofre_call *, const void **bytes, uint64_t *length, struct cofre_error *error);
 
     /* backup. Is the entry at path as it was in the last snapshot? COFRE_UNCHANGED = yes, and it has been taken over: go on
@@ -322,14 +323,20 @@ struct cofre_host {
     /* restore. next lends the next entry, in path order, until the following call of next; COFRE_END after the last. Then
      * its content with take (FILE, STREAM), then done. */
     int32_t (*next)(struct cofre_call *, const struct cofre_entry **entry, struct cofre_error *error);
-    /* result: COFRE_OK; COFRE_E_UNSUPPORTED = left out or put back only in part, for the reason in why; any other class =
-     * failed. Each makes the restore incomplete, with the path and the reason. Content that was not taken is skipped. */
+    /* result: COFRE_OK, which late can take back; COFRE_E_UNSUPPORTED = left out or put back only in part, for the reason
+     * in why; any other class = failed. Each makes the restore incomplete, with the path and the reason. Content that was not taken is skipped. */
     int32_t (*done)(struct cofre_call *, int32_t result, const struct cofre_error *why, struct cofre_error *error);
 
     /* list: one object. */
     int32_t (*object)(struct cofre_call *, const struct cofre_object *, struct cofre_error *error);
     /* list: there is more; cursor (at most 1,024 bytes, any bytes) is given back to continue. */
     int32_t (*more)(struct cofre_call *, const void *cursor, size_t length, struct cofre_error *error);
+
+    /* restore. An entry for which done said COFRE_OK turned out otherwise after all: for plugins that go on with the next
+     * entry while this one is still being written. result and why as in done, once for an entry at most, before restore
+     * returns. COFRE_OK is nothing to say. */
+    int32_t (*late)(struct cofre_call *, const char *path, size_t path_length, int32_t result,
+                    const struct cofre_error *why, struct cofre_error *error);
 };
 
 /* ---- roles --------------------------------------------------------------------------------------------------------
@@ -437,7 +444,7 @@ COFRE_TIGHT_(cofre_attribute, length);
 COFRE_TIGHT_(cofre_object, mtime);
 COFRE_TIGHT_(cofre_put, size);
 COFRE_TIGHT_(cofre_space, available);
-COFRE_TIGHT_(cofre_host, more);
+COFRE_TIGHT_(cofre_host, late);
 COFRE_TIGHT_(cofre_source, facts);
 COFRE_TIGHT_(cofre_sink, retain);
 COFRE_TIGHT_(cofre_plugin, sink);

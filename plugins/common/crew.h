@@ -17,7 +17,8 @@ typedef void crew_run(void *context, unsigned thread, struct crew_job *job);
 
 struct crew;
 
-/* NULL: out of memory. Without any thread, where the system gives none, jobs are done by the owner as they are given. */
+/* NULL: out of memory. Without any thread, where the system gives none, jobs are done by the owner as they are given.
+ */
 struct crew *crew_new(unsigned threads, crew_run *run, void *context);
 
 /* What was given is done before this returns; what was not taken back is the caller's. */

@@ -32,8 +32,8 @@ void level_free(struct level *level);
 int level_open(struct level *level, const struct finish_rules *rules, int dir, const char *name, int32_t *result,
                struct cofre_error *why);
 
-/* What the directory hands down, and what it needs for us to work in it. handed_down: what the directory above hands down
- * it may have got. */
+/* What the directory hands down, and what it needs for us to work in it. handed_down: what the directory above hands
+ * down it may have got. */
 int32_t level_examine(struct level *level, const struct finish_rules *rules, int fd, struct stat *st, bool handed_down,
                       struct cofre_error *why);
 

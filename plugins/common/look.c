@@ -108,7 +108,7 @@ bool look_unchanged(struct cofre_call *call, struct look *look)
 }
 
 int32_t look_announce(struct cofre_call *call, const struct look *look, const struct attribute_set *attributes,
-                      bool sure, struct cofre_error *error)
+                      bool sure, bool *told, struct cofre_error *error)
 {
     const struct stat *st = &look->st;
     struct fingerprint f = fingerprint_of(look);
@@ -136,5 +136,10 @@ int32_t look_announce(struct cofre_call *call, const struct look *look, const st
         .fingerprint = trusted ? &f : NULL,
         .fingerprint_length = trusted ? sizeof f : 0,
     };
-    return cofre->entry(call, &entry, error);
+    int32_t status = cofre->entry(call, &entry, error);
+    *told = status == COFRE_OK;
+    if (status != COFRE_E_RANGE)
+        return status;
+    struct cofre_error why = *error;
+    return cofre->missing(call, look->path, look->path_length, status, &why, error);
 }

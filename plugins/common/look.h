@@ -40,8 +40,9 @@ bool look_same(const struct look *a, const struct look *b);
 /* Ask the host: true = taken over from the last snapshot. Racy entries are not asked about; nobody is asked twice. */
 bool look_unchanged(struct cofre_call *call, struct look *look);
 
-/* Announce. sure false leaves the fingerprint out: what follows is known to be not whole. */
+/* Announce. sure false leaves the fingerprint out: what follows is known to be not whole. *told false: it has more
+ * attributes than can be told, and was named as missing; nothing is to be sent. */
 int32_t look_announce(struct cofre_call *call, const struct look *look, const struct attribute_set *attributes,
-                      bool sure, struct cofre_error *error);
+                      bool sure, bool *told, struct cofre_error *error);
 
 #endif

@@ -41,10 +41,16 @@ int32_t place_begin(struct place *p, int dir, const char *path)
     return COFRE_OK;
 }
 
+/* What is made under its own name at once needs no renaming. In a directory of our own making nothing is in the way. */
+static bool is_beside(const struct place *p, const struct place_spot *spot)
+{
+    return p->overwrite && !spot->fresh;
+}
+
 /* What is made is made under this name. */
 static const char *first_name(const struct place *p, const struct place_spot *spot)
 {
-    return p->overwrite ? p->temporary : spot->name;
+    return is_beside(p, spot) ? p->temporary : spot->name;
 }
 
 static int32_t not_made(const struct place *p, int errnum, const char *what)
@@ -59,7 +65,7 @@ static int32_t not_made(const struct place *p, int errnum, const char *what)
 static void publish(const struct place *p, const struct place_spot *spot, int32_t *result)
 {
     bool whole = *result == COFRE_OK || *result == COFRE_E_UNSUPPORTED;
-    if (whole && !p->overwrite)
+    if (whole && !is_beside(p, spot))
         return;
     if (whole && renameat(spot->dir, p->temporary, spot->dir, spot->name) != 0) {
         *result = failure_system(p->why, errno, "replace what is there");
@@ -71,48 +77,38 @@ static void publish(const struct place *p, const struct place_spot *spot, int32_
 
 /* ---- files ---- */
 
-static int write_at(int fd, const void *bytes, uint64_t length, int64_t offset)
+/* Does the system refuse to write this past its cache? Then through it. */
+static bool is_refused(int fd, int errnum)
+{
+    int flags = errnum == EINVAL ? fcntl(fd, F_GETFL) : 0;
+    return flags > 0 && (flags & O_DIRECT) && fcntl(fd, F_SETFL, flags & ~O_DIRECT) == 0;
+}
+
+int place_write(int fd, const void *bytes, size_t length, int64_t offset)
 {
     const char *p = bytes;
     while (length > 0) {
-        ssize_t n = pwrite(fd, p, length < (1u << 30) ? (size_t)length : 1u << 30, offset);
-        if (n < 0 && errno == EINTR)
+        ssize_t n = pwrite(fd, p, length, offset);
+        if (n < 0 && (errno == EINTR || is_refused(fd, errno)))
             continue;
         if (n < 0)
             return errno;
         p += n;
         offset += n;
-        length -= (uint64_t)n;
+        length -= (size_t)n;
     }
     return 0;
 }
 
-/* Everything that take gives. Holes are skipped; a last one needs the length to be set. */
-static int32_t fill(const struct place *p, int fd, int32_t *result)
+bool place_direct(int fd, bool on)
 {
-    int64_t at = 0;
-    bool hole = false;
-    for (;;) {
-        const void *bytes;
-        uint64_t length;
-        int32_t status = cofre->take(p->call, &bytes, &length, p->error);
-        if (status == COFRE_END)
-            break;
-        if (status != COFRE_OK)
-            return status;
-        if (length > (uint64_t)(INT64_MAX - at))
-            *result = failure_system(p->why, EFBIG, "write at byte %lld", (long long)at);
-        int errnum = bytes && *result == COFRE_OK ? write_at(fd, bytes, length, at) : 0;
-        if (errnum)
-            *result = failure_system(p->why, errnum, "write at byte %lld", (long long)at);
-        if (*result != COFRE_OK)
-            return COFRE_OK;
-        hole = !bytes;
-        at += (int64_t)length;
-    }
-    if (hole && ftruncate(fd, at) != 0)
-        *result = failure_system(p->why, errno, "set its length to %lld", (long long)at);
-    return COFRE_OK;
+    int flags = fcntl(fd, F_GETFL);
+    return flags >= 0 && fcntl(fd, F_SETFL, on ? flags | O_DIRECT : flags & ~O_DIRECT) == 0;
+}
+
+int32_t place_not_written(const struct place *p, int errnum, int64_t offset)
+{
+    return failure_system(p->why, errnum, "write at byte %lld", (long long)offset);
 }
 
 /* In a directory that hands nothing down we know what we made, and need not look. */
@@ -124,41 +120,52 @@ static int look_at_own(const struct place *p, const struct place_spot *spot, int
     return 0;
 }
 
-static void finish_file(struct place *p, const struct place_spot *spot, int fd, const struct cofre_entry *entry,
-                        int32_t *result)
+static int32_t finish_file(struct place *p, const struct place_spot *spot, int fd, const struct record *record)
 {
     struct finish_losses losses = {.why = p->why};
-    struct finish_metadata m = finish_of(&p->rules, entry);
+    struct finish_metadata m = record->metadata;
     struct stat st;
     int errnum = look_at_own(p, spot, fd, &st);
-    if (errnum) {
-        *result = failure_system(p->why, errnum, "look at the new file");
-        return;
-    }
+    if (errnum)
+        return failure_system(p->why, errnum, "look at the new file");
     struct finish_subject subject = {.fd = fd, .inherits = spot->inherits, .st = &st};
-    if (entry->kind == COFRE_STREAM)
-        m = (struct finish_metadata){.mode = 0600, .uid = st.st_uid, .gid = st.st_gid, .mtime = entry->mtime};
+    if (record->kind == COFRE_STREAM)
+        m = (struct finish_metadata){.mode = 0600, .uid = st.st_uid, .gid = st.st_gid, .mtime = m.mtime};
     finish_all(&p->rules, &subject, &m, &losses);
-    *result = finish_result(&losses);
+    return finish_result(&losses);
 }
 
-int32_t place_file(struct place *p, const struct place_spot *spot, const struct cofre_entry *entry, int32_t *result)
+int place_open(const struct place *p, const struct place_spot *spot, int32_t *result)
 {
-    *result = COFRE_OK;
     int fd = openat(spot->dir, first_name(p, spot), CREATE_FLAGS, 0600);
-    if (fd < 0) {
-        *result = not_made(p, errno, "file");
-        return COFRE_OK;
-    }
-    int32_t status = fill(p, fd, result);
-    if (status == COFRE_OK && *result == COFRE_OK)
-        finish_file(p, spot, fd, entry, result);
-    if (close(fd) != 0 && status == COFRE_OK && (*result == COFRE_OK || *result == COFRE_E_UNSUPPORTED))
+    *result = fd < 0 ? not_made(p, errno, "file") : COFRE_OK;
+    return fd;
+}
+
+void place_close(struct place *p, const struct place_spot *spot, int fd, const struct record *record, int64_t length,
+                 int32_t *result)
+{
+    if (*result == COFRE_OK && length >= 0 && ftruncate(fd, length) != 0)
+        *result = failure_system(p->why, errno, "set its length to %lld", (long long)length);
+    if (*result == COFRE_OK)
+        *result = finish_file(p, spot, fd, record);
+    if (close(fd) != 0 && (*result == COFRE_OK || *result == COFRE_E_UNSUPPORTED))
         *result = failure_system(p->why, errno, "close the new file");
-    if (status != COFRE_OK)
-        *result = status; /* the rest will never come: away with it */
     publish(p, spot, result);
-    return status;
+}
+
+int32_t place_file(struct place *p, const struct place_spot *spot, const struct record *record, const void *content,
+                   size_t length)
+{
+    int32_t result;
+    int fd = place_open(p, spot, &result);
+    if (fd < 0)
+        return result;
+    int errnum = place_write(fd, content, length, 0);
+    if (errnum)
+        result = place_not_written(p, errnum, 0);
+    place_close(p, spot, fd, record, -1, &result);
+    return result;
 }
 
 /* ---- what has no content ---- */
@@ -256,6 +263,6 @@ void place_link(struct place *p, const struct place_spot *spot, int target_dir, 
             failure_set(p->why, COFRE_E_CHANGED, "make the hard link: somebody replaced its first name meanwhile");
     publish(p, spot, result);
     /* Renaming one name of a file over another of the same file does nothing at all. */
-    if (p->overwrite)
+    if (is_beside(p, spot))
         unlinkat(spot->dir, p->temporary, 0);
 }

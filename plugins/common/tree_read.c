@@ -115,8 +115,9 @@ static void gather(struct walk *w, const struct visit *v, int fd)
 /* Announce what has no content of its own, with a result that is known beforehand. */
 static int32_t tell(struct walk *w, const struct look *look, const struct attribute_set *attributes, int32_t result)
 {
-    int32_t status = look_announce(w->call, look, attributes, result == COFRE_OK, w->error);
-    return status == COFRE_OK ? cofre->end(w->call, result, &w->why, w->error) : status;
+    bool told;
+    int32_t status = look_announce(w->call, look, attributes, result == COFRE_OK, &told, w->error);
+    return status == COFRE_OK && told ? cofre->end(w->call, result, &w->why, w->error) : status;
 }
 
 /* The first name of a file was kept: later ones become links to it. */
@@ -170,10 +171,12 @@ static int32_t visit_hardlink(struct walk *w, struct visit *v, struct hardlink *
 static int32_t send_file(struct walk *w, struct visit *v, int fd)
 {
     int32_t result = COFRE_OK;
+    bool told;
     gather(w, v, fd);
-    int32_t status = look_announce(w->call, &v->look, &w->attributes, true, w->error);
-    if (status == COFRE_OK)
-        status = content_send(w->call, fd, &v->look.st, &result, &w->why, w->error);
+    int32_t status = look_announce(w->call, &v->look, &w->attributes, true, &told, w->error);
+    if (status != COFRE_OK || !told)
+        return status;
+    status = content_send(w->call, fd, &v->look.st, &result, &w->why, w->error);
     if (status == COFRE_OK)
         status = cofre->end(w->call, result, &w->why, w->error);
     if (result == COFRE_OK || result == COFRE_E_CHANGED)

@@ -6,39 +6,26 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "common/delivery.h"
 #include "common/descent.h"
 #include "common/failure.h"
 #include "common/finish.h"
+#include "common/level.h"
 #include "common/names.h"
 #include "common/place.h"
 #include "common/root.h"
 
-#define DIRECTORY_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)
-#define ACLS_MAX 2
-#define LATE_LINES 20
-
-/* A directory on the way to the entry at hand. Its metadata waits until everything in it is there. */
-struct level {
-    bool announced; /* it has metadata */
-    bool existed;   /* before this run */
-    bool inherits;  /* hands ACLs or its group down */
-    bool opened_up; /* had to get rights for us: mode is what it had */
-    mode_t mode;
-    struct finish_metadata metadata;
-    struct cofre_attribute acls[ACLS_MAX]; /* copies */
-};
-
 struct writer {
     struct place place;
+    struct delivery delivery;
     struct descent descent;
     struct level *levels; /* one for each of descent's */
     size_t level_capacity;
     struct cofre_error why;
-    uint64_t late;       /* directories that did not get all of their metadata */
+    uint64_t late;       /* directories that are not as they were, and are no entries */
     int link_dir;        /* the directory of the last hard link's first name; -1 = none */
     char *link_dir_path; /* DESCENT_PATH_MAX + 1 bytes */
     size_t link_dir_length;
@@ -46,49 +33,38 @@ struct writer {
 
 /* ---- directories ---- */
 
-static void free_acls(struct level *level)
-{
-    for (uint32_t i = 0; i < ACLS_MAX; i++) {
-        free((void *)(uintptr_t)level->acls[i].value);
-        level->acls[i].value = NULL;
-    }
-}
-
-/* A directory whose metadata could not be set when the walk left it: its entry was done long before. */
-static void tell_late(struct writer *w, const struct cofre_error *why)
-{
-    char quoted[FAILURE_QUOTE_MAX], line[sizeof why->message + FAILURE_QUOTE_MAX];
-    if (w->late++ >= LATE_LINES)
-        return;
-    snprintf(line, sizeof line, "the directory '%s' is not as it was: %s",
-             failure_quote(w->descent.path, descent_path_length(&w->descent), quoted), why->message);
-    cofre->log(w->place.call, COFRE_LOG_WARNING, line);
-}
-
-static void finish_level(struct writer *w, struct level *level)
+/* Its entry was done long before. */
+static void finish_level(struct writer *w, struct level *level, int fd, const char *path, size_t length)
 {
     struct cofre_error why = {.struct_size = sizeof why};
-    struct finish_losses losses = {.why = &why};
-    struct stat st;
-    int fd = descent_fd(&w->descent);
-    if (fstat(fd, &st) != 0) {
-        finish_lose(&losses, errno, "look at it");
-    } else if (level->announced) {
-        struct finish_subject subject = {.fd = fd, .inherits = level->existed, .st = &st};
-        level->metadata.attributes = level->acls; /* levels move while their stack grows */
-        finish_directory(&w->place.rules, &subject, &level->metadata, &losses);
-    } else if (level->opened_up && fchmod(fd, level->mode) != 0) {
-        finish_lose(&losses, errno, "give back its mode");
-    }
-    if (finish_result(&losses) != COFRE_OK)
-        tell_late(w, &why);
-    free_acls(level);
+    int32_t result = level_finish(level, &w->place.rules, fd, &why);
+    if (result == COFRE_OK)
+        return;
+    w->late += !level->announced;
+    delivery_report(&w->delivery, path, length, level->announced && !level->told ? result : COFRE_OK, &why);
+}
+
+/* The last file of a directory has arrived. */
+static void settled(void *context, struct folder *folder)
+{
+    struct writer *w = context;
+    if (folder->left)
+        finish_level(w, &folder->level, folder->fd, folder->path, folder->path_length);
+    else
+        w->levels[folder->depth].folder = NULL;
 }
 
 /* Leave the lowest directory. */
 static int32_t leave(struct writer *w)
 {
-    finish_level(w, &w->levels[w->descent.depth - 1]);
+    struct level *level = &w->levels[w->descent.depth - 1];
+    if (level->folder) {
+        level->folder->left = true;
+        level->folder->level = *level;
+        *level = (struct level){0};
+    } else {
+        finish_level(w, level, descent_fd(&w->descent), w->descent.path, descent_path_length(&w->descent));
+    }
     if (w->descent.depth == 1)
         return COFRE_OK;
     int errnum = descent_pop(&w->descent);
@@ -98,65 +74,9 @@ static int32_t leave(struct writer *w)
     return COFRE_OK;
 }
 
-/* Without root's rights a directory of our own may be closed to ourselves. */
-static int open_up(struct writer *w, int dir, const char *name, struct level *level)
-{
-    struct stat st;
-    char path[32];
-    int fd = openat(dir, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    bool done = fstat(fd, &st) == 0 && st.st_uid == w->place.rules.user && chmod(path, st.st_mode | 0700) == 0;
-    close(fd);
-    if (!done) {
-        errno = EACCES;
-        return -1;
-    }
-    level->opened_up = true;
-    level->mode = st.st_mode & 07777;
-    return openat(dir, name, DIRECTORY_FLAGS);
-}
-
-static int32_t not_opened(struct writer *w, int errnum)
-{
-    if (errnum != ENOTDIR && errnum != ELOOP)
-        return failure_system(&w->why, errnum, "open the directory");
-    int32_t class = failure_set(&w->why, COFRE_E_EXISTS, "open the directory: a symlink or a file is in its place");
-    failure_hint(&w->why, "remove what is there, or restore into another directory");
-    return class;
-}
-
 static int32_t refuse(struct writer *w, const char *what, const char *why)
 {
     return failure_set(&w->why, COFRE_E_INTEGRITY, "accept the %s: %s", what, why);
-}
-
-/* What the directory hands down, and what it needs for us to work in it. */
-static int32_t examine(struct writer *w, int fd, struct stat *st, struct level *level, bool handed_down)
-{
-    const struct finish_rules *rules = &w->place.rules;
-    if (fstat(fd, st) != 0)
-        return failure_system(&w->why, errno, "look at the directory");
-    if (!level->existed && st->st_uid != rules->user && !rules->foreign)
-        return failure_set(&w->why, COFRE_E_CHANGED, "make the directory: somebody replaced it meanwhile");
-    if (!level->existed && handed_down) {
-        if (fremovexattr(fd, "system.posix_acl_default") != 0 && errno != ENODATA && errno != EOPNOTSUPP)
-            return failure_system(&w->why, errno, "remove an inherited ACL");
-        if (fchmod(fd, 0700) != 0)
-            return failure_system(&w->why, errno, "set the mode of the new directory");
-        level->existed = true; /* so that what is left of the inheritance goes at the end */
-        level->inherits = st->st_gid != rules->group;
-        return COFRE_OK;
-    }
-    if (level->existed && rules->user != 0 && !level->opened_up && (st->st_mode & 0300) != 0300 &&
-        fchmod(fd, st->st_mode | 0700) == 0) {
-        level->opened_up = true;
-        level->mode = st->st_mode & 07777;
-    }
-    level->inherits = (st->st_mode & S_ISGID) || st->st_gid != rules->group ||
-                      (level->existed && fgetxattr(fd, "system.posix_acl_default", NULL, 0) > 0);
-    return COFRE_OK;
 }
 
 static int32_t push(struct writer *w, int fd, const struct stat *st, const struct level *level)
@@ -181,20 +101,11 @@ static int32_t step_down(struct writer *w, const char *name, size_t length, int3
 {
     struct level level = {0};
     struct stat st;
-    int dir = descent_fd(&w->descent);
-    level.existed = mkdirat(dir, name, 0700) != 0;
-    if (level.existed && errno != EEXIST) {
-        *result = failure_system(&w->why, errno, "make the directory");
+    int fd = level_open(&level, &w->place.rules, descent_fd(&w->descent), name, result, &w->why);
+    if (fd < 0)
         return COFRE_OK;
-    }
-    int fd = openat(dir, name, DIRECTORY_FLAGS);
-    if (fd < 0 && errno == EACCES && level.existed && w->place.rules.user != 0)
-        fd = open_up(w, dir, name, &level);
-    if (fd < 0) {
-        *result = not_opened(w, errno);
-        return COFRE_OK;
-    }
-    *result = examine(w, fd, &st, &level, w->levels[w->descent.depth - 1].inherits);
+    bool handed_down = w->levels[w->descent.depth - 1].inherits;
+    *result = level_examine(&level, &w->place.rules, fd, &st, handed_down, &w->why);
     if (*result == COFRE_OK && !descent_name(&w->descent, name, length))
         *result = refuse(w, "path", "it is too long");
     if (*result != COFRE_OK) {
@@ -264,43 +175,15 @@ static size_t parent_length(const char *path, size_t length)
 
 /* ---- kinds ---- */
 
-/* ACLs wait with the rest of the metadata; what else there is is set now, while a failure can be told as the entry's.
- */
-static int32_t keep_metadata(struct writer *w, const struct cofre_entry *entry, int32_t *result)
-{
-    struct level *level = &w->levels[w->descent.depth - 1];
-    struct finish_losses losses = {.why = &w->why};
-    struct finish_subject subject = {.fd = descent_fd(&w->descent)};
-    struct finish_metadata m = finish_of(&w->place.rules, entry);
-    finish_attributes(&w->place.rules, &subject, &m, FINISH_OTHERS, &losses);
-    *result = finish_result(&losses);
-    free_acls(level);
-    level->announced = true;
-    level->metadata = m;
-    level->metadata.attributes = NULL;
-    level->metadata.attribute_count = 0;
-    level->metadata.attribute_stride = sizeof level->acls[0];
-    const char *p = (const void *)m.attributes;
-    for (uint32_t i = 0; i < m.attribute_count; i++, p += m.attribute_stride) {
-        const struct cofre_attribute *a = (const void *)p;
-        static const char *const names[ACLS_MAX] = {"system.posix_acl_access", "system.posix_acl_default"};
-        if (!finish_is_acl(a->name) || level->metadata.attribute_count == ACLS_MAX)
-            continue;
-        struct cofre_attribute *copy = &level->acls[level->metadata.attribute_count];
-        void *value = malloc(a->length + 1);
-        if (!value)
-            return failure_system(w->place.error, ENOMEM, "keep the ACL of a directory");
-        memcpy(value, a->value, a->length);
-        *copy = (struct cofre_attribute){names[strcmp(a->name, names[0]) != 0], value, a->length};
-        level->metadata.attribute_count++;
-    }
-    return COFRE_OK;
-}
-
 static int32_t put_directory(struct writer *w, const struct cofre_entry *entry, int32_t *result)
 {
     int32_t status = go_to(w, entry->path, entry->path_length, result);
-    return status == COFRE_OK && *result == COFRE_OK ? keep_metadata(w, entry, result) : status;
+    if (status != COFRE_OK || *result != COFRE_OK)
+        return status;
+    struct level *level = &w->levels[w->descent.depth - 1];
+    if (!level_keep(level, &w->place.rules, descent_fd(&w->descent), entry, result, &w->why))
+        return failure_system(w->place.error, ENOMEM, "keep the ACL of a directory");
+    return COFRE_OK;
 }
 
 /* The directory of a hard link's first name, from the root down. */
@@ -338,6 +221,7 @@ static void put_link(struct writer *w, const struct place_spot *spot, const stru
         *result = refuse(w, "first name of the hard link", fault ? fault : "it is empty");
         return;
     }
+    delivery_wait(&w->delivery, entry->link, entry->link_length);
     size_t parent = parent_length(entry->link, entry->link_length);
     bool same = parent == descent_path_length(&w->descent) && !memcmp(entry->link, w->descent.path, parent);
     int dir = same ? spot->dir : open_link_dir(w, entry->link, parent);
@@ -347,17 +231,28 @@ static void put_link(struct writer *w, const struct place_spot *spot, const stru
         place_link(&w->place, spot, dir, entry->link + parent + (parent > 0), result);
 }
 
+static int32_t put_file(struct writer *w, const struct cofre_entry *entry, int32_t *result)
+{
+    size_t depth = w->descent.depth - 1;
+    struct level *level = &w->levels[depth];
+    struct folder *folder = delivery_folder(&w->delivery, &level->folder, level, depth, descent_fd(&w->descent),
+                                            w->descent.path, descent_path_length(&w->descent), result);
+    return folder ? delivery_file(&w->delivery, folder, entry, result) : COFRE_OK;
+}
+
 static int32_t put_other(struct writer *w, const struct cofre_entry *entry, int32_t *result)
 {
     size_t parent = parent_length(entry->path, entry->path_length);
     int32_t status = go_to(w, entry->path, parent, result);
     if (status != COFRE_OK || *result != COFRE_OK)
         return status;
+    if (entry->kind == COFRE_FILE || entry->kind == COFRE_STREAM)
+        return put_file(w, entry, result);
+    const struct level *level = &w->levels[w->descent.depth - 1];
     struct place_spot spot = {.dir = descent_fd(&w->descent),
                               .name = entry->path + parent + (parent > 0),
-                              .inherits = w->levels[w->descent.depth - 1].inherits};
-    if (entry->kind == COFRE_FILE || entry->kind == COFRE_STREAM)
-        return place_file(&w->place, &spot, entry, result);
+                              .inherits = level->inherits,
+                              .fresh = level->fresh};
     if (entry->kind == COFRE_HARDLINK)
         put_link(w, &spot, entry, result);
     else
@@ -395,6 +290,8 @@ static int32_t put_all(struct writer *w)
             status = put(w, entry, &result);
         if (status == COFRE_OK)
             status = cofre->done(w->place.call, result, &w->why, w->place.error);
+        if (status == COFRE_OK)
+            status = delivery_tell(&w->delivery);
         if (status != COFRE_OK)
             return status;
         if (result == COFRE_E_NO_SPACE) {
@@ -429,7 +326,10 @@ static int32_t finish(struct writer *w)
         if ((status = leave(w)) != COFRE_OK)
             return status;
     leave(w);
-    status = make_durable(w);
+    delivery_drain(&w->delivery);
+    status = delivery_tell(&w->delivery);
+    if (status == COFRE_OK)
+        status = make_durable(w);
     if (status != COFRE_OK)
         return status;
     if (w->place.rules.owners_kept)
@@ -457,13 +357,15 @@ static int32_t begin(struct writer *w, const struct tree_write_options *options)
     if (status != COFRE_OK)
         return status;
     status = place_begin(&w->place, root, options->path);
-    if (status == COFRE_OK && (status = examine(w, root, &st, &level, false)) != COFRE_OK)
+    if (status == COFRE_OK && (status = level_examine(&level, &w->place.rules, root, &st, false, &w->why)) != COFRE_OK)
         *error = w->why;
     if (status != COFRE_OK) {
         close(root);
         return status;
     }
-    return push(w, root, &st, &level);
+    status = push(w, root, &st, &level);
+    int errnum = status == COFRE_OK ? delivery_begin(&w->delivery, &w->place, settled, w) : 0;
+    return errnum ? failure_system(error, errnum, "restore into '%s'", options->path) : status;
 }
 
 int32_t tree_write(struct cofre_call *call, const struct tree_write_options *options, struct cofre_error *error)
@@ -481,8 +383,9 @@ int32_t tree_write(struct cofre_call *call, const struct tree_write_options *opt
         status = put_all(w);
     if (status == COFRE_OK)
         status = finish(w);
+    delivery_end(&w->delivery);
     for (size_t i = 0; i < w->descent.depth && i < w->level_capacity; i++)
-        free_acls(&w->levels[i]);
+        level_free(&w->levels[i]);
     descent_end(&w->descent);
     if (w->link_dir >= 0)
         close(w->link_dir);

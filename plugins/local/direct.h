@@ -1,8 +1,8 @@
 /* Direct: large objects go between memory and disk without a stay in the page cache (O_DIRECT).
  *
- * A backup writes much and reads it back rarely: through the cache it would push out what the host's applications need, and
- * on the way cost several times the processor time. Where the file system has no direct access, and for what is small
- * or not aligned, the ordinary way is taken, and nobody notices.
+ * A backup writes much and reads it back rarely: through the cache it would push out what the host's applications need,
+ * and on the way cost several times the processor time. Where the file system has no direct access, and for what is
+ * small or not aligned, the ordinary way is taken, and nobody notices.
  */
 #ifndef LOCAL_DIRECT_H
 #define LOCAL_DIRECT_H

@@ -13,7 +13,8 @@
 /* ---- put --------------------------------------------------------------------------------------------------------- */
 
 /* Everything that take gives, into the file. */
-static int32_t receive(struct cofre_call *call, const char *key, struct direct *file, int64_t *total, struct cofre_error *error)
+static int32_t receive(struct cofre_call *call, const char *key, struct direct *file, int64_t *total,
+                       struct cofre_error *error)
 {
     const void *bytes;
     uint64_t length;
@@ -31,7 +32,8 @@ static int32_t receive(struct cofre_call *call, const char *key, struct direct *
     return direct_flush(file) ? place_fail(error, errno, "write object '%s'", key) : COFRE_OK;
 }
 
-static int32_t receive_all(struct cofre_call *call, const char *key, int fd, int64_t expected, struct cofre_error *error)
+static int32_t receive_all(struct cofre_call *call, const char *key, int fd, int64_t expected,
+                           struct cofre_error *error)
 {
     struct direct file;
     int64_t total;
@@ -39,8 +41,8 @@ static int32_t receive_all(struct cofre_call *call, const char *key, int fd, int
     int32_t result = receive(call, key, &file, &total, error);
     direct_end(&file);
     if (result == COFRE_OK && expected >= 0 && total != expected)
-        return cofre_fail(error, COFRE_E_BUG, "put '%s': %lld bytes were announced, %lld came", key, (long long)expected,
-                          (long long)total);
+        return cofre_fail(error, COFRE_E_BUG, "put '%s': %lld bytes were announced, %lld came", key,
+                          (long long)expected, (long long)total);
     return result;
 }
 

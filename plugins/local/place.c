@@ -28,7 +28,7 @@ static const struct {
     {EACCES, COFRE_E_DENIED, "run as the user who owns the directory, or give it away with chown"},
     {EPERM, COFRE_E_DENIED, "look for an immutable attribute with lsattr"},
     {EROFS, COFRE_E_DENIED, "the file system is mounted read-only; after a disk error the kernel does that: see dmesg"},
-    {ENOSPC, COFRE_E_NO_SPACE, "make room (cofre prune, cofre gc) or use a larger disk; see also df -i"},
+    {ENOSPC, COFRE_E_NO_SPACE, "make room or use a larger disk; see also df -i"},
     {EDQUOT, COFRE_E_NO_SPACE, "the quota of this user is used up"},
     {EFBIG, COFRE_E_NO_SPACE, "the file system or ulimit -f does not allow a file of this size"},
     {ENOMEM, COFRE_E_MEMORY, NULL},
@@ -107,7 +107,7 @@ int32_t place_need(struct place *place, struct cofre_error *error)
         return result;
     error->os_errno = ENOENT;
     snprintf(error->hint, sizeof error->hint,
-             "is the disk mounted? otherwise make the repository with: cofre init NAME");
+             "is the disk mounted? if nothing was ever stored there: cofre init makes the repository");
     return cofre_fail(error, COFRE_E_NOT_FOUND, "directory '%s' does not exist", place->path);
 }
 

@@ -1,7 +1,7 @@
 /* failat [-s] [-p TEXT] CALL ERRNO N OUT COMMAND...: the N-th call of the system call CALL fails with ERRNO.
  *
  *   -s       sticky: all later ones fail too
- *   -p TEXT  count only calls whose first argument is a descriptor of a file whose path has TEXT in it
+ *   -p TEXT  count only calls on a path with TEXT in it: that of the descriptor, or the one that is named
  *
  * Counted over all threads and children. The call is not made. N = 0 fails nothing. The number of calls seen is written
  * into the file OUT. Exit status: that of COMMAND.
@@ -16,34 +16,48 @@
 
 #include "trace.h"
 
-static const struct {
+#define NO_PATH (-1)
+
+static const struct call {
     const char *name;
     uint64_t number;
+    int descriptor, path; /* which arguments they are; a call without a descriptor: NO_PATH */
 } calls[] = {
-    {"read", SYS_read},
-    {"write", SYS_write},
-    {"pread64", SYS_pread64},
-    {"pwrite64", SYS_pwrite64},
-    {"writev", SYS_writev},
-    {"openat", SYS_openat},
-    {"close", SYS_close},
-    {"fsync", SYS_fsync},
-    {"fdatasync", SYS_fdatasync},
-    {"renameat", SYS_renameat},
-    {"renameat2", SYS_renameat2},
-    {"mkdirat", SYS_mkdirat},
-    {"unlinkat", SYS_unlinkat},
-    {"linkat", SYS_linkat},
-    {"ftruncate", SYS_ftruncate},
-    {"fchmod", SYS_fchmod},
-    {"getdents64", SYS_getdents64},
-    {"newfstatat", SYS_newfstatat},
-    {"mmap", SYS_mmap},
-    {"memfd_create", SYS_memfd_create},
-    {"socketpair", SYS_socketpair},
-    {"clone", SYS_clone},
-    {"getrandom", SYS_getrandom},
-    {"flock", SYS_flock},
+    {"read", SYS_read, 0, NO_PATH},
+    {"write", SYS_write, 0, NO_PATH},
+    {"pread64", SYS_pread64, 0, NO_PATH},
+    {"pwrite64", SYS_pwrite64, 0, NO_PATH},
+    {"writev", SYS_writev, 0, NO_PATH},
+    {"openat", SYS_openat, 0, 1},
+    {"close", SYS_close, 0, NO_PATH},
+    {"fsync", SYS_fsync, 0, NO_PATH},
+    {"fdatasync", SYS_fdatasync, 0, NO_PATH},
+    {"syncfs", SYS_syncfs, 0, NO_PATH},
+    {"renameat", SYS_renameat, 0, 1},
+    {"renameat2", SYS_renameat2, 0, 1},
+    {"mkdirat", SYS_mkdirat, 0, 1},
+    {"unlinkat", SYS_unlinkat, 0, 1},
+    {"linkat", SYS_linkat, 0, 1},
+    {"ftruncate", SYS_ftruncate, 0, NO_PATH},
+    {"fchmod", SYS_fchmod, 0, NO_PATH},
+    {"fchownat", SYS_fchownat, 0, 1},
+    {"fsetxattr", SYS_fsetxattr, 0, NO_PATH},
+    {"utimensat", SYS_utimensat, 0, 1},
+    {"symlinkat", SYS_symlinkat, 1, NO_PATH},
+    {"getdents64", SYS_getdents64, 0, NO_PATH},
+    {"newfstatat", SYS_newfstatat, 0, 1},
+    {"mmap", SYS_mmap, 4, NO_PATH},
+    {"flock", SYS_flock, 0, NO_PATH},
+#ifdef SYS_mkdir
+    {"mkdir", SYS_mkdir, NO_PATH, 0},
+    {"rename", SYS_rename, NO_PATH, 0},
+    {"unlink", SYS_unlink, NO_PATH, 0},
+    {"chmod", SYS_chmod, NO_PATH, 0},
+#endif
+    {"memfd_create", SYS_memfd_create, NO_PATH, NO_PATH},
+    {"socketpair", SYS_socketpair, NO_PATH, NO_PATH},
+    {"clone", SYS_clone, NO_PATH, NO_PATH},
+    {"getrandom", SYS_getrandom, NO_PATH, NO_PATH},
 };
 
 static const struct {
@@ -56,7 +70,7 @@ static const struct {
 };
 
 struct plan {
-    uint64_t number;
+    const struct call *call;
     int cause;
     unsigned long seen, at;
     bool sticky;
@@ -64,15 +78,24 @@ struct plan {
     pid_t failing[64]; /* threads whose call was skipped and is about to return */
 };
 
-static bool path_matches(const struct plan *plan, const struct trace_stop *stop)
+static bool descriptor_matches(const struct plan *plan, const struct trace_stop *stop)
 {
     char link[64], target[4096];
-    if (!plan->path)
-        return true;
-    snprintf(link, sizeof link, "/proc/%d/fd/%d", (int)stop->pid, (int)stop->arguments[0]);
+    if (plan->call->descriptor == NO_PATH)
+        return false;
+    snprintf(link, sizeof link, "/proc/%d/fd/%d", (int)stop->pid, (int)stop->arguments[plan->call->descriptor]);
     ssize_t n = readlink(link, target, sizeof target - 1);
     target[n > 0 ? n : 0] = '\0';
     return strstr(target, plan->path) != NULL;
+}
+
+static bool path_matches(const struct plan *plan, const struct trace_stop *stop)
+{
+    char path[4096];
+    if (!plan->path || descriptor_matches(plan, stop))
+        return true;
+    return plan->call->path != NO_PATH &&
+           trace_read_text(stop->pid, stop->arguments[plan->call->path], path, sizeof path) && strstr(path, plan->path);
 }
 
 static void set_failing(struct plan *plan, pid_t from, pid_t to)
@@ -104,7 +127,7 @@ static enum trace_verdict visit(void *context, const struct trace_stop *stop)
         }
         return TRACE_GO_ON;
     }
-    if (stop->number != plan->number || !path_matches(plan, stop))
+    if (stop->number != plan->call->number || !path_matches(plan, stop))
         return TRACE_GO_ON;
     plan->seen++;
     if (plan->at > 0 && (plan->seen == plan->at || (plan->sticky && plan->seen > plan->at))) {
@@ -116,12 +139,10 @@ static enum trace_verdict visit(void *context, const struct trace_stop *stop)
 
 static bool look_up(struct plan *plan, const char *call, const char *cause)
 {
-    bool found = false, known = false;
+    bool known = false;
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
-        if (strcmp(calls[i].name, call) == 0) {
-            plan->number = calls[i].number;
-            found = true;
-        }
+        if (strcmp(calls[i].name, call) == 0)
+            plan->call = &calls[i];
     }
     for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
         if (strcmp(errors[i].name, cause) == 0) {
@@ -129,7 +150,7 @@ static bool look_up(struct plan *plan, const char *call, const char *cause)
             known = true;
         }
     }
-    return found && known;
+    return plan->call && known;
 }
 
 int main(int argc, char **argv)

@@ -148,6 +148,23 @@ int trace_run(char **command, enum trace_verdict (*visit)(void *context, const s
     return result;
 }
 
+bool trace_read_text(pid_t pid, uint64_t address, char *out, size_t n)
+{
+    /* Up to the end of a page at a time: the next one may not be there. */
+    for (size_t used = 0; used < n;) {
+        size_t piece = 4096 - (size_t)(address + used) % 4096;
+        struct iovec here = {out + used, piece < n - used ? piece : n - used};
+        struct iovec there = {(void *)(uintptr_t)(address + used), here.iov_len};
+        ssize_t got = process_vm_readv(pid, &here, 1, &there, 1, 0);
+        if (got <= 0)
+            return false;
+        if (memchr(out + used, '\0', (size_t)got))
+            return true;
+        used += (size_t)got;
+    }
+    return false;
+}
+
 #if defined(__x86_64__)
 void trace_skip(pid_t pid)
 {

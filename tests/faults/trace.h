@@ -19,6 +19,9 @@ enum trace_verdict { TRACE_GO_ON, TRACE_KILL_ALL };
  * command could not be started. All processes that the command made have ended when it returns. */
 int trace_run(char **command, enum trace_verdict (*visit)(void *context, const struct trace_stop *), void *context);
 
+/* The text at an address of the traced thread; false when it cannot be read, or is longer than n - 1 bytes. */
+bool trace_read_text(pid_t pid, uint64_t address, char *out, size_t n);
+
 /* At entry: the call will not be made. At the exit that follows, trace_set_result says what it gave. */
 void trace_skip(pid_t pid);
 void trace_set_result(pid_t pid, long result);

@@ -248,6 +248,16 @@ static int32_t source_backup(void *instance, struct cofre_call *call, struct cof
     return COFRE_OK;
 }
 
+/* It was a success, and then it was none. */
+static int32_t say_late(struct cofre_call *call, const struct cofre_entry *entry, int times, struct cofre_error *error)
+{
+    struct cofre_error why = {.struct_size = sizeof why};
+    int32_t class = cofre_fail(&why, COFRE_E_UNSUPPORTED, "put it back: the disk thought better of it");
+    for (int i = 0; i < times; i++)
+        TRY(cofre->late(call, entry->path, entry->path_length, class, &why, error));
+    return COFRE_OK;
+}
+
 static int32_t source_restore(void *instance, struct cofre_call *call, struct cofre_error *error)
 {
     const struct conf *conf = instance;
@@ -261,6 +271,8 @@ static int32_t source_restore(void *instance, struct cofre_call *call, struct co
             TRY(cofre->done(call, COFRE_OK, NULL, error));
         if (strcmp(conf->habit, "done_twice") == 0)
             TRY(cofre->done(call, COFRE_OK, NULL, error));
+        if (strcmp(conf->habit, "late") == 0 || strcmp(conf->habit, "late_twice") == 0)
+            TRY(say_late(call, entry, strcmp(conf->habit, "late_twice") == 0 ? 2 : 1, error));
     }
     return result == COFRE_END ? COFRE_OK : result;
 }

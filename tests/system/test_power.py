@@ -6,6 +6,7 @@ import pytest
 from power import Disk
 
 from support.cli import CLEAN
+from support.faults import sample
 from support.oracle import assert_same_tree, tree_state
 from support.tree import plain_tree
 
@@ -55,6 +56,51 @@ def test_a_committed_snapshot_is_durable(world, on_disk, tmp_path):
         assert len(world.snapshots()) == generation + 1
         world.ok('verify', 'job', '--all')
         assert_same_tree(tmp_path / 'tree', world.restored('job', f'restored{generation}') / 'tree')
+
+
+def test_a_restored_tree_is_durable(world, disk, tmp_path):
+    world.simple(plain_tree(tmp_path / 'tree', files=20))
+    world.ok('run', 'job')
+    world.ok('restore', 'job', '--into', disk.path / 'into')
+    disk.cut()
+    disk.restart()
+    assert_same_tree(tmp_path / 'tree', disk.path / 'into' / 'tree')
+
+
+def test_cut_after_any_call(world, faults, disk, tmp_path):
+    """All processes and the power go at one moment. What was said to be committed is there, and the next run works."""
+    cut_after_calls(world, faults, disk, tmp_path, 3)
+
+
+@pytest.mark.long
+def test_cut_after_each_call(world, faults, disk, tmp_path):
+    cut_after_calls(world, faults, disk, tmp_path, 150)
+
+
+def cut_after_calls(world, faults, disk, tmp_path, wanted: int) -> None:
+    world.source('tree', plain_tree(tmp_path / 'tree', files=8))
+    world.job()
+    state = tree_state(tmp_path / 'tree')
+    world.sink(path=disk.path / 'count')
+    world.ok('init', 'disk')
+    faults.kill_at(0, world, 'run', 'job')
+    for number in sample(faults.count(), wanted):
+        world.sink(path=disk.path / f'cofre{number}')
+        subprocess.run(['rm', '-rf', tmp_path / 'state'], check=True)
+        world.ok('init', 'disk')
+        killed = faults.kill_at(number, world, 'run', 'job')
+        disk.cut()
+        disk.restart()
+        listed = world.snapshots()
+        assert len(listed) >= ('committed' in killed.err), killed
+        for snapshot in listed:
+            assert_same_tree(state, world.restored(f'job@{snapshot}', f'restored{number}-{snapshot}') / 'tree')
+        world.ok('run', 'job')
+        disk.cut()
+        disk.restart()
+        world.ok('verify', 'job', '--all')
+        assert len(world.snapshots()) == len(listed) + 1
+        subprocess.run(['rm', '-rf', disk.path / f'cofre{number}'], check=True)
 
 
 @pytest.mark.parametrize('delay', [0.05, 0.15, 0.3])

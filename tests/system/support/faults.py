@@ -15,7 +15,10 @@ class Faults:
 
     def kill_at(self, number: int, world: World, *words: object) -> Result:
         """SIGKILL for all processes at their number-th system-call stop; 0 = only count."""
-        return execute([self.tools / 'killat', number, self.out, *world.command(*words)])
+        return world(*words, prefix=self.killat(number))
+
+    def killat(self, number: int) -> tuple:
+        return self.tools / 'killat', number, self.out
 
     def fail_at(self, call: str, cause: str, number: int, world: World, *words: object, below: Path | str = '',
                 sticky: bool = False) -> Result:
@@ -32,4 +35,6 @@ def sample(total: int, wanted: int) -> list[int]:
     """wanted numbers of 1..total, evenly spread, the first and the last among them."""
     if total <= wanted:
         return list(range(1, total + 1))
+    if wanted == 1:
+        return [(total + 1) // 2]
     return sorted({1 + round(i * (total - 1) / (wanted - 1)) for i in range(wanted)})

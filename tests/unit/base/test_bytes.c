@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/cursor.h"
 #include "base/error.h"
 
 static void test_integers(void **state)

@@ -32,7 +32,7 @@ struct state {
 };
 
 /* Parse what follows; the result. */
-static int parse(struct state *s, bool stop, ...)
+static int parse(struct state *s, int stop, ...)
 {
     va_list list;
     const char *text;

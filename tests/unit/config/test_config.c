@@ -550,6 +550,28 @@ static void test_samples(void **state)
         bytes_free(&all[i]);
 }
 
+static void test_without_files(void **state)
+{
+    (void)state;
+    struct config *c;
+    struct error e;
+    assert_int_equal(config_defaults(&c, &e), 0);
+    assert_true(c->host[0] != '\0' && c->plugin_dir_count == 1 && c->plugin_dirs[0][0] == '/');
+    assert_true(c->source_count + c->sink_count + c->job_count == 0 && !c->state_dir && !c->cache_dir);
+    config_free(c);
+}
+
+static void test_exists(void **state)
+{
+    (void)state;
+    assert_false(config_exists(directory));
+    put("notes.txt", "x", 1);
+    assert_false(config_exists(directory));
+    put("a.conf", "", 0);
+    assert_true(config_exists(directory));
+    assert_false(config_exists("/nonexistent/cofre"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -567,6 +589,8 @@ int main(void)
         cmocka_unit_test_teardown(test_load_order, clean),
         cmocka_unit_test_teardown(test_load_refuses, clean),
         cmocka_unit_test_teardown(test_samples, clean),
+        cmocka_unit_test(test_without_files),
+        cmocka_unit_test_teardown(test_exists, clean),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -61,9 +61,17 @@ static struct host_event *announce(struct cofre_call *call, enum host_event_type
     return event;
 }
 
+/* What take lent is gone with the next call, whatever it is. */
+static void take_away(struct cofre_call *call)
+{
+    free(call->lent);
+    call->lent = NULL;
+}
+
 static void host_log(struct cofre_call *call, int32_t level, const char *text)
 {
     (void)level;
+    take_away(call);
     call->lines++;
     snprintf(call->last_line, sizeof call->last_line, "%s", text);
 }
@@ -142,14 +150,16 @@ static int32_t host_hole(struct cofre_call *call, uint64_t length, struct cofre_
 static int32_t host_take(struct cofre_call *call, const void **bytes, uint64_t *length, struct cofre_error *error)
 {
     const struct host_event *event = &call->events[call->feed_at - 1];
+    take_away(call);
     if (call->disturb)
         call->disturb(call);
     if (call->feed_piece == event->piece_count && call->take_fails)
         return cofre_fail(error, call->take_fails, "the rest is lost");
     if (call->feed_piece == event->piece_count)
         return COFRE_END;
-    *bytes = event->pieces[call->feed_piece].bytes;
-    *length = event->pieces[call->feed_piece++].length;
+    const struct host_piece *piece = &event->pieces[call->feed_piece++];
+    *bytes = call->lent = piece->bytes ? copy(piece->bytes, (size_t)piece->length) : NULL;
+    *length = piece->length;
     return COFRE_OK;
 }
 
@@ -265,6 +275,7 @@ static int32_t host_fact(struct cofre_call *call, const char *key, const char *v
 static int32_t host_next(struct cofre_call *call, const struct cofre_entry **entry, struct cofre_error *error)
 {
     (void)error;
+    take_away(call);
     while (call->feed_at < call->count && call->events[call->feed_at].type != HOST_ENTRY)
         call->feed_at++;
     if (call->feed_at == call->count)
@@ -279,8 +290,25 @@ static int32_t host_done(struct cofre_call *call, int32_t result, const struct c
 {
     (void)error;
     struct host_event *event = &call->events[call->feed_at - 1];
+    take_away(call);
     event->result = result;
     snprintf(event->why, sizeof event->why, "%s", result == COFRE_OK ? "" : why->message);
+    return COFRE_OK;
+}
+
+static int32_t host_late(struct cofre_call *call, const char *path, size_t length, int32_t result,
+                         const struct cofre_error *why, struct cofre_error *error)
+{
+    (void)error;
+    struct host_event *event = host_find(call, path);
+    take_away(call);
+    if (!event || event->entry.path_length != length || event->result != COFRE_OK || result == COFRE_OK) {
+        complain(call, "late for what was not done, or for nothing", path);
+        return COFRE_OK;
+    }
+    event->result = result;
+    call->late++;
+    snprintf(event->why, sizeof event->why, "%s", why->message);
     return COFRE_OK;
 }
 
@@ -306,6 +334,7 @@ const struct cofre_host host_table = {
     .fact = host_fact,
     .next = host_next,
     .done = host_done,
+    .late = host_late,
 };
 
 static void release(const void *p)
@@ -329,6 +358,7 @@ void host_clear(struct cofre_call *call)
         }
         release(event->entry.attributes);
     }
+    take_away(call);
     free(call->events);
     free(call->buffer);
     memset(call, 0, sizeof *call);
@@ -349,6 +379,7 @@ struct host_event *host_add(struct cofre_call *call, uint32_t kind, const char *
     event->entry = (struct cofre_entry){.struct_size = sizeof event->entry,
                                         .kind = kind,
                                         .path = copy(path, strlen(path)),
+                                        .size = content ? (int64_t)strlen(content) : 0,
                                         .path_length = (uint32_t)strlen(path),
                                         .mtime = 1000000000000000123,
                                         .mode = mode,

@@ -44,11 +44,13 @@ struct cofre_call {
     void (*disturb)(struct cofre_call *);
     void *disturb_context;
     size_t feed_at, feed_piece;  /* restore: which event is given */
+    void *lent;                  /* by take(), until the next call */
     int32_t take_fails;          /* restore: class that take() returns at the end of the content */
     unsigned findings[8], lines; /* by level; log lines */
     char last_finding[512], last_line[1024];
     char facts[16][2][64];
     size_t fact_count;
+    unsigned late; /* calls of late() */
     unsigned broken;
     char complaint[256];
 };

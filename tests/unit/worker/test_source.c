@@ -298,6 +298,7 @@ static const struct {
     {"restore_early", "before it had taken every entry", false},
     {"no_done", "before it had called done for 'a'", false},
     {"done_twice", "called done without an entry", false},
+    {"late_twice", "called late for more entries than it had called a success", false},
     {"crash", "in the middle of restore", true},
 };
 
@@ -329,12 +330,32 @@ static void test_bad_restores(void **state)
     }
 }
 
+/* What done called a success, and late took back. */
+static void test_late(void **state)
+{
+    (void)state;
+    struct error e = {.class = ERROR_NONE};
+    struct worker *w = harness_worker("faulty-source", "habit=late;at=restore");
+    uint64_t restored = 77, problems = 0;
+    char path[] = "a";
+    assert_int_equal(source_restore_begin(w, &e), 0);
+    assert_int_equal(give(w, COFRE_FILE, path, &e), 0);
+    assert_int_equal(source_give_end(w, &e), 0);
+    problems_seen = 0;
+    if (source_restore_finish(w, &restored, &problems, see_problem, path, &e) < 0)
+        fail_msg("%s", e.message);
+    assert_int_equal(restored, 0);
+    assert_int_equal(problems, 1);
+    assert_int_equal(problems_seen, 1);
+    worker_stop(w);
+}
+
 static int tests(void)
 {
     const struct CMUnitTest all[] = {
         cmocka_unit_test(test_backup),       cmocka_unit_test(test_facts),   cmocka_unit_test(test_unchanged),
         cmocka_unit_test(test_faults),       cmocka_unit_test(test_allowed), cmocka_unit_test(test_restore),
-        cmocka_unit_test(test_bad_restores),
+        cmocka_unit_test(test_bad_restores), cmocka_unit_test(test_late),
     };
     return cmocka_run_group_tests_name("worker/source", all, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,6 +18,25 @@
 #include <cmocka.h>
 
 #include <cofre/plugin.h>
+
+/* ---- the disk ---------------------------------------------------------------------------------------------------- */
+
+/* In place of libc's: what was asked for, and, when disk_fails is set, a disk that refuses. */
+static ino_t disk_synced;
+static unsigned disk_syncs;
+static bool disk_fails;
+
+int fsync(int fd)
+{
+    struct stat st;
+    assert_int_equal(fstat(fd, &st), 0);
+    disk_synced = st.st_ino;
+    disk_syncs++;
+    if (!disk_fails)
+        return (int)syscall(SYS_fsync, fd);
+    errno = EIO;
+    return -1;
+}
 
 /* ---- the host ---------------------------------------------------------------------------------------------------- */
 
@@ -387,6 +407,47 @@ static void test_remove_and_stat(void **state)
     assert_int_equal(f->sink->stat(f->instance, &call, "packs/ab/object", &object, &f->error), COFRE_E_NOT_FOUND);
 }
 
+static ino_t inode_of(struct fixture *f, const char *name)
+{
+    struct stat st;
+    assert_int_equal(stat(below(f, name), &st), 0);
+    return st.st_ino;
+}
+
+static void test_what_is_gone_or_there_is_so_after_a_power_cut(void **state)
+{
+    struct fixture *f = *state;
+    struct cofre_call call = {0};
+    assert_int_equal(put(f, "packs/ab/object", "0123456789", COFRE_PUT_IF_ABSENT), COFRE_OK);
+    assert_true(disk_synced == inode_of(f, "packs/ab"));
+    disk_synced = 0;
+    assert_int_equal(put(f, "packs/ab/object", "other", COFRE_PUT_IF_ABSENT), COFRE_E_EXISTS);
+    assert_true(disk_synced == inode_of(f, "packs/ab"));
+    for (int i = 0; i < 2; i++) { /* also when a process that was killed had removed it */
+        disk_synced = 0;
+        assert_int_equal(f->sink->remove(f->instance, &call, "packs/ab/object", &f->error), COFRE_OK);
+        assert_true(disk_synced == inode_of(f, "packs/ab"));
+    }
+}
+
+static void test_a_failed_fsync_is_an_error_and_never_tried_again(void **state)
+{
+    struct fixture *f = *state;
+    struct cofre_call call = {0};
+    assert_int_equal(put(f, "packs/ab/first", "first", 0), COFRE_OK);
+    disk_fails = true;
+    disk_syncs = 0;
+    assert_int_equal(put(f, "packs/ab/object", "0123456789", 0), COFRE_E_PERMANENT);
+    assert_int_equal(disk_syncs, 1);
+    assert_int_equal(put(f, "packs/ab/first", "first", COFRE_PUT_IF_ABSENT), COFRE_E_PERMANENT);
+    assert_int_equal(f->sink->remove(f->instance, &call, "packs/ab/first", &f->error), COFRE_E_PERMANENT);
+    assert_int_equal(f->sink->check(f->instance, &call, COFRE_CHECK_CONNECT, &f->error), COFRE_OK);
+    assert_non_null(strstr(call.findings, "3 write in directory"));
+    disk_fails = false;
+    assert_int_equal(get(f, "packs/ab/object", 0, -1, ""), COFRE_E_NOT_FOUND);
+    assert_int_equal(debris(f), 0);
+}
+
 static void copy_debris(const struct fixture *f, const char *name)
 {
     int fd = open(below(f, name), O_WRONLY | O_CREAT | O_EXCL, 0600);
@@ -490,6 +551,8 @@ int main(void)
         MADE(test_links_are_not_followed),
         MADE(test_root_must_be_a_directory),
         MADE(test_remove_and_stat),
+        MADE(test_what_is_gone_or_there_is_so_after_a_power_cut),
+        MADE(test_a_failed_fsync_is_an_error_and_never_tried_again),
         MADE(test_sweep_removes_the_dead_and_the_old_only),
         MADE(test_check_says_what_is_wrong_and_leaves_nothing),
         MADE(test_space_is_known),

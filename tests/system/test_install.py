@@ -1,0 +1,178 @@
+"""What `cmake --install` puts into a prefix works from there, also after the prefix was moved."""
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[2]
+GUIDE = (TOP / 'docs/plugin-guide.md').read_text()
+CLEAN = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'HOME': '/nonexistent', 'LC_ALL': 'C.UTF-8'}
+CLEAN |= {name: value for name, value in os.environ.items() if name.endswith('SAN_OPTIONS')}
+
+LAYOUT = {
+    'bin/cofre', 'lib/cofre/plugins/directory.so', 'lib/cofre/plugins/local.so', 'include/cofre/plugin.h',
+    'share/man/man8/cofre.8', 'share/bash-completion/completions/cofre', 'share/pkgconfig/cofre.pc',
+    'share/cmake/cofre/cofre-config.cmake', 'share/cmake/cofre/cofre-config-version.cmake',
+    'share/cmake/cofre/cofre-targets.cmake', 'share/doc/cofre/format.md', 'share/doc/cofre/plugin-guide.md',
+    'share/doc/cofre/decoder.py', 'share/doc/cofre/LICENSE',
+    *(f'share/doc/cofre/examples/conf.d/{p.name}' for p in (TOP / 'conf.d').glob('*.conf')),
+}
+
+
+def run(*words, status=0, **options):
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=120, check=False,
+                          **({'env': CLEAN} | options))
+    assert done.returncode == status, f'{words}\nstatus {done.returncode}\n{done.stdout}{done.stderr}'
+    return done
+
+
+def block(start: str, kind: str) -> str:
+    """The first block of this kind in the guide behind start."""
+    return re.search(rf'^```{kind}\n(.*?)^```$', GUIDE[GUIDE.index(start):], re.M | re.S)[1]
+
+
+@pytest.fixture(scope='module')
+def prefix(binary, tmp_path_factory):
+    base = tmp_path_factory.mktemp('install')
+    run('cmake', '--install', binary.parent, '--prefix', base / 'first')
+    (base / 'first').rename(base / 'prefix')
+    return base / 'prefix'
+
+
+@pytest.fixture(scope='module')
+def note(prefix, tmp_path_factory):
+    """The guide's plugin, built with its command, in a directory of its own."""
+    place = tmp_path_factory.mktemp('note')
+    place.chmod(0o755)
+    (place / 'note.c').write_text(block('## A whole source', 'c'))
+    command = block('## Build it', 'console').strip()
+    run('sh', '-ec', f'cd {place}\n{command} -Werror', env=CLEAN | {'PKG_CONFIG_PATH': f'{prefix}/share/pkgconfig'})
+    return place
+
+
+def configured(directory: Path, *plugin_dirs: Path) -> Path:
+    """A configuration that knows the guide's source and these plugin directories."""
+    conf = directory / 'conf.d'
+    conf.mkdir(mode=0o700)
+    text = re.sub(r'^plugin_dir = .*$', 'plugin_dir = ' + ', '.join(map(str, plugin_dirs)), block('## Try it', 'ini'), flags=re.M)
+    text = text.replace('[engine]\n', f'[engine]\nstate_dir = {directory}/state\ncache_dir = {directory}/cache\n')
+    text = text.replace('/tmp/note.txt', f'{directory}/note.txt')
+    text += (f'\n[sink disk]\nplugin = local\npath = {directory}/repository\nencryption = none\n'
+             '\n[job notes]\nsources = greeting\nsinks = disk\n')
+    (conf / 'note.conf').write_text(text)
+    return conf
+
+
+def test_layout(prefix):
+    assert {str(p.relative_to(prefix)) for p in prefix.rglob('*') if p.is_file()} == LAYOUT
+    for path in prefix.rglob('*'):
+        assert path.stat().st_mode & 0o022 == 0, path
+
+
+def test_staged_with_destdir(binary, tmp_path):
+    run('cmake', '--install', binary.parent, env=CLEAN | {'DESTDIR': str(tmp_path)})
+    found = [p for p in tmp_path.rglob('*.so')]
+    assert found and all(p.parent.parts[-3:] == ('lib', 'cofre', 'plugins') for p in found)
+
+
+def test_finds_its_plugins_without_a_configuration(prefix):
+    listing = run(prefix / 'bin/cofre', 'plugin', 'list').stdout
+    for name in ('directory', 'local'):
+        assert f'{prefix}/lib/cofre/plugins/{name}.so' in listing, listing
+        assert 'required' in run(prefix / 'bin/cofre', 'plugin', 'describe', name).stdout
+
+
+def test_needs_only_system_libraries(prefix):
+    for path in (prefix / 'bin/cofre', *prefix.rglob('*.so')):
+        dynamic = run('readelf', '-d', path).stdout
+        assert 'RPATH' not in dynamic and 'RUNPATH' not in dynamic, path
+
+
+def test_manual_renders_without_warnings(prefix):
+    page = prefix / 'share/man/man8/cofre.8'
+    done = run('man', '--warnings', '-l', page, env=CLEAN | {'MANWIDTH': '80', 'MANROFFSEQ': ''})
+    assert done.stderr == '' and 'EXIT STATUS' in done.stdout, done.stderr
+    assert run('groff', '-man', '-Tutf8', '-ww', '-z', page).stderr == ''
+
+
+def test_completion(prefix):
+    script = f'''
+        . {prefix}/share/bash-completion/completions/cofre
+        complete_words() {{ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _cofre; echo "${{COMPREPLY[@]}}"; }}
+        export COFRE_CONFIG_DIR={TOP}/conf.d
+        complete_words cofre res
+        complete_words cofre run ho
+        complete_words cofre init na
+        complete_words cofre restore homes --in
+        complete_words cofre key pu
+        complete_words cofre list --sink dis
+    '''
+    lines = run('bash', '-c', script).stdout.splitlines()
+    assert lines == ['restore', 'homes', 'nas', '--in-process --into --in-place', 'put', 'disk']
+
+
+def test_completion_knows_every_command_and_option(prefix):
+    cofre = prefix / 'bin/cofre'
+    completion = (prefix / 'share/bash-completion/completions/cofre').read_text()
+    completed = re.search(r"^    ''\) echo '(.*)' ;;$", completion, re.M)[1].split()
+    listing = run(cofre, '--help').stdout
+    commands = re.findall(r'^  (\w+) ', re.search(r'^Commands:\n(.*?)\n\n', listing, re.M | re.S)[1], re.M)
+    assert completed == [word for word in commands if word != 'help'] + ['help']
+    for command in commands:
+        if command != 'help':
+            options = re.findall(r'^ +(?:-\w, )?(--[\w-]+)', run(cofre, command, '--help').stdout, re.M)
+            line = re.search(rf"^    (?:[\w |]*\| )?{command}(?: \|[\w |]*)?\) echo '(--[^']*)'", completion, re.M)
+            assert set(options) == set(line[1].split() if line else []), command
+
+
+def test_the_plugin_of_the_guide(prefix, note, tmp_path):
+    """Describe, check, save, restore: all that the guide promises."""
+    cofre = [prefix / 'bin/cofre', '--config-dir', configured(tmp_path, note, prefix / 'lib/cofre/plugins')]
+    assert 'note' in run(*cofre, 'plugin', 'list').stdout
+    described = run(*cofre, 'plugin', 'describe', 'note').stdout
+    assert 'the text that is saved' in described and '--set at restore' in described
+    run(*cofre, 'check', 'greeting')
+    run(*cofre, 'init', 'disk')
+    run(*cofre, 'run', 'notes')
+    assert run(*cofre, 'cat', 'notes', 'greeting:note.txt').stdout == 'hello'
+    run(*cofre, 'restore', 'notes', '--in-place', '--yes')
+    assert (tmp_path / 'note.txt').read_text() == 'hello'
+    run(*cofre, 'restore', 'notes', '--into', tmp_path / 'into')
+    assert (tmp_path / 'into/greeting/note.txt').read_text() == 'hello'
+    run(*cofre, 'restore', 'notes', '--in-place', '--yes', '--set', f'file={tmp_path}/other.txt')
+    assert (tmp_path / 'other.txt').read_text() == 'hello'
+    run(*cofre, 'restore', 'notes', '--in-place', '--yes', '--set', 'text=x', status=2)
+
+
+def test_find_package(prefix, note, tmp_path):
+    text = 'cmake_minimum_required(VERSION 3.25)\nproject(note C)\n' + block('or with CMake', 'cmake')
+    (tmp_path / 'CMakeLists.txt').write_text(text)
+    shutil.copy(note / 'note.c', tmp_path)
+    run('cmake', '-S', tmp_path, '-B', tmp_path / 'build', f'-DCMAKE_PREFIX_PATH={prefix}')
+    run('cmake', '--build', tmp_path / 'build')
+    run('cmake', '--install', tmp_path / 'build')
+    try:
+        assert 'the text that is saved' in run(prefix / 'bin/cofre', 'plugin', 'describe', 'note').stdout
+    finally:
+        (prefix / 'lib/cofre/plugins/note.so').unlink()
+
+
+def test_plugins_that_others_can_write_are_refused(prefix, note, tmp_path):
+    place = tmp_path / 'plugins'
+    place.mkdir(mode=0o755)
+    shutil.copy(note / 'note.so', place)
+    cofre = [prefix / 'bin/cofre', '--config-dir', configured(tmp_path, place)]
+    for path, mode in ((place / 'note.so', 0o777), (place, 0o777)):
+        before = path.stat().st_mode & 0o7777
+        path.chmod(mode)
+        for words in (('plugin', 'describe', 'note'), ('check', '--offline', 'greeting')):
+            done = subprocess.run([*cofre, *words], env=CLEAN, capture_output=True, text=True, check=False)
+            assert done.returncode != 0 and str(path) in done.stderr and 'chmod' in done.stderr, done
+        path.chmod(before)
+    run(*cofre, 'plugin', 'describe', 'note')
+    if os.geteuid() == 0:
+        os.chown(place / 'note.so', 65534, 65534)
+        run(*cofre, 'plugin', 'describe', 'note', status=1)

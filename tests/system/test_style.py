@@ -1,0 +1,101 @@
+"""What CONTRIBUTING.md says of the code holds: layers, names, sizes."""
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[2]
+CORE = sorted(p.parent.name for p in TOP.glob('core/*/CMakeLists.txt'))
+SOURCES = sorted(p for place in ('core', 'plugins', 'include') for p in (TOP / place).rglob('*.[ch]'))
+LINES_OF_FILE, LINES_OF_FUNCTION = 500, 60
+
+
+def links(folder: str) -> set[str]:
+    """The layers that a folder's CMakeLists.txt links."""
+    text = re.sub(r'#.*', '', (TOP / 'core' / folder / 'CMakeLists.txt').read_text())
+    call = re.search(r'cofre_library\((.*?)\)', text, re.S)[1]
+    return {word for word in call.partition(' LINKS ')[2].split() if word in CORE}
+
+
+def rows() -> dict[str, set[str]]:
+    """The layer map of CONTRIBUTING.md: folder to what it may use."""
+    table = re.findall(r'^\| `core/(\w+)/` \|.*?\| ([^|]*) \|$', (TOP / 'CONTRIBUTING.md').read_text(), re.M)
+    result: dict[str, set[str]] = {}
+    for folder, uses in table:
+        above = {*result, 'include'} if 'all above' in uses else set()
+        result[folder] = above | {word for word in re.findall(r'\w+', uses) if word in (*CORE, 'include')}
+    return result
+
+
+def includes(path: Path) -> set[str]:
+    """The folders of cofre whose headers a file includes."""
+    found = re.findall(r'^ *# *include [<"](\w+)/\w+\.h[>"]', path.read_text(), re.M)
+    return {'include' if folder == 'cofre' else folder for folder in found if folder in (*CORE, 'cofre')}
+
+
+def test_the_layer_map_is_what_is_linked():
+    map_ = rows()
+    assert sorted(map_) == CORE
+    for folder in CORE:
+        assert links(folder) <= map_[folder], folder
+        if folder not in ('job', 'cli'):
+            assert links(folder) == map_[folder] - {'include'}, folder
+
+
+@pytest.mark.parametrize('folder', CORE)
+def test_includes_follow_the_layers(folder):
+    allowed = rows()[folder] | {folder}
+    wrong = [f'{path.relative_to(TOP)}: {used}' for path in sorted((TOP / 'core' / folder).glob('*.[ch]'))
+             for used in includes(path) - allowed]
+    assert not wrong, '\n'.join(wrong)
+
+
+def test_plugins_use_the_public_header_alone():
+    wrong = [str(path.relative_to(TOP)) for path in SOURCES if path.is_relative_to(TOP / 'plugins') and includes(path) - {'include'}]
+    assert not wrong, wrong
+    assert not includes(TOP / 'include/cofre/plugin.h')
+
+
+def test_threads_are_made_in_flow_only():
+    wrong = [str(path.relative_to(TOP)) for path in SOURCES if path.is_relative_to(TOP / 'core')
+             and re.search(r'\bpthread_create\b|\bthrd_create\b', path.read_text()) and path.parent.name != 'flow']
+    assert not wrong, wrong
+
+
+def test_every_call_names_its_room(binary):
+    """foo.c exports only foo_*; foo_bar.c may also hold a part of foo.h."""
+    wrong = []
+    archives = sorted((binary.parent / 'core').glob('*/*.a'))
+    assert len(archives) >= len(CORE) - 1
+    for archive in archives:
+        listing = subprocess.run(['nm', '-A', '--defined-only', '--extern-only', archive], capture_output=True, text=True,
+                                 check=True).stdout
+        for file, symbol in re.findall(r':(\w+)\.c\.o:[0-9a-f]+ [A-Z] (\w+)$', listing, re.M):
+            parts = file.split('_')
+            rooms = {file} | {room for n in range(1, len(parts)) if (archive.parent.name, room := '_'.join(parts[:n]))
+                              and (TOP / 'core' / archive.parent.name / f'{room}.h').exists()}
+            if not symbol.startswith(('__', *(f'{room}_' for room in rooms))):
+                wrong.append(f'core/{archive.parent.name}/{file}.c: {symbol}')
+    assert not wrong, '\n'.join(wrong)
+
+
+def test_files_are_short():
+    long = [f'{path.relative_to(TOP)}: {count}' for path in SOURCES if (count := len(path.read_text().splitlines())) > LINES_OF_FILE]
+    assert not long, '\n'.join(long)
+
+
+def test_functions_are_short():
+    tags = subprocess.run(['ctags', '--languages=C', '--langmap=C:.c.h', '--c-kinds=f', '--fields=ne', '--excmd=number', '-f', '-',
+                           *SOURCES], capture_output=True, text=True, check=True).stdout
+    found = re.findall(r'^(\w+)\t(\S+)\t\d+;".*line:(\d+).*end:(\d+)', tags, re.M)
+    assert len(found) > 500
+    long = [f'{Path(file).relative_to(TOP)}: {name}: {lines}' for name, file, start, end in found
+            if (lines := int(end) - int(start) + 1) > LINES_OF_FUNCTION]
+    assert not long, '\n'.join(long)
+
+
+def test_lines_are_at_most_120_columns():
+    wide = [f'{path.relative_to(TOP)}:{number}' for path in SOURCES if path.parent.name != 'cofre'
+            for number, line in enumerate(path.read_text().splitlines(), 1) if len(line) > 120 or '\t' in line]
+    assert not wide, '\n'.join(wide)
