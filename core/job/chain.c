@@ -181,7 +181,8 @@ static const struct chain_link *find_link(const struct chain *chain, const char 
 }
 
 /* Does the manifest of that id carry our own signature, and what is its place in the chain? Names alone prove nothing:
- * whoever can write into the sink can make one. */
+ * whoever can write into the sink can make one. With the full key any certified signer of this host counts: it may have
+ * had a put key before. */
 static int is_ours(struct repository *r, const char *job, const char *id, bool *ours, struct chain_link *link,
                    struct error *e)
 {
@@ -194,7 +195,7 @@ static int is_ours(struct repository *r, const char *job, const char *id, bool *
         return e->class == ERROR_NOT_FOUND ? 0 : -1;
     if (manifest_peek(object.data, object.length, r->key, key, &link->sequence, previous, signer, e) < 0)
         log_line(LOG_WARNING, "sink '%s': %s", r->sink, e->message);
-    else if (memcmp(signer, r->key->signer_public, sizeof signer) != 0)
+    else if (memcmp(signer, r->key->signer_public, sizeof signer) != 0 && !r->key->full)
         log_line(LOG_WARNING, "sink '%s': '%s' is signed by another key than ours", r->sink, key);
     else
         *ours = link->sequence > 0 && link->sequence < (uint64_t)1 << 60;

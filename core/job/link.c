@@ -90,7 +90,8 @@ static int compare(const void *a, const void *b)
 static void sort_once(struct links *l)
 {
     size_t kept = 0;
-    qsort(l->targets, l->count, sizeof *l->targets, compare);
+    if (l->count > 0)
+        qsort(l->targets, l->count, sizeof *l->targets, compare);
     for (size_t i = 0; i < l->count; i++) {
         if (kept > 0 && compare(&l->targets[i], &l->targets[kept - 1]) == 0)
             free(l->targets[i].name);

@@ -81,13 +81,14 @@ static int open_into(const struct engine *engine, const struct manifest *manifes
         error_set(e, ERROR_EXISTS, "target '%s' is not empty", path);
         return error_hint(e, "choose another directory, or replace files of the same name with --yes");
     }
-    if (file_write(target->marker, snapshot, strlen(snapshot), FILE_REPLACE, e) < 0)
-        return -1;
     char plugin[] = PLUGIN, name[64];
     snprintf(name, sizeof name, "%s", source->name);
     struct config_instance instance = {
         .name = name, .plugin = plugin, .file = "--into", .stall_timeout = 15 * 60 * 1000};
-    return open_worker(engine, &instance, request, path, content, target, e);
+    if (open_worker(engine, &instance, request, path, content, target, e) < 0)
+        return -1;
+    /* From here on something is written. */
+    return file_write(target->marker, snapshot, strlen(snapshot), FILE_REPLACE, e);
 }
 
 static int open_in_place(const struct engine *engine, const struct manifest_source *source,

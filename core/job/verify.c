@@ -379,7 +379,7 @@ static int verify_snapshots(struct verify *v, struct error *e)
 /* With a put key: signatures, chain, and hashes of all bytes. */
 static int verify_outside(struct verify *v, struct error *e)
 {
-    log_line(LOG_WARNING, "sink '%s': with a put key only hashes, signatures and the chain of snapshots can be checked",
+    log_line(LOG_NOTICE, "sink '%s': with a put key only hashes, signatures and the chain of snapshots can be checked",
              v->repository->sink);
     return look_into_packs(v, e);
 }

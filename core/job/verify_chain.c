@@ -104,7 +104,7 @@ static void check_pair(struct verify_chain *chain, const struct link *before, co
         return;
     if (memcmp(before->signer, link->signer, sizeof link->signer) != 0)
         log_line(
-            LOG_WARNING,
+            LOG_NOTICE,
             "sink '%s': '%s' is signed by another key than the snapshot before it: was the key of that host changed?",
             chain->repository->sink, link->key);
     if (link->sequence == before->sequence + 1) {

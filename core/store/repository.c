@@ -316,6 +316,9 @@ int repository_list_packs(struct repository *r, struct index_pack **packs, size_
 {
     struct bytes rows = {.maximum = LISTING_MAX};
     struct listing l = {.rows = &rows, .prefix = strlen("packs/xx/"), .sink = r->sink};
+    /* Also of no packs there is an array, to be searched. */
+    if (!bytes_reserve(&rows, sizeof **packs))
+        return error_memory(e);
     if (sink_list(r->worker, "packs/", list_pack, &l, e) < 0) {
         bytes_free(&rows);
         return -1;

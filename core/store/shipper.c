@@ -148,11 +148,12 @@ int shipper_new(struct repository *const *repositories, size_t count, const char
         if (open_sink(&s->sinks[i], repositories[i], state_dir, &why) < 0)
             fail_sink(&s->sinks[i], &why);
     }
+    if (check_live(s, e) < 0) {
+        shipper_free(s);
+        return -1;
+    }
     *shipper = s;
-    if (check_live(s, e) == 0)
-        return 0;
-    shipper_free(s);
-    return -1;
+    return 0;
 }
 
 static void wait_uploads(struct shipper *s);

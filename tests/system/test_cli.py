@@ -153,6 +153,11 @@ def test_paths_as_people_type_them(saved):
     assert saved.ok('ls', 'job', 'tree:./').out == saved.ok('ls', 'job', 'tree').out
 
 
+def test_a_wrong_option_leaves_nothing_behind(saved, tmp_path):
+    saved.fails(USAGE, 'restore', 'job', '--into', tmp_path / 'into', '--set', 'nonsense=1')
+    assert not list((tmp_path / 'into').iterdir())
+
+
 # ---- what goes wrong first
 
 def test_init_without_the_key_file_of_the_repository(saved, tmp_path):

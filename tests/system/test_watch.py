@@ -55,7 +55,7 @@ class Watch(threading.Thread):
         while not self.over:
             self.rounds += 1
             for pid in os.listdir('/proc'):
-                if pid.isdigit() and pid != own and int(pid) > os.getpid():
+                if pid.isdigit() and pid != own:
                     self.look(pid)
             if self.rounds % 50 == 0:
                 self.look_at_files()
