@@ -82,6 +82,11 @@ int child_run(int socket, int memory, struct error *e)
         close(socket);
         return -1;
     }
+    /* A result can then be sent also when there is no memory left: without one the engine would wait in vain. */
+    if (!bytes_reserve(&child.frame, 4 * sizeof(struct error))) {
+        release(&child);
+        return error_memory(e);
+    }
     int got = 0;
     while (!child.ended && got >= 0) {
         struct channel_frame frame;
