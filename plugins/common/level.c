@@ -1,5 +1,6 @@
 #include "common/level.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -47,6 +48,31 @@ static int32_t not_opened(struct cofre_error *why, int errnum)
     return class;
 }
 
+/* ".cofre-", 16 hexadecimal digits, and perhaps "_" and a number: what a restore that was killed left (place.h). */
+static bool is_left_over(const char *name)
+{
+    if (strncmp(name, ".cofre-", 7) != 0 || strspn(name + 7, "0123456789abcdef") != 16)
+        return false;
+    const char *rest = name + 7 + 16;
+    return rest[0] == '\0' || (rest[0] == '_' && rest[1] != '\0' && rest[1 + strspn(rest + 1, "0123456789")] == '\0');
+}
+
+void level_sweep(int fd)
+{
+    struct stat st;
+    int again = openat(fd, ".", LEVEL_OPEN_FLAGS);
+    DIR *directory = again < 0 ? NULL : fdopendir(again);
+    if (!directory) {
+        if (again >= 0)
+            close(again);
+        return; /* whoever cannot read it finds out when writing */
+    }
+    for (const struct dirent *d = readdir(directory); d; d = readdir(directory))
+        if (is_left_over(d->d_name) && fstatat(fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
+            unlinkat(fd, d->d_name, 0);
+    closedir(directory);
+}
+
 int level_open(struct level *level, const struct finish_rules *rules, int dir, const char *name, int32_t *result,
                struct cofre_error *why)
 {
@@ -61,6 +87,8 @@ int level_open(struct level *level, const struct finish_rules *rules, int dir, c
         fd = open_up(level, rules, dir, name);
     if (fd < 0)
         *result = not_opened(why, errno);
+    else if (level->existed)
+        level_sweep(fd);
     return fd;
 }
 

@@ -28,6 +28,9 @@ struct level {
 
 void level_free(struct level *level);
 
+/* Remove the temporary files that a killed restore left in a directory, by their exact form. */
+void level_sweep(int fd);
+
 /* Open the directory name of dir; it is made when it is not there. A descriptor, or -1 with *result and *why. */
 int level_open(struct level *level, const struct finish_rules *rules, int dir, const char *name, int32_t *result,
                struct cofre_error *why);

@@ -363,6 +363,7 @@ static int32_t begin(struct writer *w, const struct tree_write_options *options)
         close(root);
         return status;
     }
+    level_sweep(root);
     status = push(w, root, &st, &level);
     int errnum = status == COFRE_OK ? delivery_begin(&w->delivery, &w->place, settled, w) : 0;
     return errnum ? failure_system(error, errnum, "restore into '%s'", options->path) : status;

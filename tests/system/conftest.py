@@ -36,6 +36,13 @@ def world(tmp_path: Path, binary: Path) -> World:
 
 
 @pytest.fixture
+def open_binary(world: World):
+    """For tests that run cofre as another user."""
+    with world.for_everybody():
+        yield
+
+
+@pytest.fixture
 def faults(binary: Path, tmp_path: Path) -> Faults:
     return Faults(binary.parent / 'tests', tmp_path)
 

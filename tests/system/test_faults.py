@@ -254,7 +254,7 @@ def test_working_directory_that_is_gone(made, tmp_path):
     made.ok('run', 'job', prefix=('/bin/sh', '-c', script, 'sh'))
 
 
-def test_without_home_as_an_ordinary_user(world, tmp_path):
+def test_without_home_as_an_ordinary_user(world, open_binary, tmp_path):
     """No HOME and no configured directories: said, not guessed. With them, all works without any privilege."""
     for path in (tmp_path, world.conf, world.key.parent):
         os.chown(path, 65534, 65534)

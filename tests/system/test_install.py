@@ -151,7 +151,7 @@ def test_find_package(prefix, note, tmp_path):
     text = 'cmake_minimum_required(VERSION 3.25)\nproject(note C)\n' + block('or with CMake', 'cmake')
     (tmp_path / 'CMakeLists.txt').write_text(text)
     shutil.copy(note / 'note.c', tmp_path)
-    run('cmake', '-S', tmp_path, '-B', tmp_path / 'build', f'-DCMAKE_PREFIX_PATH={prefix}')
+    run('cmake', '-G', 'Ninja', '-S', tmp_path, '-B', tmp_path / 'build', f'-DCMAKE_PREFIX_PATH={prefix}')
     run('cmake', '--build', tmp_path / 'build')
     run('cmake', '--install', tmp_path / 'build')
     try:

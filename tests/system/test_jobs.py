@@ -91,7 +91,7 @@ def test_all_sources_failing(two_by_two, tmp_path):
     assert two_by_two('list', 'job').ids == []
 
 
-def test_an_unreadable_file_is_named(two_by_two, tmp_path):
+def test_an_unreadable_file_is_named(two_by_two, tmp_path, open_binary):
     """Seen by an ordinary user, since root reads everything."""
     path = tmp_path / 'one' / 'unreadable'
     path.write_text('x')

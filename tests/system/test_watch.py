@@ -113,7 +113,7 @@ def test_an_onlooker_learns_no_secret(made, tmp_path):
     assert not any(form in text.encode() for form in forms) and CANARY not in text
 
 
-def test_process_memory_is_out_of_reach(made, tmp_path):
+def test_process_memory_is_out_of_reach(made, tmp_path, open_binary):
     """Neither engine nor workers can be traced or have their memory read by another process of the same user."""
     for path in (tmp_path, made.conf, made.key.parent):
         os.chown(path, 65534, 65534)

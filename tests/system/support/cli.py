@@ -4,7 +4,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
+import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +67,17 @@ class World:
         for directory in (self.conf, self.key.parent):
             directory.mkdir(mode=0o700)
         self.section('engine', state_dir=self.base / 'state', cache_dir=self.base / 'cache', host='testhost')
+
+    @contextmanager
+    def for_everybody(self):
+        """The binary where users other than root can run it too: a checkout below /root is closed to them."""
+        built = self.binary
+        with tempfile.TemporaryDirectory(prefix='cofre-', dir='/tmp') as place:
+            os.chmod(place, 0o755)
+            self.binary = Path(shutil.copy2(built, place))
+            shutil.copytree(built.parent / 'plugins', Path(place, 'plugins'), ignore=lambda *_: ['common', 'CMakeFiles'])
+            yield self
+            self.binary = built
 
     def section(self, title: str, **options: object) -> None:
         lines = [f'[{title}]'] + [f'{name} = {value}' for name, value in options.items() if value is not None]
