@@ -96,6 +96,12 @@ def change(root: Path, round_number: int) -> None:
             file.write(sql(rng, 5000))
 
 
+def read_all(root: Path) -> None:
+    for path in root.rglob('*'):
+        if path.is_file():
+            path.read_bytes()
+
+
 def measure(root: Path) -> tuple[int, int]:
     count = size = 0
     for directory, _, files in os.walk(root):
