@@ -186,12 +186,6 @@ struct shipper_sink *shipper_sink(struct shipper *shipper, size_t i)
 
 /* ---- sending ---- */
 
-int shipper_drop(struct shipper *shipper, size_t i, const struct error *why, struct error *e)
-{
-    fail_sink(&shipper->sinks[i], why);
-    return check_live(shipper, e);
-}
-
 static int upload(void *context, struct error *e)
 {
     const struct upload *u = context;

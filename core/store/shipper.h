@@ -42,8 +42,6 @@ void shipper_free(struct shipper *shipper);
 
 size_t shipper_sink_count(const struct shipper *shipper);
 struct shipper_sink *shipper_sink(struct shipper *shipper, size_t i);
-/* Give up on a sink, for a reason found elsewhere. -1 with that error when none is left. */
-int shipper_drop(struct shipper *shipper, size_t i, const struct error *why, struct error *e);
 
 /* Add a chunk for the sinks in mask (bit i = sink i); those that have failed are left out. */
 int shipper_add(struct shipper *shipper, uint32_t mask, const uint8_t id[SEAL_HASH_SIZE], uint32_t plain,
