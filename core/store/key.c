@@ -36,13 +36,13 @@ static void derive(const uint8_t seed[KEY_SIZE], enum subkey which, uint8_t out[
 
 static void derive_id(struct key_public *public)
 {
-    crypto_generichash_state state;
+    struct seal_hasher hasher;
     uint8_t hash[SEAL_HASH_SIZE];
-    crypto_generichash_init(&state, NULL, 0, sizeof hash);
-    crypto_generichash_update(&state, (const uint8_t *)ID_LABEL, strlen(ID_LABEL));
-    crypto_generichash_update(&state, public->box, KEY_SIZE);
-    crypto_generichash_update(&state, public->root, KEY_SIZE);
-    crypto_generichash_final(&state, hash, sizeof hash);
+    seal_hasher_init(&hasher);
+    seal_hasher_add(&hasher, ID_LABEL, strlen(ID_LABEL));
+    seal_hasher_add(&hasher, public->box, KEY_SIZE);
+    seal_hasher_add(&hasher, public->root, KEY_SIZE);
+    seal_hasher_end(&hasher, hash);
     memcpy(public->id, hash, KEY_ID_SIZE);
 }
 

@@ -2,14 +2,14 @@
  *
  * Everything follows from one 32-byte seed, by crypto_kdf (BLAKE2b) with the context "cofrekey":
  *
- *   1  chunk-id key     32 bytes: ids of chunks are BLAKE2b-256 of the plain bytes under it
+ *   1  chunk-id key     32 bytes: ids of chunks are BLAKE3 of the plain bytes under it
  *   2  chunker seed     32 bytes: the cut table of the chunker
  *   3  index key        32 bytes: wraps the keys of index objects
  *   4  seed of the X25519 pair to which packs and manifests are sealed (crypto_box_seed_keypair)
  *   5  seed of the Ed25519 root pair, which certifies signers (crypto_sign_seed_keypair)
  *   6  seed of the full key's own Ed25519 signer pair
  *
- * key id = first 16 bytes of BLAKE2b-256("cofre key id 1" || X25519 public || root public).
+ * key id = first 16 bytes of BLAKE3("cofre key id 1" || X25519 public || root public).
  * A certificate is the root's signature over "cofre signer 1" || key id || signer public.
  *
  * A put key holds 1, 2, 3, the two public keys, and a signer pair of its own with its certificate. It cannot open packs
@@ -67,7 +67,7 @@ void key_free(struct key *key);
 
 /* The text form: a first line "cofre full key 1" or "cofre put key 1"; then "name: hex" for each part, in this order:
  * of a full key id, seed; of a put key id, box, root, chunk-id, chunker, index, signer (its seed), certificate; and
- * last "check: " with the first 8 bytes of BLAKE2b-256 over all lines before, so that a mistyped or cut key is noticed.
+ * last "check: " with the first 8 bytes of BLAKE3 over all lines before, so that a mistyped or cut key is noticed.
  * The reader derives everything and compares. The caller wipes *out, which must not have to grow more than once: give
  * it an empty one. */
 #define KEY_TEXT_MAX 1024

@@ -7,7 +7,7 @@
  * with its id) of 1 to CHUNKER_MAXIMUM plain bytes, sealed in the pack's box at position = its offset in the pack,
  * context = "chunk" || chunk id. The directory: per chunk id 32, u32 offset, u32 stored length, u32 plain length, in
  * the order of the chunks, which follow each other without a gap; sealed at position 2^64 - 1, context "directory". The
- * pack's name is the BLAKE2b-256 of all its bytes.
+ * pack's name is the BLAKE3 of all its bytes.
  */
 #ifndef COFRE_STORE_PACK_H
 #define COFRE_STORE_PACK_H

@@ -23,16 +23,16 @@ struct key;
 /* Must be called once before anything else of store/. */
 int seal_init(struct error *e);
 
-/* BLAKE2b-256 without key: the names of objects; `b2sum -l 256` computes the same. */
+/* BLAKE3 without key: the names of objects; `b3sum` computes the same. */
 void seal_hash(const void *p, size_t n, uint8_t hash[SEAL_HASH_SIZE]);
-/* BLAKE2b-256 under the key's chunk-id key. */
+/* BLAKE3 under the key's chunk-id key. */
 void seal_chunk_id(const struct key *key, const void *p, size_t n, uint8_t id[SEAL_HASH_SIZE]);
 
 void seal_random(void *p, size_t n);
 
 /* Piecewise plain hash. */
 struct seal_hasher {
-    _Alignas(64) unsigned char state[384];
+    _Alignas(8) unsigned char state[1920];
 };
 void seal_hasher_init(struct seal_hasher *h);
 void seal_hasher_add(struct seal_hasher *h, const void *p, size_t n);
@@ -64,7 +64,7 @@ int seal_decrypt(const struct seal_box *box, uint64_t position, const void *cont
  *   | wrapped box key (SEAL_WRAPPED_SIZE, or 72 for an index) | sealed body | signature 64
  *
  * The body is a zstd frame (with checksum and content size), sealed in the box at position 0, with everything before it
- * as context. The signature is Ed25519 over "cofre envelope 1" || the BLAKE2b-256 of all bytes before it (a hash, so
+ * as context. The signature is Ed25519 over "cofre envelope 1" || the BLAKE3 of all bytes before it (a hash, so
  * that a large object is passed over once and not copied). An index's box key is wrapped symmetrically, by
  * XChaCha20-Poly1305 under the index key: nonce 24 | 32 + 16 bytes, context = magic, so put keys read it.
  */

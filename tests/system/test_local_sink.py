@@ -72,12 +72,12 @@ def test_links_inside_are_not_followed(made, tmp_path):
 
 
 def test_packs_are_named_by_their_hash(made):
-    """A store can be scrubbed with coreutils and no key."""
+    """A store can be scrubbed with b3sum and no key."""
     made.ok('run', 'job')
     packs = made.objects('packs')
     assert packs
     for pack in packs:
-        found = subprocess.run(['b2sum', '-l', '256', pack], capture_output=True, text=True, check=True).stdout.split()[0]
+        found = subprocess.run(['b3sum', pack], capture_output=True, text=True, check=True).stdout.split()[0]
         assert found == pack.name
 
 
