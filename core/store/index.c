@@ -48,7 +48,7 @@ struct index {
     void *map;
     size_t map_size;
     const struct header *header;
-    const uint8_t *objects; /* names one after another */
+    const uint8_t *objects; /* names, sorted */
     const struct pack_row *packs;
     const struct chunk_row *chunks;
     uint8_t *present; /* per pack row */
@@ -187,15 +187,15 @@ const uint8_t *index_object_name(const struct index *index, size_t i)
     return index->objects + i * SEAL_HASH_SIZE;
 }
 
+static int compare_names(const void *a, const void *b)
+{
+    return memcmp(a, b, SEAL_HASH_SIZE);
+}
+
 bool index_covers(const struct index *index, const uint8_t name[SEAL_HASH_SIZE])
 {
-    for (size_t i = 0; i < object_count(index); i++)
-        if (memcmp(index_object_name(index, i), name, SEAL_HASH_SIZE) == 0)
-            return true;
-    for (size_t at = 0; at < index->new_objects.length; at += SEAL_HASH_SIZE)
-        if (memcmp(index->new_objects.data + at, name, SEAL_HASH_SIZE) == 0)
-            return true;
-    return false;
+    size_t count = object_count(index);
+    return count > 0 && bsearch(name, index->objects, count, SEAL_HASH_SIZE, compare_names);
 }
 
 void index_clear(struct index *index)
@@ -327,6 +327,20 @@ static int lock_file(const struct index *index, struct error *e)
     return fd;
 }
 
+/* The names of objects, known ones and new ones, both sorted. */
+static void emit_objects(struct output *out, const struct index *index)
+{
+    size_t old = 0, olds = object_count(index), new = 0, news = index->new_objects.length / SEAL_HASH_SIZE;
+    while (old < olds || new < news) {
+        const uint8_t *a = old < olds ? index_object_name(index, old) : NULL;
+        const uint8_t *b = new < news ? index->new_objects.data + new *SEAL_HASH_SIZE : NULL;
+        bool first = a && (!b || compare_names(a, b) < 0);
+        emit(out, first ? a : b, SEAL_HASH_SIZE);
+        old += first;
+        new += !first;
+    }
+}
+
 static int write_file(struct index *index, struct error *e)
 {
     char temporary[PATH_MAX + 8];
@@ -349,8 +363,7 @@ static int write_file(struct index *index, struct error *e)
     fwrite(&h, 1, sizeof h, out.file);
     seal_hasher_init(&out.hasher);
     seal_hasher_add(&out.hasher, &h, offsetof(struct header, hash));
-    emit(&out, index->objects, object_count(index) * SEAL_HASH_SIZE);
-    emit(&out, index->new_objects.data, index->new_objects.length);
+    emit_objects(&out, index);
     emit(&out, index->packs, pack_count(index) * sizeof(struct pack_row));
     emit(&out, index->new_packs.data, index->new_packs.length);
     emit_merged(&out, index);
@@ -361,6 +374,8 @@ int index_settle(struct index *index, struct error *e)
 {
     if (index->new_objects.length == 0 && index->new_packs.length == 0)
         return 0;
+    if (index->new_objects.length > 0)
+        qsort(index->new_objects.data, index->new_objects.length / SEAL_HASH_SIZE, SEAL_HASH_SIZE, compare_names);
     if (index->new_chunks.length > 0)
         qsort(index->new_chunks.data, index->new_chunks.length / sizeof(struct chunk_row), sizeof(struct chunk_row),
               compare_chunks);

@@ -29,7 +29,7 @@ struct index_location {
 int index_open(const char *path, const uint8_t identity[SEAL_HASH_SIZE], struct index **index, struct error *e);
 void index_free(struct index *index);
 
-/* Names of the index objects that it covers. */
+/* Names of the index objects that it covers, sorted; what was absorbed counts after index_settle. */
 size_t index_object_count(const struct index *index);
 const uint8_t *index_object_name(const struct index *index, size_t i);
 bool index_covers(const struct index *index, const uint8_t name[SEAL_HASH_SIZE]);

@@ -278,10 +278,16 @@ static int absorb_object(struct repository *r, const uint8_t name[SEAL_HASH_SIZE
     return 0;
 }
 
-static bool listed(const uint8_t *names, size_t count, const uint8_t *name)
+static int compare_hashes(const void *a, const void *b)
 {
-    for (size_t i = 0; i < count; i++)
-        if (memcmp(names + i * SEAL_HASH_SIZE, name, SEAL_HASH_SIZE) == 0)
+    return memcmp(a, b, SEAL_HASH_SIZE);
+}
+
+/* Does the cache cover an object that is not among the count sorted names? */
+static bool covers_more(const struct index *index, const uint8_t *names, size_t count)
+{
+    for (size_t i = 0; i < index_object_count(index); i++)
+        if (count == 0 || !bsearch(index_object_name(index, i), names, count, SEAL_HASH_SIZE, compare_hashes))
             return true;
     return false;
 }
@@ -293,12 +299,10 @@ static int absorb_objects(struct repository *r, struct error *e)
     if (sink_list(r->worker, "index/", list_index, &l, e) < 0)
         return -1;
     size_t count = names.length / SEAL_HASH_SIZE;
-    for (size_t i = 0; i < index_object_count(r->index); i++) {
-        if (!listed(names.data, count, index_object_name(r->index, i))) {
-            index_clear(r->index); /* the cache knows more than there is */
-            break;
-        }
-    }
+    if (count > 0)
+        qsort(names.data, count, SEAL_HASH_SIZE, compare_hashes);
+    if (covers_more(r->index, names.data, count))
+        index_clear(r->index);
     for (size_t i = 0; i < count; i++) {
         const uint8_t *name = names.data + i * SEAL_HASH_SIZE;
         if (!index_covers(r->index, name) && absorb_object(r, name, e) < 0)
