@@ -11,6 +11,7 @@
 #include "job/commit.h"
 #include "job/engine.h"
 #include "store/catalogue.h"
+#include "store/chunker.h"
 #include "store/index.h"
 #include "store/index_body.h"
 #include "store/manifest.h"
@@ -19,6 +20,7 @@
 #include "worker/sink.h"
 
 #define PACK_MAX ((size_t)64 << 20)
+#define INDEX_CHUNKS (256u << 10) /* an index object is put when it describes so many */
 
 struct copy {
     const struct engine *engine;
@@ -26,20 +28,34 @@ struct copy {
     const struct manifest *manifest;
     struct copy_result *result;
     uint8_t *wanted;   /* per pack row of from: to lacks a chunk of it */
-    struct bytes body; /* of the index object for what was copied */
-    uint32_t packs;
+    struct bytes body; /* of the index object for what was copied since the last one */
+    uint32_t packs, chunks;
+    struct pack_decompressor *decompressor;
+    uint8_t *sealed, *plain; /* of one chunk */
 };
 
 /* ---- what is lacking ---- */
 
+/* Has the target this very pack, under whoever's name? Then what is in it is what is in ours. */
+static bool has_pack(const struct copy *c, const uint8_t *id, const uint8_t pack[SEAL_HASH_SIZE])
+{
+    struct index_location there;
+    for (unsigned n = 0; index_find(c->to->index, id, false, n, &there); n++)
+        if (memcmp(there.pack, pack, SEAL_HASH_SIZE) == 0)
+            return true;
+    return false;
+}
+
+/* A chunk that another host has put into the target is not relied on, as in a backup. */
 static int want_chunk(struct copy *c, const uint8_t *id, struct error *e)
 {
     struct index_location location;
-    if (index_find(c->to->index, id, false, 0, &location))
+    if (index_find(c->to->index, id, !c->to->trust_hosts, 0, &location))
         return 0;
-    if (!index_find(c->from->index, id, false, 0, &location))
+    if (!index_find(c->from->index, id, true, 0, &location) && !index_find(c->from->index, id, false, 0, &location))
         return error_set(e, ERROR_INTEGRITY, "sink '%s' lacks a chunk of the snapshot", c->from->sink);
-    c->wanted[location.pack_row] = 1;
+    if (!has_pack(c, id, location.pack))
+        c->wanted[location.pack_row] = 1;
     return 0;
 }
 
@@ -93,52 +109,47 @@ static int put_pack(struct copy *c, const char *key, const struct bytes *pack, s
                                             c->to->sink, key, c->from->sink);
 }
 
-static int copy_pack(struct copy *c, const uint8_t *name, uint64_t size, struct bytes *buffer, struct error *e)
+/* Open every chunk of the pack and compare it with its id: the index object in the target says that they are right, and
+ * its host relies on that. */
+static int prove_pack(struct copy *c, const struct bytes *pack, const char *key, const struct pack_chunk *chunks,
+                      uint32_t count, struct error *e)
 {
-    char key[201];
-    uint8_t hash[SEAL_HASH_SIZE];
-    repository_pack_key(name, key);
-    bytes_reset(buffer);
-    if (sink_get(c->from->worker, key, PACK_MAX, buffer, e) < 0)
+    struct seal_box box;
+    if (pack_open_header(c->from->key, pack->data, key, &box, e) < 0)
         return -1;
-    seal_hash(buffer->data, buffer->length, hash);
-    if (memcmp(hash, name, sizeof hash) != 0)
-        return error_set(e, ERROR_INTEGRITY, "sink '%s': '%s' is damaged: its hash is not its name", c->from->sink,
-                         key);
-    AUTO_FREE struct pack_chunk *chunks = NULL;
-    uint32_t count;
-    if (repository_read_directory(c->from, name, size, &chunks, &count, e) < 0 || put_pack(c, key, buffer, e) < 0)
-        return -1;
-    index_body_add_pack(&c->body, name, size, chunks, count);
-    c->packs++;
-    engine_report(c->engine, "copying", c->result->objects, c->result->bytes, 0);
-    return bytes_check(&c->body, "index", e);
-}
-
-static int copy_packs(struct copy *c, struct error *e)
-{
-    AUTO_BYTES struct bytes buffer = {.maximum = PACK_MAX + 1};
-    /* The chunks stay those of the host that wrote them: no other host re-uses them on our word. */
-    index_body_begin(&c->body, c->manifest->host, clock_now());
-    for (size_t row = 0; row < index_pack_count(c->from->index); row++) {
-        uint8_t name[SEAL_HASH_SIZE];
-        uint64_t size;
-        index_pack_at(c->from->index, row, name, &size);
-        if (c->wanted[row] && copy_pack(c, name, size, &buffer, e) < 0)
+    for (uint32_t i = 0; i < count; i++) {
+        memcpy(c->sealed, pack->data + chunks[i].offset, chunks[i].stored);
+        if (pack_open_chunk(c->decompressor, c->from->key, &box, &chunks[i], c->sealed, c->plain, key, e) < 0)
             return -1;
     }
-    index_body_end(&c->body, c->packs);
     return 0;
 }
 
+static int read_pack(struct copy *c, const uint8_t *name, const char *key, struct bytes *pack,
+                     struct pack_chunk **chunks, uint32_t *count, struct error *e)
+{
+    uint8_t hash[SEAL_HASH_SIZE];
+    bytes_reset(pack);
+    if (sink_get(c->from->worker, key, PACK_MAX, pack, e) < 0)
+        return -1;
+    seal_hash(pack->data, pack->length, hash);
+    if (memcmp(hash, name, sizeof hash) != 0)
+        return error_set(e, ERROR_INTEGRITY, "'%s' is damaged: its hash is not its name", key);
+    if (repository_read_directory(c->from, name, pack->length, chunks, count, e) < 0)
+        return -1;
+    return prove_pack(c, pack, key, *chunks, *count, e);
+}
+
+/* What was copied so far, made durable and findable. */
 static int put_index(struct copy *c, struct error *e)
 {
     if (c->packs == 0)
         return 0;
-    AUTO_BYTES struct bytes object = {.maximum = (size_t)256 << 20};
+    AUTO_BYTES struct bytes object = {.maximum = (size_t)64 << 20};
     uint8_t name[SEAL_HASH_SIZE];
     char key[201];
-    if (sink_sync(c->to->worker, e) < 0 ||
+    index_body_end(&c->body, c->packs);
+    if (bytes_check(&c->body, "index", e) < 0 || sink_sync(c->to->worker, e) < 0 ||
         seal_envelope(c->to->key, SEAL_INDEX, NULL, 0, c->body.data, c->body.length, &object, e) < 0)
         return -1;
     seal_hash(object.data, object.length, name);
@@ -146,6 +157,49 @@ static int put_index(struct copy *c, struct error *e)
     c->result->objects++;
     c->result->bytes += object.length;
     return sink_put(c->to->worker, key, object.data, object.length, true, e);
+}
+
+static void begin_index(struct copy *c)
+{
+    bytes_reset(&c->body);
+    index_body_begin(&c->body, c->manifest->host, clock_now());
+    c->packs = c->chunks = 0;
+}
+
+static int copy_pack(struct copy *c, const uint8_t *name, struct bytes *buffer, struct error *e)
+{
+    char key[201];
+    AUTO_FREE struct pack_chunk *chunks = NULL;
+    uint32_t count;
+    repository_pack_key(name, key);
+    if (read_pack(c, name, key, buffer, &chunks, &count, e) < 0)
+        return error_context(e, "sink '%s': ", c->from->sink);
+    if (put_pack(c, key, buffer, e) < 0)
+        return -1;
+    index_body_add_pack(&c->body, name, buffer->length, chunks, count);
+    c->packs++;
+    c->chunks += count;
+    engine_report(c->engine, "copying", c->result->objects, c->result->bytes, 0);
+    if (c->chunks < INDEX_CHUNKS)
+        return bytes_check(&c->body, "index", e);
+    if (put_index(c, e) < 0)
+        return -1;
+    begin_index(c);
+    return 0;
+}
+
+static int copy_packs(struct copy *c, struct error *e)
+{
+    AUTO_BYTES struct bytes buffer = {.maximum = PACK_MAX + 1};
+    begin_index(c);
+    for (size_t row = 0; row < index_pack_count(c->from->index); row++) {
+        uint8_t name[SEAL_HASH_SIZE];
+        uint64_t size;
+        index_pack_at(c->from->index, row, name, &size);
+        if (c->wanted[row] && copy_pack(c, name, &buffer, e) < 0)
+            return -1;
+    }
+    return put_index(c, e);
 }
 
 /* ---- the snapshot ---- */
@@ -170,11 +224,19 @@ static int copy_snapshot(struct copy *c, struct error *e)
     if (sink_get(c->from->worker, key, MANIFEST_MAX - 1, &manifest, e) < 0)
         return -1;
     bool there;
-    if (same_manifest(c, key, &manifest, &there, e) < 0 || want_snapshot(c, e) < 0 || copy_packs(c, e) < 0 ||
-        put_index(c, e) < 0)
+    if (same_manifest(c, key, &manifest, &there, e) < 0 || want_snapshot(c, e) < 0 || copy_packs(c, e) < 0)
         return -1;
-    c->result->existed = there && c->packs == 0;
+    c->result->existed = there && c->result->objects == 0;
     return commit_manifest(c->to, key, &manifest, e);
+}
+
+static void free_copy(struct copy *c)
+{
+    pack_decompressor_free(c->decompressor);
+    free(c->wanted);
+    free(c->sealed);
+    free(c->plain);
+    bytes_free(&c->body);
 }
 
 int copy_run(const struct engine *engine, struct repository *from, struct repository *to,
@@ -195,9 +257,12 @@ int copy_run(const struct engine *engine, struct repository *from, struct reposi
                      .manifest = manifest,
                      .result = result,
                      .wanted = calloc(index_pack_count(from->index) + 1, 1),
-                     .body = {.maximum = (size_t)256 << 20}};
-    int done = c.wanted ? copy_snapshot(&c, e) : error_memory(e);
-    free(c.wanted);
-    bytes_free(&c.body);
+                     .body = {.maximum = (size_t)64 << 20},
+                     .sealed = malloc(pack_compress_bound(CHUNKER_MAXIMUM) + SEAL_OVERHEAD),
+                     .plain = malloc(CHUNKER_MAXIMUM)};
+    int done = c.wanted && c.sealed && c.plain ? pack_decompressor_new(&c.decompressor, e) : error_memory(e);
+    if (done == 0)
+        done = copy_snapshot(&c, e);
+    free_copy(&c);
     return done;
 }

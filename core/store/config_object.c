@@ -73,22 +73,24 @@ static bool get_hex(const json_t *json, const char *member, void *p, size_t n)
     return text && text_parse_hex(text, p, n);
 }
 
+#define NEWER_HINT "install a newer cofre; if no newer one made this repository, its 'config' is damaged"
+
 static int from_json(const json_t *json, struct config_object *config, struct error *e)
 {
     json_int_t format = json_integer_value(json_object_get(json, "format"));
     if (format != REPOSITORY_FORMAT) {
-        error_set(e, ERROR_UNSUPPORTED, "repository has format %lld, this cofre knows format %d", (long long)format,
-                  REPOSITORY_FORMAT);
-        return error_hint(e, "install a newer cofre");
+        error_set(e, ERROR_UNSUPPORTED, "object 'config' has format %lld, this cofre knows format %d",
+                  (long long)format, REPOSITORY_FORMAT);
+        return error_hint(e, NEWER_HINT);
     }
     const json_t *features = json_object_get(json, "features");
     if (!json_is_array(features))
         return damaged(e, "it lists no features");
     if (json_array_size(features) > 0) {
         const char *name = json_string_value(json_array_get(features, 0));
-        error_set(e, ERROR_UNSUPPORTED, "repository needs feature '%s', which this cofre does not have",
+        error_set(e, ERROR_UNSUPPORTED, "object 'config' asks for feature '%s', which this cofre does not have",
                   name ? name : "?");
-        return error_hint(e, "install a newer cofre");
+        return error_hint(e, NEWER_HINT);
     }
     const char *encryption = json_string_value(json_object_get(json, "encryption"));
     if (!encryption || (strcmp(encryption, "none") != 0 && strcmp(encryption, ENCRYPTION) != 0))

@@ -36,3 +36,30 @@ def test_restore_takes_the_whole_copy(world, tmp_path, stored_twice, where):
         result = world('restore', 'job', '--into', into)
         assert result.status == DONE, f'pack {i} of {len(world.objects("packs"))}\n{result}'
         assert not compare_trees(stored_twice, tree_state(into / 'tree'))
+
+
+def test_a_copy_relies_on_no_other_host(world, tmp_path):
+    """Another host may put anything under a chunk's id: what is copied brings its own chunks along."""
+    tree = plain_tree(tmp_path / 'tree', files=4)
+    state = tree_state(tree)
+    world.source('tree', tree)
+    for name in ('one', 'two'):
+        world.sink(name, path=tmp_path / name)
+        world.ok('init', name)
+    world.job(sinks='two')
+    world.section('engine', state_dir=tmp_path / 'state2', cache_dir=tmp_path / 'cache2', host='otherhost')
+    world.ok('run', 'job')
+    theirs = world.objects('packs', tmp_path / 'two')
+    world.section('engine', state_dir=tmp_path / 'state', cache_dir=tmp_path / 'cache', host='testhost')
+    world.job(sinks='one')
+    world.ok('run', 'job')
+    world.job(sinks='one, two')
+    first = world.ok('--json', 'copy', 'job', '--from', 'one', '--to', 'two').json()[-1]
+    assert not first['existed'] and first['objects'] > 1, first
+    again = world.ok('--json', 'copy', 'job', '--from', 'one', '--to', 'two').json()[-1]
+    assert again['existed'] and again['objects'] == 0, again
+    for pack in theirs:
+        pack.unlink()
+    shutil.rmtree(tmp_path / 'one')
+    world.ok('restore', 'job', '--into', tmp_path / 'into', '--sink', 'two')
+    assert not compare_trees(state, tree_state(tmp_path / 'into' / 'tree'))
