@@ -68,6 +68,15 @@ static bool is_wanted(const struct walk *walk, const char *key)
     return directory ? order >= 0 : strcmp(key, walk->after) > 0;
 }
 
+/* Could a key that begins with this name be asked for? Whatever else lies around in the place is not looked at. */
+static bool may_lead(const struct walk *walk, const char *name)
+{
+    size_t base = strlen(walk->key), p = strlen(walk->prefix), n = strlen(name);
+    if (strncmp(walk->key, walk->prefix, base < p ? base : p) != 0)
+        return false;
+    return p <= base || strncmp(name, walk->prefix + base, n < p - base ? n : p - base) == 0;
+}
+
 /* What lies under a name, as DT_*; DT_UNKNOWN = it is gone. */
 static int32_t kind_of(struct walk *walk, int directory, const struct dirent *entry, unsigned char *kind)
 {
@@ -91,7 +100,7 @@ static int32_t collect(struct walk *walk, DIR *list, struct names *names)
     size_t base = strlen(walk->key);
     while ((errno = 0, entry = readdir(list))) {
         size_t n = strlen(entry->d_name);
-        if (!place_is_segment(entry->d_name, n) || base + n > COFRE_MAX_KEY)
+        if (!place_is_segment(entry->d_name, n) || base + n > COFRE_MAX_KEY || !may_lead(walk, entry->d_name))
             continue;
         unsigned char kind;
         int32_t result = kind_of(walk, dirfd(list), entry, &kind);

@@ -59,16 +59,6 @@ def test_flipped_byte(world, tmp_path, intact, kind):
             assert_noticed(world, tmp_path, intact, path.name, f'{path.name} flipped at {position} of {size}')
 
 
-@pytest.mark.long
-def test_every_byte_of_the_small_objects(world, tmp_path, intact):
-    for path in world.objects('snapshots') + world.objects('index') + world.objects('config'):
-        for position in range(path.stat().st_size):
-            reset(world, tmp_path)
-            flip(path, position)
-            assert_noticed(world, tmp_path, intact, path.name, f'{path.name} flipped at {position}',
-                           FAILURES if path.name == 'config' else frozenset({DAMAGED}))
-
-
 @pytest.mark.parametrize('kind', ['packs', 'snapshots', 'index'])
 def test_cut_emptied_lengthened(world, tmp_path, intact, kind):
     path = world.objects(kind)[-1]

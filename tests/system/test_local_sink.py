@@ -71,6 +71,17 @@ def test_links_inside_are_not_followed(made, tmp_path):
     made.fails(FAILURES, 'restore', 'job', '--into', tmp_path / 'x')
 
 
+def test_what_lies_beside_does_not_matter(made):
+    """Somebody's socket or link in the same directory is nothing to us; among the objects it is."""
+    made.ok('run', 'job')
+    os.mkfifo(made.repository / 'pipe')
+    (made.repository / 'link').symlink_to('/')
+    made.ok('run', 'job')
+    made.ok('verify', 'job')
+    os.mkfifo(made.repository / 'packs' / 'pipe')
+    assert 'pipe' in made.fails(FAILURES, 'verify', 'job').err
+
+
 def test_packs_are_named_by_their_hash(made):
     """A store can be scrubbed with b3sum and no key."""
     made.ok('run', 'job')
