@@ -49,7 +49,7 @@ static int load(struct child *child, const char *name, char *const *directories,
         describe_free(&child->plugin);
         return -1;
     }
-    entry(&child_host_table);
+    load_bind(entry, &child_host_table);
     return 0;
 }
 

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include "base/file.h"
 
 #define ENTRY_POINT "cofre_plugin_v1"
+#define BOUND_MAX 256 /* plugins in one process */
 
 static bool name_valid(const char *name)
 {
@@ -116,4 +118,19 @@ int load_plugin(const char *name, char *const *directories, size_t count, char *
     *path = file;
     file = NULL;
     return 0;
+}
+
+void load_bind(const struct cofre_plugin *(*entry)(const struct cofre_host *), const struct cofre_host *host)
+{
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    static const struct cofre_plugin *(*bound[BOUND_MAX])(const struct cofre_host *);
+    pthread_mutex_lock(&mutex);
+    size_t i = 0;
+    while (i < BOUND_MAX && bound[i] && bound[i] != entry)
+        i++;
+    if (i == BOUND_MAX || !bound[i])
+        entry(host);
+    if (i < BOUND_MAX)
+        bound[i] = entry;
+    pthread_mutex_unlock(&mutex);
 }

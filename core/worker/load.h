@@ -13,4 +13,8 @@ struct error;
 int load_plugin(const char *name, char *const *directories, size_t count, char **path,
                 const struct cofre_plugin *(**entry)(const struct cofre_host *), struct error *e);
 
+/* Hands the host's services to the plugin, once in a process: instances that run in the engine's own process share the
+ * object, and one must not be given them while another uses them. */
+void load_bind(const struct cofre_plugin *(*entry)(const struct cofre_host *), const struct cofre_host *host);
+
 #endif
