@@ -270,34 +270,34 @@ static void say_source(const struct manifest_source *row)
              text_size(row->bytes, size), row->status == MANIFEST_COMPLETE ? "" : ", incomplete");
 }
 
+/* A source that failed is a part that is missing. */
+static int lose_source(struct run *run, size_t i, struct error *e)
+{
+    struct error why = *e;
+    log_error(LOG_ERROR, &why);
+    return row_missing(&run->manifest->sources[i], &why, e);
+}
+
 static int record_sources(struct run *run, struct error *e)
 {
-    size_t missing = 0;
-    struct error first = {0};
+    size_t missing = 0, count = run->job->source_count;
     if (freeze_sources(run->engine, run->job, run->sources, &run->freeze, e) < 0)
         return -1;
-    for (size_t i = 0; i < run->job->source_count; i++) {
-        struct manifest_source *row = &run->manifest->sources[i];
+    for (size_t i = 0; i < count; i++) {
         bool source_failed;
         if (record_source(run, i, &source_failed, e) == 0) {
-            say_source(row);
-        } else if (source_failed && !worker_cancelled()) {
-            if (missing++ == 0)
-                first = *e;
-            struct error why = *e;
-            log_error(LOG_ERROR, &why);
-            if (row_missing(row, &why, e) < 0)
-                return -1;
-        } else {
+            say_source(&run->manifest->sources[i]);
+        } else if (!source_failed || worker_cancelled()) {
+            return -1;
+        } else if (++missing == count) {
+            return count > 1 ? error_context(e, "every source failed; the last: ") : -1;
+        } else if (lose_source(run, i, e) < 0) {
             return -1;
         }
-        if (row->status != MANIFEST_COMPLETE)
+        if (run->manifest->sources[i].status != MANIFEST_COMPLETE)
             run->manifest->status = MANIFEST_INCOMPLETE;
     }
-    if (missing < run->job->source_count)
-        return 0;
-    *e = first;
-    return missing > 1 ? error_context(e, "every source failed; the first: ") : -1;
+    return 0;
 }
 
 /* ---- commit ---- */

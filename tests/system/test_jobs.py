@@ -84,6 +84,14 @@ def test_a_failing_source(two_by_two, tmp_path):
     assert_same_tree(tmp_path / 'one', into / 'one')
 
 
+def test_a_failure_is_said_once(world, tmp_path):
+    tree = plain_tree(tmp_path / 'tree', files=2)
+    world.simple(tree)
+    shutil.rmtree(tree)
+    result = world.fails(FAILED, 'run', 'job')
+    assert result.err.count(str(tree)) == 1, result
+
+
 def test_all_sources_failing(two_by_two, tmp_path):
     for name in ('one', 'two'):
         shutil.rmtree(tmp_path / name)
