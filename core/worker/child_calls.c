@@ -10,6 +10,7 @@
 #include "worker/previous.h"
 
 #define MAX_OVERRIDES 16384
+#define VARIABLE_MAX 65536
 
 /* A call as a function: runs the plugin's, gives its class. */
 typedef int32_t call_function(struct cofre_call *call, struct cursor *arguments, struct cofre_error *error);
@@ -72,6 +73,25 @@ static int32_t call_load(struct cofre_call *call, struct cursor *c, struct cofre
     return child_host_send(call, WIRE_REPLY, error);
 }
 
+/* What the plugin asked to see of the engine's environment. In the engine's own process it is there already. */
+static int take_environment(struct cursor *c, struct error *e)
+{
+    while (c->left > 0) {
+        const char *variable = wire_text_required(c, VARIABLE_MAX, NULL);
+        AUTO_FREE char *copy = variable ? strdup(variable) : NULL;
+        if (!copy)
+            return c->failed ? error_set(e, ERROR_BUG, "a variable of the environment is malformed") : error_memory(e);
+        char *value = strchr(copy, '=');
+        if (!value)
+            continue;
+        *value++ = '\0';
+        const char *there = getenv(copy);
+        if ((!there || strcmp(there, value) != 0) && setenv(copy, value, 1) < 0)
+            return error_memory(e);
+    }
+    return 0;
+}
+
 static int32_t call_open(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
 {
     struct child *child = call->child;
@@ -84,6 +104,10 @@ static int32_t call_open(struct cofre_call *call, struct cursor *c, struct cofre
         return cofre_fail(error, COFRE_E_MEMORY, "out of memory");
     if (values_take(c, d, &child->values, &why) < 0)
         return own(error, &why);
+    if (take_environment(c, &why) < 0) {
+        values_free(&child->values);
+        return own(error, &why);
+    }
     int32_t class =
         (d->role == WORKER_SOURCE ? d->source.open : d->sink.open)(call, child->values.conf, &child->instance, error);
     if (class == COFRE_OK)

@@ -225,5 +225,6 @@ void describe_lend(const struct describe *d, struct worker_plugin *plugin)
                                      .capabilities = d->sink.capabilities,
                                      .offers = d->offers,
                                      .options = d->options,
-                                     .option_count = d->option_count};
+                                     .option_count = d->option_count,
+                                     .environment = lend(p->environment)};
 }

@@ -132,6 +132,27 @@ int process_start(int socket, int memory, pid_t *pid, int *output, struct error 
     return 0;
 }
 
+/* Is this "NAME=VALUE" one of the names? */
+static bool is_named(const char *variable, const char *names)
+{
+    size_t length = strcspn(variable, "=");
+    for (const char *name = names + strspn(names, " "); *name; name += strspn(name, " ")) {
+        size_t n = strcspn(name, " ");
+        bool begins = name[n - 1] == '*';
+        if ((begins ? length >= n - 1 : length == n) && strncmp(variable, name, begins ? n - 1 : n) == 0)
+            return true;
+        name += n;
+    }
+    return false;
+}
+
+void process_environment(const char *names, void (*give)(void *context, const char *variable), void *context)
+{
+    for (char **v = environ; names && v && *v; v++)
+        if (is_named(*v, names))
+            give(context, *v);
+}
+
 void process_signal(pid_t pid, int number)
 {
     kill(-pid, number);

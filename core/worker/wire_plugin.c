@@ -30,6 +30,7 @@ void wire_put_plugin(struct bytes *b, const struct worker_plugin *plugin)
         wire_put_string(b, o->choices);
         wire_put_string(b, o->help);
     }
+    wire_put_string(b, plugin->environment);
 }
 
 /* A copy of the next text; NULL when there is none, with the cursor failed when out of memory. */
@@ -83,6 +84,7 @@ bool wire_plugin(struct cursor *c, struct worker_plugin *plugin)
     plugin->option_count = count;
     for (size_t i = 0; i < count && !c->failed; i++)
         read_option(c, &plugin->options[i]);
+    plugin->environment = copy_text(c, false);
     return cursor_done(c);
 }
 
@@ -100,6 +102,7 @@ void wire_plugin_free(struct worker_plugin *plugin)
                            plugin->summary, plugin->license, plugin->example};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         free(texts[i]);
+    free(plugin->environment);
     for (size_t i = 0; i < plugin->option_count; i++) {
         free_text(plugin->options[i].name);
         free_text(plugin->options[i].fallback);

@@ -210,6 +210,16 @@ bool worker_failed(const struct worker *worker)
 
 /* ---- calls of both roles ---- */
 
+static void put_variable(void *context, const char *variable)
+{
+    wire_put_string(context, variable);
+}
+
+static void count_variable(void *context, const char *variable)
+{
+    *(size_t *)context += 4 + strlen(variable) + 1;
+}
+
 int worker_open(struct worker *w, const struct config_value *values, struct error *e)
 {
     if (scrub_learn(&w->scrub, values, w->plugin.option_count, e) < 0)
@@ -219,9 +229,11 @@ int worker_open(struct worker *w, const struct config_value *values, struct erro
     size_t size = 4;
     for (size_t i = 0; i < w->plugin.option_count; i++)
         size += 4 + (values[i].text ? values[i].length : 0);
+    process_environment(w->plugin.environment, count_variable, &size);
     /* All room at once, so that growing leaves no copy of a secret behind. */
     bytes_reserve(b, size);
     values_put(b, values, w->plugin.option_count);
+    process_environment(w->plugin.environment, put_variable, b);
     int result = call_simple(w, WIRE_OPEN, e);
     explicit_bzero(b->data, b->capacity);
     w->opened = result == 0;

@@ -49,6 +49,7 @@ struct worker_plugin {
     enum worker_role role;
     char *path; /* of the shared object */
     char *name, *version, *summary, *license, *example;
+    char *environment; /* names of variables it reads; NULL = none */
     uint32_t api_level;
     uint64_t capabilities; /* COFRE_SINK_* */
     uint32_t offers;       /* WORKER_OFFERS_* */

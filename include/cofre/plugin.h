@@ -440,6 +440,9 @@ struct cofre_plugin {
     struct cofre_options options;
     const struct cofre_source *source;   /* exactly one of the two */
     const struct cofre_sink *sink;
+    /* A worker sees nothing of the engine's environment but PATH, TZ and the locale. What else the plugin or its library
+     * reads: names separated by blanks; "AWS_*" is all that begin with AWS_. NULL = nothing. There from open on. */
+    const char *environment;
 };
 
 /* No tail padding, or an appended field could hide in it and seem to be there in older plugins. */
@@ -451,7 +454,7 @@ COFRE_TIGHT_(cofre_options, reserved); COFRE_TIGHT_(cofre_entry, fingerprint_len
 COFRE_TIGHT_(cofre_attribute, length); COFRE_TIGHT_(cofre_object, mtime);
 COFRE_TIGHT_(cofre_put, size); COFRE_TIGHT_(cofre_space, available);
 COFRE_TIGHT_(cofre_host, directory); COFRE_TIGHT_(cofre_source, facts);
-COFRE_TIGHT_(cofre_sink, retain); COFRE_TIGHT_(cofre_plugin, sink);
+COFRE_TIGHT_(cofre_sink, retain); COFRE_TIGHT_(cofre_plugin, environment);
 
 #if defined(__GNUC__)
 #define COFRE_EXPORT __attribute__((visibility("default")))
