@@ -19,7 +19,7 @@ static const struct {
     {"ERR Client sent AUTH, but no password is set", COFRE_E_AUTH, "the server has no password: remove 'password'"},
     {"NOPERM", COFRE_E_DENIED,
      "grant what saving needs: ACL SETUSER NAME +ping +info +replconf +psync +module|list; for restoring also "
-     "+replicaof"},
+     "+replicaof +select +function|list"},
     {"LOADING", COFRE_E_BUSY, "the server is still loading its data: try again when it is done"},
     {"MASTERDOWN", COFRE_E_RETRY, "this replica has lost its primary: mend that, or save from another server"},
     {"NOMASTERLINK", COFRE_E_RETRY,

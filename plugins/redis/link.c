@@ -215,9 +215,6 @@ int32_t link_open(struct cofre_call *call, const struct conf *conf, struct link 
     int32_t class = connect_to(l, call, error);
     if (class == COFRE_OK)
         class = authenticate(l, call, error);
-    /* Whatever is wrong with being logged in shows here, and not in the middle. */
-    if (class == COFRE_OK)
-        class = link_do(l, call, error, LINK_WORDS("PING"));
     if (class != COFRE_OK) {
         link_close(l);
         return class;

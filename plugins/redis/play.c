@@ -39,6 +39,28 @@ static int32_t check_modules(const struct play *play, const struct rdb_summary *
     return COFRE_E_UNSUPPORTED;
 }
 
+/* A server that meets a database it does not have ends itself, too. Whoever may not SELECT is not asked. */
+static int32_t check_databases(const struct play *play, const struct rdb_summary *summary, struct cofre_error *error)
+{
+    uint64_t highest = 0;
+    char number[24];
+    struct cofre_error why = {.struct_size = sizeof why};
+    for (size_t i = 0; i < summary->database_count; i++)
+        highest = summary->databases[i].number > highest ? summary->databases[i].number : highest;
+    snprintf(number, sizeof number, "%" PRIu64, highest);
+    int32_t class = link_do(play->link, play->call, &why, LINK_WORDS("SELECT", number));
+    if (class == COFRE_OK || class == COFRE_E_DENIED)
+        return COFRE_OK;
+    if (class != COFRE_E_PERMANENT) {
+        *error = why;
+        return class;
+    }
+    failure_set(error, COFRE_E_UNSUPPORTED, "%s: the snapshot holds database %s, which the server does not have",
+                play->link->name, number);
+    failure_hint(error, "raise 'databases' in the server's configuration");
+    return COFRE_E_UNSUPPORTED;
+}
+
 static int32_t pump(struct play *play, struct primary *primary, const struct play_feed *feed, struct rdb *rdb,
                     struct rdb_summary *summary, struct cofre_error *error)
 {
@@ -63,7 +85,9 @@ static int32_t pump(struct play *play, struct primary *primary, const struct pla
     if (class != COFRE_END)
         return class;
     class = rdb_end(rdb, summary, error);
-    return class == COFRE_OK ? check_modules(play, summary, error) : class;
+    if (class == COFRE_OK)
+        class = check_modules(play, summary, error);
+    return class == COFRE_OK ? check_databases(play, summary, error) : class;
 }
 
 /* ---- while it loads ---- */
@@ -163,9 +187,14 @@ static int32_t compare(const struct play *play, const struct rdb_summary *summar
 
 static int32_t tell(struct play *play, struct primary *primary, struct cofre_error *error)
 {
-    char theirs[64], port[16];
-    info_text(play->server->info, "master_replid", theirs, sizeof theirs);
-    int32_t class = primary_listen(primary, play->link, play->call, theirs, error);
+    char theirs[64], port[16], *info;
+    /* Asked now: the first replica of a server, such as the rescue just before, gives it a new one. */
+    int32_t class = link_info(play->link, play->call, &info, error);
+    if (class != COFRE_OK)
+        return class;
+    info_text(info, "master_replid", theirs, sizeof theirs);
+    free(info);
+    class = primary_listen(primary, play->link, play->call, theirs, error);
     if (class == COFRE_OK)
         class = undo_note(primary, play->call, error);
     if (class != COFRE_OK)

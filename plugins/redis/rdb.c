@@ -80,6 +80,7 @@ struct rdb {
     uint8_t piece[LENGTH_MAX];
     size_t have;          /* of piece */
     uint64_t value;       /* the last length */
+    uint64_t stored;      /* the bytes of a compressed string */
     enum text_state text; /* of a compressed string: which of its two lengths is next */
     uint64_t libraries, module_values;
     struct rdb_count *databases;
@@ -200,10 +201,11 @@ static void op_string(struct rdb *r, const uint8_t **p, size_t *n)
     bool special;
     if (!take_length(r, p, n, &special))
         return;
-    if (r->text == TEXT_COMPRESSED) { /* stored; then comes the length it had */
-        r->skip = r->value;
+    if (r->text == TEXT_COMPRESSED) {
+        r->stored = r->value;
         r->text = TEXT_PLAIN;
     } else if (r->text == TEXT_PLAIN) {
+        r->skip = r->stored;
         r->text = TEXT_NONE;
         r->at++;
     } else if (special && r->value == 3) {

@@ -107,10 +107,6 @@ static int32_t roll_back(struct restoration *r, struct cofre_error *error)
     int32_t class = undo_promote(r->link, r->call, error);
     if (class != COFRE_OK || r->rescue[0] == '\0')
         return class;
-    server_free(&r->server);
-    class = server_look(r->link, r->call, &r->server, error);
-    if (class != COFRE_OK)
-        return class;
     file.buffer = malloc(BUFFER);
     file.fd = open(r->rescue, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     struct play_feed feed = {.take = take_file, .context = &file};
