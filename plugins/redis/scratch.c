@@ -5,10 +5,12 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -85,7 +87,12 @@ static int32_t spawn(const char *program, int configuration, struct cofre_error 
         return failure_system(error, failed, "start '%s'", program);
     posix_spawn_file_actions_adddup2(&actions, configuration, STDIN_FILENO);
     posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    /* Its memory is its data, which may be more than a worker may have. Only root can lift that limit. */
+    struct rlimit kept, none = {RLIM_INFINITY, RLIM_INFINITY};
+    bool lifted = getrlimit(RLIMIT_DATA, &kept) == 0 && setrlimit(RLIMIT_DATA, &none) == 0;
     failed = posix_spawn(&pid, program, &actions, NULL, arguments, environment);
+    if (lifted)
+        setrlimit(RLIMIT_DATA, &kept);
     posix_spawn_file_actions_destroy(&actions);
     if (failed)
         return failure_system(error, failed, "start '%s'", program);
