@@ -1,0 +1,46 @@
+/* A connection to the server, logged in. hiredis speaks the protocol; the waiting is ours, so that every wait can be
+ * cancelled. */
+#ifndef COFRE_REDIS_LINK_H
+#define COFRE_REDIS_LINK_H
+
+#include <stdbool.h>
+#include <hiredis/hiredis.h>
+
+#include "redis/conf.h"
+
+struct link {
+    const struct conf *conf;
+    struct redisContext *redis;
+    char name[300]; /* "redis '127.0.0.1:6379'": the object of messages */
+};
+
+/* Connect, and authenticate when the options say how. A server that wants more says so at the first command; one that
+ * is loading takes INFO alone. */
+int32_t link_open(struct cofre_call *call, const struct conf *conf, struct link **link, struct cofre_error *error);
+/* NULL is fine. */
+void link_close(struct link *link);
+
+#define LINK_WORDS_MAX 8
+/* One command. *reply is the caller's: freeReplyObject. An error reply is a failure, in the words of redis/fault.h. */
+int32_t link_command(struct link *link, struct cofre_call *call, struct redisReply **reply, struct cofre_error *error,
+                     int count, const char *const *words);
+#define LINK_WORDS(...)                                                                                                \
+    (int)(sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *)), (const char *[])                                    \
+    {                                                                                                                  \
+        __VA_ARGS__                                                                                                    \
+    }
+
+/* The same when the reply does not matter. */
+int32_t link_do(struct link *link, struct cofre_call *call, struct cofre_error *error, int count,
+                const char *const *words);
+
+/* What INFO says, all sections: malloc'ed text. */
+int32_t link_info(struct link *link, struct cofre_call *call, char **info, struct cofre_error *error);
+
+/* The descriptor, for what is no command any more. All replies must have been taken. */
+int link_descriptor(const struct link *link);
+
+/* Is the server reached over a UNIX socket, or an address of this machine's own (loopback)? */
+bool link_is_local(const struct link *link);
+
+#endif

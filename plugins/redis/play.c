@@ -1,0 +1,228 @@
+#include "redis/play.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/failure.h"
+#include "redis/info.h"
+#include "redis/link.h"
+#include "redis/primary.h"
+#include "redis/rdb.h"
+#include "redis/server.h"
+#include "redis/undo.h"
+#include "redis/wait.h"
+
+#define PAUSE 20 /* ms between two looks at the server */
+
+/* ---- before the server has it all ---- */
+
+static int32_t check_version(const struct play *play, const struct rdb *rdb, struct cofre_error *error)
+{
+    if (play->newest == 0 || rdb_version(rdb) <= play->newest)
+        return COFRE_OK;
+    failure_set(error, COFRE_E_UNSUPPORTED, "%s: it reads RDB version %d, and the snapshot has version %d",
+                play->link->name, play->newest, rdb_version(rdb));
+    failure_hint(error, "restore into a server that is at least as new as the one that was saved");
+    return COFRE_E_UNSUPPORTED;
+}
+
+/* A server that meets a value of a module that it does not have ends itself. */
+static int32_t check_modules(const struct play *play, const struct rdb_summary *summary, struct cofre_error *error)
+{
+    if (summary->module_values == 0 || play->server->modules != 0)
+        return COFRE_OK;
+    failure_set(error, COFRE_E_UNSUPPORTED, "%s: the snapshot holds values of modules, and the server has no module",
+                play->link->name);
+    failure_hint(error, "load the modules first: cofre show names them as redis.module_names");
+    return COFRE_E_UNSUPPORTED;
+}
+
+/* A server that meets a database it does not have ends itself, too. Whoever may not SELECT is not asked. */
+static int32_t check_databases(const struct play *play, const struct rdb_summary *summary, struct cofre_error *error)
+{
+    uint64_t highest = 0;
+    char number[24];
+    struct cofre_error why = {.struct_size = sizeof why};
+    for (size_t i = 0; i < summary->database_count; i++)
+        highest = summary->databases[i].number > highest ? summary->databases[i].number : highest;
+    snprintf(number, sizeof number, "%" PRIu64, highest);
+    int32_t class = link_do(play->link, play->call, &why, LINK_WORDS("SELECT", number));
+    if (class == COFRE_OK || class == COFRE_E_DENIED)
+        return COFRE_OK;
+    if (class != COFRE_E_PERMANENT) {
+        *error = why;
+        return class;
+    }
+    failure_set(error, COFRE_E_UNSUPPORTED, "%s: the snapshot holds database %s, which the server does not have",
+                play->link->name, number);
+    failure_hint(error, "raise 'databases' in the server's configuration");
+    return COFRE_E_UNSUPPORTED;
+}
+
+static int32_t pump(struct play *play, struct primary *primary, const struct play_feed *feed, struct rdb *rdb,
+                    struct rdb_summary *summary, struct cofre_error *error)
+{
+    static const uint8_t zeros[65536];
+    const void *bytes;
+    uint64_t n;
+    int32_t class;
+    while ((class = feed->take(feed->context, &bytes, &n, error)) == COFRE_OK) {
+        while (class == COFRE_OK && n > 0) {
+            size_t piece = bytes || n < sizeof zeros ? (size_t)n : sizeof zeros;
+            const void *p = bytes ? bytes : zeros;
+            class = rdb_feed(rdb, p, piece, error);
+            if (class == COFRE_OK)
+                class = check_version(play, rdb, error);
+            if (class == COFRE_OK)
+                class = primary_send(primary, p, piece, error);
+            n -= piece;
+        }
+        if (class != COFRE_OK)
+            return class;
+    }
+    if (class != COFRE_END)
+        return class;
+    class = rdb_end(rdb, summary, error);
+    if (class == COFRE_OK)
+        class = check_modules(play, summary, error);
+    return class == COFRE_OK ? check_databases(play, summary, error) : class;
+}
+
+/* ---- while it loads ---- */
+
+static int32_t gave_up(const struct play *play, struct cofre_error *error)
+{
+    failure_set(error, COFRE_E_PERMANENT, "%s: the server could not load the RDB", play->link->name);
+    failure_hint(error, "see the server's log: no memory, no space for the RDB on its disk, a newer format");
+    return COFRE_E_PERMANENT;
+}
+
+/* *loaded: it has it all, from us. It cannot have had it from anybody else: our id is a random number. */
+static int32_t look(struct play *play, struct primary *primary, int64_t *since, bool *loaded, struct cofre_error *error)
+{
+    char *info;
+    int connected = primary_is_connected(primary);
+    int32_t class = link_info(play->link, play->call, &info, error);
+    if (class != COFRE_OK)
+        return class;
+    bool busy = info_is(info, "loading", "1") || info_is(info, "master_sync_in_progress", "1");
+    *loaded = !busy && info_is(info, "master_link_status", "up") && info_is(info, "master_replid", primary->id);
+    if (busy)
+        *since = wait_clock();
+    if (!*loaded && !busy && !connected)
+        class = gave_up(play, error);
+    free(info);
+    return class;
+}
+
+static int32_t await_loaded(struct play *play, struct primary *primary, struct cofre_error *error)
+{
+    bool loaded = false;
+    for (int64_t since = wait_clock(); !loaded;) {
+        int32_t class = look(play, primary, &since, &loaded, error);
+        if (class == COFRE_OK && !loaded)
+            class = wait_for(play->call, -1, 0, PAUSE, play->link->name, error);
+        if (class != COFRE_OK)
+            return class;
+        if (wait_clock() - since > play->link->conf->patience)
+            return gave_up(play, error);
+        cofre->progress(play->call, 0, 0);
+    }
+    return COFRE_OK;
+}
+
+/* ---- afterwards ---- */
+
+static const struct rdb_count *find(const struct rdb_summary *summary, uint64_t number)
+{
+    for (size_t i = 0; i < summary->database_count; i++)
+        if (summary->databases[i].number == number)
+            return &summary->databases[i];
+    return NULL;
+}
+
+/* A replica expires nothing by itself, so as long as the server is ours the counts must be exactly those of the RDB. */
+static int32_t compare_keys(const struct play *play, const struct server *now, const struct rdb_summary *summary,
+                            struct cofre_error *error)
+{
+    uint64_t expected = 0;
+    struct info_database database;
+    for (const char *at = now->info; info_database(&at, &database);) {
+        const struct rdb_count *count = find(summary, database.number);
+        if (!count || count->keys != database.keys || count->expires != database.expires)
+            return failure_set(error, COFRE_E_INTEGRITY,
+                               "%s: database %" PRIu64 " has %" PRIu64
+                               " keys after the restore, and the snapshot %" PRIu64,
+                               play->link->name, database.number, database.keys, count ? count->keys : 0);
+    }
+    for (size_t i = 0; i < summary->database_count; i++)
+        expected += summary->databases[i].keys;
+    if (server_keys(now) != expected)
+        return failure_set(error, COFRE_E_INTEGRITY,
+                           "%s: it has %" PRIu64 " keys after the restore, and the snapshot %" PRIu64, play->link->name,
+                           server_keys(now), expected);
+    return COFRE_OK;
+}
+
+static int32_t compare(const struct play *play, const struct rdb_summary *summary, struct cofre_error *error)
+{
+    struct server now;
+    int32_t class = server_look(play->link, play->call, &now, error);
+    if (class == COFRE_OK && summary->counted)
+        class = compare_keys(play, &now, summary, error);
+    else if (class == COFRE_OK)
+        cofre->log(play->call, COFRE_LOG_WARNING,
+                   "the snapshot holds types of a newer server: its keys were not counted and not compared");
+    if (class == COFRE_OK && summary->counted && now.libraries >= 0 && (uint64_t)now.libraries != summary->libraries)
+        class = failure_set(error, COFRE_E_INTEGRITY,
+                            "%s: it has %lld libraries of functions after the restore, and the snapshot %" PRIu64,
+                            play->link->name, (long long)now.libraries, summary->libraries);
+    server_free(&now);
+    return class;
+}
+
+/* ---- all of it ---- */
+
+static int32_t tell(struct play *play, struct primary *primary, struct cofre_error *error)
+{
+    char theirs[64], port[16], *info;
+    /* Asked now: the first replica of a server, such as the rescue just before, gives it a new one. */
+    int32_t class = link_info(play->link, play->call, &info, error);
+    if (class != COFRE_OK)
+        return class;
+    info_text(info, "master_replid", theirs, sizeof theirs);
+    free(info);
+    class = primary_listen(primary, play->link, play->call, theirs, error);
+    if (class == COFRE_OK)
+        class = undo_note(primary, play->call, error);
+    if (class != COFRE_OK)
+        return class;
+    snprintf(port, sizeof port, "%d", primary->port);
+    return link_do(play->link, play->call, error, LINK_WORDS("REPLICAOF", primary->host, port));
+}
+
+int32_t play_run(struct play *play, const struct play_feed *feed, struct cofre_error *error)
+{
+    struct primary primary = {.listener = -1, .peer = -1};
+    struct rdb_summary summary;
+    struct rdb *rdb = rdb_new();
+    play->replaced = false;
+    int32_t class = rdb ? tell(play, &primary, error) : failure_set(error, COFRE_E_MEMORY, "out of memory");
+    if (class == COFRE_OK)
+        class = primary_accept(&primary, error);
+    if (class == COFRE_OK)
+        class = pump(play, &primary, feed, rdb, &summary, error);
+    if (class == COFRE_OK) {
+        play->replaced = true;
+        class = primary_finish(&primary, error);
+    }
+    if (class == COFRE_OK)
+        class = await_loaded(play, &primary, error);
+    if (class == COFRE_OK)
+        class = compare(play, &summary, error);
+    primary_close(&primary);
+    rdb_free(rdb);
+    return class;
+}

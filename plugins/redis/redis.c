@@ -1,0 +1,189 @@
+/* redis: a running Redis server, saved and put back over the network, without its files and without a restart. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cofre/plugin.h"
+#include "common/failure.h"
+#include "redis/conf.h"
+#include "redis/inspect.h"
+#include "redis/link.h"
+#include "redis/rdb.h"
+#include "redis/restore.h"
+#include "redis/scratch.h"
+#include "redis/server.h"
+#include "redis/sync.h"
+#include "redis/undo.h"
+
+static const struct cofre_option rows[] = {
+    COFRE_OPTION(struct conf, host, STRING, COFRE_O_RESTORE, "127.0.0.1", "the server's host"),
+    COFRE_OPTION_RANGE(struct conf, port, INTEGER, COFRE_O_RESTORE, "6379", 1, 65535, "its port"),
+    COFRE_OPTION(struct conf, socket, PATH, COFRE_O_RESTORE, NULL, "its UNIX socket; host and port then do not count"),
+    COFRE_OPTION(struct conf, user, STRING, COFRE_O_RESTORE, NULL, "the ACL user; default: the server's default user"),
+    COFRE_OPTION(struct conf, password, SECRET, COFRE_O_RESTORE, NULL, "its password"),
+    COFRE_OPTION(struct conf, tls, BOOLEAN, COFRE_O_RESTORE, "no",
+                 "not possible yet: lead the connection through a tunnel"),
+    COFRE_OPTION_RANGE(struct conf, patience, DURATION, COFRE_O_RESTORE, "60s", 1000, 86400000,
+                       "how long to wait for an answer"),
+    COFRE_OPTION(struct conf, announce_host, STRING, COFRE_O_RESTORE, NULL,
+                 "restore: the name under which the server reaches us; default: our address"),
+    COFRE_OPTION(struct conf, announce_port_range, STRING, COFRE_O_RESTORE, NULL,
+                 "restore: the ports at which it may, such as 4000-4010; default: any"),
+    COFRE_OPTION(struct conf, server, PATH, 0, "/usr/bin/redis-server", "the program for trial restores"),
+};
+
+static void redis_close(void *instance)
+{
+    free(instance);
+}
+
+static int32_t redis_open(struct cofre_call *call, const void *conf, void **instance, struct cofre_error *error)
+{
+    (void)call;
+    struct conf *copy = malloc(sizeof *copy);
+    if (!copy)
+        return failure_set(error, COFRE_E_MEMORY, "out of memory");
+    memcpy(copy, conf, sizeof *copy);
+    if (copy->socket && copy->socket[0] == '\0')
+        copy->socket = NULL;
+    if (copy->tls) {
+        free(copy);
+        failure_set(error, COFRE_E_CONFIG, "option 'tls': the hiredis that cofre was built with has no TLS");
+        failure_hint(error,
+                     "lead the connection through stunnel or ssh -L, or use the UNIX socket, and leave 'tls' out");
+        return COFRE_E_CONFIG;
+    }
+    *instance = copy;
+    return COFRE_OK;
+}
+
+static int32_t redis_check(void *instance, struct cofre_call *call, int32_t depth, struct cofre_error *error)
+{
+    return depth == COFRE_CHECK_OFFLINE ? COFRE_OK : inspect_server(instance, call, error);
+}
+
+/* ---- backup ---- */
+
+static int32_t host_reserve(void *context, void **buffer, size_t *length, struct cofre_error *error)
+{
+    return cofre->reserve(context, buffer, length, error);
+}
+
+static int32_t host_commit(void *context, size_t length, struct cofre_error *error)
+{
+    return cofre->commit(context, length, error);
+}
+
+static void warn(struct cofre_call *call, const struct server *server)
+{
+    char text[200];
+    if (server_is_tight(server, text, sizeof text))
+        cofre->log(call, COFRE_LOG_WARNING, text);
+    if (server_is_cluster(server))
+        cofre->log(call, COFRE_LOG_WARNING, "this is a node of a cluster: only its own slots are saved");
+}
+
+static int32_t stream(struct link *link, struct cofre_call *call, struct rdb *rdb, struct rdb_summary *summary,
+                      struct cofre_error *error)
+{
+    const struct cofre_entry entry = {.struct_size = sizeof entry,
+                                      .kind = COFRE_STREAM,
+                                      .path = RESTORE_STREAM,
+                                      .path_length = sizeof RESTORE_STREAM - 1,
+                                      .size = -1,
+                                      .mtime = COFRE_NO_TIME};
+    struct sync_target target = {.reserve = host_reserve, .commit = host_commit, .context = call};
+    int32_t class = cofre->entry(call, &entry, error);
+    if (class == COFRE_OK)
+        class = sync_receive(link, call, &target, rdb, error);
+    if (class == COFRE_OK)
+        class = rdb_end(rdb, summary, error);
+    return class == COFRE_OK ? cofre->end(call, COFRE_OK, NULL, error) : class;
+}
+
+static int32_t redis_backup(void *instance, struct cofre_call *call, struct cofre_error *error)
+{
+    struct link *link;
+    struct server server = {0};
+    struct rdb_summary summary;
+    int32_t class = link_open(call, instance, &link, error);
+    if (class != COFRE_OK)
+        return class;
+    struct rdb *rdb = rdb_new();
+    class = rdb ? server_look(link, call, &server, error) : failure_set(error, COFRE_E_MEMORY, "out of memory");
+    if (class == COFRE_OK) {
+        warn(call, &server);
+        class = stream(link, call, rdb, &summary, error);
+    }
+    if (class == COFRE_OK)
+        class = server_facts(&server, call, &summary, error);
+    rdb_free(rdb);
+    server_free(&server);
+    link_close(link);
+    return class;
+}
+
+/* ---- the rest ---- */
+
+static int32_t redis_facts(void *instance, struct cofre_call *call, struct cofre_error *error)
+{
+    struct link *link;
+    struct server server;
+    int32_t class = link_open(call, instance, &link, error);
+    if (class != COFRE_OK)
+        return class;
+    class = server_look(link, call, &server, error);
+    if (class == COFRE_OK)
+        class = server_facts(&server, call, NULL, error);
+    server_free(&server);
+    link_close(link);
+    return class;
+}
+
+static int32_t redis_restore(void *instance, struct cofre_call *call, struct cofre_error *error)
+{
+    return restore_run(instance, call, error);
+}
+
+static int32_t redis_thaw(void *instance, struct cofre_call *call, const char *id, struct cofre_error *error)
+{
+    return undo_all(instance, call, id, error);
+}
+
+static int32_t redis_scratch_make(void *instance, struct cofre_call *call, const char *id, char *overrides,
+                                  size_t length, struct cofre_error *error)
+{
+    return scratch_begin(instance, call, id, overrides, length, error);
+}
+
+static int32_t redis_scratch_drop(void *instance, struct cofre_call *call, const char *id, struct cofre_error *error)
+{
+    return scratch_end(instance, call, id, error);
+}
+
+static const struct cofre_source source = {
+    .struct_size = sizeof source,
+    .open = redis_open,
+    .close = redis_close,
+    .check = redis_check,
+    .backup = redis_backup,
+    .restore = redis_restore,
+    .thaw = redis_thaw,
+    .scratch_make = redis_scratch_make,
+    .scratch_drop = redis_scratch_drop,
+    .facts = redis_facts,
+};
+
+static const struct cofre_plugin plugin = {
+    .struct_size = sizeof plugin,
+    .api_level = COFRE_API_LEVEL,
+    .min_host_level = 1,
+    .name = "redis",
+    .version = "0.1.0",
+    .summary = "a running Redis server",
+    .license = "MIT",
+    .example = "host     = 127.0.0.1\npassword = @file:/etc/cofre/secrets/redis\n",
+    .options = COFRE_OPTIONS(struct conf, rows),
+    .source = &source,
+};
+
+COFRE_PLUGIN(plugin)

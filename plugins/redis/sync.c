@@ -1,0 +1,201 @@
+#include "redis/sync.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "common/failure.h"
+#include "redis/fault.h"
+#include "redis/link.h"
+#include "redis/rdb.h"
+#include "redis/wait.h"
+
+#define MARK 40 /* bytes that end a stream of unknown length */
+#define PIECE (512u << 10)
+#define ENOUGH (256u << 10) /* hand over no less, as long as more comes at once */
+#define PAUSE 20            /* ms that more may take to come */
+#define LINE 1024
+#define SLOW 10000 /* ms: longer than this we kept the server waiting */
+
+struct transfer {
+    struct link *link;
+    struct cofre_call *call;
+    int fd;
+    int64_t left; /* of a stream of known length; -1 = until the mark */
+    uint8_t mark[MARK], kept[MARK];
+    size_t kept_length; /* bytes that may be the beginning of the mark */
+    uint64_t received;
+    int64_t slowest; /* ms that the target took for one piece */
+    bool ended;
+};
+
+/* ---- the handshake ---- */
+
+/* A server that does not know an option says so, and all goes on without. Missing rights are another matter. */
+static int32_t offer(struct transfer *t, const char *option, const char *value, struct cofre_error *error)
+{
+    struct cofre_error why = {.struct_size = sizeof why};
+    int32_t class = link_do(t->link, t->call, &why, LINK_WORDS("REPLCONF", option, value));
+    if (class == COFRE_OK || class == COFRE_E_PERMANENT)
+        return COFRE_OK;
+    *error = why;
+    return class;
+}
+
+static int32_t lost(const struct transfer *t, struct cofre_error *error)
+{
+    failure_set(error, COFRE_E_RETRY, "%s: the server ended the connection after %llu bytes of its RDB", t->link->name,
+                (unsigned long long)t->received);
+    if (t->slowest > SLOW)
+        failure_hint(error, "it had to wait %lld s for the sinks: raise repl-timeout on the server",
+                     (long long)t->slowest / 1000);
+    else
+        failure_hint(error, "see the server's log: no memory to fork, a kill, or a limit of its output buffer");
+    return COFRE_E_RETRY;
+}
+
+static int32_t ask(struct transfer *t, struct cofre_error *error)
+{
+    static const char request[] = "*3\r\n$5\r\nPSYNC\r\n$1\r\n?\r\n$2\r\n-1\r\n";
+    ssize_t n = send(t->fd, request, sizeof request - 1, MSG_NOSIGNAL);
+    return n == (ssize_t)sizeof request - 1 ? COFRE_OK : lost(t, error);
+}
+
+/* A line without its end, and not a byte more. Empty ones are the server's way to say that it still works on it. */
+static int32_t read_line(struct transfer *t, char line[LINE], struct cofre_error *error)
+{
+    for (;;) {
+        int32_t class = wait_for(t->call, t->fd, POLLIN, t->link->conf->patience, t->link->name, error);
+        if (class != COFRE_OK)
+            return class;
+        ssize_t n = recv(t->fd, line, LINE - 1, MSG_PEEK | MSG_DONTWAIT);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+            continue;
+        if (n <= 0)
+            return lost(t, error);
+        const char *end = memchr(line, '\n', (size_t)n);
+        if (!end && n == LINE - 1)
+            return failure_set(error, COFRE_E_PERMANENT, "%s: no answer to PSYNC, but something else", t->link->name);
+        if (!end) { /* the rest is on its way */
+            class = wait_for(t->call, -1, 0, 1, t->link->name, error);
+            if (class != COFRE_OK)
+                return class;
+            continue;
+        }
+        size_t length = (size_t)(end - line);
+        if (recv(t->fd, line, length + 1, MSG_DONTWAIT) != (ssize_t)length + 1)
+            return lost(t, error);
+        line[length > 0 && line[length - 1] == '\r' ? length - 1 : length] = '\0';
+        cofre->progress(t->call, 0, 0);
+        if (line[0] != '\0')
+            return COFRE_OK;
+    }
+}
+
+/* Up to the first byte of the RDB. */
+static int32_t begin(struct transfer *t, struct cofre_error *error)
+{
+    char line[LINE], *end;
+    int32_t class;
+    while ((class = read_line(t, line, error)) == COFRE_OK && strncmp(line, "+FULLRESYNC", 11) == 0)
+        ;
+    if (class != COFRE_OK)
+        return class;
+    if (line[0] == '-')
+        return fault_reply(t->link->name, "PSYNC", line + 1, error);
+    if (strncmp(line, "$EOF:", 5) == 0 && strlen(line) == 5 + MARK) {
+        memcpy(t->mark, line + 5, MARK);
+        t->left = -1;
+        return COFRE_OK;
+    }
+    t->left = strtoll(line + 1, &end, 10);
+    if (line[0] != '$' || *end != '\0' || t->left <= 0)
+        return failure_set(error, COFRE_E_PERMANENT, "%s: PSYNC was answered with '%.80s'", t->link->name, line);
+    return COFRE_OK;
+}
+
+/* ---- the bytes ---- */
+
+/* Fill p with at least one byte, and with more as long as more is there. */
+static int32_t fill(struct transfer *t, uint8_t *p, size_t room, size_t *got, struct cofre_error *error)
+{
+    *got = 0;
+    while (*got < room) {
+        ssize_t n = recv(t->fd, p + *got, room - *got, MSG_DONTWAIT);
+        if (n > 0) {
+            *got += (size_t)n;
+            t->received += (uint64_t)n;
+        } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
+            return *got > 0 ? COFRE_OK : lost(t, error);
+        } else if (*got == 0) {
+            int32_t class = wait_for(t->call, t->fd, POLLIN, t->link->conf->patience, t->link->name, error);
+            if (class != COFRE_OK)
+                return class;
+        } else {
+            struct pollfd more = {.fd = t->fd, .events = POLLIN};
+            if (*got >= ENOUGH || poll(&more, 1, PAUSE) <= 0)
+                return COFRE_OK;
+        }
+    }
+    return COFRE_OK;
+}
+
+/* How many of these bytes are the RDB's for certain. The mark, when they end with it, is not. */
+static size_t settle(struct transfer *t, const uint8_t *p, size_t n)
+{
+    if (t->left >= 0) {
+        t->left -= (int64_t)n;
+        t->ended = t->left == 0;
+        return n;
+    }
+    size_t kept = n < MARK ? n : MARK;
+    t->ended = kept == MARK && memcmp(p + n - MARK, t->mark, MARK) == 0;
+    memcpy(t->kept, p + n - kept, kept);
+    t->kept_length = kept;
+    return n - kept;
+}
+
+static int32_t pass_piece(struct transfer *t, const struct sync_target *target, struct rdb *rdb,
+                          struct cofre_error *error)
+{
+    void *buffer;
+    size_t room = t->left >= 0 && t->left < (int64_t)PIECE ? (size_t)t->left : PIECE, got;
+    int64_t asked = wait_clock();
+    int32_t class = target->reserve(target->context, &buffer, &room, error);
+    if (class != COFRE_OK)
+        return class;
+    if (t->left < 0 && room <= MARK)
+        return failure_set(error, COFRE_E_BUG, "no room for %zu bytes", room);
+    if (t->left >= 0 && (int64_t)room > t->left)
+        room = (size_t)t->left;
+    if (wait_clock() - asked > t->slowest)
+        t->slowest = wait_clock() - asked;
+    memcpy(buffer, t->kept, t->kept_length);
+    uint8_t *p = buffer;
+    class = fill(t, p + t->kept_length, room - t->kept_length, &got, error);
+    if (class != COFRE_OK)
+        return class;
+    size_t whole = settle(t, p, t->kept_length + got);
+    class = rdb_feed(rdb, p, whole, error);
+    return class == COFRE_OK ? target->commit(target->context, whole, error) : class;
+}
+
+int32_t sync_receive(struct link *link, struct cofre_call *call, const struct sync_target *target, struct rdb *rdb,
+                     struct cofre_error *error)
+{
+    struct transfer t = {.link = link, .call = call, .fd = link_descriptor(link)};
+    struct rdb_summary summary;
+    int32_t class = offer(&t, "capa", "eof", error);
+    if (class == COFRE_OK)
+        class = offer(&t, "rdb-only", "1", error);
+    if (class == COFRE_OK)
+        class = ask(&t, error);
+    if (class == COFRE_OK)
+        class = begin(&t, error);
+    while (class == COFRE_OK && !t.ended)
+        class = pass_piece(&t, target, rdb, error);
+    return class == COFRE_OK ? rdb_end(rdb, &summary, error) : class;
+}
