@@ -1,5 +1,6 @@
 #include "job/engine.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -41,14 +42,28 @@ static int check_options(const struct config_instance *instance, const struct wo
     return config_check_options(instance, plugin->options, plugin->option_count, overrides, override_count, values, e);
 }
 
-int engine_start(const struct engine *engine, const struct config_instance *instance, int role, char *const *overrides,
-                 size_t override_count, struct worker **worker, struct error *e)
+/* The directory of a source, which its plugin may ask for. */
+static int own_directory(const struct engine *engine, const char *source, char *out, struct error *e)
 {
-    char name[96];
+    if (snprintf(out, PATH_MAX, "%s/sources/%s", engine->config->state_dir, source) >= PATH_MAX - 128)
+        return error_set(e, ERROR_CONFIG, "state_dir '%s' is too long", engine->config->state_dir);
+    return 0;
+}
+
+static int start(const struct engine *engine, const struct config_instance *instance, int role, bool undoes,
+                 char *const *overrides, size_t override_count, struct worker **worker, struct error *e)
+{
+    char name[96], directory[PATH_MAX];
     snprintf(name, sizeof name, "%s '%s'", role == WORKER_SOURCE ? "source" : "sink", instance->name);
     struct worker_spec spec = spec_of(engine, name, instance->plugin);
     spec.timeout = instance->timeout;
     spec.stall_timeout = instance->stall_timeout;
+    spec.undoes = undoes;
+    if (role == WORKER_SOURCE && engine->config->state_dir) {
+        if (own_directory(engine, instance->name, directory, e) < 0)
+            return -1;
+        spec.directory = directory;
+    }
     struct worker *w;
     if (worker_start(&spec, &w, e) < 0)
         return e->class == ERROR_CONFIG || e->class == ERROR_NOT_FOUND
@@ -64,6 +79,12 @@ int engine_start(const struct engine *engine, const struct config_instance *inst
     return 0;
 }
 
+int engine_start(const struct engine *engine, const struct config_instance *instance, int role, char *const *overrides,
+                 size_t override_count, struct worker **worker, struct error *e)
+{
+    return start(engine, instance, role, false, overrides, override_count, worker, e);
+}
+
 int engine_open_worker(const struct config_instance *instance, struct worker *worker, char *const *overrides,
                        size_t override_count, struct error *e)
 {
@@ -75,11 +96,11 @@ int engine_open_worker(const struct config_instance *instance, struct worker *wo
     return result;
 }
 
-int engine_open(const struct engine *engine, const struct config_instance *instance, int role, char *const *overrides,
-                size_t override_count, struct worker **worker, struct error *e)
+static int start_and_open(const struct engine *engine, const struct config_instance *instance, int role, bool undoes,
+                          char *const *overrides, size_t override_count, struct worker **worker, struct error *e)
 {
     struct worker *w;
-    if (engine_start(engine, instance, role, overrides, override_count, &w, e) < 0)
+    if (start(engine, instance, role, undoes, overrides, override_count, &w, e) < 0)
         return -1;
     if (engine_open_worker(instance, w, overrides, override_count, e) < 0) {
         worker_stop(w);
@@ -87,6 +108,18 @@ int engine_open(const struct engine *engine, const struct config_instance *insta
     }
     *worker = w;
     return 0;
+}
+
+int engine_open(const struct engine *engine, const struct config_instance *instance, int role, char *const *overrides,
+                size_t override_count, struct worker **worker, struct error *e)
+{
+    return start_and_open(engine, instance, role, false, overrides, override_count, worker, e);
+}
+
+int engine_open_undoing(const struct engine *engine, const struct config_instance *source, char *const *overrides,
+                        size_t override_count, struct worker **worker, struct error *e)
+{
+    return start_and_open(engine, source, WORKER_SOURCE, true, overrides, override_count, worker, e);
 }
 
 int engine_open_repository(const struct engine *engine, const struct config_instance *sink,

@@ -39,6 +39,9 @@ int engine_open_worker(const struct config_instance *instance, struct worker *wo
 /* engine_start, then engine_open_worker. */
 int engine_open(const struct engine *engine, const struct config_instance *instance, int role, char *const *overrides,
                 size_t override_count, struct worker **worker, struct error *e);
+/* A source's worker, opened, whose calls run although everything else is being cancelled: to undo something. */
+int engine_open_undoing(const struct engine *engine, const struct config_instance *source, char *const *overrides,
+                        size_t override_count, struct worker **worker, struct error *e);
 /* The sink's worker, its key, and the repository in it, opened. ERROR_NOT_INITIALISED when there is none. */
 int engine_open_repository(const struct engine *engine, const struct config_instance *sink,
                            struct repository **repository, struct error *e);

@@ -16,6 +16,11 @@
 /* Calls that undo something: they run although everything else is being cancelled. */
 #define UNDOES (1u << WIRE_CLOSE | 1u << WIRE_THAW | 1u << WIRE_SCRATCH_DROP)
 
+static bool is_cancelled(const struct worker *w, uint32_t kind)
+{
+    return worker_cancelled() && !w->undoes && !(UNDOES & 1u << kind);
+}
+
 /* ---- failing ---- */
 
 int call_fail(struct worker *w, const struct error *e)
@@ -195,7 +200,7 @@ static int wait_step(struct worker *w, struct error *e)
     if (call_ended(w))
         return 0;
     int64_t now = clock_monotonic();
-    if (worker_cancelled() && !(UNDOES & 1u << w->kind))
+    if (is_cancelled(w, w->kind))
         error_set(e, ERROR_CANCELLED, "%s: %s was cancelled", w->instance, wire_call_name(w->kind));
     else if (w->deadline && now >= w->deadline)
         error_set(e, ERROR_TIMEOUT, "%s: plugin '%s': %s took longer than it may", w->instance, w->name,
@@ -316,7 +321,7 @@ int call_begin(struct worker *w, enum wire_call kind, struct error *e)
         *e = w->failure;
         return -1;
     }
-    if (worker_cancelled() && !(UNDOES & 1u << kind))
+    if (is_cancelled(w, (uint32_t)kind))
         return error_set(e, ERROR_CANCELLED, "%s: %s was cancelled", w->instance, wire_call_name(kind));
     struct bytes *b = &w->arguments;
     if (bytes_check(b, "a call", e) < 0)

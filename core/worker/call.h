@@ -32,7 +32,8 @@ struct call_problem {
 
 struct worker {
     char *instance, *name; /* name: of the plugin */
-    bool in_process;
+    char *directory;       /* NULL = none */
+    bool in_process, undoes;
     int64_t timeout, stall_timeout, grace;
     struct channel channel;
     pid_t pid;         /* -1 when there is no process (any more) */
@@ -61,6 +62,7 @@ struct worker {
     uint64_t consumed;
 
     /* source.c */
+    const char *hold; /* id that covers backup or restore; NULL = none */
     struct grammar grammar;
     struct source_attribute *attributes;
     bool finished;

@@ -43,6 +43,7 @@ struct child {
     struct cofre_attribute *lent_attributes;
     struct grammar grammar;
     int previous_fd;
+    char *directory; /* of this instance; NULL = none */
 };
 
 /* What the incoming content of a call has come to. */
@@ -51,6 +52,7 @@ enum child_input { CHILD_NO_INPUT, CHILD_CONTENT, CHILD_CONTENT_ENDED, CHILD_ALL
 struct cofre_call {
     struct child *child;
     uint32_t number, kind;
+    const char *id;     /* that covers it; NULL = none */
     int64_t deadline;   /* monotonic ms, 0 = none */
     struct error fault; /* what the plugin did wrong; it decides the call's result */
     size_t lent;        /* bytes that reserve lent */

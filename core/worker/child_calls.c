@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "worker/child.h"
 #include "worker/load.h"
 #include "worker/path.h"
@@ -78,6 +79,9 @@ static int32_t call_open(struct cofre_call *call, struct cursor *c, struct cofre
     if (!child->loaded || child->opened)
         return malformed(error);
     struct error why;
+    const char *directory = wire_text(c, PATH_LONGEST, NULL);
+    if (directory && !(child->directory = text_copy(directory)))
+        return cofre_fail(error, COFRE_E_MEMORY, "out of memory");
     if (values_take(c, d, &child->values, &why) < 0)
         return own(error, &why);
     int32_t class =
@@ -120,6 +124,7 @@ static const struct cofre_source *source(const struct cofre_call *call)
 static int start_backup(struct cofre_call *call, struct cursor *c, struct error *e)
 {
     struct child *child = call->child;
+    call->id = wire_text(c, COFRE_MAX_ID, NULL);
     const uint8_t *key = cursor_bytes(c, sizeof call->fingerprint_key);
     bool expected = cursor_u32(c) != 0;
     AUTO_CLOSE int fd = child->previous_fd;
@@ -154,7 +159,9 @@ static int32_t call_backup(struct cofre_call *call, struct cursor *c, struct cof
 
 static int32_t call_restore(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
 {
-    (void)c;
+    call->id = wire_text(c, COFRE_MAX_ID, NULL);
+    if (c->failed)
+        return malformed(error);
     int32_t class = source(call)->restore(call->child->instance, call, error);
     if (class == COFRE_OK && call->fault.class == ERROR_NONE && (call->input != CHILD_ALL_ENDED || call->entry_open)) {
         struct error why;
@@ -173,8 +180,8 @@ static int32_t call_restore(struct cofre_call *call, struct cursor *c, struct co
 static int32_t with_id(struct cofre_call *call, struct cursor *c, struct cofre_error *error,
                        int32_t (*run)(void *, struct cofre_call *, const char *, struct cofre_error *))
 {
-    const char *id = wire_text_required(c, COFRE_MAX_ID, NULL);
-    return id && run ? run(call->child->instance, call, id, error) : malformed(error);
+    call->id = wire_text_required(c, COFRE_MAX_ID, NULL);
+    return call->id && run ? run(call->child->instance, call, call->id, error) : malformed(error);
 }
 
 static int32_t call_freeze(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
@@ -194,13 +201,13 @@ static int32_t call_scratch_drop(struct cofre_call *call, struct cursor *c, stru
 
 static int32_t call_scratch_make(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
 {
-    const char *id = wire_text_required(c, COFRE_MAX_ID, NULL);
-    if (!id || !source(call)->scratch_make)
+    call->id = wire_text_required(c, COFRE_MAX_ID, NULL);
+    if (!call->id || !source(call)->scratch_make)
         return malformed(error);
     char *overrides = calloc(1, MAX_OVERRIDES);
     if (!overrides)
         return cofre_fail(error, COFRE_E_MEMORY, "out of memory");
-    int32_t class = source(call)->scratch_make(call->child->instance, call, id, overrides, MAX_OVERRIDES, error);
+    int32_t class = source(call)->scratch_make(call->child->instance, call, call->id, overrides, MAX_OVERRIDES, error);
     if (class == COFRE_OK) {
         wire_put_text(child_host_frame(call), overrides, strnlen(overrides, MAX_OVERRIDES));
         class = child_host_send(call, WIRE_REPLY, error);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "worker/child.h"
 
@@ -89,6 +90,20 @@ static void host_progress(struct cofre_call *call, uint64_t done, uint64_t total
     atomic_store_explicit(&shared->progress_done, done, memory_order_relaxed);
     atomic_store_explicit(&shared->progress_total, total, memory_order_relaxed);
     atomic_fetch_add_explicit(&shared->ticks, 1, memory_order_relaxed);
+}
+
+static const char *host_id(struct cofre_call *call)
+{
+    return call->id;
+}
+
+static int32_t host_directory(struct cofre_call *call, const char **path, struct cofre_error *error)
+{
+    struct error why;
+    *path = call->child->directory;
+    if (!*path)
+        return cofre_fail(error, COFRE_E_UNSUPPORTED, "there is no directory of its own for this source");
+    return file_make_directories(*path, &why) < 0 ? child_host_fail(error, &why) : COFRE_OK;
 }
 
 int32_t child_host_enter(struct cofre_call *call, uint32_t calls, const char *service, struct cofre_error *error)
@@ -257,4 +272,6 @@ const struct cofre_host child_host_table = {
     .object = child_list_object,
     .more = child_list_more,
     .late = child_restore_late,
+    .id = host_id,
+    .directory = host_directory,
 };

@@ -132,12 +132,13 @@ static int take_source(struct describe *d, struct error *e)
     d->role = WORKER_SOURCE;
     if (!s->open || !s->close || !s->check || !s->backup || !s->restore)
         return refuse(e, d, "a source needs open, close, check, backup and restore");
-    if (!s->freeze != !s->thaw)
-        return refuse(e, d, "freeze and thaw come together or not at all");
+    if (s->freeze && !s->thaw)
+        return refuse(e, d, "freeze needs thaw");
     if (!s->scratch_make != !s->scratch_drop)
         return refuse(e, d, "scratch_make and scratch_drop come together or not at all");
-    d->offers = (s->freeze ? WORKER_OFFERS_FREEZE : 0u) | (s->estimate ? WORKER_OFFERS_ESTIMATE : 0u) |
-                (s->scratch_make ? WORKER_OFFERS_SCRATCH : 0u) | (s->facts ? WORKER_OFFERS_FACTS : 0u);
+    d->offers = (s->freeze ? WORKER_OFFERS_FREEZE : 0u) | (s->thaw ? WORKER_OFFERS_THAW : 0u) |
+                (s->estimate ? WORKER_OFFERS_ESTIMATE : 0u) | (s->scratch_make ? WORKER_OFFERS_SCRATCH : 0u) |
+                (s->facts ? WORKER_OFFERS_FACTS : 0u);
     return 0;
 }
 

@@ -11,12 +11,18 @@
 
 /* ---- backup ---- */
 
+void source_cover(struct worker *source, const char *id)
+{
+    source->hold = id;
+}
+
 int source_backup_begin(struct worker *source, const struct source_previous *previous, struct error *e)
 {
     if (grammar_start(&source->grammar, e) < 0)
         return -1;
     source->finished = false;
     struct bytes *b = call_arguments(source);
+    wire_put_string(b, source->hold);
     bytes_put(b, previous->fingerprint_key, sizeof previous->fingerprint_key);
     bytes_put_u32(b, previous->fd >= 0);
     /* A worker that is gone is told of by call_begin, in words. */
@@ -158,7 +164,7 @@ static void forget_problems(struct worker *w)
 int source_restore_begin(struct worker *source, struct error *e)
 {
     forget_problems(source);
-    call_arguments(source);
+    wire_put_string(call_arguments(source), source->hold);
     return call_begin(source, WIRE_RESTORE, e);
 }
 
@@ -335,13 +341,24 @@ int source_freeze(struct worker *source, const char *id, struct error *e)
     return call_with_id(source, WORKER_OFFERS_FREEZE, WIRE_FREEZE, id, e);
 }
 
+/* What is to be undone may have been left in the middle, because a sink failed. */
+static void give_up(struct worker *w)
+{
+    struct error e;
+    error_set(&e, ERROR_CANCELLED, "%s: %s was given up", w->instance, wire_call_name(w->kind));
+    if (w->active && call_abort(w, &e) < 0 && w->failure.class != ERROR_NONE)
+        log_error(LOG_WARNING, &e);
+}
+
 int source_thaw(struct worker *source, const char *id, struct error *e)
 {
-    return call_with_id(source, WORKER_OFFERS_FREEZE, WIRE_THAW, id, e);
+    give_up(source);
+    return call_with_id(source, WORKER_OFFERS_THAW, WIRE_THAW, id, e);
 }
 
 int source_scratch_drop(struct worker *source, const char *id, struct error *e)
 {
+    give_up(source);
     return call_with_id(source, WORKER_OFFERS_SCRATCH, WIRE_SCRATCH_DROP, id, e);
 }
 

@@ -71,6 +71,9 @@ struct source_event {
     const char *key, *value;
 };
 
+/* The id that covers the backup or restore that follows, as the plugin sees it; lent for as long. NULL = none. */
+void source_cover(struct worker *source, const char *id);
+
 int source_backup_begin(struct worker *source, const struct source_previous *previous, struct error *e);
 /* The next event. The worker has checked the order of paths and the grammar (entry, content, end); so has the engine's
  * side: a violation is ERROR_PLUGIN. -1 also when backup() failed: then with its own error. */
@@ -106,8 +109,9 @@ int source_restore_finish(struct worker *source, uint64_t *restored, uint64_t *p
 
 /* ---- the rest ---- */
 
-/* Where the plugin offers it (WORKER_OFFERS_*); else ERROR_UNSUPPORTED. id: at most 63 bytes, durable before the call.
- * thaw and scratch_drop run also while everything else is being cancelled. */
+/* Where the plugin offers it (WORKER_OFFERS_*); else ERROR_UNSUPPORTED. id: at most 63 bytes, durable before the call:
+ * job/hold.h. thaw and scratch_drop run also while everything else is being cancelled; they give up the call at hand.
+ */
 int source_freeze(struct worker *source, const char *id, struct error *e);
 int source_thaw(struct worker *source, const char *id, struct error *e);
 /* -1 = not known; also where the plugin does not offer it. */

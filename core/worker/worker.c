@@ -176,9 +176,11 @@ int worker_start(const struct worker_spec *spec, struct worker **worker, struct 
     w->timeout = spec->timeout;
     w->stall_timeout = spec->stall_timeout;
     w->grace = spec->grace > 0 ? spec->grace : GRACE;
+    w->undoes = spec->undoes;
     w->instance = text_copy(spec->instance);
     w->name = text_copy(spec->plugin);
-    if (!w->instance || !w->name) {
+    w->directory = spec->directory ? text_copy(spec->directory) : NULL;
+    if (!w->instance || !w->name || (spec->directory && !w->directory)) {
         error_memory(e);
         goto fail;
     }
@@ -201,6 +203,11 @@ const char *worker_instance(const struct worker *worker)
     return worker->instance;
 }
 
+bool worker_failed(const struct worker *worker)
+{
+    return worker->failure.class != ERROR_NONE;
+}
+
 /* ---- calls of both roles ---- */
 
 int worker_open(struct worker *w, const struct config_value *values, struct error *e)
@@ -208,6 +215,7 @@ int worker_open(struct worker *w, const struct config_value *values, struct erro
     if (scrub_learn(&w->scrub, values, w->plugin.option_count, e) < 0)
         return -1;
     struct bytes *b = call_arguments(w);
+    wire_put_string(b, w->directory);
     size_t size = 4;
     for (size_t i = 0; i < w->plugin.option_count; i++)
         size += 4 + (values[i].text ? values[i].length : 0);
@@ -317,5 +325,6 @@ void worker_stop(struct worker *w)
     free(w->attributes);
     free(w->instance);
     free(w->name);
+    free(w->directory);
     free(w);
 }

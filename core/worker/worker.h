@@ -35,6 +35,8 @@ struct worker_spec {
     bool in_process;
     int64_t timeout;       /* ms for one call; 0 = none */
     int64_t stall_timeout; /* ms without progress; 0 = none */
+    const char *directory; /* that the plugin may have for itself, made when it asks; NULL = none */
+    bool undoes;           /* it is there to undo something: its calls run although everything else is cancelled */
     int64_t grace;         /* ms from a cancellation to SIGTERM, and half of it from there to SIGKILL; 0 = 10 s */
 };
 
@@ -64,7 +66,8 @@ enum {
     WORKER_OFFERS_SYNC = 32,
     WORKER_OFFERS_SWEEP = 64,
     WORKER_OFFERS_SPACE = 128,
-    WORKER_OFFERS_RETAIN = 256
+    WORKER_OFFERS_RETAIN = 256,
+    WORKER_OFFERS_THAW = 512
 };
 
 /* Loads the plugin: file and directories must not be writable by others. After an error nothing is left. */
@@ -86,6 +89,9 @@ int worker_check(struct worker *worker, bool connect, void (*found)(void *contex
 /* close(), then end of the process: 10 s, SIGTERM, 5 s, SIGKILL. NULL is fine. Never fails: there is nothing left to
  * save. */
 void worker_stop(struct worker *worker);
+
+/* Is it of no use any more: did it crash, hang or break the contract? */
+bool worker_failed(const struct worker *worker);
 
 /* Bytes and entries that the plugin reported with progress(). */
 void worker_progress(const struct worker *worker, uint64_t *done, uint64_t *total);

@@ -14,7 +14,7 @@
  *   cofre_plugin_v1(host)                       now the host's services may be used
  *   open -> check                               cofre check
  *   open -> [freeze] -> backup -> [thaw] -> close      cofre run          (source)
- *   open -> restore -> close                           cofre restore      (source)
+ *   open -> restore -> [thaw] -> close                 cofre restore      (source)
  *   open -> put | get | stat | list | remove | ... -> close               (sink)
  *
  * Rules that hold everywhere unless a comment says otherwise
@@ -337,6 +337,13 @@ struct cofre_host {
      * returns. COFRE_OK is nothing to say. */
     int32_t (*late)(struct cofre_call *, const char *path, size_t path_length, int32_t result,
                     const struct cofre_error *why, struct cofre_error *error);
+
+    /* The id that covers this call, durable since before it: of the freeze (backup), of the restore (in place, of a source
+     * with thaw), or the one given to the call. NULL = none. At most COFRE_MAX_ID bytes of [a-z0-9-], never the same twice. */
+    const char *(*id)(struct cofre_call *);
+    /* A directory of this source alone (0700), the same in every run, made when it is missing: for what must outlive the
+     * process, such as a copy of what a restore replaces. *path is valid until close. The plugin cleans up in it. */
+    int32_t (*directory)(struct cofre_call *, const char **path, struct cofre_error *error);
 };
 
 /* ---- roles --------------------------------------------------------------------------------------------------------
@@ -363,10 +370,13 @@ struct cofre_source {
     int32_t (*backup)(void *instance, struct cofre_call *, struct cofre_error *error);
     /* Take every entry and put it back where the options say. Required. */
     int32_t (*restore)(void *instance, struct cofre_call *, struct cofre_error *error);
-    /* Stop the application's writers, until thaw. id was made durable by the host before the call: name all that you
+    /* Hold the moment that backup is going to read (stop the writers, open a snapshot) until thaw. All sources of a job that
+     * offer it are frozen before the first is read. id was made durable by the host before the call: name all that you
      * create after it. The host always calls thaw, also after an error, twice, or from a fresh process if this one died. */
     int32_t (*freeze)(void *instance, struct cofre_call *, const char *id, struct cofre_error *error);
-    /* COFRE_OK when nothing of that id is frozen any more. */
+    /* COFRE_OK when nothing of that id is frozen any more. May be offered without freeze: it also follows each restore in
+     * place, whatever came of it, and takes back what restore changed for its own sake (a role, a lock), not the data. Must do
+     * with the id alone: in a fresh process, days later, twice, or for an id of which there is nothing. */
     int32_t (*thaw)(void *instance, struct cofre_call *, const char *id, struct cofre_error *error);
     /* How much a backup would read; both may be -1. */
     int32_t (*estimate)(void *instance, struct cofre_call *, int64_t *entries, int64_t *bytes, struct cofre_error *error);
@@ -436,18 +446,12 @@ struct cofre_plugin {
 #define COFRE_TIGHT_(T, last) \
     typedef char T##_is_tight[sizeof(struct T) == offsetof(struct T, last) + sizeof(((struct T *)0)->last) && \
                               sizeof(struct T) % 8 == 0 ? 1 : -1]
-COFRE_TIGHT_(cofre_error, hint);
-COFRE_TIGHT_(cofre_option, help);
-COFRE_TIGHT_(cofre_options, reserved);
-COFRE_TIGHT_(cofre_entry, fingerprint_length);
-COFRE_TIGHT_(cofre_attribute, length);
-COFRE_TIGHT_(cofre_object, mtime);
-COFRE_TIGHT_(cofre_put, size);
-COFRE_TIGHT_(cofre_space, available);
-COFRE_TIGHT_(cofre_host, late);
-COFRE_TIGHT_(cofre_source, facts);
-COFRE_TIGHT_(cofre_sink, retain);
-COFRE_TIGHT_(cofre_plugin, sink);
+COFRE_TIGHT_(cofre_error, hint); COFRE_TIGHT_(cofre_option, help);
+COFRE_TIGHT_(cofre_options, reserved); COFRE_TIGHT_(cofre_entry, fingerprint_length);
+COFRE_TIGHT_(cofre_attribute, length); COFRE_TIGHT_(cofre_object, mtime);
+COFRE_TIGHT_(cofre_put, size); COFRE_TIGHT_(cofre_space, available);
+COFRE_TIGHT_(cofre_host, directory); COFRE_TIGHT_(cofre_source, facts);
+COFRE_TIGHT_(cofre_sink, retain); COFRE_TIGHT_(cofre_plugin, sink);
 
 #if defined(__GNUC__)
 #define COFRE_EXPORT __attribute__((visibility("default")))
