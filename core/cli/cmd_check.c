@@ -83,9 +83,11 @@ const struct command cmd_check = {
     .name = "check",
     .usage = "check [NAME]... [--offline]",
     .summary = "is everything there that a run needs?",
-    .help = "Looks at the sources, sinks and jobs of these names, or at everything: configuration, plugins,\n"
-            "whether the place can be reached, credentials, keys, free space. What is fine is said on standard\n"
-            "output; warnings, and errors, which mean that a run will fail, on standard error. Nothing is changed.",
+    .help =
+        "Looks at the sources, sinks and jobs of these names, or at everything: configuration, plugins,\n"
+        "whether the place can be reached, credentials, keys, free space. What is fine is said on standard\n"
+        "output; warnings, and errors, which mean that a run will fail, on standard error. Nothing is changed, except\n"
+        "that what a killed run left frozen is put back.",
     .example = "cofre check\ncofre check nas uploads\ncofre check --offline",
     .statuses = "0   no error, maybe warnings\n"
                 "N   that of the first error found: 1, 10 (no repository yet), 12 (credentials), 78 (configuration)",

@@ -12,6 +12,7 @@
 #include "cli/command.h"
 #include "cli/progress.h"
 #include "cli/view.h"
+#include "job/hold.h"
 #include "job/restore.h"
 #include "store/repository.h"
 
@@ -118,7 +119,7 @@ static int restore_opened(struct cli *cli, struct repository *repository, const 
     if (restore_run(&cli->engine, repository, manifest, &request, &result, e) < 0)
         return -1;
     give_result(cli, manifest, &request, &result);
-    return result.problems ? EXIT_INCOMPLETE : EXIT_DONE;
+    return result.problems || result.held ? EXIT_INCOMPLETE : EXIT_DONE;
 }
 
 static int restore(struct cli *cli, struct error *e)
@@ -132,12 +133,13 @@ static int restore(struct cli *cli, struct error *e)
     AUTO_FREE char *into = target ? absolute(target, e) : NULL;
     if ((target && !into) || command_open(cli, a->words[0], &repository, &manifest, e) < 0)
         return -1;
+    bool held = hold_recover(&cli->engine) > 0;
     log_line(LOG_NOTICE, "restoring snapshot '%s' of job '%s' from sink '%s'", manifest->id, manifest->job,
              repository->sink);
     int status = restore_opened(cli, repository, manifest, a->word_count > 1 ? a->words[1] : NULL, into, e);
     manifest_free(manifest);
     repository_close(repository);
-    return status;
+    return status == EXIT_DONE && held ? EXIT_INCOMPLETE : status;
 }
 
 static const struct argument_option options[] = {
@@ -163,7 +165,7 @@ const struct command cmd_restore = {
                "cofre restore nightly uploads --in-place --yes",
     .statuses = "0   every entry is back, whole\n"
                 "1   failed: what is in the target is not to be trusted\n"
-                "3   restored, but some entries not, or not in full; each is named\n"
+                "3   restored, but some entries not, or not in full, or a source is still frozen; each is named\n"
                 "12  the key at hand cannot open the snapshot\n"
                 "13  something that is stored is damaged and did not come back; it is named",
     .options = options,

@@ -8,6 +8,7 @@
 #include "cli/stop.h"
 #include "cli/view.h"
 #include "job/backup.h"
+#include "job/hold.h"
 #include "worker/worker.h"
 
 /* What came of one job. */
@@ -122,7 +123,8 @@ static int run_job(struct cli *cli, const struct config_job *job, bool dry_run)
         command_report(cli, &e, status);
     } else {
         const struct manifest *m = outcome.result.manifest;
-        outcome.complete = dry_run ? !m || m->status == MANIFEST_COMPLETE : backup_complete(&outcome.result);
+        outcome.complete = dry_run ? (!m || m->status == MANIFEST_COMPLETE) && outcome.result.held == 0
+                                   : backup_complete(&outcome.result);
         status = outcome.complete ? EXIT_DONE : EXIT_INCOMPLETE;
         if (!cli->quiet)
             give_text(&cli->output, &outcome);
@@ -178,7 +180,9 @@ static int run(struct cli *cli, struct error *e)
     }
     if (all && cli->engine.config->job_count == 0)
         return error_set(e, ERROR_CONFIG, "no job is configured in '%s'", cli->engine.config->directory);
-    return all ? run_all(cli, dry_run) : run_named(cli, dry_run, e);
+    bool held = hold_recover(&cli->engine) > 0;
+    int status = all ? run_all(cli, dry_run) : run_named(cli, dry_run, e);
+    return status < 0 ? status : worse(status, held ? EXIT_INCOMPLETE : EXIT_DONE);
 }
 
 static const struct argument_option options[] = {
@@ -197,7 +201,7 @@ const struct command cmd_run = {
     .example = "cofre run nightly\ncofre run --all -q\ncofre run nightly --dry-run",
     .statuses = "0   everything that was asked for is stored, durable and read back, in every sink\n"
                 "1   failed: nothing was committed\n"
-                "3   committed, but parts or sinks are missing; each is named\n"
+                "3   committed, but parts or sinks are missing, or a source is still frozen; each is named\n"
                 "11  another run of the job is active\n"
                 "Of several jobs the worst counts: 0, then 3, then the first of any other status.",
     .options = options,

@@ -16,8 +16,10 @@
 #include "job/chain.h"
 #include "job/commit.h"
 #include "job/engine.h"
+#include "job/freeze.h"
 #include "job/gather.h"
 #include "job/place.h"
+#include "job/row.h"
 #include "job/baseline.h"
 #include "store/recorder.h"
 #include "store/repository.h"
@@ -50,6 +52,7 @@ struct run {
     struct target *targets;
     struct repository *live[SHIPPER_SINKS_MAX]; /* repositories that could be opened */
     size_t live_count;
+    struct freeze *freeze;
     struct chain chain;
     struct shipper *shipper;
     struct writer *writer;
@@ -66,7 +69,7 @@ void backup_result_free(struct backup_result *result)
 
 bool backup_complete(const struct backup_result *result)
 {
-    if (!result->manifest || result->manifest->status != MANIFEST_COMPLETE)
+    if (result->held > 0 || !result->manifest || result->manifest->status != MANIFEST_COMPLETE)
         return false;
     for (size_t i = 0; i < result->sink_count; i++)
         if (!result->sinks[i].committed)
@@ -92,54 +95,16 @@ static int take_lock(struct run *run, struct error *e)
     return error_hint(e, "wait for it, or end that process");
 }
 
-static int copy_texts(struct error *e, char **to, const char *from)
-{
-    *to = text_copy(from);
-    return *to ? 0 : error_memory(e);
-}
-
-/* The options as configured; what a plugin calls a secret is left out. */
-static int copy_options(struct manifest_source *row, const struct config_instance *config,
-                        const struct worker_plugin *plugin, struct error *e)
-{
-    row->options = calloc(config->key_count + 1, sizeof *row->options);
-    if (!row->options)
-        return error_memory(e);
-    for (size_t i = 0; i < config->key_count; i++) {
-        const struct option *option = NULL;
-        for (size_t k = 0; k < plugin->option_count; k++)
-            if (strcmp(plugin->options[k].name, config->keys[i].name) == 0)
-                option = &plugin->options[k];
-        if (!option || option->type == OPTION_SECRET)
-            continue;
-        struct manifest_pair *pair = &row->options[row->option_count++];
-        if (copy_texts(e, &pair->key, config->keys[i].name) < 0 ||
-            copy_texts(e, &pair->value, config->keys[i].value) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-static int describe_source(struct run *run, size_t i, struct error *e)
-{
-    const struct config_instance *config = run->job->sources[i];
-    const struct worker_plugin *plugin = worker_plugin(run->sources[i]);
-    struct manifest_source *row = &run->manifest->sources[run->manifest->source_count++];
-    if (copy_texts(e, &row->name, config->name) < 0 || copy_texts(e, &row->plugin, plugin->name) < 0 ||
-        copy_texts(e, &row->plugin_version, plugin->version) < 0)
-        return -1;
-    return copy_options(row, config, plugin, e);
-}
-
 static int describe_run(struct run *run, struct error *e)
 {
     struct manifest *m = run->manifest = calloc(1, sizeof *m);
     if (!m || !(m->sources = calloc(run->job->source_count, sizeof *m->sources)))
         return error_memory(e);
     m->started = clock_now();
-    if (copy_texts(e, &m->job, run->job->name) < 0 || copy_texts(e, &m->host, run->engine->config->host) < 0)
-        return -1;
-    return copy_texts(e, &m->version, COFRE_VERSION);
+    m->job = text_copy(run->job->name);
+    m->host = text_copy(run->engine->config->host);
+    m->version = text_copy(COFRE_VERSION);
+    return m->job && m->host && m->version ? 0 : error_memory(e);
 }
 
 /* Load every plugin and check every section, so that a mistake in the configuration shows before anything is read. */
@@ -150,7 +115,8 @@ static int check_sources(struct run *run, struct error *e)
         return error_memory(e);
     for (size_t i = 0; i < run->job->source_count; i++)
         if (engine_start(run->engine, run->job->sources[i], WORKER_SOURCE, NULL, 0, &run->sources[i], e) < 0 ||
-            describe_source(run, i, e) < 0)
+            row_describe(&run->manifest->sources[run->manifest->source_count++], run->job->sources[i],
+                         worker_plugin(run->sources[i]), e) < 0)
             return -1;
     return 0;
 }
@@ -252,13 +218,14 @@ static int start_writer(struct run *run, struct error *e)
 
 /* ---- sources ---- */
 
-/* Open the source and take all that it has. */
+/* Open the source and take all that it has. A frozen one is open, and goes on as soon as it was read. */
 static int gather_source(struct run *run, size_t i, struct recorder *recorder, struct baseline *baseline,
                          bool *source_failed, struct error *e)
 {
     struct worker *worker = run->sources[i];
     *source_failed = true;
-    if (engine_open_worker(run->job->sources[i], worker, NULL, 0, e) < 0)
+    if (freeze_result(run->freeze, i, e) < 0 ||
+        (!freeze_has_opened(run->freeze, i) && engine_open_worker(run->job->sources[i], worker, NULL, 0, e) < 0))
         return -1;
     struct gather gather = {.engine = run->engine,
                             .worker = worker,
@@ -267,6 +234,7 @@ static int gather_source(struct run *run, size_t i, struct recorder *recorder, s
                             .source = &run->manifest->sources[i]};
     int result = gather_run(&gather, source_failed, e);
     run->result->unchanged += gather.unchanged;
+    freeze_thaw(run->freeze, i, worker);
     worker_stop(worker);
     run->sources[i] = NULL;
     return result;
@@ -295,23 +263,6 @@ static int record_source(struct run *run, size_t i, bool *source_failed, struct 
     return result;
 }
 
-/* A source that failed is a part that is missing; nothing of it is kept. */
-static int mark_missing(struct manifest_source *row, const struct error *why, struct error *e)
-{
-    log_error(LOG_ERROR, why);
-    row->status = MANIFEST_MISSING;
-    row->entries = row->bytes = row->vanished = row->problem_count = row->catalogue_bytes = 0;
-    for (size_t i = 0; i < row->problems_listed; i++) {
-        free(row->problems[i].path);
-        free(row->problems[i].error);
-    }
-    row->problems_listed = 0;
-    for (size_t i = 0; i < row->chunk_count; i++)
-        free(row->chunks[i].first_path);
-    row->chunk_count = 0;
-    return copy_texts(e, &row->error, why->message);
-}
-
 static void say_source(const struct manifest_source *row)
 {
     char size[TEXT_SIZE_MAX];
@@ -323,6 +274,8 @@ static int record_sources(struct run *run, struct error *e)
 {
     size_t missing = 0;
     struct error first = {0};
+    if (freeze_sources(run->engine, run->job, run->sources, &run->freeze, e) < 0)
+        return -1;
     for (size_t i = 0; i < run->job->source_count; i++) {
         struct manifest_source *row = &run->manifest->sources[i];
         bool source_failed;
@@ -332,7 +285,8 @@ static int record_sources(struct run *run, struct error *e)
             if (missing++ == 0)
                 first = *e;
             struct error why = *e;
-            if (mark_missing(row, &why, e) < 0)
+            log_error(LOG_ERROR, &why);
+            if (row_missing(row, &why, e) < 0)
                 return -1;
         } else {
             return -1;
@@ -463,6 +417,7 @@ static int carry_out(struct run *run, struct error *e)
 
 static void end_run(struct run *run)
 {
+    run->result->held = freeze_end(run->freeze, run->sources);
     writer_free(run->writer);
     shipper_free(run->shipper);
     chain_free(&run->chain);

@@ -24,6 +24,7 @@ struct backup_result {
         *manifest; /* NULL when nothing was committed anywhere, and after a dry run it is what would have been */
     struct backup_sink *sinks;
     size_t sink_count;
+    size_t held;        /* sources that are still frozen: thaw failed */
     uint64_t unchanged; /* entries taken over without being opened */
     int64_t elapsed;    /* ms */
 };
@@ -34,7 +35,7 @@ void backup_result_free(struct backup_result *result);
  * and counts, stores nothing. Each stage and each missing part is logged. */
 int backup_run(const struct engine *engine, const struct config_job *job, bool dry_run, struct backup_result *result,
                struct error *e);
-/* Is everything there that was asked for? */
+/* Is everything there that was asked for, and no source still frozen? */
 bool backup_complete(const struct backup_result *result);
 
 #endif

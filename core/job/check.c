@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "job/engine.h"
+#include "job/hold.h"
 #include "store/key.h"
 #include "store/repository.h"
 #include "store/seal.h"
@@ -158,6 +159,18 @@ static int check_name(struct check *c, const char *name, struct error *e)
     return known ? 0 : unknown(config, name, e);
 }
 
+/* What killed runs left is undone here too; what cannot be undone stands in the way of a run. */
+static void check_holds(struct check *c)
+{
+    char text[80];
+    size_t left = hold_recover(c->engine);
+    if (left == 0)
+        return;
+    snprintf(c->subject, sizeof c->subject, "holds");
+    snprintf(text, sizeof text, "%zu of killed runs could not be undone; each is named above", left);
+    report(c, LOG_ERROR, text, NULL, ERROR_PERMANENT);
+}
+
 int check_run(const struct engine *engine, char *const *names, size_t name_count, bool offline,
               void (*found)(void *context, const struct check_finding *), void *context, struct error *e)
 {
@@ -165,6 +178,8 @@ int check_run(const struct engine *engine, char *const *names, size_t name_count
     const struct config *config = engine->config;
     if (seal_init(e) < 0)
         return -1;
+    if (!offline)
+        check_holds(&c);
     for (size_t i = 0; i < name_count; i++)
         if (check_name(&c, names[i], e) < 0)
             return -1;

@@ -339,6 +339,15 @@ static int put_all(struct putting *p, struct repository *repository, const char 
     return p->damaged > 0 ? say_damaged(p, repository, e) : 0;
 }
 
+static void close_target(struct target *target, struct restore_result *result)
+{
+    struct error e;
+    if (target_close(target, &e) == 0)
+        return;
+    log_error(LOG_ERROR, &e);
+    result->held++;
+}
+
 static int restore_source(const struct engine *engine, struct repository *repository, const struct manifest *manifest,
                           const struct manifest_source *source, const struct restore_request *request,
                           struct restore_result *result, struct error *e)
@@ -351,7 +360,7 @@ static int restore_source(const struct engine *engine, struct repository *reposi
     int done = target_open(engine, manifest, source, request, &p->target, e);
     if (done == 0 && (done = put_all(p, repository, request->path, result, e)) == 0)
         done = target_finish(&p->target, e);
-    target_close(&p->target);
+    close_target(&p->target, result);
     char size[TEXT_SIZE_MAX];
     if (done == 0)
         log_line(LOG_NOTICE, "source '%s': %llu entries, %s restored", source->name,

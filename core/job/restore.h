@@ -25,6 +25,7 @@ struct restore_request {
 
 struct restore_result {
     uint64_t entries, bytes; /* put back */
+    size_t held;             /* sources that are not as they were before the restore: thaw failed, and was logged */
     uint64_t problems;       /* entries not put back, or not whole; each was logged */
 };
 

@@ -11,8 +11,10 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "job/engine.h"
+#include "job/hold.h"
 #include "job/restore.h"
 #include "store/manifest.h"
+#include "worker/source.h"
 #include "worker/worker.h"
 
 #define PLUGIN "directory"
@@ -91,8 +93,26 @@ static int open_into(const struct engine *engine, const struct manifest *manifes
     return file_write(target->marker, snapshot, strlen(snapshot), FILE_REPLACE, e);
 }
 
-static int open_in_place(const struct engine *engine, const struct manifest_source *source,
-                         const struct restore_request *request, struct target *target, struct error *e)
+/* A running application that has to be put back as it was, whatever becomes of us. */
+static int cover(const struct engine *engine, const struct manifest *manifest, const struct config_instance *instance,
+                 const struct restore_request *request, struct target *target, struct error *e)
+{
+    if (!(worker_plugin(target->worker)->offers & WORKER_OFFERS_THAW))
+        return 0;
+    struct hold_spec spec = {.what = HOLD_RESTORE,
+                             .source = instance,
+                             .job = manifest->job,
+                             .overrides = request->overrides,
+                             .override_count = request->override_count};
+    if (hold_make(engine, &spec, target->worker, &target->hold, e) < 0)
+        return -1;
+    source_cover(target->worker, hold_id(target->hold));
+    return 0;
+}
+
+static int open_in_place(const struct engine *engine, const struct manifest *manifest,
+                         const struct manifest_source *source, const struct restore_request *request,
+                         struct target *target, struct error *e)
 {
     const struct config_instance *instance;
     if (config_find_source(engine->config, source->name, &instance, e) < 0)
@@ -104,7 +124,9 @@ static int open_in_place(const struct engine *engine, const struct manifest_sour
         error_set(e, ERROR_EXISTS, "restoring source '%s' in place replaces what is there", source->name);
         return error_hint(e, "say --yes when you mean it, or restore beside it with --into DIR");
     }
-    return open_worker(engine, instance, request, NULL, true, target, e);
+    if (open_worker(engine, instance, request, NULL, true, target, e) < 0)
+        return -1;
+    return cover(engine, manifest, instance, request, target, e);
 }
 
 int target_open(const struct engine *engine, const struct manifest *manifest, const struct manifest_source *source,
@@ -112,7 +134,7 @@ int target_open(const struct engine *engine, const struct manifest *manifest, co
 {
     *target = (struct target){0};
     return request->into ? open_into(engine, manifest, source, request, target, e)
-                         : open_in_place(engine, source, request, target, e);
+                         : open_in_place(engine, manifest, source, request, target, e);
 }
 
 int target_finish(struct target *target, struct error *e)
@@ -122,8 +144,11 @@ int target_finish(struct target *target, struct error *e)
     return 0;
 }
 
-void target_close(struct target *target)
+int target_close(struct target *target, struct error *e)
 {
+    int result = hold_undo(target->hold, target->worker, e);
     worker_stop(target->worker);
     target->worker = NULL;
+    target->hold = NULL;
+    return result;
 }

@@ -7,6 +7,7 @@
 
 struct engine;
 struct error;
+struct hold;
 struct manifest;
 struct manifest_source;
 struct restore_request;
@@ -15,6 +16,7 @@ struct worker;
 /* Opened for one source. */
 struct target {
     struct worker *worker;
+    struct hold *hold;     /* covers a restore into a running application; NULL = none */
     char marker[PATH_MAX]; /* file that tells of an unfinished restore; "" = none */
 };
 
@@ -25,6 +27,7 @@ int target_open(const struct engine *engine, const struct manifest *manifest, co
                 const struct restore_request *request, struct target *target, struct error *e);
 /* Everything was put back: the place is finished. */
 int target_finish(struct target *target, struct error *e);
-void target_close(struct target *target);
+/* Thaws and stops the worker. -1: the source is not as it was before; *e says why. */
+int target_close(struct target *target, struct error *e);
 
 #endif

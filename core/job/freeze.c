@@ -1,0 +1,96 @@
+#include "job/freeze.h"
+
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "job/engine.h"
+#include "job/hold.h"
+#include "worker/source.h"
+#include "worker/worker.h"
+
+struct frozen {
+    bool opened;
+    struct hold *hold;  /* NULL = not frozen */
+    struct error error; /* with a class: it could not be frozen */
+};
+
+struct freeze {
+    size_t count, left;
+    struct frozen *sources;
+};
+
+static int freeze_one(const struct engine *engine, const struct config_job *job, size_t i, struct worker *worker,
+                      struct frozen *frozen, struct error *e)
+{
+    struct hold_spec spec = {.what = HOLD_FREEZE, .source = job->sources[i], .job = job->name};
+    if (engine_open_worker(job->sources[i], worker, NULL, 0, e) < 0)
+        return -1;
+    frozen->opened = true;
+    if (hold_make(engine, &spec, worker, &frozen->hold, e) < 0 || source_freeze(worker, hold_id(frozen->hold), e) < 0)
+        return -1;
+    source_cover(worker, hold_id(frozen->hold));
+    log_line(LOG_INFO, "source '%s' is frozen (%s)", job->sources[i]->name, hold_id(frozen->hold));
+    return 0;
+}
+
+int freeze_sources(const struct engine *engine, const struct config_job *job, struct worker *const *workers,
+                   struct freeze **freeze, struct error *e)
+{
+    struct freeze *f = calloc(1, sizeof *f);
+    struct frozen *sources = calloc(job->source_count, sizeof *sources);
+    if (!f || !sources) {
+        free(f);
+        free(sources);
+        return error_memory(e);
+    }
+    *f = (struct freeze){.count = job->source_count, .sources = sources};
+    *freeze = f;
+    for (size_t i = 0; i < f->count; i++) {
+        if (!(worker_plugin(workers[i])->offers & WORKER_OFFERS_FREEZE) ||
+            freeze_one(engine, job, i, workers[i], &sources[i], e) == 0)
+            continue;
+        if (worker_cancelled())
+            return -1;
+        sources[i].error = *e;
+        freeze_thaw(f, i, workers[i]);
+    }
+    return 0;
+}
+
+int freeze_result(const struct freeze *freeze, size_t i, struct error *e)
+{
+    if (freeze->sources[i].error.class == ERROR_NONE)
+        return 0;
+    *e = freeze->sources[i].error;
+    return -1;
+}
+
+bool freeze_has_opened(const struct freeze *freeze, size_t i)
+{
+    return freeze->sources[i].opened;
+}
+
+void freeze_thaw(struct freeze *freeze, size_t i, struct worker *worker)
+{
+    struct error e;
+    int result = hold_undo(freeze->sources[i].hold, worker, &e);
+    freeze->sources[i].hold = NULL;
+    if (result == 0)
+        return;
+    log_error(LOG_ERROR, &e);
+    freeze->left++;
+}
+
+size_t freeze_end(struct freeze *freeze, struct worker *const *workers)
+{
+    if (!freeze)
+        return 0;
+    for (size_t i = 0; i < freeze->count; i++)
+        freeze_thaw(freeze, i, workers[i]);
+    size_t left = freeze->left;
+    free(freeze->sources);
+    free(freeze);
+    return left;
+}

@@ -1,0 +1,286 @@
+#include "job/hold.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "config/config.h"
+#include "job/engine.h"
+#include "job/hold_text.h"
+#include "store/seal.h"
+#include "worker/source.h"
+#include "worker/worker.h"
+
+#define ID_MAX 41
+#define RECOVER_MAX 1000 /* at one start */
+
+/* One function for each enum hold_what. */
+static int (*const undo[])(struct worker *, const char *id, struct error *) = {
+    [HOLD_FREEZE] = source_thaw, [HOLD_RESTORE] = source_thaw, [HOLD_SCRATCH] = source_scratch_drop};
+
+struct hold {
+    const struct engine *engine;
+    char id[ID_MAX];
+    char path[PATH_MAX];
+    int fd; /* locked */
+    struct hold_text text;
+};
+
+const char *hold_id(const struct hold *hold)
+{
+    return hold->id;
+}
+
+static void free_hold(struct hold *hold)
+{
+    if (!hold)
+        return;
+    hold_text_free(&hold->text);
+    if (hold->fd >= 0)
+        close(hold->fd);
+    free(hold);
+}
+
+static int directory_path(const struct engine *engine, char *out, struct error *e)
+{
+    if (snprintf(out, PATH_MAX, "%s/holds", engine->config->state_dir) >= PATH_MAX - 128)
+        return error_set(e, ERROR_CONFIG, "state_dir '%s' is too long", engine->config->state_dir);
+    return 0;
+}
+
+/* The directory is locked while files appear in it and while they are looked at: a file that is not locked then belongs
+ * to nobody. Held for moments only. */
+static int lock_directory(const char *path, int *fd, struct error *e)
+{
+    *fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*fd < 0)
+        return error_system(e, errno, "open directory '%s'", path);
+    while (flock(*fd, LOCK_EX) < 0)
+        if (errno != EINTR)
+            return error_system(e, errno, "lock directory '%s'", path);
+    return 0;
+}
+
+/* ---- making ---- */
+
+static void make_id(char *out)
+{
+    char when[CLOCK_TEXT_MAX], hex[7];
+    uint8_t random[3];
+    seal_random(random, sizeof random);
+    snprintf(out, ID_MAX, "cofre-%.16s-%s", clock_format_compact(clock_now(), when),
+             text_hex(random, sizeof random, hex));
+    for (char *p = out; *p; p++)
+        *p = (char)(*p == 'T' ? 't' : *p == 'Z' ? 'z' : *p);
+}
+
+/* Under a temporary name until it is locked and durable. */
+static int write_file(struct hold *hold, int directory, struct error *e)
+{
+    char temporary[PATH_MAX + 8];
+    AUTO_FREE char *text = hold_text_encode(&hold->text);
+    if (!text)
+        return error_memory(e);
+    snprintf(temporary, sizeof temporary, "%s.tmp", hold->path);
+    hold->fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (hold->fd < 0)
+        return error_system(e, errno, "create '%s'", temporary);
+    int result = flock(hold->fd, LOCK_EX | LOCK_NB) < 0 ? error_system(e, errno, "lock '%s'", temporary)
+                                                        : file_write_all(hold->fd, text, strlen(text), temporary, e);
+    if (result == 0 && fsync(hold->fd) < 0)
+        result = error_system(e, errno, "sync '%s'", temporary);
+    if (result == 0 && rename(temporary, hold->path) < 0)
+        result = error_system(e, errno, "rename to '%s'", hold->path);
+    if (result < 0) {
+        unlink(temporary);
+        return -1;
+    }
+    if (fsync(directory) == 0)
+        return 0;
+    error_system(e, errno, "sync the directory of '%s'", hold->path);
+    unlink(hold->path);
+    return -1;
+}
+
+static int make_file(struct hold *hold, struct error *e)
+{
+    char directory[PATH_MAX];
+    AUTO_CLOSE int fd = -1;
+    if (directory_path(hold->engine, directory, e) < 0 || file_make_directories(directory, e) < 0 ||
+        lock_directory(directory, &fd, e) < 0)
+        return -1;
+    snprintf(hold->path, sizeof hold->path, "%.*s/%s", PATH_MAX - ID_MAX - 2, directory, hold->id);
+    return write_file(hold, fd, e);
+}
+
+int hold_make(const struct engine *engine, const struct hold_spec *spec, const struct worker *worker,
+              struct hold **hold, struct error *e)
+{
+    struct hold *h = calloc(1, sizeof *h);
+    if (!h)
+        return error_memory(e);
+    h->engine = engine;
+    h->fd = -1;
+    make_id(h->id);
+    if (hold_text_make(spec, worker_plugin(worker), &h->text, e) < 0 || make_file(h, e) < 0) {
+        free_hold(h);
+        return error_context(e, "source '%s': ", spec->source->name);
+    }
+    *hold = h;
+    return 0;
+}
+
+/* ---- undoing ---- */
+
+static int undo_afresh(struct hold *hold, struct error *e)
+{
+    const struct hold_text *text = &hold->text;
+    const struct config_instance *source;
+    struct worker *worker;
+    if (config_find_source(hold->engine->config, text->source, &source, e) < 0)
+        return error_hint(e, "configure it again, or remove '%s' when nothing of it is left", hold->path);
+    if (strcmp(source->plugin, text->plugin) != 0)
+        return error_set(e, ERROR_CONFIG, "it was made by plugin '%s', and the source has plugin '%s' now",
+                         text->plugin, source->plugin);
+    if (engine_open_undoing(hold->engine, source, text->overrides, text->override_count, &worker, e) < 0)
+        return -1;
+    int result = undo[text->what](worker, hold->id, e);
+    worker_stop(worker);
+    return result;
+}
+
+static int remove_file(const struct hold *hold, struct error *e)
+{
+    char directory[PATH_MAX];
+    AUTO_CLOSE int fd = -1;
+    if (unlink(hold->path) < 0 && errno != ENOENT)
+        return error_system(e, errno, "remove '%s'", hold->path);
+    if (directory_path(hold->engine, directory, e) < 0)
+        return -1;
+    fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 || fsync(fd) < 0 ? error_system(e, errno, "sync directory '%s'", directory) : 0;
+}
+
+int hold_undo(struct hold *hold, struct worker *worker, struct error *e)
+{
+    if (!hold)
+        return 0;
+    int result = worker ? undo[hold->text.what](worker, hold->id, e) : -1;
+    if (result < 0 && (!worker || worker_failed(worker)))
+        result = undo_afresh(hold, e);
+    if (result == 0)
+        result = remove_file(hold, e);
+    if (result < 0) {
+        error_context(e, "%s of source '%s' is not undone (%s): ", hold_text_name(hold->text.what), hold->text.source,
+                      hold->id);
+        if (!e->hint[0])
+            error_hint(e, "the next start of cofre tries again");
+    }
+    free_hold(hold);
+    return result;
+}
+
+/* ---- what killed runs left ---- */
+
+/* 1 = ours now, 0 = somebody else's, or gone. */
+static int take_over(struct hold *hold)
+{
+    struct stat st;
+    hold->fd = open(hold->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (hold->fd < 0 || flock(hold->fd, LOCK_EX | LOCK_NB) < 0)
+        return 0;
+    /* Its owner may have undone it just now. */
+    return fstat(hold->fd, &st) == 0 && st.st_nlink > 0;
+}
+
+static struct hold *find_left(const struct engine *engine, const char *directory, const char *name)
+{
+    size_t n = strlen(name);
+    struct hold *hold = calloc(1, sizeof *hold);
+    if (!hold || n >= ID_MAX)
+        goto none;
+    hold->engine = engine;
+    memcpy(hold->id, name, n + 1);
+    snprintf(hold->path, sizeof hold->path, "%.*s/%s", PATH_MAX - ID_MAX - 2, directory, hold->id);
+    hold->fd = -1;
+    if (take_over(hold))
+        return hold;
+    if (hold->fd >= 0)
+        close(hold->fd);
+none:
+    free(hold);
+    return NULL;
+}
+
+/* All that belong to nobody, locked. Files that were still being written are none yet, and go. */
+static size_t collect(const struct engine *engine, const char *directory, struct hold **holds, size_t maximum)
+{
+    size_t count = 0;
+    DIR *d = opendir(directory);
+    for (const struct dirent *row = d ? readdir(d) : NULL; row && count < maximum; row = readdir(d)) {
+        const char *end = strstr(row->d_name, ".tmp");
+        if (end && end[4] == '\0')
+            unlinkat(dirfd(d), row->d_name, 0);
+        else if (row->d_name[0] != '.' && (holds[count] = find_left(engine, directory, row->d_name)))
+            count++;
+    }
+    if (d)
+        closedir(d);
+    return count;
+}
+
+static int recover_one(struct hold *hold)
+{
+    struct error e;
+    char what[HOLD_TEXT_WHAT];
+    if (hold_text_read(hold->path, &hold->text, &e) < 0) {
+        log_error(LOG_ERROR, &e);
+        free_hold(hold);
+        return -1;
+    }
+    hold_text_describe(&hold->text, hold->id, what);
+    log_line(LOG_WARNING, "%s was left by a run that was killed: undoing it", what);
+    if (hold_undo(hold, NULL, &e) < 0) {
+        log_error(LOG_ERROR, &e);
+        return -1;
+    }
+    log_line(LOG_NOTICE, "%s is undone", what);
+    return 0;
+}
+
+size_t hold_recover(const struct engine *engine)
+{
+    char directory[PATH_MAX];
+    struct error e;
+    int fd = -1;
+    if (!engine->config->state_dir || directory_path(engine, directory, &e) < 0 || access(directory, F_OK) < 0)
+        return 0;
+    struct hold **holds = calloc(RECOVER_MAX, sizeof(struct hold *));
+    size_t count = 0, left = 0;
+    if (!holds)
+        error_memory(&e);
+    if (!holds || lock_directory(directory, &fd, &e) < 0) {
+        log_error(LOG_ERROR, &e);
+        left = 1;
+    } else {
+        count = collect(engine, directory, holds, RECOVER_MAX);
+    }
+    if (fd >= 0)
+        close(fd);
+    for (size_t i = 0; i < count; i++)
+        left += recover_one(holds[i]) < 0;
+    free(holds);
+    return left;
+}

@@ -1,0 +1,53 @@
+/* Holds: whatever a plugin freezes, changes or makes for a while, named so that it is undone whatever happens.
+ *
+ * Before the call, a hold is written to STATE/holds/ID: what it is, of which source, with which options. Afterwards it
+ * is undone by the plugin's thaw(id) or scratch_drop(id), and the file goes. When this process is killed in between,
+ * the file stays, and the next start of cofre undoes it from a fresh worker (hold_recover). The file is locked while
+ * its process lives, so a hold in use is left alone.
+ *
+ *   hold_make    durable: now freeze, restore or scratch_make may be called
+ *   hold_undo    thaw or scratch_drop; twice does no harm
+ */
+#ifndef COFRE_JOB_HOLD_H
+#define COFRE_JOB_HOLD_H
+
+#include <stddef.h>
+
+struct config_instance;
+struct engine;
+struct error;
+struct hold;
+struct worker;
+
+enum hold_what {
+    HOLD_FREEZE,  /* freeze: undone by thaw */
+    HOLD_RESTORE, /* a restore into the running application: undone by thaw */
+    HOLD_SCRATCH  /* scratch_make: undone by scratch_drop */
+};
+
+struct hold_spec {
+    enum hold_what what;
+    const struct config_instance *source;
+    const char *job;        /* NULL = none */
+    char *const *overrides; /* "key=value" of --set, in force for this source; may be NULL */
+    size_t override_count;
+};
+
+/* worker: of the source, for the types of its options: an override that is a literal secret is not written down. After
+ * an error there is no hold. */
+int hold_make(const struct engine *engine, const struct hold_spec *spec, const struct worker *worker,
+              struct hold **hold, struct error *e);
+
+/* "cofre-20261120t020000z-ab12cd": at most 40 bytes of [a-z0-9-], never the same twice. Lives as long as the hold. */
+const char *hold_id(const struct hold *hold);
+
+/* Undo with this worker or, when it is NULL or of no use any more, with a fresh one; also while everything else is
+ * being cancelled. Frees the hold in both cases. -1: the file stays, for the next start to try again; *e names the hold
+ * and says why. hold NULL: nothing to do. */
+int hold_undo(struct hold *hold, struct worker *worker, struct error *e);
+
+/* Undo what killed runs left, and log each. Returns how many could not be undone; each was named in the log. Holds of
+ * living processes are not counted. */
+size_t hold_recover(const struct engine *engine);
+
+#endif

@@ -1,0 +1,161 @@
+#include "job/hold_text.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "config/config.h"
+#include "store/manifest_text.h"
+#include "worker/worker.h"
+
+#define FILE_MAX_BYTES 262144u
+
+static const struct {
+    const char *key;  /* in the file */
+    const char *name; /* in messages */
+} kinds[] = {
+    [HOLD_FREEZE] = {"freeze", "the freeze"},
+    [HOLD_RESTORE] = {"restore", "the restore"},
+    [HOLD_SCRATCH] = {"scratch", "the scratch copy"},
+};
+#define KINDS (sizeof kinds / sizeof kinds[0])
+
+const char *hold_text_name(enum hold_what what)
+{
+    return kinds[what].name;
+}
+
+const char *hold_text_describe(const struct hold_text *text, const char *id, char *out)
+{
+    bool job = text->job[0] != '\0';
+    snprintf(out, HOLD_TEXT_WHAT, "%s of source '%s' (%s%s%s%s)", kinds[text->what].name, text->source,
+             job ? "job '" : "", text->job, job ? "', " : "", id);
+    return out;
+}
+
+void hold_text_free(struct hold_text *text)
+{
+    for (size_t i = 0; i < text->override_count; i++)
+        free(text->overrides[i]);
+    free(text->overrides);
+    free(text->source);
+    free(text->plugin);
+    free(text->job);
+    *text = (struct hold_text){0};
+}
+
+/* Where a secret is to be found may be written down ("@file:..."), the secret itself may not. */
+static bool is_literal_secret(const char *override, const struct worker_plugin *plugin)
+{
+    size_t n = strcspn(override, "=");
+    bool reference = override[n] == '=' && override[n + 1] == '@' && override[n + 2] != '@';
+    for (size_t i = 0; i < plugin->option_count; i++)
+        if (strlen(plugin->options[i].name) == n && strncmp(plugin->options[i].name, override, n) == 0)
+            return plugin->options[i].type == OPTION_SECRET && !reference;
+    return true;
+}
+
+int hold_text_make(const struct hold_spec *spec, const struct worker_plugin *plugin, struct hold_text *text,
+                   struct error *e)
+{
+    *text = (struct hold_text){.what = spec->what,
+                               .source = text_copy(spec->source->name),
+                               .plugin = text_copy(plugin->name),
+                               .job = text_copy(spec->job ? spec->job : ""),
+                               .overrides = calloc(spec->override_count + 1, sizeof(char *))};
+    if (!text->source || !text->plugin || !text->job || !text->overrides)
+        return error_memory(e);
+    for (size_t i = 0; i < spec->override_count; i++) {
+        if (is_literal_secret(spec->overrides[i], plugin))
+            continue;
+        if (!(text->overrides[text->override_count] = text_copy(spec->overrides[i])))
+            return error_memory(e);
+        text->override_count++;
+    }
+    return 0;
+}
+
+static json_t *encode_overrides(const struct hold_text *text)
+{
+    json_t *rows = json_array();
+    for (size_t i = 0; rows && i < text->override_count; i++) {
+        AUTO_FREE char *row = manifest_text_escape(text->overrides[i]);
+        if (!row || json_array_append_new(rows, json_string(row)) < 0) {
+            json_decref(rows);
+            return NULL;
+        }
+    }
+    return rows;
+}
+
+char *hold_text_encode(const struct hold_text *text)
+{
+    json_t *overrides = encode_overrides(text);
+    json_t *json = overrides ? json_pack("{s:s, s:s, s:s, s:s, s:o}", "what", kinds[text->what].key, "source",
+                                         text->source, "plugin", text->plugin, "job", text->job, "overrides", overrides)
+                             : NULL;
+    char *out = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
+    json_decref(json);
+    return out;
+}
+
+static int damaged(const char *path, struct error *e)
+{
+    error_set(e, ERROR_INTEGRITY, "hold '%s' is damaged: what it names may still be frozen or there", path);
+    return error_hint(e, "look at the application, put it right, then remove the file");
+}
+
+static int take_overrides(const json_t *rows, const char *path, struct hold_text *text, struct error *e)
+{
+    text->overrides = calloc(json_array_size(rows) + 1, sizeof(char *));
+    if (!text->overrides)
+        return error_memory(e);
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const char *value = json_string_value(json_array_get(rows, i));
+        char *copy = text_copy(value ? value : "%");
+        if (!copy)
+            return error_memory(e);
+        text->overrides[text->override_count++] = copy;
+        if (!manifest_text_unescape(copy))
+            return damaged(path, e);
+    }
+    return 0;
+}
+
+static int decode(json_t *json, const char *path, struct hold_text *text, struct error *e)
+{
+    const char *what, *source, *plugin, *job;
+    json_t *overrides;
+    if (json_unpack(json, "{s:s, s:s, s:s, s:s, s:o}", "what", &what, "source", &source, "plugin", &plugin, "job", &job,
+                    "overrides", &overrides) < 0 ||
+        !json_is_array(overrides))
+        return damaged(path, e);
+    size_t kind = 0;
+    while (kind < KINDS && strcmp(kinds[kind].key, what) != 0)
+        kind++;
+    if (kind == KINDS)
+        return damaged(path, e);
+    *text = (struct hold_text){
+        .what = (enum hold_what)kind, .source = text_copy(source), .plugin = text_copy(plugin), .job = text_copy(job)};
+    if (!text->source || !text->plugin || !text->job)
+        return error_memory(e);
+    return take_overrides(overrides, path, text, e);
+}
+
+int hold_text_read(const char *path, struct hold_text *text, struct error *e)
+{
+    AUTO_BYTES struct bytes content = {.maximum = FILE_MAX_BYTES};
+    json_error_t where;
+    if (file_read(path, FILE_MAX_BYTES - 1, &content, e) < 0)
+        return -1;
+    json_t *json = json_loadb((const char *)content.data, content.length, 0, &where);
+    int result = json ? decode(json, path, text, e) : damaged(path, e);
+    json_decref(json);
+    return result;
+}

@@ -1,0 +1,229 @@
+"""What a plugin freezes or changes for a while is undone, whatever happens: by the run itself, or by the next start."""
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from support.cli import CLEAN, DONE, FAILED, INCOMPLETE
+
+
+@pytest.fixture
+def app(world, tmp_path):
+    """Two applications that can be frozen, and their job."""
+    built = world.binary.parent
+    world.section('engine', state_dir=tmp_path / 'state', cache_dir=tmp_path / 'cache', host='testhost',
+                  plugin_dir=f'{built / "plugins"}, {built / "tests" / "plugins"}')
+    for name in ('one', 'two'):
+        (tmp_path / name).mkdir()
+        configure(world, name)
+    world.sink()
+    world.job(sources='one, two')
+    world.ok('init', 'disk')
+    return world
+
+
+def configure(world, name, **options):
+    world.section(f'source {name}', plugin='holding-source', place=world.base / name, **options)
+
+
+def calls(world, name='one'):
+    path = world.base / name / 'calls'
+    return [tuple(line.split()) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def verbs(world, name='one'):
+    return [verb for verb, _ in calls(world, name)]
+
+
+def held(world, name='one'):
+    """What is frozen or being restored now."""
+    return sorted(p.name for p in (world.base / name).iterdir() if p.name != 'calls')
+
+
+def holds(world):
+    return sorted(p.name for p in (world.base / 'state' / 'holds').glob('*'))
+
+
+def start(world, *words):
+    return subprocess.Popen(world.command(*words), env=CLEAN, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                            stderr=subprocess.DEVNULL)
+
+
+def wait_for(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, 'it never came'
+        time.sleep(0.01)
+
+
+def killed_in(world, verb, *words, number=signal.SIGKILL):
+    """Starts the command, whose plugin hangs in this call, and kills it there."""
+    process = start(world, *words)
+    wait_for(lambda: verb in verbs(world))
+    process.send_signal(number)
+    status = process.wait(60)
+    time.sleep(0.1)
+    return status
+
+
+def test_all_are_frozen_before_the_first_is_read(app):
+    app.ok('run', 'job')
+    one, two = calls(app, 'one'), calls(app, 'two')
+    assert [verb for verb, _ in one] == [verb for verb, _ in two] == ['freeze', 'backup', 'thaw']
+    assert len({covering for _, covering in one}) == 1, one
+    assert len({covering for _, covering in one + two}) == 2
+    assert held(app, 'one') == held(app, 'two') == [] and holds(app) == []
+    order = [(app.base / name / 'calls').stat().st_mtime_ns for name in ('one', 'two')]
+    assert order == sorted(order), 'one is thawed before two'
+
+
+def test_a_source_that_fails_is_thawed(app):
+    configure(app, 'one', habit='fail', at='backup')
+    app.fails(INCOMPLETE, 'run', 'job')
+    assert verbs(app) == ['freeze', 'backup', 'thaw'] and held(app) == [] and holds(app) == []
+
+
+def test_a_source_that_cannot_be_frozen_is_missing_and_thawed(app):
+    configure(app, 'one', habit='fail', at='freeze')
+    result = app.fails(INCOMPLETE, 'run', 'job')
+    assert "no space left" in result.err
+    assert verbs(app) == ['freeze', 'thaw'] and held(app) == [] and verbs(app, 'two') == ['freeze', 'backup', 'thaw']
+
+
+@pytest.mark.parametrize('at', ['freeze', 'backup'])
+def test_a_worker_that_crashes_is_thawed_by_another(app, at):
+    configure(app, 'one', habit='crash', at=at)
+    app.fails(INCOMPLETE, 'run', 'job')
+    assert verbs(app)[-1] == 'thaw' and held(app) == [] and holds(app) == []
+
+
+@pytest.mark.parametrize('at', ['freeze', 'backup'])
+@pytest.mark.parametrize('next_start', [('run', 'job'), ('check',), ('restore', 'job', '--into', '/proc/nowhere')])
+def test_the_next_start_thaws_what_a_killed_run_left(app, at, next_start):
+    app.ok('run', 'job')
+    (app.base / 'one' / 'calls').unlink()
+    configure(app, 'one', habit='hang', at=at)
+    killed_in(app, at, 'run', 'job')
+    left = held(app)
+    assert len(left) == 1 and len(holds(app)) == (2 if at == 'backup' else 1)
+    configure(app, 'one')
+    result = app(*next_start)
+    assert 'freeze of source \'one\'' in result.err and 'is undone' in result.err and left[0][len('frozen-'):] in result.err
+    assert held(app) == held(app, 'two') == [] and holds(app) == []
+    # Nothing is left to do, and nothing is said.
+    assert 'undo' not in app.ok('check').err
+
+
+def test_thaw_may_come_twice(app):
+    """The thaw works, and the process is killed before it could note that."""
+    configure(app, 'one', habit='hang', at='backup')
+    killed_in(app, 'backup', 'run', 'job')
+    kept = {path: path.read_bytes() for path in (app.base / 'state' / 'holds').iterdir()}
+    configure(app, 'one')
+    app.ok('check')
+    for path, content in kept.items():
+        path.write_bytes(content)
+    app.ok('check')
+    assert verbs(app) == ['freeze', 'backup', 'thaw', 'thaw'] and holds(app) == []
+
+
+def test_a_hold_of_a_living_process_is_left_alone(app):
+    configure(app, 'one', habit='hang', at='backup')
+    process = start(app, 'run', 'job')
+    try:
+        wait_for(lambda: 'backup' in verbs(app))
+        assert 'undo' not in app.ok('check').err
+        assert len(held(app)) == 1 and len(holds(app)) == 2 and 'thaw' not in verbs(app)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_ctrl_c_thaws(app):
+    configure(app, 'one', habit='hang', at='backup')
+    assert killed_in(app, 'backup', 'run', 'job', number=signal.SIGTERM) == 128 + signal.SIGTERM
+    assert verbs(app)[-1] == verbs(app, 'two')[-1] == 'thaw'
+    assert held(app) == held(app, 'two') == [] and holds(app) == []
+
+
+def test_ctrl_c_thaws_even_when_the_worker_had_to_be_killed(app):
+    configure(app, 'one', habit='hang_', at='backup')
+    process = start(app, 'run', 'job')
+    wait_for(lambda: 'backup' in verbs(app))
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.1)
+    for worker in Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split():
+        os.kill(int(worker), signal.SIGKILL)
+    assert process.wait(60) == 128 + signal.SIGTERM
+    assert verbs(app)[-1] == 'thaw' and held(app) == [] and holds(app) == []
+
+
+def test_a_thaw_that_fails_is_named_and_no_success(app):
+    configure(app, 'one', habit='fail', at='thaw')
+    result = app.fails(INCOMPLETE, 'run', 'job')
+    name, = held(app)
+    for command in (('run', 'job'), ('check',)):
+        assert "freeze of source 'one' is not undone" in result.err and name[len('frozen-'):] in result.err
+        result = app(*command)
+        assert result.status in (INCOMPLETE, FAILED), result
+    configure(app, 'one')
+    app.ok('run', 'job')
+    assert held(app) == [] and holds(app) == []
+
+
+def test_a_source_that_is_no_longer_configured(app):
+    configure(app, 'one', habit='hang', at='backup')
+    killed_in(app, 'backup', 'run', 'job')
+    (app.conf / 'source-one.conf').unlink()
+    app.job(sources='two')
+    result = app.fails(INCOMPLETE, 'run', 'job')
+    assert "'one'" in result.err and 'configure it again' in result.err and str(app.base / 'state' / 'holds') in result.err
+
+
+def test_a_damaged_hold_is_named(app):
+    app.ok('run', 'job')
+    path = app.base / 'state' / 'holds' / 'cofre-20260101t000000z-abcdef'
+    path.write_text('{"what": "fr')
+    assert str(path) in app.fails(FAILED, 'check').err
+    assert str(path) in app.fails(INCOMPLETE, 'run', 'job').err
+    assert path.exists()
+
+
+def test_a_restore_is_covered(app):
+    app.ok('run', 'job')
+    app.ok('restore', 'job', 'one', '--in-place', '--yes')
+    verb, covering = calls(app)[-2]
+    assert verb == 'restore' and calls(app)[-1] == ('thaw', covering) and covering != '-'
+    assert held(app) == [] and holds(app) == []
+    rescue = app.base / 'state' / 'sources' / 'one' / 'rescue'
+    assert rescue.read_text() == 'what was there\n' and rescue.parent.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGTERM])
+def test_a_restore_that_was_ended(app, number, tmp_path):
+    """With the place that --set led to; the secret that it gave is not written down."""
+    app.ok('run', 'job')
+    other = tmp_path / 'other'
+    other.mkdir()
+    secret = tmp_path / 'secret'
+    secret.write_text('hunter2')
+    secret.chmod(0o600)
+    configure(app, 'one', habit='hang', at='restore')
+    process = start(app, 'restore', 'job', 'one', '--in-place', '--yes', '--set', f'place={other}',
+                    '--set', f'password=@file:{secret}')
+    wait_for(lambda: 'restore' in verbs(app, 'other'))
+    process.send_signal(number)
+    process.wait(60)
+    time.sleep(0.1)
+    if number == signal.SIGKILL:
+        written = json.loads((app.base / 'state' / 'holds' / holds(app)[0]).read_text())
+        assert written['what'] == 'restore' and 'hunter2' not in str(written)
+        assert [row.partition('=')[0] for row in written['overrides']] == ['place', 'password']
+        assert held(app, 'other') != []
+        assert app.ok('check').status == DONE
+    assert verbs(app, 'other')[-1] == 'thaw' and held(app, 'other') == [] and holds(app) == []
+    assert (app.base / 'state').stat().st_mode & 0o777 == 0o700

@@ -1,0 +1,186 @@
+/* Holds of all three kinds: durable before the call, undone after it, by a later start when need be. */
+#include "harness.h"
+
+#include <dirent.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "job/engine.h"
+#include "job/hold.h"
+#include "store/seal.h"
+#include "worker/source.h"
+
+struct fixture {
+    char directory[64], place[96], holds[96];
+    struct config *config;
+    struct engine engine;
+    struct worker *worker;
+};
+
+static int count(const char *directory)
+{
+    int n = 0;
+    DIR *d = opendir(directory);
+    for (const struct dirent *row = d ? readdir(d) : NULL; row; row = readdir(d))
+        n += row->d_name[0] != '.';
+    if (d)
+        closedir(d);
+    return n;
+}
+
+static bool there(const struct fixture *f, const char *what, const char *id)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s-%s", f->place, what, id);
+    return access(path, F_OK) == 0;
+}
+
+static int set_up(void **state)
+{
+    struct error e;
+    struct fixture *f = calloc(1, sizeof *f);
+    char text[512];
+    assert_non_null(f);
+    strcpy(f->directory, "/tmp/cofre-hold.XXXXXX");
+    assert_non_null(mkdtemp(f->directory));
+    snprintf(f->place, sizeof f->place, "%s/app", f->directory);
+    snprintf(f->holds, sizeof f->holds, "%s/state/holds", f->directory);
+    assert_int_equal(mkdir(f->place, 0700), 0);
+    int n = snprintf(text, sizeof text,
+                     "[engine]\nstate_dir = %s/state\ncache_dir = %s/cache\nplugin_dir = %s\n"
+                     "[source app]\nplugin = holding-source\nplace = %s\n",
+                     f->directory, f->directory, TEST_PLUGINS, f->place);
+    if (seal_init(&e) < 0 || config_parse("test.conf", text, (size_t)n, true, &f->config, &e) < 0)
+        fail_msg("%s", e.message);
+    f->engine = (struct engine){.config = f->config, .in_process = harness_in_process};
+    if (engine_open(&f->engine, &f->config->sources[0], WORKER_SOURCE, NULL, 0, &f->worker, &e) < 0)
+        fail_msg("%s", e.message);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    char command[96];
+    worker_stop(f->worker);
+    config_free(f->config);
+    snprintf(command, sizeof command, "rm -rf '%s'", f->directory);
+    int status = system(command);
+    free(f);
+    return status;
+}
+
+static struct hold *make(struct fixture *f, enum hold_what what)
+{
+    struct error e;
+    struct hold *hold = NULL;
+    struct hold_spec spec = {.what = what, .source = &f->config->sources[0], .job = "job"};
+    if (hold_make(&f->engine, &spec, f->worker, &hold, &e) < 0)
+        fail_msg("%s", e.message);
+    assert_int_equal(count(f->holds), 1);
+    assert_true(strlen(hold_id(hold)) <= 40);
+    assert_int_equal(strspn(hold_id(hold), "abcdefghijklmnopqrstuvwxyz0123456789-"), strlen(hold_id(hold)));
+    return hold;
+}
+
+static void test_freeze(void **state)
+{
+    struct fixture *f = *state;
+    struct error e;
+    struct hold *hold = make(f, HOLD_FREEZE);
+    char id[64];
+    strcpy(id, hold_id(hold));
+    assert_int_equal(source_freeze(f->worker, id, &e), 0);
+    assert_true(there(f, "frozen", id));
+    assert_int_equal(hold_recover(&f->engine), 0); /* it is in use */
+    assert_true(there(f, "frozen", id));
+    assert_int_equal(hold_undo(hold, f->worker, &e), 0);
+    assert_false(there(f, "frozen", id));
+    assert_int_equal(count(f->holds), 0);
+    assert_int_equal(hold_undo(NULL, f->worker, &e), 0);
+}
+
+static void test_scratch(void **state)
+{
+    struct fixture *f = *state;
+    struct error e;
+    struct hold *hold = make(f, HOLD_SCRATCH);
+    char id[64], *overrides = NULL;
+    strcpy(id, hold_id(hold));
+    assert_int_equal(source_scratch_make(f->worker, id, &overrides, &e), 0);
+    assert_memory_equal(overrides, "place=", 6);
+    free(overrides);
+    assert_true(there(f, "scratch", id));
+    /* No worker: a fresh one. */
+    assert_int_equal(hold_undo(hold, NULL, &e), 0);
+    assert_false(there(f, "scratch", id));
+    assert_int_equal(count(f->holds), 0);
+}
+
+/* As a killed run leaves it. */
+static void leave(const struct fixture *f, const char *name, const char *text)
+{
+    char path[256];
+    assert_true(mkdir(f->holds, 0700) == 0 || access(f->holds, F_OK) == 0);
+    snprintf(path, sizeof path, "%s/%s", f->holds, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void test_recover(void **state)
+{
+    struct fixture *f = *state;
+    char path[256];
+    assert_int_equal(hold_recover(&f->engine), 0); /* no state at all */
+    snprintf(path, sizeof path, "%s/state", f->directory);
+    mkdir(path, 0700);
+    snprintf(path, sizeof path, "%s/scratch-left", f->place);
+    assert_int_equal(mkdir(path, 0700), 0);
+    leave(f, "left",
+          "{\"what\": \"scratch\", \"source\": \"app\", \"plugin\": \"holding-source\", \"job\": \"\", "
+          "\"overrides\": []}");
+    leave(f, "cofre-half.tmp", "{\"wh");
+    assert_int_equal(hold_recover(&f->engine), 0);
+    assert_false(there(f, "scratch", "left"));
+    assert_int_equal(count(f->holds), 0);
+}
+
+static void test_recover_fails(void **state)
+{
+    struct fixture *f = *state;
+    char path[256];
+    snprintf(path, sizeof path, "%s/state", f->directory);
+    mkdir(path, 0700);
+    leave(f, "a", "{\"what\": \"freeze\", \"source\": \"gone\", \"plugin\": \"p\", \"job\": \"\", \"overrides\": []}");
+    leave(f, "b", "{\"what\": \"freeze\", \"source\": \"app\", \"plugin\": \"p\", \"job\": \"\", \"overrides\": []}");
+    leave(f, "c", "{\"what\": \"melt\", \"source\": \"app\", \"plugin\": \"p\", \"job\": \"\", \"overrides\": []}");
+    leave(f, "d",
+          "{\"what\": \"freeze\", \"source\": \"app\", \"plugin\": \"holding-source\", \"job\": \"\", "
+          "\"overrides\": [\"plice=x\"]}");
+    leave(f, "e", "");
+    harness_log();
+    assert_int_equal(hold_recover(&f->engine), 5);
+    assert_int_equal(count(f->holds), 5);
+    const char *log = harness_log();
+    assert_non_null(strstr(log, "gone"));
+    assert_non_null(strstr(log, "plice"));
+}
+
+static int tests(void)
+{
+    const struct CMUnitTest all[] = {
+        cmocka_unit_test_setup_teardown(test_freeze, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_scratch, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_recover, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_recover_fails, set_up, tear_down),
+    };
+    return cmocka_run_group_tests_name("hold", all, NULL, NULL);
+}
+
+int main(int argc, char **argv)
+{
+    return harness_main(argc, argv, tests);
+}
