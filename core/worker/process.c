@@ -33,15 +33,19 @@ extern char **environ;
 #define FREE_FD 16 /* where descriptors are out of the way of the fixed numbers */
 #define ENVIRONMENT 64
 
-/* A worker sees where programs are, which language and which time zone; nothing else of the engine's environment. */
+/* A worker sees where programs are, which language and which time zone, and what tells libpq where servers are; nothing
+ * else of the engine's environment, and no secret. */
 static bool passed_on(const char *variable)
 {
     static const char *const prefixes[] = {
-        "PATH=",         "LANG=",          "LC_",           "TZ=",
+        "PATH=",         "LANG=",          "LC_",           "TZ=",           "PG",
 #ifdef SANITIZED
         "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "TSAN_OPTIONS=", "LSAN_OPTIONS=",
 #endif
     };
+    static const char secret[] = "PGPASSWORD=";
+    if (strncmp(variable, secret, strlen(secret)) == 0)
+        return false;
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
         if (strncmp(variable, prefixes[i], strlen(prefixes[i])) == 0)
             return true;
