@@ -40,7 +40,7 @@ static const struct {
     {"57P", "terminating connection", COFRE_E_RETRY, "the server was stopped, or ended the session: try again"},
     {"", "server closed the connection", COFRE_E_RETRY, "see the server's log for the reason, and try again"},
     {"08", "connection to server", COFRE_E_RETRY, "is the server running, and are host and port right?"},
-    {"53300", "too many clients", COFRE_E_BUSY, "raise max_connections, or run at another hour"},
+    {"53300", "too many clients", COFRE_E_RETRY, "raise max_connections, or run at another hour"},
     {"53100", "No space left", COFRE_E_NO_SPACE, "make room on the disk that is full"},
     {"53200", "out of shared memory", COFRE_E_NO_SPACE, "raise max_locks_per_transaction on the server"},
     {"XX", "invalid page", COFRE_E_INTEGRITY,

@@ -8,7 +8,7 @@
 #include "postgres/cluster.h"
 #include "postgres/failing.h"
 
-#define ATTEMPTS 6  /* the server itself waits up to 5 seconds in each */
+#define ATTEMPTS 2  /* the server itself waits up to 5 seconds in each */
 #define PATIENCE 50 /* ms between two looks */
 
 static int32_t rename_sql(const char *from, const char *to, char *out, size_t size)
@@ -67,8 +67,9 @@ static int32_t name_sessions(struct session *second, const char *database, struc
                       1, parameters, &ignored);
     const char *who =
         status == COFRE_OK && *PQgetvalue(found, 0, 0) ? PQgetvalue(found, 0, 0) : "nobody that can be seen";
-    status = failure_set(error, COFRE_E_BUSY, "rename database '%s': sessions that cannot be ended are using it: %s",
+    status = failure_set(error, COFRE_E_PERMANENT, "rename database '%s': sessions that cannot be ended are using it: %s",
                          database, who);
+    error->code[0] = '\0';
     failure_hint(error, "end them (a superuser may end any), then restore again; the database is as it was");
     return status;
 }
@@ -112,9 +113,10 @@ static int32_t attempt(struct target *t, struct session *second, const char *bef
 static void say(struct target *t, const char *before, bool dropped)
 {
     char text[400];
-    snprintf(text, sizeof text, "database '%s' was replaced; what it was is %s '%s'", t->name,
-             dropped ? "dropped:" : "kept as database", before);
-    cofre->log(t->admin->call, COFRE_LOG_INFO, text);
+    snprintf(text, sizeof text, "database '%s' was replaced; what it was is %s '%s'%s", t->name,
+             dropped ? "dropped:" : "kept as database", before, dropped ? "" : ": drop it when all is well");
+    /* It takes room until somebody drops it. */
+    cofre->log(t->admin->call, dropped ? COFRE_LOG_INFO : COFRE_LOG_WARNING, text);
 }
 
 /* The restore is done: an old one that stays is no failure of it. */
