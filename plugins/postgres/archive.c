@@ -449,16 +449,16 @@ int32_t archive_feed(struct archive *a, const void *bytes, size_t length, struct
     }
     if (!a->why)
         return COFRE_OK;
-    return failure_set(error, a->no_memory ? COFRE_E_MEMORY : COFRE_E_INTEGRITY, "the dump is not sound: %s", a->why);
+    return failure_set(error, a->no_memory ? COFRE_E_MEMORY : COFRE_E_PERMANENT, "the dump is not sound: %s", a->why);
 }
 
 int32_t archive_finish(const struct archive *a, struct cofre_error *error)
 {
     if (!a->listed)
-        return failure_set(error, COFRE_E_INTEGRITY, "the dump ends within its table of contents");
+        return failure_set(error, COFRE_E_PERMANENT, "the dump ends within its table of contents");
     if (a->at_boundary && a->ended == a->count && a->have == 0)
         return COFRE_OK;
-    return failure_set(error, COFRE_E_INTEGRITY, "the dump ends early: %llu of its %llu blocks of data are whole",
+    return failure_set(error, COFRE_E_PERMANENT, "the dump ends early: %llu of its %llu blocks of data are whole",
                        (unsigned long long)a->ended, (unsigned long long)a->count);
 }
 

@@ -30,9 +30,9 @@ struct archive; /* the reader */
 struct archive *archive_new(void); /* NULL = no memory */
 void archive_free(struct archive *archive);
 
-/* The next bytes. COFRE_E_INTEGRITY: this is no dump, or not as its table of contents says. */
+/* The next bytes. COFRE_E_PERMANENT: this is no dump, or not as its table of contents says. */
 int32_t archive_feed(struct archive *archive, const void *bytes, size_t length, struct cofre_error *error);
-/* That was all: is it whole? COFRE_E_INTEGRITY says what is missing. */
+/* That was all: is it whole? COFRE_E_PERMANENT says what is missing. */
 int32_t archive_finish(const struct archive *archive, struct cofre_error *error);
 
 /* Has the table of contents passed? Only then there are items. */

@@ -111,7 +111,7 @@ int32_t backup_run(struct cofre_call *call, const struct options *options, const
 {
     struct backup b = {.call = call, .options = options, .frozen = frozen};
     NAMELIST_AUTO databases = {.count = 0};
-    int32_t status = options->databases.count > 0 ? cluster_connect(&b.session, call, options, error)
+    int32_t status = options->databases.count > 0 ? cluster_connect(&b.session, call, options, NULL, error)
                                                   : session_open(&b.session, call, options, NULL, NULL, error);
     if (status == COFRE_OK)
         status = cluster_databases(&b.session, options, &databases, error);

@@ -9,9 +9,11 @@
 #include "postgres/recorded.h"
 
 int32_t cluster_connect(struct session *session, struct cofre_call *call, const struct options *options,
-                        struct cofre_error *error)
+                        const char *avoid, struct cofre_error *error)
 {
-    int32_t status = session_open(session, call, options, "postgres", NULL, error);
+    static const char usual[] = "postgres";
+    bool other = avoid && strcmp(avoid, usual) == 0;
+    int32_t status = other ? COFRE_E_NOT_FOUND : session_open(session, call, options, usual, NULL, error);
     if (status == COFRE_E_NOT_FOUND)
         status = session_open(session, call, options, "template1", NULL, error);
     return status;

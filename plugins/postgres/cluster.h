@@ -9,9 +9,9 @@
 #include "postgres/session.h"
 
 /* A session from which the server as a whole can be seen, and every other database renamed: in "postgres" or, where
- * that is not there, "template1". */
+ * that is not there, or is the one to avoid (NULL = none), "template1". */
 int32_t cluster_connect(struct session *session, struct cofre_call *call, const struct options *options,
-                        struct cofre_error *error);
+                        const char *avoid, struct cofre_error *error);
 
 /* The databases that the options name: `databases`, where * stands for all but templates and those that let nobody in;
  * else `database`, else what libpq connects to. The caller frees them. */

@@ -94,11 +94,22 @@ static int32_t go_on_counting(void *context, struct cofre_error *error)
     return d->counting ? count_step(&d->count, error) : COFRE_OK;
 }
 
+/* Which dump it was, in front of what is wrong with it. */
+static int32_t unsound(const struct dump *d, int32_t class, struct cofre_error *error)
+{
+    struct cofre_error said = *error;
+    failure_set(error, class, "%s: %.300s", d->what, said.message);
+    failure_hint(error, "see the server's log; what pg_dump wrote is not kept, and the next run begins anew");
+    return class;
+}
+
 static int32_t look(void *context, const void *bytes, size_t length, struct cofre_error *error)
 {
     struct dump *d = context;
     int32_t status = archive_feed(d->archive, bytes, length, error);
-    if (status == COFRE_OK && !d->counting && archive_listed(d->archive) && d->options->row_counts != OPTIONS_NO_COUNTS)
+    if (status != COFRE_OK)
+        return unsound(d, status, error);
+    if (!d->counting && archive_listed(d->archive) && d->options->row_counts != OPTIONS_NO_COUNTS)
         status = begin_count(d, error);
     return status;
 }
@@ -109,7 +120,7 @@ static int32_t compare(const struct dump *d, struct cofre_error *error)
     for (size_t i = 0; i < d->count.total && d->options->row_counts == OPTIONS_EXACT; i++) {
         const struct archive_item *item = d->items[i];
         if (item->rows >= 0 && item->rows != d->counted[i])
-            return failure_set(error, COFRE_E_INTEGRITY, "%s: it has %lld rows of '%s.%s', the server counted %lld",
+            return failure_set(error, COFRE_E_PERMANENT, "%s: it has %lld rows of '%s.%s', the server counted %lld",
                                d->what, (long long)item->rows, item->schema, item->name, (long long)d->counted[i]);
     }
     return COFRE_OK;
@@ -214,8 +225,8 @@ static int32_t judge(struct dump *d, int32_t *result, struct cofre_error *why, s
         return status;
     if (code != 0)
         *result = program_fail(&d->program, code, d->what, why);
-    else
-        *result = archive_finish(d->archive, why);
+    else if ((*result = archive_finish(d->archive, why)) != COFRE_OK)
+        unsound(d, *result, why);
     if (*result == COFRE_OK && d->counting)
         *result = count_finish(&d->count, why);
     if (*result == COFRE_OK)

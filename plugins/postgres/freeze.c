@@ -84,7 +84,7 @@ int32_t freeze_forget(struct cofre_call *call, const struct options *options, co
     SESSION_AUTO session = {.call = call};
     SESSION_RESULT ended = NULL;
     const char *const parameters[] = {id};
-    int32_t status = options->databases.count > 0 ? cluster_connect(&session, call, options, error)
+    int32_t status = options->databases.count > 0 ? cluster_connect(&session, call, options, NULL, error)
                                                   : session_open(&session, call, options, NULL, NULL, error);
     if (status != COFRE_OK)
         return status;

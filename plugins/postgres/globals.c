@@ -172,7 +172,7 @@ static int32_t judge_dumpall(struct program *program, struct cofre_call *call, c
     if (code != 0 || program->line_count > 0)
         *result = program_fail(program, code, "save " GLOBALS_SQL, why);
     else if (!memmem(tail->bytes, tail->length, END_MARK, strlen(END_MARK)))
-        *result = failure_set(why, COFRE_E_INTEGRITY, "save " GLOBALS_SQL ": what pg_dumpall wrote ends early");
+        *result = failure_set(why, COFRE_E_PERMANENT, "save " GLOBALS_SQL ": what pg_dumpall wrote ends early");
     return COFRE_OK;
 }
 

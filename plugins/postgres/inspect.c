@@ -127,7 +127,7 @@ int32_t inspect_run(struct cofre_call *call, const struct options *options, stru
     struct cofre_error why = {.struct_size = sizeof why};
     SESSION_AUTO s = {.call = call};
     NAMELIST_AUTO databases = {.count = 0};
-    int32_t status = options->databases.count > 0 ? cluster_connect(&s, call, options, &why)
+    int32_t status = options->databases.count > 0 ? cluster_connect(&s, call, options, NULL, &why)
                                                   : session_open(&s, call, options, NULL, NULL, &why);
     if (status == COFRE_OK) {
         inspect_connection(&s, options);

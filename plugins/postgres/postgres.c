@@ -132,7 +132,7 @@ static int32_t postgres_freeze(void *instance, struct cofre_call *call, const ch
     int32_t status = check_names(p->options, error);
     p->frozen = true;
     if (status == COFRE_OK && p->options->databases.count > 0)
-        status = cluster_connect(&session, call, p->options, error);
+        status = cluster_connect(&session, call, p->options, NULL, error);
     else if (status == COFRE_OK)
         status = session_open(&session, call, p->options, NULL, NULL, error);
     if (status == COFRE_OK)

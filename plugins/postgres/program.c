@@ -175,6 +175,9 @@ static const char *essence(const struct program *p, const char *line)
 /* Lines that only lead to others. */
 static bool says_nothing(const char *line)
 {
+    /* Of a wait that was too long this is the line that names the table. */
+    if (strstr(line, "Query was: LOCK TABLE"))
+        return false;
     static const char *const idle[] = {
         "while ", "from TOC entry", "detail: Query was:", "Query was:", "Command was:", "warning: errors ignored"};
     for (size_t i = 0; i < sizeof idle / sizeof idle[0]; i++)

@@ -55,6 +55,15 @@ static void choose_temporary(struct restore *r, char out[SESSION_NAME_MAX + 1])
                  ++r->number);
 }
 
+/* Nobody can rename the database that he is in. */
+static int32_t leave(struct restore *r, const char *name, struct cofre_error *error)
+{
+    if (strcmp(PQdb(r->admin.connection), name) != 0)
+        return COFRE_OK;
+    session_close(&r->admin);
+    return cluster_connect(&r->admin, r->call, r->options, name, error);
+}
+
 static int32_t make_roles(struct restore *r, struct cofre_error *error)
 {
     if (r->roles_made || r->options->no_owner || !r->options->globals)
@@ -105,6 +114,8 @@ static int32_t restore_database(struct restore *r, const char *origin, struct co
         t.prefix = prefix;
     choose_temporary(r, temporary);
     int32_t status = choose_name(r, &t, origin, error);
+    if (status == COFRE_OK)
+        status = leave(r, t.name, error);
     if (status == COFRE_OK)
         status = target_choose(&t, temporary, error);
     if (status == COFRE_OK)
@@ -207,7 +218,7 @@ int32_t restore_run(struct cofre_call *call, const struct options *options, bool
     struct restore r = {.call = call, .options = options, .clean = true};
     int32_t status = recorded_load(&r.recorded, call, error);
     if (status == COFRE_OK)
-        status = cluster_connect(&r.admin, call, options, error);
+        status = cluster_connect(&r.admin, call, options, NULL, error);
     if (status == COFRE_OK)
         status = restore_all(&r, error);
     if (status == COFRE_OK && r.failed > 0 && r.whole == 0) {
@@ -228,6 +239,6 @@ int32_t restore_forget(struct cofre_call *call, const struct options *options, c
     char prefix[SESSION_NAME_MAX + 1];
     SESSION_AUTO admin = {.call = call};
     snprintf(prefix, sizeof prefix, "%.50s-", id);
-    int32_t status = cluster_connect(&admin, call, options, error);
+    int32_t status = cluster_connect(&admin, call, options, NULL, error);
     return status == COFRE_OK ? target_drop_all(&admin, prefix, error) : status;
 }

@@ -15,7 +15,7 @@
 static int32_t connect_server(struct session *session, struct cofre_call *call, const struct options *options,
                               struct cofre_error *error)
 {
-    return options->databases.count > 0 ? cluster_connect(session, call, options, error)
+    return options->databases.count > 0 ? cluster_connect(session, call, options, NULL, error)
                                         : session_open(session, call, options, NULL, NULL, error);
 }
 

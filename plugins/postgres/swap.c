@@ -67,8 +67,8 @@ static int32_t name_sessions(struct session *second, const char *database, struc
                       1, parameters, &ignored);
     const char *who =
         status == COFRE_OK && *PQgetvalue(found, 0, 0) ? PQgetvalue(found, 0, 0) : "nobody that can be seen";
-    status = failure_set(error, COFRE_E_PERMANENT, "rename database '%s': sessions that cannot be ended are using it: %s",
-                         database, who);
+    status = failure_set(error, COFRE_E_PERMANENT,
+                         "rename database '%s': sessions that cannot be ended are using it: %s", database, who);
     error->code[0] = '\0';
     failure_hint(error, "end them (a superuser may end any), then restore again; the database is as it was");
     return status;
@@ -137,7 +137,7 @@ static int32_t replace(struct target *t, const char *id, struct cofre_error *err
     SESSION_AUTO second = {.call = t->admin->call};
     int32_t status = choose_before(t, id, before, error);
     if (status == COFRE_OK)
-        status = cluster_connect(&second, t->admin->call, t->options, error);
+        status = cluster_connect(&second, t->admin->call, t->options, t->name, error);
     if (status != COFRE_OK)
         return status;
     for (int i = 0; i < ATTEMPTS; i++) {
