@@ -18,17 +18,21 @@
 
 static int check_arguments(struct arguments *a, struct error *e)
 {
-    bool in_place = arguments_has(a, "in-place");
-    if (in_place == arguments_has(a, "into")) {
-        error_set(e, ERROR_USAGE, in_place ? "--into and --in-place exclude each other" : "restore to where?");
-        return error_hint(e, "say --into DIR, or --in-place for where it came from");
-    }
+    bool in_place = arguments_has(a, "in-place"), into = arguments_has(a, "into");
     size_t count;
     char *const *sets = arguments_values(a, "set", &count);
+    if (in_place && into)
+        return error_set(e, ERROR_USAGE, "--into and --in-place exclude each other");
+    if (!in_place && !into && (count == 0 || a->word_count < 2)) {
+        error_set(e, ERROR_USAGE, "restore to where?");
+        return error_hint(e,
+                          "say --into DIR, --in-place for where it came from, or name a SOURCE and lead it elsewhere "
+                          "with --set");
+    }
     for (size_t i = 0; i < count; i++) {
         if (!strchr(sets[i], '=') || sets[i][0] == '=')
             return error_set(e, ERROR_USAGE, "'--set %.200s' is not of the form KEY=VALUE", sets[i]);
-        if (!in_place && strncmp(sets[i], "path=", 5) == 0)
+        if (into && strncmp(sets[i], "path=", 5) == 0)
             return error_set(e, ERROR_USAGE, "'--set %.200s' and --into both say where to", sets[i]);
     }
     if (in_place && !arguments_has(a, "yes") && !isatty(STDIN_FILENO)) {
@@ -101,7 +105,8 @@ static int restore_opened(struct cli *cli, struct repository *repository, const 
                           const char *into, struct error *e)
 {
     struct arguments *a = &cli->arguments;
-    struct restore_request request = {.into = into, .yes = arguments_has(a, "yes")};
+    struct restore_request request = {
+        .into = into, .in_place = arguments_has(a, "in-place"), .yes = arguments_has(a, "yes")};
     struct restore_result result = {0};
     const char *name = NULL;
     char *path = NULL;
@@ -111,7 +116,7 @@ static int restore_opened(struct cli *cli, struct repository *repository, const 
         return -1;
     request.path = path;
     request.overrides = arguments_values(a, "set", &request.override_count);
-    if (!into && !request.yes) {
+    if (request.in_place && !request.yes) {
         if (ask(manifest, &request, e) < 0)
             return -1;
         request.yes = true;
@@ -154,15 +159,18 @@ static const struct argument_option options[] = {
 const struct command cmd_restore = {
     .name = "restore",
     .usage = "restore JOB[@ID] [SOURCE[:PATH]] --into DIR [--set KEY=VALUE]... [--sink SINK] [--yes]\n"
-             "restore JOB[@ID] [SOURCE[:PATH]] --in-place [--set KEY=VALUE]... [--sink SINK] [--yes]",
+             "restore JOB[@ID] [SOURCE[:PATH]] --in-place [--set KEY=VALUE]... [--sink SINK] [--yes]\n"
+             "restore JOB[@ID] SOURCE[:PATH] --set KEY=VALUE... [--sink SINK]",
     .summary = "give back a snapshot, a source, or a part of one",
     .help = "Reads the snapshot, checks every byte, and puts it back: into a directory, or in place, where the\n"
             "sources are configured to be. In place it asks first; without a terminal it needs --yes. Options\n"
-            "that the plugin allows (cofre plugin describe) can be set to lead to another place; with --into they are\n"
-            "those of the plugin directory, such as setuid=yes.",
+            "that the plugin allows (cofre plugin describe) can be set to lead to another place, such as another\n"
+            "database: without --in-place nothing that is there is replaced. With --into they are those of the plugin\n"
+            "directory, such as setuid=yes.",
     .example = "cofre restore nightly --into /srv/restored\n"
                "cofre restore nightly@20261120T02 uploads:2026/11 --into /tmp/november\n"
-               "cofre restore nightly uploads --in-place --yes",
+               "cofre restore nightly uploads --in-place --yes\n"
+               "cofre restore nightly gymdb --set database=gymdb_monday",
     .statuses = "0   every entry is back, whole\n"
                 "1   failed: what is in the target is not to be trusted\n"
                 "3   restored, but some entries not, or not in full, or a source is still frozen; each is named\n"

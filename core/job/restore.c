@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "cofre/plugin.h"
@@ -208,6 +209,7 @@ int restore_cat(struct repository *repository, const struct manifest_source *sou
 struct putting {
     const struct engine *engine;
     const struct manifest_source *source;
+    const char *snapshot; /* its id */
     struct target target;
     struct tally tally;
     uint64_t unreadable; /* entries that were not readable when the snapshot was made */
@@ -314,13 +316,27 @@ static int say_damaged(const struct putting *p, const struct repository *reposit
                       repository->sink);
 }
 
+/* The plugin is told what the snapshot says of its source, so that it can compare before it replaces anything. */
+static int begin(const struct putting *p, struct error *e)
+{
+    size_t count = p->source->fact_count;
+    AUTO_FREE struct source_fact *facts = calloc(count + 1, sizeof *facts);
+    if (!facts)
+        return error_memory(e);
+    for (size_t i = 0; i < count; i++)
+        facts[i] = (struct source_fact){.key = p->source->facts[i].key, .value = p->source->facts[i].value};
+    struct source_past past = {.snapshot = p->snapshot, .facts = facts, .fact_count = count};
+    source_recall(p->target.worker, &past);
+    return source_restore_begin(p->target.worker, e);
+}
+
 static int put_all(struct putting *p, struct repository *repository, const char *path, struct restore_result *result,
                    struct error *e)
 {
     struct player_audience audience = {
         .entry = put_entry, .data = put_data, .hole = put_hole, .end = put_end, .damaged = put_damaged, .context = p};
     uint64_t restored, problems;
-    if (source_restore_begin(p->target.worker, e) < 0)
+    if (begin(p, e) < 0)
         return -1;
     if (play(repository, p->source, path, &audience, e) < 0 || check_counts(p, path, e) < 0) {
         source_restore_abort(p->target.worker);
@@ -355,7 +371,8 @@ static int restore_source(const struct engine *engine, struct repository *reposi
     struct putting *p = calloc(1, sizeof *p);
     if (!p)
         return error_memory(e);
-    *p = (struct putting){.engine = engine, .source = source, .total = request->path ? 0 : source->bytes};
+    *p = (struct putting){
+        .engine = engine, .source = source, .snapshot = manifest->id, .total = request->path ? 0 : source->bytes};
     snprintf(p->stage, sizeof p->stage, "restoring %s", source->name);
     int done = target_open(engine, manifest, source, request, &p->target, e);
     if (done == 0 && (done = put_all(p, repository, request->path, result, e)) == 0)

@@ -17,7 +17,8 @@ struct repository;
 struct restore_request {
     const struct manifest_source *source; /* NULL = all sources */
     const char *path;                     /* inside the source; NULL = everything */
-    const char *into;                     /* directory; NULL = in place */
+    const char *into;                     /* directory; NULL = to the configured source */
+    bool in_place;                        /* there, replacing what is there; else nothing is replaced */
     bool yes;                             /* a target that has content may be written into */
     char *const *overrides;               /* --set */
     size_t override_count;

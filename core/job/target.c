@@ -18,6 +18,27 @@
 #include "worker/worker.h"
 
 #define PLUGIN "directory"
+#define OVERWRITE "overwrite"
+
+/* Plugins that can leave alone what is there have an option for it. */
+static bool has_overwrite(const struct worker_plugin *plugin)
+{
+    for (size_t i = 0; i < plugin->option_count; i++) {
+        const struct option *option = &plugin->options[i];
+        if (strcmp(option->name, OVERWRITE) == 0 && option->type == OPTION_BOOLEAN && (option->flags & OPTION_RESTORE))
+            return true;
+    }
+    return false;
+}
+
+static bool is_set(const struct restore_request *request, const char *name)
+{
+    size_t n = strlen(name);
+    for (size_t i = 0; i < request->override_count; i++)
+        if (strncmp(request->overrides[i], name, n) == 0 && request->overrides[i][n] == '=')
+            return true;
+    return false;
+}
 
 /* The plugin that puts a source's entries back: the configured one, or a section of our own making. */
 static int open_worker(const struct engine *engine, const struct config_instance *instance,
@@ -27,7 +48,7 @@ static int open_worker(const struct engine *engine, const struct config_instance
     size_t count = request->override_count;
     AUTO_FREE char **overrides = calloc(count + 2, sizeof *overrides);
     AUTO_FREE char *where = NULL;
-    char overwrite[] = "overwrite=yes";
+    char overwrite[] = OVERWRITE "=yes";
     if (!overrides || (path && asprintf(&where, "path=%s", path) < 0)) {
         where = NULL;
         return error_memory(e);
@@ -36,9 +57,17 @@ static int open_worker(const struct engine *engine, const struct config_instance
         overrides[i] = request->overrides[i];
     if (path)
         overrides[count++] = where;
-    if (replace && strcmp(instance->plugin, PLUGIN) == 0)
+    if (engine_start(engine, instance, WORKER_SOURCE, overrides, count, &target->worker, e) < 0)
+        return -1;
+    bool careful = has_overwrite(worker_plugin(target->worker));
+    if (!path && !replace && !careful) {
+        error_set(e, ERROR_USAGE, "plugin '%s' does not say whether a restore replaces what is there",
+                  instance->plugin);
+        return error_hint(e, "say --in-place when it may, or restore into a directory with --into DIR");
+    }
+    if (replace && careful && !is_set(request, OVERWRITE))
         overrides[count++] = overwrite;
-    return engine_open(engine, instance, WORKER_SOURCE, overrides, count, &target->worker, e);
+    return engine_open_worker(instance, target->worker, overrides, count, e);
 }
 
 static int has_content(const char *path, bool *content, struct error *e)
@@ -110,9 +139,10 @@ static int cover(const struct engine *engine, const struct manifest *manifest, c
     return 0;
 }
 
-static int open_in_place(const struct engine *engine, const struct manifest *manifest,
-                         const struct manifest_source *source, const struct restore_request *request,
-                         struct target *target, struct error *e)
+/* The configured source: in place, or, with other options, elsewhere; then nothing that is there is replaced. */
+static int open_configured(const struct engine *engine, const struct manifest *manifest,
+                           const struct manifest_source *source, const struct restore_request *request,
+                           struct target *target, struct error *e)
 {
     const struct config_instance *instance;
     if (config_find_source(engine->config, source->name, &instance, e) < 0)
@@ -120,11 +150,11 @@ static int open_in_place(const struct engine *engine, const struct manifest *man
     if (strcmp(instance->plugin, source->plugin) != 0)
         return error_set(e, ERROR_CONFIG, "source '%s' was saved by plugin '%s' and is now configured with plugin '%s'",
                          source->name, source->plugin, instance->plugin);
-    if (!request->yes) {
+    if (request->in_place && !request->yes) {
         error_set(e, ERROR_EXISTS, "restoring source '%s' in place replaces what is there", source->name);
         return error_hint(e, "say --yes when you mean it, or restore beside it with --into DIR");
     }
-    if (open_worker(engine, instance, request, NULL, true, target, e) < 0)
+    if (open_worker(engine, instance, request, NULL, request->in_place, target, e) < 0)
         return -1;
     return cover(engine, manifest, instance, request, target, e);
 }
@@ -134,7 +164,7 @@ int target_open(const struct engine *engine, const struct manifest *manifest, co
 {
     *target = (struct target){0};
     return request->into ? open_into(engine, manifest, source, request, target, e)
-                         : open_in_place(engine, manifest, source, request, target, e);
+                         : open_configured(engine, manifest, source, request, target, e);
 }
 
 int target_finish(struct target *target, struct error *e)

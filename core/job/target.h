@@ -20,9 +20,9 @@ struct target {
     char marker[PATH_MAX]; /* file that tells of an unfinished restore; "" = none */
 };
 
-/* Into a directory: the directory plugin on INTO/SOURCE. In place: the configured source of that name. A place that has
- * content is refused (ERROR_EXISTS) without request->yes, unless it is the rest of an interrupted restore of the same
- * snapshot. */
+/* Into a directory: the directory plugin on INTO/SOURCE. Otherwise: the configured source of that name, in place or
+ * where the overrides lead; then its plugin refuses what would replace something. A place that has content is refused
+ * (ERROR_EXISTS) without request->yes, unless it is the rest of an interrupted restore of the same snapshot. */
 int target_open(const struct engine *engine, const struct manifest *manifest, const struct manifest_source *source,
                 const struct restore_request *request, struct target *target, struct error *e);
 /* Everything was put back: the place is finished. */

@@ -63,6 +63,7 @@ struct worker {
 
     /* source.c */
     const char *hold; /* id that covers backup or restore; NULL = none */
+    const struct source_past *past; /* for the next restore; NULL = nothing is known */
     struct grammar grammar;
     struct source_attribute *attributes;
     bool finished;

@@ -7,6 +7,7 @@
  *   child_content.c  bytes in and out: reserve commit hole take
  *   child_backup.c   entry end restart missing fact
  *   child_restore.c  next done late
+ *   child_past.c     snapshot recorded
  *   child_list.c     object more
  */
 #ifndef COFRE_WORKER_CHILD_H
@@ -46,6 +47,11 @@ struct child {
     char *directory; /* of this instance; NULL = none */
 };
 
+/* What the snapshot that is restored says. */
+struct child_fact {
+    char *key, *value;
+};
+
 /* What the incoming content of a call has come to. */
 enum child_input { CHILD_NO_INPUT, CHILD_CONTENT, CHILD_CONTENT_ENDED, CHILD_ALL_ENDED };
 
@@ -63,6 +69,9 @@ struct cofre_call {
     struct cofre_entry entry; /* restore: as lent by next */
     bool entry_open;
     uint64_t restored, problems;
+    const char *snapshot; /* restore: its id; NULL = not known */
+    struct child_fact *facts;
+    uint64_t fact_count;
     char cursor[WIRE_MAX_CURSOR];
     size_t cursor_length;
     bool more;
@@ -108,6 +117,14 @@ int32_t child_restore_next(struct cofre_call *, const struct cofre_entry **, str
 int32_t child_restore_done(struct cofre_call *, int32_t, const struct cofre_error *, struct cofre_error *);
 int32_t child_restore_late(struct cofre_call *, const char *, size_t, int32_t, const struct cofre_error *,
                            struct cofre_error *);
+
+/* Take the snapshot's id from the call's arguments, and the facts that follow them. child_past_forget, also after
+ * failure. */
+int32_t child_past_take(struct cofre_call *, struct cursor *arguments, struct cofre_error *);
+void child_past_forget(struct cofre_call *);
+const char *child_past_snapshot(struct cofre_call *);
+int32_t child_past_recorded(struct cofre_call *, uint64_t index, const char **key, const char **value,
+                            struct cofre_error *);
 
 int32_t child_list_object(struct cofre_call *, const struct cofre_object *, struct cofre_error *);
 int32_t child_list_more(struct cofre_call *, const void *, size_t, struct cofre_error *);

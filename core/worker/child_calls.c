@@ -184,9 +184,10 @@ static int32_t call_backup(struct cofre_call *call, struct cursor *c, struct cof
 static int32_t call_restore(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
 {
     call->id = wire_text(c, COFRE_MAX_ID, NULL);
-    if (c->failed)
-        return malformed(error);
-    int32_t class = source(call)->restore(call->child->instance, call, error);
+    int32_t class = c->failed ? malformed(error) : child_past_take(call, c, error);
+    if (class == COFRE_OK)
+        class = source(call)->restore(call->child->instance, call, error);
+    child_past_forget(call);
     if (class == COFRE_OK && call->fault.class == ERROR_NONE && (call->input != CHILD_ALL_ENDED || call->entry_open)) {
         struct error why;
         error_set(&why, ERROR_PLUGIN, "returned success before it had taken every entry");

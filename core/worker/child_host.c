@@ -274,4 +274,6 @@ const struct cofre_host child_host_table = {
     .late = child_restore_late,
     .id = host_id,
     .directory = host_directory,
+    .snapshot = child_past_snapshot,
+    .recorded = child_past_recorded,
 };

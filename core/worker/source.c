@@ -161,13 +161,6 @@ static void forget_problems(struct worker *w)
     w->kept = w->failed = w->done = w->given = 0;
 }
 
-int source_restore_begin(struct worker *source, struct error *e)
-{
-    forget_problems(source);
-    wire_put_string(call_arguments(source), source->hold);
-    return call_begin(source, WIRE_RESTORE, e);
-}
-
 static int keep_problem(struct worker *w, const char *path, size_t length, const struct error *result)
 {
     if (w->kept >= SOURCE_PROBLEMS)
@@ -231,6 +224,36 @@ static int give(struct worker *w, uint32_t type, const void *p, size_t n, struct
         memcpy(to, p, n);
     channel_commit(&w->channel, type, n);
     return 0;
+}
+
+void source_recall(struct worker *source, const struct source_past *past)
+{
+    source->past = past;
+}
+
+static int give_fact(struct worker *w, const struct source_fact *fact, struct error *e)
+{
+    struct bytes *b = &w->arguments;
+    bytes_reset(b);
+    wire_put_string(b, fact->key);
+    wire_put_string(b, fact->value);
+    return bytes_check(b, "a fact", e) < 0 ? -1 : give(w, WIRE_FACT, b->data, b->length, e);
+}
+
+int source_restore_begin(struct worker *source, struct error *e)
+{
+    static const struct source_past nothing = {.snapshot = NULL};
+    const struct source_past *past = source->past ? source->past : &nothing;
+    forget_problems(source);
+    struct bytes *b = call_arguments(source);
+    wire_put_string(b, source->hold);
+    wire_put_string(b, past->snapshot);
+    bytes_put_u64(b, past->fact_count);
+    int result = call_begin(source, WIRE_RESTORE, e);
+    for (size_t i = 0; result == 0 && i < past->fact_count; i++)
+        result = give_fact(source, &past->facts[i], e);
+    source->past = NULL;
+    return result;
 }
 
 int source_give_entry(struct worker *source, const struct source_entry *entry, struct error *e)

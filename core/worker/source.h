@@ -81,6 +81,18 @@ int source_event(struct worker *source, struct source_event *event, struct error
 
 /* ---- restore ---- */
 
+/* What the plugin may know of the snapshot that is restored next: its id, and the facts recorded with the source. Lent
+ * until source_restore_begin has returned. */
+struct source_fact {
+    const char *key, *value;
+};
+struct source_past {
+    const char *snapshot;
+    const struct source_fact *facts;
+    size_t fact_count;
+};
+void source_recall(struct worker *source, const struct source_past *past);
+
 int source_restore_begin(struct worker *source, struct error *e);
 int source_give_entry(struct worker *source, const struct source_entry *entry, struct error *e);
 int source_give_data(struct worker *source, const void *p, size_t n, struct error *e);

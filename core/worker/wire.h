@@ -75,7 +75,7 @@ enum wire_frame {
     WIRE_RESTART,
     WIRE_UNCHANGED, /* u64 ordinal */
     WIRE_MISSING,   /* path, error */
-    WIRE_FACT,      /* key, value */
+    WIRE_FACT,      /* key, value; to the worker: recorded in the snapshot that is restored, before its entries */
     WIRE_FINISHED,
     WIRE_OBJECT, /* u64 size, u64 mtime, key */
 };

@@ -337,13 +337,16 @@ struct cofre_host {
      * returns. COFRE_OK is nothing to say. */
     int32_t (*late)(struct cofre_call *, const char *path, size_t path_length, int32_t result,
                     const struct cofre_error *why, struct cofre_error *error);
-
     /* The id that covers this call, durable since before it: of the freeze (backup), of the restore (in place, of a source
      * with thaw), or the one given to the call. NULL = none. At most COFRE_MAX_ID bytes of [a-z0-9-], never the same twice. */
     const char *(*id)(struct cofre_call *);
     /* A directory of this source alone (0700), the same in every run, made when it is missing: for what must outlive the
      * process, such as a copy of what a restore replaces. *path is valid until close. The plugin cleans up in it. */
     int32_t (*directory)(struct cofre_call *, const char **path, struct cofre_error *error);
+    /* restore. The id of the snapshot. And its facts of this source, from index 0 on, COFRE_END after the last, valid until
+     * the call returns: to be compared before the old gives way to the new. */
+    const char *(*snapshot)(struct cofre_call *);
+    int32_t (*recorded)(struct cofre_call *, uint64_t index, const char **key, const char **value, struct cofre_error *error);
 };
 
 /* ---- roles --------------------------------------------------------------------------------------------------------
@@ -368,7 +371,8 @@ struct cofre_source {
     /* Announce and send every entry. COFRE_OK = all was announced; what could not be read was said with end or missing.
      * Required. */
     int32_t (*backup)(void *instance, struct cofre_call *, struct cofre_error *error);
-    /* Take every entry and put it back where the options say. Required. */
+    /* Take every entry and put it back where the options say. An option "overwrite" (BOOLEAN, default no, COFRE_O_RESTORE)
+     * allows to replace what is there: the host sets it for restore --in-place. Required. */
     int32_t (*restore)(void *instance, struct cofre_call *, struct cofre_error *error);
     /* Hold the moment that backup is going to read (stop the writers, open a snapshot) until thaw. All sources of a job that
      * offer it are frozen before the first is read. id was made durable by the host before the call: name all that you
@@ -453,7 +457,7 @@ COFRE_TIGHT_(cofre_error, hint); COFRE_TIGHT_(cofre_option, help);
 COFRE_TIGHT_(cofre_options, reserved); COFRE_TIGHT_(cofre_entry, fingerprint_length);
 COFRE_TIGHT_(cofre_attribute, length); COFRE_TIGHT_(cofre_object, mtime);
 COFRE_TIGHT_(cofre_put, size); COFRE_TIGHT_(cofre_space, available);
-COFRE_TIGHT_(cofre_host, directory); COFRE_TIGHT_(cofre_source, facts);
+COFRE_TIGHT_(cofre_host, recorded); COFRE_TIGHT_(cofre_source, facts);
 COFRE_TIGHT_(cofre_sink, retain); COFRE_TIGHT_(cofre_plugin, environment);
 
 #if defined(__GNUC__)

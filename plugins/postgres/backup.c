@@ -1,0 +1,122 @@
+#include "postgres/backup.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/failure.h"
+#include "postgres/cluster.h"
+#include "postgres/dump.h"
+#include "postgres/globals.h"
+#include "postgres/recorded.h"
+
+struct backup {
+    struct cofre_call *call;
+    const struct options *options;
+    const struct freeze *frozen;
+    struct session session; /* of the server as a whole */
+    size_t whole, failed;   /* databases */
+    struct cofre_error why; /* of the last that failed */
+    int32_t class;
+};
+
+/* What is to be saved, in the order of the paths. */
+struct piece {
+    char path[CLUSTER_PATH_MAX];
+    const char *database; /* NULL: globals */
+};
+
+static int compare(const void *one, const void *other)
+{
+    const struct piece *a = one, *b = other;
+    return strcmp(a->path, b->path);
+}
+
+static struct piece *list_pieces(const struct options *options, const struct namelist *databases, size_t *count)
+{
+    static const char *const globals[] = {GLOBALS_JSON, GLOBALS_SQL};
+    struct piece *pieces = calloc(databases->count + 2, sizeof *pieces);
+    *count = 0;
+    for (size_t i = 0; pieces && i < databases->count; i++) {
+        pieces[*count].database = databases->list[i];
+        cluster_path(databases->list[i], pieces[(*count)++].path);
+    }
+    for (size_t i = 0; pieces && options->globals && i < 2; i++)
+        strcpy(pieces[(*count)++].path, globals[i]);
+    if (pieces)
+        qsort(pieces, *count, sizeof *pieces, compare);
+    return pieces;
+}
+
+static int32_t save_database(struct backup *b, const char *database, int32_t *result, struct cofre_error *why,
+                             struct cofre_error *error)
+{
+    char prefix[RECORDED_PREFIX_MAX] = "";
+    struct freeze_moment own = {.database = NULL}, *moment = freeze_find(b->frozen, database);
+    if (b->options->databases.count > 0)
+        recorded_prefix(database, prefix);
+    if (!moment) {
+        freeze_open(&own, b->call, b->options, database, NULL);
+        moment = &own;
+    }
+    int32_t status = cofre->cancelled(b->call, error);
+    if (status == COFRE_OK)
+        status = dump_database(moment, b->call, b->options, prefix, result, why, error);
+    /* It holds nothing up any longer than it must. */
+    if (moment == &own)
+        freeze_close(&own);
+    else
+        session_close(&moment->session);
+    return status;
+}
+
+static int32_t save_piece(struct backup *b, const struct piece *piece, struct cofre_error *error)
+{
+    struct cofre_error why = {.struct_size = sizeof why};
+    int32_t result = COFRE_OK, status;
+    if (piece->database)
+        status = save_database(b, piece->database, &result, &why, error);
+    else if (strcmp(piece->path, GLOBALS_JSON) == 0)
+        status = globals_save_json(&b->session, &result, &why, error);
+    else
+        status = globals_save_sql(&b->session, b->options, &result, &why, error);
+    if (status != COFRE_OK)
+        return status;
+    b->whole += piece->database && result == COFRE_OK;
+    b->failed += result != COFRE_OK;
+    if (result != COFRE_OK && (piece->database || b->class == COFRE_OK)) {
+        b->class = result;
+        b->why = why;
+    }
+    return COFRE_OK;
+}
+
+static int32_t save_all(struct backup *b, const struct namelist *databases, struct cofre_error *error)
+{
+    size_t count;
+    struct piece *pieces = list_pieces(b->options, databases, &count);
+    int32_t status = pieces ? cluster_server_facts(&b->session, error) : failure_system(error, ENOMEM, "save");
+    for (size_t i = 0; status == COFRE_OK && i < count; i++)
+        status = save_piece(b, &pieces[i], error);
+    free(pieces);
+    if (status != COFRE_OK || b->whole > 0)
+        return status;
+    /* Nothing of it is worth a snapshot. */
+    *error = b->why;
+    return b->class;
+}
+
+int32_t backup_run(struct cofre_call *call, const struct options *options, const struct freeze *frozen,
+                   struct cofre_error *error)
+{
+    struct backup b = {.call = call, .options = options, .frozen = frozen};
+    NAMELIST_AUTO databases = {.count = 0};
+    int32_t status = options->databases.count > 0 ? cluster_connect(&b.session, call, options, NULL, error)
+                                                  : session_open(&b.session, call, options, NULL, NULL, error);
+    if (status == COFRE_OK)
+        status = cluster_databases(&b.session, options, &databases, error);
+    if (status == COFRE_OK)
+        status = save_all(&b, &databases, error);
+    session_close(&b.session);
+    return status;
+}

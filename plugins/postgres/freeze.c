@@ -1,0 +1,95 @@
+#include "postgres/freeze.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/failure.h"
+#include "postgres/cluster.h"
+
+static void connect(struct freeze_moment *m, struct cofre_call *call, const struct options *options,
+                    const char *database, const char *name)
+{
+    *m = (struct freeze_moment){.why = {.struct_size = sizeof m->why}};
+    m->database = strdup(database);
+    m->result = m->database ? session_open(&m->session, call, options, database, name, &m->why)
+                            : failure_system(&m->why, ENOMEM, "take a snapshot");
+}
+
+static void take(struct freeze_moment *m)
+{
+    static const char what[] = "take a snapshot of the database";
+    SESSION_RESULT found = NULL;
+    if (m->result == COFRE_OK)
+        m->result = session_run(&m->session, what, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", &m->why);
+    if (m->result == COFRE_OK)
+        m->result = session_query(&m->session, &found, what, "SELECT pg_export_snapshot()", 0, NULL, &m->why);
+    if (m->result == COFRE_OK)
+        snprintf(m->snapshot, sizeof m->snapshot, "%s", PQgetvalue(found, 0, 0));
+    else
+        session_close(&m->session);
+}
+
+void freeze_open(struct freeze_moment *moment, struct cofre_call *call, const struct options *options,
+                 const char *database, const char *name)
+{
+    connect(moment, call, options, database, name);
+    take(moment);
+}
+
+void freeze_close(struct freeze_moment *moment)
+{
+    session_close(&moment->session);
+    free(moment->database);
+    moment->database = NULL;
+}
+
+int32_t freeze_all(struct freeze *freeze, struct cofre_call *call, const struct options *options,
+                   const struct namelist *databases, const char *id, struct cofre_error *error)
+{
+    freeze_free(freeze);
+    freeze->moments = calloc(databases->count, sizeof *freeze->moments);
+    if (!freeze->moments)
+        return failure_system(error, ENOMEM, "take snapshots");
+    for (size_t i = 0; i < databases->count; i++) {
+        connect(&freeze->moments[freeze->count++], call, options, databases->list[i], id);
+        int32_t status = cofre->cancelled(call, error);
+        if (status != COFRE_OK)
+            return status;
+    }
+    for (size_t i = 0; i < freeze->count; i++)
+        take(&freeze->moments[i]);
+    return COFRE_OK;
+}
+
+struct freeze_moment *freeze_find(const struct freeze *freeze, const char *database)
+{
+    for (size_t i = 0; i < freeze->count; i++)
+        if (strcmp(freeze->moments[i].database, database) == 0)
+            return &freeze->moments[i];
+    return NULL;
+}
+
+void freeze_free(struct freeze *freeze)
+{
+    for (size_t i = 0; i < freeze->count; i++)
+        freeze_close(&freeze->moments[i]);
+    free(freeze->moments);
+    *freeze = (struct freeze){.count = 0};
+}
+
+int32_t freeze_forget(struct cofre_call *call, const struct options *options, const char *id, struct cofre_error *error)
+{
+    SESSION_AUTO session = {.call = call};
+    SESSION_RESULT ended = NULL;
+    const char *const parameters[] = {id};
+    int32_t status = options->databases.count > 0 ? cluster_connect(&session, call, options, NULL, error)
+                                                  : session_open(&session, call, options, NULL, NULL, error);
+    if (status != COFRE_OK)
+        return status;
+    return session_query(&session, &ended, "end sessions that an interrupted run left",
+                         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                         "WHERE application_name = $1 AND usename = current_user AND pid <> pg_backend_pid()",
+                         1, parameters, error);
+}

@@ -1,0 +1,144 @@
+#include "postgres/inspect.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/failure.h"
+#include "postgres/cluster.h"
+#include "postgres/tool.h"
+
+/* Each gives one row: how many there are, and the first of them. No right on a schema hides what is in it. */
+static const struct {
+    int32_t level;
+    const char *sql;
+    const char *format; /* of database, names */
+    const char *hint;
+} looks[] = {
+    {COFRE_LOG_ERROR,
+     "SELECT count(*), string_agg(name, ', ') FILTER (WHERE n <= 5) FROM (SELECT row_number() OVER (ORDER BY 1) AS n, "
+     "format('%I.%I', nspname, relname) AS name FROM pg_class c JOIN pg_namespace s ON s.oid = relnamespace "
+     "WHERE relkind IN ('r', 'p', 'S', 'm') AND relpersistence <> 't' AND nspname !~ '^pg_' "
+     "AND nspname <> 'information_schema' AND NOT (CASE WHEN has_schema_privilege(s.oid, 'USAGE') THEN "
+     "has_table_privilege(c.oid, 'SELECT') ELSE false END)) x",
+     "database '%s': the user may not read %s", "GRANT pg_read_all_data TO the user of this source"},
+    {COFRE_LOG_ERROR,
+     "SELECT count(*), string_agg(name, ', ') FILTER (WHERE n <= 5) FROM (SELECT row_number() OVER (ORDER BY 1) AS n, "
+     "format('%I.%I', nspname, relname) AS name FROM pg_class c JOIN pg_namespace s ON s.oid = relnamespace "
+     "WHERE relrowsecurity AND relkind IN ('r', 'p') AND row_security_active(c.oid)) x",
+     "database '%s': row security hides rows of %s from the user",
+     "ALTER ROLE the user BYPASSRLS, or use a superuser: without it the dump fails"},
+    {COFRE_LOG_ERROR,
+     "SELECT count(*), string_agg(oid::text, ', ') FILTER (WHERE n <= 5) FROM (SELECT row_number() OVER (ORDER BY oid) "
+     "AS n, oid FROM pg_largeobject_metadata m WHERE NOT pg_has_role(lomowner, 'USAGE') AND NOT EXISTS ("
+     "SELECT FROM aclexplode(m.lomacl) a WHERE a.privilege_type = 'SELECT' AND (a.grantee = 0 OR "
+     "pg_has_role(a.grantee, 'USAGE'))) AND current_setting('lo_compat_privileges') <> 'on' AND "
+     "current_setting('is_superuser') <> 'on') x",
+     "database '%s': the user may not read large objects: %s", "GRANT SELECT ON LARGE OBJECT ... TO the user"},
+};
+
+static int32_t look_into(struct session *s, const char *database, size_t i, bool *fine, struct cofre_error *error)
+{
+    SESSION_RESULT found = NULL;
+    char text[1200];
+    int32_t status = session_query(s, &found, "look at the rights of the user", looks[i].sql, 0, NULL, error);
+    long count = status == COFRE_OK ? atol(PQgetvalue(found, 0, 0)) : 0;
+    if (count == 0)
+        return status;
+    char names[900];
+    snprintf(names, sizeof names, "%.800s%s", PQgetvalue(found, 0, 1), count > 5 ? ", ..." : "");
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    snprintf(text, sizeof text, looks[i].format, database, names);
+#pragma GCC diagnostic pop
+    cofre->finding(s->call, looks[i].level, text, looks[i].hint);
+    *fine = false;
+    return COFRE_OK;
+}
+
+static void inspect_database(struct cofre_call *call, const struct options *options, const char *name)
+{
+    struct cofre_error why = {.struct_size = sizeof why};
+    SESSION_AUTO s = {.call = call};
+    char text[200];
+    bool fine = true;
+    int32_t status = session_open(&s, call, options, name, NULL, &why);
+    for (size_t i = 0; status == COFRE_OK && i < sizeof looks / sizeof looks[0]; i++)
+        status = look_into(&s, name, i, &fine, &why);
+    snprintf(text, sizeof text, "database '%s': everything in it can be read", name);
+    if (status != COFRE_OK)
+        cofre->finding(call, COFRE_LOG_ERROR, why.message, why.hint);
+    else if (fine)
+        cofre->finding(call, COFRE_LOG_INFO, text, "");
+}
+
+static void inspect_tools(struct session *s, const struct options *options)
+{
+    static const char *const names[] = {"pg_dump", "pg_restore", "pg_dumpall"};
+    for (size_t i = 0; i < (options->globals ? 3u : 2u); i++) {
+        struct tool tool;
+        struct cofre_error why = {.struct_size = sizeof why};
+        char text[PATH_MAX + 100];
+        if (tool_find(&tool, names[i], options->bin_dir, PQserverVersion(s->connection) / 10000, &why) == COFRE_OK) {
+            snprintf(text, sizeof text, "'%s' is of version %s", tool.path, tool.version);
+            cofre->finding(s->call, COFRE_LOG_INFO, text, "");
+        } else {
+            cofre->finding(s->call, COFRE_LOG_ERROR, why.message, why.hint);
+        }
+    }
+}
+
+static void inspect_connection(struct session *s, const struct options *options)
+{
+    char text[400];
+    const char *host = PQhost(s->connection);
+    snprintf(text, sizeof text, "connected to PostgreSQL %s at '%.100s' port %s as user '%.63s', %s",
+             PQparameterStatus(s->connection, "server_version"), host, PQport(s->connection), PQuser(s->connection),
+             PQsslInUse(s->connection) ? PQsslAttribute(s->connection, "protocol") : "without TLS");
+    bool far =
+        host[0] != '/' && strncmp(host, "127.", 4) != 0 && strcmp(host, "localhost") != 0 && strcmp(host, "::1") != 0;
+    bool warn = options->allow_unverified && far;
+    cofre->finding(s->call, warn ? COFRE_LOG_WARNING : COFRE_LOG_INFO, text,
+                   warn ? "allow_unverified is set: nothing proves that this is the right server" : "");
+}
+
+static int32_t inspect_server(struct session *s, const struct options *options, struct cofre_error *error)
+{
+    SESSION_RESULT found = NULL;
+    int32_t status = session_query(s, &found, "look at the server",
+                                   "SELECT pg_is_in_recovery() AND current_setting('hot_standby_feedback') = 'off' AND "
+                                   "current_setting('max_standby_streaming_delay') <> '-1', "
+                                   "has_table_privilege('pg_authid', 'SELECT')",
+                                   0, NULL, error);
+    if (status != COFRE_OK)
+        return status;
+    if (*PQgetvalue(found, 0, 0) == 't')
+        cofre->finding(s->call, COFRE_LOG_WARNING,
+                       "the server is a standby that ends long queries when they are in the way of its replication",
+                       "set hot_standby_feedback = on, or max_standby_streaming_delay = -1, there");
+    if (options->globals && *PQgetvalue(found, 0, 1) != 't')
+        cofre->finding(s->call, COFRE_LOG_WARNING, "the user may not read pg_authid: roles are saved without passwords",
+                       "use a superuser, or set globals = no when that is wanted");
+    return COFRE_OK;
+}
+
+int32_t inspect_run(struct cofre_call *call, const struct options *options, struct cofre_error *error)
+{
+    struct cofre_error why = {.struct_size = sizeof why};
+    SESSION_AUTO s = {.call = call};
+    NAMELIST_AUTO databases = {.count = 0};
+    int32_t status = options->databases.count > 0 ? cluster_connect(&s, call, options, NULL, &why)
+                                                  : session_open(&s, call, options, NULL, NULL, &why);
+    if (status == COFRE_OK) {
+        inspect_connection(&s, options);
+        inspect_tools(&s, options);
+        status = inspect_server(&s, options, &why);
+    }
+    if (status == COFRE_OK)
+        status = cluster_databases(&s, options, &databases, &why);
+    if (status != COFRE_OK)
+        cofre->finding(call, COFRE_LOG_ERROR, why.message, why.hint);
+    for (size_t i = 0; status == COFRE_OK && i < databases.count; i++)
+        inspect_database(call, options, databases.list[i]);
+    return cofre->cancelled(call, error);
+}

@@ -1,0 +1,287 @@
+#include "postgres/load.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/failure.h"
+#include "postgres/count.h"
+#include "postgres/namelist.h"
+#include "postgres/program.h"
+#include "postgres/tool.h"
+
+struct load {
+    struct target *target;
+    const struct stage *stage;
+    struct session session; /* in the database that is filled */
+    struct tool tool;
+    bool without_tablespaces;
+};
+
+/* ---- which part ---- */
+
+/* "SCHEMA.TABLE", or "TABLE" of any schema. */
+static bool names_table(const char *wanted, const struct archive_item *item)
+{
+    size_t n = strlen(item->schema);
+    bool qualified = strncmp(wanted, item->schema, n) == 0 && wanted[n] == '.';
+    return strcmp(qualified ? wanted + n + 1 : wanted, item->name) == 0;
+}
+
+static bool in_list(const struct cofre_list *list, const char *name)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (strcmp(list->items[i], name) == 0)
+            return true;
+    return false;
+}
+
+static bool is_wanted(const struct options *o, const struct archive_item *item)
+{
+    bool table = o->tables.count == 0;
+    if (!item->is_table || !item->schema || !item->name || o->section == OPTIONS_SCHEMA)
+        return false;
+    for (size_t i = 0; i < o->tables.count && !table; i++)
+        table = names_table(o->tables.items[i], item);
+    return table && (o->only_schemas.count == 0 || in_list(&o->only_schemas, item->schema));
+}
+
+/* pg_restore takes a table's schema as an option of its own: of all tables that are named. */
+static int32_t add_tables(const struct load *l, struct namelist *words, struct cofre_error *error)
+{
+    const struct options *o = l->target->options;
+    char schema[SESSION_NAME_MAX + 1] = "";
+    for (size_t i = 0; i < o->tables.count; i++) {
+        const char *wanted = o->tables.items[i], *dot = strchr(wanted, '.'), *name = dot ? dot + 1 : wanted;
+        char own[SESSION_NAME_MAX + 1];
+        snprintf(own, sizeof own, "%.*s", dot ? (int)(dot - wanted) : 0, wanted);
+        if (i > 0 && strcmp(own, schema) != 0)
+            return failure_set(error, COFRE_E_CONFIG,
+                               "option 'tables': '%s' is not in the same schema as the others: "
+                               "restore the tables of one schema at a time",
+                               wanted);
+        memcpy(schema, own, sizeof schema);
+        if (!namelist_print(words, "--table=%s", name))
+            return failure_system(error, ENOMEM, "restore");
+    }
+    return *schema == '\0' || namelist_print(words, "--schema=%s", schema) ? COFRE_OK
+                                                                           : failure_system(error, ENOMEM, "restore");
+}
+
+/* pg_restore does not make the schema that it is told to restore. */
+static int32_t make_schemas(struct load *l, struct cofre_error *error)
+{
+    const struct options *o = l->target->options;
+    const struct namelist *saved = archive_schemas(l->stage->archive);
+    int32_t status = COFRE_OK;
+    for (size_t i = 0; status == COFRE_OK && i < saved->count; i++) {
+        char quoted[SESSION_QUOTED_MAX], sql[SESSION_QUOTED_MAX + 40];
+        const char *name = saved->list[i];
+        bool wanted = in_list(&o->only_schemas, name);
+        for (size_t k = 0; k < o->tables.count && !wanted; k++)
+            wanted = strncmp(o->tables.items[k], name, strlen(name)) == 0 && o->tables.items[k][strlen(name)] == '.';
+        snprintf(sql, sizeof sql, "CREATE SCHEMA IF NOT EXISTS %s", session_identifier(name, quoted));
+        if (wanted)
+            status = session_run(&l->session, "make a schema", sql, error);
+    }
+    return status;
+}
+
+/* Is everything there that the options name? */
+static int32_t check_names(const struct load *l, struct cofre_error *error)
+{
+    const struct options *o = l->target->options;
+    size_t count;
+    const struct archive_item *items = archive_items(l->stage->archive, &count);
+    for (size_t i = 0; i < o->only_schemas.count; i++)
+        if (!namelist_has(archive_schemas(l->stage->archive), o->only_schemas.items[i]))
+            return failure_set(error, COFRE_E_NOT_FOUND, "the dump has nothing in schema '%s'",
+                               o->only_schemas.items[i]);
+    for (size_t i = 0; i < o->tables.count; i++) {
+        bool found = false;
+        for (size_t k = 0; k < count && !found; k++)
+            found = items[k].is_table && items[k].schema && items[k].name && names_table(o->tables.items[i], &items[k]);
+        if (!found)
+            return failure_set(error, COFRE_E_NOT_FOUND, "the dump has no table '%s'", o->tables.items[i]);
+    }
+    return COFRE_OK;
+}
+
+/* ---- before ---- */
+
+/* Data go into tables that are there, and empty: what is in them would be mixed up with what comes. */
+static int32_t check_empty(struct load *l, struct cofre_error *error)
+{
+    size_t count;
+    const struct archive_item *items = archive_items(l->stage->archive, &count);
+    int32_t status = COFRE_OK;
+    for (size_t i = 0; status == COFRE_OK && i < count; i++) {
+        SESSION_RESULT found = NULL;
+        char schema[SESSION_QUOTED_MAX], name[SESSION_QUOTED_MAX], sql[2 * SESSION_QUOTED_MAX + 60], what[200];
+        if (!is_wanted(l->target->options, &items[i]))
+            continue;
+        snprintf(sql, sizeof sql, "SELECT EXISTS (SELECT FROM ONLY %s.%s)", session_identifier(items[i].schema, schema),
+                 session_identifier(items[i].name, name));
+        snprintf(what, sizeof what, "look at table '%s.%s'", items[i].schema, items[i].name);
+        status = session_query(&l->session, &found, what, sql, 0, NULL, error);
+        if (status == COFRE_OK && *PQgetvalue(found, 0, 0) == 't')
+            status = failure_set(error, COFRE_E_EXISTS, "table '%s.%s' of database '%s' is not empty", items[i].schema,
+                                 items[i].name, l->target->work);
+    }
+    return status;
+}
+
+static int32_t look_for_tablespaces(struct load *l, struct cofre_error *error)
+{
+    const struct namelist *wanted = archive_tablespaces(l->stage->archive);
+    int32_t status = COFRE_OK;
+    for (size_t i = 0; status == COFRE_OK && i < wanted->count; i++) {
+        SESSION_RESULT found = NULL;
+        const char *const parameters[] = {wanted->list[i]};
+        char text[200];
+        status = session_query(&l->session, &found, "look for a tablespace",
+                               "SELECT 1 FROM pg_tablespace WHERE spcname = $1", 1, parameters, error);
+        if (status != COFRE_OK || PQntuples(found) > 0)
+            continue;
+        l->without_tablespaces = true;
+        snprintf(text, sizeof text, "there is no tablespace '%s' here: everything goes into the default one",
+                 wanted->list[i]);
+        cofre->log(l->session.call, COFRE_LOG_WARNING, text);
+    }
+    return status;
+}
+
+static int32_t prepare(struct load *l, struct cofre_error *error)
+{
+    const struct options *o = l->target->options;
+    int32_t status = check_names(l, error);
+    if (status == COFRE_OK)
+        status = session_open(&l->session, l->target->admin->call, o, l->target->work, NULL, error);
+    if (status == COFRE_OK)
+        status = tool_find(&l->tool, "pg_restore", o->bin_dir, PQserverVersion(l->session.connection) / 10000, error);
+    if (status == COFRE_OK && o->section == OPTIONS_DATA)
+        status = check_empty(l, error);
+    else if (status == COFRE_OK)
+        status = make_schemas(l, error);
+    return status == COFRE_OK ? look_for_tablespaces(l, error) : status;
+}
+
+/* ---- pg_restore ---- */
+
+static bool is_superuser(const struct load *l)
+{
+    const char *value = PQparameterStatus(l->session.connection, "is_superuser");
+    return value && strcmp(value, "on") == 0;
+}
+
+/* Data alone into a database that is there: all of it or nothing. Else in parallel: the database is new. */
+static bool add_manner(const struct load *l, struct namelist *words)
+{
+    const struct options *o = l->target->options;
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    long long jobs = o->jobs > 0 ? o->jobs : processors > 4 ? 4 : processors < 1 ? 1 : processors;
+    if (o->section == OPTIONS_DATA)
+        return namelist_print(words, "--data-only") && namelist_print(words, "--single-transaction") &&
+               (!is_superuser(l) || namelist_print(words, "--disable-triggers"));
+    return (o->section != OPTIONS_SCHEMA || namelist_print(words, "--schema-only")) &&
+           namelist_print(words, "--jobs=%lld", jobs);
+}
+
+static int32_t make_words(const struct load *l, const char *passfile, struct namelist *words, struct cofre_error *error)
+{
+    const struct options *o = l->target->options;
+    char *connection = session_string(&l->session, o, l->target->work, passfile);
+    bool fine = connection && namelist_print(words, "%s", l->tool.path) && namelist_print(words, "--exit-on-error") &&
+                namelist_print(words, "--no-password") && namelist_print(words, "--dbname=%s", connection) &&
+                add_manner(l, words) &&
+                (!o->no_owner || (namelist_print(words, "--no-owner") && namelist_print(words, "--no-privileges"))) &&
+                (!l->without_tablespaces || namelist_print(words, "--no-tablespaces"));
+    for (size_t i = 0; fine && i < o->only_schemas.count; i++)
+        fine = namelist_print(words, "--schema=%s", o->only_schemas.items[i]);
+    free(connection);
+    int32_t status = fine ? add_tables(l, words, error) : failure_system(error, ENOMEM, "restore");
+    if (status == COFRE_OK && !namelist_print(words, "%s", l->stage->path))
+        status = failure_system(error, ENOMEM, "restore");
+    return status;
+}
+
+static int32_t run(struct load *l, struct cofre_error *error)
+{
+    PROGRAM_AUTO program = {.pid = 0};
+    NAMELIST_AUTO words = {.count = 0};
+    const struct options *o = l->target->options;
+    int kept[] = {l->stage->fd, -1, -1}, code;
+    char passfile[40] = "", what[120];
+    snprintf(what, sizeof what, "fill database '%s'", l->target->work);
+    if (o->password.length > 0) {
+        kept[1] = program_passfile(&o->password, error);
+        if (kept[1] < 0)
+            return COFRE_E_CONFIG;
+        snprintf(passfile, sizeof passfile, "/proc/self/fd/%d", kept[1]);
+    }
+    int32_t status = make_words(l, *passfile ? passfile : NULL, &words, error);
+    if (status == COFRE_OK)
+        status = program_start(&program, l->tool.path, words.list, kept, false, error);
+    if (kept[1] >= 0)
+        close(kept[1]);
+    /* Building an index moves no bytes of ours, and may take hours. */
+    if (status == COFRE_OK)
+        status = program_wait(&program, l->session.call, true, &code, error);
+    if (status == COFRE_OK && (code != 0 || program.line_count > 0))
+        status = program_fail(&program, code, what, error);
+    return status;
+}
+
+int32_t load_dump(struct target *target, const struct stage *stage, struct cofre_error *error)
+{
+    struct load l = {.target = target, .stage = stage};
+    int32_t status = prepare(&l, error);
+    if (status == COFRE_OK)
+        status = run(&l, error);
+    session_close(&l.session);
+    return status;
+}
+
+/* ---- comparing ---- */
+
+struct comparison {
+    const struct target *target;
+    uint64_t compared;
+};
+
+static int32_t compare(void *context, const struct archive_item *item, int64_t rows, struct cofre_error *error)
+{
+    struct comparison *c = context;
+    char key[RECORDED_KEY_MAX];
+    const char *saved =
+        recorded_find(c->target->recorded, recorded_rows_key(c->target->prefix, item->schema, item->name, key));
+    c->compared++;
+    if (saved && *saved != '~' && strtoll(saved, NULL, 10) != rows)
+        return failure_set(error, COFRE_E_INTEGRITY, "table '%s.%s' has %lld rows, and the snapshot says %s",
+                           item->schema, item->name, (long long)rows, saved);
+    if (item->rows >= 0 && item->rows != rows && !saved)
+        c->compared--; /* a table of an extension, which brings rows of its own */
+    return COFRE_OK;
+}
+
+int32_t load_compare(struct target *target, const struct stage *stage, uint64_t *counted, struct cofre_error *error)
+{
+    size_t count;
+    struct archive_item *items = archive_items(stage->archive, &count);
+    struct archive_item **wanted = calloc(count + 1, sizeof *wanted);
+    SESSION_AUTO session = {.call = target->admin->call};
+    struct comparison comparison = {.target = target};
+    struct count c = {.session = &session, .items = wanted, .found = compare, .context = &comparison};
+    int32_t status = wanted ? session_open(&session, target->admin->call, target->options, target->work, NULL, error)
+                            : failure_system(error, ENOMEM, "count rows");
+    for (size_t i = 0; status == COFRE_OK && i < count; i++)
+        if (is_wanted(target->options, &items[i]))
+            wanted[c.total++] = &items[i];
+    if (status == COFRE_OK)
+        status = count_finish(&c, error);
+    free(wanted);
+    *counted = comparison.compared;
+    return status;
+}

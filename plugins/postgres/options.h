@@ -1,0 +1,33 @@
+/* The options of a source, as the host fills them in. NULL, 0 and an empty list: not set. */
+#ifndef COFRE_POSTGRES_OPTIONS_H
+#define COFRE_POSTGRES_OPTIONS_H
+
+#include <stdint.h>
+
+#include "cofre/plugin.h"
+
+enum options_counts { OPTIONS_EXACT, OPTIONS_ESTIMATE, OPTIONS_NO_COUNTS };
+enum options_section { OPTIONS_ALL, OPTIONS_SCHEMA, OPTIONS_DATA };
+
+struct options {
+    /* the connection */
+    const char *host, *user, *database, *service, *passfile, *sslmode, *sslrootcert, *sslcert, *sslkey;
+    int64_t port;            /* 0 = libpq's */
+    int64_t connect_timeout; /* ms */
+    struct cofre_secret password;
+    int32_t allow_unverified;
+    const char *bin_dir;
+    /* what is saved */
+    struct cofre_list databases, schemas, exclude_tables, exclude_table_data;
+    int32_t globals;
+    int32_t row_counts;   /* enum options_counts */
+    int64_t lock_timeout; /* ms */
+    /* restore */
+    struct cofre_list tables, only_schemas;
+    int32_t section; /* enum options_section */
+    int32_t overwrite, drop_old, no_owner;
+    int64_t jobs;
+    const char *stage_dir, *prefix;
+};
+
+#endif

@@ -1,0 +1,215 @@
+/* postgres: saves databases of a PostgreSQL server with pg_dump, each as of one moment, and puts them back beside the
+ * live ones before it replaces them.
+ *
+ *   backup.c     what is saved: databases and globals, in order
+ *   dump.c       one database: pg_dump, its dump looked at (archive.c), rows counted beside it (count.c)
+ *   globals.c    roles and tablespaces
+ *   freeze.c     snapshots that stay open
+ *   restore.c    entries back to databases: stage.c, target.c, load.c, swap.c
+ *   inspect.c    cofre check
+ *   session.c    libpq; program.c, tool.c, pump.c: PostgreSQL's own programs
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/failure.h"
+#include "postgres/backup.h"
+#include "postgres/cluster.h"
+#include "postgres/inspect.h"
+#include "postgres/options.h"
+#include "postgres/restore.h"
+#include "postgres/survey.h"
+
+#define ROW(member, type, flags, fallback, help) COFRE_OPTION(struct options, member, type, flags, fallback, help)
+
+static const struct cofre_option rows[] = {
+    ROW(host, STRING, COFRE_O_RESTORE, NULL, "host name, address, or directory of the socket; default: libpq's"),
+    COFRE_OPTION_RANGE(struct options, port, INTEGER, COFRE_O_RESTORE, NULL, 1, 65535, "port; default: libpq's, 5432"),
+    ROW(user, STRING, COFRE_O_RESTORE, NULL, "role to connect as; default: libpq's"),
+    ROW(password, SECRET, COFRE_O_RESTORE, NULL, "its password"),
+    ROW(passfile, PATH, COFRE_O_RESTORE, NULL, "file of passwords, as libpq's; default: ~/.pgpass"),
+    ROW(service, STRING, COFRE_O_RESTORE, NULL, "section of libpq's service file"),
+    ROW(sslmode, STRING, COFRE_O_RESTORE, NULL, "as libpq's; a server elsewhere needs verify-full"),
+    ROW(sslrootcert, PATH, COFRE_O_RESTORE, NULL, "authority that signed the server's certificate"),
+    ROW(sslcert, PATH, COFRE_O_RESTORE, NULL, "certificate to show to the server"),
+    ROW(sslkey, PATH, COFRE_O_RESTORE, NULL, "its private key"),
+    ROW(allow_unverified, BOOLEAN, COFRE_O_RESTORE, "no",
+        "talk to a server elsewhere although nothing proves who it is"),
+    COFRE_OPTION_RANGE(struct options, connect_timeout, DURATION, COFRE_O_RESTORE, "30s", 1000, 3600000,
+                       "how long a connection may take"),
+    ROW(bin_dir, PATH, COFRE_O_RESTORE, NULL,
+        "where pg_dump and pg_restore are; default: the newest that fit the server"),
+    ROW(database, STRING, COFRE_O_RESTORE, NULL, "the database; at restore: the name that it gets"),
+    ROW(databases, LIST, 0, NULL, "several databases instead; * = all but templates"),
+    ROW(globals, BOOLEAN, COFRE_O_RESTORE, "yes", "roles, memberships and tablespaces, too"),
+    ROW(schemas, LIST, 0, NULL, "only these schemas; patterns as pg_dump's --schema"),
+    ROW(exclude_tables, LIST, 0, NULL, "without these tables; patterns as pg_dump's --exclude-table"),
+    ROW(exclude_table_data, LIST, 0, NULL, "without the rows of these; patterns as pg_dump's --exclude-table-data"),
+    COFRE_OPTION_CHOICE(struct options, row_counts, 0, "exact", "exact|estimate|no",
+                        "rows of each table, as facts: counted, as the planner thinks, or not at all"),
+    COFRE_OPTION_RANGE(struct options, lock_timeout, DURATION, COFRE_O_RESTORE, "5min", 0, INT32_MAX,
+                       "how long to wait for a table that is locked; 0 = for ever"),
+    COFRE_OPTION_CHOICE(struct options, section, COFRE_O_RESTORE, "all", "all|schema|data",
+                        "restore: definitions alone, or rows alone into empty tables"),
+    ROW(only_schemas, LIST, COFRE_O_RESTORE, NULL, "restore: these schemas alone"),
+    ROW(tables, LIST, COFRE_O_RESTORE, NULL, "restore: these tables alone; SCHEMA.TABLE"),
+    ROW(overwrite, BOOLEAN, COFRE_O_RESTORE, "no", "restore: replace a database of the same name (--in-place sets it)"),
+    ROW(drop_old, BOOLEAN, COFRE_O_RESTORE, "no", "restore: drop the replaced database instead of keeping it"),
+    ROW(no_owner, BOOLEAN, COFRE_O_RESTORE, "no", "restore: everything belongs to the user, without grants and roles"),
+    ROW(prefix, STRING, COFRE_O_RESTORE, NULL, "restore: put this before the name of every database"),
+    COFRE_OPTION_RANGE(struct options, jobs, INTEGER, COFRE_O_RESTORE, "0", 0, 64,
+                       "restore: tables and indexes at once; 0 = as many as there are processors, at most 4"),
+    ROW(stage_dir, PATH, COFRE_O_RESTORE, NULL,
+        "restore: where a dump is kept meanwhile; default: below the state directory"),
+};
+
+struct postgres {
+    const struct options *options;
+    struct freeze freeze;
+    bool frozen;   /* by this instance: its end is the end of the sessions */
+    bool restored; /* by this instance, which left nothing on the server */
+};
+
+static void postgres_close(void *instance)
+{
+    struct postgres *p = instance;
+    freeze_free(&p->freeze);
+    free(p);
+}
+
+static int32_t postgres_open(struct cofre_call *call, const void *conf, void **instance, struct cofre_error *error)
+{
+    (void)call;
+    struct postgres *p = calloc(1, sizeof *p);
+    if (!p)
+        return failure_system(error, ENOMEM, "open the source");
+    p->options = conf;
+    *instance = p;
+    return COFRE_OK;
+}
+
+/* At restore `database` says where a dump goes; before, that there is only one. */
+static int32_t check_names(const struct options *o, struct cofre_error *error)
+{
+    if (!o->database || o->databases.count == 0)
+        return COFRE_OK;
+    int32_t class = failure_set(error, COFRE_E_CONFIG, "options 'database' and 'databases' exclude each other");
+    failure_hint(error, "take one of them out of the section");
+    return class;
+}
+
+static int32_t postgres_check(void *instance, struct cofre_call *call, int32_t depth, struct cofre_error *error)
+{
+    const struct postgres *p = instance;
+    struct cofre_error why = {.struct_size = sizeof why};
+    if (check_names(p->options, &why) != COFRE_OK) {
+        cofre->finding(call, COFRE_LOG_ERROR, why.message, why.hint);
+        return COFRE_OK;
+    }
+    return depth == COFRE_CHECK_OFFLINE ? COFRE_OK : inspect_run(call, p->options, error);
+}
+
+static int32_t postgres_backup(void *instance, struct cofre_call *call, struct cofre_error *error)
+{
+    const struct postgres *p = instance;
+    int32_t status = check_names(p->options, error);
+    return status == COFRE_OK ? backup_run(call, p->options, &p->freeze, error) : status;
+}
+
+static int32_t postgres_restore(void *instance, struct cofre_call *call, struct cofre_error *error)
+{
+    struct postgres *p = instance;
+    return restore_run(call, p->options, &p->restored, error);
+}
+
+static int32_t postgres_freeze(void *instance, struct cofre_call *call, const char *id, struct cofre_error *error)
+{
+    struct postgres *p = instance;
+    SESSION_AUTO session = {.call = call};
+    NAMELIST_AUTO databases = {.count = 0};
+    int32_t status = check_names(p->options, error);
+    p->frozen = true;
+    if (status == COFRE_OK && p->options->databases.count > 0)
+        status = cluster_connect(&session, call, p->options, NULL, error);
+    else if (status == COFRE_OK)
+        status = session_open(&session, call, p->options, NULL, NULL, error);
+    if (status == COFRE_OK)
+        status = cluster_databases(&session, p->options, &databases, error);
+    return status == COFRE_OK ? freeze_all(&p->freeze, call, p->options, &databases, id, error) : status;
+}
+
+/* What this instance did it knows to be undone; of a dead one's doings only the server can tell. */
+static int32_t postgres_thaw(void *instance, struct cofre_call *call, const char *id, struct cofre_error *error)
+{
+    struct postgres *p = instance;
+    freeze_free(&p->freeze);
+    if (p->frozen || p->restored)
+        return COFRE_OK;
+    int32_t status = freeze_forget(call, p->options, id, error);
+    return status == COFRE_OK ? restore_forget(call, p->options, id, error) : status;
+}
+
+static int32_t postgres_scratch_make(void *instance, struct cofre_call *call, const char *id, char *overrides,
+                                     size_t length, struct cofre_error *error)
+{
+    (void)instance;
+    (void)call;
+    /* The databases themselves are made by the restore, as the snapshot says that they are. */
+    int n = snprintf(overrides, length, "prefix=" RESTORE_TRIAL "\n", id);
+    if (n > 0 && (size_t)n < length)
+        return COFRE_OK;
+    return failure_set(error, COFRE_E_BUG, "make a place for a trial: there is no room for its name");
+}
+
+static int32_t postgres_scratch_drop(void *instance, struct cofre_call *call, const char *id, struct cofre_error *error)
+{
+    const struct postgres *p = instance;
+    return restore_forget(call, p->options, id, error);
+}
+
+static int32_t postgres_facts(void *instance, struct cofre_call *call, struct cofre_error *error)
+{
+    return survey_facts(call, ((struct postgres *)instance)->options, error);
+}
+
+static int32_t postgres_estimate(void *instance, struct cofre_call *call, int64_t *entries, int64_t *bytes,
+                                 struct cofre_error *error)
+{
+    return survey_estimate(call, ((struct postgres *)instance)->options, entries, bytes, error);
+}
+
+static const struct cofre_source source = {
+    .struct_size = sizeof source,
+    .open = postgres_open,
+    .close = postgres_close,
+    .check = postgres_check,
+    .backup = postgres_backup,
+    .restore = postgres_restore,
+    .freeze = postgres_freeze,
+    .thaw = postgres_thaw,
+    .estimate = postgres_estimate,
+    .scratch_make = postgres_scratch_make,
+    .scratch_drop = postgres_scratch_drop,
+    .facts = postgres_facts,
+};
+
+static const struct cofre_plugin plugin = {
+    .struct_size = sizeof plugin,
+    .api_level = COFRE_API_LEVEL,
+    .min_host_level = 1,
+    .name = "postgres",
+    .version = "0.1.0",
+    .summary = "databases of a PostgreSQL server",
+    .license = "MIT",
+    .example = "host     = /run/postgresql\nuser     = postgres\ndatabase = app\n",
+    .options = COFRE_OPTIONS(struct options, rows),
+    .source = &source,
+    /* libpq's own, less PGPASSWORD: a password comes from the configuration. */
+    .environment = "PGHOST PGHOSTADDR PGPORT PGDATABASE PGUSER PGPASSFILE PGSERVICE PGSERVICEFILE PGOPTIONS PGAPPNAME "
+                   "PGSSL* PGREQUIREPEER PGREQUIRESSL PGCHANNELBINDING PGGSS* PGKRBSRVNAME PGCONNECT_TIMEOUT "
+                   "PGCLIENTENCODING PGTARGETSESSIONATTRS PGSYSCONFDIR PGTZ PGDATESTYLE",
+};
+
+COFRE_PLUGIN(plugin)

@@ -1,0 +1,48 @@
+/* One of PostgreSQL's programs, run beside us: no shell, no secret in its arguments or environment, English messages,
+ * every line that it writes to stderr kept. */
+#ifndef COFRE_POSTGRES_PROGRAM_H
+#define COFRE_POSTGRES_PROGRAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "cofre/plugin.h"
+
+#define PROGRAM_LINE 300
+#define PROGRAM_LINES 40 /* kept; further ones are only counted */
+
+struct program {
+    pid_t pid;    /* 0 = none */
+    int out, err; /* ends to read from, non-blocking; -1 = closed */
+    char name[64];
+    char lines[PROGRAM_LINES][PROGRAM_LINE];
+    size_t line_count;
+    char partial[PROGRAM_LINE];
+    size_t partial_length;
+};
+
+/* Start path with these arguments. The descriptors in `kept` (ended by -1) stay open in it under their numbers. Without
+ * `output` its stdout is thrown away. */
+int32_t program_start(struct program *program, const char *path, char *const *arguments, const int *kept, bool output,
+                      struct cofre_error *error);
+/* Take what there is on stderr; never waits. */
+void program_listen(struct program *program);
+/* Wait for its end, listening. COFRE_OK: it said 0; *code is then 0. An end otherwise is COFRE_OK too, with *code its
+ * status, or 128 + the signal. Only a cancellation is an error. alive: feed the host's watchdog meanwhile. */
+int32_t program_wait(struct program *program, struct cofre_call *call, bool alive, int *code,
+                     struct cofre_error *error);
+/* It failed with this code, and these lines say why. what: what failed. */
+int32_t program_fail(const struct program *program, int code, const char *what, struct cofre_error *error);
+/* End it if it runs, and close everything. Any state that program_start left; zeroed: nothing to do. */
+void program_stop(struct program *program);
+#define PROGRAM_AUTO __attribute__((cleanup(program_stop))) struct program
+
+/* Run, wait, and give the first bytes of stdout, terminated: for --version. -1 = could not be run or failed. */
+int program_ask(const char *path, const char *argument, char *out, size_t size);
+
+/* A file in memory that holds `password` as libpq's passfile, mode 0600, for every server. -1 and *error on failure. */
+int program_passfile(const struct cofre_secret *password, struct cofre_error *error);
+
+#endif
