@@ -33,7 +33,7 @@ struct call_problem {
 struct worker {
     char *instance, *name; /* name: of the plugin */
     bool in_process;
-    int64_t timeout, stall_timeout, grace;
+    int64_t timeout, stall_timeout, grace, patience;
     struct channel channel;
     pid_t pid;         /* -1 when there is no process (any more) */
     int output;        /* -1 = none */

@@ -16,7 +16,8 @@ struct error;
 int process_start(int socket, int memory, pid_t *pid, int *output, struct error *e);
 
 /* The variables of our environment that are meant by names, such as "HOME AWS_*" (NULL = none), as "NAME=VALUE", one
- * after another: each is given to a function. They are no part of a worker's own environment: that can be read in /proc.
+ * after another: each is given to a function. They are no part of a worker's own environment: that can be read in
+ * /proc.
  */
 void process_environment(const char *names, void (*give)(void *context, const char *variable), void *context);
 

@@ -21,6 +21,7 @@
 
 #define GREETING_TIME 60000 /* ms; a loaded machine is slow to start programs */
 #define GRACE 10000
+#define PATIENCE 300000
 
 static atomic_bool cancelled;
 _Static_assert(ATOMIC_BOOL_LOCK_FREE == 2, "worker_cancel_all must be safe in a signal handler");
@@ -176,6 +177,7 @@ int worker_start(const struct worker_spec *spec, struct worker **worker, struct 
     w->timeout = spec->timeout;
     w->stall_timeout = spec->stall_timeout;
     w->grace = spec->grace > 0 ? spec->grace : GRACE;
+    w->patience = spec->patience > 0 ? spec->patience : PATIENCE;
     w->instance = text_copy(spec->instance);
     w->name = text_copy(spec->plugin);
     if (!w->instance || !w->name) {

@@ -35,6 +35,7 @@ struct worker_spec {
     bool in_process;
     int64_t timeout;       /* ms for one call; 0 = none */
     int64_t stall_timeout; /* ms without progress; 0 = none */
+    int64_t patience;      /* ms that a failing operation of a sink is tried again; 0 = 5 minutes */
     int64_t grace;         /* ms from a cancellation to SIGTERM, and half of it from there to SIGKILL; 0 = 10 s */
 };
 
