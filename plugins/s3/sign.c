@@ -76,9 +76,13 @@ bool sign_encode(const char *text, bool slash, char *out, size_t size)
     return true;
 }
 
+/* "name=value" by name, then by value: so '=', which ends the name, comes before everything. */
 static int compare_texts(const void *a, const void *b)
 {
-    return strcmp(*(char *const *)a, *(char *const *)b);
+    const unsigned char *p = *(unsigned char *const *)a, *q = *(unsigned char *const *)b;
+    for (; *p && *p == *q; p++, q++)
+        continue;
+    return (*p == '=' ? 0 : *p) - (*q == '=' ? 0 : *q);
 }
 
 static bool join(char *const *texts, size_t count, char *out, size_t size)

@@ -99,8 +99,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.scope = found[2]
         return date, found[4]
 
+    def drain(self) -> bytes:
+        """What comes with the request, once: an answer that is closed behind an unread body can get lost."""
+        if not self.drained:
+            self.drained = True
+            self.raw = self.rfile.read(int(self.headers.get('content-length', 0)))
+        return self.raw
+
     def read_body(self, date: str, signature: str) -> bytes | None:
-        raw = self.rfile.read(int(self.headers.get('content-length', 0)))
+        raw = self.drain()
         hashed = self.headers['x-amz-content-sha256']
         if hashed != 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD':
             return raw if hashlib.sha256(raw).hexdigest() == hashed else self.fail(400, 'XAmzContentSHA256Mismatch')
@@ -124,7 +131,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         address = urllib.parse.urlsplit(self.path)
         self.query = dict(urllib.parse.parse_qsl(address.query, keep_blank_values=True))
         _, _, key = urllib.parse.unquote(address.path).lstrip('/').partition('/')
-        self.key = key
+        self.key, self.drained, self.whole_only = key, False, False
         self.store = self.server.store
         self.harm: Callable[[bytes, dict], tuple[bytes, dict]] | None = None
         self.store.seen.append(self.operation)
@@ -162,7 +169,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def fail(self, status: int, code: str = '', message: str = 'as told', headers: dict | None = None, more: str = '') -> None:
         body = f'{XML}<Error><Code>{code}</Code><Message>{message}</Message>{more}</Error>' if code else ''
-        # What is left of the body would be taken for the next request.
+        self.drain()
         self.close_connection = True
         self.answer(status, body, {'Connection': 'close'} | (headers or {}))
 
@@ -192,7 +199,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if content is None:
             return self.fail(404, 'NoSuchKey')
         wanted = re.fullmatch(r'bytes=(\d+)-(\d*)', self.headers.get('range', ''))
-        if not wanted:
+        if not wanted or self.whole_only:
             return self.answer(200, content, {'ETag': etag(content)})
         first, last = int(wanted[1]), min(int(wanted[2] or len(content) - 1), len(content) - 1)
         if first >= len(content):
@@ -366,9 +373,15 @@ def trickle(h: Handler) -> None:
 
 def said(body: str, status: int = 200, headers: dict | None = None):
     def act(h: Handler) -> None:
+        h.drain()
         h.close_connection = True
         h.answer(status, body, {'Connection': 'close'} | (headers or {}))
     return act
+
+
+def whole_only(h: Handler) -> bool:
+    h.whole_only = True
+    return True
 
 
 def slow(seconds: float):
