@@ -66,6 +66,17 @@ def wait_for_port(port: int, seconds: float = 60) -> None:
 
 class Ceph:
     def __init__(self) -> None:
+        # Now and then a daemon of a cluster that is coming up meets another one halfway, and gives up.
+        for attempt in range(3):
+            try:
+                self.set_up()
+                return
+            except AssertionError:
+                self.stop()
+                if attempt == 2:
+                    raise
+
+    def set_up(self) -> None:
         self.base = Path(tempfile.mkdtemp(prefix='cofre-ceph-', dir='/tmp'))
         self.port, self.mon = free_port(), free_port()
         self.environment = os.environ | {'CEPH_CONF': str(self.base / 'ceph.conf')}
@@ -73,11 +84,7 @@ class Ceph:
             (self.base / name).mkdir()
         (self.base / 'ceph.conf').write_text(CONFIGURATION.format(fsid=uuid.uuid4(), base=self.base, port=self.port,
                                                                  mon=self.mon))
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
+        self.start()
 
     @property
     def endpoint(self) -> str:
