@@ -48,8 +48,9 @@ struct config_instance {
     /* sinks only */
     enum config_format format;
     enum config_encryption encryption;
-    char *key;        /* key file, NULL when encryption = none */
-    bool trust_hosts; /* re-use chunks that other hosts wrote */
+    char *key;         /* key file, NULL when encryption = none */
+    bool trust_hosts;  /* re-use chunks that other hosts wrote */
+    int64_t retry_for; /* ms that a failing operation is tried again (default 5min) */
 };
 
 struct config_retention {

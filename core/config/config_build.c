@@ -128,7 +128,8 @@ static int build_sink(struct config_instance *sink, const struct section *s, str
 {
     int64_t format = CONFIG_REPOSITORY, trust = 0;
     if (build_key(sink, s, e) < 0 || take_number(&trust, s, config_sink_options, "trust_hosts", e) < 0 ||
-        take_number(&format, s, config_sink_options, "format", e) < 0)
+        take_number(&format, s, config_sink_options, "format", e) < 0 ||
+        take_number(&sink->retry_for, s, config_sink_options, "retry_for", e) < 0)
         return -1;
     sink->is_sink = true;
     sink->trust_hosts = trust != 0;

@@ -36,6 +36,7 @@ const struct option config_sink_options[] = {
     {"encryption", OPTION_CHOICE, 0, NULL, 0, 0, "none", "'none' stores everything readable, without a key"},
     {"format", OPTION_CHOICE, 0, "repository", 0, 0, "repository|archive", "how snapshots are laid out"},
     {"trust_hosts", OPTION_BOOLEAN, 0, "no", 0, 0, NULL, "re-use what other hosts have stored"},
+    {"retry_for", OPTION_DURATION, 0, "5min", 1, LONGEST, NULL, "how long what fails in passing is tried again"},
     TIMEOUT_ROW, STALL_ROW, END_ROW,
 };
 

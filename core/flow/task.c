@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #include "base/error.h"
@@ -11,14 +12,47 @@ struct task {
     int (*run)(void *context, struct error *e);
     void *context;
     int result;
+    bool ended;
     struct error error;
 };
+
+/* Ends are rare, so one bell for all tasks is enough. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t bell = PTHREAD_COND_INITIALIZER;
 
 static void *task_main(void *argument)
 {
     struct task *task = argument;
     task->result = task->run(task->context, &task->error);
+    pthread_mutex_lock(&lock);
+    task->ended = true;
+    pthread_cond_broadcast(&bell);
+    pthread_mutex_unlock(&lock);
     return NULL;
+}
+
+bool task_ended(struct task *task)
+{
+    pthread_mutex_lock(&lock);
+    bool ended = task->ended;
+    pthread_mutex_unlock(&lock);
+    return ended;
+}
+
+static bool any_ended(struct task *const *tasks, size_t n)
+{
+    bool ended = false;
+    for (size_t i = 0; i < n; i++)
+        ended = ended || (tasks[i] && tasks[i]->ended);
+    return ended;
+}
+
+void task_wait_any(struct task *const *tasks, size_t n)
+{
+    pthread_mutex_lock(&lock);
+    while (!any_ended(tasks, n))
+        pthread_cond_wait(&bell, &lock);
+    pthread_mutex_unlock(&lock);
 }
 
 int task_start(struct task **task, int (*run)(void *context, struct error *e), void *context, struct error *e)

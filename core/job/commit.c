@@ -10,7 +10,7 @@
 int commit_manifest(struct repository *repository, const char *key, const struct bytes *manifest, struct error *e)
 {
     struct worker *worker = repository->worker;
-    if (sink_sync(worker, e) < 0)
+    if (repository_sync(repository, e) < 0)
         return -1;
     /* One that is there may have been left by a process that was killed before it was durable: the sink has made it so
      * when it says "exists", and the look below tells whether it is this one. */

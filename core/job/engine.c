@@ -64,6 +64,7 @@ static int start(const struct engine *engine, const struct config_instance *inst
             return -1;
         spec.directory = directory;
     }
+    spec.patience = instance->retry_for;
     struct worker *w;
     if (worker_start(&spec, &w, e) < 0)
         return e->class == ERROR_CONFIG || e->class == ERROR_NOT_FOUND
@@ -122,17 +123,55 @@ int engine_open_undoing(const struct engine *engine, const struct config_instanc
     return start_and_open(engine, source, WORKER_SOURCE, true, overrides, override_count, worker, e);
 }
 
+static int open_more(const void *engine, const void *sink, struct worker **worker, struct error *e)
+{
+    return engine_open(engine, sink, WORKER_SINK, NULL, 0, worker, e);
+}
+
+/* What the section, or else the plugin, says of a number that the plugin declares; *value stays when it declares none.
+ * The worker was opened with it, so it can be parsed. */
+static int declared_number(const struct config_instance *instance, const struct worker *worker, const char *name,
+                           int64_t *value, struct error *e)
+{
+    const struct worker_plugin *plugin = worker_plugin(worker);
+    for (size_t i = 0; i < plugin->option_count; i++) {
+        const struct option *option = &plugin->options[i];
+        if (strcmp(option->name, name) != 0 || (option->type != OPTION_INTEGER && option->type != OPTION_DURATION))
+            continue;
+        const char *text = option->fallback;
+        for (size_t k = 0; k < instance->key_count; k++)
+            if (strcmp(instance->keys[k].name, name) == 0)
+                text = instance->keys[k].value;
+        struct option_value parsed;
+        if (!text)
+            return 0;
+        if (option_parse(option, text, &parsed, e) < 0)
+            return -1;
+        *value = parsed.number;
+    }
+    return 0;
+}
+
 int engine_open_repository(const struct engine *engine, const struct config_instance *sink,
                            struct repository **repository, struct error *e)
 {
     struct worker *worker;
+    int64_t parallel = 1;
     if (engine_open(engine, sink, WORKER_SINK, NULL, 0, &worker, e) < 0)
         return -1;
+    if (declared_number(sink, worker, "parallel", &parallel, e) < 0) {
+        worker_stop(worker);
+        return -1;
+    }
     struct repository_spec spec = {.sink = sink->name,
                                    .host = engine->config->host,
                                    .key_file = sink->encryption == CONFIG_PLAIN ? NULL : sink->key,
                                    .cache_dir = engine->config->cache_dir,
-                                   .trust_hosts = sink->trust_hosts};
+                                   .trust_hosts = sink->trust_hosts,
+                                   .parallel = parallel < 1 ? 1 : (unsigned)parallel,
+                                   .open_worker = open_more,
+                                   .engine = engine,
+                                   .section = sink};
     return repository_open(worker, &spec, repository, e);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "store/ahead.h"
 #include "store/pack.h"
 #include "store/repository.h"
 #include "worker/sink.h"
@@ -25,7 +26,8 @@ struct fetch {
     uint8_t *window;
     uint8_t pack[SEAL_HASH_SIZE];
     uint64_t from, to;
-    uint64_t expected; /* where the next chunk lies when they are wanted in order */
+    uint64_t expected;   /* where the next chunk lies when they are wanted in order */
+    struct ahead *ahead; /* NULL: one worker only */
 };
 
 int fetch_new(struct repository *repository, struct fetch **fetch, struct error *e)
@@ -39,6 +41,10 @@ int fetch_new(struct repository *repository, struct fetch **fetch, struct error 
     }
     f->repository = repository;
     f->window = window;
+    if (ahead_new(repository, &f->ahead, e) < 0) {
+        fetch_free(f);
+        return -1;
+    }
     *fetch = f;
     return 0;
 }
@@ -47,6 +53,7 @@ void fetch_free(struct fetch *fetch)
 {
     if (!fetch)
         return;
+    ahead_free(fetch->ahead);
     free(fetch->window);
     free(fetch);
 }
@@ -59,7 +66,9 @@ static int read_range(struct fetch *f, const uint8_t pack[SEAL_HASH_SIZE], uint6
     return sink_get_range(f->repository->worker, key, offset, p, n, e);
 }
 
-static int find_box(struct fetch *f, const uint8_t pack[SEAL_HASH_SIZE], struct seal_box *box, struct error *e)
+/* header: of the pack, when it is there already; else it is read. */
+static int find_box(struct fetch *f, const uint8_t pack[SEAL_HASH_SIZE], const uint8_t *header, struct seal_box *box,
+                    struct error *e)
 {
     struct boxed *oldest = &f->boxes[0];
     for (size_t i = 0; i < BOXES; i++) {
@@ -73,10 +82,10 @@ static int find_box(struct fetch *f, const uint8_t pack[SEAL_HASH_SIZE], struct 
             oldest = b;
     }
     char key[201];
-    uint8_t header[PACK_HEADER_SIZE];
+    uint8_t read[PACK_HEADER_SIZE];
     repository_pack_key(pack, key);
-    if (read_range(f, pack, 0, header, sizeof header, e) < 0 ||
-        pack_open_header(f->repository->key, header, key, box, e) < 0)
+    if ((!header && read_range(f, pack, 0, read, sizeof read, e) < 0) ||
+        pack_open_header(f->repository->key, header ? header : read, key, box, e) < 0)
         return -1;
     memcpy(oldest->pack, pack, SEAL_HASH_SIZE);
     oldest->box = *box;
@@ -111,10 +120,25 @@ static int fill_window(struct fetch *f, const struct index_location *l, struct e
     return 0;
 }
 
+void fetch_expect(struct fetch *fetch, const struct index_location *location)
+{
+    if (fetch->ahead)
+        ahead_expect(fetch->ahead, location);
+}
+
 int fetch_chunk(struct fetch *fetch, const struct index_location *location, uint8_t *out, struct seal_box *box,
                 struct error *e)
 {
-    if (find_box(fetch, location->pack, box, e) < 0)
+    uint8_t header[PACK_HEADER_SIZE];
+    bool has_header;
+    if (ahead_is_next(fetch->ahead, location)) {
+        if (ahead_take(fetch->ahead, location, out, header, &has_header, e) == 0)
+            return find_box(fetch, location->pack, has_header ? header : NULL, box, e);
+        /* What is wrong with a neighbour need not be wrong with this one: it is read alone. */
+        if (e->class == ERROR_CANCELLED || e->class == ERROR_RETRY)
+            return -1;
+    }
+    if (find_box(fetch, location->pack, NULL, box, e) < 0)
         return -1;
     if (!in_window(fetch, location) && fill_window(fetch, location, e) < 0)
         return -1;

@@ -19,6 +19,10 @@
 #define SLOTS_MAX (WORKERS_MAX + 4)
 #define CACHE 8
 #define SCRIPT_MAX ((size_t)1 << 20)
+/* Steps planned before the chunks of the first are needed, where a sink takes several requests at once; their scripts
+ * have a limit of their own. */
+#define STEPS (FETCH_AHEAD - 2)
+#define SCRIPTS_MAX ((size_t)4 << 20)
 
 /* What the consumer does with an item, one after another. */
 enum op {
@@ -40,6 +44,16 @@ struct item {
     struct bytes script;
 };
 
+/* What will become an item. */
+struct step {
+    bool load, careful; /* careful: the chunk is in more than one place */
+    uint32_t place;
+    uint8_t id[SEAL_HASH_SIZE];
+    struct index_location location;
+    struct error damage; /* class ERROR_NONE: the chunk was located */
+    struct bytes script;
+};
+
 struct player {
     struct repository *repository;
     struct reader *reader;
@@ -52,8 +66,10 @@ struct player {
     struct pack_decompressor *decompressors[WORKERS_MAX];
     struct line *line;
     /* the planner's side */
-    struct item *item; /* being filled, or NULL */
-    bool entry_open;   /* an entry's end is not in the script yet */
+    struct step steps[STEPS]; /* a ring: planned and not handed over; the last one is being filled */
+    size_t first, count, depth;
+    size_t scripts;  /* bytes in them, the last one aside */
+    bool entry_open; /* an entry's end is not in the script yet */
     uint64_t clock;
     struct {
         uint8_t id[SEAL_HASH_SIZE];
@@ -203,6 +219,9 @@ int player_new(struct repository *repository, struct reader *reader, unsigned wo
     p->repository = repository;
     p->reader = reader;
     p->audience = *audience;
+    p->depth = repository->parallel > 1 ? STEPS : 1;
+    for (size_t i = 0; i < STEPS; i++)
+        p->steps[i].script.maximum = SCRIPT_MAX + 2 * CATALOGUE_RECORD_MAX;
     if (make_line(p, workers, e) < 0) {
         player_free(p);
         return -1;
@@ -223,6 +242,8 @@ void player_free(struct player *player)
     }
     for (size_t i = 0; i < CACHE; i++)
         free(player->cache[i].plain);
+    for (size_t i = 0; i < STEPS; i++)
+        bytes_free(&player->steps[i].script);
     for (size_t i = 0; i < WORKERS_MAX; i++)
         pack_decompressor_free(player->decompressors[i]);
     fetch_free(player->fetch);
@@ -232,44 +253,6 @@ void player_free(struct player *player)
 }
 
 /* ---- planning ---- */
-
-static int submit(struct player *p, struct error *e)
-{
-    if (!p->item)
-        return 0;
-    int result = bytes_check(&p->item->script, "restore script", e);
-    p->item = NULL;
-    return result < 0 ? -1 : line_submit(p->line, e);
-}
-
-static int next_item(struct player *p, struct error *e)
-{
-    void *slot;
-    if (submit(p, e) < 0 || line_slot(p->line, &slot, e) < 0)
-        return -1;
-    p->item = slot;
-    p->item->load = false;
-    bytes_reset(&p->item->script);
-    return 0;
-}
-
-/* The script to append to; a long one is handed over first. */
-static int script(struct player *p, struct bytes **out, struct error *e)
-{
-    if ((!p->item || p->item->script.length >= SCRIPT_MAX) && next_item(p, e) < 0)
-        return -1;
-    *out = &p->item->script;
-    return 0;
-}
-
-static size_t least_used(const struct player *p)
-{
-    size_t place = 0;
-    for (size_t i = 1; i < CACHE; i++)
-        if (p->plan[i].used < p->plan[place].used)
-            place = i;
-    return place;
-}
 
 /* A chunk that is in more than one place: read here, from the first one that is whole. That is rare. */
 static int read_carefully(struct player *p, struct item *item, const uint8_t *id, struct error *e)
@@ -287,36 +270,121 @@ static int read_carefully(struct player *p, struct item *item, const uint8_t *id
 }
 
 /* Damage inside shows when the chunk is opened. */
-static int fetch_into(struct player *p, struct item *item, const uint8_t *id, struct error *e)
+static int fetch_into(struct player *p, struct item *item, const struct step *step, struct error *e)
+{
+    item->opened = false;
+    item->location = step->location;
+    item->damage = step->damage;
+    if (step->damage.class != ERROR_NONE)
+        return 0;
+    struct error why;
+    if ((step->careful ? read_carefully(p, item, step->id, &why)
+                       : fetch_chunk(p->fetch, &step->location, item->sealed, &item->box, &why)) == 0)
+        return 0;
+    if (!reader_is_damage(&why)) {
+        *e = why;
+        return -1;
+    }
+    item->damage = why;
+    return 0;
+}
+
+/* The oldest step becomes an item of the line. */
+static int hand_over(struct player *p, struct error *e)
+{
+    struct step *step = &p->steps[p->first];
+    void *slot;
+    if (bytes_check(&step->script, "restore script", e) < 0 || line_slot(p->line, &slot, e) < 0)
+        return -1;
+    struct item *item = slot;
+    struct bytes script = item->script;
+    item->script = step->script;
+    step->script = script;
+    item->load = step->load;
+    item->place = step->place;
+    if (step->load && fetch_into(p, item, step, e) < 0)
+        return -1;
+    p->first = (p->first + 1) % STEPS;
+    p->count--;
+    p->scripts -= item->script.length;
+    return line_submit(p->line, e);
+}
+
+static struct step *last_step(struct player *p)
+{
+    return p->count > 0 ? &p->steps[(p->first + p->count - 1) % STEPS] : NULL;
+}
+
+/* Nothing will be added to the last step. */
+static void close_step(struct player *p)
+{
+    const struct step *last = last_step(p);
+    p->scripts += last ? last->script.length : 0;
+}
+
+static int next_step(struct player *p, struct step **step, struct error *e)
+{
+    close_step(p);
+    while (p->count > 0 && (p->count >= p->depth || p->scripts > SCRIPTS_MAX))
+        if (hand_over(p, e) < 0)
+            return -1;
+    p->count++;
+    *step = last_step(p);
+    (*step)->load = false;
+    bytes_reset(&(*step)->script);
+    return 0;
+}
+
+/* The script to append to; behind a long one a new step begins. */
+static int script(struct player *p, struct bytes **out, struct error *e)
+{
+    struct step *step = last_step(p);
+    if ((!step || step->script.length >= SCRIPT_MAX) && next_step(p, &step, e) < 0)
+        return -1;
+    *out = &step->script;
+    return 0;
+}
+
+static size_t least_used(const struct player *p)
+{
+    size_t place = 0;
+    for (size_t i = 1; i < CACHE; i++)
+        if (p->plan[i].used < p->plan[place].used)
+            place = i;
+    return place;
+}
+
+static int locate(struct player *p, struct step *step, const uint8_t *id, struct error *e)
 {
     struct index_location other;
-    item->opened = false;
-    if (reader_locate(p->reader, id, 0, &item->location, e) < 0)
+    memcpy(step->id, id, SEAL_HASH_SIZE);
+    step->damage.class = ERROR_NONE;
+    step->careful = false;
+    struct error why;
+    if (reader_locate(p->reader, id, 0, &step->location, &why) == 0) {
+        step->careful = index_find(p->repository->index, id, false, 1, &other);
+        if (!step->careful)
+            fetch_expect(p->fetch, &step->location);
+        return 0;
+    }
+    if (!reader_is_damage(&why)) {
+        *e = why;
         return -1;
-    if (index_find(p->repository->index, id, false, 1, &other))
-        return read_carefully(p, item, id, e);
-    return fetch_chunk(p->fetch, &item->location, item->sealed, &item->box, e);
+    }
+    step->damage = why;
+    return 0;
 }
 
 static int load(struct player *p, const uint8_t *id, size_t *place, struct error *e)
 {
-    if (next_item(p, e) < 0)
+    struct step *step;
+    if (next_step(p, &step, e) < 0 || locate(p, step, id, e) < 0)
         return -1;
-    struct item *item = p->item;
-    item->damage.class = ERROR_NONE;
-    struct error why;
-    if (fetch_into(p, item, id, &why) < 0) {
-        if (!reader_is_damage(&why)) {
-            *e = why;
-            return -1;
-        }
-        item->damage = why;
-    }
     *place = least_used(p);
-    item->load = true;
-    item->place = (uint32_t)*place;
+    step->load = true;
+    step->place = (uint32_t)*place;
     memcpy(p->plan[*place].id, id, SEAL_HASH_SIZE);
-    p->plan[*place].length = item->damage.class == ERROR_NONE ? item->location.chunk.plain : CHUNKER_MAXIMUM;
+    p->plan[*place].length = step->damage.class == ERROR_NONE ? step->location.chunk.plain : CHUNKER_MAXIMUM;
     return 0;
 }
 
@@ -385,7 +453,9 @@ int player_finish(struct player *player, struct error *e)
 {
     if (player->entry_open)
         return error_set(e, ERROR_INTEGRITY, "the catalogue ends in the middle of an entry");
-    if (submit(player, e) < 0)
-        return -1;
+    close_step(player);
+    while (player->count > 0)
+        if (hand_over(player, e) < 0)
+            return -1;
     return line_drain(player->line, e);
 }

@@ -178,7 +178,13 @@ int repository_open(struct worker *worker, const struct repository_spec *spec, s
         worker_stop(worker);
         return error_memory(e);
     }
-    r->worker = worker;
+    r->worker = r->workers[0] = worker;
+    r->parallel = spec->parallel < 1 ? 1 : spec->parallel;
+    if (r->parallel > REPOSITORY_WORKERS_MAX)
+        r->parallel = REPOSITORY_WORKERS_MAX;
+    r->open_worker = spec->open_worker;
+    r->engine = spec->engine;
+    r->section = spec->section;
     if (open_in_place(r, spec, e) < 0) {
         repository_close(r);
         return -1;
@@ -191,13 +197,34 @@ void repository_close(struct repository *repository)
 {
     if (!repository)
         return;
-    worker_stop(repository->worker);
+    for (size_t i = 0; i < REPOSITORY_WORKERS_MAX; i++)
+        worker_stop(repository->workers[i]);
     index_free(repository->index);
     key_free(repository->key);
     free(repository->sink);
     free(repository->host);
     free(repository->cache);
     free(repository);
+}
+
+int repository_worker(struct repository *repository, unsigned i, struct worker **worker, struct error *e)
+{
+    ASSERT(i < repository->parallel);
+    struct worker **slot = &repository->workers[i];
+    if (!*slot && repository->open_worker(repository->engine, repository->section, slot, e) < 0) {
+        *slot = NULL;
+        return -1;
+    }
+    *worker = *slot;
+    return 0;
+}
+
+int repository_sync(struct repository *repository, struct error *e)
+{
+    for (unsigned i = 0; i < repository->parallel; i++)
+        if (repository->workers[i] && sink_sync(repository->workers[i], e) < 0)
+            return -1;
+    return 0;
 }
 
 /* ---- index ---- */

@@ -25,13 +25,24 @@ struct repository_spec {
     const char *key_file;  /* NULL = encryption = none */
     const char *cache_dir; /* the index is kept in CACHE_DIR/REPOSITORY/ */
     bool trust_hosts;
+    /* More workers of the same sink, opened; up to parallel in all (at least 1). */
+    unsigned parallel;
+    int (*open_worker)(const void *engine, const void *sink, struct worker **worker, struct error *e);
+    const void *engine, *section; /* for open_worker; they outlive the repository */
 };
+
+#define REPOSITORY_WORKERS_MAX 32
 
 struct repository {
     char *sink, *host, *cache; /* cache: directory of this repository, made */
     bool trust_hosts;
     bool plain;            /* encryption = none */
     struct worker *worker; /* opened; owned */
+    /* The first is worker; the others are started when they are first needed. */
+    struct worker *workers[REPOSITORY_WORKERS_MAX];
+    unsigned parallel;
+    int (*open_worker)(const void *engine, const void *sink, struct worker **worker, struct error *e);
+    const void *engine, *section;
     struct key *key;
     uint8_t id[REPOSITORY_ID_SIZE];
     char id_text[2 * REPOSITORY_ID_SIZE + 1];
@@ -44,6 +55,12 @@ int repository_open(struct worker *worker, const struct repository_spec *spec, s
                     struct error *e);
 /* Stops the worker. NULL is fine. */
 void repository_close(struct repository *repository);
+
+/* Worker number i (below repository->parallel) of the sink, for use by one thread at a time; started if it is not
+ * there. */
+int repository_worker(struct repository *repository, unsigned i, struct worker **worker, struct error *e);
+/* Everything that any of the workers has put is durable. */
+int repository_sync(struct repository *repository, struct error *e);
 
 /* Make the config object of a new repository, if the place is empty. key: full; plain: its seed goes into the config.
  * *existed: there was one already, of this key. ERROR_EXISTS: of another key, or other objects without a config. */

@@ -16,17 +16,28 @@
 #include "store/repository.h"
 #include "worker/sink.h"
 
-#define BUILDERS 2
+/* Sets of sinks that have a pack under construction at once, and packs in memory: under construction, on their way,
+ * free. Made when they are first needed. */
+#define BUILDERS 8
+#define PACKS_MAX (REPOSITORY_WORKERS_MAX + BUILDERS + 1)
 #define INDEX_BODY_MAX ((size_t)256 << 20)
 
 struct builder {
     uint32_t mask; /* 0 = free */
-    struct pack *pack;
+    struct parcel *parcel;
 };
 
-struct upload {
+/* A pack and how many still need it: its builder, or the uploads under way. */
+struct parcel {
+    struct pack *pack;
+    unsigned users;
+};
+
+/* A worker of a sink, at work when it has a task. */
+struct porter {
     struct shipper_sink *sink;
-    const struct pack *pack;
+    struct worker *worker;
+    struct parcel *parcel;
     struct task *task;
 };
 
@@ -35,9 +46,11 @@ struct shipper {
     size_t sink_count;
     const struct key *key;
     struct builder builders[BUILDERS];
-    struct pack *spare; /* free, or in flight */
-    struct upload uploads[SHIPPER_SINKS_MAX];
-    size_t upload_count;
+    struct parcel parcels[PACKS_MAX];
+    size_t parcels_max;
+    struct porter *porters; /* of all sinks, one after another */
+    struct task **tasks;    /* of the porters, for waiting */
+    size_t porter_count;
 };
 
 static uint32_t live_mask(const struct shipper *s)
@@ -134,6 +147,25 @@ static int open_sink(struct shipper_sink *sink, struct repository *repository, c
     return adopt(sink, e);
 }
 
+static int make_porters(struct shipper *s, struct repository *const *repositories, struct error *e)
+{
+    size_t most = 1, made = 0;
+    for (size_t i = 0; i < s->sink_count; i++) {
+        s->porter_count += repositories[i]->parallel;
+        most = repositories[i]->parallel > most ? repositories[i]->parallel : most;
+    }
+    size_t sets = s->sink_count < 4 ? ((size_t)1 << s->sink_count) - 1 : BUILDERS;
+    s->parcels_max = most + sets + 1;
+    s->porters = calloc(s->porter_count, sizeof *s->porters);
+    s->tasks = calloc(s->porter_count, sizeof(struct task *));
+    if (!s->porters || !s->tasks)
+        return error_memory(e);
+    for (size_t i = 0; i < s->sink_count; i++)
+        for (unsigned k = 0; k < repositories[i]->parallel; k++)
+            s->porters[made++].sink = &s->sinks[i];
+    return 0;
+}
+
 int shipper_new(struct repository *const *repositories, size_t count, const char *state_dir, struct shipper **shipper,
                 struct error *e)
 {
@@ -143,6 +175,10 @@ int shipper_new(struct repository *const *repositories, size_t count, const char
         return error_memory(e);
     s->key = repositories[0]->key;
     s->sink_count = count;
+    if (make_porters(s, repositories, e) < 0) {
+        shipper_free(s);
+        return -1;
+    }
     for (size_t i = 0; i < count; i++) {
         struct error why;
         if (open_sink(&s->sinks[i], repositories[i], state_dir, &why) < 0)
@@ -156,21 +192,22 @@ int shipper_new(struct repository *const *repositories, size_t count, const char
     return 0;
 }
 
-static void wait_uploads(struct shipper *s);
+static void wait_all(struct shipper *s);
 
 void shipper_free(struct shipper *shipper)
 {
     if (!shipper)
         return;
-    wait_uploads(shipper);
+    wait_all(shipper);
     for (size_t i = 0; i < shipper->sink_count; i++) {
         journal_close(shipper->sinks[i].journal);
         bytes_free(&shipper->sinks[i].index_body);
         bytes_free(&shipper->sinks[i].indexes);
     }
-    for (size_t i = 0; i < BUILDERS; i++)
-        pack_free(shipper->builders[i].pack);
-    pack_free(shipper->spare);
+    for (size_t i = 0; i < PACKS_MAX; i++)
+        pack_free(shipper->parcels[i].pack);
+    free(shipper->porters);
+    free(shipper->tasks);
     free(shipper);
 }
 
@@ -188,12 +225,11 @@ struct shipper_sink *shipper_sink(struct shipper *shipper, size_t i)
 
 static int upload(void *context, struct error *e)
 {
-    const struct upload *u = context;
+    const struct porter *p = context;
+    const struct pack *pack = p->parcel->pack;
     char key[201];
-    repository_pack_key(u->pack->name, key);
-    if (journal_add(u->sink->journal, u->pack->name, u->pack->length, u->pack->chunks, u->pack->count, e) < 0)
-        return -1;
-    return sink_put(u->sink->repository->worker, key, u->pack->data, u->pack->length, true, e);
+    repository_pack_key(pack->name, key);
+    return sink_put(p->worker, key, pack->data, pack->length, true, e);
 }
 
 /* The pack is durable in that sink: it goes into the next index object. */
@@ -205,44 +241,83 @@ static int note_pack(struct shipper_sink *sink, const struct pack *pack, struct 
     return bytes_check(&sink->index_body, "index", e);
 }
 
-static void wait_uploads(struct shipper *s)
+static void end_upload(struct shipper *s, size_t i)
 {
-    for (size_t i = 0; i < s->upload_count; i++) {
-        struct upload *u = &s->uploads[i];
-        struct error e;
-        if (task_join(u->task, &e) < 0 || note_pack(u->sink, u->pack, &e) < 0)
-            fail_sink(u->sink, &e);
-    }
-    s->upload_count = 0;
-}
-
-static void start_upload(struct shipper *s, struct shipper_sink *sink, const struct pack *pack)
-{
-    struct upload *u = &s->uploads[s->upload_count];
+    struct porter *p = &s->porters[i];
     struct error e;
-    u->sink = sink;
-    u->pack = pack;
-    if (task_start(&u->task, upload, u, &e) < 0)
-        fail_sink(sink, &e);
-    else
-        s->upload_count++;
+    if (task_join(p->task, &e) < 0 || note_pack(p->sink, p->parcel->pack, &e) < 0)
+        fail_sink(p->sink, &e);
+    p->parcel->users--;
+    p->task = s->tasks[i] = NULL;
 }
 
-/* Send the builder's pack. Its buffer stays busy until the next wait_uploads; the builder goes on with the spare one.
- */
+static bool is_busy(const struct shipper *s)
+{
+    for (size_t i = 0; i < s->porter_count; i++)
+        if (s->tasks[i])
+            return true;
+    return false;
+}
+
+/* Wait until at least one of the uploads has ended. */
+static void wait_one(struct shipper *s)
+{
+    task_wait_any(s->tasks, s->porter_count);
+    for (size_t i = 0; i < s->porter_count; i++)
+        if (s->tasks[i] && task_ended(s->tasks[i]))
+            end_upload(s, i);
+}
+
+static void wait_all(struct shipper *s)
+{
+    while (is_busy(s))
+        wait_one(s);
+}
+
+/* A porter of the sink that has nothing to do: one that has worked before, rather than a new one. */
+static struct porter *idle_porter(struct shipper *s, const struct shipper_sink *sink)
+{
+    for (;;) {
+        for (size_t i = 0; i < s->porter_count; i++)
+            if (s->porters[i].sink == sink && !s->tasks[i])
+                return &s->porters[i];
+        wait_one(s);
+    }
+}
+
+static void start_upload(struct shipper *s, struct shipper_sink *sink, struct parcel *parcel)
+{
+    struct porter *p = idle_porter(s, sink), *first = p;
+    const struct pack *pack = parcel->pack;
+    struct error e;
+    while (first > s->porters && first[-1].sink == sink)
+        first--;
+    /* Waiting may have shown that the sink has failed. */
+    if (sink->failed)
+        return;
+    p->parcel = parcel;
+    if (journal_add(sink->journal, pack->name, pack->length, pack->chunks, pack->count, &e) < 0 ||
+        repository_worker(sink->repository, (unsigned)(p - first), &p->worker, &e) < 0 ||
+        task_start(&p->task, upload, p, &e) < 0) {
+        fail_sink(sink, &e);
+        return;
+    }
+    s->tasks[p - s->porters] = p->task;
+    parcel->users++;
+}
+
+/* Send the builder's pack, which stays where it is until every sink has it. */
 static int ship(struct shipper *s, struct builder *b, struct error *e)
 {
-    if (pack_finish(b->pack, e) < 0)
-        return -1;
-    wait_uploads(s);
-    struct pack *full = b->pack;
-    b->pack = s->spare;
-    s->spare = full;
-    for (size_t i = 0; i < s->sink_count; i++)
-        if ((b->mask >> i & 1) && !s->sinks[i].failed)
-            start_upload(s, &s->sinks[i], full);
-    b->mask = 0;
-    return check_live(s, e);
+    struct parcel *parcel = b->parcel;
+    uint32_t mask = b->mask;
+    *b = (struct builder){.mask = 0};
+    int result = pack_finish(parcel->pack, e);
+    for (size_t i = 0; result == 0 && i < s->sink_count; i++)
+        if ((mask >> i & 1) && !s->sinks[i].failed)
+            start_upload(s, &s->sinks[i], parcel);
+    parcel->users--;
+    return result < 0 ? -1 : check_live(s, e);
 }
 
 /* ---- building ---- */
@@ -255,32 +330,59 @@ static struct builder *find_builder(struct shipper *s, uint32_t mask)
     return NULL;
 }
 
-static int start_builder(struct shipper *s, struct builder *b, uint32_t mask, struct error *e)
+static int ship_fullest(struct shipper *s, struct error *e)
 {
-    if (!b->pack && pack_new(s->key, &b->pack, e) < 0)
+    struct builder *fullest = NULL;
+    for (size_t i = 0; i < BUILDERS; i++) {
+        struct builder *b = &s->builders[i];
+        if (b->mask != 0 && (!fullest || b->parcel->pack->length > fullest->parcel->pack->length))
+            fullest = b;
+    }
+    ASSERT(fullest);
+    return ship(s, fullest, e);
+}
+
+static struct parcel *free_parcel(struct shipper *s)
+{
+    struct parcel *unmade = NULL;
+    for (size_t i = 0; i < s->parcels_max; i++) {
+        struct parcel *p = &s->parcels[i];
+        if (p->pack && p->users == 0)
+            return p;
+        unmade = unmade || p->pack ? unmade : p;
+    }
+    return unmade;
+}
+
+/* Memory for one more pack: free, new, or what an upload leaves. */
+static int take_parcel(struct shipper *s, struct parcel **parcel, struct error *e)
+{
+    while (!(*parcel = free_parcel(s))) {
+        if (!is_busy(s) && ship_fullest(s, e) < 0)
+            return -1;
+        if (is_busy(s))
+            wait_one(s);
+    }
+    if (!(*parcel)->pack && pack_new(s->key, &(*parcel)->pack, e) < 0)
         return -1;
-    pack_begin(b->pack);
-    b->mask = mask;
+    pack_begin((*parcel)->pack);
+    (*parcel)->users = 1;
     return 0;
 }
 
-/* The builder for this set of sinks; a new set takes a free builder, or sends the fuller of the others first. */
+/* The builder for this set of sinks. A new set takes a free builder, or sends the fullest of the others first. */
 static int builder_for(struct shipper *s, uint32_t mask, struct builder **builder, struct error *e)
 {
+    struct parcel *parcel;
     *builder = find_builder(s, mask);
     if (*builder)
         return 0;
-    struct builder *free_one = find_builder(s, 0);
-    if (!free_one) {
-        free_one = &s->builders[0];
-        for (size_t i = 1; i < BUILDERS; i++)
-            if (s->builders[i].pack->length > free_one->pack->length)
-                free_one = &s->builders[i];
-        if (ship(s, free_one, e) < 0)
-            return -1;
-    }
-    *builder = free_one;
-    return start_builder(s, free_one, mask, e);
+    if ((!find_builder(s, 0) && ship_fullest(s, e) < 0) || take_parcel(s, &parcel, e) < 0)
+        return -1;
+    *builder = find_builder(s, 0);
+    (*builder)->mask = mask;
+    (*builder)->parcel = parcel;
+    return 0;
 }
 
 int shipper_add(struct shipper *shipper, uint32_t mask, const uint8_t id[SEAL_HASH_SIZE], uint32_t plain,
@@ -292,8 +394,8 @@ int shipper_add(struct shipper *shipper, uint32_t mask, const uint8_t id[SEAL_HA
     struct builder *b;
     if (builder_for(shipper, mask, &b, e) < 0)
         return -1;
-    pack_add(b->pack, id, plain, compressed, n);
-    return pack_full(b->pack) ? ship(shipper, b, e) : 0;
+    pack_add(b->parcel->pack, id, plain, compressed, n);
+    return pack_full(b->parcel->pack) ? ship(shipper, b, e) : 0;
 }
 
 /* ---- checkpoint ---- */
@@ -311,7 +413,7 @@ static int put_index(struct shipper_sink *sink, struct error *e)
     char key[201];
     seal_hash(object.data, object.length, name);
     repository_index_key(name, key);
-    if (sink_sync(r->worker, e) < 0 || sink_put(r->worker, key, object.data, object.length, true, e) < 0)
+    if (repository_sync(r, e) < 0 || sink_put(r->worker, key, object.data, object.length, true, e) < 0)
         return -1;
     sink->added += object.length;
     bytes_put(&sink->indexes, name, sizeof name);
@@ -329,7 +431,7 @@ int shipper_checkpoint(struct shipper *shipper, struct error *e)
     for (size_t i = 0; i < BUILDERS; i++)
         if (shipper->builders[i].mask != 0 && ship(shipper, &shipper->builders[i], e) < 0)
             return -1;
-    wait_uploads(shipper);
+    wait_all(shipper);
     for (size_t i = 0; i < shipper->sink_count; i++) {
         struct error why;
         if (!shipper->sinks[i].failed && put_index(&shipper->sinks[i], &why) < 0)

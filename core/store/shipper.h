@@ -2,8 +2,8 @@
  * them.
  *
  * A chunk goes to a set of sinks (a mask). Each set in use has a pack being built; a full pack is sent to all its sinks
- * at once, while the next one is built. A sink that fails is dropped with its error and the others go on; when none is
- * left, that is the shipper's error.
+ * at once, and to each sink as many packs at once as it takes (`parallel`), while the next ones are built. A sink that
+ * fails is dropped with its error and the others go on; when none is left, that is the shipper's error.
  */
 #ifndef COFRE_STORE_SHIPPER_H
 #define COFRE_STORE_SHIPPER_H

@@ -34,7 +34,7 @@ struct worker {
     char *instance, *name; /* name: of the plugin */
     char *directory;       /* NULL = none */
     bool in_process, undoes;
-    int64_t timeout, stall_timeout, grace;
+    int64_t timeout, stall_timeout, grace, patience;
     struct channel channel;
     pid_t pid;         /* -1 when there is no process (any more) */
     int output;        /* -1 = none */

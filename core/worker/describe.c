@@ -35,8 +35,8 @@ static const size_t type_sizes[] = {
 
 static bool reserved(const char *name)
 {
-    static const char *const names[] = {"plugin",  "key",           "encryption", "format",
-                                        "timeout", "stall_timeout", "trust_hosts"};
+    static const char *const names[] = {"plugin",  "key",           "encryption",  "format",
+                                        "timeout", "stall_timeout", "trust_hosts", "retry_for"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(name, names[i]) == 0)
             return true;

@@ -9,10 +9,8 @@
 #include "base/text.h"
 #include "worker/worker.h"
 
-#define TRIES 8
-#define TOTAL (5 * 60 * 1000) /* ms */
-#define FIRST 200
-#define LONGEST 30000
+#define FIRST 200 /* ms */
+#define LONGEST 15000
 #define SLICE 50 /* between looks at the cancellation */
 
 static int64_t backoff(int try, const struct error *e)
@@ -37,20 +35,22 @@ static int wait_for(int64_t ms, struct error *e)
     return 0;
 }
 
-int retry_run(int (*attempt)(void *context, struct error *e), void *context, struct error *e)
+int retry_run(int64_t patience, int (*attempt)(void *context, struct error *e), void *context, struct error *e)
 {
     char elapsed[TEXT_ELAPSED_MAX];
     int64_t start = clock_monotonic();
     for (int try = 0;; try++) {
         if (attempt(context, e) == 0)
             return 0;
-        if (e->class != ERROR_RETRY || try >= TRIES)
+        if (e->class != ERROR_RETRY)
             return -1;
-        int64_t ms = backoff(try, e);
-        if (clock_monotonic() + ms - start > TOTAL)
+        int64_t ms = backoff(try, e), gone = clock_monotonic() - start;
+        if (gone + ms > patience) {
+            if (try > 0)
+                error_context(e, "given up after %d tries in %s: ", try + 1, text_elapsed(gone, elapsed));
             return -1;
-        log_line(LOG_WARNING, "%s; trying again in %s (%d of %d)", e->message, text_elapsed(ms, elapsed), try + 1,
-                 TRIES);
+        }
+        log_line(LOG_WARNING, "%s; trying again in %s", e->message, text_elapsed(ms, elapsed));
         if (wait_for(ms, e) < 0) {
             e->class = ERROR_CANCELLED;
             return -1;

@@ -47,7 +47,7 @@ static int run_simple(struct simple *s, struct error *e)
 {
     if (s->key && check_key(s->w, s->key, e) < 0)
         return -1;
-    return retry_run(try_simple, s, e);
+    return retry_run(s->w->patience, try_simple, s, e);
 }
 
 int sink_create(struct worker *sink, struct error *e)
@@ -217,7 +217,7 @@ static int try_put(void *context, struct error *e)
 int sink_put(struct worker *sink, const char *key, const void *p, size_t n, bool if_absent, struct error *e)
 {
     struct put put = {.w = sink, .key = key, .p = p, .n = n, .if_absent = if_absent};
-    return retry_run(try_put, &put, e);
+    return retry_run(sink->patience, try_put, &put, e);
 }
 
 /* ---- get ---- */
@@ -230,7 +230,7 @@ struct get {
     int (*start)(void *context); /* before each try; NULL = nothing to do */
     int (*piece)(void *context, const void *p, size_t n, struct error *e);
     void *context;
-    bool given; /* a piece that cannot be taken back */
+    uint64_t given; /* bytes that cannot be taken back: another try goes on behind them */
 };
 
 static int try_get(void *context, struct error *e)
@@ -240,7 +240,7 @@ static int try_get(void *context, struct error *e)
     int got;
     struct bytes *b = call_arguments(get->w);
     wire_put_string(b, get->key);
-    bytes_put_u64(b, get->offset);
+    bytes_put_u64(b, get->offset + get->given);
     bytes_put_u64(b, (uint64_t)get->length);
     if (get->start)
         get->start(get->context);
@@ -249,19 +249,16 @@ static int try_get(void *context, struct error *e)
     while ((got = call_next(get->w, &frame, e)) == 1) {
         if (frame.type != WIRE_DATA)
             return call_offence(get->w, e, "sent what is no content during get");
-        get->given = true;
+        get->given += get->start ? 0 : frame.length;
         if (get->piece(get->context, frame.payload, frame.length, e) < 0)
             return call_abort(get->w, e);
     }
-    /* Without a start nothing can be taken back: so no other try. */
-    if (got < 0 && e->class == ERROR_RETRY && get->given && !get->start)
-        e->class = ERROR_PERMANENT;
     return got;
 }
 
 static int run_get(struct get *get, struct error *e)
 {
-    return check_key(get->w, get->key, e) < 0 ? -1 : retry_run(try_get, get, e);
+    return check_key(get->w, get->key, e) < 0 ? -1 : retry_run(get->w->patience, try_get, get, e);
 }
 
 int sink_get_pieces(struct worker *sink, const char *key, int (*piece)(void *, const void *, size_t, struct error *),

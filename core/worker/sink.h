@@ -1,5 +1,5 @@
-/* Calls of a sink's worker. Keys as in cofre/plugin.h. Retries (ERROR_RETRY: backoff 0.2 s to 30 s with jitter, at most
- * 8 times or 5 minutes) are made in here and nowhere else; each is logged. */
+/* Calls of a sink's worker. Keys as in cofre/plugin.h. Retries (ERROR_RETRY: with backoff, for as long as the
+ * worker's spec says) are made in here and nowhere else; each is logged. */
 #ifndef COFRE_WORKER_SINK_H
 #define COFRE_WORKER_SINK_H
 
@@ -29,8 +29,8 @@ void sink_put_abort(struct worker *sink);
 int sink_get(struct worker *sink, const char *key, size_t maximum, struct bytes *out, struct error *e);
 /* Exactly n bytes from offset into p; fewer: ERROR_RANGE. */
 int sink_get_range(struct worker *sink, const char *key, uint64_t offset, void *p, size_t n, struct error *e);
-/* The whole object in pieces, in order, to a function that returns 0 or -1 with *e set. No retry once a piece was
- * given. */
+/* The whole object in pieces, in order, to a function that returns 0 or -1 with *e set. A retry goes on where the last
+ * try was cut: for objects that are never replaced. */
 int sink_get_pieces(struct worker *sink, const char *key,
                     int (*piece)(void *context, const void *p, size_t n, struct error *e), void *context,
                     struct error *e);

@@ -115,7 +115,7 @@ static int try_page(void *context, struct error *e)
 static int run_pages(struct list *list, struct error *e)
 {
     do {
-        if (retry_run(try_page, list, e) < 0 || give_page(list, e) < 0)
+        if (retry_run(list->w->patience, try_page, list, e) < 0 || give_page(list, e) < 0)
             return -1;
         memcpy(list->cursor, list->next, list->next_length);
         list->cursor_length = list->next_length;

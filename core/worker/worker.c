@@ -21,6 +21,7 @@
 
 #define GREETING_TIME 60000 /* ms; a loaded machine is slow to start programs */
 #define GRACE 10000
+#define PATIENCE 300000
 
 static atomic_bool cancelled;
 _Static_assert(ATOMIC_BOOL_LOCK_FREE == 2, "worker_cancel_all must be safe in a signal handler");
@@ -177,6 +178,7 @@ int worker_start(const struct worker_spec *spec, struct worker **worker, struct 
     w->stall_timeout = spec->stall_timeout;
     w->grace = spec->grace > 0 ? spec->grace : GRACE;
     w->undoes = spec->undoes;
+    w->patience = spec->patience > 0 ? spec->patience : PATIENCE;
     w->instance = text_copy(spec->instance);
     w->name = text_copy(spec->plugin);
     w->directory = spec->directory ? text_copy(spec->directory) : NULL;

@@ -37,6 +37,7 @@ struct worker_spec {
     int64_t stall_timeout; /* ms without progress; 0 = none */
     const char *directory; /* that the plugin may have for itself, made when it asks; NULL = none */
     bool undoes;           /* it is there to undo something: its calls run although everything else is cancelled */
+    int64_t patience;      /* ms that a failing operation of a sink is tried again; 0 = 5 minutes */
     int64_t grace;         /* ms from a cancellation to SIGTERM, and half of it from there to SIGKILL; 0 = 10 s */
 };
 

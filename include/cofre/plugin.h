@@ -118,7 +118,9 @@ struct cofre_call;
  *   ... .options = COFRE_OPTIONS(struct conf, rows)
  *
  * Names are [a-z][a-z0-9_]*. Reserved for the host: plugin, key, encryption, format, timeout, stall_timeout, trust_hosts,
- * and whatever begins with keep_.
+ * retry_for, and whatever begins with keep_. The host heeds two options of a sink: with `parallel` (INTEGER) it starts up to
+ * so many workers, to put and get as many objects at once; with `lock` (DURATION) put protects what it stores for so long,
+ * and the host calls retain for what a new snapshot re-uses.
  */
 enum {
     COFRE_STRING = 1,   /* const char *            */
@@ -444,8 +446,8 @@ struct cofre_plugin {
     struct cofre_options options;
     const struct cofre_source *source;   /* exactly one of the two */
     const struct cofre_sink *sink;
-    /* A worker sees nothing of the engine's environment but PATH, TZ and the locale. What else the plugin or its library
-     * reads: names separated by blanks; "AWS_*" is all that begin with AWS_. NULL = nothing. There from open on. */
+    /* What it sees of the engine's environment, from open on, besides PATH, TZ and the locale: names separated by blanks;
+     * "AWS_*" is all that begin with AWS_. NULL = nothing. */
     const char *environment;
 };
 

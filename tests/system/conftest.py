@@ -17,6 +17,7 @@ TOP = HERE.parent.parent
 sys.path.insert(0, str(HERE))
 sys.path.insert(0, str(TOP / 'tests' / 'faults'))
 
+from support.ceph import Ceph  # noqa: E402
 from support.cli import World  # noqa: E402
 from support.faults import Faults  # noqa: E402
 from support.oracle import assert_same_tree, tree_state  # noqa: E402
@@ -33,6 +34,13 @@ def binary() -> Path:
     path = Path(os.environ.get('COFRE_BINARY', TOP / 'build' / 'release' / 'cofre')).resolve()
     assert path.is_file(), f"'{path}' does not exist: build it first, or set COFRE_BINARY"
     return path
+
+
+@pytest.fixture(scope='session')
+def ceph():
+    service = Ceph()
+    yield service
+    service.stop()
 
 
 @pytest.fixture

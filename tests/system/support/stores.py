@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import uuid
 from collections.abc import Callable
 from pathlib import Path
+
+from .ceph import ACCESS, SECRET
+from .s3 import BucketStore, Client
 
 
 class DirectoryStore:
@@ -52,6 +56,12 @@ def local(request, base: Path) -> DirectoryStore:
     return DirectoryStore(base / 'repository')
 
 
+def s3(request, base: Path) -> BucketStore:
+    """A bucket of its own in a Ceph that all tests share. cofre init makes the bucket."""
+    ceph = request.getfixturevalue('ceph')
+    return BucketStore(Client(ceph.endpoint, ACCESS, SECRET), f'bucket-{uuid.uuid4().hex[:12]}', base)
+
+
 # Name to a function of (pytest's request, the test's directory) that gives a store of its own to each test. A server is
 # a session fixture, got with request.getfixturevalue.
-STORES: dict[str, Callable] = {'local': local}
+STORES: dict[str, Callable] = {'local': local, 's3': s3}

@@ -1,0 +1,263 @@
+#include "s3/object.h"
+
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/failure.h"
+#include "s3/upload.h"
+
+#define SMALL ((int64_t)256 * 1024) /* up to here a body is signed as a whole */
+#define SINGLE ((int64_t)64 << 20)  /* up to here an object of known length is put at once */
+#define MD5_HEX 33
+
+static void add(struct sign_pair *pairs, const char *name, const char *value)
+{
+    size_t n = 0;
+    while (pairs[n].name)
+        n++;
+    if (n < REQUEST_PAIRS)
+        pairs[n] = (struct sign_pair){name, value};
+}
+
+void object_headers(const struct store *store, struct request *request)
+{
+    static const char kms[] = "aws:kms:";
+    const struct store_options *o = store->options;
+    if (o->storage_class)
+        add(request->headers, "x-amz-storage-class", o->storage_class);
+    if (!o->sse)
+        return;
+    bool named = strncmp(o->sse, kms, sizeof kms - 1) == 0;
+    add(request->headers, "x-amz-server-side-encryption", named ? "aws:kms" : o->sse);
+    if (named)
+        add(request->headers, "x-amz-server-side-encryption-aws-kms-key-id", o->sse + sizeof kms - 1);
+}
+
+/* ---- put --------------------------------------------------------------------------------------------------------- */
+
+int32_t object_read(void *source, void *p, size_t n, size_t *got, struct cofre_error *error)
+{
+    struct object_source *s = source;
+    for (*got = 0; *got < n && !s->ended;) {
+        if (s->count == 0) {
+            const void *bytes;
+            uint64_t length;
+            int32_t result = cofre->take(s->call, &bytes, &length, error);
+            if (result && result != COFRE_END)
+                return result;
+            s->ended = result == COFRE_END;
+            s->left = bytes;
+            s->count = s->ended ? 0 : length;
+            continue;
+        }
+        size_t part = n - *got < s->count ? n - *got : s->count;
+        memcpy((uint8_t *)p + *got, s->left, part);
+        s->left += part;
+        s->count -= part;
+        *got += part;
+    }
+    return COFRE_OK;
+}
+
+/* The same, hashed as it goes. */
+struct hashed {
+    struct object_source source;
+    EVP_MD_CTX *md5;
+};
+
+static int32_t read_hashed(void *context, void *p, size_t n, size_t *got, struct cofre_error *error)
+{
+    struct hashed *h = context;
+    int32_t result = object_read(&h->source, p, n, got, error);
+    if (!result && EVP_DigestUpdate(h->md5, p, *got) != 1)
+        return failure_set(error, COFRE_E_MEMORY, "out of memory");
+    return result;
+}
+
+/* An ETag is the MD5 of the content, unless the store has a key of its own for it or has made a tag of another form. */
+static int32_t compare_tag(const struct store *store, const struct request *r, const struct http_head *head,
+                           EVP_MD_CTX *md5, struct cofre_error *error)
+{
+    uint8_t hash[16];
+    char wanted[MD5_HEX], found[MD5_HEX];
+    unsigned length = sizeof hash;
+    size_t quote = head->etag[0] == '"';
+    bool plain = strspn(head->etag + quote, "0123456789abcdef") == MD5_HEX - 1 &&
+                 strlen(head->etag) == MD5_HEX - 1 + 2 * quote && strncmp(head->encryption, "aws:", 4) != 0;
+    if (!plain || EVP_DigestFinal_ex(md5, hash, &length) != 1)
+        return COFRE_OK;
+    for (size_t i = 0; i < sizeof hash; i++)
+        snprintf(wanted + 2 * i, 3, "%02x", hash[i]);
+    snprintf(found, sizeof found, "%s", head->etag + quote);
+    if (strcmp(wanted, found) == 0)
+        return COFRE_OK;
+    return request_context(
+        store, r, failure_set(error, COFRE_E_INTEGRITY, "the store says that it has other bytes than were sent"),
+        error);
+}
+
+static int32_t run_put(struct store *store, struct cofre_call *call, struct request *r, bool if_absent, EVP_MD_CTX *md5,
+                       struct cofre_error *error)
+{
+    struct answer answer;
+    object_headers(store, r);
+    if (if_absent)
+        add(r->headers, "if-none-match", "*");
+    int32_t result = request_run(store, call, r, &answer, error);
+    if (!result)
+        result = compare_tag(store, r, &answer.head, md5, error);
+    long status = answer.head.status;
+    request_free(&answer);
+    if (r->read && (status == 411 || status == 501)) {
+        store->whole_bodies = true;
+        return failure_set(error, COFRE_E_RETRY, "put '%.200s': the store takes no body that is signed in pieces",
+                           r->key);
+    }
+    return result;
+}
+
+int32_t object_put_memory(struct store *store, struct cofre_call *call, const char *key, bool if_absent, const void *p,
+                          size_t n, struct cofre_error *error)
+{
+    char md5_text[32];
+    EVP_MD_CTX *md5 = EVP_MD_CTX_new();
+    if (!md5 || EVP_DigestInit_ex(md5, EVP_md5(), NULL) != 1 || EVP_DigestUpdate(md5, p, n) != 1) {
+        EVP_MD_CTX_free(md5);
+        return failure_set(error, COFRE_E_MEMORY, "out of memory");
+    }
+    sign_md5(p, n, md5_text);
+    struct request r = {.method = "PUT",
+                        .what = "put",
+                        .key = key,
+                        .content = p,
+                        .length = (int64_t)n,
+                        .headers = {{"content-md5", md5_text}}};
+    int32_t result = run_put(store, call, &r, if_absent, md5, error);
+    EVP_MD_CTX_free(md5);
+    return result;
+}
+
+static int32_t put_whole(struct store *store, struct cofre_call *call, const char *key, const struct cofre_put *put,
+                         struct cofre_error *error)
+{
+    struct object_source source = {.call = call};
+    size_t got;
+    void *p = malloc((size_t)put->size + 1);
+    if (!p)
+        return failure_set(error, COFRE_E_MEMORY, "put '%.200s': out of memory", key);
+    int32_t result = object_read(&source, p, (size_t)put->size, &got, error);
+    if (!result && (int64_t)got < put->size)
+        result = failure_set(error, COFRE_E_BUG, "put '%.200s': the object is shorter than was said", key);
+    if (!result)
+        result = object_put_memory(store, call, key, put->flags & COFRE_PUT_IF_ABSENT, p, got, error);
+    free(p);
+    return result;
+}
+
+static int32_t put_pieces(struct store *store, struct cofre_call *call, const char *key, const struct cofre_put *put,
+                          struct cofre_error *error)
+{
+    struct hashed hashed = {.source = {.call = call}, .md5 = EVP_MD_CTX_new()};
+    struct request r = {
+        .method = "PUT", .what = "put", .key = key, .length = put->size, .read = read_hashed, .read_context = &hashed};
+    int32_t result;
+    if (!hashed.md5 || EVP_DigestInit_ex(hashed.md5, EVP_md5(), NULL) != 1)
+        result = failure_set(error, COFRE_E_MEMORY, "put '%.200s': out of memory", key);
+    else
+        result = run_put(store, call, &r, put->flags & COFRE_PUT_IF_ABSENT, hashed.md5, error);
+    EVP_MD_CTX_free(hashed.md5);
+    return result;
+}
+
+/* Where the store has no conditional put, a look before saves at least what was there before. */
+static int32_t spare(struct store *store, struct cofre_call *call, const char *key, struct cofre_error *error)
+{
+    struct cofre_object object = {.struct_size = sizeof object};
+    int32_t result = store->conditional == STORE_UNKNOWN ? object_probe(store, call, error) : COFRE_OK;
+    if (result || store->conditional == STORE_HONOURS)
+        return result;
+    result = object_stat(store, call, key, &object, error);
+    if (result == COFRE_OK)
+        return failure_set(error, COFRE_E_EXISTS, "put '%.200s': there is an object already", key);
+    return result == COFRE_E_NOT_FOUND ? COFRE_OK : result;
+}
+
+/* Also of what exists: whoever relies on it relies on its lock. */
+static int32_t lock(struct store *store, struct cofre_call *call, const char *key, int32_t result,
+                    struct cofre_error *error)
+{
+    if (store->options->lock <= 0 || (result && result != COFRE_E_EXISTS))
+        return result;
+    struct cofre_error why = {.struct_size = sizeof why};
+    int64_t until = ((int64_t)time(NULL) * 1000 + store->options->lock) * 1000000;
+    int32_t locked = object_retain(store, call, key, until, &why);
+    if (!locked)
+        return result;
+    *error = why;
+    return locked;
+}
+
+int32_t object_put(struct store *store, struct cofre_call *call, const char *key, const struct cofre_put *put,
+                   struct cofre_error *error)
+{
+    int64_t single = store->options->part_size > SINGLE ? store->options->part_size : SINGLE;
+    int32_t result = put->flags & COFRE_PUT_IF_ABSENT ? spare(store, call, key, error) : COFRE_OK;
+    if (!result) {
+        if (put->size < 0 || put->size > single)
+            result = upload_run(store, call, key, put, error);
+        else if (put->size <= SMALL || store->whole_bodies)
+            result = put_whole(store, call, key, put, error);
+        else
+            result = put_pieces(store, call, key, put, error);
+    }
+    return lock(store, call, key, result, error);
+}
+
+int32_t object_probe(struct store *store, struct cofre_call *call, struct cofre_error *error)
+{
+    static const char text[] = "cofre tries out here whether this store spares an object that exists.\n";
+    int32_t result = COFRE_OK;
+    for (int i = 0; i < 2 && !result; i++)
+        result = object_put_memory(store, call, OBJECT_PROBE, true, text, sizeof text - 1, error);
+    if (result && result != COFRE_E_EXISTS && result != COFRE_E_UNSUPPORTED)
+        return result;
+    store->conditional = result == COFRE_E_EXISTS ? STORE_HONOURS : STORE_IGNORES;
+    if (store->conditional == STORE_IGNORES)
+        cofre->log(
+            call, COFRE_LOG_WARNING,
+            "this store has no conditional put (If-None-Match): cofre looks before it writes, which somebody who "
+            "writes the same key at the same moment can slip through");
+    return COFRE_OK;
+}
+
+/* ---- stat, remove ------------------------------------------------------------------------------------------------ */
+
+int32_t object_stat(struct store *store, struct cofre_call *call, const char *key, struct cofre_object *object,
+                    struct cofre_error *error)
+{
+    struct request r = {.method = "HEAD", .what = "look at", .key = key};
+    struct answer answer;
+    int32_t result = request_run(store, call, &r, &answer, error);
+    if (!result && answer.head.length < 0)
+        result = request_context(store, &r,
+                                 failure_set(error, COFRE_E_INTEGRITY, "the store does not say how long it is"), error);
+    struct tm tm = {0};
+    object->size = answer.head.length;
+    object->mtime = COFRE_NO_TIME;
+    if (strptime(answer.head.modified, "%a, %d %b %Y %H:%M:%S", &tm))
+        object->mtime = (int64_t)timegm(&tm) * 1000000000;
+    request_free(&answer);
+    return result;
+}
+
+int32_t object_remove(struct store *store, struct cofre_call *call, const char *key, struct cofre_error *error)
+{
+    struct request r = {.method = "DELETE", .what = "remove", .key = key};
+    struct answer answer;
+    int32_t result = request_run(store, call, &r, &answer, error);
+    request_free(&answer);
+    return result == COFRE_E_NOT_FOUND && strcmp(error->code, "NoSuchBucket") != 0 ? COFRE_OK : result;
+}

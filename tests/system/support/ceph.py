@@ -1,0 +1,143 @@
+"""A real S3 service on loopback: Ceph on one node, with its data in memory. Up in about five seconds."""
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from pathlib import Path
+
+ACCESS, SECRET = 'AKCOFRE', 'secret+of/the=tests'
+
+CONFIGURATION = """
+[global]
+fsid = {fsid}
+mon initial members = a
+mon host = v1:127.0.0.1:{mon}
+auth cluster required = none
+auth service required = none
+auth client required = none
+osd pool default size = 1
+osd pool default min size = 1
+osd pool default pg num = 1
+osd pool default pg autoscale mode = off
+osd crush chooseleaf type = 0
+mon allow pool size one = true
+mon max pg per osd = 1000
+run dir = {base}/run
+log file = {base}/log/$name.log
+admin socket = {base}/run/$name.asok
+pid file = {base}/run/$name.pid
+mon data = {base}/mon
+osd data = {base}/osd
+osd class load list = *
+osd class default list = *
+osd objectstore = memstore
+memstore device bytes = 6442450944
+mon data avail warn = 1
+mon data avail crit = 0
+mon osd full ratio = 0.99
+[client.rgw.a]
+rgw frontends = beast endpoint=127.0.0.1:{port}
+rgw dns name = localhost
+rgw lc debug interval = -1
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
+def wait_for_port(port: int, seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(('127.0.0.1', port)) == 0:
+                return
+        assert time.monotonic() < until, f'nothing listens on port {port}'
+        time.sleep(0.05)
+
+
+class Ceph:
+    def __init__(self) -> None:
+        # Now and then a daemon of a cluster that is coming up meets another one halfway, and gives up.
+        for attempt in range(3):
+            try:
+                self.set_up()
+                return
+            except AssertionError:
+                self.stop()
+                if attempt == 2:
+                    raise
+
+    def set_up(self) -> None:
+        self.base = Path(tempfile.mkdtemp(prefix='cofre-ceph-', dir='/tmp'))
+        self.port, self.mon = free_port(), free_port()
+        self.environment = os.environ | {'CEPH_CONF': str(self.base / 'ceph.conf')}
+        for name in ('mon', 'osd', 'run', 'log'):
+            (self.base / name).mkdir()
+        (self.base / 'ceph.conf').write_text(CONFIGURATION.format(fsid=uuid.uuid4(), base=self.base, port=self.port,
+                                                                 mon=self.mon))
+        self.start()
+
+    @property
+    def endpoint(self) -> str:
+        return f'http://127.0.0.1:{self.port}'
+
+    def run(self, *command: object) -> str:
+        words = [str(word) for word in command]
+        done = subprocess.run(words, env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=60, check=False)
+        assert done.returncode == 0, f'{words}\n{done.stdout}{done.stderr}'
+        return done.stdout
+
+    def start(self) -> None:
+        fsid = next(line for line in (self.base / 'ceph.conf').read_text().splitlines() if 'fsid' in line).split()[-1]
+        monmap = self.base / 'monmap'
+        self.run('monmaptool', '--create', '--addv', 'a', f'[v1:127.0.0.1:{self.mon}]', '--fsid', fsid, monmap)
+        self.run('ceph-mon', '--mkfs', '-i', 'a', '--monmap', monmap)
+        self.run('ceph-mon', '-i', 'a')
+        self.run('ceph-osd', '-i', '0', '--mkfs', '--osd-uuid', uuid.uuid4())
+        self.run('ceph', 'osd', 'new', (self.base / 'osd' / 'fsid').read_text().strip(), '0')
+        self.run('ceph', 'osd', 'crush', 'add', 'osd.0', '1', 'root=default', 'host=h')
+        self.run('ceph-osd', '-i', '0')
+        self.start_gateway()
+        self.user('tests', ACCESS, SECRET)
+
+    def user(self, name: str, access: str, secret: str) -> None:
+        self.run('radosgw-admin', 'user', 'create', f'--uid={name}', f'--display-name={name}', f'--access-key={access}',
+                 f'--secret-key={secret}')
+
+    def start_gateway(self) -> None:
+        self.run('radosgw', '-n', 'client.rgw.a')
+        wait_for_port(self.port)
+
+    def stop_gateway(self) -> None:
+        self.end('client.rgw.a', signal.SIGKILL)
+
+    def end(self, name: str, number: int) -> None:
+        file = self.base / 'run' / f'{name}.pid'
+        if not file.exists() or not file.read_text().strip():
+            return
+        pid = int(file.read_text())
+        try:
+            os.kill(pid, number)
+            for _ in range(500):
+                # It may stay as a zombie: whoever adopted it need not be an init.
+                if Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] == 'Z':
+                    break
+                time.sleep(0.01)
+        except (ProcessLookupError, FileNotFoundError):
+            pass
+        file.unlink(missing_ok=True)
+
+    def stop(self) -> None:
+        for name in ('client.rgw.a', 'osd.0', 'mon.a'):
+            self.end(name, signal.SIGKILL)
+        shutil.rmtree(self.base, ignore_errors=True)
