@@ -20,6 +20,12 @@ sys.path.insert(0, str(TOP / 'tests' / 'faults'))
 from support.cli import World  # noqa: E402
 from support.faults import Faults  # noqa: E402
 from support.oracle import assert_same_tree, tree_state  # noqa: E402
+from support.stores import STORES  # noqa: E402
+
+
+def pytest_generate_tests(metafunc):
+    if metafunc.definition.get_closest_marker('every_sink'):
+        metafunc.parametrize('store', list(STORES), indirect=True)
 
 
 @pytest.fixture(scope='session')
@@ -30,9 +36,14 @@ def binary() -> Path:
 
 
 @pytest.fixture
-def world(tmp_path: Path, binary: Path) -> World:
+def store(request, tmp_path: Path):
+    return STORES[getattr(request, 'param', 'local')](request, tmp_path)
+
+
+@pytest.fixture
+def world(tmp_path: Path, binary: Path, store) -> World:
     tmp_path.chmod(0o700)
-    return World(tmp_path, binary)
+    return World(tmp_path, binary, store)
 
 
 @pytest.fixture
@@ -73,7 +84,7 @@ def second_opinion(world: World, tmp_path: Path):
     def check(expected, snapshot: str, source: str = 'tree', job: str = 'job', repository: Path | None = None) -> None:
         out = tmp_path / f'decoded-{snapshot}-{source}'
         key = ['--key', world.key] if world.key.exists() else []
-        done = subprocess.run(['/usr/bin/python3', decoder, *key, repository or world.repository, 'restore',
+        done = subprocess.run(['/usr/bin/python3', decoder, *key, repository or world.store.as_directory(), 'restore',
                                f'testhost/{job}/{snapshot}', out], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         state = expected if isinstance(expected, dict) else tree_state(expected)

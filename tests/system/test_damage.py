@@ -12,19 +12,18 @@ from support.tree import plain_tree
 
 @pytest.fixture
 def intact(world, tmp_path):
-    """A repository of two snapshots, and a copy to start from again and again."""
+    """A repository of two snapshots, and what it was, to start from again and again."""
     tree = plain_tree(tmp_path / 'tree', files=12)
     world.simple(tree)
     world.ok('run', 'job')
     (tree / 'added').write_bytes(os.urandom(100_000))
     world.ok('run', 'job')
-    shutil.copytree(world.repository, tmp_path / 'intact')
+    world.store.keep()
     return tree_state(tree)
 
 
 def reset(world, tmp_path) -> None:
-    shutil.rmtree(world.repository)
-    shutil.copytree(tmp_path / 'intact', world.repository)
+    world.store.reset()
     shutil.rmtree(tmp_path / 'cache', ignore_errors=True)
 
 
@@ -48,6 +47,7 @@ def flip(path, position: int) -> None:
 
 
 @pytest.mark.sample
+@pytest.mark.every_sink
 @pytest.mark.parametrize('kind', ['packs', 'snapshots', 'index'])
 def test_flipped_byte(world, tmp_path, intact, kind):
     rng = random.Random(kind)
@@ -69,6 +69,7 @@ def test_every_byte_of_the_small_objects(world, tmp_path, intact):
                            FAILURES if path.name == 'config' else frozenset({DAMAGED}))
 
 
+@pytest.mark.every_sink
 @pytest.mark.parametrize('kind', ['packs', 'snapshots', 'index'])
 def test_cut_emptied_lengthened(world, tmp_path, intact, kind):
     path = world.objects(kind)[-1]
@@ -80,6 +81,7 @@ def test_cut_emptied_lengthened(world, tmp_path, intact, kind):
         assert_noticed(world, tmp_path, intact, path.name, f'{path.name} {note}')
 
 
+@pytest.mark.every_sink
 def test_removed_packs(world, tmp_path, intact):
     for path in world.objects('packs'):
         reset(world, tmp_path)
@@ -87,6 +89,7 @@ def test_removed_packs(world, tmp_path, intact):
         assert_noticed(world, tmp_path, intact, path.name, f'{path.name} removed')
 
 
+@pytest.mark.every_sink
 def test_removed_index_is_made_good(world, tmp_path, intact):
     """The index is a cache of what the packs say."""
     for path in world.objects('index'):
@@ -99,6 +102,7 @@ def test_removed_index_is_made_good(world, tmp_path, intact):
         assert result.status in FAILURES and 'index' in result.err, result
 
 
+@pytest.mark.every_sink
 @pytest.mark.parametrize('kind', ['packs', 'snapshots', 'index'])
 def test_swapped_objects(world, tmp_path, intact, kind):
     first, second = world.objects(kind)[:2]
@@ -109,6 +113,7 @@ def test_swapped_objects(world, tmp_path, intact, kind):
     assert_noticed(world, tmp_path, intact, first.name, 'swapped')
 
 
+@pytest.mark.every_sink
 def test_rolled_back_repository(world, tmp_path, intact):
     """The newest snapshot is gone, as after an older copy of the disk was put in place: this host remembers."""
     newest = world.snapshots()[-1]
@@ -119,8 +124,9 @@ def test_rolled_back_repository(world, tmp_path, intact):
     assert newest in result.err, result
 
 
+@pytest.mark.every_sink
 def test_config_object(world, tmp_path, intact):
-    path = world.repository / 'config'
+    path = world.store.object('config')
     whole = path.read_bytes()
     for content in (b'', whole[:-1], whole.replace(b'1', b'2', 1), b'{}', b'\0' * len(whole)):
         path.write_bytes(content)
@@ -134,6 +140,7 @@ def test_damage_is_found_by_quick_verify_too(world, tmp_path, intact):
     world.fails(DAMAGED, 'verify', 'job', '--all', '--quick')
 
 
+@pytest.mark.every_sink
 def test_another_pack_in_place_of_a_pack(world, tmp_path, intact):
     """A whole, valid object under a wrong name."""
     first, second = world.objects('packs')[:2]

@@ -17,6 +17,7 @@ def put_key(world, tmp_path):
     return put
 
 
+@pytest.mark.every_sink
 def test_adds_but_cannot_read(world, put_key, tmp_path, second_opinion):
     world.ok('run', 'job')
     (tmp_path / 'tree' / 'new').write_text('new')
@@ -31,6 +32,7 @@ def test_adds_but_cannot_read(world, put_key, tmp_path, second_opinion):
         second_opinion(tmp_path / 'tree', snapshot)
 
 
+@pytest.mark.every_sink
 def test_second_run_adds_little(world, put_key, tmp_path):
     (tmp_path / 'tree' / 'big').write_bytes(bytes(range(256)) * 40_000)
     world.ok('run', 'job')
@@ -40,6 +42,7 @@ def test_second_run_adds_little(world, put_key, tmp_path):
     assert after - before < 100_000
 
 
+@pytest.mark.every_sink
 def test_what_can_be_checked_without_opening(world, put_key):
     world.ok('run', 'job')
     assert world.ok('verify', 'job').status == 0
@@ -51,6 +54,7 @@ def test_what_can_be_checked_without_opening(world, put_key):
     assert pack.name in result.text
 
 
+@pytest.mark.every_sink
 def test_snapshots_are_listed_by_id(world, put_key):
     world.ok('run', 'job')
     assert len(world.snapshots()) == 1

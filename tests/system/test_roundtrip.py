@@ -15,6 +15,7 @@ EVERYTHING = ('--set', 'setuid=yes', '--set', 'devices=yes')
 
 
 @pytest.mark.sample
+@pytest.mark.every_sink
 def test_rich_tree(world, tmp_path):
     tree = make_tree(tmp_path / 'tree')
     before = tree_state(tree)
@@ -25,6 +26,7 @@ def test_rich_tree(world, tmp_path):
     assert_same_tree(before, world.restored('job', 'everything', *EVERYTHING) / 'tree')
 
 
+@pytest.mark.every_sink
 def test_rich_tree_by_the_reference_decoder(world, tmp_path, second_opinion):
     """Without what its plain paths cannot reach."""
     tree = make_tree(tmp_path / 'tree', deep=False)
@@ -49,6 +51,7 @@ def test_what_is_dangerous_is_kept_back(world, tmp_path):
 
 
 @pytest.mark.sample
+@pytest.mark.every_sink
 def test_without_encryption(world, tmp_path, second_opinion):
     tree = plain_tree(tmp_path / 'tree')
     world.source('tree', tree)
@@ -61,6 +64,7 @@ def test_without_encryption(world, tmp_path, second_opinion):
     assert not world.key.exists()
 
 
+@pytest.mark.every_sink
 def test_holes_come_back_as_holes(world, tmp_path):
     tree = tmp_path / 'tree'
     tree.mkdir()
@@ -76,6 +80,7 @@ def test_holes_come_back_as_holes(world, tmp_path):
     assert sum(p.stat().st_size for p in world.objects()) < 1 << 20
 
 
+@pytest.mark.every_sink
 @pytest.mark.parametrize('size', [0, 1, 4095, 4096, 4097, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, (16 << 20) + 1, 40 << 20])
 def test_sizes_around_every_boundary(world, tmp_path, size, second_opinion):
     tree = tmp_path / 'tree'
@@ -87,6 +92,7 @@ def test_sizes_around_every_boundary(world, tmp_path, size, second_opinion):
     second_opinion(tree, world.snapshots()[-1])
 
 
+@pytest.mark.every_sink
 def test_an_empty_source(world, tmp_path):
     tree = tmp_path / 'tree'
     tree.mkdir()
@@ -96,6 +102,7 @@ def test_an_empty_source(world, tmp_path):
 
 
 @pytest.mark.sample
+@pytest.mark.every_sink
 def test_history(world, tmp_path, second_opinion):
     """Three generations; each comes back as it was, from the selectors of the manual."""
     tree = plain_tree(tmp_path / 'tree')
@@ -117,6 +124,7 @@ def test_history(world, tmp_path, second_opinion):
     world.ok('verify', 'job', '--all')
 
 
+@pytest.mark.every_sink
 def test_a_part_of_a_source(world, tmp_path):
     tree = make_tree(tmp_path / 'tree')
     world.simple(tree)
@@ -148,6 +156,7 @@ def test_one_name_of_a_hard_link(world, tmp_path):
         assert 'b' in result.err, result
 
 
+@pytest.mark.every_sink
 def test_ls_and_cat(world, tmp_path):
     tree = plain_tree(tmp_path / 'tree')
     world.simple(tree)
@@ -188,6 +197,7 @@ def test_restore_does_not_follow_links_out_of_the_target(world, tmp_path):
     assert list(outside.iterdir()) == []
 
 
+@pytest.mark.every_sink
 def test_equal_content_is_stored_once(world, tmp_path):
     tree = tmp_path / 'tree'
     tree.mkdir()
@@ -203,6 +213,7 @@ def test_equal_content_is_stored_once(world, tmp_path):
     assert_same_tree(tree, world.restored() / 'tree')
 
 
+@pytest.mark.every_sink
 def test_a_lost_cache_changes_nothing(world, tmp_path):
     tree = plain_tree(tmp_path / 'tree')
     world.simple(tree)
@@ -215,6 +226,7 @@ def test_a_lost_cache_changes_nothing(world, tmp_path):
     assert_same_tree(tree, world.restored() / 'tree')
 
 
+@pytest.mark.every_sink
 def test_another_machine_with_the_key_alone(world, tmp_path):
     """Disaster: nothing is left but the repository, the key, and a new configuration."""
     tree = plain_tree(tmp_path / 'tree')

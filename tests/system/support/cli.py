@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from .stores import DirectoryStore
+
 SNAPSHOT_ID = re.compile(r'\b\d{8}T\d{6}Z-[0-9a-f]{6}\b')
 
 # What cron gives, less HOME: everything that cofre needs to know stands in its configuration.
@@ -59,10 +61,11 @@ def execute(command: list, env: dict | None = None, timeout: float = 120, **opti
 class World:
     """Sections are written as they are added; the same name again replaces the section."""
 
-    def __init__(self, base: Path, binary: Path) -> None:
+    def __init__(self, base: Path, binary: Path, store=None) -> None:
         self.base, self.binary = Path(base), Path(binary)
         self.conf = self.base / 'conf.d'
         self.repository = self.base / 'repository'
+        self.store = store or DirectoryStore(self.repository)
         self.key = self.base / 'keys' / 'full.key'
         for directory in (self.conf, self.key.parent):
             directory.mkdir(mode=0o700)
@@ -94,10 +97,11 @@ class World:
         return Path(path)
 
     def sink(self, name: str = 'disk', path: Path | None = None, key: Path | None = None, **options: object) -> Path:
-        path = Path(path or self.repository)
+        """A sink in a directory, or, without a path, in the store under test."""
+        where = {'plugin': 'local', 'path': Path(path)} if path else self.store.options()
         key = None if options.get('encryption') == 'none' else key or self.key
-        self.section(f'sink {name}', plugin='local', path=path, key=key, **options)
-        return path
+        self.section(f'sink {name}', **where | {'key': key} | options)
+        return Path(path or self.repository)
 
     def job(self, name: str = 'job', sources: str = 'tree', sinks: str = 'disk', **options: object) -> None:
         self.section(f'job {name}', sources=sources, sinks=sinks, **options)
@@ -137,7 +141,5 @@ class World:
         self.ok('restore', selector, '--into', into, *options)
         return into
 
-    def objects(self, kind: str = '', repository: Path | None = None) -> list[Path]:
-        root = repository or self.repository
-        found = (Path(d) / f for d, _, files in os.walk(root) for f in files if not d.endswith('/.tmp'))
-        return sorted(p for p in found if str(p.relative_to(root)).startswith(kind))
+    def objects(self, kind: str = '', repository: Path | None = None) -> list:
+        return (DirectoryStore(repository) if repository else self.store).objects(kind)
