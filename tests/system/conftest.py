@@ -20,12 +20,18 @@ sys.path.insert(0, str(TOP / 'tests' / 'faults'))
 from support.cli import World  # noqa: E402
 from support.faults import Faults  # noqa: E402
 from support.oracle import assert_same_tree, tree_state  # noqa: E402
-from support.stores import STORES  # noqa: E402
+from support.rsync import Daemon, Sshd, from_daemon, through_ssh  # noqa: E402
+from support.stores import SLOW, STORES  # noqa: E402
+
+STORES |= {'rsync-ssh': through_ssh, 'rsync-daemon': from_daemon}
+SLOW |= {'rsync-ssh', 'rsync-daemon'}
 
 
 def pytest_generate_tests(metafunc):
     if metafunc.definition.get_closest_marker('every_sink'):
-        metafunc.parametrize('store', list(STORES), indirect=True)
+        sample = metafunc.definition.get_closest_marker('sample')
+        rows = [pytest.param(name, marks=[pytest.mark.long] if name in SLOW and not sample else []) for name in STORES]
+        metafunc.parametrize('store', rows, indirect=True)
 
 
 @pytest.fixture(scope='session')
@@ -33,6 +39,18 @@ def binary() -> Path:
     path = Path(os.environ.get('COFRE_BINARY', TOP / 'build' / 'release' / 'cofre')).resolve()
     assert path.is_file(), f"'{path}' does not exist: build it first, or set COFRE_BINARY"
     return path
+
+
+@pytest.fixture(scope='session')
+def sshd():
+    with Sshd() as server:
+        yield server
+
+
+@pytest.fixture(scope='session')
+def rsyncd(tmp_path_factory):
+    with Daemon(tmp_path_factory.getbasetemp()) as server:
+        yield server
 
 
 @pytest.fixture

@@ -55,3 +55,6 @@ def local(request, base: Path) -> DirectoryStore:
 # Name to a function of (pytest's request, the test's directory) that gives a store of its own to each test. A server is
 # a session fixture, got with request.getfixturevalue.
 STORES: dict[str, Callable] = {'local': local}
+
+# Stores where each command takes long: they have the tests of the marker `sample` by default, all the others in the long run.
+SLOW: set[str] = set()
