@@ -36,17 +36,20 @@ bool outbox_has(const struct outbox *box, const char *key)
 /* ---- the runs ---- */
 
 /* The longest row of parcels from the front that can go together. */
-static int32_t choose(struct outbox *box, struct cofre_error *error)
+static void choose(struct outbox *box)
 {
-    int32_t result = COFRE_OK;
     box->batch = 0;
     box->batch_bytes = 0;
+    while (box->batch < box->count && box->batch < BATCH && box->parcels[box->batch].replace == box->parcels[0].replace)
+        box->batch_bytes += box->parcels[box->batch++].size;
+}
+
+static int32_t write_names(struct outbox *box, struct cofre_error *error)
+{
+    int32_t result = COFRE_OK;
     box->names.length = 0;
-    while (!result && box->batch < box->count && box->batch < BATCH &&
-           box->parcels[box->batch].replace == box->parcels[0].replace) {
-        box->batch_bytes += box->parcels[box->batch].size;
-        result = transfer_name(&box->names, box->parcels[box->batch++].key, error);
-    }
+    for (size_t i = 0; i < box->batch && !result; i++)
+        result = transfer_name(&box->names, box->parcels[i].key, error);
     return result;
 }
 
@@ -62,10 +65,13 @@ static struct transfer describe(const struct outbox *box, char subject[64])
 static int32_t start(struct outbox *box, enum outbox_phase phase, struct cofre_call *call, struct cofre_error *error)
 {
     char subject[64];
-    int32_t result = choose(box, error);
-    if (!result && phase == OUTBOX_SENDING && box->link->options->fsync)
-        result = transfer_add_mark(box->link, WORKSPACE_OUT, &box->names, error);
     box->phase = phase;
+    /* What is compared is what was sent, and not what came since. */
+    if (phase == OUTBOX_SENDING)
+        choose(box);
+    int32_t result = write_names(box, error);
+    if (!result && phase == OUTBOX_SENDING)
+        result = transfer_add_mark(box->link, WORKSPACE_OUT, &box->names, error);
     struct transfer t = describe(box, subject);
     if (!result)
         result = transfer_start(box->link, &t, &box->program, call, error);

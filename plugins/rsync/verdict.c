@@ -26,6 +26,8 @@ static const struct verdict signs[] = {
     {"host key is known for", COFRE_E_AUTH, "its host key is not known", KNOW},
     {"Host key verification failed", COFRE_E_AUTH, "its host key could not be verified", KNOW},
     {"No matching host key fingerprint", COFRE_E_AUTH, NULL, KNOW},
+    {"Permission denied (13)", COFRE_E_DENIED, NULL,
+     "the far user needs the directory for himself: chown it, chmod 0700"},
     {"Permission denied (", COFRE_E_AUTH, NULL,
      "put the public half of identity_file into the far user's ~/.ssh/authorized_keys; a passphrase cannot be typed "
      "here"},
@@ -76,8 +78,6 @@ static const struct verdict signs[] = {
     {"rrsync error", COFRE_E_DENIED, NULL, "see the rrsync command in the far side's authorized_keys"},
     {"Input/output error", COFRE_E_PERMANENT, NULL, "the far side's disk is failing: see its kernel log"},
     {"command not found", COFRE_E_CONFIG, NULL, "install rsync there, or name it with rsync_path"},
-    {"Permission denied (13)", COFRE_E_DENIED, NULL,
-     "the far user needs the directory for himself: chown it, chmod 0700"},
     {"Operation not permitted (1)", COFRE_E_DENIED, NULL, "the far user needs the directory for himself"},
     {"change_dir", COFRE_E_NOT_FOUND, "the place is not there",
      "is the disk mounted on the far side? a new place is made by: cofre init"},

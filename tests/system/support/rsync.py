@@ -84,7 +84,8 @@ class Sshd(Server):
         self.write('sshd_config', f'Port {self.port}\nListenAddress {self.host}\nHostKey {self.host_key}\n'
                    f'AuthorizedKeysFile {self.base}/authorized_keys\nPidFile none\nPermitRootLogin yes\n'
                    'PasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\nStrictModes no\n'
-                   'UseDNS no\nLogLevel ERROR\nMaxStartups 100\n')
+                   # A shell that believes itself to be an inner one spares us root's .bashrc.
+                   'SetEnv SHLVL=2\nUseDNS no\nLogLevel ERROR\nMaxStartups 100\n')
         self.known_hosts = self.write('known_hosts', self.known(self.host_key))
 
     def known(self, key: Path) -> str:
