@@ -14,7 +14,7 @@
 
 #include "common/failure.h"
 
-#define PREFIX "cofre-rsync-"
+#define PREFIX ".cofre-"
 #define SETTLED 60 /* s: a younger directory may be about to be locked by its maker */
 
 static void close_fd(int *fd)
@@ -99,7 +99,7 @@ int32_t workspace_open(struct workspace *w, const char *staging, struct cofre_er
         failure_set(error, COFRE_E_CONFIG, "staging '%s' cannot be used: it is too long or has odd characters",
                     staging);
         failure_hint(error, "choose a directory of at most %d bytes, of letters, digits and /._-+",
-                     WORKSPACE_MAX - (int)sizeof PREFIX - 8);
+                     WORKSPACE_MAX - (int)sizeof PREFIX - 7);
         return COFRE_E_CONFIG;
     }
     sweep(staging);

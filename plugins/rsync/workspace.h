@@ -11,7 +11,7 @@
 #include <cofre/plugin.h>
 
 /* A unix socket's address has 108 bytes, and ssh adds 18 to the name while it makes it. */
-#define WORKSPACE_MAX 80
+#define WORKSPACE_MAX 86
 #define WORKSPACE_PATH (WORKSPACE_MAX + COFRE_MAX_KEY + 32)
 
 /* Below it. */
