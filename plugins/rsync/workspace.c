@@ -15,7 +15,8 @@
 #include "common/failure.h"
 
 #define PREFIX ".cofre-"
-#define SETTLED 60 /* s: a younger directory may be about to be locked by its maker */
+#define MARK "cofre-rsync-staging" /* a file that nobody else's directory has */
+#define SETTLED 60                 /* s: a younger directory may be about to be locked by its maker */
 
 static void close_fd(int *fd)
 {
@@ -41,11 +42,24 @@ void workspace_remove_tree(const char *path)
 
 /* ---- what a killed process left ---- */
 
+/* The name alone proves nothing: it could be a directory of the operator's. */
 static bool is_debris(int fd)
 {
-    struct stat st;
+    struct stat st, mark;
     return fstat(fd, &st) == 0 && st.st_uid == geteuid() && st.st_mtim.tv_sec < time(NULL) - SETTLED &&
+           fstatat(fd, MARK, &mark, AT_SYMLINK_NOFOLLOW) == 0 && mark.st_uid == geteuid() &&
            flock(fd, LOCK_EX | LOCK_NB) == 0;
+}
+
+/* The mark goes last, or what a second kill leaves could not be told from other people's things. */
+static void remove_workspace(const char *path)
+{
+    static const char *const folders[] = {WORKSPACE_OUT, WORKSPACE_IN, WORKSPACE_VOID};
+    char folder[WORKSPACE_PATH];
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+        if (snprintf(folder, sizeof folder, "%s/%s", path, folders[i]) < (int)sizeof folder)
+            workspace_remove_tree(folder);
+    workspace_remove_tree(path);
 }
 
 static void sweep(const char *staging)
@@ -59,7 +73,7 @@ static void sweep(const char *staging)
             continue;
         AUTO_CLOSE int fd = openat(dirfd(list), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd >= 0 && is_debris(fd) && snprintf(path, sizeof path, "%s/%s", staging, entry->d_name) < (int)sizeof path)
-            workspace_remove_tree(path);
+            remove_workspace(path);
     }
     closedir(list);
 }
@@ -88,7 +102,7 @@ static int32_t make(struct workspace *w, const char *staging, struct cofre_error
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
         if (mkdir(workspace_path(w, folders[i], "", path), 0700))
             return failure_system(error, errno, "make directory '%s'", path);
-    return COFRE_OK;
+    return workspace_write(w, MARK, "", 0, error);
 }
 
 int32_t workspace_open(struct workspace *w, const char *staging, struct cofre_error *error)
@@ -112,7 +126,7 @@ int32_t workspace_open(struct workspace *w, const char *staging, struct cofre_er
 void workspace_close(struct workspace *w)
 {
     if (w->fd >= 0)
-        workspace_remove_tree(w->path);
+        remove_workspace(w->path);
     close_fd(&w->fd);
 }
 

@@ -382,6 +382,16 @@ def test_killed_here_nothing_stays(world, sshd, far, staging, tmp_path):
     world.ok('verify', 'job', '--all')
 
 
+def test_directories_of_other_people_are_no_debris(world, sshd, far, staging):
+    for name in ('.cofre-backup', '.cofre-', 'cofre-rsync-bench'):
+        (staging / name).mkdir()
+        (staging / name / 'out').mkdir()
+        (staging / name / 'precious').write_text('x')
+        os.utime(staging / name, (1, 1))
+    made(world, sshd.options(far, staging=staging))
+    assert len(list(staging.rglob('precious'))) == len(list(staging.rglob('out'))) == 3
+
+
 def wait_until(condition, seconds: float = 20) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
