@@ -108,7 +108,9 @@ static int32_t configure(const struct link *link, enum link_way way, const char 
                      "ConnectTimeout %d\nServerAliveInterval %d\nServerAliveCountMax 3\nTCPKeepAlive yes\n"
                      "ForwardAgent no\nForwardX11 no\nClearAllForwardings yes\nPermitLocalCommand no\nRequestTTY no\n"
                      "Compression no\nEscapeChar none\nLogLevel ERROR\n"
-                     "Include ~/.ssh/config\nInclude /etc/ssh/ssh_config\n",
+                     "Include ~/.ssh/config\nInclude /etc/ssh/ssh_config\n"
+                     /* Half the time of the default on processors with AES. */
+                     "Ciphers ^aes128-gcm@openssh.com\n",
                      port, key, hosts, base, way, patience, patience / 3 > 0 ? patience / 3 : 1);
     if (n >= (int)sizeof text)
         return failure_set(error, COFRE_E_BUG, "ssh's configuration is too long");

@@ -25,8 +25,8 @@ struct program {
     pid_t pid;  /* 0 = not running */
     int handle; /* a pidfd */
     int out, err;
-    int status;  /* as from waitpid, once it has ended */
-    off_t moved; /* bytes of output seen by the last look at the progress */
+    int status;      /* as from waitpid, once it has ended */
+    uint64_t slices; /* of time that it was waited for */
 };
 #define PROGRAM_NONE                                                                                                   \
     {                                                                                                                  \
@@ -39,7 +39,8 @@ int32_t program_start(struct program *program, const struct workspace *workspace
                       const struct cofre_secret *input, struct cofre_error *error);
 /* Has it ended? Then status is set. Never waits longer than milliseconds. */
 bool program_ended(struct program *program, int milliseconds);
-/* Until it has ended. Cancelled: it is ended first. What it prints counts as progress. */
+/* Until it has ended. Cancelled: it is ended first. Feeds the stall watchdog: what is started must end a silent line by
+ * itself. */
 int32_t program_wait(struct program *program, struct cofre_call *call, struct cofre_error *error);
 /* SIGTERM, two seconds, SIGKILL. */
 void program_kill(struct program *program);

@@ -21,15 +21,12 @@ static const struct {
     const char *options[OPTIONS];
 } kinds[] = {
     [TRANSFER_CREATE] = {"make", WORKSPACE_VOID, LINK_WRITE, true, {"--dirs"}},
-    [TRANSFER_SEND] =
-        {"send", WORKSPACE_OUT, LINK_WRITE, true, {"--ignore-existing", "--whole-file", "--info=progress2"}},
-    [TRANSFER_REPLACE] =
-        {"send", WORKSPACE_OUT, LINK_WRITE, true, {"--ignore-times", "--whole-file", "--info=progress2"}},
+    [TRANSFER_SEND] = {"send", WORKSPACE_OUT, LINK_WRITE, true, {"--ignore-existing", "--whole-file"}},
+    [TRANSFER_REPLACE] = {"send", WORKSPACE_OUT, LINK_WRITE, true, {"--ignore-times", "--whole-file"}},
     [TRANSFER_PROBE] = {"try to replace", WORKSPACE_OUT, LINK_WRITE, true, {"--dry-run", "--ignore-times", "-ii"}},
     [TRANSFER_COMPARE] =
         {"compare", WORKSPACE_OUT, LINK_READ, false, {"--dry-run", "--checksum", "-ii", "--ignore-missing-args"}},
-    [TRANSFER_FETCH] =
-        {"get", WORKSPACE_IN, LINK_READ, false, {"--whole-file", "--ignore-missing-args", "--info=progress2"}},
+    [TRANSFER_FETCH] = {"get", WORKSPACE_IN, LINK_READ, false, {"--whole-file", "--ignore-missing-args"}},
     [TRANSFER_LIST] = {"list",
                        WORKSPACE_IN,
                        LINK_READ,

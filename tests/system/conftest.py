@@ -28,9 +28,9 @@ SLOW |= {'rsync-ssh', 'rsync-daemon'}
 
 
 def pytest_generate_tests(metafunc):
-    if metafunc.definition.get_closest_marker('every_sink'):
-        sample = metafunc.definition.get_closest_marker('sample')
-        rows = [pytest.param(name, marks=[pytest.mark.long] if name in SLOW and not sample else []) for name in STORES]
+    if marker := metafunc.definition.get_closest_marker('every_sink'):
+        late = [pytest.mark.long] if not marker.kwargs.get('slow') else []
+        rows = [pytest.param(name, marks=late if name in SLOW else []) for name in STORES]
         metafunc.parametrize('store', rows, indirect=True)
 
 

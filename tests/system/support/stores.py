@@ -56,5 +56,5 @@ def local(request, base: Path) -> DirectoryStore:
 # a session fixture, got with request.getfixturevalue.
 STORES: dict[str, Callable] = {'local': local}
 
-# Stores where each command takes long: they have the tests of the marker `sample` by default, all the others in the long run.
+# Stores where each command takes long: by default they have the tests marked `every_sink(slow=True)` alone, in the long run all.
 SLOW: set[str] = set()
