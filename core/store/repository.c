@@ -76,7 +76,9 @@ static int make_config_durable(struct worker *worker, struct error *e)
     AUTO_BYTES struct bytes text = {.maximum = CONFIG_OBJECT_MAX};
     if (sink_get(worker, "config", CONFIG_OBJECT_MAX, &text, e) < 0)
         return -1;
-    return sink_put(worker, "config", text.data, text.length, true, e) < 0 && e->class != ERROR_EXISTS ? -1 : 0;
+    if (sink_put(worker, "config", text.data, text.length, true, e) < 0 && e->class != ERROR_EXISTS)
+        return -1;
+    return sink_sync(worker, e);
 }
 
 int repository_create(struct worker *worker, const struct key *key, bool plain,
@@ -99,7 +101,7 @@ int repository_create(struct worker *worker, const struct key *key, bool plain,
     if (config_object_encode(&config, key, &text, e) < 0)
         return -1;
     text_hex(config.repository, sizeof config.repository, id_text);
-    return sink_put(worker, "config", text.data, text.length, true, e);
+    return sink_put(worker, "config", text.data, text.length, true, e) < 0 ? -1 : sink_sync(worker, e);
 }
 
 /* ---- open ---- */

@@ -413,7 +413,9 @@ static int put_index(struct shipper_sink *sink, struct error *e)
     char key[201];
     seal_hash(object.data, object.length, name);
     repository_index_key(name, key);
-    if (repository_sync(r, e) < 0 || sink_put(r->worker, key, object.data, object.length, true, e) < 0)
+    /* Twice: the packs are there before what describes them, and that before we rely on it. */
+    if (repository_sync(r, e) < 0 || sink_put(r->worker, key, object.data, object.length, true, e) < 0 ||
+        repository_sync(r, e) < 0)
         return -1;
     sink->added += object.length;
     bytes_put(&sink->indexes, name, sizeof name);

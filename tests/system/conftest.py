@@ -21,12 +21,18 @@ from support.ceph import Ceph  # noqa: E402
 from support.cli import World  # noqa: E402
 from support.faults import Faults  # noqa: E402
 from support.oracle import assert_same_tree, tree_state  # noqa: E402
-from support.stores import STORES  # noqa: E402
+from support.rsync import Daemon, Sshd, from_daemon, through_ssh  # noqa: E402
+from support.stores import SLOW, STORES  # noqa: E402
+
+STORES |= {'rsync-ssh': through_ssh, 'rsync-daemon': from_daemon}
+SLOW |= {'rsync-ssh', 'rsync-daemon'}
 
 
 def pytest_generate_tests(metafunc):
-    if metafunc.definition.get_closest_marker('every_sink'):
-        metafunc.parametrize('store', list(STORES), indirect=True)
+    if marker := metafunc.definition.get_closest_marker('every_sink'):
+        late = [pytest.mark.long] if not marker.kwargs.get('slow') else []
+        rows = [pytest.param(name, marks=late if name in SLOW else []) for name in STORES]
+        metafunc.parametrize('store', rows, indirect=True)
 
 
 @pytest.fixture(scope='session')
@@ -41,6 +47,18 @@ def ceph():
     service = Ceph()
     yield service
     service.stop()
+
+
+@pytest.fixture(scope='session')
+def sshd():
+    with Sshd() as server:
+        yield server
+
+
+@pytest.fixture(scope='session')
+def rsyncd(tmp_path_factory):
+    with Daemon(tmp_path_factory.getbasetemp()) as server:
+        yield server
 
 
 @pytest.fixture

@@ -130,7 +130,7 @@ def test_damage_is_found_by_quick_verify_too(world, tmp_path, intact):
     world.fails(DAMAGED, 'verify', 'job', '--all', '--quick')
 
 
-@pytest.mark.every_sink
+@pytest.mark.every_sink(slow=True)
 def test_another_pack_in_place_of_a_pack(world, tmp_path, intact):
     """A whole, valid object under a wrong name."""
     first, second = world.objects('packs')[:2]

@@ -17,7 +17,7 @@ def put_key(world, tmp_path):
     return put
 
 
-@pytest.mark.every_sink
+@pytest.mark.every_sink(slow=True)
 def test_adds_but_cannot_read(world, put_key, tmp_path, second_opinion):
     world.ok('run', 'job')
     (tmp_path / 'tree' / 'new').write_text('new')

@@ -90,7 +90,7 @@ def test_every_block_runs_as_written(followed):
 
 def test_blocks_are_of_a_known_kind():
     kinds = {kind for kind, _ in BLOCK.findall(README)}
-    assert kinds <= {'sh', 'console', 'text'}, kinds
+    assert kinds <= {'sh', 'console', 'text', 'ini'}, kinds
 
 
 def test_cron_lines(followed):
@@ -175,6 +175,21 @@ def test_samples_load(binary, tmp_path):
         done = subprocess.run([binary, '--config-dir', directory, 'check', '--offline'], capture_output=True, text=True,
                               check=False)
         assert done.returncode == 0, f'{chosen}\n{done.stdout}{done.stderr}'
+
+
+@pytest.mark.parametrize('page', ['README.md', *sorted(str(p.relative_to(TOP)) for p in TOP.glob('plugins/*/README.md'))])
+def test_sections_of_pages_load(binary, tmp_path, page):
+    """The `ini` blocks of a page are one configuration."""
+    key = tmp_path / 'keys' / 'key'
+    key.parent.mkdir()
+    subprocess.run([binary, 'key', 'create', key], check=True, capture_output=True)
+    text = '\n'.join(re.findall(r'^```ini\n(.*?)^```', (TOP / page).read_text(), re.M | re.S))
+    text = re.sub(r'/etc/cofre/(keys|secrets)/\S+', str(key), text)
+    conf = tmp_path / 'conf.d'
+    conf.mkdir(mode=0o700)
+    (conf / 'page.conf').write_text(text)
+    done = subprocess.run([binary, '--config-dir', conf, 'check', '--offline'], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 or not text.strip(), f'{text}\n{done.stdout}{done.stderr}'
 
 
 def test_samples_name_commands_that_exist(binary):

@@ -15,7 +15,7 @@ EVERYTHING = ('--set', 'setuid=yes', '--set', 'devices=yes')
 
 
 @pytest.mark.sample
-@pytest.mark.every_sink
+@pytest.mark.every_sink(slow=True)
 def test_rich_tree(world, tmp_path):
     tree = make_tree(tmp_path / 'tree')
     before = tree_state(tree)

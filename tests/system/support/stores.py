@@ -65,3 +65,6 @@ def s3(request, base: Path) -> BucketStore:
 # Name to a function of (pytest's request, the test's directory) that gives a store of its own to each test. A server is
 # a session fixture, got with request.getfixturevalue.
 STORES: dict[str, Callable] = {'local': local, 's3': s3}
+
+# Stores where each command takes long: by default they have the tests marked `every_sink(slow=True)` alone, in the long run all.
+SLOW: set[str] = set()

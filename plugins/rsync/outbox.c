@@ -1,0 +1,275 @@
+#include "rsync/outbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/failure.h"
+
+#define BATCH 2000 /* objects in one run */
+
+void outbox_open(struct outbox *box, struct link *link)
+{
+    *box = (struct outbox){.link = link, .program = PROGRAM_NONE};
+}
+
+void outbox_close(struct outbox *box)
+{
+    program_kill(&box->program);
+    program_close(&box->program);
+    transfer_free_names(&box->names);
+    free(box->parcels);
+    *box = (struct outbox){.program = PROGRAM_NONE};
+}
+
+bool outbox_has(const struct outbox *box, const char *key)
+{
+    for (size_t i = 0; i < box->count; i++)
+        if (strcmp(box->parcels[i].key, key) == 0)
+            return true;
+    return false;
+}
+
+/* ---- the runs ---- */
+
+/* The longest row of parcels from the front that can go together. */
+static void choose(struct outbox *box)
+{
+    box->batch = 0;
+    box->batch_bytes = 0;
+    while (box->batch < box->count && box->batch < BATCH && box->parcels[box->batch].replace == box->parcels[0].replace)
+        box->batch_bytes += box->parcels[box->batch++].size;
+}
+
+static int32_t write_names(struct outbox *box, struct cofre_error *error)
+{
+    int32_t result = COFRE_OK;
+    box->names.length = 0;
+    for (size_t i = 0; i < box->batch && !result; i++)
+        result = transfer_name(&box->names, box->parcels[i].key, error);
+    return result;
+}
+
+static struct transfer describe(const struct outbox *box, char subject[64])
+{
+    snprintf(subject, 64, "%zu object%s", box->batch, box->batch == 1 ? "" : "s");
+    struct transfer t = {.names = &box->names, .subject = subject, .kind = TRANSFER_COMPARE, .work = box->batch_bytes};
+    if (box->phase != OUTBOX_COMPARING)
+        t.kind = box->parcels[0].replace ? TRANSFER_REPLACE : TRANSFER_SEND;
+    return t;
+}
+
+static int32_t start(struct outbox *box, enum outbox_phase phase, struct cofre_call *call, struct cofre_error *error)
+{
+    char subject[64];
+    box->phase = phase;
+    /* What is compared is what was sent, and not what came since. */
+    if (phase == OUTBOX_SENDING)
+        choose(box);
+    int32_t result = write_names(box, error);
+    if (!result && phase == OUTBOX_SENDING)
+        result = transfer_add_mark(box->link, WORKSPACE_OUT, &box->names, error);
+    struct transfer t = describe(box, subject);
+    if (!result)
+        result = transfer_start(box->link, &t, &box->program, call, error);
+    if (result)
+        box->phase = OUTBOX_IDLE;
+    return result;
+}
+
+/* What the far side has under the key: the same, something else, or nothing. */
+static int32_t look_at(const struct outbox *box, const struct parcel *parcel, const char *text,
+                       struct cofre_error *error)
+{
+    const char *target = box->link->options->target;
+    size_t n = strlen(parcel->key);
+    for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+        size_t length = strcspn(line, "\n");
+        if (length != n + 12 || memcmp(line + 12, parcel->key, n) != 0)
+            continue;
+        if (line[0] == '.' && line[1] == 'f')
+            return COFRE_OK;
+        /* Not COFRE_E_EXISTS: the call at hand may be about another object. */
+        failure_set(error, COFRE_E_INTEGRITY, "object '%s' is in '%s' with other content", parcel->key, target);
+        failure_hint(error, "it was left as it is; cofre verify tells whether it is damaged");
+        return COFRE_E_INTEGRITY;
+    }
+    failure_set(error, COFRE_E_INTEGRITY, "object '%s' was sent, but is not in '%s'", parcel->key, target);
+    failure_hint(error, "does something on the far side move or remove files, or refuse some of them (exclude)?");
+    return COFRE_E_INTEGRITY;
+}
+
+static void drop_first(struct outbox *box, size_t count)
+{
+    char path[WORKSPACE_PATH];
+    for (size_t i = 0; i < count; i++) {
+        unlink(workspace_path(&box->link->workspace, WORKSPACE_OUT, box->parcels[i].key, path));
+        box->bytes -= box->parcels[i].size;
+    }
+    box->count -= count;
+    memmove(box->parcels, box->parcels + count, box->count * sizeof *box->parcels);
+}
+
+/* One that is there already with other content goes out of the way, or it would stop all others for ever. */
+static int32_t compare(struct outbox *box, const char *text, struct cofre_error *error)
+{
+    for (size_t i = 0; i < box->batch; i++) {
+        int32_t result = look_at(box, &box->parcels[i], text, error);
+        if (result) {
+            drop_first(box, i + 1);
+            return result;
+        }
+    }
+    drop_first(box, box->batch);
+    return COFRE_OK;
+}
+
+/* The run has ended. What failed stays in the outbox. */
+static int32_t finish(struct outbox *box, struct cofre_call *call, struct cofre_error *error)
+{
+    char subject[64], *text = NULL;
+    bool compared = box->phase == OUTBOX_COMPARING;
+    struct transfer t = describe(box, subject);
+    int32_t result = transfer_finish(box->link, &t, &box->program, compared ? &text : NULL, error);
+    box->phase = OUTBOX_IDLE;
+    if (!result)
+        result = compared ? compare(box, text, error) : start(box, OUTBOX_COMPARING, call, error);
+    free(text);
+    return result;
+}
+
+/* Go on with what can be gone on with. limit: wait as long as more bytes than this are staged; -1 = wait for all. */
+static int32_t pump(struct outbox *box, int64_t limit, int64_t enough, struct cofre_call *call,
+                    struct cofre_error *error)
+{
+    int32_t result = COFRE_OK;
+    while (!result && (box->phase != OUTBOX_IDLE || box->count > 0)) {
+        bool wait = box->bytes > limit || limit < 0;
+        if (box->phase == OUTBOX_IDLE && !wait && box->bytes < enough)
+            break;
+        if (box->phase == OUTBOX_IDLE) {
+            result = start(box, OUTBOX_SENDING, call, error);
+            continue;
+        }
+        if (!wait && !program_ended(&box->program, 0))
+            break;
+        result = program_wait(&box->program, call, error);
+        if (result) {
+            program_close(&box->program);
+            box->phase = OUTBOX_IDLE;
+        } else {
+            result = finish(box, call, error);
+        }
+    }
+    return result;
+}
+
+int32_t outbox_flush(struct outbox *box, struct cofre_call *call, struct cofre_error *error)
+{
+    return pump(box, -1, 0, call, error);
+}
+
+/* ---- put ---- */
+
+static int32_t too_large(const struct outbox *box, const char *key, struct cofre_error *error)
+{
+    failure_set(error, COFRE_E_NO_SPACE, "put '%s': it has more than the %lld MiB of staging_size", key,
+                (long long)(box->link->options->staging_size >> 20));
+    failure_hint(error, "raise staging_size; '%s' needs the room", box->link->options->staging);
+    return COFRE_E_NO_SPACE;
+}
+
+static int32_t write_all(const struct outbox *box, int fd, const char *key, const char *p, uint64_t length,
+                         struct cofre_error *error)
+{
+    while (length > 0) {
+        ssize_t n = write(fd, p, length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            int32_t class = failure_system(error, errno, "stage object '%s' in '%s'", key, box->link->options->staging);
+            failure_hint(error, "make room there, or name another directory with staging");
+            return class;
+        }
+        p += n;
+        length -= (uint64_t)n;
+    }
+    return COFRE_OK;
+}
+
+static int32_t receive(struct outbox *box, struct cofre_call *call, int fd, struct parcel *parcel,
+                       struct cofre_error *error)
+{
+    const void *bytes;
+    uint64_t length;
+    int32_t result;
+    int64_t bound = box->link->options->staging_size;
+    while ((result = cofre->take(call, &bytes, &length, error)) == COFRE_OK) {
+        if (!bytes)
+            return failure_set(error, COFRE_E_BUG, "put '%s': the host sent a hole", parcel->key);
+        parcel->size += (int64_t)length;
+        if (parcel->size > bound)
+            return too_large(box, parcel->key, error);
+        if (box->bytes + parcel->size > bound)
+            result = pump(box, bound - parcel->size, 0, call, error);
+        if (!result)
+            result = write_all(box, fd, parcel->key, bytes, length, error);
+        if (result)
+            return result;
+    }
+    return result == COFRE_END ? COFRE_OK : result;
+}
+
+static int32_t stage(struct outbox *box, struct cofre_call *call, struct parcel *parcel, struct cofre_error *error)
+{
+    char path[WORKSPACE_PATH];
+    const struct workspace *workspace = &box->link->workspace;
+    int32_t result = workspace_parents(workspace, WORKSPACE_OUT, parcel->key, error);
+    if (result)
+        return result;
+    workspace_path(workspace, WORKSPACE_OUT, parcel->key, path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return failure_system(error, errno, "stage object '%s'", parcel->key);
+    result = receive(box, call, fd, parcel, error);
+    if (close(fd) && !result)
+        result = failure_system(error, errno, "stage object '%s'", parcel->key);
+    if (result)
+        unlink(path);
+    return result;
+}
+
+static int32_t make_room(struct outbox *box, struct cofre_error *error)
+{
+    if (box->count < box->room)
+        return COFRE_OK;
+    size_t room = box->room ? 2 * box->room : 64;
+    struct parcel *parcels = realloc(box->parcels, room * sizeof *parcels);
+    if (!parcels)
+        return failure_set(error, COFRE_E_MEMORY, "stage an object: out of memory");
+    box->parcels = parcels;
+    box->room = room;
+    return COFRE_OK;
+}
+
+int32_t outbox_put(struct outbox *box, struct cofre_call *call, const char *key, const struct cofre_put *put,
+                   struct cofre_error *error)
+{
+    int64_t bound = box->link->options->staging_size;
+    struct parcel parcel = {.replace = !(put->flags & COFRE_PUT_IF_ABSENT)};
+    snprintf(parcel.key, sizeof parcel.key, "%s", key);
+    /* What failed meanwhile is said before anything new is taken. The same key twice: one after the other. */
+    int32_t result = pump(box, outbox_has(box, key) ? -1 : bound, bound / 4, call, error);
+    if (!result)
+        result = make_room(box, error);
+    if (!result)
+        result = stage(box, call, &parcel, error);
+    if (result)
+        return result;
+    box->parcels[box->count++] = parcel;
+    box->bytes += parcel.size;
+    return pump(box, bound, bound / 4, call, error);
+}

@@ -1,0 +1,49 @@
+/* Objects on their way to the far side.
+ *
+ * A put ends in the outbox. From there many go at once, in one run of rsync, while the next ones are being staged; a
+ * second run has the far side read them again and compares. Only then is the local copy given up. outbox_flush waits
+ * until all are there: durable, and the same. */
+#ifndef COFRE_RSYNC_OUTBOX_H
+#define COFRE_RSYNC_OUTBOX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <cofre/plugin.h>
+
+#include "rsync/link.h"
+#include "rsync/transfer.h"
+
+struct parcel {
+    char key[COFRE_MAX_KEY + 1];
+    int64_t size;
+    bool replace;
+};
+
+enum outbox_phase { OUTBOX_IDLE, OUTBOX_SENDING, OUTBOX_COMPARING };
+
+struct outbox {
+    struct link *link;
+    struct parcel *parcels; /* in the order of their puts */
+    size_t count, room;
+    int64_t bytes; /* of them */
+    /* The run: about the first batch parcels. */
+    enum outbox_phase phase;
+    size_t batch;
+    int64_t batch_bytes;
+    struct transfer_names names;
+    struct program program;
+};
+
+void outbox_open(struct outbox *outbox, struct link *link);
+/* What was not flushed is given up. */
+void outbox_close(struct outbox *outbox);
+
+bool outbox_has(const struct outbox *outbox, const char *key);
+/* Take an object from the host: staged, and perhaps under way, when it returns. Errors may be about earlier ones, which
+ * then stay for the next try; this one was not taken. */
+int32_t outbox_put(struct outbox *outbox, struct cofre_call *call, const char *key, const struct cofre_put *put,
+                   struct cofre_error *error);
+int32_t outbox_flush(struct outbox *outbox, struct cofre_call *call, struct cofre_error *error);
+
+#endif

@@ -1,0 +1,223 @@
+#include "rsync/program.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/failure.h"
+#include "rsync/workspace.h"
+
+#define SLICE 100 /* ms between looks at the cancellation */
+#define GRACE 2000
+#define INPUT_MAX 4096
+
+/* ---- words ---- */
+
+void program_word(struct program_words *words, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    char *word = NULL;
+    if (words->count == PROGRAM_WORDS || vasprintf(&word, format, arguments) < 0)
+        words->failed = true;
+    else
+        words->words[words->count++] = word;
+    va_end(arguments);
+}
+
+void program_free_words(struct program_words *words)
+{
+    for (size_t i = 0; i < words->count; i++)
+        free(words->words[i]);
+    words->count = 0;
+}
+
+/* ---- start ---- */
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+#define AUTO_CLOSE __attribute__((cleanup(close_fd)))
+
+static int set_attributes(posix_spawnattr_t *attributes)
+{
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    int errnum = posix_spawnattr_setsigmask(attributes, &none);
+    if (!errnum)
+        errnum = posix_spawnattr_setsigdefault(attributes, &all);
+    if (!errnum)
+        errnum = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    return errnum;
+}
+
+static int spawn(struct program *p, char **words, int input)
+{
+    char path[4096], language[] = "LC_ALL=C", zone[] = "TZ=UTC0";
+    char *const environment[] = {path, language, zone, NULL};
+    const char *where = getenv("PATH");
+    snprintf(path, sizeof path, "PATH=%s", where ? where : "/usr/local/bin:/usr/bin:/bin");
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    int errnum = posix_spawn_file_actions_init(&actions);
+    if (errnum)
+        return errnum;
+    errnum = posix_spawnattr_init(&attributes);
+    if (errnum) {
+        posix_spawn_file_actions_destroy(&actions);
+        return errnum;
+    }
+    errnum = set_attributes(&attributes);
+    if (!errnum)
+        errnum = input < 0 ? posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
+                           : posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
+    if (!errnum)
+        errnum = posix_spawn_file_actions_adddup2(&actions, p->out, STDOUT_FILENO);
+    if (!errnum)
+        errnum = posix_spawn_file_actions_adddup2(&actions, p->err, STDERR_FILENO);
+    if (!errnum)
+        errnum = posix_spawnp(&p->pid, words[0], &actions, &attributes, words, environment);
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&actions);
+    return errnum;
+}
+
+/* A pipe that holds the input and has no writer any more: the text is in no file. */
+static int32_t make_input(const struct cofre_secret *input, int *fd, struct cofre_error *error)
+{
+    int ends[2];
+    if (input->length > INPUT_MAX)
+        return failure_set(error, COFRE_E_CONFIG, "the password has more than %d bytes", INPUT_MAX);
+    if (pipe2(ends, O_CLOEXEC))
+        return failure_system(error, errno, "make a pipe");
+    *fd = ends[0];
+    bool written = write(ends[1], input->bytes, input->length) == (ssize_t)input->length;
+    int32_t class = written ? COFRE_OK : failure_system(error, errno, "write into a pipe");
+    close(ends[1]);
+    return class;
+}
+
+static int32_t not_started(const char *name, int errnum, struct cofre_error *error)
+{
+    failure_system(error, errnum, "run '%s'", name);
+    if (errnum == ENOENT)
+        failure_hint(error, "install it: apt-get install %s", strcmp(name, "ssh") == 0 ? "openssh-client" : name);
+    return errnum == ENOENT ? COFRE_E_CONFIG : failure_class(errnum);
+}
+
+int32_t program_start(struct program *p, const struct workspace *workspace, struct program_words *words,
+                      const struct cofre_secret *input, struct cofre_error *error)
+{
+    AUTO_CLOSE int in = -1;
+    *p = (struct program)PROGRAM_NONE;
+    if (words->failed)
+        return failure_set(error, COFRE_E_MEMORY, "run '%s': out of memory", words->words[0]);
+    int32_t result = input ? make_input(input, &in, error) : COFRE_OK;
+    if (result)
+        return result;
+    p->out = workspace_scratch(workspace, error);
+    p->err = p->out < 0 ? -1 : workspace_scratch(workspace, error);
+    int errnum = p->err < 0 ? errno : spawn(p, words->words, in);
+    if (p->err >= 0 && errnum == 0) {
+        p->handle = (int)syscall(SYS_pidfd_open, p->pid, 0);
+        if (p->handle >= 0)
+            return COFRE_OK;
+        errnum = errno;
+        program_kill(p);
+    }
+    result = p->err < 0 ? COFRE_E_PERMANENT : not_started(words->words[0], errnum, error);
+    p->pid = 0;
+    program_close(p);
+    return result;
+}
+
+/* ---- end ---- */
+
+bool program_ended(struct program *p, int milliseconds)
+{
+    if (p->pid == 0)
+        return true;
+    struct pollfd fd = {.fd = p->handle, .events = POLLIN};
+    if (p->handle >= 0 && poll(&fd, 1, milliseconds) == 0)
+        return false;
+    pid_t got = waitpid(p->pid, &p->status, p->handle >= 0 ? WNOHANG : 0);
+    if (got == 0 || (got < 0 && errno == EINTR))
+        return false;
+    p->pid = 0;
+    return true;
+}
+
+void program_kill(struct program *p)
+{
+    if (p->pid == 0)
+        return;
+    kill(p->pid, SIGTERM);
+    for (int waited = 0; waited < GRACE && p->handle >= 0; waited += SLICE)
+        if (program_ended(p, SLICE))
+            return;
+    kill(p->pid, SIGKILL);
+    while (!program_ended(p, SLICE))
+        ;
+}
+
+int32_t program_wait(struct program *p, struct cofre_call *call, struct cofre_error *error)
+{
+    while (!program_ended(p, SLICE)) {
+        int32_t result = cofre->cancelled(call, error);
+        if (result) {
+            program_kill(p);
+            return result;
+        }
+        /* A silent line is not waited for: rsync ends itself then, by its --timeout. */
+        cofre->progress(call, ++p->slices, 0);
+    }
+    return COFRE_OK;
+}
+
+void program_close(struct program *p)
+{
+    close_fd(&p->handle);
+    close_fd(&p->out);
+    close_fd(&p->err);
+}
+
+int program_exit(const struct program *p)
+{
+    return WIFSIGNALED(p->status) ? 128 + WTERMSIG(p->status) : WEXITSTATUS(p->status);
+}
+
+char *program_text(int fd, size_t maximum, struct cofre_error *error)
+{
+    struct stat st;
+    if (fstat(fd, &st)) {
+        failure_system(error, errno, "read what rsync printed");
+        return NULL;
+    }
+    size_t length = (size_t)st.st_size < maximum ? (size_t)st.st_size : maximum, done = 0;
+    char *text = malloc(length + 1);
+    while (text && done < length) {
+        ssize_t n = pread(fd, text + done, length - done, (off_t)done);
+        if (n <= 0)
+            break;
+        done += (size_t)n;
+    }
+    if (!text)
+        failure_set(error, COFRE_E_MEMORY, "read what rsync printed: out of memory");
+    else
+        text[done] = '\0';
+    return text;
+}
