@@ -14,8 +14,9 @@ struct worker;
 /* Make the place itself; only `init` calls this. */
 int sink_create(struct worker *sink, struct error *e);
 
-/* Store n bytes under key, durable when it returns. if_absent: ERROR_EXISTS when the key is taken. The bytes are sent
- * again on a retry; with if_absent a retry that meets its own earlier success compares and succeeds. */
+/* Store n bytes under key, durable when it returns, or, where the plugin offers sync, when sink_sync has. if_absent:
+ * ERROR_EXISTS when the key is taken. The bytes are sent again on a retry; with if_absent a retry that meets its own
+ * earlier success compares and succeeds. */
 int sink_put(struct worker *sink, const char *key, const void *p, size_t n, bool if_absent, struct error *e);
 
 /* A put of unknown length, once, without retry: begin, write..., then end (durable) or abort. After begin succeeded one

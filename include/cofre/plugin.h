@@ -411,7 +411,8 @@ struct cofre_sink {
      * place exists. */
     int32_t (*create)(void *instance, struct cofre_call *, struct cofre_error *error);
     /* Store what take gives under key. Atomic: under the key there is, at every moment and after a power cut, the old
-     * object or the whole new one. COFRE_OK = complete, durable and visible. Required. */
+     * object or the whole new one. COFRE_OK = complete, durable and visible; a sink that offers sync may say so earlier,
+     * while the object is under way: get, stat, list, remove and later puts of the same key wait for it. Required. */
     int32_t (*put)(void *instance, struct cofre_call *, const char *key, const struct cofre_put *, struct cofre_error *error);
     /* Send length bytes of the object from offset; length -1 = to the end. Beyond the end: COFRE_E_RANGE. Required. */
     int32_t (*get)(void *instance, struct cofre_call *, const char *key, int64_t offset, int64_t length,
@@ -426,7 +427,8 @@ struct cofre_sink {
                     struct cofre_error *error);
     /* Durable. Absent is COFRE_OK. Required. */
     int32_t (*remove)(void *instance, struct cofre_call *, const char *key, struct cofre_error *error);
-    /* Return when all earlier puts are durable, for stores that make many durable at once. */
+    /* Return when all earlier puts are durable, for stores that make many durable at once. What failed since is said
+     * here, or by the next call, naming its object; a repetition tries it again. */
     int32_t (*sync)(void *instance, struct cofre_call *, struct cofre_error *error);
     /* Remove what interrupted puts left behind, when it began before older_than (ns). */
     int32_t (*sweep)(void *instance, struct cofre_call *, int64_t older_than, struct cofre_error *error);

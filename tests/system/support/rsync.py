@@ -54,8 +54,9 @@ class Server:
 
     def start(self) -> None:
         with open(self.log, 'ab') as log:
-            self.process = subprocess.Popen([*self.prefix, *self.command()], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            start_new_session=True)
+            # It ends with us, even when we are killed.
+            command = ['setpriv', '--pdeathsig', 'KILL', *self.prefix, *self.command()]
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         if self.prefix:
             time.sleep(0.5)
         else:
