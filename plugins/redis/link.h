@@ -14,8 +14,8 @@ struct link {
     char name[300]; /* "redis '127.0.0.1:6379'": the object of messages */
 };
 
-/* Connect, and authenticate when the options say how. A server that wants more says so at the first command; one that is
- * loading takes INFO alone. */
+/* Connect, and authenticate when the options say how. A server that wants more says so at the first command; one that
+ * is loading takes INFO alone. */
 int32_t link_open(struct cofre_call *call, const struct conf *conf, struct link **link, struct cofre_error *error);
 /* NULL is fine. */
 void link_close(struct link *link);
