@@ -532,32 +532,33 @@ def test_what_the_server_cannot_load_is_not_given_to_it(vault, servers, listener
         assert_primary(vault, server)
 
 
-def test_the_data_is_shown_to_nobody_else(restorable):
+def test_the_data_is_shown_to_nobody_else(restorable, listeners):
     """Whoever connects in the server's place without knowing its replication id is turned away."""
-    world, server, new, _ = restorable
-    with closing(socket.create_server(('127.0.0.1', 0))) as probe:
-        port = probe.getsockname()[1]
-    configure(world, server, announce_port_range=port)
-    got, ended = [], threading.Event()
+    world = restorable[0]
+    known, got, threads = 'ab' * 20, {}, []
 
-    def sneak():
-        while not ended.is_set():
-            try:
-                with closing(socket.create_connection(('127.0.0.1', port), 1)) as thief:
-                    thief.sendall(b'*3\r\n$5\r\nPSYNC\r\n$1\r\n?\r\n$2\r\n-1\r\n')
-                    got.append(thief.recv(100))
-            except OSError:
-                pass
+    def connect(port):
+        for name in ('?', 'cd' * 20, 'silent', known):
+            with closing(socket.create_connection(('127.0.0.1', port), 20)) as peer:
+                if name != 'silent':
+                    peer.sendall(redis.Client.encode(('REPLCONF', 'capa', 'eof')) + redis.Client.encode(('PSYNC', name, '1')))
+                parts = []
+                while b'FULLRESYNC' not in b''.join(parts) and (part := peer.recv(4096)):
+                    parts.append(part)
+                got[name] = b''.join(parts)
 
-    thread = threading.Thread(target=sneak, daemon=True)
-    thread.start()
-    result = restored_in_place(world)
-    ended.set()
-    thread.join(10)
-    assert not any(got), got
-    assert_same(new, state(server))
-    if got:
-        assert 'turned away' in result.err
+    def told(_, __, port):
+        if port != b'ONE':
+            threads.append(threading.Thread(target=connect, args=(int(port),), daemon=True))
+            threads[-1].start()
+        return '+OK'
+
+    target = listeners(Pretender(REPLICAOF=told, INFO=Pretender.bulk(f'role:master\r\nmaster_replid:{known}\r\n')))
+    result = in_place(world, '--set', f'port={target.port}')
+    threads[0].join(30)
+    assert result.status == FAILED
+    assert result.err.count('turned away') == 3, result
+    assert b'FULLRESYNC' in got.pop(known) and not any(b'FULLRESYNC' in reply for reply in got.values()), got
 
 
 def test_a_server_that_cannot_reach_us(restorable):
