@@ -16,7 +16,8 @@ from support.faults import sample
 from support.redis import Pretender, Proxy, Server, Writer, assert_same, fill, rdb, state, written
 
 PASSWORD = 'open sesame'.replace(' ', '-')
-ACL = ('+ping', '+info', '+replconf', '+psync', '+module|list', '+function|list', '+select', '+replicaof')
+SAVING = ('+ping', '+info', '+replconf', '+psync', '+module|list', '+function|list')
+ACL = (*SAVING, '+replicaof', '+select')
 NOTHING = {FAILED, DAMAGED}  # committed
 # One of each database, with an expiry, a function library; small enough to be cut everywhere.
 KEYS = 600
@@ -241,9 +242,16 @@ def test_passwords_and_rights(vault, servers):
     user(server, 'weak', '+replconf')
     assert 'ACL SETUSER' in vault.fails(FAILED, 'check', 'app').err
     says(vault.fails(FAILED, 'run', 'job'), 'PSYNC was refused', 'NOPERM')
-    user(server, 'weak', *ACL)
-    vault.ok('check', 'app')
+    user(server, 'weak', *SAVING)
+    assert 'may replicate' in vault.ok('check', 'app').out
     vault.ok('run', 'job')
+    # Enough to save, and not to restore.
+    fill(server, 60)
+    old = state(server)
+    result = in_place(vault)
+    assert result.status == FAILED and 'REPLICAOF was refused' in result.err and '+replicaof' in result.err, result
+    assert_same(old, state(server))
+    assert_primary(vault, server)
 
 
 def test_no_server_and_no_redis(vault, servers, listeners):
@@ -273,6 +281,26 @@ def test_refusals_have_a_hint(vault, listeners, reply):
     vault.section('source app', plugin='redis', port=server.port)
     says(vault.fails({FAILED, 11}, 'run', 'job'), reply.partition(' ')[0], REFUSALS[reply])
     assert vault.snapshots() == []
+
+
+def test_too_little_memory_to_fork_is_said_before(vault, listeners):
+    info = 'redis_version:7.0.15\r\nrole:master\r\nused_memory_rss:6000000000\r\ntotal_system_memory:8000000000\r\n'
+    server = listeners(Pretender(INFO=Pretender.bulk(info), PSYNC=Pretender.transfer(rdb(b''))))
+    vault.section('source app', plugin='redis', port=server.port)
+    says(vault.ok('run', 'job'), '5722 MiB of 7629 MiB', 'forks')
+    says(vault('check', 'app'), '5722 MiB of 7629 MiB', 'replica')
+
+
+def test_in_this_process(vault, servers):
+    server = servers()
+    fill(server, KEYS)
+    original = state(server)
+    configure(vault, server)
+    vault.ok('--in-process', 'run', 'job')
+    fill(server, KEYS, seed=3)
+    vault.ok('--in-process', 'restore', 'job', 'app', '--in-place', '--yes')
+    assert_same(original, state(server))
+    assert_primary(vault, server)
 
 
 def test_a_server_that_is_loading(vault, servers):
