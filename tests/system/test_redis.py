@@ -163,11 +163,12 @@ def test_into_another_server_and_into_a_directory(vault, servers, tmp_path):
     fill(server, KEYS)
     configure(vault, server)
     vault.ok('run', 'job')
+    vault.section('source app', plugin='redis', socket=server.socket)
     second = servers('second', password=PASSWORD)
     secret = tmp_path / 'secret'
     secret.write_text(PASSWORD)
     secret.chmod(0o600)
-    restored_in_place(vault, '--set', f'port={second.port}', '--set', f'password=@file:{secret}')
+    restored_in_place(vault, '--set', 'socket=', '--set', f'port={second.port}', '--set', f'password=@file:{secret}')
     assert_same(state(server), state(second))
     assert_primary(vault, second)
     assert not rescues(vault), 'there was nothing to rescue'
@@ -256,6 +257,8 @@ def test_passwords_and_rights(vault, servers):
 
 def test_no_server_and_no_redis(vault, servers, listeners):
     says(vault.fails(FAILED, 'run', 'job'), "connect to redis '127.0.0.1:1'", 'refused')
+    vault.section('source app', plugin='redis', socket='nowhere')
+    says(vault.fails(BAD_CONFIG, 'run', 'job'), 'no absolute path')
     vault.section('source app', plugin='redis', socket=vault.base / 'nowhere')
     says(vault.fails({FAILED}, 'run', 'job'), 'nowhere')
     web = listeners(Pretender(INFO='HTTP/1.1 400 Bad Request'))
