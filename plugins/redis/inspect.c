@@ -63,7 +63,7 @@ static int32_t say_rights(struct link *link, struct cofre_call *call, const stru
     }
     if (class == COFRE_E_DENIED)
         cofre->finding(call, COFRE_LOG_ERROR, why.message, why.hint);
-    else
+    else if (modern)
         cofre->finding(call, COFRE_LOG_INFO, "this user may replicate", "");
     return COFRE_OK;
 }

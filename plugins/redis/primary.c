@@ -17,6 +17,7 @@
 #include "redis/wait.h"
 
 #define WORDS_MAX 16
+#define CONVERSATION 3000 /* ms that one who connected may keep silent */
 
 static int32_t random_text(char out[PRIMARY_ID + 1], struct cofre_error *error)
 {
@@ -174,9 +175,10 @@ static int32_t converse(struct primary *p, struct redisReader *reader, struct ha
 {
     char buffer[4096];
     while (!h->asked && !h->stranger) {
-        int32_t class = wait_for(p->call, p->peer, POLLIN, p->server->conf->patience, p->server->name, error);
+        int32_t class = wait_for(p->call, p->peer, POLLIN, CONVERSATION, p->server->name, error);
+        h->stranger = class == COFRE_E_TIMEOUT; /* one who keeps silent keeps the server out */
         if (class != COFRE_OK)
-            return class;
+            return h->stranger ? COFRE_OK : class;
         ssize_t n = recv(p->peer, buffer, sizeof buffer, MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             continue;

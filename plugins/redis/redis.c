@@ -17,7 +17,8 @@
 static const struct cofre_option rows[] = {
     COFRE_OPTION(struct conf, host, STRING, COFRE_O_RESTORE, "127.0.0.1", "the server's host"),
     COFRE_OPTION_RANGE(struct conf, port, INTEGER, COFRE_O_RESTORE, "6379", 1, 65535, "its port"),
-    COFRE_OPTION(struct conf, socket, PATH, COFRE_O_RESTORE, NULL, "its UNIX socket; host and port then do not count"),
+    COFRE_OPTION(struct conf, socket, STRING, COFRE_O_RESTORE, "",
+                 "the path of its UNIX socket; host and port then do not count"),
     COFRE_OPTION(struct conf, user, STRING, COFRE_O_RESTORE, NULL, "the ACL user; default: the server's default user"),
     COFRE_OPTION(struct conf, password, SECRET, COFRE_O_RESTORE, NULL, "its password"),
     COFRE_OPTION(struct conf, tls, BOOLEAN, COFRE_O_RESTORE, "no",
@@ -36,6 +37,17 @@ static void redis_close(void *instance)
     free(instance);
 }
 
+static int32_t check_options(const struct conf *conf, struct cofre_error *error)
+{
+    if (conf->socket[0] != '\0' && conf->socket[0] != '/')
+        return failure_set(error, COFRE_E_CONFIG, "option 'socket': '%s' is no absolute path", conf->socket);
+    if (!conf->tls)
+        return COFRE_OK;
+    failure_set(error, COFRE_E_CONFIG, "option 'tls': the hiredis that cofre was built with has no TLS");
+    failure_hint(error, "lead the connection through stunnel or ssh -L, or use the UNIX socket, and leave 'tls' out");
+    return COFRE_E_CONFIG;
+}
+
 static int32_t redis_open(struct cofre_call *call, const void *conf, void **instance, struct cofre_error *error)
 {
     (void)call;
@@ -43,15 +55,13 @@ static int32_t redis_open(struct cofre_call *call, const void *conf, void **inst
     if (!copy)
         return failure_set(error, COFRE_E_MEMORY, "out of memory");
     memcpy(copy, conf, sizeof *copy);
-    if (copy->socket && copy->socket[0] == '\0')
-        copy->socket = NULL;
-    if (copy->tls) {
+    int32_t class = check_options(copy, error);
+    if (class != COFRE_OK) {
         free(copy);
-        failure_set(error, COFRE_E_CONFIG, "option 'tls': the hiredis that cofre was built with has no TLS");
-        failure_hint(error,
-                     "lead the connection through stunnel or ssh -L, or use the UNIX socket, and leave 'tls' out");
-        return COFRE_E_CONFIG;
+        return class;
     }
+    if (copy->socket[0] == '\0')
+        copy->socket = NULL;
     *instance = copy;
     return COFRE_OK;
 }

@@ -12,9 +12,9 @@ GUIDE = (TOP / 'docs/plugin-guide.md').read_text()
 CLEAN = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'HOME': '/nonexistent', 'LC_ALL': 'C.UTF-8'}
 CLEAN |= {name: value for name, value in os.environ.items() if name.endswith('SAN_OPTIONS')}
 
+PLUGINS = sorted(path.parent.name for path in TOP.glob('plugins/*/CMakeLists.txt') if path.parent.name != 'common')
 LAYOUT = {
-    'bin/cofre', 'lib/cofre/plugins/directory.so', 'lib/cofre/plugins/local.so',
-    'lib/cofre/plugins/rsync.so', 'include/cofre/plugin.h',
+    'bin/cofre', *(f'lib/cofre/plugins/{name}.so' for name in PLUGINS), 'include/cofre/plugin.h',
     'share/man/man8/cofre.8', 'share/bash-completion/completions/cofre', 'share/pkgconfig/cofre.pc',
     'share/cmake/cofre/cofre-config.cmake', 'share/cmake/cofre/cofre-config-version.cmake',
     'share/cmake/cofre/cofre-targets.cmake', 'share/doc/cofre/format.md', 'share/doc/cofre/plugin-guide.md',
@@ -81,7 +81,7 @@ def test_staged_with_destdir(binary, tmp_path):
 
 def test_finds_its_plugins_without_a_configuration(prefix):
     listing = run(prefix / 'bin/cofre', 'plugin', 'list').stdout
-    for name in ('directory', 'local', 'rsync'):
+    for name in PLUGINS:
         assert f'{prefix}/lib/cofre/plugins/{name}.so' in listing, listing
         assert 'required' in run(prefix / 'bin/cofre', 'plugin', 'describe', name).stdout
 

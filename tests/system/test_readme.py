@@ -161,7 +161,10 @@ def test_links_lead_somewhere(page):
 
 
 def test_samples_load(binary, tmp_path):
-    """conf.d/ as one configuration and each file by itself, with keys that are there."""
+    """conf.d/ as one configuration and each file by itself, with keys and secrets that are there."""
+    secret = tmp_path / 'secret'
+    secret.write_text('sesame\n')
+    secret.chmod(0o600)
     key = tmp_path / 'keys' / 'key'
     key.parent.mkdir()
     subprocess.run([binary, 'key', 'create', key], check=True, capture_output=True)
@@ -170,7 +173,8 @@ def test_samples_load(binary, tmp_path):
         directory = tmp_path / str(number)
         directory.mkdir(mode=0o700)
         for sample in chosen:
-            text = re.sub(r'/etc/cofre/(keys|secrets)/\S+', str(key), sample.read_text())
+            text = re.sub(r'/etc/cofre/keys/\S+', str(key), sample.read_text())
+            text = re.sub(r'/etc/cofre/secrets/\S+', str(secret), text)
             (directory / sample.name).write_text(text)
         done = subprocess.run([binary, '--config-dir', directory, 'check', '--offline'], capture_output=True, text=True,
                               check=False)

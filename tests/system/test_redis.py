@@ -16,7 +16,8 @@ from support.faults import sample
 from support.redis import Pretender, Proxy, Server, Writer, assert_same, fill, rdb, state, written
 
 PASSWORD = 'open sesame'.replace(' ', '-')
-ACL = ('+ping', '+info', '+replconf', '+psync', '+module|list', '+function|list', '+select', '+replicaof')
+SAVING = ('+ping', '+info', '+replconf', '+psync', '+module|list', '+function|list')
+ACL = (*SAVING, '+replicaof', '+select')
 NOTHING = {FAILED, DAMAGED}  # committed
 # One of each database, with an expiry, a function library; small enough to be cut everywhere.
 KEYS = 600
@@ -162,11 +163,12 @@ def test_into_another_server_and_into_a_directory(vault, servers, tmp_path):
     fill(server, KEYS)
     configure(vault, server)
     vault.ok('run', 'job')
+    vault.section('source app', plugin='redis', socket=server.socket)
     second = servers('second', password=PASSWORD)
     secret = tmp_path / 'secret'
     secret.write_text(PASSWORD)
     secret.chmod(0o600)
-    restored_in_place(vault, '--set', f'port={second.port}', '--set', f'password=@file:{secret}')
+    restored_in_place(vault, '--set', 'socket=', '--set', f'port={second.port}', '--set', f'password=@file:{secret}')
     assert_same(state(server), state(second))
     assert_primary(vault, second)
     assert not rescues(vault), 'there was nothing to rescue'
@@ -241,13 +243,22 @@ def test_passwords_and_rights(vault, servers):
     user(server, 'weak', '+replconf')
     assert 'ACL SETUSER' in vault.fails(FAILED, 'check', 'app').err
     says(vault.fails(FAILED, 'run', 'job'), 'PSYNC was refused', 'NOPERM')
-    user(server, 'weak', *ACL)
-    vault.ok('check', 'app')
+    user(server, 'weak', *SAVING)
+    assert 'may replicate' in vault.ok('check', 'app').out
     vault.ok('run', 'job')
+    # Enough to save, and not to restore.
+    fill(server, 60)
+    old = state(server)
+    result = in_place(vault)
+    assert result.status == FAILED and 'REPLICAOF was refused' in result.err and '+replicaof' in result.err, result
+    assert_same(old, state(server))
+    assert_primary(vault, server)
 
 
 def test_no_server_and_no_redis(vault, servers, listeners):
     says(vault.fails(FAILED, 'run', 'job'), "connect to redis '127.0.0.1:1'", 'refused')
+    vault.section('source app', plugin='redis', socket='nowhere')
+    says(vault.fails(BAD_CONFIG, 'run', 'job'), 'no absolute path')
     vault.section('source app', plugin='redis', socket=vault.base / 'nowhere')
     says(vault.fails({FAILED}, 'run', 'job'), 'nowhere')
     web = listeners(Pretender(INFO='HTTP/1.1 400 Bad Request'))
@@ -273,6 +284,26 @@ def test_refusals_have_a_hint(vault, listeners, reply):
     vault.section('source app', plugin='redis', port=server.port)
     says(vault.fails({FAILED, 11}, 'run', 'job'), reply.partition(' ')[0], REFUSALS[reply])
     assert vault.snapshots() == []
+
+
+def test_too_little_memory_to_fork_is_said_before(vault, listeners):
+    info = 'redis_version:7.0.15\r\nrole:master\r\nused_memory_rss:6000000000\r\ntotal_system_memory:8000000000\r\n'
+    server = listeners(Pretender(INFO=Pretender.bulk(info), PSYNC=Pretender.transfer(rdb(b''))))
+    vault.section('source app', plugin='redis', port=server.port)
+    says(vault.ok('run', 'job'), '5722 MiB of 7629 MiB', 'forks')
+    says(vault('check', 'app'), '5722 MiB of 7629 MiB', 'replica')
+
+
+def test_in_this_process(vault, servers):
+    server = servers()
+    fill(server, KEYS)
+    original = state(server)
+    configure(vault, server)
+    vault.ok('--in-process', 'run', 'job')
+    fill(server, KEYS, seed=3)
+    vault.ok('--in-process', 'restore', 'job', 'app', '--in-place', '--yes')
+    assert_same(original, state(server))
+    assert_primary(vault, server)
 
 
 def test_a_server_that_is_loading(vault, servers):
@@ -532,32 +563,33 @@ def test_what_the_server_cannot_load_is_not_given_to_it(vault, servers, listener
         assert_primary(vault, server)
 
 
-def test_the_data_is_shown_to_nobody_else(restorable):
+def test_the_data_is_shown_to_nobody_else(restorable, listeners):
     """Whoever connects in the server's place without knowing its replication id is turned away."""
-    world, server, new, _ = restorable
-    with closing(socket.create_server(('127.0.0.1', 0))) as probe:
-        port = probe.getsockname()[1]
-    configure(world, server, announce_port_range=port)
-    got, ended = [], threading.Event()
+    world = restorable[0]
+    known, got, threads = 'ab' * 20, {}, []
 
-    def sneak():
-        while not ended.is_set():
-            try:
-                with closing(socket.create_connection(('127.0.0.1', port), 1)) as thief:
-                    thief.sendall(b'*3\r\n$5\r\nPSYNC\r\n$1\r\n?\r\n$2\r\n-1\r\n')
-                    got.append(thief.recv(100))
-            except OSError:
-                pass
+    def connect(port):
+        for name in ('?', 'cd' * 20, 'silent', known):
+            with closing(socket.create_connection(('127.0.0.1', port), 20)) as peer:
+                if name != 'silent':
+                    peer.sendall(redis.Client.encode(('REPLCONF', 'capa', 'eof')) + redis.Client.encode(('PSYNC', name, '1')))
+                parts = []
+                while b'FULLRESYNC' not in b''.join(parts) and (part := peer.recv(4096)):
+                    parts.append(part)
+                got[name] = b''.join(parts)
 
-    thread = threading.Thread(target=sneak, daemon=True)
-    thread.start()
-    result = restored_in_place(world)
-    ended.set()
-    thread.join(10)
-    assert not any(got), got
-    assert_same(new, state(server))
-    if got:
-        assert 'turned away' in result.err
+    def told(_, __, port):
+        if port != b'ONE':
+            threads.append(threading.Thread(target=connect, args=(int(port),), daemon=True))
+            threads[-1].start()
+        return '+OK'
+
+    target = listeners(Pretender(REPLICAOF=told, INFO=Pretender.bulk(f'role:master\r\nmaster_replid:{known}\r\n')))
+    result = in_place(world, '--set', f'port={target.port}')
+    threads[0].join(30)
+    assert result.status == FAILED
+    assert result.err.count('turned away') == 3, result
+    assert b'FULLRESYNC' in got.pop(known) and not any(b'FULLRESYNC' in reply for reply in got.values()), got
 
 
 def test_a_server_that_cannot_reach_us(restorable):

@@ -322,11 +322,12 @@ class Proxy(Listener):
 
 
 class Pretender(Listener):
-    """Answers like a server: replies by the first word of the command; bytes are sent as they are."""
+    """Answers like a server: replies by the first word of the command, texts or functions of the words; bytes are sent as they
+    are."""
 
     def __init__(self, **replies) -> None:
         self.replies = {'PING': '+PONG', 'AUTH': '+OK', 'REPLCONF': '+OK', 'MODULE': '*0', 'FUNCTION': '*0',
-                        'INFO': b'$40\r\nredis_version:7.0.15\r\nrole:master\r\nx:y\r\n\r\n'} | replies
+                        'INFO': self.bulk('redis_version:7.0.15\r\nrole:master\r\n')} | replies
         super().__init__()
 
     def serve(self, peer) -> None:
@@ -336,9 +337,14 @@ class Pretender(Listener):
             for _ in range(int(line[1:])):
                 words.append(stream.read(int(stream.readline()[1:]) + 2)[:-2])
             reply = self.replies[words[0].decode().upper()]
+            reply = reply(*words) if callable(reply) else reply
             peer.sendall(reply if isinstance(reply, bytes) else reply.encode() + b'\r\n')
             if words[0].upper() == b'PSYNC':
                 return
+
+    @staticmethod
+    def bulk(text: str) -> bytes:
+        return b'$%d\r\n%s\r\n' % (len(text), text.encode())
 
     @staticmethod
     def transfer(data: bytes, mark: bool = True) -> bytes:
