@@ -13,7 +13,7 @@ CLEAN = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'HOME': '/nonexistent', 'LC_AL
 CLEAN |= {name: value for name, value in os.environ.items() if name.endswith('SAN_OPTIONS')}
 
 LAYOUT = {
-    'bin/cofre', 'lib/cofre/plugins/directory.so', 'lib/cofre/plugins/local.so', 'include/cofre/plugin.h',
+    'bin/cofre', 'lib/cofre/plugins/directory.so', 'lib/cofre/plugins/local.so', 'lib/cofre/plugins/postgres.so', 'include/cofre/plugin.h',
     'share/man/man8/cofre.8', 'share/bash-completion/completions/cofre', 'share/pkgconfig/cofre.pc',
     'share/cmake/cofre/cofre-config.cmake', 'share/cmake/cofre/cofre-config-version.cmake',
     'share/cmake/cofre/cofre-targets.cmake', 'share/doc/cofre/format.md', 'share/doc/cofre/plugin-guide.md',
