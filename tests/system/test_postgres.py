@@ -356,3 +356,20 @@ def test_saving_while_others_write(world, cluster):
     for table in ('accounts', 'branches', 'tellers', 'history'):
         assert cluster.sql(f'SELECT count(*) FROM pgbench_{table}', 'then') == [recorded[f'rows.public.pgbench_{table}']]
     assert int(recorded['rows.public.pgbench_history']) > 0
+
+
+@pytest.mark.long
+def test_large_table(world, cluster):
+    """A table of 1 GB among everything else."""
+    make_everything(cluster)
+    cluster.sql("CREATE TABLE large AS SELECT i, md5(i::text) || repeat(chr(97 + i % 26), 200) AS x FROM generate_series(1, 4000000) i",
+                'gym')
+    total = "SELECT count(*), sum(hashtextextended(t::text, 0)::numeric) FROM large t"
+    assert int(cluster.sql("SELECT pg_table_size('large')", 'gym')[0]) > 1 << 30
+    cluster.world(world, database='gym')
+    before, sums = cluster.dump('gym', '-C', '-T', 'large'), cluster.sql(total, 'gym')
+    world.ok('run', 'job', timeout=600)
+    world.ok('verify', 'job', timeout=600)
+    assert facts(world)['rows.public.large'] == '4000000'
+    world.ok('restore', 'job', 'db', '--in-place', '--yes', '--set', 'drop_old=yes', timeout=900)
+    assert cluster.dump('gym', '-C', '-T', 'large') == before and cluster.sql(total, 'gym') == sums

@@ -90,7 +90,13 @@ def test_every_block_runs_as_written(followed):
 
 def test_blocks_are_of_a_known_kind():
     kinds = {kind for kind, _ in BLOCK.findall(README)}
-    assert kinds <= {'sh', 'console', 'text'}, kinds
+    assert kinds <= {'sh', 'console', 'text', 'ini'}, kinds
+
+
+def test_sections_load(binary, tmp_path):
+    sections = '\n'.join(text for kind, text in BLOCK.findall(README) if kind == 'ini')
+    (tmp_path / 'sections.conf').write_text(sections)
+    subprocess.run([binary, '--config-dir', tmp_path, 'check', '--offline'], check=True, capture_output=True)
 
 
 def test_cron_lines(followed):
