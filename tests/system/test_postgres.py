@@ -373,3 +373,32 @@ def test_large_table(world, cluster):
     assert facts(world)['rows.public.large'] == '4000000'
     world.ok('restore', 'job', 'db', '--in-place', '--yes', '--set', 'drop_old=yes', timeout=900)
     assert cluster.dump('gym', '-C', '-T', 'large') == before and cluster.sql(total, 'gym') == sums
+
+
+def test_trial_of_a_restore(world, cluster):
+    """What is restored under the name of a trial is compared by its facts, and goes, with nothing else."""
+    cluster.create('one', 'CREATE SCHEMA "S"; CREATE TABLE "S".t AS SELECT generate_series(1, 4) AS a')
+    cluster.create('two', 'CREATE TABLE t (a int)')
+    cluster.world(world, databases='one, two')
+    world.ok('run', 'job')
+
+    def ask(*words, **options):
+        values = ';'.join(f'{k}={v}' for k, v in ({'host': cluster.sockets, 'port': cluster.port, 'user': 'postgres'} | options).items())
+        done = subprocess.run([world.binary.parent / 'tests' / 'ask_source', world.binary.parent / 'plugins', 'postgres', values, *words],
+                              capture_output=True, text=True, env=CLEAN, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    override = ask('make', 'trial-1').strip()
+    world.ok('restore', 'job', 'db', '--set', override)
+    assert len(cluster.databases()) == 5
+    recorded = facts(world)
+    for databases in ('one,two', '*'):
+        now = dict(line.split(' = ', 1) for line in
+                   ask('facts', databases=databases, prefix=override.removeprefix('prefix=')).splitlines())
+        rows = {key: value for key, value in recorded.items() if '.rows.' in key or key.endswith('.encoding')}
+        assert rows and rows.items() <= now.items()
+    assert ask('estimate', databases='*').split()[0] == '7'
+    ask('drop', 'trial-1')
+    ask('drop', 'trial-1')
+    assert sorted(cluster.databases()) == ['one', 'postgres', 'two']
