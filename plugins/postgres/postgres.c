@@ -50,7 +50,7 @@ static const struct cofre_option rows[] = {
     COFRE_OPTION_CHOICE(struct options, row_counts, 0, "exact", "exact|estimate|no",
                         "rows of each table, as facts: counted, as the planner thinks, or not at all"),
     COFRE_OPTION_RANGE(struct options, lock_timeout, DURATION, COFRE_O_RESTORE, "5min", 0, INT32_MAX,
-                       "how long to wait for a table that is locked; 0 = for ever"),
+                       "how long to wait for a table that is locked; 0 = until stall_timeout"),
     COFRE_OPTION_CHOICE(struct options, section, COFRE_O_RESTORE, "all", "all|schema|data",
                         "restore: definitions alone, or rows alone into empty tables"),
     ROW(only_schemas, LIST, COFRE_O_RESTORE, NULL, "restore: these schemas alone"),
