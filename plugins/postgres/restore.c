@@ -237,12 +237,9 @@ int32_t restore_run(struct cofre_call *call, const struct options *options, bool
     return status;
 }
 
-int32_t restore_forget(struct cofre_call *call, const struct options *options, const char *id,
-                       struct cofre_error *error)
+int32_t restore_forget(struct session *admin, const char *id, struct cofre_error *error)
 {
     char prefix[SESSION_NAME_MAX + 1];
-    SESSION_AUTO admin = {.call = call};
     snprintf(prefix, sizeof prefix, "%.50s-", id);
-    int32_t status = cluster_connect(&admin, call, options, NULL, error);
-    return status == COFRE_OK ? target_drop_all(&admin, prefix, error) : status;
+    return target_drop_all(admin, prefix, error);
 }

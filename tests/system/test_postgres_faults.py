@@ -244,13 +244,14 @@ def databases_of_ours(cluster):
     return [name for name in cluster.databases() if name.startswith('cofre')]
 
 
-def test_killed_restore_is_cleaned_up_by_the_next_start(world, cluster, tools):
+@pytest.mark.parametrize('words', [('--in-place', '--yes'), ('--set', 'database=new')])
+def test_killed_restore_is_cleaned_up_by_the_next_start(world, cluster, tools, words):
     fill(cluster)
     cluster.world(world, database='gym')
     world.ok('run', 'job')
     before = cluster.dump('gym', '-C')
     cluster.source(world, database='gym', bin_dir=tools('pg_restore', 'REAL "$@"; sleep 60'))
-    process = subprocess.Popen(world.command('restore', 'job', 'db:gym.dump', '--in-place', '--yes'), env=CLEAN, stdin=subprocess.DEVNULL,
+    process = subprocess.Popen(world.command('restore', 'job', 'db:gym.dump', *words), env=CLEAN, stdin=subprocess.DEVNULL,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     for _ in range(200):
         if databases_of_ours(cluster):
@@ -261,7 +262,7 @@ def test_killed_restore_is_cleaned_up_by_the_next_start(world, cluster, tools):
     assert databases_of_ours(cluster)
     cluster.source(world, database='gym')
     world.ok('run', 'job')
-    assert databases_of_ours(cluster) == []
+    assert cluster.databases() == ['gym', 'postgres'] and list((world.base / 'state').glob('holds/*')) == []
     assert cluster.dump('gym', '-C') == before
 
 
