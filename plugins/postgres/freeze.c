@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "common/failure.h"
-#include "postgres/cluster.h"
 
 static void connect(struct freeze_moment *m, struct cofre_call *call, const struct options *options,
                     const char *database, const char *name)
@@ -79,16 +78,11 @@ void freeze_free(struct freeze *freeze)
     *freeze = (struct freeze){.count = 0};
 }
 
-int32_t freeze_forget(struct cofre_call *call, const struct options *options, const char *id, struct cofre_error *error)
+int32_t freeze_forget(struct session *session, const char *id, struct cofre_error *error)
 {
-    SESSION_AUTO session = {.call = call};
     SESSION_RESULT ended = NULL;
     const char *const parameters[] = {id};
-    int32_t status = options->databases.count > 0 ? cluster_connect(&session, call, options, NULL, error)
-                                                  : session_open(&session, call, options, NULL, NULL, error);
-    if (status != COFRE_OK)
-        return status;
-    return session_query(&session, &ended, "end sessions that an interrupted run left",
+    return session_query(session, &ended, "end sessions that an interrupted run left",
                          "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                          "WHERE application_name = $1 AND usename = current_user AND pid <> pg_backend_pid()",
                          1, parameters, error);

@@ -36,7 +36,6 @@ struct freeze_moment *freeze_find(const struct freeze *freeze, const char *datab
 void freeze_free(struct freeze *freeze);
 
 /* End sessions of that id that a dead process left on the server. */
-int32_t freeze_forget(struct cofre_call *call, const struct options *options, const char *id,
-                      struct cofre_error *error);
+int32_t freeze_forget(struct session *session, const char *id, struct cofre_error *error);
 
 #endif

@@ -50,7 +50,7 @@ static const struct cofre_option rows[] = {
     COFRE_OPTION_CHOICE(struct options, row_counts, 0, "exact", "exact|estimate|no",
                         "rows of each table, as facts: counted, as the planner thinks, or not at all"),
     COFRE_OPTION_RANGE(struct options, lock_timeout, DURATION, COFRE_O_RESTORE, "5min", 0, INT32_MAX,
-                       "how long to wait for a table that is locked; 0 = for ever"),
+                       "how long to wait for a table that is locked; 0 = until stall_timeout"),
     COFRE_OPTION_CHOICE(struct options, section, COFRE_O_RESTORE, "all", "all|schema|data",
                         "restore: definitions alone, or rows alone into empty tables"),
     ROW(only_schemas, LIST, COFRE_O_RESTORE, NULL, "restore: these schemas alone"),
@@ -147,8 +147,15 @@ static int32_t postgres_thaw(void *instance, struct cofre_call *call, const char
     freeze_free(&p->freeze);
     if (p->frozen || p->restored)
         return COFRE_OK;
-    int32_t status = freeze_forget(call, p->options, id, error);
-    return status == COFRE_OK ? restore_forget(call, p->options, id, error) : status;
+    SESSION_AUTO session = {.call = call};
+    int32_t status = cluster_connect(&session, call, p->options, NULL, error);
+    /* Who may not go there can have frozen something all the same. The database of the options need not exist: it may
+     * be what a restore was to make. */
+    if (status == COFRE_E_AUTH || status == COFRE_E_DENIED || status == COFRE_E_NOT_FOUND)
+        status = session_open(&session, call, p->options, NULL, NULL, error);
+    if (status == COFRE_OK)
+        status = freeze_forget(&session, id, error);
+    return status == COFRE_OK ? restore_forget(&session, id, error) : status;
 }
 
 static int32_t postgres_scratch_make(void *instance, struct cofre_call *call, const char *id, char *overrides,
@@ -166,7 +173,9 @@ static int32_t postgres_scratch_make(void *instance, struct cofre_call *call, co
 static int32_t postgres_scratch_drop(void *instance, struct cofre_call *call, const char *id, struct cofre_error *error)
 {
     const struct postgres *p = instance;
-    return restore_forget(call, p->options, id, error);
+    SESSION_AUTO session = {.call = call};
+    int32_t status = cluster_connect(&session, call, p->options, NULL, error);
+    return status == COFRE_OK ? restore_forget(&session, id, error) : status;
 }
 
 static int32_t postgres_facts(void *instance, struct cofre_call *call, struct cofre_error *error)

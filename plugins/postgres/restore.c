@@ -22,8 +22,9 @@ struct restore {
     struct namelist used; /* databases that were restored */
     bool roles_made, clean;
     unsigned number;
-    uint64_t whole, failed;
-    int32_t class; /* of the last that failed */
+    uint64_t whole;  /* databases */
+    uint64_t failed; /* entries */
+    int32_t class;   /* of the last that failed */
     struct cofre_error why;
 };
 
@@ -180,13 +181,17 @@ static int32_t restore_globals(struct restore *r, struct cofre_error *error)
 static int32_t restore_entry(struct restore *r, const struct cofre_entry *entry, struct cofre_error *error)
 {
     char origin[SESSION_NAME_MAX + 1];
+    int32_t status;
     if (entry->kind == COFRE_STREAM && strcmp(entry->path, GLOBALS_JSON) == 0)
         return restore_globals(r, error);
     /* For people: a restore runs no SQL that was stored. */
     if (entry->kind == COFRE_STREAM && strcmp(entry->path, GLOBALS_SQL) == 0)
         return COFRE_OK;
-    if (entry->kind == COFRE_STREAM && cluster_database_of(entry->path, origin))
-        return restore_database(r, origin, error);
+    if (entry->kind == COFRE_STREAM && cluster_database_of(entry->path, origin)) {
+        status = restore_database(r, origin, error);
+        r->whole += status == COFRE_OK;
+        return status;
+    }
     return failure_set(error, COFRE_E_UNSUPPORTED, "it is no dump of a database");
 }
 
@@ -204,7 +209,6 @@ static int32_t restore_all(struct restore *r, struct cofre_error *error)
             status = cofre->done(r->call, result, result == COFRE_OK ? NULL : &why, error);
         if (status != COFRE_OK)
             return status;
-        r->whole += result == COFRE_OK;
         if (result != COFRE_OK) {
             r->failed++;
             r->class = result;
@@ -233,12 +237,9 @@ int32_t restore_run(struct cofre_call *call, const struct options *options, bool
     return status;
 }
 
-int32_t restore_forget(struct cofre_call *call, const struct options *options, const char *id,
-                       struct cofre_error *error)
+int32_t restore_forget(struct session *admin, const char *id, struct cofre_error *error)
 {
     char prefix[SESSION_NAME_MAX + 1];
-    SESSION_AUTO admin = {.call = call};
     snprintf(prefix, sizeof prefix, "%.50s-", id);
-    int32_t status = cluster_connect(&admin, call, options, NULL, error);
-    return status == COFRE_OK ? target_drop_all(&admin, prefix, error) : status;
+    return target_drop_all(admin, prefix, error);
 }

@@ -146,6 +146,9 @@ def test_the_plugin_of_the_guide(prefix, note, tmp_path):
     run(*cofre, 'restore', 'notes', '--in-place', '--yes', '--set', f'file={tmp_path}/other.txt')
     assert (tmp_path / 'other.txt').read_text() == 'hello'
     run(*cofre, 'restore', 'notes', '--in-place', '--yes', '--set', 'text=x', status=2)
+    # A plugin that does not say whether it replaces what is there needs --in-place.
+    refused = run(*cofre, 'restore', 'notes', 'greeting', '--set', f'file={tmp_path}/third.txt', status=2)
+    assert '--in-place' in refused.stderr and not (tmp_path / 'third.txt').exists()
 
 
 def test_find_package(prefix, note, tmp_path):

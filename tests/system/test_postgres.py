@@ -356,3 +356,49 @@ def test_saving_while_others_write(world, cluster):
     for table in ('accounts', 'branches', 'tellers', 'history'):
         assert cluster.sql(f'SELECT count(*) FROM pgbench_{table}', 'then') == [recorded[f'rows.public.pgbench_{table}']]
     assert int(recorded['rows.public.pgbench_history']) > 0
+
+
+@pytest.mark.long
+def test_large_table(world, cluster):
+    """A table of 1 GB among everything else."""
+    make_everything(cluster)
+    cluster.sql("CREATE TABLE large AS SELECT i, md5(i::text) || repeat(chr(97 + i % 26), 200) AS x FROM generate_series(1, 4000000) i",
+                'gym')
+    total = "SELECT count(*), sum(hashtextextended(t::text, 0)::numeric) FROM large t"
+    assert int(cluster.sql("SELECT pg_table_size('large')", 'gym')[0]) > 1 << 30
+    cluster.world(world, database='gym')
+    before, sums = cluster.dump('gym', '-C', '-T', 'large'), cluster.sql(total, 'gym')
+    world.ok('run', 'job', timeout=600)
+    world.ok('verify', 'job', timeout=600)
+    assert facts(world)['rows.public.large'] == '4000000'
+    world.ok('restore', 'job', 'db', '--in-place', '--yes', '--set', 'drop_old=yes', timeout=900)
+    assert cluster.dump('gym', '-C', '-T', 'large') == before and cluster.sql(total, 'gym') == sums
+
+
+def test_trial_of_a_restore(world, cluster):
+    """What is restored under the name of a trial is compared by its facts, and goes, with nothing else."""
+    cluster.create('one', 'CREATE SCHEMA "S"; CREATE TABLE "S".t AS SELECT generate_series(1, 4) AS a')
+    cluster.create('two', 'CREATE TABLE t (a int)')
+    cluster.world(world, databases='one, two')
+    world.ok('run', 'job')
+
+    def ask(*words, **options):
+        values = ';'.join(f'{k}={v}' for k, v in ({'host': cluster.sockets, 'port': cluster.port, 'user': 'postgres'} | options).items())
+        done = subprocess.run([world.binary.parent / 'tests' / 'ask_source', world.binary.parent / 'plugins', 'postgres', values, *words],
+                              capture_output=True, text=True, env=CLEAN, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    override = ask('make', 'trial-1').strip()
+    world.ok('restore', 'job', 'db', '--set', override)
+    assert len(cluster.databases()) == 5
+    recorded = facts(world)
+    for databases in ('one,two', '*'):
+        now = dict(line.split(' = ', 1) for line in
+                   ask('facts', databases=databases, prefix=override.removeprefix('prefix=')).splitlines())
+        rows = {key: value for key, value in recorded.items() if '.rows.' in key or key.endswith('.encoding')}
+        assert rows and rows.items() <= now.items()
+    assert ask('estimate', databases='*').split()[0] == '7'
+    ask('drop', 'trial-1')
+    ask('drop', 'trial-1')
+    assert sorted(cluster.databases()) == ['one', 'postgres', 'two']

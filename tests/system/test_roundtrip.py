@@ -237,3 +237,24 @@ def test_another_machine_with_the_key_alone(world, tmp_path):
         shutil.rmtree(tmp_path / lost, ignore_errors=True)
     assert_same_tree(before, world.restored() / 'tree')
     assert not Path(tree).exists()
+
+
+def test_elsewhere(world, tmp_path):
+    """With --set alone a source is restored to where that leads, and what is there stays."""
+    tree = plain_tree(tmp_path / 'tree')
+    world.simple(tree)
+    world.ok('run', 'job')
+    other = tmp_path / 'other'
+    world.ok('restore', 'job', 'tree', '--set', f'path={other}')
+    assert_same_tree(tree, other)
+    name = next(p for p in sorted(other.rglob('*')) if p.is_file())
+    name.write_text('mine')
+    world.fails(INCOMPLETE, 'restore', 'job', 'tree', '--set', f'path={other}')
+    assert name.read_text() == 'mine'
+    # The live one is no exception; without a source, or without anything set, it is not clear what is meant.
+    live = tree / name.relative_to(other)
+    live.write_text('changed')
+    world.fails(INCOMPLETE, 'restore', 'job', 'tree', '--set', f'path={tree}')
+    assert live.read_text() == 'changed'
+    world.fails(USAGE, 'restore', 'job', '--set', f'path={other}')
+    world.fails(USAGE, 'restore', 'job', 'tree')

@@ -107,7 +107,7 @@ class Cluster:
 
     def sessions(self) -> list[str]:
         return self.sql("SELECT coalesce(datname, '') || ' ' || application_name || ' ' || state FROM pg_stat_activity "
-                        "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()")
+                        "WHERE backend_type = 'client backend' AND application_name <> 'psql'")
 
     @contextmanager
     def session(self, database: str, sql: str, user: str = 'postgres'):

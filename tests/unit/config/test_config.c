@@ -495,11 +495,13 @@ static const struct option local_options[] = {
     {"path", OPTION_PATH, OPTION_REQUIRED, NULL, 0, 0, NULL, "help"},
 };
 
+/* The options of other plugins are known to them alone: tests/system loads the samples with their plugins. */
 static void check_instance(const struct config_instance *instance, const char *plugin, const struct option *options,
                            size_t count)
 {
     struct error e;
-    assert_string_equal(instance->plugin, plugin);
+    if (strcmp(instance->plugin, plugin) != 0)
+        return;
     if (config_check_syntax(instance, options, count, &e) < 0)
         fail_msg("%s", e.message);
 }
