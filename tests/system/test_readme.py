@@ -170,7 +170,7 @@ def test_samples_load(binary, tmp_path):
         directory = tmp_path / str(number)
         directory.mkdir(mode=0o700)
         for sample in chosen:
-            text = re.sub(r'/etc/cofre/keys/\S+', str(key), sample.read_text())
+            text = re.sub(r'/etc/cofre/(keys|secrets)/\S+', str(key), sample.read_text())
             (directory / sample.name).write_text(text)
         done = subprocess.run([binary, '--config-dir', directory, 'check', '--offline'], capture_output=True, text=True,
                               check=False)
