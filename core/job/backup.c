@@ -17,6 +17,7 @@
 #include "job/commit.h"
 #include "job/engine.h"
 #include "job/gather.h"
+#include "job/hold.h"
 #include "job/place.h"
 #include "job/baseline.h"
 #include "store/recorder.h"
@@ -411,7 +412,8 @@ static void commit_target(struct run *run, struct target *target, const char *ke
                           struct error *e)
 {
     const struct shipper_sink *sink = shipper_sink(run->shipper, target->lane);
-    if (!sink->failed && commit_manifest(target->repository, key, object, e) == 0) {
+    if (!sink->failed && hold_extend(target->repository, run->manifest, run->cache, e) == 0 &&
+        commit_manifest(target->repository, key, object, e) == 0) {
         target->result->committed = true;
         log_line(LOG_NOTICE, "committed %s@%s to %s", run->manifest->job, run->manifest->id, target->config->name);
         return;

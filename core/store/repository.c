@@ -182,6 +182,7 @@ int repository_open(struct worker *worker, const struct repository_spec *spec, s
     r->parallel = spec->parallel < 1 ? 1 : spec->parallel;
     if (r->parallel > REPOSITORY_WORKERS_MAX)
         r->parallel = REPOSITORY_WORKERS_MAX;
+    r->lock = spec->lock;
     r->open_worker = spec->open_worker;
     r->engine = spec->engine;
     r->section = spec->section;
