@@ -25,8 +25,12 @@ from support.stores import STORES  # noqa: E402
 
 
 def pytest_generate_tests(metafunc):
-    if metafunc.definition.get_closest_marker('every_sink'):
-        metafunc.parametrize('store', list(STORES), indirect=True)
+    mark = metafunc.definition.get_closest_marker('every_sink')
+    if not mark:
+        return
+    marks = [pytest.mark.long] if mark.kwargs.get('sweep') else []
+    metafunc.parametrize('store', [pytest.param(name, marks=[] if name == 'local' else marks) for name in STORES],
+                         indirect=True)
 
 
 @pytest.fixture(scope='session')

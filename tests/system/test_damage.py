@@ -47,7 +47,7 @@ def flip(path, position: int) -> None:
 
 
 @pytest.mark.sample
-@pytest.mark.every_sink
+@pytest.mark.every_sink(sweep=True)
 @pytest.mark.parametrize('kind', ['packs', 'snapshots', 'index'])
 def test_flipped_byte(world, tmp_path, intact, kind):
     rng = random.Random(kind)
@@ -57,6 +57,16 @@ def test_flipped_byte(world, tmp_path, intact, kind):
             reset(world, tmp_path)
             flip(path, position)
             assert_noticed(world, tmp_path, intact, path.name, f'{path.name} flipped at {position} of {size}')
+
+
+@pytest.mark.every_sink
+def test_one_flipped_byte_of_each_kind(world, tmp_path, intact):
+    for kind in ('packs', 'snapshots', 'index'):
+        path = world.objects(kind)[-1]
+        size = path.stat().st_size
+        reset(world, tmp_path)
+        flip(path, size // 2)
+        assert_noticed(world, tmp_path, intact, path.name, f'{path.name} flipped at {size // 2} of {size}')
 
 
 @pytest.mark.long
@@ -69,7 +79,7 @@ def test_every_byte_of_the_small_objects(world, tmp_path, intact):
                            FAILURES if path.name == 'config' else frozenset({DAMAGED}))
 
 
-@pytest.mark.every_sink
+@pytest.mark.every_sink(sweep=True)
 @pytest.mark.parametrize('kind', ['packs', 'snapshots', 'index'])
 def test_cut_emptied_lengthened(world, tmp_path, intact, kind):
     path = world.objects(kind)[-1]
@@ -102,7 +112,7 @@ def test_removed_index_is_made_good(world, tmp_path, intact):
         assert result.status in FAILURES and 'index' in result.err, result
 
 
-@pytest.mark.every_sink
+@pytest.mark.every_sink(sweep=True)
 @pytest.mark.parametrize('kind', ['packs', 'snapshots', 'index'])
 def test_swapped_objects(world, tmp_path, intact, kind):
     first, second = world.objects(kind)[:2]
@@ -140,7 +150,7 @@ def test_damage_is_found_by_quick_verify_too(world, tmp_path, intact):
     world.fails(DAMAGED, 'verify', 'job', '--all', '--quick')
 
 
-@pytest.mark.every_sink
+@pytest.mark.every_sink(sweep=True)
 def test_another_pack_in_place_of_a_pack(world, tmp_path, intact):
     """A whole, valid object under a wrong name."""
     first, second = world.objects('packs')[:2]
