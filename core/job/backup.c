@@ -13,14 +13,15 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "job/baseline.h"
 #include "job/chain.h"
 #include "job/commit.h"
 #include "job/engine.h"
 #include "job/freeze.h"
 #include "job/gather.h"
 #include "job/place.h"
+#include "job/retain.h"
 #include "job/row.h"
-#include "job/baseline.h"
 #include "store/recorder.h"
 #include "store/repository.h"
 #include "store/shipper.h"
@@ -365,7 +366,8 @@ static void commit_target(struct run *run, struct target *target, const char *ke
                           struct error *e)
 {
     const struct shipper_sink *sink = shipper_sink(run->shipper, target->lane);
-    if (!sink->failed && commit_manifest(target->repository, key, object, e) == 0) {
+    if (!sink->failed && retain_extend(target->repository, run->manifest, run->cache, e) == 0 &&
+        commit_manifest(target->repository, key, object, e) == 0) {
         target->result->committed = true;
         log_line(LOG_NOTICE, "committed %s@%s to %s", run->manifest->job, run->manifest->id, target->config->name);
         return;

@@ -156,10 +156,12 @@ int engine_open_repository(const struct engine *engine, const struct config_inst
                            struct repository **repository, struct error *e)
 {
     struct worker *worker;
-    int64_t parallel = 1;
+    int64_t parallel = 1, lock = 0;
     if (engine_open(engine, sink, WORKER_SINK, NULL, 0, &worker, e) < 0)
         return -1;
-    if (declared_number(sink, worker, "parallel", &parallel, e) < 0) {
+    if (declared_number(sink, worker, "parallel", &parallel, e) < 0 ||
+        ((worker_plugin(worker)->offers & WORKER_OFFERS_RETAIN) &&
+         declared_number(sink, worker, "lock", &lock, e) < 0)) {
         worker_stop(worker);
         return -1;
     }
@@ -169,6 +171,7 @@ int engine_open_repository(const struct engine *engine, const struct config_inst
                                    .cache_dir = engine->config->cache_dir,
                                    .trust_hosts = sink->trust_hosts,
                                    .parallel = parallel < 1 ? 1 : (unsigned)parallel,
+                                   .lock = lock,
                                    .open_worker = open_more,
                                    .engine = engine,
                                    .section = sink};

@@ -12,11 +12,13 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "job/engine.h"
+#include "store/objects.h"
 #include "store/repository.h"
 #include "worker/sink.h"
 #include "worker/worker.h"
 
 #define NAMES_SUGGESTED 64
+#define KEYS_MAX ((size_t)256 << 20) /* bytes of all keys of snapshots in a sink */
 
 static int bad_selector(const char *text, struct error *e)
 {
@@ -90,7 +92,7 @@ bool snapshot_parse_key(const char *key, char host[64], char job[64], char id[MA
     return text_is_name(host) && text_is_name(job) && manifest_is_id(id);
 }
 
-static struct snapshot *find(struct snapshot_list *list, const char *host, const char *job, const char *id)
+static struct snapshot *find(const struct snapshot_list *list, const char *host, const char *job, const char *id)
 {
     for (size_t i = list->count; i-- > 0;) {
         struct snapshot *s = &list->items[i];
@@ -140,14 +142,18 @@ int snapshot_read(struct repository *repository, const char *key, struct manifes
 /* Read the manifest where the key allows. One that is damaged is said, and stays in the list without it: it must not
  * seem that there is no such snapshot. */
 static int take(struct snapshot_list *list, struct repository *r, const struct config_instance *sink, const char *key,
-                const char *host, const char *job, const char *id, struct error *e)
+                struct objects *objects, struct error *e)
 {
+    const struct bytes *object;
+    char host[64], job[64], id[MANIFEST_ID_SIZE];
+    ASSERT(snapshot_parse_key(key, host, job, id));
     struct snapshot *s = find(list, host, job, id);
     if (!s && !(s = add(list, host, job, id, e)))
         return -1;
-    if (!r->key->full || s->manifest)
+    if (!objects || s->manifest)
         return add_sink(s, sink, e);
-    if (snapshot_read(r, key, &s->manifest, e) == 0) {
+    if (objects_next(objects, &object, e) == 0 &&
+        manifest_open(object->data, object->length, r->key, key, &s->manifest, e) == 0) {
         s->damaged = false;
         return add_sink(s, sink, e);
     }
@@ -158,22 +164,42 @@ static int take(struct snapshot_list *list, struct repository *r, const struct c
     return 0;
 }
 
-static int list_repository(struct snapshot_list *list, struct repository *r, const struct config_instance *sink,
-                           const char *job, const char *host, struct error *e)
+/* The keys of those that were asked for; to_read: of those whose manifest is not read yet. */
+static int choose_keys(const struct snapshot_list *list, const struct repository *r, const struct bytes *keys,
+                       const char *wanted_job, const char *wanted_host, struct bytes *chosen, struct bytes *to_read,
+                       struct error *e)
 {
-    AUTO_BYTES struct bytes keys = {.maximum = (size_t)256 << 20};
-    int result = sink_list(r->worker, "snapshots/", collect_key, &keys, e);
-    for (size_t at = 0; result == 0 && at < keys.length; at += strlen((const char *)keys.data + at) + 1) {
-        const char *key = (const char *)keys.data + at;
-        char its_host[64], its_job[64], id[MANIFEST_ID_SIZE];
-        if (!snapshot_parse_key(key, its_host, its_job, id)) {
+    for (size_t at = 0; at < keys->length; at += strlen((const char *)keys->data + at) + 1) {
+        const char *key = (const char *)keys->data + at;
+        char host[64], job[64], id[MANIFEST_ID_SIZE];
+        if (!snapshot_parse_key(key, host, job, id)) {
             log_line(LOG_WARNING, "sink '%s': object '%s' is no snapshot's name", r->sink, key);
             continue;
         }
-        if ((host && strcmp(host, its_host) != 0) || (job && strcmp(job, its_job) != 0))
+        if ((wanted_host && strcmp(wanted_host, host) != 0) || (wanted_job && strcmp(wanted_job, job) != 0))
             continue;
-        result = take(list, r, sink, key, its_host, its_job, id, e);
+        const struct snapshot *s = find(list, host, job, id);
+        bytes_put(chosen, key, strlen(key) + 1);
+        if (!s || !s->manifest)
+            bytes_put(to_read, key, strlen(key) + 1);
     }
+    return bytes_check(chosen, "listing of snapshots", e) < 0 ? -1 : bytes_check(to_read, "listing of snapshots", e);
+}
+
+static int list_repository(struct snapshot_list *list, struct repository *r, const struct config_instance *sink,
+                           const char *job, const char *host, struct error *e)
+{
+    AUTO_BYTES struct bytes keys = {.maximum = KEYS_MAX}, chosen = {.maximum = KEYS_MAX},
+                            to_read = {.maximum = KEYS_MAX};
+    struct objects *objects = NULL;
+    int result = sink_list(r->worker, "snapshots/", collect_key, &keys, e);
+    if (result == 0)
+        result = choose_keys(list, r, &keys, job, host, &chosen, &to_read, e);
+    if (result == 0 && r->key->full && to_read.length > 0)
+        result = objects_new(r, (const char *)to_read.data, to_read.length, MANIFEST_MAX - 1, &objects, e);
+    for (size_t at = 0; result == 0 && at < chosen.length; at += strlen((const char *)chosen.data + at) + 1)
+        result = take(list, r, sink, (const char *)chosen.data + at, objects, e);
+    objects_free(objects);
     return result < 0 ? error_context(e, "sink '%s': ", r->sink) : 0;
 }
 

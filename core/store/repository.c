@@ -13,6 +13,7 @@
 #include "store/config_object.h"
 #include "store/index.h"
 #include "store/index_body.h"
+#include "store/objects.h"
 #include "worker/sink.h"
 #include "worker/worker.h"
 
@@ -184,6 +185,7 @@ int repository_open(struct worker *worker, const struct repository_spec *spec, s
     r->parallel = spec->parallel < 1 ? 1 : spec->parallel;
     if (r->parallel > REPOSITORY_WORKERS_MAX)
         r->parallel = REPOSITORY_WORKERS_MAX;
+    r->lock = spec->lock;
     r->open_worker = spec->open_worker;
     r->engine = spec->engine;
     r->section = spec->section;
@@ -207,26 +209,6 @@ void repository_close(struct repository *repository)
     free(repository->host);
     free(repository->cache);
     free(repository);
-}
-
-int repository_worker(struct repository *repository, unsigned i, struct worker **worker, struct error *e)
-{
-    ASSERT(i < repository->parallel);
-    struct worker **slot = &repository->workers[i];
-    if (!*slot && repository->open_worker(repository->engine, repository->section, slot, e) < 0) {
-        *slot = NULL;
-        return -1;
-    }
-    *worker = *slot;
-    return 0;
-}
-
-int repository_sync(struct repository *repository, struct error *e)
-{
-    for (unsigned i = 0; i < repository->parallel; i++)
-        if (repository->workers[i] && sink_sync(repository->workers[i], e) < 0)
-            return -1;
-    return 0;
 }
 
 /* ---- index ---- */
@@ -269,32 +251,44 @@ static bool is_own(const struct repository *r, const struct seal_opened *opened,
     return memcmp(opened->signer, r->key->signer_public, sizeof opened->signer) == 0 && strcmp(host, r->host) == 0;
 }
 
-int repository_read_index_object(struct repository *r, const uint8_t name[SEAL_HASH_SIZE], struct bytes *body,
-                                 bool *own, struct error *e)
+static int open_index_object(struct repository *r, const uint8_t name[SEAL_HASH_SIZE], const struct bytes *object,
+                             struct bytes *body, bool *own, struct error *e)
 {
     char key[201], host[64];
-    repository_index_key(name, key);
-    AUTO_BYTES struct bytes object = {.maximum = INDEX_OBJECT_MAX};
-    if (sink_get(r->worker, key, INDEX_OBJECT_MAX, &object, e) < 0)
-        return -1;
     uint8_t hash[SEAL_HASH_SIZE];
-    seal_hash(object.data, object.length, hash);
+    repository_index_key(name, key);
+    seal_hash(object->data, object->length, hash);
     if (memcmp(hash, name, sizeof hash) != 0)
         return error_set(e, ERROR_INTEGRITY, "object '%s' is damaged: its hash is not its name", key);
     struct seal_opened opened;
-    if (seal_envelope_open(r->key, SEAL_INDEX, object.data, object.length, key, &opened, body, e) < 0 ||
+    if (seal_envelope_open(r->key, SEAL_INDEX, object->data, object->length, key, &opened, body, e) < 0 ||
         index_body_host(body->data, body->length, host, e) < 0)
         return -1;
     *own = is_own(r, &opened, host);
     return 0;
 }
 
+int repository_read_index_object(struct repository *r, const uint8_t name[SEAL_HASH_SIZE], struct bytes *body,
+                                 bool *own, struct error *e)
+{
+    char key[201];
+    repository_index_key(name, key);
+    AUTO_BYTES struct bytes object = {.maximum = INDEX_OBJECT_MAX};
+    if (sink_get(r->worker, key, INDEX_OBJECT_MAX, &object, e) < 0)
+        return -1;
+    return open_index_object(r, name, &object, body, own, e);
+}
+
 /* Damage is a warning: what the object said can be found in the packs. */
-static int absorb_object(struct repository *r, const uint8_t name[SEAL_HASH_SIZE], struct error *e)
+static int absorb_object(struct repository *r, struct objects *objects, const uint8_t name[SEAL_HASH_SIZE],
+                         struct error *e)
 {
     AUTO_BYTES struct bytes body = {.maximum = INDEX_BODY_MAX};
+    const struct bytes *object;
     bool own;
-    int result = repository_read_index_object(r, name, &body, &own, e);
+    int result = objects_next(objects, &object, e);
+    if (result == 0)
+        result = open_index_object(r, name, object, &body, &own, e);
     if (result == 0)
         result = index_absorb(r->index, name, body.data, body.length, own, e);
     if (result == 0)
@@ -305,6 +299,34 @@ static int absorb_object(struct repository *r, const uint8_t name[SEAL_HASH_SIZE
         return -1;
     log_line(LOG_WARNING, "sink '%s': %s", r->sink, e->message);
     return 0;
+}
+
+/* Those of the names that the cache does not cover. */
+static int absorb_missing(struct repository *r, const uint8_t *names, size_t count, struct error *e)
+{
+    AUTO_BYTES struct bytes keys = {.maximum = LISTING_MAX}, wanted = {.maximum = LISTING_MAX};
+    struct objects *objects;
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *name = names + i * SEAL_HASH_SIZE;
+        char key[201];
+        if (index_covers(r->index, name))
+            continue;
+        repository_index_key(name, key);
+        bytes_put(&keys, key, strlen(key) + 1);
+        bytes_put(&wanted, name, SEAL_HASH_SIZE);
+    }
+    if (bytes_check(&keys, "listing of index objects", e) < 0 ||
+        bytes_check(&wanted, "listing of index objects", e) < 0)
+        return -1;
+    if (wanted.length == 0)
+        return 0;
+    if (objects_new(r, (const char *)keys.data, keys.length, INDEX_OBJECT_MAX, &objects, e) < 0)
+        return -1;
+    int result = 0;
+    for (size_t at = 0; result == 0 && at < wanted.length; at += SEAL_HASH_SIZE)
+        result = absorb_object(r, objects, wanted.data + at, e);
+    objects_free(objects);
+    return result;
 }
 
 static int compare_hashes(const void *a, const void *b)
@@ -332,11 +354,8 @@ static int absorb_objects(struct repository *r, struct error *e)
         qsort(names.data, count, SEAL_HASH_SIZE, compare_hashes);
     if (covers_more(r->index, names.data, count))
         index_clear(r->index);
-    for (size_t i = 0; i < count; i++) {
-        const uint8_t *name = names.data + i * SEAL_HASH_SIZE;
-        if (!index_covers(r->index, name) && absorb_object(r, name, e) < 0)
-            return -1;
-    }
+    if (absorb_missing(r, names.data, count, e) < 0)
+        return -1;
     return index_settle(r->index, e);
 }
 

@@ -27,6 +27,7 @@ struct repository_spec {
     bool trust_hosts;
     /* More workers of the same sink, opened; up to parallel in all (at least 1). */
     unsigned parallel;
+    int64_t lock; /* ms that objects stay protected; 0 = not */
     int (*open_worker)(const void *engine, const void *sink, struct worker **worker, struct error *e);
     const void *engine, *section; /* for open_worker; they outlive the repository */
 };
@@ -41,6 +42,7 @@ struct repository {
     /* The first is worker; the others are started when they are first needed. */
     struct worker *workers[REPOSITORY_WORKERS_MAX];
     unsigned parallel;
+    int64_t lock; /* as in the spec */
     int (*open_worker)(const void *engine, const void *sink, struct worker **worker, struct error *e);
     const void *engine, *section;
     struct key *key;

@@ -6,14 +6,11 @@
 #include <sys/mman.h>
 
 #include "common/failure.h"
+#include "s3/part_length.h"
 
 #define TAG_MAX 80
 #define ID_MAX 1024
 #define MERGE_TIME ((int64_t)10 * 60 * 1000) /* ms that the store may take to put the parts together */
-
-/* Part n of an object of unknown size is part_size + GROWTH * n * n bytes: 10,000 of them are 5 TiB, and the first
- * 2,000 take little memory. */
-#define GROWTH 17
 
 struct upload {
     struct store *store;
@@ -25,14 +22,6 @@ struct upload {
     uint8_t *buffer; /* a mapping: a large part is no data of the process, and goes back when it is sent */
     size_t capacity;
 };
-
-int64_t upload_part_length(int64_t part_size, int64_t size, int64_t n)
-{
-    if (size < 0)
-        return part_size + GROWTH * n * n;
-    int64_t least = (size + UPLOAD_PARTS_MAX - 1) / UPLOAD_PARTS_MAX;
-    return least > part_size ? least : part_size;
-}
 
 static int32_t fit_buffer(struct upload *u, size_t wanted, struct cofre_error *error)
 {
@@ -182,12 +171,12 @@ static int32_t put_rest(struct upload *u, struct object_source *source, const st
 {
     int32_t result = begin(u, error);
     while (!result && n > 0) {
-        if (u->parts == UPLOAD_PARTS_MAX)
+        if (u->parts == PART_LENGTH_PARTS)
             return failure_set(error, COFRE_E_PERMANENT, "put '%.200s': it is larger than 5 TiB", u->key);
         result = put_part(u, n, error);
         if (result)
             break;
-        size_t length = (size_t)upload_part_length(u->store->options->part_size, put->size, u->parts + 1);
+        size_t length = (size_t)part_length(u->store->options->part_size, put->size, u->parts + 1);
         result = fit_buffer(u, length, error);
         if (!result)
             result = object_read(source, u->buffer, length, &n, error);
@@ -214,14 +203,14 @@ int32_t upload_run(struct store *store, struct cofre_call *call, const char *key
 {
     struct upload u = {.store = store, .call = call, .key = key};
     struct object_source source = {.call = call};
-    size_t length = (size_t)upload_part_length(store->options->part_size, put->size, 1), n = 0;
+    size_t length = (size_t)part_length(store->options->part_size, put->size, 1), n = 0;
     int32_t result = fit_buffer(&u, length, error);
     if (!result)
         result = object_read(&source, u.buffer, length, &n, error);
     if (!result && n < length && put->size < 0) {
         result = object_put_memory(store, call, key, put->flags & COFRE_PUT_IF_ABSENT, u.buffer, n, error);
     } else if (!result) {
-        u.tags = calloc(UPLOAD_PARTS_MAX, TAG_MAX);
+        u.tags = calloc(PART_LENGTH_PARTS, TAG_MAX);
         result =
             u.tags ? spare(&u, put, error) : failure_set(error, COFRE_E_MEMORY, "put '%.200s': out of memory", key);
         if (!result)

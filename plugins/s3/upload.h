@@ -4,13 +4,6 @@
 
 #include "s3/object.h"
 
-#define UPLOAD_PARTS_MAX 10000
-#define UPLOAD_OBJECT_MAX ((int64_t)5 << 40)
-
-/* The length of part number n (from 1): as set, or what makes UPLOAD_PARTS_MAX parts suffice for the object, whose size
- * may not be known (-1). It is held in memory. */
-int64_t upload_part_length(int64_t part_size, int64_t size, int64_t n);
-
 /* As object_put. What is shorter than one part is put at once. */
 int32_t upload_run(struct store *store, struct cofre_call *call, const char *key, const struct cofre_put *put,
                    struct cofre_error *error);

@@ -30,8 +30,9 @@ SLOW |= {'rsync-ssh', 'rsync-daemon'}
 
 def pytest_generate_tests(metafunc):
     if marker := metafunc.definition.get_closest_marker('every_sink'):
-        late = [pytest.mark.long] if not marker.kwargs.get('slow') else []
-        rows = [pytest.param(name, marks=late if name in SLOW else []) for name in STORES]
+        sweep, slow = marker.kwargs.get('sweep'), marker.kwargs.get('slow')
+        late = {name for name in STORES if (sweep and name != 'local') or (not slow and name in SLOW)}
+        rows = [pytest.param(name, marks=[pytest.mark.long] if name in late else []) for name in STORES]
         metafunc.parametrize('store', rows, indirect=True)
 
 

@@ -47,7 +47,7 @@ def flip(path, position: int) -> None:
 
 
 @pytest.mark.sample
-@pytest.mark.every_sink
+@pytest.mark.every_sink(sweep=True)
 @pytest.mark.parametrize('kind', ['packs', 'snapshots', 'index'])
 def test_flipped_byte(world, tmp_path, intact, kind):
     rng = random.Random(kind)
@@ -60,6 +60,16 @@ def test_flipped_byte(world, tmp_path, intact, kind):
 
 
 @pytest.mark.every_sink
+def test_one_flipped_byte_of_each_kind(world, tmp_path, intact):
+    for kind in ('packs', 'snapshots', 'index'):
+        path = world.objects(kind)[-1]
+        size = path.stat().st_size
+        reset(world, tmp_path)
+        flip(path, size // 2)
+        assert_noticed(world, tmp_path, intact, path.name, f'{path.name} flipped at {size // 2} of {size}')
+
+
+@pytest.mark.every_sink(sweep=True)
 @pytest.mark.parametrize('kind', ['packs', 'snapshots', 'index'])
 def test_cut_emptied_lengthened(world, tmp_path, intact, kind):
     path = world.objects(kind)[-1]
@@ -92,7 +102,7 @@ def test_removed_index_is_made_good(world, tmp_path, intact):
         assert result.status in FAILURES and 'index' in result.err, result
 
 
-@pytest.mark.every_sink
+@pytest.mark.every_sink(sweep=True)
 @pytest.mark.parametrize('kind', ['packs', 'snapshots', 'index'])
 def test_swapped_objects(world, tmp_path, intact, kind):
     first, second = world.objects(kind)[:2]

@@ -112,7 +112,7 @@ def test_completion(prefix):
         complete_words cofre list --sink dis
     '''
     lines = run('bash', '-c', script).stdout.splitlines()
-    assert lines == ['restore', 'homes', 'nas', '--in-process --into --in-place', 'put', 'disk']
+    assert lines == ['restore', 'homes homes-to-ceph', 'nas', '--in-process --into --in-place', 'put', 'disk']
 
 
 def test_completion_knows_every_command_and_option(prefix):

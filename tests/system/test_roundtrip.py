@@ -80,7 +80,7 @@ def test_holes_come_back_as_holes(world, tmp_path):
     assert sum(p.stat().st_size for p in world.objects()) < 1 << 20
 
 
-@pytest.mark.every_sink
+@pytest.mark.every_sink(sweep=True)
 @pytest.mark.parametrize('size', [0, 1, 4095, 4096, 4097, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, (16 << 20) + 1, 40 << 20])
 def test_sizes_around_every_boundary(world, tmp_path, size, second_opinion):
     tree = tmp_path / 'tree'

@@ -252,6 +252,27 @@ def test_what_is_written_is_locked(ceph, bucket, host):
     assert 'Object Lock' in world.ok('check').text
 
 
+def test_what_is_used_again_stays_locked(ceph, bucket, host):
+    world = host('one', bucket, lock='1h', lock_mode='governance')
+    random_file(world.base / 'tree' / 'old', 3_000_000)
+    world.ok('init', 'disk')
+    world.ok('run', 'job')
+    random_file(world.base / 'tree' / 'gone later', 20_000_000)
+    world.ok('run', 'job')
+    before = retained(bucket)
+    (world.base / 'tree' / 'gone later').unlink()
+    world.sink(**{'lock': '3h', 'lock_mode': 'governance'})
+    world.ok('run', 'job')
+    after = retained(bucket)
+    longer = {key for key, until in before.items() if after[key] > until}
+    needed = {key for key in before if key.startswith('packs')}
+    assert 'config' in longer and longer & needed, (before, after)
+    assert needed - longer, 'also what nobody needs any more was extended'
+    world.ok('run', 'job')
+    assert {key: until for key, until in retained(bucket).items() if key in after and key.startswith('packs') and key in longer} == {
+        key: until for key, until in after.items() if key in longer and key.startswith('packs')}, 'extended again at once'
+
+
 def test_lock_needs_a_bucket_that_can(ceph, bucket, host):
     bucket.client.make_bucket(bucket.bucket)
     world = host('one', bucket, lock='1h')

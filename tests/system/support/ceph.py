@@ -41,10 +41,13 @@ memstore device bytes = 6442450944
 mon data avail warn = 1
 mon data avail crit = 0
 mon osd full ratio = 0.99
+debug ms = 0/0
+debug osd = 0/0
+debug mon = 0/0
+debug rgw = 0/0
 [client.rgw.a]
 rgw frontends = beast endpoint=127.0.0.1:{port}
 rgw dns name = localhost
-rgw lc debug interval = -1
 """
 
 

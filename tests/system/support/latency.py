@@ -14,7 +14,8 @@ class LatencyProxy:
         self.port, self.target, self.delay = free_port(), target, seconds / 2
         self.loop = asyncio.new_event_loop()
         started = threading.Event()
-        threading.Thread(target=self._run, args=(started,), daemon=True).start()
+        self.thread = threading.Thread(target=self._run, args=(started,), daemon=True)
+        self.thread.start()
         assert started.wait(10)
 
     @property
@@ -26,6 +27,7 @@ class LatencyProxy:
         self.loop.run_until_complete(asyncio.start_server(self._serve, '127.0.0.1', self.port, limit=1 << 20))
         started.set()
         self.loop.run_forever()
+        self.loop.close()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Reading goes on while what was read waits for its time."""
@@ -61,4 +63,13 @@ class LatencyProxy:
         await asyncio.gather(self._pump(reader, back), self._pump(there, writer), return_exceptions=True)
 
     def stop(self) -> None:
-        self.loop.call_soon_threadsafe(self.loop.stop)
+        asyncio.run_coroutine_threadsafe(self._end(), self.loop)
+        self.thread.join(10)
+
+    async def _end(self) -> None:
+        """Whoever is still connected is left behind in good order."""
+        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        self.loop.stop()

@@ -1,8 +1,8 @@
 """Where the sink under test keeps its objects, seen past cofre: what is there, what it says, and how to damage it.
 
-A test marked `every_sink` runs once for each row of STORES, with `world.store` being that one; every other test has the
-local one. An object is a Path, or something with the few methods of one that are used here: name, read_bytes, write_bytes,
-unlink, exists, stat().st_size.
+A test marked `every_sink` runs once for each row of STORES, with `world.store` being that one; with sweep=True all but the
+local one are among the long tests. Every other test has the local one. An object is a Path, or something with the few
+methods of one that are used here: name, read_bytes, write_bytes, unlink, exists, stat().st_size.
 """
 from __future__ import annotations
 

@@ -495,15 +495,22 @@ static const struct option local_options[] = {
     {"path", OPTION_PATH, OPTION_REQUIRED, NULL, 0, 0, NULL, "help"},
 };
 
-/* The options of other plugins are known to them alone: tests/system loads the samples with their plugins. */
-static void check_instance(const struct config_instance *instance, const char *plugin, const struct option *options,
-                           size_t count)
+/* Options of other plugins are held against the plugins themselves, in tests/system. */
+static void check_instance(const struct config_instance *instance)
 {
+    static const struct {
+        const char *plugin;
+        const struct option *options;
+        size_t count;
+    } known[] = {
+        {"directory", directory_options, COUNT(directory_options)},
+        {"local", local_options, COUNT(local_options)},
+    };
     struct error e;
-    if (strcmp(instance->plugin, plugin) != 0)
-        return;
-    if (config_check_syntax(instance, options, count, &e) < 0)
-        fail_msg("%s", e.message);
+    for (size_t i = 0; i < COUNT(known); i++)
+        if (strcmp(instance->plugin, known[i].plugin) == 0 &&
+            config_check_syntax(instance, known[i].options, known[i].count, &e) < 0)
+            fail_msg("%s", e.message);
 }
 
 static void check_samples(void)
@@ -513,9 +520,9 @@ static void check_samples(void)
     if (config_load(directory, &c, &e) < 0)
         fail_msg("%s (%s)", e.message, e.hint);
     for (size_t i = 0; i < c->source_count; i++)
-        check_instance(&c->sources[i], "directory", directory_options, COUNT(directory_options));
+        check_instance(&c->sources[i]);
     for (size_t i = 0; i < c->sink_count; i++)
-        check_instance(&c->sinks[i], "local", local_options, COUNT(local_options));
+        check_instance(&c->sinks[i]);
     config_free(c);
 }
 

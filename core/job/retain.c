@@ -1,0 +1,201 @@
+#include "job/retain.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "flow/task.h"
+#include "job/place.h"
+#include "store/catalogue_file.h"
+#include "store/index.h"
+#include "store/manifest.h"
+#include "store/repository.h"
+#include "worker/sink.h"
+
+#define RETAINED_MAX ((size_t)1 << 30)
+#define MILLISECOND 1000000
+
+/* A pack and until when it is locked, as far as this machine knows. Sorted by name in the file. */
+struct retained {
+    uint8_t name[SEAL_HASH_SIZE];
+    int64_t until;
+};
+
+struct retain {
+    struct repository *repository;
+    int64_t least, wanted; /* locked until then is enough; else until when */
+    uint8_t *needed;       /* by row of the index */
+    size_t rows;
+    struct bytes known, held; /* struct retained: before, and now */
+};
+
+/* ---- which packs ---- */
+
+static void need(struct retain *h, const uint8_t id[SEAL_HASH_SIZE])
+{
+    struct index_location location;
+    const struct repository *r = h->repository;
+    if (index_find(r->index, id, !r->trust_hosts, 0, &location) && location.pack_row < h->rows)
+        h->needed[location.pack_row] = 1;
+}
+
+static int need_catalogue(struct retain *h, const char *path, struct error *e)
+{
+    struct catalogue_input *input;
+    struct catalogue_record record;
+    const uint8_t *bytes;
+    size_t n;
+    bool end = false;
+    if (catalogue_input_open(path, &input, e) < 0)
+        return -1;
+    int result = 0;
+    while (result == 0 && !end) {
+        result = catalogue_input_next(input, &record, &bytes, &n, &end, e);
+        for (size_t i = 0; result == 0 && !end && i < record.extent_count; i++)
+            if (!catalogue_is_hole(&record.extents[i]))
+                need(h, record.extents[i].id);
+    }
+    catalogue_input_close(input);
+    return result;
+}
+
+static int need_all(struct retain *h, const struct manifest *manifest, const char *cache, struct error *e)
+{
+    for (size_t i = 0; i < manifest->source_count; i++) {
+        const struct manifest_source *source = &manifest->sources[i];
+        char path[PATH_MAX], fresh[PATH_MAX];
+        for (size_t k = 0; k < source->chunk_count; k++)
+            need(h, source->chunks[k].id);
+        if (source->status == MANIFEST_MISSING)
+            continue;
+        if (place_catalogue(cache, source->name, path, fresh, e) < 0 || need_catalogue(h, fresh, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* ---- what is known of them ---- */
+
+static int compare(const void *a, const void *b)
+{
+    return memcmp(((const struct retained *)a)->name, ((const struct retained *)b)->name, SEAL_HASH_SIZE);
+}
+
+/* Anything wrong with the file only costs requests. */
+static void read_known(struct retain *h, const char *path)
+{
+    struct error ignored;
+    if (file_read(path, RETAINED_MAX, &h->known, &ignored) < 0 || h->known.length % sizeof(struct retained) != 0)
+        bytes_reset(&h->known);
+}
+
+static int64_t known_until(const struct retain *h, const struct retained *wanted)
+{
+    size_t count = h->known.length / sizeof *wanted;
+    const struct retained *found = count ? bsearch(wanted, h->known.data, count, sizeof *wanted, compare) : NULL;
+    return found ? found->until : 0;
+}
+
+/* Those that need it come with until = 0. */
+static int list_needed(struct retain *h, struct error *e)
+{
+    for (size_t i = 0; i < h->rows; i++) {
+        struct retained row = {.until = 0};
+        uint64_t size;
+        if (!h->needed[i] || !index_pack_at(h->repository->index, i, row.name, &size))
+            continue;
+        row.until = known_until(h, &row);
+        if (row.until < h->least)
+            row.until = 0;
+        bytes_put(&h->held, &row, sizeof row);
+    }
+    if (h->held.length > 0)
+        qsort(h->held.data, h->held.length / sizeof(struct retained), sizeof(struct retained), compare);
+    return bytes_check(&h->held, "list of locked packs", e);
+}
+
+/* ---- locking ---- */
+
+/* Every so many-th, by one worker. */
+struct share {
+    struct retain *hold;
+    struct worker *worker;
+    struct task *task;
+    size_t first, step;
+};
+
+static int lock_share(void *context, struct error *e)
+{
+    const struct share *s = context;
+    struct retained *rows = (struct retained *)(void *)s->hold->held.data;
+    size_t count = s->hold->held.length / sizeof *rows;
+    for (size_t i = s->first; i < count; i += s->step) {
+        char key[201];
+        if (rows[i].until != 0)
+            continue;
+        repository_pack_key(rows[i].name, key);
+        if (sink_retain(s->worker, key, s->hold->wanted, e) < 0)
+            return -1;
+        rows[i].until = s->hold->wanted;
+    }
+    return 0;
+}
+
+static int lock_all(struct retain *h, struct error *e)
+{
+    struct share shares[REPOSITORY_WORKERS_MAX] = {{.hold = NULL}};
+    unsigned count = h->repository->parallel;
+    int result = 0;
+    for (unsigned i = 0; i < count && result == 0; i++) {
+        shares[i] = (struct share){.hold = h, .first = i, .step = count};
+        result = repository_worker(h->repository, i, &shares[i].worker, e);
+        if (result == 0)
+            result = task_start(&shares[i].task, lock_share, &shares[i], e);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        struct error why;
+        if (!shares[i].task || task_join(shares[i].task, &why) == 0)
+            continue;
+        if (result == 0)
+            *e = why;
+        result = -1;
+    }
+    return result;
+}
+
+static int extend(struct retain *h, const struct manifest *manifest, const char *cache, struct error *e)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/held", h->repository->cache);
+    h->rows = index_pack_count(h->repository->index);
+    h->needed = calloc(h->rows + 1, 1);
+    if (!h->needed)
+        return error_memory(e);
+    read_known(h, path);
+    if (need_all(h, manifest, cache, e) < 0 || list_needed(h, e) < 0 ||
+        sink_retain(h->repository->worker, "config", h->wanted, e) < 0 || lock_all(h, e) < 0)
+        return error_context(e, "extend the lock of what the snapshot re-uses: ");
+    if (file_write(path, h->held.data, h->held.length, FILE_REPLACE, e) < 0)
+        log_line(LOG_WARNING, "the next run locks every pack again: %s", e->message);
+    return 0;
+}
+
+int retain_extend(struct repository *repository, const struct manifest *manifest, const char *cache, struct error *e)
+{
+    if (repository->lock <= 0)
+        return 0;
+    int64_t now = clock_now(), lock = repository->lock * MILLISECOND;
+    struct retain h = {.repository = repository, .least = now + lock, .wanted = now + lock + lock / 8};
+    h.known.maximum = h.held.maximum = RETAINED_MAX;
+    int result = extend(&h, manifest, cache, e);
+    free(h.needed);
+    bytes_free(&h.known);
+    bytes_free(&h.held);
+    return result;
+}

@@ -1,0 +1,16 @@
+/* Retaining: what a new snapshot re-uses stays protected as long as what it adds, where the sink has a `lock`. */
+#ifndef COFRE_JOB_RETAIN_H
+#define COFRE_JOB_RETAIN_H
+
+struct error;
+struct manifest;
+struct repository;
+
+/* Before the manifest is committed: extend the lock of every pack of the repository that the snapshot needs, and of its
+ * config, to the sink's `lock` from now on. Which packs those are is read from the fresh catalogues in cache (the job's
+ * directory), which a put key could not read from the store. What was extended to when is remembered beside the index,
+ * so that each pack costs one request in an eighth of the lock, and not one in each run. Does nothing without a lock.
+ */
+int retain_extend(struct repository *repository, const struct manifest *manifest, const char *cache, struct error *e);
+
+#endif
