@@ -585,7 +585,7 @@ def test_the_data_is_shown_to_nobody_else(restorable, listeners):
         return '+OK'
 
     target = listeners(Pretender(REPLICAOF=told, INFO=Pretender.bulk(f'role:master\r\nmaster_replid:{known}\r\n')))
-    result = in_place(world, '--set', f'port={target.port}')
+    result = in_place(world, '--set', f'port={target.port}', '--set', 'patience=6s')
     threads[0].join(30)
     assert result.status == FAILED
     assert result.err.count('turned away') == 3, result
