@@ -9,7 +9,7 @@
 #include "cli/command.h"
 #include "cli/table.h"
 #include "cli/view.h"
-#include "store/repository.h"
+#include "job/hold.h"
 
 #define CELL_MAX 512
 
@@ -215,13 +215,13 @@ static int show_manifest_of(struct cli *cli, const struct manifest *m, const cha
 
 static int show(struct cli *cli, struct error *e)
 {
-    struct repository *repository;
+    struct hold *hold;
     struct manifest *manifest;
-    if (command_open(cli, cli->arguments.words[0], &repository, &manifest, e) < 0)
+    if (command_open(cli, cli->arguments.words[0], &hold, &manifest, e) < 0)
         return -1;
-    int status = show_manifest_of(cli, manifest, repository->sink, e);
+    int status = show_manifest_of(cli, manifest, hold->sink, e);
     manifest_free(manifest);
-    repository_close(repository);
+    hold_close(hold);
     return status;
 }
 

@@ -17,6 +17,7 @@
 #include "job/commit.h"
 #include "job/engine.h"
 #include "job/gather.h"
+#include "job/hold.h"
 #include "job/place.h"
 #include "job/baseline.h"
 #include "store/recorder.h"
@@ -29,10 +30,10 @@
 #define LEVEL 3
 #define SWEEP_AGE (INT64_C(24) * 3600 * 1000000000) /* ns */
 
-/* One sink of the job. repository is NULL when it could not be opened; then its result says why. */
+/* One sink of the job. hold is NULL when it could not be opened; then its result says why. */
 struct target {
     const struct config_instance *config;
-    struct repository *repository;
+    struct hold *hold;
     struct backup_sink *result;
     size_t lane; /* its number in the shipper */
 };
@@ -167,27 +168,28 @@ static void drop_target(struct target *target, const struct error *why)
 
 /* What interrupted puts left. On a disk that other machines share their running puts cannot be told from dead ones but
  * by age. That it does not work is no reason not to save. */
-static void sweep(struct repository *repository)
+static void sweep(const struct hold *hold)
 {
     struct error e;
-    if (sink_sweep(repository->worker, clock_now() - SWEEP_AGE, &e) < 0)
-        log_line(LOG_WARNING, "sink '%s': left-overs of interrupted runs stay: %s", repository->sink, e.message);
+    if (sink_sweep(hold->worker, clock_now() - SWEEP_AGE, &e) < 0)
+        log_line(LOG_WARNING, "sink '%s': left-overs of interrupted runs stay: %s", hold->sink, e.message);
 }
 
 static int open_target(struct run *run, struct target *target, struct error *e)
 {
-    if (engine_open_repository(run->engine, target->config, &target->repository, e) < 0)
+    if (hold_open(run->engine, target->config, &target->hold, e) < 0)
         return -1;
+    struct repository *repository = target->hold->repository;
     const struct key *first = run->live_count > 0 ? run->live[0]->key : NULL;
-    if (first && memcmp(&first->public, &target->repository->key->public, sizeof first->public) != 0) {
+    if (first && memcmp(&first->public, &repository->key->public, sizeof first->public) != 0) {
         error_set(e, ERROR_CONFIG, "job '%s': sink '%s' has another key than sink '%s'", run->job->name,
-                  target->repository->sink, run->live[0]->sink);
+                  repository->sink, run->live[0]->sink);
         return error_hint(e, "use one key for the sinks of a job, or make a job for each");
     }
-    sweep(target->repository);
-    if (repository_load_index(target->repository, e) < 0)
+    sweep(target->hold);
+    if (hold_prepare(target->hold, e) < 0)
         return -1;
-    if (chain_compare(&run->chain, target->repository, run->job->name, run->manifest, e) < 0)
+    if (chain_compare(&run->chain, target->hold, run->job->name, run->manifest, e) < 0)
         return error_context(e, "sink '%s': ", target->config->name);
     return 0;
 }
@@ -208,11 +210,11 @@ static int open_targets(struct run *run, struct error *e)
         run->result->sink_count++;
         if (open_target(run, target, e) == 0) {
             target->lane = run->live_count;
-            run->live[run->live_count++] = target->repository;
+            run->live[run->live_count++] = target->hold->repository;
             continue;
         }
-        repository_close(target->repository);
-        target->repository = NULL;
+        hold_close(target->hold);
+        target->hold = NULL;
         if (e->class == ERROR_CONFIG || e->class == ERROR_CANCELLED)
             return -1;
         if (i == 0)
@@ -370,7 +372,7 @@ static void collect_added(struct run *run)
 {
     for (size_t i = 0; i < run->job->sink_count; i++) {
         const struct target *target = &run->targets[i];
-        if (!target->repository)
+        if (!target->hold)
             continue;
         const struct shipper_sink *sink = shipper_sink(run->shipper, target->lane);
         target->result->added = sink->added;
@@ -381,11 +383,11 @@ static void collect_added(struct run *run)
 
 static int remember(struct run *run, const uint8_t *hash, struct error *e)
 {
-    const struct repository *committed[SHIPPER_SINKS_MAX];
+    const char *committed[SHIPPER_SINKS_MAX];
     size_t count = 0;
     for (size_t i = 0; i < run->job->sink_count; i++)
         if (run->targets[i].result->committed)
-            committed[count++] = run->targets[i].repository;
+            committed[count++] = run->targets[i].hold->id;
     if (count == 0)
         return -1; /* *e says why the last of them failed */
     if (chain_append(&run->chain, run->manifest, hash, committed, count, e) < 0)
@@ -411,7 +413,7 @@ static void commit_target(struct run *run, struct target *target, const char *ke
                           struct error *e)
 {
     const struct shipper_sink *sink = shipper_sink(run->shipper, target->lane);
-    if (!sink->failed && commit_manifest(target->repository, key, object, e) == 0) {
+    if (!sink->failed && commit_manifest(target->hold->worker, key, object, e) == 0) {
         target->result->committed = true;
         log_line(LOG_NOTICE, "committed %s@%s to %s", run->manifest->job, run->manifest->id, target->config->name);
         return;
@@ -440,7 +442,7 @@ static int commit(struct run *run, struct error *e)
     manifest_object_key(m->host, m->job, m->id, key);
     seal_hash(object.data, object.length, hash);
     for (size_t i = 0; i < run->job->sink_count; i++)
-        if (run->targets[i].repository)
+        if (run->targets[i].hold)
             commit_target(run, &run->targets[i], key, &object, e);
     if (remember(run, hash, e) < 0)
         return -1;
@@ -467,7 +469,7 @@ static void end_run(struct run *run)
     shipper_free(run->shipper);
     chain_free(&run->chain);
     for (size_t i = 0; run->targets && i < run->job->sink_count; i++)
-        repository_close(run->targets[i].repository);
+        hold_close(run->targets[i].hold);
     for (size_t i = 0; run->sources && i < run->job->source_count; i++)
         worker_stop(run->sources[i]);
     free(run->targets);

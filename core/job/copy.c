@@ -174,7 +174,7 @@ static int copy_snapshot(struct copy *c, struct error *e)
         put_index(c, e) < 0)
         return -1;
     c->result->existed = there && c->packs == 0;
-    return commit_manifest(c->to, key, &manifest, e);
+    return commit_manifest(c->to->worker, key, &manifest, e);
 }
 
 int copy_run(const struct engine *engine, struct repository *from, struct repository *to,

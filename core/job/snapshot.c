@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "job/engine.h"
+#include "job/hold.h"
 #include "store/repository.h"
 #include "worker/sink.h"
 #include "worker/worker.h"
@@ -73,15 +74,6 @@ void snapshot_list_free(struct snapshot_list *list)
 
 /* ---- listing one sink ---- */
 
-/* Collects keys of manifests, each NUL terminated; reading them happens after the listing, since a sink does one thing
- * at a time. */
-static int collect_key(void *context, const struct sink_object *object, struct error *e)
-{
-    struct bytes *keys = context;
-    bytes_put(keys, object->key, strlen(object->key) + 1);
-    return bytes_check(keys, "listing of snapshots", e);
-}
-
 bool snapshot_parse_key(const char *key, char host[64], char job[64], char id[MANIFEST_ID_SIZE])
 {
     int end = 0;
@@ -90,18 +82,17 @@ bool snapshot_parse_key(const char *key, char host[64], char job[64], char id[MA
     return text_is_name(host) && text_is_name(job) && manifest_is_id(id);
 }
 
-static struct snapshot *find(struct snapshot_list *list, const char *host, const char *job, const char *id)
+static struct snapshot *find(struct snapshot_list *list, const struct hold_name *name)
 {
     for (size_t i = list->count; i-- > 0;) {
         struct snapshot *s = &list->items[i];
-        if (strcmp(s->id, id) == 0 && strcmp(s->job, job) == 0 && strcmp(s->host, host) == 0)
+        if (strcmp(s->id, name->id) == 0 && strcmp(s->job, name->job) == 0 && strcmp(s->host, name->host) == 0)
             return s;
     }
     return NULL;
 }
 
-static struct snapshot *add(struct snapshot_list *list, const char *host, const char *job, const char *id,
-                            struct error *e)
+static struct snapshot *add(struct snapshot_list *list, const struct hold_name *name, struct error *e)
 {
     struct snapshot *items = realloc(list->items, (list->count + 1) * sizeof *items);
     if (!items) {
@@ -110,8 +101,8 @@ static struct snapshot *add(struct snapshot_list *list, const char *host, const 
     }
     list->items = items;
     struct snapshot *s = &items[list->count];
-    *s = (struct snapshot){.job = text_copy(job), .host = text_copy(host)};
-    memcpy(s->id, id, sizeof s->id);
+    *s = (struct snapshot){.job = text_copy(name->job), .host = text_copy(name->host)};
+    memcpy(s->id, name->id, sizeof s->id);
     list->count++;
     if (s->job && s->host)
         return s;
@@ -139,42 +130,33 @@ int snapshot_read(struct repository *repository, const char *key, struct manifes
 
 /* Read the manifest where the key allows. One that is damaged is said, and stays in the list without it: it must not
  * seem that there is no such snapshot. */
-static int take(struct snapshot_list *list, struct repository *r, const struct config_instance *sink, const char *key,
-                const char *host, const char *job, const char *id, struct error *e)
+static int take(struct snapshot_list *list, struct hold *hold, const struct hold_name *name, struct error *e)
 {
-    struct snapshot *s = find(list, host, job, id);
-    if (!s && !(s = add(list, host, job, id, e)))
+    struct snapshot *s = find(list, name);
+    if (!s && !(s = add(list, name, e)))
         return -1;
-    if (!r->key->full || s->manifest)
-        return add_sink(s, sink, e);
-    if (snapshot_read(r, key, &s->manifest, e) == 0) {
+    if (!hold->opens || s->manifest)
+        return add_sink(s, hold->config, e);
+    if (hold_read(hold, name, &s->manifest, e) == 0) {
         s->damaged = false;
-        return add_sink(s, sink, e);
+        return add_sink(s, hold->config, e);
     }
     if (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH && e->class != ERROR_NOT_FOUND)
         return -1;
-    log_line(LOG_WARNING, "sink '%s': %s", r->sink, e->message);
+    log_line(LOG_WARNING, "sink '%s': %s", hold->sink, e->message);
     s->damaged = s->sink_count == 0;
     return 0;
 }
 
-static int list_repository(struct snapshot_list *list, struct repository *r, const struct config_instance *sink,
-                           const char *job, const char *host, struct error *e)
+struct taking {
+    struct snapshot_list *list;
+    struct hold *hold;
+};
+
+static int take_found(void *context, const struct hold_name *name, struct error *e)
 {
-    AUTO_BYTES struct bytes keys = {.maximum = (size_t)256 << 20};
-    int result = sink_list(r->worker, "snapshots/", collect_key, &keys, e);
-    for (size_t at = 0; result == 0 && at < keys.length; at += strlen((const char *)keys.data + at) + 1) {
-        const char *key = (const char *)keys.data + at;
-        char its_host[64], its_job[64], id[MANIFEST_ID_SIZE];
-        if (!snapshot_parse_key(key, its_host, its_job, id)) {
-            log_line(LOG_WARNING, "sink '%s': object '%s' is no snapshot's name", r->sink, key);
-            continue;
-        }
-        if ((host && strcmp(host, its_host) != 0) || (job && strcmp(job, its_job) != 0))
-            continue;
-        result = take(list, r, sink, key, its_host, its_job, id, e);
-    }
-    return result < 0 ? error_context(e, "sink '%s': ", r->sink) : 0;
+    const struct taking *t = context;
+    return take(t->list, t->hold, name, e);
 }
 
 /* ---- all sinks ---- */
@@ -203,12 +185,12 @@ static int compare_snapshots(const void *a, const void *b)
 static int list_sink(const struct engine *engine, const struct config_instance *sink, const char *job, const char *host,
                      struct snapshot_list *list, struct error *e)
 {
-    struct repository *repository;
-    if (engine_open_repository(engine, sink, &repository, e) < 0)
+    struct taking taking = {.list = list};
+    if (hold_open(engine, sink, &taking.hold, e) < 0)
         return -1;
-    int result = list_repository(list, repository, sink, job, host, e);
-    repository_close(repository);
-    return result;
+    int result = hold_list(taking.hold, host, job, take_found, &taking, e);
+    hold_close(taking.hold);
+    return result < 0 ? error_context(e, "sink '%s': ", sink->name) : 0;
 }
 
 int snapshot_list(const struct engine *engine, const char *job, const char *host, const struct config_instance *sink,
@@ -291,17 +273,19 @@ static int no_snapshots(const struct engine *engine, const struct snapshot_selec
     return error_hint(e, "make one: cofre run %s; see those of other hosts: cofre list --all-hosts", selector->job);
 }
 
-static int open_chosen(const struct engine *engine, const struct snapshot *chosen, struct repository **repository,
+static int open_chosen(const struct engine *engine, const struct snapshot *chosen, struct hold **hold,
                        struct manifest **manifest, struct error *e)
 {
-    char key[201];
-    manifest_object_key(chosen->host, chosen->job, chosen->id, key);
+    struct hold_name name;
+    snprintf(name.host, sizeof name.host, "%s", chosen->host);
+    snprintf(name.job, sizeof name.job, "%s", chosen->job);
+    memcpy(name.id, chosen->id, sizeof name.id);
     for (size_t i = 0; i < chosen->sink_count; i++) {
         bool last = i + 1 == chosen->sink_count;
-        if (engine_open_repository(engine, chosen->sinks[i], repository, e) == 0) {
-            if (repository_load_index(*repository, e) == 0 && snapshot_read(*repository, key, manifest, e) == 0)
+        if (hold_open(engine, chosen->sinks[i], hold, e) == 0) {
+            if (hold_prepare(*hold, e) == 0 && hold_read(*hold, &name, manifest, e) == 0)
                 return 0;
-            repository_close(*repository);
+            hold_close(*hold);
         }
         if (last || worker_cancelled())
             return -1;
@@ -311,8 +295,7 @@ static int open_chosen(const struct engine *engine, const struct snapshot *chose
 }
 
 int snapshot_open(const struct engine *engine, const struct snapshot_selector *selector,
-                  const struct config_instance *sink, struct repository **repository, struct manifest **manifest,
-                  struct error *e)
+                  const struct config_instance *sink, struct hold **hold, struct manifest **manifest, struct error *e)
 {
     const struct config_job *job;
     struct snapshot_list list;
@@ -325,7 +308,7 @@ int snapshot_open(const struct engine *engine, const struct snapshot_selector *s
     const struct snapshot *chosen = NULL;
     int result = list.count == 0 ? no_snapshots(engine, selector, e) : choose(&list, selector, &chosen, e);
     if (result == 0)
-        result = open_chosen(engine, chosen, repository, manifest, e);
+        result = open_chosen(engine, chosen, hold, manifest, e);
     snapshot_list_free(&list);
     return result;
 }
