@@ -4,10 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "archive/archive.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "job/engine.h"
+#include "job/hold.h"
 #include "store/key.h"
 #include "store/repository.h"
 #include "store/seal.h"
@@ -82,12 +84,40 @@ static void check_repository(struct check *c, const struct config_instance *sink
     repository_close(repository);
 }
 
+static void on_expiry(void *context, const char *text, const char *hint)
+{
+    report(context, LOG_WARNING, text, hint, 0);
+}
+
+/* The archive is there, and what seals it works. */
+static void check_archive(struct check *c, const struct config_instance *sink)
+{
+    static const char *const found[] = {[INVENTORY_PLAIN] = "the archive is there",
+                                        [INVENTORY_RECIPIENTS] =
+                                            "the archive is there, and its recipients' keys are fine",
+                                        [INVENTORY_PASSPHRASE] = "the archive is there, and gpg takes the passphrase"};
+    struct hold *hold;
+    struct error e;
+    if (hold_open(c->engine, sink, &hold, &e) < 0) {
+        report_error(c, &e);
+        return;
+    }
+    enum inventory_encryption encryption = hold->archive->spec.encryption;
+    if (archive_ready(hold->archive, on_expiry, c, &e) < 0)
+        report_error(c, &e);
+    else if (encryption == INVENTORY_PLAIN)
+        report(c, LOG_WARNING, "the archive is not encrypted: who can read the place can read the data", NULL, 0);
+    else
+        report(c, LOG_INFO, found[encryption], NULL, 0);
+    hold_close(hold);
+}
+
 /* A key file can be looked at without reaching anything. */
 static void check_key(struct check *c, const struct config_instance *sink)
 {
     struct key *key;
     struct error e;
-    if (sink->encryption == CONFIG_PLAIN)
+    if (sink->encryption == CONFIG_PLAIN || sink->format == CONFIG_ARCHIVE)
         return;
     if (key_load(sink->key, &key, &e) < 0) {
         if (e.class == ERROR_NOT_FOUND)
@@ -106,7 +136,7 @@ static void check_sink(struct check *c, const struct config_instance *sink)
     if (c->offline)
         check_key(c, sink);
     else if (c->errors == before) /* where nothing can be reached, there is nothing to be opened */
-        check_repository(c, sink);
+        (sink->format == CONFIG_ARCHIVE ? check_archive : check_repository)(c, sink);
 }
 
 static void check_job(struct check *c, const struct config_job *job)

@@ -8,7 +8,8 @@
 
 int hold_open(const struct engine *engine, const struct config_instance *sink, struct hold **hold, struct error *e)
 {
-    static const struct hold_format *const formats[] = {[CONFIG_REPOSITORY] = &hold_repository};
+    static const struct hold_format *const formats[] = {
+        [CONFIG_REPOSITORY] = &hold_repository, [CONFIG_ARCHIVE] = &hold_archive};
     struct hold *h = calloc(1, sizeof *h);
     if (!h)
         return error_memory(e);

@@ -37,6 +37,7 @@ struct hold {
     bool opens;                           /* what is at hand opens manifests; not so with a put key */
     struct repository *repository;        /* one of the two */
     struct archive *archive;
+    char *text; /* what else it needs, of its own */
 };
 
 /* Whose snapshot it is, and which. */
@@ -67,7 +68,7 @@ struct hold_format {
     int (*copy)(struct hold *from, struct hold *to, const struct manifest *manifest, struct copy_result *result,
                 struct error *e);
 };
-extern const struct hold_format hold_repository;
+extern const struct hold_format hold_repository, hold_archive;
 
 /* Start the sink's worker and open what its section says that it holds. ERROR_NOT_INITIALISED when there is nothing. */
 int hold_open(const struct engine *engine, const struct config_instance *sink, struct hold **hold, struct error *e);

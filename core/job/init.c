@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "archive/archive.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
@@ -48,6 +49,8 @@ static int make(struct worker *worker, const struct config_instance *sink, struc
     bool plain = sink->encryption == CONFIG_PLAIN;
     if (sink_create(worker, e) < 0)
         return -1;
+    if (sink->format == CONFIG_ARCHIVE)
+        return archive_create(worker, result->repository, &result->existed, e);
     /* The key is on the disk before anything is sealed with it. */
     int made = plain ? key_create(key, e) : load_or_create_key(sink->key, key, &result->key_created, e);
     if (made < 0)

@@ -118,7 +118,8 @@ struct cofre_call;
  *   ... .options = COFRE_OPTIONS(struct conf, rows)
  *
  * Names are [a-z][a-z0-9_]*. Reserved for the host: plugin, key, encryption, format, timeout, stall_timeout, trust_hosts,
- * and whatever begins with keep_.
+ * and whatever begins with keep_. For sinks also: compress, level, threads, encrypt_to, passphrase, sign_with, gnupg_home,
+ * key_passphrase, recovery_to, recovery_passphrase.
  */
 enum {
     COFRE_STRING = 1,   /* const char *            */
