@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "job/engine.h"
 #include "job/hold.h"
+#include "job/recovery.h"
 #include "store/key.h"
 #include "store/repository.h"
 #include "store/seal.h"
@@ -66,6 +67,27 @@ static void check_instance(struct check *c, const struct config_instance *instan
     worker_stop(worker);
 }
 
+static void on_expiry(void *context, const char *text, const char *hint)
+{
+    report(context, LOG_WARNING, text, hint, 0);
+}
+
+/* A copy of the key is kept as the section asks, and could be made again. */
+static void check_recovery(struct check *c, const struct config_instance *sink, const struct repository *repository)
+{
+    struct error e;
+    bool there = true;
+    if (!recovery_wanted(sink) || repository->plain)
+        return;
+    if (recovery_ready(c->engine, sink, on_expiry, c, &e) < 0 ||
+        recovery_find(repository->worker, repository->key, &there, &e) < 0)
+        report_error(c, &e);
+    else if (!there)
+        report(c, LOG_WARNING, "no copy of the key is kept in the repository yet", "make it: cofre init SINK", 0);
+    else
+        report(c, LOG_INFO, "a copy of the key is kept in the repository", NULL, 0);
+}
+
 /* The repository is there, and the key is its key. */
 static void check_repository(struct check *c, const struct config_instance *sink)
 {
@@ -81,12 +103,8 @@ static void check_repository(struct check *c, const struct config_instance *sink
         report(c, LOG_INFO, "the repository opens with the full key", NULL, 0);
     else
         report(c, LOG_INFO, "the repository takes snapshots with this put key", "restoring needs the full key", 0);
+    check_recovery(c, sink, repository);
     repository_close(repository);
-}
-
-static void on_expiry(void *context, const char *text, const char *hint)
-{
-    report(context, LOG_WARNING, text, hint, 0);
 }
 
 /* The archive is there, and what seals it works. */

@@ -11,6 +11,7 @@ struct error;
 struct init_result {
     bool key_created;    /* else the existing key file was used */
     bool existed;        /* the repository was there already, made with this key: nothing was changed */
+    bool recoverable;    /* the key is kept in the repository, wrapped by OpenPGP */
     char repository[33]; /* id of the repository or archive, hex */
     char key[33];        /* id, hex; "" with encryption = none, and of an archive */
 };
