@@ -2,7 +2,6 @@
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -26,7 +25,6 @@ struct tarball {
     struct error failed; /* of take */
     struct archive *archive;
     struct archive_entry *entry; /* the one at hand */
-    locale_t utf8;               /* names are UTF-8 wherever they can be */
     uint32_t kind;
     int64_t announced;
     bool out;     /* its header is written */
@@ -61,6 +59,7 @@ static int explain(struct tarball *t, const char *what, struct error *e)
                      why ? why : "it cannot be held");
 }
 
+/* Names are bytes: as "BINARY" they are kept as they are. Where libarchive takes them for text, it composes accents. */
 int tarball_new(int (*take)(void *, const void *, size_t, struct error *), void *context, struct tarball **tarball,
                 struct error *e)
 {
@@ -70,15 +69,15 @@ int tarball_new(int (*take)(void *, const void *, size_t, struct error *), void 
     t->take = take;
     t->context = context;
     t->pending.maximum = TARBALL_BUFFER;
-    t->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
     t->archive = archive_write_new();
     t->entry = archive_entry_new();
-    if (!t->utf8 || !t->archive || !t->entry) {
+    if (!t->archive || !t->entry) {
         tarball_free(t);
         return error_memory(e);
     }
     if (archive_write_set_format_pax(t->archive) != ARCHIVE_OK ||
         archive_write_set_format_option(t->archive, "pax", "xattrheader", "SCHILY") != ARCHIVE_OK ||
+        archive_write_set_format_option(t->archive, "pax", "hdrcharset", "BINARY") != ARCHIVE_OK ||
         archive_write_set_bytes_per_block(t->archive, BLOCK) != ARCHIVE_OK ||
         archive_write_set_bytes_in_last_block(t->archive, 1) != ARCHIVE_OK ||
         archive_write_open(t->archive, t, NULL, on_write, NULL) != ARCHIVE_OK) {
@@ -100,8 +99,6 @@ void tarball_free(struct tarball *tarball)
         archive_write_free(tarball->archive);
     }
     archive_entry_free(tarball->entry);
-    if (tarball->utf8)
-        freelocale(tarball->utf8);
     bytes_free(&tarball->pending);
     free(tarball->regions);
     free(tarball);
@@ -125,16 +122,13 @@ static void set_owner(struct archive_entry *to, const struct source_entry *entry
         archive_entry_set_gname(to, entry->group);
 }
 
+/* libarchive writes seconds and fraction one after the other, and tar reads that as one number: before 1970 both count
+ * away from it. */
 static void set_time(struct archive_entry *to, int64_t ns)
 {
-    int64_t seconds = ns / 1000000000, rest = ns % 1000000000;
-    if (ns == COFRE_NO_TIME)
-        return;
-    if (rest < 0) {
-        rest += 1000000000;
-        seconds--;
-    }
-    archive_entry_set_mtime(to, seconds, (long)rest);
+    int64_t rest = ns % 1000000000;
+    if (ns != COFRE_NO_TIME)
+        archive_entry_set_mtime(to, ns / 1000000000, (long)(rest < 0 ? -rest : rest));
 }
 
 int tarball_entry(struct tarball *tarball, const struct source_entry *entry, struct error *e)
@@ -195,10 +189,7 @@ static int write_header(struct tarball *t, uint64_t size, struct error *e)
     archive_entry_set_size(t->entry, (la_int64_t)size);
     if (t->kind == COFRE_FILE)
         set_regions(t, size);
-    locale_t before = uselocale(t->utf8);
-    /* A warning: a name that is not UTF-8 is kept as the bytes that it is. */
     int result = archive_write_header(t->archive, t->entry);
-    uselocale(before);
     t->out = result == ARCHIVE_OK || result == ARCHIVE_WARN;
     return t->out ? 0 : explain(t, "keep", e);
 }

@@ -176,7 +176,8 @@ static int64_t time_of(struct archive_entry *entry)
     int64_t seconds = archive_entry_mtime(entry);
     if (!archive_entry_mtime_is_set(entry) || seconds > SECONDS_MAX || seconds < -SECONDS_MAX)
         return COFRE_NO_TIME;
-    return seconds * 1000000000 + archive_entry_mtime_nsec(entry);
+    int64_t rest = archive_entry_mtime_nsec(entry);
+    return seconds * 1000000000 + (seconds < 0 ? -rest : rest); /* see set_time in tarball.c */
 }
 
 static const char *name_or_null(const char *name)

@@ -38,7 +38,7 @@ const struct option config_sink_options[] = {
     {"trust_hosts", OPTION_BOOLEAN, 0, "no", 0, 0, NULL, "re-use what other hosts have stored"},
     {"compress", OPTION_CHOICE, 0, "zstd", 0, 0, "zstd|gzip|none", "archive: how files are compressed"},
     {"level", OPTION_INTEGER, 0, "0", 0, 19, NULL, "archive: zstd 1 to 19, gzip 1 to 9; 0 = its default"},
-    {"threads", OPTION_INTEGER, 0, "0", 0, 64, NULL, "archive: compressing threads of zstd; 0 = one for each processor"},
+    {"threads", OPTION_INTEGER, 0, "0", 0, 64, NULL, "archive: threads of zstd; 0 = one for each processor"},
     {"encrypt_to", OPTION_LIST, 0, NULL, 0, 0, NULL, "archive: OpenPGP recipients, full fingerprints"},
     {"passphrase", OPTION_SECRET, 0, NULL, 0, 0, NULL, "archive: encrypt with this, instead of to recipients"},
     {"sign_with", OPTION_STRING, 0, NULL, 0, 0, NULL, "archive: OpenPGP key that signs manifests, full fingerprint"},
