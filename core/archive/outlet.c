@@ -76,7 +76,9 @@ static int store(void *context, struct error *e)
 static int to_pipe(void *context, const void *p, size_t n, struct error *e)
 {
     struct outlet *o = context;
-    return pipe_write(o->pipe, p, n, o->patience, e);
+    if (pipe_write(o->pipe, p, n, o->patience, e) == 0)
+        return 0;
+    return e->class == ERROR_TIMEOUT ? error_context(e, "store '%s': %s ", o->key, o->run ? "gpg" : "the sink") : -1;
 }
 
 static void dispose(struct outlet *o)

@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "archive/pgp_key.h"
+#include "archive/pgp_loop.h"
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -29,6 +31,7 @@ enum { SAID_ENCRYPTED = 1, SAID_DECRYPTED = 2, SAID_GOOD_MDC = 4 };
 struct pgp_run {
     struct pgp *pgp;
     gpgme_ctx_t context;
+    struct pgp_loop loop;
     enum purpose purpose;
     const struct pgp_stream *stream;
     unsigned said;
@@ -117,7 +120,7 @@ void pgp_run_free(struct pgp_run *run)
 
 void pgp_cancel(struct pgp_run *run)
 {
-    gpgme_cancel_async(run->context);
+    atomic_store(&run->loop.cancelled, true);
 }
 
 /* ---- streams ---- */
@@ -232,14 +235,22 @@ static int explain(const struct pgp_run *run, gpgme_error_t code, const char *wh
 
 /* ---- sealing and opening ---- */
 
-static gpgme_error_t seal(struct pgp_run *run, gpgme_data_t in, gpgme_data_t out)
+static gpgme_error_t start_sealing(struct pgp_run *run, gpgme_data_t in, gpgme_data_t out)
 {
     struct pgp *pgp = run->pgp;
     gpgme_encrypt_flags_t flags = GPGME_ENCRYPT_ALWAYS_TRUST | GPGME_ENCRYPT_NO_COMPRESS | GPGME_ENCRYPT_NO_ENCRYPT_TO;
     if (pgp->spec.recipient_count == 0)
-        return gpgme_op_encrypt(run->context, NULL, flags | GPGME_ENCRYPT_SYMMETRIC, in, out);
+        return gpgme_op_encrypt_start(run->context, NULL, flags | GPGME_ENCRYPT_SYMMETRIC, in, out);
     ASSERT(pgp->recipients && pgp->recipients[0]);
-    return gpgme_op_encrypt(run->context, pgp->recipients, flags, in, out);
+    return gpgme_op_encrypt_start(run->context, pgp->recipients, flags, in, out);
+}
+
+static gpgme_error_t operate(struct pgp_run *run, gpgme_data_t in, gpgme_data_t out)
+{
+    pgp_loop_attach(&run->loop, run->context);
+    gpgme_error_t code =
+        run->purpose == ENCRYPT ? start_sealing(run, in, out) : gpgme_op_decrypt_start(run->context, in, out);
+    return code ? code : pgp_loop_run(&run->loop, run->context);
 }
 
 int pgp_encrypt(struct pgp_run *run, const struct pgp_stream *stream, struct error *e)
@@ -248,7 +259,7 @@ int pgp_encrypt(struct pgp_run *run, const struct pgp_stream *stream, struct err
     run->purpose = ENCRYPT;
     run->stream = stream;
     int result = data_new(run, &in, &out, e);
-    gpgme_error_t code = result == 0 ? seal(run, in, out) : 0;
+    gpgme_error_t code = result == 0 ? operate(run, in, out) : 0;
     if (result == 0 && (code || run->failed.class != ERROR_NONE))
         result = explain(run, code, "encrypt", e);
     else if (result == 0 && (!(run->said & SAID_ENCRYPTED) || !run->begun))
@@ -264,7 +275,7 @@ int pgp_decrypt(struct pgp_run *run, const struct pgp_stream *stream, struct err
     run->purpose = DECRYPT;
     run->stream = stream;
     int result = data_new(run, &in, &out, e);
-    gpgme_error_t code = result == 0 ? gpgme_op_decrypt(run->context, in, out) : 0;
+    gpgme_error_t code = result == 0 ? operate(run, in, out) : 0;
     if (result == 0 && (code || run->failed.class != ERROR_NONE))
         result = explain(run, code, "decrypt", e);
     else if (result == 0 && (run->said & (SAID_DECRYPTED | SAID_GOOD_MDC)) != (SAID_DECRYPTED | SAID_GOOD_MDC))
@@ -405,6 +416,11 @@ int pgp_open(const struct pgp_spec *spec, struct pgp **pgp, struct error *e)
     /* Also makes GPGME ready for threads. */
     if (!gpgme_check_version("1.18.0"))
         return error_set(e, ERROR_UNSUPPORTED, "GPGME is older than 1.18");
+    const char *program = gpgme_get_dirinfo("gpg-name");
+    if (!program || access(program, X_OK) < 0) {
+        error_set(e, ERROR_UNSUPPORTED, "gpg cannot be run: '%s' is not there", program ? program : "gpg");
+        return error_hint(e, "install it: apt-get install gpg gpg-agent");
+    }
     struct pgp *p = calloc(1, sizeof *p);
     if (!p || !(p->recipients = calloc(spec->recipient_count + 1, sizeof(gpgme_key_t)))) {
         free(p);
