@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <gpgme.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +11,6 @@
 #include "archive/pgp_loop.h"
 #include "base/bytes.h"
 #include "base/error.h"
-#include "base/file.h"
 
 #define IO_BUFFER "131072" /* bytes of a piece between us and gpg; GPGME's own choice is 512 */
 #define SMALL ((size_t)1 << 20)
@@ -393,15 +391,6 @@ static int check_passphrase(const uint8_t *p, size_t n, const char *name, struct
     error_set(e, ERROR_CONFIG, "'%s' is empty, has more than %d bytes, or more than one line", name,
               PGP_PASSPHRASE_MAX);
     return -1;
-}
-
-int pgp_make_home(const char *home, struct error *e)
-{
-    static const char text[] = "s2k-cipher-algo AES256\ns2k-digest-algo SHA512\npersonal-cipher-preferences AES256\n";
-    char path[PATH_MAX];
-    if (snprintf(path, sizeof path, "%s/gpg.conf", home) >= (int)sizeof path)
-        return error_set(e, ERROR_CONFIG, "'%s' is too long", home);
-    return file_make_directories(home, e) < 0 ? -1 : file_write(path, text, strlen(text), FILE_REPLACE, e);
 }
 
 int pgp_open(const struct pgp_spec *spec, struct pgp **pgp, struct error *e)

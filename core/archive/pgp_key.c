@@ -1,5 +1,6 @@
 #include "archive/pgp_key.h"
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -8,6 +9,7 @@
 #include "archive/pgp.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/file.h"
 
 #define WARN_DAYS 60
 #define DAY 86400
@@ -18,6 +20,15 @@ bool pgp_is_fingerprint(const char *text)
 {
     size_t n = strlen(text);
     return (n == 40 || n == 64) && strspn(text, "0123456789abcdefABCDEF") == n;
+}
+
+int pgp_make_home(const char *home, struct error *e)
+{
+    static const char text[] = "s2k-cipher-algo AES256\ns2k-digest-algo SHA512\npersonal-cipher-preferences AES256\n";
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof path, "%s/gpg.conf", home) >= (int)sizeof path)
+        return error_set(e, ERROR_CONFIG, "'%s' is too long", home);
+    return file_make_directories(home, e) < 0 ? -1 : file_write(path, text, strlen(text), FILE_REPLACE, e);
 }
 
 static bool can(const struct _gpgme_subkey *s, enum pgp_use use)
