@@ -12,7 +12,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
-#define IO_BUFFER "131072" /* bytes of a piece between us and gpg; GPGME's own choice is 512 */
+#define IO_BUFFER "262144" /* bytes of a piece between us and gpg; GPGME's own choice is 512 */
 #define SMALL ((size_t)1 << 20)
 
 struct pgp {

@@ -1,14 +1,24 @@
 #include "archive/pgp_loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
 
-#define SLICE 200 /* ms between looks at the cancellation */
+#include "base/clock.h"
+
+#define SLICE 200           /* ms between looks at the cancellation */
+#define PIPE_SIZE (1 << 20) /* so that gpg and we do not wait for each other at every piece */
+#define NAP 1               /* ms: gpg moves 8 KiB at a time; this lets some hundred of them gather */
+#define PORTION (256 << 10)
+#define TURNS_BEFORE_NAPS 30 /* a short message must not take longer for it */
 
 static gpgme_error_t add(void *context, int fd, int reading, gpgme_io_cb_t call, void *data, void **tag)
 {
     struct pgp_loop *loop = context;
+    /* Where it is no pipe, or the system gives no more, it works all the same. */
+    (void)fcntl(fd, F_SETPIPE_SZ, PIPE_SIZE);
     for (size_t i = 0; i < PGP_LOOP_WATCHES; i++)
         if (loop->watches[i].fd < 0) {
             loop->watches[i] = (struct pgp_loop_watch){.fd = fd, .reading = reading, .call = call, .data = data};
@@ -54,9 +64,22 @@ static void call_ready(struct pgp_loop *loop, const struct pollfd *polled, struc
             of[i]->call(of[i]->data, of[i]->fd);
 }
 
+/* Is there so much to be moved that it is worth the way? */
+static bool worth_it(const struct pollfd *polled, nfds_t count)
+{
+    for (nfds_t i = 0; i < count; i++) {
+        int queued;
+        if (polled[i].revents == 0 || ioctl(polled[i].fd, FIONREAD, &queued) < 0)
+            continue;
+        if ((polled[i].events == POLLIN ? queued : PIPE_SIZE - queued) >= PORTION || (polled[i].revents & POLLHUP))
+            return true;
+    }
+    return false;
+}
+
 gpgme_error_t pgp_loop_run(struct pgp_loop *loop, gpgme_ctx_t context)
 {
-    while (!loop->done) {
+    for (unsigned turns = 0; !loop->done; turns++) {
         struct pollfd polled[PGP_LOOP_WATCHES];
         struct pgp_loop_watch *of[PGP_LOOP_WATCHES];
         nfds_t count = 0;
@@ -74,6 +97,8 @@ gpgme_error_t pgp_loop_run(struct pgp_loop *loop, gpgme_ctx_t context)
         int ready = poll(polled, count, SLICE);
         if (ready < 0 && errno != EINTR)
             return gpgme_error_from_errno(errno);
+        if (turns > TURNS_BEFORE_NAPS && ready > 0 && !worth_it(polled, count))
+            clock_sleep(NAP);
         if (ready > 0)
             call_ready(loop, polled, of, count);
     }
