@@ -12,7 +12,6 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
-#define IO_BUFFER "262144" /* bytes of a piece between us and gpg; GPGME's own choice is 512 */
 #define SMALL ((size_t)1 << 20)
 
 struct pgp {
@@ -113,6 +112,8 @@ void pgp_run_free(struct pgp_run *run)
         return;
     if (run->context)
         gpgme_release(run->context);
+    free(run->loop.in);
+    free(run->loop.out);
     free(run);
 }
 
@@ -154,6 +155,7 @@ static ssize_t on_read(void *handle, void *buffer, size_t size)
     struct pgp_run *run = handle;
     struct error e;
     size_t got = 0;
+    pgp_loop_carries(&run->loop);
     if (run->failed.class != ERROR_NONE)
         return stop(run, &run->failed);
     if (run->stream->read(run->stream->context, buffer, size, &got, &e) < 0 ||
@@ -166,6 +168,7 @@ static ssize_t on_write(void *handle, const void *buffer, size_t size)
 {
     struct pgp_run *run = handle;
     struct error e;
+    pgp_loop_carries(&run->loop);
     if (run->failed.class != ERROR_NONE)
         return stop(run, &run->failed);
     if ((size > 0 && run->purpose == ENCRYPT && check_begin(run, *(const uint8_t *)buffer, &e) < 0) ||
@@ -178,18 +181,16 @@ static struct gpgme_data_cbs callbacks = {.read = on_read, .write = on_write};
 
 static int data_new(struct pgp_run *run, gpgme_data_t *in, gpgme_data_t *out, struct error *e)
 {
+    struct pgp_loop *loop = &run->loop;
     *in = *out = NULL;
+    if (!loop->in && (!(loop->in = malloc(PGP_LOOP_BUFFER)) || !(loop->out = malloc(PGP_LOOP_BUFFER))))
+        return error_memory(e);
+    loop->read = on_read;
+    loop->write = on_write;
+    loop->context = run;
     if (gpgme_data_new_from_cbs(in, &callbacks, run) || gpgme_data_new_from_cbs(out, &callbacks, run))
         return error_memory(e);
-    gpgme_data_set_flag(*in, "io-buffer-size", IO_BUFFER);
-    gpgme_data_set_flag(*out, "io-buffer-size", IO_BUFFER);
     return 0;
-}
-
-static void data_free(gpgme_data_t data)
-{
-    if (data)
-        gpgme_data_release(data);
 }
 
 /* ---- failures in words ---- */
@@ -262,8 +263,8 @@ int pgp_encrypt(struct pgp_run *run, const struct pgp_stream *stream, struct err
         result = explain(run, code, "encrypt", e);
     else if (result == 0 && (!(run->said & SAID_ENCRYPTED) || !run->begun))
         result = error_set(e, ERROR_PERMANENT, "encrypt: gpg ended before it was done");
-    data_free(in);
-    data_free(out);
+    gpgme_data_release(in);
+    gpgme_data_release(out);
     return result;
 }
 
@@ -278,8 +279,8 @@ int pgp_decrypt(struct pgp_run *run, const struct pgp_stream *stream, struct err
         result = explain(run, code, "decrypt", e);
     else if (result == 0 && (run->said & (SAID_DECRYPTED | SAID_GOOD_MDC)) != (SAID_DECRYPTED | SAID_GOOD_MDC))
         result = error_set(e, ERROR_INTEGRITY, "decrypt: gpg did not say that it is whole");
-    data_free(in);
-    data_free(out);
+    gpgme_data_release(in);
+    gpgme_data_release(out);
     return result;
 }
 
@@ -309,10 +310,10 @@ static int sign(struct pgp_run *run, const void *p, size_t n, struct bytes *out,
     if (!code)
         code = gpgme_op_sign(run->context, in, signature, GPGME_SIG_MODE_DETACH);
     const struct _gpgme_op_sign_result *done = code ? NULL : gpgme_op_sign_result(run->context);
-    data_free(in);
+    gpgme_data_release(in);
     if (!code && done && done->signatures)
         return take_data(signature, out, e);
-    data_free(signature);
+    gpgme_data_release(signature);
     return code ? explain(run, code, "sign", e) : error_set(e, ERROR_PERMANENT, "sign: gpg gave no signature");
 }
 
@@ -376,8 +377,8 @@ int pgp_verify(struct pgp *pgp, const void *p, size_t n, const void *signature, 
     if (!code)
         code = gpgme_op_verify(run->context, detached, text, NULL);
     int result = judge(run, code, e);
-    data_free(text);
-    data_free(detached);
+    gpgme_data_release(text);
+    gpgme_data_release(detached);
     pgp_run_free(run);
     return result;
 }
@@ -388,9 +389,8 @@ static int check_passphrase(const uint8_t *p, size_t n, const char *name, struct
 {
     if (!p || (n > 0 && n <= PGP_PASSPHRASE_MAX && !memchr(p, '\n', n) && !memchr(p, '\0', n)))
         return 0;
-    error_set(e, ERROR_CONFIG, "'%s' is empty, has more than %d bytes, or more than one line", name,
-              PGP_PASSPHRASE_MAX);
-    return -1;
+    return error_set(e, ERROR_CONFIG, "'%s' is empty, has more than %d bytes, or more than one line", name,
+                     PGP_PASSPHRASE_MAX);
 }
 
 int pgp_open(const struct pgp_spec *spec, struct pgp **pgp, struct error *e)

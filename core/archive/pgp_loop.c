@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 
@@ -28,10 +29,12 @@ static gpgme_error_t add(void *context, int fd, int reading, gpgme_io_cb_t call,
     return gpgme_error(GPG_ERR_TOO_MANY);
 }
 
+/* The loop looks at the descriptor: another operation of the same context may use the place for another. */
 static void take_away(void *tag)
 {
     struct pgp_loop_watch *watch = tag;
     watch->fd = -1;
+    watch->carries = false;
 }
 
 static void on_event(void *context, gpgme_event_io_t type, void *data)
@@ -52,16 +55,78 @@ void pgp_loop_attach(struct pgp_loop *loop, gpgme_ctx_t context)
         loop->watches[i].fd = -1;
     loop->done = false;
     loop->result = 0;
+    loop->in_start = loop->in_length = 0;
+    loop->calling = NULL;
     gpgme_set_io_cbs(context, &calls);
 }
 
-static void call_ready(struct pgp_loop *loop, const struct pollfd *polled, struct pgp_loop_watch *const *of,
+void pgp_loop_carries(struct pgp_loop *loop)
+{
+    if (loop->calling)
+        loop->calling->carries = true;
+}
+
+static void call(struct pgp_loop *loop, struct pgp_loop_watch *watch)
+{
+    loop->calling = watch;
+    watch->call(watch->data, watch->fd);
+    loop->calling = NULL;
+}
+
+/* From gpg. Its end is GPGME's to see. */
+static bool drain(struct pgp_loop *loop, struct pgp_loop_watch *watch)
+{
+    ssize_t n = read(watch->fd, loop->out, PGP_LOOP_BUFFER);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return true;
+    if (n <= 0)
+        call(loop, watch);
+    return n <= 0 || loop->write(loop->context, loop->out, (size_t)n) == n;
+}
+
+/* To gpg. When there is no more, GPGME asks again, hears so, and closes it. */
+static bool feed(struct pgp_loop *loop, struct pgp_loop_watch *watch)
+{
+    if (loop->in_length == 0) {
+        ssize_t got = loop->read(loop->context, loop->in, PGP_LOOP_BUFFER);
+        if (got < 0)
+            return false;
+        loop->in_start = 0;
+        loop->in_length = (size_t)got;
+    }
+    if (loop->in_length == 0) {
+        call(loop, watch);
+        return true;
+    }
+    ssize_t n = write(watch->fd, loop->in + loop->in_start, loop->in_length);
+    if (n < 0 && errno != EAGAIN && errno != EINTR) {
+        /* gpg takes no more; GPGME finds the same, closes it, and hears what gpg says of it. */
+        loop->in_length = 0;
+        call(loop, watch);
+        return true;
+    }
+    loop->in_start += n > 0 ? (size_t)n : 0;
+    loop->in_length -= n > 0 ? (size_t)n : 0;
+    return true;
+}
+
+/* False: a function of the data has failed. */
+static bool call_ready(struct pgp_loop *loop, const struct pollfd *polled, struct pgp_loop_watch *const *of,
                        nfds_t count)
 {
-    for (nfds_t i = 0; i < count && !loop->done; i++)
+    for (nfds_t i = 0; i < count && !loop->done; i++) {
+        bool fine = true;
         /* One that was called before may have taken this one away. */
-        if (polled[i].revents != 0 && of[i]->fd == polled[i].fd)
-            of[i]->call(of[i]->data, of[i]->fd);
+        if (polled[i].revents == 0 || of[i]->fd != polled[i].fd)
+            continue;
+        if (!of[i]->carries)
+            call(loop, of[i]);
+        else
+            fine = of[i]->reading ? drain(loop, of[i]) : feed(loop, of[i]);
+        if (!fine)
+            return false;
+    }
+    return true;
 }
 
 /* Is there so much to be moved that it is worth the way? */
@@ -99,8 +164,10 @@ gpgme_error_t pgp_loop_run(struct pgp_loop *loop, gpgme_ctx_t context)
             return gpgme_error_from_errno(errno);
         if (turns > TURNS_BEFORE_NAPS && ready > 0 && !worth_it(polled, count))
             clock_sleep(NAP);
-        if (ready > 0)
-            call_ready(loop, polled, of, count);
+        if (ready > 0 && !call_ready(loop, polled, of, count)) {
+            gpgme_cancel(context);
+            return gpgme_error(GPG_ERR_CANCELED);
+        }
     }
     return loop->result;
 }
