@@ -321,6 +321,7 @@ static int end_written(struct tarball *t, enum tarball_state state, struct tarba
         return error_set(e, ERROR_PLUGIN, "entry '%s' was announced with %llu bytes and has %llu",
                          archive_entry_pathname(t->entry), (unsigned long long)size, (unsigned long long)t->fed);
     kept->written = true;
+    kept->voids += state == TARBALL_UNREADABLE;
     kept->size = state == TARBALL_UNREADABLE ? 0 : t->fed < size ? t->fed : size;
     return fill_up(t, e);
 }

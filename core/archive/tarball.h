@@ -32,7 +32,7 @@ int tarball_restart(struct tarball *tarball, struct error *e);
 struct tarball_kept {
     bool written;   /* the entry is in the archive, if only as something void */
     uint64_t size;  /* of its content that counts */
-    uint32_t voids; /* copies of the entry before the last that do not count */
+    uint32_t voids; /* copies of the entry that do not count; of one that is whole or changed there is one more */
 };
 enum tarball_state { TARBALL_WHOLE, TARBALL_CHANGED, TARBALL_UNREADABLE };
 /* The entry is complete. A whole one must have the size that was announced, if that was needed. */
