@@ -13,7 +13,7 @@
 #include "cli/progress.h"
 #include "cli/view.h"
 #include "job/restore.h"
-#include "job/hold.h"
+#include "job/vault.h"
 
 static int check_arguments(struct arguments *a, struct error *e)
 {
@@ -96,7 +96,7 @@ static void give_result(struct cli *cli, const struct manifest *manifest, const 
     output_print(out, "\n");
 }
 
-static int restore_opened(struct cli *cli, struct hold *hold, const struct manifest *manifest, char *what,
+static int restore_opened(struct cli *cli, struct vault *vault, const struct manifest *manifest, char *what,
                           const char *into, struct error *e)
 {
     struct arguments *a = &cli->arguments;
@@ -115,7 +115,7 @@ static int restore_opened(struct cli *cli, struct hold *hold, const struct manif
             return -1;
         request.yes = true;
     }
-    if (restore_run(&cli->engine, hold, manifest, &request, &result, e) < 0)
+    if (restore_run(&cli->engine, vault, manifest, &request, &result, e) < 0)
         return -1;
     give_result(cli, manifest, &request, &result);
     return result.problems ? EXIT_INCOMPLETE : EXIT_DONE;
@@ -125,17 +125,18 @@ static int restore(struct cli *cli, struct error *e)
 {
     struct arguments *a = &cli->arguments;
     const char *target = arguments_value(a, "into");
-    struct hold *hold;
+    struct vault *vault;
     struct manifest *manifest;
     if (check_arguments(a, e) < 0)
         return -1;
     AUTO_FREE char *into = target ? absolute(target, e) : NULL;
-    if ((target && !into) || command_open(cli, a->words[0], &hold, &manifest, e) < 0)
+    if ((target && !into) || command_open(cli, a->words[0], &vault, &manifest, e) < 0)
         return -1;
-    log_line(LOG_NOTICE, "restoring snapshot '%s' of job '%s' from sink '%s'", manifest->id, manifest->job, hold->sink);
-    int status = restore_opened(cli, hold, manifest, a->word_count > 1 ? a->words[1] : NULL, into, e);
+    log_line(LOG_NOTICE, "restoring snapshot '%s' of job '%s' from sink '%s'", manifest->id, manifest->job,
+             vault->sink);
+    int status = restore_opened(cli, vault, manifest, a->word_count > 1 ? a->words[1] : NULL, into, e);
     manifest_free(manifest);
-    hold_close(hold);
+    vault_close(vault);
     return status;
 }
 

@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "config/config.h"
-#include "job/hold.h"
+#include "job/vault.h"
 
 #define FILE_MAX_BYTES ((size_t)16 << 20)
 #define ADOPT_TRIES 8 /* names looked at, newest first */
@@ -139,7 +139,7 @@ struct listed {
     struct bytes ids; /* MANIFEST_ID_SIZE each */
 };
 
-static int list_id(void *context, const struct hold_name *name, struct error *e)
+static int list_id(void *context, const struct vault_name *name, struct error *e)
 {
     struct listed *l = context;
     bytes_put(&l->ids, name->id, sizeof name->id);
@@ -176,7 +176,7 @@ static const struct chain_link *find_link(const struct chain *chain, const char 
 }
 
 /* The state may know less than the sink: it was lost. Take the newest snapshot of ours into the chain. */
-static int adopt_newest(struct chain *chain, struct hold *hold, const char *job, struct listed *l, struct error *e)
+static int adopt_newest(struct chain *chain, struct vault *vault, const char *job, struct listed *l, struct error *e)
 {
     size_t count = l->ids.length / MANIFEST_ID_SIZE;
     if (count > 0)
@@ -184,14 +184,14 @@ static int adopt_newest(struct chain *chain, struct hold *hold, const char *job,
     for (size_t i = 0; i < count && i < ADOPT_TRIES; i++) {
         const char *id = (const char *)l->ids.data + i * MANIFEST_ID_SIZE;
         struct chain_link found = {0};
-        struct hold_name name;
+        struct vault_name name;
         bool ours;
         if (find_link(chain, id))
             return 0;
         snprintf(name.host, sizeof name.host, "%s", chain->host);
         snprintf(name.job, sizeof name.job, "%s", job);
         memcpy(name.id, id, sizeof name.id);
-        if (hold_peek(hold, &name, &ours, &found, e) < 0)
+        if (vault_peek(vault, &name, &ours, &found, e) < 0)
             return -1;
         if (!ours)
             continue;
@@ -202,7 +202,7 @@ static int adopt_newest(struct chain *chain, struct hold *hold, const char *job,
         struct chain_link *link = add_link(chain, e);
         if (!link || set_repositories(&found, 1, e) < 0)
             return -1;
-        snprintf(found.repositories[0], sizeof found.repositories[0], "%s", hold->id);
+        snprintf(found.repositories[0], sizeof found.repositories[0], "%s", vault->id);
         *link = found;
         return 0;
     }
@@ -222,46 +222,46 @@ static int add_missed(struct manifest *manifest, const char *repository, const c
 }
 
 /* Is the newest snapshot that was committed there still there? */
-static void check_newest(const struct chain *chain, const struct hold *hold, const struct listed *l)
+static void check_newest(const struct chain *chain, const struct vault *vault, const struct listed *l)
 {
     for (size_t i = chain->count; i-- > 0;) {
         const struct chain_link *link = &chain->links[i];
-        if (!committed_to(link, hold->id))
+        if (!committed_to(link, vault->id))
             continue;
         if (!has_id(l, link->id))
             log_line(LOG_WARNING,
                      "sink '%s': snapshot %s was committed there and is gone: somebody removed it, or put an older "
                      "state of the sink in place",
-                     hold->sink, link->id);
+                     vault->sink, link->id);
         return;
     }
 }
 
 /* Which snapshots since the oldest that is there did it never get? Those before were removed by retention, or never
  * came. */
-static int note_missed(const struct chain *chain, const struct hold *hold, const struct listed *l,
+static int note_missed(const struct chain *chain, const struct vault *vault, const struct listed *l,
                        struct manifest *manifest, struct error *e)
 {
     bool begun = false;
     for (size_t i = 0; i < chain->count; i++) {
         const struct chain_link *link = &chain->links[i];
         bool there = has_id(l, link->id);
-        if (begun && !there && !committed_to(link, hold->id) && add_missed(manifest, hold->id, link->id, e) < 0)
+        if (begun && !there && !committed_to(link, vault->id) && add_missed(manifest, vault->id, link->id, e) < 0)
             return -1;
         begun = begun || there;
     }
     return 0;
 }
 
-int chain_compare(struct chain *chain, struct hold *hold, const char *job, struct manifest *manifest, struct error *e)
+int chain_compare(struct chain *chain, struct vault *vault, const char *job, struct manifest *manifest, struct error *e)
 {
     struct listed l = {.ids = {.maximum = (size_t)64 << 20}};
-    int result = hold_list(hold, chain->host, job, list_id, &l, e);
+    int result = vault_list(vault, chain->host, job, list_id, &l, e);
     if (result == 0)
-        result = adopt_newest(chain, hold, job, &l, e);
+        result = adopt_newest(chain, vault, job, &l, e);
     if (result == 0) {
-        check_newest(chain, hold, &l);
-        result = note_missed(chain, hold, &l, manifest, e);
+        check_newest(chain, vault, &l);
+        result = note_missed(chain, vault, &l, manifest, e);
     }
     bytes_free(&l.ids);
     return result;

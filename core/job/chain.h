@@ -14,7 +14,7 @@
 
 struct config;
 struct error;
-struct hold;
+struct vault;
 
 #define CHAIN_MAX 1000 /* links remembered */
 
@@ -44,7 +44,8 @@ void chain_free(struct chain *chain);
 /* Compare with what a sink lists under the job: adopts the newest snapshot when the state knows less (lost
  * state), adds to the manifest's `missed` what it lacks without ever having had it, and warns of what it had and lacks
  * now. */
-int chain_compare(struct chain *chain, struct hold *hold, const char *job, struct manifest *manifest, struct error *e);
+int chain_compare(struct chain *chain, struct vault *vault, const char *job, struct manifest *manifest,
+                  struct error *e);
 
 /* Sequence, predecessor and id for a new manifest. Ids ascend with the sequence, even when the clock went back: the
  * id's time is then a second behind the one before. */

@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "job/engine.h"
-#include "job/hold.h"
+#include "job/vault.h"
 #include "job/recovery.h"
 #include "store/key.h"
 #include "store/repository.h"
@@ -114,20 +114,20 @@ static void check_archive(struct check *c, const struct config_instance *sink)
                                         [INVENTORY_RECIPIENTS] =
                                             "the archive is there, and its recipients' keys are fine",
                                         [INVENTORY_PASSPHRASE] = "the archive is there, and gpg takes the passphrase"};
-    struct hold *hold;
+    struct vault *vault;
     struct error e;
-    if (hold_open(c->engine, sink, &hold, &e) < 0) {
+    if (vault_open(c->engine, sink, &vault, &e) < 0) {
         report_error(c, &e);
         return;
     }
-    enum inventory_encryption encryption = hold->archive->spec.encryption;
-    if (archive_ready(hold->archive, on_expiry, c, &e) < 0)
+    enum inventory_encryption encryption = vault->archive->spec.encryption;
+    if (archive_ready(vault->archive, on_expiry, c, &e) < 0)
         report_error(c, &e);
     else if (encryption == INVENTORY_PLAIN)
         report(c, LOG_WARNING, "the archive is not encrypted: who can read the place can read the data", NULL, 0);
     else
         report(c, LOG_INFO, found[encryption], NULL, 0);
-    hold_close(hold);
+    vault_close(vault);
 }
 
 /* A key file can be looked at without reaching anything. */

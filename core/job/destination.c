@@ -15,7 +15,7 @@
 #include "job/baseline.h"
 #include "job/commit.h"
 #include "job/engine.h"
-#include "job/hold.h"
+#include "job/vault.h"
 #include "job/place.h"
 #include "store/recorder.h"
 #include "store/repository.h"
@@ -38,11 +38,11 @@ static void drop(struct destination *item, const struct error *why)
 
 /* What interrupted puts left. On a disk that other machines share their running puts cannot be told from dead ones but
  * by age. That it does not work is no reason not to save. */
-static void sweep(const struct hold *hold)
+static void sweep(const struct vault *vault)
 {
     struct error e;
-    if (sink_sweep(hold->worker, clock_now() - SWEEP_AGE, &e) < 0)
-        log_line(LOG_WARNING, "sink '%s': left-overs of interrupted runs stay: %s", hold->sink, e.message);
+    if (sink_sweep(vault->worker, clock_now() - SWEEP_AGE, &e) < 0)
+        log_line(LOG_WARNING, "sink '%s': left-overs of interrupted runs stay: %s", vault->sink, e.message);
 }
 
 static int check_key(const struct destinations *d, const struct repository *repository, struct error *e)
@@ -66,28 +66,28 @@ static void warn(void *context, const char *text, const char *hint)
 /* What is to seal is shown to work before anything is read. */
 static int open_one(struct destinations *d, struct destination *item, struct manifest *manifest, struct error *e)
 {
-    if (hold_open(d->engine, item->config, &item->hold, e) < 0)
+    if (vault_open(d->engine, item->config, &item->vault, e) < 0)
         return -1;
-    struct hold *hold = item->hold;
-    if (hold->repository && check_key(d, hold->repository, e) < 0)
+    struct vault *vault = item->vault;
+    if (vault->repository && check_key(d, vault->repository, e) < 0)
         return -1;
-    if (hold->archive && archive_ready(hold->archive, warn, item->config->name, e) < 0)
+    if (vault->archive && archive_ready(vault->archive, warn, item->config->name, e) < 0)
         return -1;
-    sweep(hold);
-    if (hold_prepare(hold, e) < 0)
+    sweep(vault);
+    if (vault_prepare(vault, e) < 0)
         return -1;
-    if (chain_compare(&d->chain, hold, d->job->name, manifest, e) < 0)
+    if (chain_compare(&d->chain, vault, d->job->name, manifest, e) < 0)
         return error_context(e, "sink '%s': ", item->config->name);
     return 0;
 }
 
 static void take_in(struct destinations *d, struct destination *item)
 {
-    d->archive_count += item->hold->archive != NULL;
-    if (!item->hold->repository)
+    d->archive_count += item->vault->archive != NULL;
+    if (!item->vault->repository)
         return;
     item->lane = d->live_count;
-    d->live[d->live_count++] = item->hold->repository;
+    d->live[d->live_count++] = item->vault->repository;
 }
 
 int destination_open(struct destinations *d, struct backup_sink *results, struct manifest *manifest, struct error *e)
@@ -103,8 +103,8 @@ int destination_open(struct destinations *d, struct backup_sink *results, struct
             take_in(d, item);
             continue;
         }
-        hold_close(item->hold);
-        item->hold = NULL;
+        vault_close(item->vault);
+        item->vault = NULL;
         if (e->class == ERROR_CONFIG || e->class == ERROR_CANCELLED)
             return -1;
         if (d->count == 0)
@@ -153,7 +153,7 @@ static int start_writer(struct destinations *d, const struct manifest *manifest,
 static int start_bundle(struct destinations *d, struct destination *item, const struct manifest *manifest,
                         struct error *e)
 {
-    if (bundle_new(item->hold->archive, manifest->job, manifest->id, d->job->source_count, &item->bundle, e) < 0)
+    if (bundle_new(item->vault->archive, manifest->job, manifest->id, d->job->source_count, &item->bundle, e) < 0)
         return -1;
     item->saver = (struct saver){.calls = &saver_bundle, .context = item->bundle, .sink = item->config->name};
     d->savers[d->list.count++] = &item->saver;
@@ -166,7 +166,7 @@ int destination_start(struct destinations *d, struct manifest *manifest, struct 
     if (start_writer(d, manifest, e) < 0)
         return -1;
     for (size_t i = 0; i < d->count && !d->dry; i++)
-        if (d->items[i].hold && d->items[i].hold->archive && start_bundle(d, &d->items[i], manifest, e) < 0)
+        if (d->items[i].vault && d->items[i].vault->archive && start_bundle(d, &d->items[i], manifest, e) < 0)
             return -1;
     return 0;
 }
@@ -178,7 +178,7 @@ void destination_close(struct destinations *d)
     chain_free(&d->chain);
     for (size_t i = 0; i < d->count; i++) {
         bundle_free(d->items[i].bundle);
-        hold_close(d->items[i].hold);
+        vault_close(d->items[i].vault);
     }
     free(d->items);
 }
@@ -273,7 +273,7 @@ static void collect_added(struct destinations *d, struct manifest *m)
 {
     for (size_t i = 0; i < d->count; i++) {
         const struct destination *item = &d->items[i];
-        if (!item->hold)
+        if (!item->vault)
             continue;
         item->result->added = item->bundle ? bundle_stored(item->bundle) : shipper_sink(d->shipper, item->lane)->added;
         if (!has_failed(d, item) && item->result->added > m->added)
@@ -287,7 +287,7 @@ static int remember(struct destinations *d, const struct manifest *manifest, con
     size_t count = 0;
     for (size_t i = 0; i < d->count; i++)
         if (d->items[i].result->committed)
-            committed[count++] = d->items[i].hold->id;
+            committed[count++] = d->items[i].vault->id;
     if (count == 0)
         return -1; /* *e says why the last of them failed */
     if (chain_append(&d->chain, manifest, hash, committed, count, e) < 0)
@@ -312,7 +312,7 @@ static void keep_catalogues(const struct destinations *d, const struct manifest 
 static void commit_one(struct destination *item, const struct manifest *manifest, const char *key,
                        const struct bytes *object, struct error *e)
 {
-    if (commit_manifest(item->hold->worker, key, object, e) == 0) {
+    if (commit_manifest(item->vault->worker, key, object, e) == 0) {
         item->result->committed = true;
         if (item->bundle)
             bundle_committed(item->bundle);
@@ -344,7 +344,7 @@ static int commit_repositories(struct destinations *d, struct manifest *m, uint8
     manifest_object_key(m->host, m->job, m->id, key);
     seal_hash(object.data, object.length, hash);
     for (size_t i = 0; i < d->count; i++)
-        if (d->items[i].hold && !d->items[i].bundle && !has_failed(d, &d->items[i]))
+        if (d->items[i].vault && !d->items[i].bundle && !has_failed(d, &d->items[i]))
             commit_one(&d->items[i], m, key, &object, e);
     return 0;
 }
@@ -381,7 +381,7 @@ int destination_commit(struct destinations *d, struct manifest *manifest, struct
         if (d->items[i].bundle && !has_failed(d, &d->items[i]))
             commit_archive(&d->items[i], manifest, hash, e);
     for (size_t i = 0; i < d->count; i++)
-        if (d->items[i].hold && has_failed(d, &d->items[i]))
+        if (d->items[i].vault && has_failed(d, &d->items[i]))
             give_up(d, &d->items[i], e);
     if (remember(d, manifest, hash, e) < 0)
         return -1;

@@ -19,17 +19,17 @@ struct bundle;
 struct config_job;
 struct engine;
 struct error;
-struct hold;
+struct vault;
 struct manifest;
 struct recorder;
 struct repository;
 struct worker;
 struct writer;
 
-/* One sink. hold is NULL when it could not be opened; then its result says why. */
+/* One sink. vault is NULL when it could not be opened; then its result says why. */
 struct destination {
     const struct config_instance *config;
-    struct hold *hold;
+    struct vault *vault;
     struct backup_sink *result;
     size_t lane;           /* of a repository: its number in the shipper */
     struct bundle *bundle; /* of an archive */

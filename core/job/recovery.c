@@ -11,7 +11,7 @@
 #include "config/config.h"
 #include "config/secret.h"
 #include "job/engine.h"
-#include "job/hold_archive.h"
+#include "job/vault_archive.h"
 #include "store/config_object.h"
 #include "store/key.h"
 #include "worker/sink.h"
@@ -42,7 +42,7 @@ static int open_wrapping(const struct engine *engine, const struct config_instan
                          struct error *e)
 {
     *w = (struct wrapping){0};
-    if (hold_archive_pgp(engine, sink, w->home, &w->spec, e) < 0)
+    if (vault_archive_pgp(engine, sink, w->home, &w->spec, e) < 0)
         return -1;
     w->spec.signer = NULL;
     if ((sink->openpgp.home || strlen(w->home) > PGP_HOME_MAX || pgp_make_home(w->home, e) == 0) &&

@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "cofre/plugin.h"
 #include "job/engine.h"
-#include "job/hold.h"
+#include "job/vault.h"
 #include "job/target.h"
 #include "store/catalogue.h"
 #include "store/manifest.h"
@@ -31,11 +31,11 @@ static int check_saved(const struct manifest_source *source, struct error *e)
     return error_hint(e, "it had failed: %s", source->error ? source->error : "the reason is not known");
 }
 
-int restore_list(struct hold *hold, const struct manifest *manifest, const struct manifest_source *source,
+int restore_list(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
                  const char *path, int (*entry)(void *context, const struct catalogue_record *record, struct error *e),
                  void *context, struct error *e)
 {
-    return check_saved(source, e) < 0 ? -1 : hold_entries(hold, manifest, source, path, entry, context, e);
+    return check_saved(source, e) < 0 ? -1 : vault_entries(vault, manifest, source, path, entry, context, e);
 }
 
 /* ---- playing to somebody ---- */
@@ -69,11 +69,11 @@ static void tally_bytes(struct tally *t, uint64_t n)
 }
 
 /* Play the entries of a source at and below path. */
-static int play(struct hold *hold, const struct manifest *manifest, const struct manifest_source *source,
+static int play(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
                 const char *path, const struct player_audience *audience, struct error *e)
 {
     uint64_t entries;
-    if (hold_play(hold, manifest, source, path, audience, &entries, e) < 0)
+    if (vault_play(vault, manifest, source, path, audience, &entries, e) < 0)
         return -1;
     if (entries > 0 || !path || path[0] == '\0')
         return 0;
@@ -135,7 +135,7 @@ static int cat_end(void *context, struct error *e)
     return tally_end(&((struct cat *)context)->tally, e);
 }
 
-int restore_cat(struct hold *hold, const struct manifest *manifest, const struct manifest_source *source,
+int restore_cat(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
                 const char *path, int (*piece)(void *context, const void *p, size_t n, struct error *e), void *context,
                 struct error *e)
 {
@@ -144,7 +144,7 @@ int restore_cat(struct hold *hold, const struct manifest *manifest, const struct
         .entry = cat_entry, .data = cat_data, .hole = cat_hole, .end = cat_end, .damaged = cat_damaged, .context = &c};
     if (check_saved(source, e) < 0)
         return -1;
-    return play(hold, manifest, source, path, &audience, e);
+    return play(vault, manifest, source, path, &audience, e);
 }
 
 /* ---- restore ---- */
@@ -251,15 +251,15 @@ static int check_counts(const struct putting *p, const char *path, struct error 
                      (unsigned long long)p->source->entries, (unsigned long long)p->source->bytes);
 }
 
-static int say_damaged(const struct putting *p, const struct hold *hold, struct error *e)
+static int say_damaged(const struct putting *p, const struct vault *vault, struct error *e)
 {
     error_set(e, ERROR_INTEGRITY, "%llu entries are damaged in sink '%s' and were not restored; all others were",
-              (unsigned long long)p->damaged, hold->sink);
+              (unsigned long long)p->damaged, vault->sink);
     return error_hint(e, "another sink may have them whole: --sink; what is damaged: cofre verify --sink %s",
-                      hold->sink);
+                      vault->sink);
 }
 
-static int put_all(struct putting *p, struct hold *hold, const struct manifest *manifest, const char *path,
+static int put_all(struct putting *p, struct vault *vault, const struct manifest *manifest, const char *path,
                    struct restore_result *result, struct error *e)
 {
     struct player_audience audience = {
@@ -267,7 +267,7 @@ static int put_all(struct putting *p, struct hold *hold, const struct manifest *
     uint64_t restored, problems;
     if (source_restore_begin(p->target.worker, e) < 0)
         return -1;
-    if (play(hold, manifest, p->source, path, &audience, e) < 0 || check_counts(p, path, e) < 0) {
+    if (play(vault, manifest, p->source, path, &audience, e) < 0 || check_counts(p, path, e) < 0) {
         source_restore_abort(p->target.worker);
         return -1;
     }
@@ -281,10 +281,10 @@ static int put_all(struct putting *p, struct hold *hold, const struct manifest *
     result->entries += restored;
     result->bytes += p->tally.bytes;
     result->problems += problems + p->unreadable;
-    return p->damaged > 0 ? say_damaged(p, hold, e) : 0;
+    return p->damaged > 0 ? say_damaged(p, vault, e) : 0;
 }
 
-static int restore_source(const struct engine *engine, struct hold *hold, const struct manifest *manifest,
+static int restore_source(const struct engine *engine, struct vault *vault, const struct manifest *manifest,
                           const struct manifest_source *source, const struct restore_request *request,
                           struct restore_result *result, struct error *e)
 {
@@ -294,7 +294,7 @@ static int restore_source(const struct engine *engine, struct hold *hold, const 
     *p = (struct putting){.engine = engine, .source = source, .total = request->path ? 0 : source->bytes};
     snprintf(p->stage, sizeof p->stage, "restoring %s", source->name);
     int done = target_open(engine, manifest, source, request, &p->target, e);
-    if (done == 0 && (done = put_all(p, hold, manifest, request->path, result, e)) == 0)
+    if (done == 0 && (done = put_all(p, vault, manifest, request->path, result, e)) == 0)
         done = target_finish(&p->target, e);
     target_close(&p->target);
     char size[TEXT_SIZE_MAX];
@@ -307,7 +307,7 @@ static int restore_source(const struct engine *engine, struct hold *hold, const 
     return done;
 }
 
-int restore_run(const struct engine *engine, struct hold *hold, const struct manifest *manifest,
+int restore_run(const struct engine *engine, struct vault *vault, const struct manifest *manifest,
                 const struct restore_request *request, struct restore_result *result, struct error *e)
 {
     *result = (struct restore_result){0};
@@ -320,7 +320,7 @@ int restore_run(const struct engine *engine, struct hold *hold, const struct man
         if (source->status == MANIFEST_MISSING) {
             log_line(LOG_WARNING, "nothing of source '%s' is in this snapshot: %s", source->name, source->error);
             result->problems++;
-        } else if (restore_source(engine, hold, manifest, source, request, result, e) < 0) {
+        } else if (restore_source(engine, vault, manifest, source, request, result, e) < 0) {
             return -1;
         }
     }

@@ -12,7 +12,7 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "job/engine.h"
-#include "job/hold.h"
+#include "job/vault.h"
 #include "store/repository.h"
 #include "worker/sink.h"
 #include "worker/worker.h"
@@ -82,7 +82,7 @@ bool snapshot_parse_key(const char *key, char host[64], char job[64], char id[MA
     return text_is_name(host) && text_is_name(job) && manifest_is_id(id);
 }
 
-static struct snapshot *find(struct snapshot_list *list, const struct hold_name *name)
+static struct snapshot *find(struct snapshot_list *list, const struct vault_name *name)
 {
     for (size_t i = list->count; i-- > 0;) {
         struct snapshot *s = &list->items[i];
@@ -92,7 +92,7 @@ static struct snapshot *find(struct snapshot_list *list, const struct hold_name 
     return NULL;
 }
 
-static struct snapshot *add(struct snapshot_list *list, const struct hold_name *name, struct error *e)
+static struct snapshot *add(struct snapshot_list *list, const struct vault_name *name, struct error *e)
 {
     struct snapshot *items = realloc(list->items, (list->count + 1) * sizeof *items);
     if (!items) {
@@ -130,33 +130,33 @@ int snapshot_read(struct repository *repository, const char *key, struct manifes
 
 /* Read the manifest where the key allows. One that is damaged is said, and stays in the list without it: it must not
  * seem that there is no such snapshot. */
-static int take(struct snapshot_list *list, struct hold *hold, const struct hold_name *name, struct error *e)
+static int take(struct snapshot_list *list, struct vault *vault, const struct vault_name *name, struct error *e)
 {
     struct snapshot *s = find(list, name);
     if (!s && !(s = add(list, name, e)))
         return -1;
-    if (!hold->opens || s->manifest)
-        return add_sink(s, hold->config, e);
-    if (hold_read(hold, name, &s->manifest, e) == 0) {
+    if (!vault->opens || s->manifest)
+        return add_sink(s, vault->config, e);
+    if (vault_read(vault, name, &s->manifest, e) == 0) {
         s->damaged = false;
-        return add_sink(s, hold->config, e);
+        return add_sink(s, vault->config, e);
     }
     if (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH && e->class != ERROR_NOT_FOUND)
         return -1;
-    log_line(LOG_WARNING, "sink '%s': %s", hold->sink, e->message);
+    log_line(LOG_WARNING, "sink '%s': %s", vault->sink, e->message);
     s->damaged = s->sink_count == 0;
     return 0;
 }
 
 struct taking {
     struct snapshot_list *list;
-    struct hold *hold;
+    struct vault *vault;
 };
 
-static int take_found(void *context, const struct hold_name *name, struct error *e)
+static int take_found(void *context, const struct vault_name *name, struct error *e)
 {
     const struct taking *t = context;
-    return take(t->list, t->hold, name, e);
+    return take(t->list, t->vault, name, e);
 }
 
 /* ---- all sinks ---- */
@@ -186,10 +186,10 @@ static int list_sink(const struct engine *engine, const struct config_instance *
                      struct snapshot_list *list, struct error *e)
 {
     struct taking taking = {.list = list};
-    if (hold_open(engine, sink, &taking.hold, e) < 0)
+    if (vault_open(engine, sink, &taking.vault, e) < 0)
         return -1;
-    int result = hold_list(taking.hold, host, job, take_found, &taking, e);
-    hold_close(taking.hold);
+    int result = vault_list(taking.vault, host, job, take_found, &taking, e);
+    vault_close(taking.vault);
     return result < 0 ? error_context(e, "sink '%s': ", sink->name) : 0;
 }
 
@@ -273,19 +273,19 @@ static int no_snapshots(const struct engine *engine, const struct snapshot_selec
     return error_hint(e, "make one: cofre run %s; see those of other hosts: cofre list --all-hosts", selector->job);
 }
 
-static int open_chosen(const struct engine *engine, const struct snapshot *chosen, struct hold **hold,
+static int open_chosen(const struct engine *engine, const struct snapshot *chosen, struct vault **vault,
                        struct manifest **manifest, struct error *e)
 {
-    struct hold_name name;
+    struct vault_name name;
     snprintf(name.host, sizeof name.host, "%s", chosen->host);
     snprintf(name.job, sizeof name.job, "%s", chosen->job);
     memcpy(name.id, chosen->id, sizeof name.id);
     for (size_t i = 0; i < chosen->sink_count; i++) {
         bool last = i + 1 == chosen->sink_count;
-        if (hold_open(engine, chosen->sinks[i], hold, e) == 0) {
-            if (hold_prepare(*hold, e) == 0 && hold_read(*hold, &name, manifest, e) == 0)
+        if (vault_open(engine, chosen->sinks[i], vault, e) == 0) {
+            if (vault_prepare(*vault, e) == 0 && vault_read(*vault, &name, manifest, e) == 0)
                 return 0;
-            hold_close(*hold);
+            vault_close(*vault);
         }
         if (last || worker_cancelled())
             return -1;
@@ -295,7 +295,7 @@ static int open_chosen(const struct engine *engine, const struct snapshot *chose
 }
 
 int snapshot_open(const struct engine *engine, const struct snapshot_selector *selector,
-                  const struct config_instance *sink, struct hold **hold, struct manifest **manifest, struct error *e)
+                  const struct config_instance *sink, struct vault **vault, struct manifest **manifest, struct error *e)
 {
     const struct config_job *job;
     struct snapshot_list list;
@@ -308,7 +308,7 @@ int snapshot_open(const struct engine *engine, const struct snapshot_selector *s
     const struct snapshot *chosen = NULL;
     int result = list.count == 0 ? no_snapshots(engine, selector, e) : choose(&list, selector, &chosen, e);
     if (result == 0)
-        result = open_chosen(engine, chosen, hold, manifest, e);
+        result = open_chosen(engine, chosen, vault, manifest, e);
     snapshot_list_free(&list);
     return result;
 }

@@ -11,7 +11,7 @@ struct config_instance;
 struct config_job;
 struct engine;
 struct error;
-struct hold;
+struct vault;
 struct repository;
 
 /* JOB, JOB@latest, JOB@latest~N, JOB@ID or JOB@PREFIX. */
@@ -45,10 +45,11 @@ void snapshot_list_free(struct snapshot_list *list);
 int snapshot_list(const struct engine *engine, const char *job, const char *host, const struct config_instance *sink,
                   struct snapshot_list *list, size_t *unreachable, size_t *damaged, struct error *e);
 
-/* The one that the selector means, and the hold, opened and prepared, that has it: sink when given, else the first sink
- * of the job that can be reached and has it. */
+/* The one that the selector means, and the vault, opened and prepared, that has it: sink when given, else the first
+ * sink of the job that can be reached and has it. */
 int snapshot_open(const struct engine *engine, const struct snapshot_selector *selector,
-                  const struct config_instance *sink, struct hold **hold, struct manifest **manifest, struct error *e);
+                  const struct config_instance *sink, struct vault **vault, struct manifest **manifest,
+                  struct error *e);
 
 /* Of a repository: split an object's key "snapshots/HOST/JOB/ID"; false when it is none. */
 bool snapshot_parse_key(const char *key, char host[64], char job[64], char id[MANIFEST_ID_SIZE]);

@@ -1,5 +1,5 @@
-/* Repositories as holds. */
-#include "job/hold.h"
+/* Repositories as vaults. */
+#include "job/vault.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -20,19 +20,19 @@
 #include "store/repository.h"
 #include "worker/sink.h"
 
-static int open_hold(struct hold *hold, struct error *e)
+static int open_hold(struct vault *vault, struct error *e)
 {
-    if (engine_open_repository(hold->engine, hold->config, &hold->repository, e) < 0)
+    if (engine_open_repository(vault->engine, vault->config, &vault->repository, e) < 0)
         return -1;
-    hold->id = hold->repository->id_text;
-    hold->worker = hold->repository->worker;
-    hold->opens = hold->repository->key->full;
+    vault->id = vault->repository->id_text;
+    vault->worker = vault->repository->worker;
+    vault->opens = vault->repository->key->full;
     return 0;
 }
 
-static void close_hold(struct hold *hold)
+static void close_hold(struct vault *vault)
 {
-    repository_close(hold->repository);
+    repository_close(vault->repository);
 }
 
 /* ---- snapshots ---- */
@@ -45,19 +45,19 @@ static int collect_key(void *context, const struct sink_object *object, struct e
     return bytes_check(keys, "listing of snapshots", e);
 }
 
-static int list(struct hold *hold, const char *host, const char *job, hold_snapshot *found, void *context,
+static int list(struct vault *vault, const char *host, const char *job, vault_snapshot *found, void *context,
                 struct error *e)
 {
     AUTO_BYTES struct bytes keys = {.maximum = (size_t)256 << 20};
     char prefix[201] = "snapshots/";
     if (host && job)
         manifest_object_key(host, job, "", prefix);
-    int result = sink_list(hold->worker, prefix, collect_key, &keys, e);
+    int result = sink_list(vault->worker, prefix, collect_key, &keys, e);
     for (size_t at = 0; result == 0 && at < keys.length; at += strlen((const char *)keys.data + at) + 1) {
         const char *key = (const char *)keys.data + at;
-        struct hold_name name;
+        struct vault_name name;
         if (!snapshot_parse_key(key, name.host, name.job, name.id)) {
-            log_line(LOG_WARNING, "sink '%s': object '%s' is no snapshot's name", hold->sink, key);
+            log_line(LOG_WARNING, "sink '%s': object '%s' is no snapshot's name", vault->sink, key);
             continue;
         }
         if ((!host || strcmp(host, name.host) == 0) && (!job || strcmp(job, name.job) == 0))
@@ -66,18 +66,20 @@ static int list(struct hold *hold, const char *host, const char *job, hold_snaps
     return result;
 }
 
-static int read_manifest(struct hold *hold, const struct hold_name *name, struct manifest **manifest, struct error *e)
+static int read_manifest(struct vault *vault, const struct vault_name *name, struct manifest **manifest,
+                         struct error *e)
 {
     char key[201];
     manifest_object_key(name->host, name->job, name->id, key);
-    return snapshot_read(hold->repository, key, manifest, e);
+    return snapshot_read(vault->repository, key, manifest, e);
 }
 
 /* Does the manifest carry our own signature? Names alone prove nothing: whoever can write into the sink can make one.
  * With the full key any certified signer of this host counts: it may have had a put key before. */
-static int peek(struct hold *hold, const struct hold_name *name, bool *ours, struct chain_link *link, struct error *e)
+static int peek(struct vault *vault, const struct vault_name *name, bool *ours, struct chain_link *link,
+                struct error *e)
 {
-    struct repository *r = hold->repository;
+    struct repository *r = vault->repository;
     char key[201];
     manifest_object_key(name->host, name->job, name->id, key);
     AUTO_BYTES struct bytes object = {.maximum = MANIFEST_MAX};
@@ -96,15 +98,15 @@ static int peek(struct hold *hold, const struct hold_name *name, bool *ours, str
     return 0;
 }
 
-static int prepare(struct hold *hold, struct error *e)
+static int prepare(struct vault *vault, struct error *e)
 {
-    return repository_load_index(hold->repository, e);
+    return repository_load_index(vault->repository, e);
 }
 
 /* ---- entries ---- */
 
 struct listing {
-    hold_entry *entry;
+    vault_entry *entry;
     void *context;
 };
 
@@ -117,13 +119,13 @@ static int list_record(void *context, const struct catalogue_record *record, con
     return record->continuation ? 0 : l->entry(l->context, record, e);
 }
 
-static int entries(struct hold *hold, const struct manifest *manifest, const struct manifest_source *source,
-                   const char *path, hold_entry *entry, void *context, struct error *e)
+static int entries(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
+                   const char *path, vault_entry *entry, void *context, struct error *e)
 {
     (void)manifest;
     struct reader *reader;
     struct listing l = {.entry = entry, .context = context};
-    if (reader_new(hold->repository, &reader, e) < 0)
+    if (reader_new(vault->repository, &reader, e) < 0)
         return -1;
     int result = reader_catalogue(reader, source, path, list_record, &l, e);
     reader_free(reader);
@@ -150,7 +152,7 @@ static int feed_record(void *context, const struct catalogue_record *record, con
     return link_replace(f->links, record, bytes, n, feed_player, f->player, e);
 }
 
-static int play(struct hold *hold, const struct manifest *manifest, const struct manifest_source *source,
+static int play(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
                 const char *path, const struct player_audience *audience, uint64_t *count, struct error *e)
 {
     (void)manifest;
@@ -158,9 +160,9 @@ static int play(struct hold *hold, const struct manifest *manifest, const struct
     struct feed feed = {0};
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     unsigned workers = processors < 1 ? 1 : (unsigned)processors;
-    int result = reader_new(hold->repository, &reader, e);
+    int result = reader_new(vault->repository, &reader, e);
     if (result == 0)
-        result = player_new(hold->repository, reader, workers, audience, &feed.player, e);
+        result = player_new(vault->repository, reader, workers, audience, &feed.player, e);
     if (result == 0 && path && path[0] != '\0')
         result = link_gather(reader, source, path, &feed.links, e);
     if (result == 0)
@@ -176,19 +178,19 @@ static int play(struct hold *hold, const struct manifest *manifest, const struct
 
 /* ---- whole snapshots ---- */
 
-static int verify(struct hold *hold, const struct verify_request *request, hold_damage *damage, void *context,
+static int verify(struct vault *vault, const struct verify_request *request, vault_damage *damage, void *context,
                   struct verify_result *result, struct error *e)
 {
-    return verify_run(hold->engine, hold->repository, request, damage, context, result, e);
+    return verify_run(vault->engine, vault->repository, request, damage, context, result, e);
 }
 
-static int copy(struct hold *from, struct hold *to, const struct manifest *manifest, struct copy_result *result,
+static int copy(struct vault *from, struct vault *to, const struct manifest *manifest, struct copy_result *result,
                 struct error *e)
 {
     return copy_run(from->engine, from->repository, to->repository, manifest, result, e);
 }
 
-const struct hold_format hold_repository = {
+const struct vault_format vault_repository = {
     .open = open_hold,
     .close = close_hold,
     .list = list,

@@ -1,5 +1,5 @@
-/* Archives as holds. */
-#include "job/hold.h"
+/* Archives as vaults. */
+#include "job/vault.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -20,7 +20,7 @@
 #include "job/commit.h"
 #include "job/copy.h"
 #include "job/engine.h"
-#include "job/hold_archive.h"
+#include "job/vault_archive.h"
 #include "job/verify.h"
 #include "store/player.h"
 #include "worker/worker.h"
@@ -29,8 +29,8 @@
 
 static int another_worker(void *context, struct worker **worker, struct error *e)
 {
-    const struct hold *hold = context;
-    return engine_open(hold->engine, hold->config, WORKER_SINK, NULL, 0, worker, e);
+    const struct vault *vault = context;
+    return engine_open(vault->engine, vault->config, WORKER_SINK, NULL, 0, worker, e);
 }
 
 static int resolve(const struct config_instance *sink, const struct config_secret *secret, const char *name,
@@ -45,8 +45,8 @@ static int resolve(const struct config_instance *sink, const struct config_secre
     return 0;
 }
 
-int hold_archive_pgp(const struct engine *engine, const struct config_instance *sink, char home[PATH_MAX],
-                     struct pgp_spec *spec, struct error *e)
+int vault_archive_pgp(const struct engine *engine, const struct config_instance *sink, char home[PATH_MAX],
+                      struct pgp_spec *spec, struct error *e)
 {
     const struct config_openpgp *o = &sink->openpgp;
     const char *phrase = sink->format == CONFIG_ARCHIVE ? "passphrase" : "recovery_passphrase";
@@ -71,11 +71,11 @@ static unsigned thread_count(const struct config_instance *sink)
     return sink->threads > 0 ? (unsigned)sink->threads : processors < 1 ? 1 : (unsigned)processors;
 }
 
-static int fill_spec(struct hold *hold, char home[PATH_MAX], struct archive_spec *spec, struct error *e)
+static int fill_spec(struct vault *vault, char home[PATH_MAX], struct archive_spec *spec, struct error *e)
 {
     static const enum compress_kind kinds[] = {
         [CONFIG_ZSTD] = COMPRESS_ZSTD, [CONFIG_GZIP] = COMPRESS_GZIP, [CONFIG_STORE] = COMPRESS_NONE};
-    const struct config_instance *sink = hold->config;
+    const struct config_instance *sink = vault->config;
     *spec = (struct archive_spec){.sink = sink->name,
                                   .compress = kinds[sink->compress],
                                   .level = (int)sink->level,
@@ -83,51 +83,51 @@ static int fill_spec(struct hold *hold, char home[PATH_MAX], struct archive_spec
                                   .patience = sink->stall_timeout,
                                   .own_home = !sink->openpgp.home,
                                   .another = another_worker,
-                                  .context = hold};
+                                  .context = vault};
     spec->encryption = sink->openpgp.recipient_count > 0 ? INVENTORY_RECIPIENTS
                        : sink->openpgp.passphrase.text   ? INVENTORY_PASSPHRASE
                                                          : INVENTORY_PLAIN;
     if (spec->encryption == INVENTORY_PLAIN && !sink->openpgp.signer)
         return 0;
-    return hold_archive_pgp(hold->engine, sink, home, &spec->pgp, e);
+    return vault_archive_pgp(vault->engine, sink, home, &spec->pgp, e);
 }
 
-static int open_hold(struct hold *hold, struct error *e)
+static int open_hold(struct vault *vault, struct error *e)
 {
     struct archive_spec spec;
     struct worker *worker;
-    hold->text = malloc(PATH_MAX);
-    if (!hold->text)
+    vault->text = malloc(PATH_MAX);
+    if (!vault->text)
         return error_memory(e);
-    if (engine_open(hold->engine, hold->config, WORKER_SINK, NULL, 0, &worker, e) < 0)
+    if (engine_open(vault->engine, vault->config, WORKER_SINK, NULL, 0, &worker, e) < 0)
         goto fail;
-    if (fill_spec(hold, hold->text, &spec, e) < 0) {
+    if (fill_spec(vault, vault->text, &spec, e) < 0) {
         worker_stop(worker);
         goto fail;
     }
-    if (archive_open(worker, &spec, &hold->archive, e) < 0)
+    if (archive_open(worker, &spec, &vault->archive, e) < 0)
         goto fail;
-    hold->id = hold->archive->id;
-    hold->worker = hold->archive->worker;
-    hold->opens = true;
+    vault->id = vault->archive->id;
+    vault->worker = vault->archive->worker;
+    vault->opens = true;
     return 0;
 fail:
-    free(hold->text);
+    free(vault->text);
     return -1;
 }
 
-static void close_hold(struct hold *hold)
+static void close_hold(struct vault *vault)
 {
-    archive_close(hold->archive);
-    free(hold->text);
+    archive_close(vault->archive);
+    free(vault->text);
 }
 
 /* ---- snapshots ---- */
 
 struct listing {
-    struct hold *hold;
+    struct vault *vault;
     const char *host;
-    hold_snapshot *found;
+    vault_snapshot *found;
     void *context;
 };
 
@@ -137,9 +137,9 @@ static int list_one(void *context, const char *job, const char *id, struct error
 {
     const struct listing *l = context;
     struct inventory inventory = {0};
-    struct hold_name name;
-    const char *host = l->hold->engine->config->host;
-    if (archive_read(l->hold->archive, job, id, &inventory, NULL, e) == 0)
+    struct vault_name name;
+    const char *host = l->vault->engine->config->host;
+    if (archive_read(l->vault->archive, job, id, &inventory, NULL, e) == 0)
         host = inventory.manifest->host;
     else if (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH && e->class != ERROR_NOT_FOUND)
         return -1;
@@ -150,17 +150,18 @@ static int list_one(void *context, const char *job, const char *id, struct error
     return l->host && strcmp(l->host, name.host) != 0 ? 0 : l->found(l->context, &name, e);
 }
 
-static int list(struct hold *hold, const char *host, const char *job, hold_snapshot *found, void *context,
+static int list(struct vault *vault, const char *host, const char *job, vault_snapshot *found, void *context,
                 struct error *e)
 {
-    struct listing l = {.hold = hold, .host = host, .found = found, .context = context};
-    return archive_list(hold->archive, job, list_one, &l, e);
+    struct listing l = {.vault = vault, .host = host, .found = found, .context = context};
+    return archive_list(vault->archive, job, list_one, &l, e);
 }
 
-static int read_manifest(struct hold *hold, const struct hold_name *name, struct manifest **manifest, struct error *e)
+static int read_manifest(struct vault *vault, const struct vault_name *name, struct manifest **manifest,
+                         struct error *e)
 {
     struct inventory inventory;
-    if (archive_read(hold->archive, name->job, name->id, &inventory, NULL, e) < 0)
+    if (archive_read(vault->archive, name->job, name->id, &inventory, NULL, e) < 0)
         return -1;
     *manifest = inventory.manifest;
     inventory.manifest = NULL;
@@ -168,15 +169,16 @@ static int read_manifest(struct hold *hold, const struct hold_name *name, struct
     return 0;
 }
 
-static int peek(struct hold *hold, const struct hold_name *name, bool *ours, struct chain_link *link, struct error *e)
+static int peek(struct vault *vault, const struct vault_name *name, bool *ours, struct chain_link *link,
+                struct error *e)
 {
     struct inventory inventory;
     AUTO_BYTES struct bytes text = {.maximum = INVENTORY_MAX};
     *ours = false;
-    if (archive_read(hold->archive, name->job, name->id, &inventory, &text, e) < 0) {
+    if (archive_read(vault->archive, name->job, name->id, &inventory, &text, e) < 0) {
         if (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH && e->class != ERROR_NOT_FOUND)
             return -1;
-        log_line(LOG_WARNING, "sink '%s': %s", hold->sink, e->message);
+        log_line(LOG_WARNING, "sink '%s': %s", vault->sink, e->message);
         return 0;
     }
     *ours = strcmp(inventory.manifest->host, name->host) == 0 && inventory.manifest->sequence < (uint64_t)1 << 60;
@@ -190,7 +192,7 @@ static int peek(struct hold *hold, const struct hold_name *name, bool *ours, str
 /* ---- entries ---- */
 
 struct giving {
-    hold_entry *entry;
+    vault_entry *entry;
     void *context;
 };
 
@@ -208,42 +210,42 @@ static int no_end(void *context, struct error *e)
 }
 
 /* The snapshot once more, as it is stored. */
-static int replay(struct hold *hold, const struct manifest *manifest, const struct manifest_source *source,
+static int replay(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
                   const char *path, const struct replay_audience *audience, uint64_t *count, struct error *e)
 {
     struct inventory inventory;
     AUTO_BYTES struct bytes text = {.maximum = INVENTORY_MAX};
-    if (archive_read(hold->archive, manifest->job, manifest->id, &inventory, &text, e) < 0)
+    if (archive_read(vault->archive, manifest->job, manifest->id, &inventory, &text, e) < 0)
         return -1;
-    int result = archive_check_sums(hold->archive, &inventory, &text, e);
+    int result = archive_check_sums(vault->archive, &inventory, &text, e);
     if (result == 0)
-        result = replay_run(hold->archive, &inventory, source->name, path, audience, count, e);
+        result = replay_run(vault->archive, &inventory, source->name, path, audience, count, e);
     inventory_free(&inventory);
-    return result < 0 && strncmp(e->message, "sink '", 6) != 0 ? error_context(e, "sink '%s': ", hold->sink) : result;
+    return result < 0 && strncmp(e->message, "sink '", 6) != 0 ? error_context(e, "sink '%s': ", vault->sink) : result;
 }
 
-static int entries(struct hold *hold, const struct manifest *manifest, const struct manifest_source *source,
-                   const char *path, hold_entry *entry, void *context, struct error *e)
+static int entries(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
+                   const char *path, vault_entry *entry, void *context, struct error *e)
 {
     struct giving giving = {.entry = entry, .context = context};
     struct replay_audience audience = {.entry = give_entry, .end = no_end, .context = &giving};
     uint64_t count;
-    return replay(hold, manifest, source, path, &audience, &count, e);
+    return replay(vault, manifest, source, path, &audience, &count, e);
 }
 
-static int play(struct hold *hold, const struct manifest *manifest, const struct manifest_source *source,
+static int play(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
                 const char *path, const struct player_audience *to, uint64_t *count, struct error *e)
 {
     struct replay_audience audience = {
         .entry = to->entry, .data = to->data, .hole = to->hole, .end = to->end, .context = to->context};
-    return replay(hold, manifest, source, path, &audience, count, e);
+    return replay(vault, manifest, source, path, &audience, count, e);
 }
 
 /* ---- whole snapshots ---- */
 
 struct auditing {
-    struct hold *hold;
-    hold_damage *damage;
+    struct vault *vault;
+    vault_damage *damage;
     void *context;
     struct verify_result *result;
     char stage[96];
@@ -262,25 +264,25 @@ static void on_progress(void *context, uint64_t objects, uint64_t bytes)
     struct auditing *a = context;
     a->result->objects = objects;
     a->result->bytes = bytes;
-    engine_report(a->hold->engine, a->stage, objects, bytes, 0);
+    engine_report(a->vault->engine, a->stage, objects, bytes, 0);
 }
 
-static int verify(struct hold *hold, const struct verify_request *request, hold_damage *damage, void *context,
+static int verify(struct vault *vault, const struct verify_request *request, vault_damage *damage, void *context,
                   struct verify_result *result, struct error *e)
 {
-    struct auditing auditing = {.hold = hold, .damage = damage, .context = context, .result = result};
+    struct auditing auditing = {.vault = vault, .damage = damage, .context = context, .result = result};
     struct audit_request wanted = {.host = request->host,
                                    .job = request->job,
                                    .id = request->id,
                                    .quick = request->quick,
-                                   .us = hold->engine->config->host};
+                                   .us = vault->engine->config->host};
     struct audit_audience audience = {.damage = on_damage, .progress = on_progress, .context = &auditing};
     *result = (struct verify_result){0};
-    snprintf(auditing.stage, sizeof auditing.stage, "verifying %s", hold->sink);
-    return audit_run(hold->archive, &wanted, &audience, &result->snapshots, &result->snapshots_damaged, e);
+    snprintf(auditing.stage, sizeof auditing.stage, "verifying %s", vault->sink);
+    return audit_run(vault->archive, &wanted, &audience, &result->snapshots, &result->snapshots_damaged, e);
 }
 
-static int copy(struct hold *from, struct hold *to, const struct manifest *manifest, struct copy_result *result,
+static int copy(struct vault *from, struct vault *to, const struct manifest *manifest, struct copy_result *result,
                 struct error *e)
 {
     AUTO_BYTES struct bytes text = {.maximum = INVENTORY_MAX};
@@ -295,7 +297,7 @@ static int copy(struct hold *from, struct hold *to, const struct manifest *manif
     return commit_manifest(to->worker, key, &text, e);
 }
 
-const struct hold_format hold_archive = {
+const struct vault_format vault_archive = {
     .open = open_hold,
     .close = close_hold,
     .list = list,
