@@ -34,7 +34,7 @@ _cofre_words()
     init) _cofre_names sink ;;
     check) _cofre_names source; _cofre_names sink; _cofre_names job ;;
     run | list | show | ls | cat | restore | verify | copy) _cofre_names job ;;
-    key) [[ $form ]] || echo 'create put show' ;;
+    key) [[ $form ]] || echo 'create put show recover' ;;
     plugin) [[ $form ]] || echo 'list describe' ;;
     help) echo 'init check run list show ls cat restore verify copy key plugin version' ;;
     esac

@@ -4,7 +4,7 @@
 #include "cli/command.h"
 #include "cli/view.h"
 #include "job/copy.h"
-#include "store/repository.h"
+#include "job/vault.h"
 
 static void give_result(struct cli *cli, const struct manifest *manifest, const struct config_instance *const *sinks,
                         const struct copy_result *r)
@@ -44,21 +44,21 @@ static int copy(struct cli *cli, struct error *e)
 {
     const struct config_instance *sinks[2];
     struct snapshot_selector selector;
-    struct repository *from, *to;
+    struct vault *from, *to;
     struct manifest *manifest;
     struct copy_result result = {0};
     if (choose(cli, sinks, e) < 0 || snapshot_parse(cli->arguments.words[0], &selector, e) < 0 ||
         snapshot_open(&cli->engine, &selector, sinks[0], &from, &manifest, e) < 0)
         return -1;
-    int status = engine_open_repository(&cli->engine, sinks[1], &to, e);
+    int status = vault_open(&cli->engine, sinks[1], &to, e);
     if (status == 0) {
-        status = copy_run(&cli->engine, from, to, manifest, &result, e);
-        repository_close(to);
+        status = vault_copy(from, to, manifest, &result, e);
+        vault_close(to);
     }
     if (status == 0)
         give_result(cli, manifest, sinks, &result);
     manifest_free(manifest);
-    repository_close(from);
+    vault_close(from);
     return status;
 }
 

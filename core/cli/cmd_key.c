@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "job/recovery.h"
 #include "store/key.h"
 
 static void give_key(struct cli *cli, const struct key *key, const char *path)
@@ -75,6 +76,23 @@ static int show(struct cli *cli, char *const *paths, struct error *e)
     return 0;
 }
 
+/* The one form that looks at the configuration. */
+static int recover(struct cli *cli, char *const *words, struct error *e)
+{
+    const struct config_instance *sink;
+    struct config *config;
+    char id[33];
+    if (config_load(cli->config_dir, &config, e) < 0)
+        return -1;
+    cli->engine.config = config;
+    int result = command_sink(cli, words[0], &sink, e);
+    if (result == 0)
+        result = recovery_recover(&cli->engine, sink, words[1], id, e);
+    cli->engine.config = NULL;
+    config_free(config);
+    return result < 0 ? -1 : show(cli, words + 1, e);
+}
+
 static const struct {
     const char *name, *arguments;
     size_t words;
@@ -83,11 +101,12 @@ static const struct {
     {"create", "FILE", 1, create},
     {"put", "FULLKEY PUTKEY", 2, put},
     {"show", "FILE", 1, show},
+    {"recover", "SINK FILE", 2, recover},
 };
 
 static int key(struct cli *cli, struct error *e)
 {
-    static const char *const names[] = {"create", "put", "show", NULL};
+    static const char *const names[] = {"create", "put", "show", "recover", NULL};
     const struct arguments *a = &cli->arguments;
     for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
         if (strcmp(forms[i].name, a->words[0]) != 0)
@@ -100,23 +119,28 @@ static int key(struct cli *cli, struct error *e)
     error_set(e, ERROR_USAGE, "unknown form '%.100s' of cofre key", a->words[0]);
     if (nearest)
         return error_hint(e, "did you mean cofre key %s?", nearest);
-    return error_hint(e, "there are create, put and show");
+    return error_hint(e, "there are create, put, show and recover");
 }
 
 static const struct argument_option options[] = {{0}};
 
 const struct command cmd_key = {
     .name = "key",
-    .usage = "key create FILE\nkey put FULLKEY PUTKEY\nkey show FILE",
+    .usage = "key create FILE\nkey put FULLKEY PUTKEY\nkey show FILE\nkey recover SINK FILE",
     .summary = "make and look at key files",
-    .help = "create makes a new full key, which can read and write. put derives a put key from it, for a server\n"
-            "that may add snapshots but must not be able to read any: name that file as key in its configuration,\n"
-            "and keep the full key elsewhere. show says what a key file is: its id and the public parts, never a\n"
-            "secret. Files are made with mode 0600, and an existing file is never overwritten.",
+    .help =
+        "create makes a new full key, which can read and write. put derives a put key from it, for a server\n"
+        "that may add snapshots but must not be able to read any: name that file as key in its configuration,\n"
+        "and keep the full key elsewhere. show says what a key file is: its id and the public parts, never a\n"
+        "secret. recover gets the full key of a sink's repository back, with what the section names in recovery_to\n"
+        "or recovery_passphrase. Files are made with mode 0600, and an existing file is never overwritten.",
     .example =
-        "cofre key create /etc/cofre/keys/gym.key\ncofre key put gym.key gym-put.key\ncofre key show gym-put.key",
+        "cofre key create /etc/cofre/keys/gym.key\ncofre key put gym.key gym-put.key\ncofre key show gym-put.key\n"
+        "cofre key recover nas /etc/cofre/keys/gym.key",
     .statuses = "0   done\n1   the file exists already, cannot be read, or cannot be written\n"
-                "12  it is no key file, it was cut or mistyped, or it is a put key where the full key is needed\n"
+                "12  it is no key file, it was cut or mistyped, or it is a put key where the full key is needed; or "
+                "what is at\n"
+                "    hand does not open the wrapped key\n"
                 "78  others can read the key file",
     .options = options,
     .words_min = 1,

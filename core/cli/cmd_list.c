@@ -9,7 +9,7 @@
 #include "cli/command.h"
 #include "cli/table.h"
 #include "cli/view.h"
-#include "store/repository.h"
+#include "job/vault.h"
 
 #define CELL_MAX 512
 
@@ -126,7 +126,7 @@ const struct command cmd_list = {
     .usage = "list [JOB] [--sink SINK] [--all-hosts]",
     .summary = "which snapshots are there",
     .help = "Lists the snapshots of a job, or of all jobs, oldest first: when they were made, whether they are\n"
-            "complete, how much they hold, how much they added to the repository, and which sinks have them.\n"
+            "complete, how much they vault, how much they added to the repository, and which sinks have them.\n"
             "Status 'sealed' means that only a put key is at hand, which cannot open manifests.",
     .example = "cofre list\ncofre list nightly --sink nas\ncofre --json list nightly",
     .statuses = "0   all of it\n"
@@ -215,13 +215,13 @@ static int show_manifest_of(struct cli *cli, const struct manifest *m, const cha
 
 static int show(struct cli *cli, struct error *e)
 {
-    struct repository *repository;
+    struct vault *vault;
     struct manifest *manifest;
-    if (command_open(cli, cli->arguments.words[0], &repository, &manifest, e) < 0)
+    if (command_open(cli, cli->arguments.words[0], &vault, &manifest, e) < 0)
         return -1;
-    int status = show_manifest_of(cli, manifest, repository->sink, e);
+    int status = show_manifest_of(cli, manifest, vault->sink, e);
     manifest_free(manifest);
-    repository_close(repository);
+    vault_close(vault);
     return status;
 }
 

@@ -12,7 +12,7 @@
 #include "cli/command.h"
 #include "job/restore.h"
 #include "store/catalogue.h"
-#include "store/repository.h"
+#include "job/vault.h"
 
 static const struct {
     const char *name;
@@ -141,8 +141,8 @@ static int list_entry(void *context, const struct catalogue_record *record, stru
     return listing->out->failed_errno ? error_system(e, listing->out->failed_errno, "write to 'standard output'") : 0;
 }
 
-static int list_source(struct cli *cli, struct repository *repository, const struct manifest_source *source, bool named,
-                       const char *path, struct error *e)
+static int list_source(struct cli *cli, struct vault *vault, const struct manifest *manifest,
+                       const struct manifest_source *source, bool named, const char *path, struct error *e)
 {
     struct listing listing = {.out = &cli->output, .source = source->name, .named = named};
     if (source->status == MANIFEST_MISSING && named)
@@ -150,23 +150,22 @@ static int list_source(struct cli *cli, struct repository *repository, const str
                          source->error ? source->error : "nothing of it was saved");
     if (source->status == MANIFEST_MISSING)
         return 0;
-    if (restore_list(repository, source, path, list_entry, &listing, e) < 0)
+    if (restore_list(vault, manifest, source, path, list_entry, &listing, e) < 0)
         return -1;
     if (path && listing.entries == 0)
         return error_set(e, ERROR_NOT_FOUND, "source '%s': there is no entry '%s'", source->name, path);
     return 0;
 }
 
-static int list_all(struct cli *cli, struct repository *repository, const struct manifest *manifest, struct error *e)
+static int list_all(struct cli *cli, struct vault *vault, const struct manifest *manifest, struct error *e)
 {
     for (size_t i = 0; i < manifest->source_count; i++)
-        if (list_source(cli, repository, &manifest->sources[i], false, NULL, e) < 0)
+        if (list_source(cli, vault, manifest, &manifest->sources[i], false, NULL, e) < 0)
             return -1;
     return EXIT_DONE;
 }
 
-static int list_some(struct cli *cli, struct repository *repository, const struct manifest *manifest, char *text,
-                     struct error *e)
+static int list_some(struct cli *cli, struct vault *vault, const struct manifest *manifest, char *text, struct error *e)
 {
     const struct manifest_source *source;
     const char *name;
@@ -174,20 +173,20 @@ static int list_some(struct cli *cli, struct repository *repository, const struc
     command_split(text, &name, &path);
     if (snapshot_source(manifest, name, &source, e) < 0)
         return -1;
-    return list_source(cli, repository, source, true, path, e) < 0 ? -1 : EXIT_DONE;
+    return list_source(cli, vault, manifest, source, true, path, e) < 0 ? -1 : EXIT_DONE;
 }
 
 static int ls(struct cli *cli, struct error *e)
 {
     const struct arguments *a = &cli->arguments;
-    struct repository *repository;
+    struct vault *vault;
     struct manifest *manifest;
-    if (command_open(cli, a->words[0], &repository, &manifest, e) < 0)
+    if (command_open(cli, a->words[0], &vault, &manifest, e) < 0)
         return -1;
-    int status = a->word_count == 1 ? list_all(cli, repository, manifest, e)
-                                    : list_some(cli, repository, manifest, a->words[1], e);
+    int status =
+        a->word_count == 1 ? list_all(cli, vault, manifest, e) : list_some(cli, vault, manifest, a->words[1], e);
     manifest_free(manifest);
-    repository_close(repository);
+    vault_close(vault);
     return status;
 }
 
@@ -197,7 +196,7 @@ static int write_piece(void *context, const void *p, size_t n, struct error *e)
     return file_write_all(STDOUT_FILENO, p, n, "standard output", e);
 }
 
-static int cat_path(struct repository *repository, const struct manifest *manifest, char *text, struct error *e)
+static int cat_path(struct vault *vault, const struct manifest *manifest, char *text, struct error *e)
 {
     const struct manifest_source *source;
     const char *name;
@@ -209,18 +208,18 @@ static int cat_path(struct repository *repository, const struct manifest *manife
     }
     if (snapshot_source(manifest, name, &source, e) < 0)
         return -1;
-    return restore_cat(repository, source, path, write_piece, NULL, e);
+    return restore_cat(vault, manifest, source, path, write_piece, NULL, e);
 }
 
 static int cat(struct cli *cli, struct error *e)
 {
-    struct repository *repository;
+    struct vault *vault;
     struct manifest *manifest;
-    if (command_open(cli, cli->arguments.words[0], &repository, &manifest, e) < 0)
+    if (command_open(cli, cli->arguments.words[0], &vault, &manifest, e) < 0)
         return -1;
-    int result = cat_path(repository, manifest, cli->arguments.words[1], e);
+    int result = cat_path(vault, manifest, cli->arguments.words[1], e);
     manifest_free(manifest);
-    repository_close(repository);
+    vault_close(vault);
     return result < 0 ? -1 : EXIT_DONE;
 }
 

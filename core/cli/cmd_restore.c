@@ -14,7 +14,7 @@
 #include "cli/view.h"
 #include "job/hold.h"
 #include "job/restore.h"
-#include "store/repository.h"
+#include "job/vault.h"
 
 static int check_arguments(struct arguments *a, struct error *e)
 {
@@ -101,7 +101,7 @@ static void give_result(struct cli *cli, const struct manifest *manifest, const 
     output_print(out, "\n");
 }
 
-static int restore_opened(struct cli *cli, struct repository *repository, const struct manifest *manifest, char *what,
+static int restore_opened(struct cli *cli, struct vault *vault, const struct manifest *manifest, char *what,
                           const char *into, struct error *e)
 {
     struct arguments *a = &cli->arguments;
@@ -121,7 +121,7 @@ static int restore_opened(struct cli *cli, struct repository *repository, const 
             return -1;
         request.yes = true;
     }
-    if (restore_run(&cli->engine, repository, manifest, &request, &result, e) < 0)
+    if (restore_run(&cli->engine, vault, manifest, &request, &result, e) < 0)
         return -1;
     give_result(cli, manifest, &request, &result);
     return result.problems || result.held ? EXIT_INCOMPLETE : EXIT_DONE;
@@ -131,19 +131,19 @@ static int restore(struct cli *cli, struct error *e)
 {
     struct arguments *a = &cli->arguments;
     const char *target = arguments_value(a, "into");
-    struct repository *repository;
+    struct vault *vault;
     struct manifest *manifest;
     if (check_arguments(a, e) < 0)
         return -1;
     AUTO_FREE char *into = target ? absolute(target, e) : NULL;
-    if ((target && !into) || command_open(cli, a->words[0], &repository, &manifest, e) < 0)
+    if ((target && !into) || command_open(cli, a->words[0], &vault, &manifest, e) < 0)
         return -1;
     bool held = hold_recover(&cli->engine) > 0;
     log_line(LOG_NOTICE, "restoring snapshot '%s' of job '%s' from sink '%s'", manifest->id, manifest->job,
-             repository->sink);
-    int status = restore_opened(cli, repository, manifest, a->word_count > 1 ? a->words[1] : NULL, into, e);
+             vault->sink);
+    int status = restore_opened(cli, vault, manifest, a->word_count > 1 ? a->words[1] : NULL, into, e);
     manifest_free(manifest);
-    repository_close(repository);
+    vault_close(vault);
     return status == EXIT_DONE && held ? EXIT_INCOMPLETE : status;
 }
 

@@ -9,7 +9,7 @@
 #include "cli/command.h"
 #include "cli/view.h"
 #include "job/verify.h"
-#include "store/repository.h"
+#include "job/vault.h"
 #include "worker/worker.h"
 
 /* What is to be looked at, and what was found so far. */
@@ -91,11 +91,11 @@ static void print_result(struct verification *v, const struct verify_result *r)
 static int verify_opened(struct verification *v, const struct config_instance *sink, struct verify_result *result,
                          struct error *e)
 {
-    struct repository *repository;
-    if (engine_open_repository(&v->cli->engine, sink, &repository, e) < 0)
+    struct vault *vault;
+    if (vault_open(&v->cli->engine, sink, &vault, e) < 0)
         return -1;
-    int done = verify_run(&v->cli->engine, repository, &v->request, damage, v, result, e);
-    repository_close(repository);
+    int done = vault_verify(vault, &v->request, damage, v, result, e);
+    vault_close(vault);
     return done;
 }
 
@@ -190,16 +190,16 @@ static int verify_sinks(struct verification *v, struct error *e)
 
 static int verify_one(struct verification *v, const struct snapshot_selector *selector, struct error *e)
 {
-    struct repository *repository;
+    struct vault *vault;
     struct manifest *manifest;
     char id[MANIFEST_ID_SIZE];
     if (v->request.everything)
         return error_set(e, ERROR_USAGE, "--all means everything in the repository: it does not go with '@ID'");
-    if (command_open(v->cli, v->cli->arguments.words[0], &repository, &manifest, e) < 0)
+    if (command_open(v->cli, v->cli->arguments.words[0], &vault, &manifest, e) < 0)
         return -1;
     memcpy(id, manifest->id, sizeof id);
     manifest_free(manifest);
-    repository_close(repository);
+    vault_close(vault);
     v->request.id = id;
     int status = narrow(v, selector, id, e) < 0 ? -1 : verify_sinks(v, e);
     v->request.id = NULL;

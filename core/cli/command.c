@@ -93,7 +93,7 @@ bool command_job_uses(const struct config_job *job, const struct config_instance
     return false;
 }
 
-int command_open(const struct cli *cli, const char *text, struct repository **repository, struct manifest **manifest,
+int command_open(const struct cli *cli, const char *text, struct vault **vault, struct manifest **manifest,
                  struct error *e)
 {
     struct snapshot_selector selector;
@@ -104,7 +104,7 @@ int command_open(const struct cli *cli, const char *text, struct repository **re
         return -1;
     if (command_snapshots_of(cli, selector.job, sink, &job, e) < 0)
         return -1;
-    return snapshot_open(&cli->engine, &selector, sink, repository, manifest, e);
+    return snapshot_open(&cli->engine, &selector, sink, vault, manifest, e);
 }
 
 void command_split(char *text, const char **source, char **path)

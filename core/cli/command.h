@@ -62,7 +62,7 @@ int command_snapshots_of(const struct cli *cli, const char *name, const struct c
 bool command_job_uses(const struct config_job *job, const struct config_instance *sink);
 
 /* What JOB[@ID] in text means, on the sink of --sink when that was given: both to be freed by the caller. */
-int command_open(const struct cli *cli, const char *text, struct repository **repository, struct manifest **manifest,
+int command_open(const struct cli *cli, const char *text, struct vault **vault, struct manifest **manifest,
                  struct error *e);
 
 /* SOURCE[:PATH] in place: the ':' ends the name. *path is NULL when none is given, without "/" at its ends

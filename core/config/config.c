@@ -19,12 +19,37 @@
 
 /* ---- freeing ---- */
 
+static void free_strings(char **list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(list[i]);
+    free(list);
+}
+
+/* A literal secret may stand in it. */
+static void free_secret(struct config_secret *secret)
+{
+    if (secret->text)
+        explicit_bzero(secret->text, strlen(secret->text));
+    free(secret->text);
+}
+
+static void free_openpgp(struct config_openpgp *openpgp)
+{
+    free_strings(openpgp->recipients, openpgp->recipient_count);
+    free_secret(&openpgp->passphrase);
+    free_secret(&openpgp->key_passphrase);
+    free(openpgp->home);
+    free(openpgp->signer);
+}
+
 static void free_instances(struct config_instance *list, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         free(list[i].name);
         free(list[i].plugin);
         free(list[i].key);
+        free_openpgp(&list[i].openpgp);
         section_free_keys(list[i].keys, list[i].key_count);
     }
     free(list);
@@ -39,13 +64,6 @@ static void free_jobs(struct config_job *list, size_t count)
         free(list[i].sinks);
         free(list[i].overrides);
     }
-    free(list);
-}
-
-static void free_strings(char **list, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        free(list[i]);
     free(list);
 }
 

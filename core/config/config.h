@@ -34,6 +34,23 @@ struct config_key {
 
 enum config_format { CONFIG_REPOSITORY, CONFIG_ARCHIVE };
 enum config_encryption { CONFIG_ENCRYPTED, CONFIG_PLAIN };
+enum config_compress { CONFIG_ZSTD, CONFIG_GZIP, CONFIG_STORE };
+
+/* A secret as written, to be resolved when it is needed (config/secret.h). */
+struct config_secret {
+    char *text; /* NULL = not set */
+    bool private_file;
+};
+
+/* How a sink uses OpenPGP: an archive for all that it stores, a repository for a copy of its key. */
+struct config_openpgp {
+    char **recipients; /* encrypt_to, recovery_to: fingerprints */
+    size_t recipient_count;
+    struct config_secret passphrase; /* passphrase, recovery_passphrase */
+    char *home;                      /* gnupg_home; NULL = not set */
+    char *signer;                    /* sign_with: fingerprint; NULL = not set */
+    struct config_secret key_passphrase;
+};
 
 /* A source or a sink. */
 struct config_instance {
@@ -51,6 +68,11 @@ struct config_instance {
     char *key;         /* key file, NULL when encryption = none */
     bool trust_hosts;  /* re-use chunks that other hosts wrote */
     int64_t retry_for; /* ms that a failing operation is tried again (default 5min) */
+    struct config_openpgp openpgp;
+    /* archives only */
+    enum config_compress compress;
+    int64_t level;   /* 0 = the compressor's default */
+    int64_t threads; /* 0 = one for each processor */
 };
 
 struct config_retention {

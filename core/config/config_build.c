@@ -35,6 +35,16 @@ static bool in_table(const struct option *options, const char *name)
     return false;
 }
 
+/* Names of the engine that no plugin's option has: in the wrong section they are a slip. */
+static bool is_slip(const char *name)
+{
+    static const char *const names[] = {"key", "encryption", "format", "trust_hosts"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
 /* The plugin's options are all keys that are not the engine's; names reserved for the engine are not for plugins. */
 static int check_reserved(const struct section *s, const struct option *own, struct error *e)
 {
@@ -43,7 +53,7 @@ static int check_reserved(const struct section *s, const struct option *own, str
         const struct config_key *key = &s->keys[i];
         if (in_table(own, key->name))
             continue;
-        const char *place = in_table(config_sink_options, key->name)       ? "[sink NAME]"
+        const char *place = is_slip(key->name)                             ? "[sink NAME]"
                             : in_table(config_override_options, key->name) ? "[job NAME] or [job NAME on SINK]"
                                                                            : NULL;
         if (!place)
@@ -102,45 +112,6 @@ static int build_plugin(struct config_instance *instance, const struct section *
     return section_error_at_key(section_find(s, "plugin"), e);
 }
 
-static int build_key(struct config_instance *sink, const struct section *s, struct error *e)
-{
-    int64_t encryption = 0;
-    int written = take_number(&encryption, s, config_sink_options, "encryption", e);
-    int has_key = written < 0 ? -1 : take_text(&sink->key, s, config_sink_options, "key", e);
-    if (has_key < 0)
-        return -1;
-    sink->encryption = written ? CONFIG_PLAIN : CONFIG_ENCRYPTED;
-    if (has_key && written) {
-        error_set(e, ERROR_CONFIG, "[sink %s] has both 'key' and 'encryption = none'", s->name);
-        error_hint(e, "take one of the two out");
-        return section_error_at_key(section_find(s, "encryption"), e);
-    }
-    if (!has_key && !written) {
-        error_set(e, ERROR_CONFIG, "[sink %s] has no 'key'", s->name);
-        error_hint(e, "write key = /etc/cofre/keys/NAME.key ('cofre init %s' makes it), or encryption = none", s->name);
-        section_suggest_misspelt(s, "key", e);
-        return section_error_at(s, e);
-    }
-    return 0;
-}
-
-static int build_sink(struct config_instance *sink, const struct section *s, struct error *e)
-{
-    int64_t format = CONFIG_REPOSITORY, trust = 0;
-    if (build_key(sink, s, e) < 0 || take_number(&trust, s, config_sink_options, "trust_hosts", e) < 0 ||
-        take_number(&format, s, config_sink_options, "format", e) < 0 ||
-        take_number(&sink->retry_for, s, config_sink_options, "retry_for", e) < 0)
-        return -1;
-    sink->is_sink = true;
-    sink->trust_hosts = trust != 0;
-    sink->format = (enum config_format)format;
-    if (sink->format == CONFIG_REPOSITORY)
-        return 0;
-    error_set(e, ERROR_CONFIG, "'format': 'archive' is not available in this version");
-    error_hint(e, "write format = repository, or take the line out");
-    return section_error_at_key(section_find(s, "format"), e);
-}
-
 static int build_instance(struct config_instance *instance, struct section *s, struct error *e)
 {
     const struct option *own = s->kind == SECTION_SINK ? config_sink_options : config_source_options;
@@ -153,7 +124,7 @@ static int build_instance(struct config_instance *instance, struct section *s, s
         take_number(&instance->timeout, s, own, "timeout", e) < 0 ||
         take_number(&instance->stall_timeout, s, own, "stall_timeout", e) < 0)
         return -1;
-    if (s->kind == SECTION_SINK && build_sink(instance, s, e) < 0)
+    if (s->kind == SECTION_SINK && config_sink_build(instance, s, e) < 0)
         return -1;
     return move_keys(instance, s, own, e);
 }

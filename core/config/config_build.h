@@ -17,6 +17,9 @@ int config_engine_build(struct config *config, const struct section *engine, str
 /* Those of host and plugin_dirs alone. */
 int config_engine_defaults(struct config *config, struct error *e);
 
+/* What only sinks have: format, keys, OpenPGP. */
+int config_sink_build(struct config_instance *sink, const struct section *section, struct error *e);
+
 /* What a [job NAME on SINK] section may hold. */
 extern const struct option config_override_options[];
 

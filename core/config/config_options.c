@@ -37,6 +37,16 @@ const struct option config_sink_options[] = {
     {"format", OPTION_CHOICE, 0, "repository", 0, 0, "repository|archive", "how snapshots are laid out"},
     {"trust_hosts", OPTION_BOOLEAN, 0, "no", 0, 0, NULL, "re-use what other hosts have stored"},
     {"retry_for", OPTION_DURATION, 0, "5min", 1, LONGEST, NULL, "how long what fails in passing is tried again"},
+    {"compress", OPTION_CHOICE, 0, "zstd", 0, 0, "zstd|gzip|none", "archive: how files are compressed"},
+    {"level", OPTION_INTEGER, 0, "0", 0, 19, NULL, "archive: zstd 1 to 19, gzip 1 to 9; 0 = its default"},
+    {"threads", OPTION_INTEGER, 0, "0", 0, 64, NULL, "archive: threads of zstd; 0 = one for each processor"},
+    {"encrypt_to", OPTION_LIST, 0, NULL, 0, 0, NULL, "archive: OpenPGP recipients, full fingerprints"},
+    {"passphrase", OPTION_SECRET, 0, NULL, 0, 0, NULL, "archive: encrypt with this, instead of to recipients"},
+    {"sign_with", OPTION_STRING, 0, NULL, 0, 0, NULL, "archive: OpenPGP key that signs manifests, full fingerprint"},
+    {"gnupg_home", OPTION_PATH, 0, NULL, 0, 0, NULL, "home directory of gpg, with the keyring"},
+    {"key_passphrase", OPTION_SECRET, 0, NULL, 0, 0, NULL, "of the OpenPGP secret keys that open and sign"},
+    {"recovery_to", OPTION_LIST, 0, NULL, 0, 0, NULL, "repository: OpenPGP recipients who can get the key back"},
+    {"recovery_passphrase", OPTION_SECRET, 0, NULL, 0, 0, NULL, "repository: passphrase that gets the key back"},
     TIMEOUT_ROW, STALL_ROW, END_ROW,
 };
 

@@ -7,38 +7,18 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "job/baseline.h"
 #include "job/chain.h"
-#include "job/commit.h"
+#include "job/destination.h"
 #include "job/engine.h"
 #include "job/freeze.h"
 #include "job/gather.h"
-#include "job/place.h"
-#include "job/retain.h"
 #include "job/row.h"
-#include "store/recorder.h"
-#include "store/repository.h"
-#include "store/shipper.h"
-#include "store/writer.h"
-#include "worker/sink.h"
 #include "worker/worker.h"
-
-#define LEVEL 3
-#define SWEEP_AGE (INT64_C(24) * 3600 * 1000000000) /* ns */
-
-/* One sink of the job. repository is NULL when it could not be opened; then its result says why. */
-struct target {
-    const struct config_instance *config;
-    struct repository *repository;
-    struct backup_sink *result;
-    size_t lane; /* its number in the shipper */
-};
 
 /* Everything of one run. */
 struct run {
@@ -47,16 +27,10 @@ struct run {
     bool dry;
     struct backup_result *result;
     struct manifest *manifest;
-    char state[PATH_MAX], cache[PATH_MAX];
     int lock;
     struct worker **sources; /* started and checked; opened, used and stopped one after another */
-    struct target *targets;
-    struct repository *live[SHIPPER_SINKS_MAX]; /* repositories that could be opened */
-    size_t live_count;
     struct freeze *freeze;
-    struct chain chain;
-    struct shipper *shipper;
-    struct writer *writer;
+    struct destinations to;
 };
 
 void backup_result_free(struct backup_result *result)
@@ -84,10 +58,10 @@ static int take_lock(struct run *run, struct error *e)
 {
     char path[PATH_MAX];
     long holder;
-    if (chain_directory(run->engine->config, run->job->name, run->state, e) < 0)
+    if (chain_directory(run->engine->config, run->job->name, run->to.state, e) < 0)
         return -1;
-    if (snprintf(path, sizeof path, "%s/lock", run->state) >= (int)sizeof path)
-        return error_set(e, ERROR_CONFIG, "state_dir '%s' is too long", run->state);
+    if (snprintf(path, sizeof path, "%s/lock", run->to.state) >= (int)sizeof path)
+        return error_set(e, ERROR_CONFIG, "state_dir '%s' is too long", run->to.state);
     if (file_lock(path, &run->lock, &holder, e) == 0)
         return 0;
     if (e->class != ERROR_BUSY)
@@ -122,106 +96,22 @@ static int check_sources(struct run *run, struct error *e)
     return 0;
 }
 
-/* ---- sinks ---- */
-
-static void drop_target(struct target *target, const struct error *why)
+static int open_sinks(struct run *run, struct error *e)
 {
-    if (target->result->error)
-        return;
-    target->result->error = text_copy(why->message);
-    log_error(LOG_ERROR, why);
-}
-
-/* What interrupted puts left. On a disk that other machines share their running puts cannot be told from dead ones but
- * by age. That it does not work is no reason not to save. */
-static void sweep(struct repository *repository)
-{
-    struct error e;
-    if (sink_sweep(repository->worker, clock_now() - SWEEP_AGE, &e) < 0)
-        log_line(LOG_WARNING, "sink '%s': left-overs of interrupted runs stay: %s", repository->sink, e.message);
-}
-
-static int open_target(struct run *run, struct target *target, struct error *e)
-{
-    if (engine_open_repository(run->engine, target->config, &target->repository, e) < 0)
-        return -1;
-    const struct key *first = run->live_count > 0 ? run->live[0]->key : NULL;
-    if (first && memcmp(&first->public, &target->repository->key->public, sizeof first->public) != 0) {
-        error_set(e, ERROR_CONFIG, "job '%s': sink '%s' has another key than sink '%s'", run->job->name,
-                  target->repository->sink, run->live[0]->sink);
-        return error_hint(e, "use one key for the sinks of a job, or make a job for each");
-    }
-    sweep(target->repository);
-    if (repository_load_index(target->repository, e) < 0)
-        return -1;
-    if (chain_compare(&run->chain, target->repository, run->job->name, run->manifest, e) < 0)
-        return error_context(e, "sink '%s': ", target->config->name);
-    return 0;
-}
-
-/* A sink that cannot be used is dropped; none left is an error. A mistake in the configuration ends the run. */
-static int open_targets(struct run *run, struct error *e)
-{
-    size_t count = run->job->sink_count;
-    run->targets = calloc(count, sizeof *run->targets);
-    run->result->sinks = calloc(count, sizeof *run->result->sinks);
-    if (!run->targets || !run->result->sinks)
+    struct backup_result *result = run->result;
+    result->sinks = calloc(run->job->sink_count, sizeof *result->sinks);
+    if (!result->sinks)
         return error_memory(e);
-    struct error first;
-    for (size_t i = 0; i < count; i++) {
-        struct target *target = &run->targets[i];
-        *target = (struct target){.config = run->job->sinks[i], .result = &run->result->sinks[i]};
-        target->result->name = target->config->name;
-        run->result->sink_count++;
-        if (open_target(run, target, e) == 0) {
-            target->lane = run->live_count;
-            run->live[run->live_count++] = target->repository;
-            continue;
-        }
-        repository_close(target->repository);
-        target->repository = NULL;
-        if (e->class == ERROR_CONFIG || e->class == ERROR_CANCELLED)
-            return -1;
-        if (i == 0)
-            first = *e;
-        if (count > 1)
-            drop_target(target, e);
-    }
-    if (run->live_count == 0)
-        *e = first;
-    return run->live_count > 0 ? 0 : -1;
-}
-
-/* Sources of which this machine has no catalogue: make it anew from the newest snapshot. Before the sinks are written
- * to, since a sink does one thing at a time. */
-static int recover_baselines(struct run *run, struct error *e)
-{
-    for (size_t i = 0; i < run->manifest->source_count; i++) {
-        const char *source = run->manifest->sources[i].name;
-        char path[PATH_MAX], fresh[PATH_MAX];
-        if (place_catalogue(run->cache, source, path, fresh, e) < 0 ||
-            baseline_recover(path, run->live[0], run->manifest, source, e) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-static int start_writer(struct run *run, struct error *e)
-{
-    if (place_directory(run->engine->config, run->live[0]->key, run->job->name, run->cache, e) < 0 ||
-        recover_baselines(run, e) < 0 || shipper_new(run->live, run->live_count, run->state, &run->shipper, e) < 0)
-        return -1;
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    struct writer_spec spec = {
-        .shipper = run->shipper, .level = LEVEL, .workers = processors < 1 ? 1 : (unsigned)processors};
-    return writer_new(&spec, &run->writer, e);
+    result->sink_count = run->job->sink_count;
+    for (size_t i = 0; i < result->sink_count; i++)
+        result->sinks[i].name = run->job->sinks[i]->name;
+    return destination_open(&run->to, result->sinks, run->manifest, e);
 }
 
 /* ---- sources ---- */
 
 /* Open the source and take all that it has. A frozen one is open, and goes on as soon as it was read. */
-static int gather_source(struct run *run, size_t i, struct recorder *recorder, struct baseline *baseline,
-                         bool *source_failed, struct error *e)
+static int gather_source(struct run *run, size_t i, struct baseline *baseline, bool *source_failed, struct error *e)
 {
     struct worker *worker = run->sources[i];
     *source_failed = true;
@@ -230,7 +120,7 @@ static int gather_source(struct run *run, size_t i, struct recorder *recorder, s
         return -1;
     struct gather gather = {.engine = run->engine,
                             .worker = worker,
-                            .recorder = recorder,
+                            .savers = &run->to.list,
                             .baseline = baseline,
                             .source = &run->manifest->sources[i]};
     int result = gather_run(&gather, source_failed, e);
@@ -243,24 +133,12 @@ static int gather_source(struct run *run, size_t i, struct recorder *recorder, s
 
 static int record_source(struct run *run, size_t i, bool *source_failed, struct error *e)
 {
-    struct manifest_source *row = &run->manifest->sources[i];
-    char path[PATH_MAX], fresh[PATH_MAX];
-    struct baseline *baseline = NULL;
-    struct recorder *recorder = NULL;
-    uint8_t fingerprint_key[16];
+    struct destination_source source;
     *source_failed = false;
-    place_fingerprint_key(run->live[0]->key, worker_plugin(run->sources[i]), run->job->sources[i], fingerprint_key);
-    /* A source before may have failed with chunks still on their way. */
-    if (writer_drain(run->writer, e) < 0 || place_catalogue(run->cache, row->name, path, fresh, e) < 0 ||
-        baseline_open(path, run->cache, fingerprint_key, run->writer, &baseline, e) < 0)
-        return -1;
-    int result = run->dry ? 0 : recorder_new(run->writer, fresh, fingerprint_key, &recorder, e);
+    int result = destination_begin(&run->to, i, run->manifest, run->sources[i], &source, e);
     if (result == 0)
-        result = gather_source(run, i, recorder, baseline, source_failed, e);
-    recorder_free(recorder);
-    baseline_close(baseline);
-    if (result < 0 && !run->dry)
-        unlink(fresh);
+        result = gather_source(run, i, source.baseline, source_failed, e);
+    destination_end(&run->to, &source, result < 0);
     return result;
 }
 
@@ -301,133 +179,26 @@ static int record_sources(struct run *run, struct error *e)
     return 0;
 }
 
-/* ---- commit ---- */
-
-static int collect_indexes(struct run *run, struct error *e)
-{
-    struct manifest *m = run->manifest;
-    for (size_t i = 0; i < run->live_count; i++) {
-        const struct shipper_sink *sink = shipper_sink(run->shipper, i);
-        size_t count = sink->indexes.length / SEAL_HASH_SIZE;
-        if (sink->failed || count == 0)
-            continue;
-        uint8_t(*indexes)[SEAL_HASH_SIZE] = realloc(m->indexes, (m->index_count + count) * SEAL_HASH_SIZE);
-        if (!indexes)
-            return error_memory(e);
-        m->indexes = indexes;
-        memcpy(indexes + m->index_count, sink->indexes.data, sink->indexes.length);
-        m->index_count += count;
-    }
-    return 0;
-}
-
-static void collect_added(struct run *run)
-{
-    for (size_t i = 0; i < run->job->sink_count; i++) {
-        const struct target *target = &run->targets[i];
-        if (!target->repository)
-            continue;
-        const struct shipper_sink *sink = shipper_sink(run->shipper, target->lane);
-        target->result->added = sink->added;
-        if (!sink->failed && sink->added > run->manifest->added)
-            run->manifest->added = sink->added;
-    }
-}
-
-static int remember(struct run *run, const uint8_t *hash, struct error *e)
-{
-    const struct repository *committed[SHIPPER_SINKS_MAX];
-    size_t count = 0;
-    for (size_t i = 0; i < run->job->sink_count; i++)
-        if (run->targets[i].result->committed)
-            committed[count++] = run->targets[i].repository;
-    if (count == 0)
-        return -1; /* *e says why the last of them failed */
-    if (chain_append(&run->chain, run->manifest, hash, committed, count, e) < 0)
-        log_line(LOG_WARNING, "the snapshot is committed, but this machine could not note it: %s", e->message);
-    return 0;
-}
-
-/* The fresh catalogues become what the next run compares with. */
-static void keep_catalogues(const struct run *run)
-{
-    for (size_t i = 0; i < run->manifest->source_count; i++) {
-        char path[PATH_MAX], fresh[PATH_MAX];
-        struct error e;
-        const struct manifest_source *row = &run->manifest->sources[i];
-        if (row->status == MANIFEST_MISSING || place_catalogue(run->cache, row->name, path, fresh, &e) < 0)
-            continue;
-        if (rename(fresh, path) < 0)
-            log_line(LOG_WARNING, "cannot keep '%s': the next run reads everything again", path);
-    }
-}
-
-static void commit_target(struct run *run, struct target *target, const char *key, const struct bytes *object,
-                          struct error *e)
-{
-    const struct shipper_sink *sink = shipper_sink(run->shipper, target->lane);
-    if (!sink->failed && retain_extend(target->repository, run->manifest, run->cache, e) == 0 &&
-        commit_manifest(target->repository, key, object, e) == 0) {
-        target->result->committed = true;
-        log_line(LOG_NOTICE, "committed %s@%s to %s", run->manifest->job, run->manifest->id, target->config->name);
-        return;
-    }
-    if (sink->failed) { /* which was said at once */
-        *e = sink->error;
-        target->result->error = text_copy(e->message);
-        return;
-    }
-    error_context(e, "sink '%s': ", target->config->name);
-    drop_target(target, e);
-}
-
-static int commit(struct run *run, struct error *e)
-{
-    struct manifest *m = run->manifest;
-    if (writer_checkpoint(run->writer, e) < 0 || collect_indexes(run, e) < 0)
-        return -1;
-    collect_added(run);
-    m->ended = clock_now();
-    AUTO_BYTES struct bytes object = {.maximum = MANIFEST_MAX};
-    if (manifest_seal(m, run->live[0]->key, &object, e) < 0)
-        return -1;
-    char key[201];
-    uint8_t hash[SEAL_HASH_SIZE];
-    manifest_object_key(m->host, m->job, m->id, key);
-    seal_hash(object.data, object.length, hash);
-    for (size_t i = 0; i < run->job->sink_count; i++)
-        if (run->targets[i].repository)
-            commit_target(run, &run->targets[i], key, &object, e);
-    if (remember(run, hash, e) < 0)
-        return -1;
-    keep_catalogues(run);
-    return 0;
-}
-
 /* ---- the run ---- */
 
 static int carry_out(struct run *run, struct error *e)
 {
+    struct destinations *to = &run->to;
     if (describe_run(run, e) < 0 || take_lock(run, e) < 0 || check_sources(run, e) < 0 ||
-        chain_load(run->state, run->manifest->host, &run->chain, e) < 0 || open_targets(run, e) < 0)
+        chain_load(to->state, run->manifest->host, &to->chain, e) < 0 || open_sinks(run, e) < 0)
         return -1;
-    chain_continue(&run->chain, run->manifest);
-    if (start_writer(run, e) < 0 || record_sources(run, e) < 0)
+    chain_continue(&to->chain, run->manifest);
+    if (destination_start(to, run->manifest, e) < 0 || record_sources(run, e) < 0)
         return -1;
-    return run->dry ? 0 : commit(run, e);
+    return run->dry ? 0 : destination_commit(to, run->manifest, e);
 }
 
 static void end_run(struct run *run)
 {
     run->result->held = freeze_end(run->freeze, run->sources);
-    writer_free(run->writer);
-    shipper_free(run->shipper);
-    chain_free(&run->chain);
-    for (size_t i = 0; run->targets && i < run->job->sink_count; i++)
-        repository_close(run->targets[i].repository);
+    destination_close(&run->to);
     for (size_t i = 0; run->sources && i < run->job->source_count; i++)
         worker_stop(run->sources[i]);
-    free(run->targets);
     free(run->sources);
     if (run->lock >= 0)
         close(run->lock);
@@ -437,7 +208,12 @@ int backup_run(const struct engine *engine, const struct config_job *job, bool d
                struct error *e)
 {
     *result = (struct backup_result){0};
-    struct run run = {.engine = engine, .job = job, .dry = dry_run, .result = result, .lock = -1};
+    struct run run = {.engine = engine,
+                      .job = job,
+                      .dry = dry_run,
+                      .result = result,
+                      .lock = -1,
+                      .to = {.engine = engine, .job = job, .dry = dry_run}};
     int64_t started = clock_monotonic();
     if (job->sink_count > SHIPPER_SINKS_MAX)
         return error_set(e, ERROR_CONFIG, "job '%s' has more than %d sinks", job->name, SHIPPER_SINKS_MAX);

@@ -150,8 +150,7 @@ static void forget(struct baseline *baseline)
     baseline->input = NULL;
 }
 
-int baseline_open(const char *path, const char *directory, const uint8_t fingerprint_key[16],
-                  const struct writer *writer, struct baseline **baseline, struct error *e)
+int baseline_none(const uint8_t fingerprint_key[16], struct baseline **baseline, struct error *e)
 {
     struct baseline *p = calloc(1, sizeof *p);
     if (!p)
@@ -160,6 +159,15 @@ int baseline_open(const char *path, const char *directory, const uint8_t fingerp
     p->records.maximum = ENTRY_RECORDS_MAX;
     memcpy(p->table.fingerprint_key, fingerprint_key, sizeof p->table.fingerprint_key);
     *baseline = p;
+    return 0;
+}
+
+int baseline_open(const char *path, const char *directory, const uint8_t fingerprint_key[16],
+                  const struct writer *writer, struct baseline **baseline, struct error *e)
+{
+    if (baseline_none(fingerprint_key, baseline, e) < 0)
+        return -1;
+    struct baseline *p = *baseline;
     if (catalogue_input_open(path, &p->input, e) < 0) {
         p->input = NULL;
         if (e->class == ERROR_INTEGRITY)
@@ -176,6 +184,7 @@ int baseline_open(const char *path, const char *directory, const uint8_t fingerp
         return 0;
 fail:
     baseline_close(p);
+    *baseline = NULL;
     return -1;
 }
 

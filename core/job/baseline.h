@@ -24,6 +24,8 @@ struct writer;
  * Without a usable file *baseline is an empty one. */
 int baseline_open(const char *path, const char *directory, const uint8_t fingerprint_key[16],
                   const struct writer *writer, struct baseline **baseline, struct error *e);
+/* An empty one: everything is read. */
+int baseline_none(const uint8_t fingerprint_key[16], struct baseline **baseline, struct error *e);
 void baseline_close(struct baseline *baseline);
 
 /* When there is no file at path: make it from the catalogue of that source in the snapshot before `now`, where the key

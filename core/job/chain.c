@@ -12,8 +12,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "config/config.h"
-#include "store/repository.h"
-#include "worker/sink.h"
+#include "job/vault.h"
 
 #define FILE_MAX_BYTES ((size_t)16 << 20)
 #define ADOPT_TRIES 8 /* names looked at, newest first */
@@ -138,16 +137,12 @@ static int save(const struct chain *chain, struct error *e)
 
 struct listed {
     struct bytes ids; /* MANIFEST_ID_SIZE each */
-    size_t prefix;
 };
 
-static int list_id(void *context, const struct sink_object *object, struct error *e)
+static int list_id(void *context, const struct vault_name *name, struct error *e)
 {
     struct listed *l = context;
-    char id[MANIFEST_ID_SIZE] = "";
-    snprintf(id, sizeof id, "%s", object->key + l->prefix);
-    if (strlen(object->key) == l->prefix + MANIFEST_ID_SIZE - 1 && manifest_is_id(id))
-        bytes_put(&l->ids, id, sizeof id);
+    bytes_put(&l->ids, name->id, sizeof name->id);
     return bytes_check(&l->ids, "listing of snapshots", e);
 }
 
@@ -180,32 +175,8 @@ static const struct chain_link *find_link(const struct chain *chain, const char 
     return NULL;
 }
 
-/* Does the manifest of that id carry our own signature, and what is its place in the chain? Names alone prove nothing:
- * whoever can write into the sink can make one. With the full key any certified signer of this host counts: it may have
- * had a put key before. */
-static int is_ours(struct repository *r, const char *job, const char *id, bool *ours, struct chain_link *link,
-                   struct error *e)
-{
-    char key[201];
-    manifest_object_key(r->host, job, id, key);
-    AUTO_BYTES struct bytes object = {.maximum = MANIFEST_MAX};
-    uint8_t previous[SEAL_HASH_SIZE], signer[32];
-    *ours = false;
-    if (sink_get(r->worker, key, MANIFEST_MAX - 1, &object, e) < 0)
-        return e->class == ERROR_NOT_FOUND ? 0 : -1;
-    if (manifest_peek(object.data, object.length, r->key, key, &link->sequence, previous, signer, e) < 0)
-        log_line(LOG_WARNING, "sink '%s': %s", r->sink, e->message);
-    else if (memcmp(signer, r->key->signer_public, sizeof signer) != 0 && !r->key->full)
-        log_line(LOG_WARNING, "sink '%s': '%s' is signed by another key than ours", r->sink, key);
-    else
-        *ours = link->sequence > 0 && link->sequence < (uint64_t)1 << 60;
-    snprintf(link->id, sizeof link->id, "%s", id);
-    seal_hash(object.data, object.length, link->hash);
-    return 0;
-}
-
 /* The state may know less than the sink: it was lost. Take the newest snapshot of ours into the chain. */
-static int adopt_newest(struct chain *chain, struct repository *r, const char *job, struct listed *l, struct error *e)
+static int adopt_newest(struct chain *chain, struct vault *vault, const char *job, struct listed *l, struct error *e)
 {
     size_t count = l->ids.length / MANIFEST_ID_SIZE;
     if (count > 0)
@@ -213,10 +184,14 @@ static int adopt_newest(struct chain *chain, struct repository *r, const char *j
     for (size_t i = 0; i < count && i < ADOPT_TRIES; i++) {
         const char *id = (const char *)l->ids.data + i * MANIFEST_ID_SIZE;
         struct chain_link found = {0};
+        struct vault_name name;
         bool ours;
         if (find_link(chain, id))
             return 0;
-        if (is_ours(r, job, id, &ours, &found, e) < 0)
+        snprintf(name.host, sizeof name.host, "%s", chain->host);
+        snprintf(name.job, sizeof name.job, "%s", job);
+        memcpy(name.id, id, sizeof name.id);
+        if (vault_peek(vault, &name, &ours, &found, e) < 0)
             return -1;
         if (!ours)
             continue;
@@ -227,7 +202,7 @@ static int adopt_newest(struct chain *chain, struct repository *r, const char *j
         struct chain_link *link = add_link(chain, e);
         if (!link || set_repositories(&found, 1, e) < 0)
             return -1;
-        memcpy(found.repositories[0], r->id_text, sizeof r->id_text);
+        snprintf(found.repositories[0], sizeof found.repositories[0], "%s", vault->id);
         *link = found;
         return 0;
     }
@@ -247,49 +222,46 @@ static int add_missed(struct manifest *manifest, const char *repository, const c
 }
 
 /* Is the newest snapshot that was committed there still there? */
-static void check_newest(const struct chain *chain, const struct repository *r, const struct listed *l)
+static void check_newest(const struct chain *chain, const struct vault *vault, const struct listed *l)
 {
     for (size_t i = chain->count; i-- > 0;) {
         const struct chain_link *link = &chain->links[i];
-        if (!committed_to(link, r->id_text))
+        if (!committed_to(link, vault->id))
             continue;
         if (!has_id(l, link->id))
             log_line(LOG_WARNING,
                      "sink '%s': snapshot %s was committed there and is gone: somebody removed it, or put an older "
                      "state of the sink in place",
-                     r->sink, link->id);
+                     vault->sink, link->id);
         return;
     }
 }
 
 /* Which snapshots since the oldest that is there did it never get? Those before were removed by retention, or never
  * came. */
-static int note_missed(const struct chain *chain, const struct repository *r, const struct listed *l,
+static int note_missed(const struct chain *chain, const struct vault *vault, const struct listed *l,
                        struct manifest *manifest, struct error *e)
 {
     bool begun = false;
     for (size_t i = 0; i < chain->count; i++) {
         const struct chain_link *link = &chain->links[i];
         bool there = has_id(l, link->id);
-        if (begun && !there && !committed_to(link, r->id_text) && add_missed(manifest, r->id_text, link->id, e) < 0)
+        if (begun && !there && !committed_to(link, vault->id) && add_missed(manifest, vault->id, link->id, e) < 0)
             return -1;
         begun = begun || there;
     }
     return 0;
 }
 
-int chain_compare(struct chain *chain, struct repository *repository, const char *job, struct manifest *manifest,
-                  struct error *e)
+int chain_compare(struct chain *chain, struct vault *vault, const char *job, struct manifest *manifest, struct error *e)
 {
-    char prefix[201];
-    manifest_object_key(repository->host, job, "", prefix);
-    struct listed l = {.ids = {.maximum = (size_t)64 << 20}, .prefix = strlen(prefix)};
-    int result = sink_list(repository->worker, prefix, list_id, &l, e);
+    struct listed l = {.ids = {.maximum = (size_t)64 << 20}};
+    int result = vault_list(vault, chain->host, job, list_id, &l, e);
     if (result == 0)
-        result = adopt_newest(chain, repository, job, &l, e);
+        result = adopt_newest(chain, vault, job, &l, e);
     if (result == 0) {
-        check_newest(chain, repository, &l);
-        result = note_missed(chain, repository, &l, manifest, e);
+        check_newest(chain, vault, &l);
+        result = note_missed(chain, vault, &l, manifest, e);
     }
     bytes_free(&l.ids);
     return result;
@@ -308,7 +280,7 @@ void chain_continue(const struct chain *chain, struct manifest *manifest)
 }
 
 int chain_append(struct chain *chain, const struct manifest *manifest, const uint8_t hash[SEAL_HASH_SIZE],
-                 const struct repository *const *repositories, size_t count, struct error *e)
+                 const char *const *ids, size_t count, struct error *e)
 {
     struct chain_link *link = add_link(chain, e);
     if (!link || set_repositories(link, count, e) < 0)
@@ -317,6 +289,6 @@ int chain_append(struct chain *chain, const struct manifest *manifest, const uin
     link->sequence = manifest->sequence;
     memcpy(link->hash, hash, sizeof link->hash);
     for (size_t i = 0; i < count; i++)
-        memcpy(link->repositories[i], repositories[i]->id_text, sizeof link->repositories[i]);
+        snprintf(link->repositories[i], sizeof link->repositories[i], "%s", ids[i]);
     return save(chain, e);
 }

@@ -14,7 +14,7 @@
 
 struct config;
 struct error;
-struct repository;
+struct vault;
 
 #define CHAIN_MAX 1000 /* links remembered */
 
@@ -41,18 +41,18 @@ int chain_directory(const struct config *config, const char *job, char *out, str
 int chain_load(const char *directory, const char *host, struct chain *chain, struct error *e);
 void chain_free(struct chain *chain);
 
-/* Compare with what a repository lists under the job: adopts the newest snapshot when the state knows less (lost
+/* Compare with what a sink lists under the job: adopts the newest snapshot when the state knows less (lost
  * state), adds to the manifest's `missed` what it lacks without ever having had it, and warns of what it had and lacks
  * now. */
-int chain_compare(struct chain *chain, struct repository *repository, const char *job, struct manifest *manifest,
+int chain_compare(struct chain *chain, struct vault *vault, const char *job, struct manifest *manifest,
                   struct error *e);
 
 /* Sequence, predecessor and id for a new manifest. Ids ascend with the sequence, even when the clock went back: the
  * id's time is then a second behind the one before. */
 void chain_continue(const struct chain *chain, struct manifest *manifest);
 
-/* Remember a commit, durably. */
+/* Remember a commit, durably. ids: of the repositories that have it. */
 int chain_append(struct chain *chain, const struct manifest *manifest, const uint8_t hash[SEAL_HASH_SIZE],
-                 const struct repository *const *repositories, size_t count, struct error *e);
+                 const char *const *ids, size_t count, struct error *e);
 
 #endif

@@ -4,11 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "archive/archive.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "job/engine.h"
 #include "job/hold.h"
+#include "job/vault.h"
+#include "job/recovery.h"
 #include "store/key.h"
 #include "store/repository.h"
 #include "store/seal.h"
@@ -65,6 +68,27 @@ static void check_instance(struct check *c, const struct config_instance *instan
     worker_stop(worker);
 }
 
+static void on_expiry(void *context, const char *text, const char *hint)
+{
+    report(context, LOG_WARNING, text, hint, 0);
+}
+
+/* A copy of the key is kept as the section asks, and could be made again. */
+static void check_recovery(struct check *c, const struct config_instance *sink, const struct repository *repository)
+{
+    struct error e;
+    bool there = true;
+    if (!recovery_wanted(sink) || repository->plain)
+        return;
+    if (recovery_ready(c->engine, sink, on_expiry, c, &e) < 0 ||
+        recovery_find(repository->worker, repository->key, &there, &e) < 0)
+        report_error(c, &e);
+    else if (!there)
+        report(c, LOG_WARNING, "no copy of the key is kept in the repository yet", "make it: cofre init SINK", 0);
+    else
+        report(c, LOG_INFO, "a copy of the key is kept in the repository", NULL, 0);
+}
+
 /* The repository is there, and the key is its key. */
 static void check_repository(struct check *c, const struct config_instance *sink)
 {
@@ -80,7 +104,31 @@ static void check_repository(struct check *c, const struct config_instance *sink
         report(c, LOG_INFO, "the repository opens with the full key", NULL, 0);
     else
         report(c, LOG_INFO, "the repository takes snapshots with this put key", "restoring needs the full key", 0);
+    check_recovery(c, sink, repository);
     repository_close(repository);
+}
+
+/* The archive is there, and what seals it works. */
+static void check_archive(struct check *c, const struct config_instance *sink)
+{
+    static const char *const found[] = {[INVENTORY_PLAIN] = "the archive is there",
+                                        [INVENTORY_RECIPIENTS] =
+                                            "the archive is there, and its recipients' keys are fine",
+                                        [INVENTORY_PASSPHRASE] = "the archive is there, and gpg takes the passphrase"};
+    struct vault *vault;
+    struct error e;
+    if (vault_open(c->engine, sink, &vault, &e) < 0) {
+        report_error(c, &e);
+        return;
+    }
+    enum inventory_encryption encryption = vault->archive->spec.encryption;
+    if (archive_ready(vault->archive, on_expiry, c, &e) < 0)
+        report_error(c, &e);
+    else if (encryption == INVENTORY_PLAIN)
+        report(c, LOG_WARNING, "the archive is not encrypted: who can read the place can read the data", NULL, 0);
+    else
+        report(c, LOG_INFO, found[encryption], NULL, 0);
+    vault_close(vault);
 }
 
 /* A key file can be looked at without reaching anything. */
@@ -88,7 +136,7 @@ static void check_key(struct check *c, const struct config_instance *sink)
 {
     struct key *key;
     struct error e;
-    if (sink->encryption == CONFIG_PLAIN)
+    if (sink->encryption == CONFIG_PLAIN || sink->format == CONFIG_ARCHIVE)
         return;
     if (key_load(sink->key, &key, &e) < 0) {
         if (e.class == ERROR_NOT_FOUND)
@@ -107,7 +155,7 @@ static void check_sink(struct check *c, const struct config_instance *sink)
     if (c->offline)
         check_key(c, sink);
     else if (c->errors == before) /* where nothing can be reached, there is nothing to be opened */
-        check_repository(c, sink);
+        (sink->format == CONFIG_ARCHIVE ? check_archive : check_repository)(c, sink);
 }
 
 static void check_job(struct check *c, const struct config_job *job)

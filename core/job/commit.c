@@ -4,20 +4,18 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
-#include "store/repository.h"
 #include "worker/sink.h"
 
-int commit_manifest(struct repository *repository, const char *key, const struct bytes *manifest, struct error *e)
+int commit_manifest(struct worker *sink, const char *key, const struct bytes *manifest, struct error *e)
 {
-    struct worker *worker = repository->worker;
-    if (repository_sync(repository, e) < 0)
+    if (sink_sync(sink, e) < 0)
         return -1;
     /* One that is there may have been left by a process that was killed before it was durable: the sink has made it so
      * when it says "exists", and the look below tells whether it is this one. */
-    if (sink_put(worker, key, manifest->data, manifest->length, true, e) < 0 && e->class != ERROR_EXISTS)
+    if (sink_put(sink, key, manifest->data, manifest->length, true, e) < 0 && e->class != ERROR_EXISTS)
         return -1;
     AUTO_BYTES struct bytes back = {.maximum = manifest->length + 1};
-    if (sink_get(worker, key, manifest->length, &back, e) < 0)
+    if (sink_get(sink, key, manifest->length, &back, e) < 0)
         return error_context(e, "read back '%s': ", key);
     if (back.length != manifest->length || memcmp(back.data, manifest->data, back.length) != 0)
         return error_set(e, ERROR_INTEGRITY, "read back '%s': it is not what was written", key);

@@ -227,7 +227,7 @@ static int copy_snapshot(struct copy *c, struct error *e)
     if (same_manifest(c, key, &manifest, &there, e) < 0 || want_snapshot(c, e) < 0 || copy_packs(c, e) < 0)
         return -1;
     c->result->existed = there && c->result->objects == 0;
-    return commit_manifest(c->to, key, &manifest, e);
+    return commit_manifest(c->to->worker, key, &manifest, e);
 }
 
 static void free_copy(struct copy *c)

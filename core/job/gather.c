@@ -10,8 +10,8 @@
 #include "base/text.h"
 #include "job/engine.h"
 #include "job/baseline.h"
+#include "job/saver.h"
 #include "store/manifest.h"
-#include "store/recorder.h"
 #include "worker/source.h"
 #include "worker/worker.h"
 
@@ -78,25 +78,25 @@ static int on_entry(struct state *s, const struct source_event *event, struct er
     s->entries++;
     s->path_length = entry->path_length < sizeof s->path ? entry->path_length : sizeof s->path - 1;
     memcpy(s->path, entry->path, s->path_length);
-    return s->gather->recorder ? recorder_entry(s->gather->recorder, entry, e) : 0;
+    return saver_entry(s->gather->savers, entry, e);
 }
 
 static int on_data(struct state *s, const struct source_event *event, struct error *e)
 {
     s->bytes += event->length;
-    return s->gather->recorder ? recorder_data(s->gather->recorder, event->bytes, event->length, e) : 0;
+    return saver_data(s->gather->savers, event->bytes, event->length, e);
 }
 
 static int on_hole(struct state *s, const struct source_event *event, struct error *e)
 {
     s->bytes += event->length;
-    return s->gather->recorder ? recorder_hole(s->gather->recorder, event->length, e) : 0;
+    return saver_hole(s->gather->savers, event->length, e);
 }
 
 static int on_restart(struct state *s, const struct source_event *event, struct error *e)
 {
     (void)event;
-    return s->gather->recorder ? recorder_restart(s->gather->recorder, e) : 0;
+    return saver_restart(s->gather->savers, e);
 }
 
 static int on_end(struct state *s, const struct source_event *event, struct error *e)
@@ -108,7 +108,7 @@ static int on_end(struct state *s, const struct source_event *event, struct erro
     const char *why = status == CATALOGUE_WHOLE ? NULL : result->message;
     if (why && add_problem(s->gather->source, s->path, s->path_length, why, e) < 0)
         return -1;
-    return s->gather->recorder ? recorder_end(s->gather->recorder, status, why, e) : 0;
+    return saver_end(s->gather->savers, status, why, e);
 }
 
 static int on_unchanged(struct state *s, const struct source_event *event, struct error *e)
@@ -121,7 +121,7 @@ static int on_unchanged(struct state *s, const struct source_event *event, struc
     s->entries++;
     s->bytes += size;
     s->gather->unchanged++;
-    return s->gather->recorder ? recorder_unchanged(s->gather->recorder, records, n, size, e) : 0;
+    return saver_unchanged(s->gather->savers, records, n, size, e);
 }
 
 static int on_missing(struct state *s, const struct source_event *event, struct error *e)
@@ -187,8 +187,8 @@ int gather_run(struct gather *gather, bool *source_failed, struct error *e)
         result = take_events(s, source_failed, e);
     gather->source->entries = s->entries;
     gather->source->bytes = s->bytes;
-    if (result == 0 && gather->recorder)
-        result = recorder_finish(gather->recorder, gather->source, e);
+    if (result == 0)
+        result = saver_finish(gather->savers, gather->source, e);
     free(s);
     return result;
 }

@@ -1,4 +1,4 @@
-/* Gathering: the events of one source's backup into a recorder and a manifest's row. */
+/* Gathering: the events of one source's backup into the savers and a manifest's row. */
 #ifndef COFRE_JOB_GATHER_H
 #define COFRE_JOB_GATHER_H
 
@@ -9,13 +9,13 @@ struct engine;
 struct error;
 struct manifest_source;
 struct baseline;
-struct recorder;
+struct savers;
 struct worker;
 
 struct gather {
     const struct engine *engine;
-    struct worker *worker;     /* opened */
-    struct recorder *recorder; /* NULL: count only (dry run) */
+    struct worker *worker; /* opened */
+    struct savers *savers; /* none: count only (dry run) */
     struct baseline *baseline;
     struct manifest_source *source;
     uint64_t unchanged; /* out: entries taken over */

@@ -5,10 +5,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "archive/archive.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "job/engine.h"
+#include "job/recovery.h"
 #include "store/key.h"
 #include "store/repository.h"
 #include "store/seal.h"
@@ -42,11 +44,16 @@ static int take_key_back(const char *path, struct error *e)
     return error_hint(e, "if it is yours, its key file is missing: put your copy of it back as '%s'", path);
 }
 
-static int make(struct worker *worker, const struct config_instance *sink, struct init_result *result, struct key **key,
-                struct error *e)
+static int make(const struct engine *engine, struct worker *worker, const struct config_instance *sink,
+                struct init_result *result, struct key **key, struct error *e)
 {
     bool plain = sink->encryption == CONFIG_PLAIN;
     if (sink_create(worker, e) < 0)
+        return -1;
+    if (sink->format == CONFIG_ARCHIVE)
+        return archive_create(worker, result->repository, &result->existed, e);
+    /* What is to wrap the key works before there is a key. */
+    if (recovery_ready(engine, sink, NULL, NULL, e) < 0)
         return -1;
     /* The key is on the disk before anything is sealed with it. */
     int made = plain ? key_create(key, e) : load_or_create_key(sink->key, key, &result->key_created, e);
@@ -54,9 +61,11 @@ static int make(struct worker *worker, const struct config_instance *sink, struc
         return -1;
     if (repository_create(worker, *key, plain, result->repository, &result->existed, e) < 0)
         return result->key_created && e->class == ERROR_EXISTS ? take_key_back(sink->key, e) : -1;
-    if (!plain)
-        text_hex((*key)->public.id, KEY_ID_SIZE, result->key);
-    return 0;
+    if (plain)
+        return 0;
+    text_hex((*key)->public.id, KEY_ID_SIZE, result->key);
+    result->recoverable = recovery_wanted(sink);
+    return recovery_store(engine, sink, worker, *key, e);
 }
 
 int init_run(const struct engine *engine, const struct config_instance *sink, struct init_result *result,
@@ -67,7 +76,7 @@ int init_run(const struct engine *engine, const struct config_instance *sink, st
     struct key *key = NULL;
     if (seal_init(e) < 0 || engine_open(engine, sink, WORKER_SINK, NULL, 0, &worker, e) < 0)
         return -1;
-    int made = make(worker, sink, result, &key, e);
+    int made = make(engine, worker, sink, result, &key, e);
     key_free(key);
     worker_stop(worker);
     return made < 0 ? error_context(e, "sink '%s': ", sink->name) : 0;

@@ -1,4 +1,4 @@
-/* init: make the repository of a sink, and the key file if there is none. */
+/* init: make the repository or archive of a sink, and a repository's key file if there is none. */
 #ifndef COFRE_JOB_INIT_H
 #define COFRE_JOB_INIT_H
 
@@ -11,8 +11,9 @@ struct error;
 struct init_result {
     bool key_created;    /* else the existing key file was used */
     bool existed;        /* the repository was there already, made with this key: nothing was changed */
-    char repository[33]; /* id, hex */
-    char key[33];        /* id, hex; "" with encryption = none */
+    bool recoverable;    /* the key is kept in the repository, wrapped by OpenPGP */
+    char repository[33]; /* id of the repository or archive, hex */
+    char key[33];        /* id, hex; "" with encryption = none, and of an archive */
 };
 
 /* Refuses (ERROR_EXISTS) a place that holds a repository of another key or any other objects. An interrupted init is

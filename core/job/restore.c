@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -12,13 +11,11 @@
 #include "base/text.h"
 #include "cofre/plugin.h"
 #include "job/engine.h"
-#include "job/link.h"
+#include "job/vault.h"
 #include "job/target.h"
 #include "store/catalogue.h"
 #include "store/manifest.h"
 #include "store/player.h"
-#include "store/reader.h"
-#include "store/repository.h"
 #include "worker/source.h"
 #include "worker/worker.h"
 
@@ -26,20 +23,6 @@
 #define PROBLEMS_LOGGED 100
 
 /* ---- ls ---- */
-
-struct listing {
-    int (*entry)(void *context, const struct catalogue_record *record, struct error *e);
-    void *context;
-};
-
-static int list_record(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n,
-                       struct error *e)
-{
-    (void)bytes;
-    (void)n;
-    const struct listing *l = context;
-    return record->continuation ? 0 : l->entry(l->context, record, e);
-}
 
 static int check_saved(const struct manifest_source *source, struct error *e)
 {
@@ -49,17 +32,11 @@ static int check_saved(const struct manifest_source *source, struct error *e)
     return error_hint(e, "it had failed: %s", source->error ? source->error : "the reason is not known");
 }
 
-int restore_list(struct repository *repository, const struct manifest_source *source, const char *path,
-                 int (*entry)(void *context, const struct catalogue_record *record, struct error *e), void *context,
-                 struct error *e)
+int restore_list(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
+                 const char *path, int (*entry)(void *context, const struct catalogue_record *record, struct error *e),
+                 void *context, struct error *e)
 {
-    struct reader *reader;
-    struct listing l = {.entry = entry, .context = context};
-    if (check_saved(source, e) < 0 || reader_new(repository, &reader, e) < 0)
-        return -1;
-    int result = reader_catalogue(reader, source, path, list_record, &l, e);
-    reader_free(reader);
-    return result;
+    return check_saved(source, e) < 0 ? -1 : vault_entries(vault, manifest, source, path, entry, context, e);
 }
 
 /* ---- playing to somebody ---- */
@@ -92,50 +69,17 @@ static void tally_bytes(struct tally *t, uint64_t n)
     t->given += n;
 }
 
-struct feed {
-    struct player *player;
-    struct links *links; /* NULL: everything is wanted, so no link leads out of it */
-    uint64_t records;
-};
-
-static int feed_player(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n,
-                       struct error *e)
-{
-    return player_record(context, record, bytes, n, e);
-}
-
-static int feed_record(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n,
-                       struct error *e)
-{
-    struct feed *f = context;
-    f->records++;
-    return link_replace(f->links, record, bytes, n, feed_player, f->player, e);
-}
-
 /* Play the entries of a source at and below path. */
-static int play(struct repository *repository, const struct manifest_source *source, const char *path,
-                const struct player_audience *audience, struct error *e)
+static int play(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
+                const char *path, const struct player_audience *audience, struct error *e)
 {
-    struct reader *reader = NULL;
-    struct feed feed = {0};
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    int result = reader_new(repository, &reader, e);
-    if (result == 0)
-        result = player_new(repository, reader, processors < 1 ? 1 : (unsigned)processors, audience, &feed.player, e);
-    if (result == 0 && path && path[0] != '\0')
-        result = link_gather(reader, source, path, &feed.links, e);
-    if (result == 0)
-        result = reader_catalogue(reader, source, path, feed_record, &feed, e);
-    if (result == 0)
-        result = player_finish(feed.player, e);
-    player_free(feed.player);
-    link_free(feed.links);
-    reader_free(reader);
-    if (result == 0 && feed.records == 0 && path && path[0] != '\0') {
-        error_set(e, ERROR_NOT_FOUND, "source '%s': there is no entry '%s'", source->name, path);
-        return error_hint(e, "see what there is: cofre ls JOB@ID %s", source->name);
-    }
-    return result;
+    uint64_t entries;
+    if (vault_play(vault, manifest, source, path, audience, &entries, e) < 0)
+        return -1;
+    if (entries > 0 || !path || path[0] == '\0')
+        return 0;
+    error_set(e, ERROR_NOT_FOUND, "source '%s': there is no entry '%s'", source->name, path);
+    return error_hint(e, "see what there is: cofre ls JOB@ID %s", source->name);
 }
 
 /* ---- cat ---- */
@@ -192,15 +136,16 @@ static int cat_end(void *context, struct error *e)
     return tally_end(&((struct cat *)context)->tally, e);
 }
 
-int restore_cat(struct repository *repository, const struct manifest_source *source, const char *path,
-                int (*piece)(void *context, const void *p, size_t n, struct error *e), void *context, struct error *e)
+int restore_cat(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
+                const char *path, int (*piece)(void *context, const void *p, size_t n, struct error *e), void *context,
+                struct error *e)
 {
     struct cat c = {.piece = piece, .context = context, .path = path};
     struct player_audience audience = {
         .entry = cat_entry, .data = cat_data, .hole = cat_hole, .end = cat_end, .damaged = cat_damaged, .context = &c};
     if (check_saved(source, e) < 0)
         return -1;
-    return play(repository, source, path, &audience, e);
+    return play(vault, manifest, source, path, &audience, e);
 }
 
 /* ---- restore ---- */
@@ -308,12 +253,12 @@ static int check_counts(const struct putting *p, const char *path, struct error 
                      (unsigned long long)p->source->entries, (unsigned long long)p->source->bytes);
 }
 
-static int say_damaged(const struct putting *p, const struct repository *repository, struct error *e)
+static int say_damaged(const struct putting *p, const struct vault *vault, struct error *e)
 {
     error_set(e, ERROR_INTEGRITY, "%llu entries are damaged in sink '%s' and were not restored; all others were",
-              (unsigned long long)p->damaged, repository->sink);
+              (unsigned long long)p->damaged, vault->sink);
     return error_hint(e, "another sink may have them whole: --sink; what is damaged: cofre verify --sink %s",
-                      repository->sink);
+                      vault->sink);
 }
 
 /* The plugin is told what the snapshot says of its source, so that it can compare before it replaces anything. */
@@ -330,15 +275,15 @@ static int begin(const struct putting *p, struct error *e)
     return source_restore_begin(p->target.worker, e);
 }
 
-static int put_all(struct putting *p, struct repository *repository, const char *path, struct restore_result *result,
-                   struct error *e)
+static int put_all(struct putting *p, struct vault *vault, const struct manifest *manifest, const char *path,
+                   struct restore_result *result, struct error *e)
 {
     struct player_audience audience = {
         .entry = put_entry, .data = put_data, .hole = put_hole, .end = put_end, .damaged = put_damaged, .context = p};
     uint64_t restored, problems;
     if (begin(p, e) < 0)
         return -1;
-    if (play(repository, p->source, path, &audience, e) < 0 || check_counts(p, path, e) < 0) {
+    if (play(vault, manifest, p->source, path, &audience, e) < 0 || check_counts(p, path, e) < 0) {
         source_restore_abort(p->target.worker);
         return -1;
     }
@@ -352,7 +297,7 @@ static int put_all(struct putting *p, struct repository *repository, const char 
     result->entries += restored;
     result->bytes += p->tally.bytes;
     result->problems += problems + p->unreadable;
-    return p->damaged > 0 ? say_damaged(p, repository, e) : 0;
+    return p->damaged > 0 ? say_damaged(p, vault, e) : 0;
 }
 
 static void close_target(struct target *target, struct restore_result *result)
@@ -364,7 +309,7 @@ static void close_target(struct target *target, struct restore_result *result)
     result->held++;
 }
 
-static int restore_source(const struct engine *engine, struct repository *repository, const struct manifest *manifest,
+static int restore_source(const struct engine *engine, struct vault *vault, const struct manifest *manifest,
                           const struct manifest_source *source, const struct restore_request *request,
                           struct restore_result *result, struct error *e)
 {
@@ -375,7 +320,7 @@ static int restore_source(const struct engine *engine, struct repository *reposi
         .engine = engine, .source = source, .snapshot = manifest->id, .total = request->path ? 0 : source->bytes};
     snprintf(p->stage, sizeof p->stage, "restoring %s", source->name);
     int done = target_open(engine, manifest, source, request, &p->target, e);
-    if (done == 0 && (done = put_all(p, repository, request->path, result, e)) == 0)
+    if (done == 0 && (done = put_all(p, vault, manifest, request->path, result, e)) == 0)
         done = target_finish(&p->target, e);
     close_target(&p->target, result);
     char size[TEXT_SIZE_MAX];
@@ -388,7 +333,7 @@ static int restore_source(const struct engine *engine, struct repository *reposi
     return done;
 }
 
-int restore_run(const struct engine *engine, struct repository *repository, const struct manifest *manifest,
+int restore_run(const struct engine *engine, struct vault *vault, const struct manifest *manifest,
                 const struct restore_request *request, struct restore_result *result, struct error *e)
 {
     *result = (struct restore_result){0};
@@ -401,7 +346,7 @@ int restore_run(const struct engine *engine, struct repository *repository, cons
         if (source->status == MANIFEST_MISSING) {
             log_line(LOG_WARNING, "nothing of source '%s' is in this snapshot: %s", source->name, source->error);
             result->problems++;
-        } else if (restore_source(engine, repository, manifest, source, request, result, e) < 0) {
+        } else if (restore_source(engine, vault, manifest, source, request, result, e) < 0) {
             return -1;
         }
     }

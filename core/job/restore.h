@@ -10,9 +10,9 @@ struct catalogue_record;
 struct config_instance;
 struct engine;
 struct error;
+struct vault;
 struct manifest;
 struct manifest_source;
-struct repository;
 
 struct restore_request {
     const struct manifest_source *source; /* NULL = all sources */
@@ -32,17 +32,18 @@ struct restore_result {
 
 /* 0: every entry was given to the plugin, every byte checked, counts as in the manifest; *result tells whether the
  * target took all of it. -1: otherwise; what is in the target is then not to be trusted and the message says so. */
-int restore_run(const struct engine *engine, struct repository *repository, const struct manifest *manifest,
+int restore_run(const struct engine *engine, struct vault *vault, const struct manifest *manifest,
                 const struct restore_request *request, struct restore_result *result, struct error *e);
 
 /* The entries of a source at and below path (NULL = all), in order, read only as far as needed. entry returns 0, or -1
  * with *e set. */
-int restore_list(struct repository *repository, const struct manifest_source *source, const char *path,
-                 int (*entry)(void *context, const struct catalogue_record *record, struct error *e), void *context,
-                 struct error *e);
+int restore_list(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
+                 const char *path, int (*entry)(void *context, const struct catalogue_record *record, struct error *e),
+                 void *context, struct error *e);
 
 /* The content of one file or stream, every piece checked before it is given. */
-int restore_cat(struct repository *repository, const struct manifest_source *source, const char *path,
-                int (*piece)(void *context, const void *p, size_t n, struct error *e), void *context, struct error *e);
+int restore_cat(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
+                const char *path, int (*piece)(void *context, const void *p, size_t n, struct error *e), void *context,
+                struct error *e);
 
 #endif

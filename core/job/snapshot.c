@@ -12,7 +12,7 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "job/engine.h"
-#include "store/objects.h"
+#include "job/vault.h"
 #include "store/repository.h"
 #include "worker/sink.h"
 #include "worker/worker.h"
@@ -75,15 +75,6 @@ void snapshot_list_free(struct snapshot_list *list)
 
 /* ---- listing one sink ---- */
 
-/* Collects keys of manifests, each NUL terminated; reading them happens after the listing, since a sink does one thing
- * at a time. */
-static int collect_key(void *context, const struct sink_object *object, struct error *e)
-{
-    struct bytes *keys = context;
-    bytes_put(keys, object->key, strlen(object->key) + 1);
-    return bytes_check(keys, "listing of snapshots", e);
-}
-
 bool snapshot_parse_key(const char *key, char host[64], char job[64], char id[MANIFEST_ID_SIZE])
 {
     int end = 0;
@@ -92,18 +83,17 @@ bool snapshot_parse_key(const char *key, char host[64], char job[64], char id[MA
     return text_is_name(host) && text_is_name(job) && manifest_is_id(id);
 }
 
-static struct snapshot *find(const struct snapshot_list *list, const char *host, const char *job, const char *id)
+static struct snapshot *find(struct snapshot_list *list, const struct vault_name *name)
 {
     for (size_t i = list->count; i-- > 0;) {
         struct snapshot *s = &list->items[i];
-        if (strcmp(s->id, id) == 0 && strcmp(s->job, job) == 0 && strcmp(s->host, host) == 0)
+        if (strcmp(s->id, name->id) == 0 && strcmp(s->job, name->job) == 0 && strcmp(s->host, name->host) == 0)
             return s;
     }
     return NULL;
 }
 
-static struct snapshot *add(struct snapshot_list *list, const char *host, const char *job, const char *id,
-                            struct error *e)
+static struct snapshot *add(struct snapshot_list *list, const struct vault_name *name, struct error *e)
 {
     struct snapshot *items = realloc(list->items, (list->count + 1) * sizeof *items);
     if (!items) {
@@ -112,8 +102,8 @@ static struct snapshot *add(struct snapshot_list *list, const char *host, const 
     }
     list->items = items;
     struct snapshot *s = &items[list->count];
-    *s = (struct snapshot){.job = text_copy(job), .host = text_copy(host)};
-    memcpy(s->id, id, sizeof s->id);
+    *s = (struct snapshot){.job = text_copy(name->job), .host = text_copy(name->host)};
+    memcpy(s->id, name->id, sizeof s->id);
     list->count++;
     if (s->job && s->host)
         return s;
@@ -141,66 +131,33 @@ int snapshot_read(struct repository *repository, const char *key, struct manifes
 
 /* Read the manifest where the key allows. One that is damaged is said, and stays in the list without it: it must not
  * seem that there is no such snapshot. */
-static int take(struct snapshot_list *list, struct repository *r, const struct config_instance *sink, const char *key,
-                struct objects *objects, struct error *e)
+static int take(struct snapshot_list *list, struct vault *vault, const struct vault_name *name, struct error *e)
 {
-    const struct bytes *object;
-    char host[64], job[64], id[MANIFEST_ID_SIZE];
-    ASSERT(snapshot_parse_key(key, host, job, id));
-    struct snapshot *s = find(list, host, job, id);
-    if (!s && !(s = add(list, host, job, id, e)))
+    struct snapshot *s = find(list, name);
+    if (!s && !(s = add(list, name, e)))
         return -1;
-    if (!objects || s->manifest)
-        return add_sink(s, sink, e);
-    if (objects_next(objects, &object, e) == 0 &&
-        manifest_open(object->data, object->length, r->key, key, &s->manifest, e) == 0) {
+    if (!vault->opens || s->manifest)
+        return add_sink(s, vault->config, e);
+    if (vault_read(vault, name, &s->manifest, e) == 0) {
         s->damaged = false;
-        return add_sink(s, sink, e);
+        return add_sink(s, vault->config, e);
     }
     if (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH && e->class != ERROR_NOT_FOUND)
         return -1;
-    log_line(LOG_WARNING, "sink '%s': %s", r->sink, e->message);
+    log_line(LOG_WARNING, "sink '%s': %s", vault->sink, e->message);
     s->damaged = s->sink_count == 0;
     return 0;
 }
 
-/* The keys of those that were asked for; to_read: of those whose manifest is not read yet. */
-static int choose_keys(const struct snapshot_list *list, const struct repository *r, const struct bytes *keys,
-                       const char *wanted_job, const char *wanted_host, struct bytes *chosen, struct bytes *to_read,
-                       struct error *e)
-{
-    for (size_t at = 0; at < keys->length; at += strlen((const char *)keys->data + at) + 1) {
-        const char *key = (const char *)keys->data + at;
-        char host[64], job[64], id[MANIFEST_ID_SIZE];
-        if (!snapshot_parse_key(key, host, job, id)) {
-            log_line(LOG_WARNING, "sink '%s': object '%s' is no snapshot's name", r->sink, key);
-            continue;
-        }
-        if ((wanted_host && strcmp(wanted_host, host) != 0) || (wanted_job && strcmp(wanted_job, job) != 0))
-            continue;
-        const struct snapshot *s = find(list, host, job, id);
-        bytes_put(chosen, key, strlen(key) + 1);
-        if (!s || !s->manifest)
-            bytes_put(to_read, key, strlen(key) + 1);
-    }
-    return bytes_check(chosen, "listing of snapshots", e) < 0 ? -1 : bytes_check(to_read, "listing of snapshots", e);
-}
+struct taking {
+    struct snapshot_list *list;
+    struct vault *vault;
+};
 
-static int list_repository(struct snapshot_list *list, struct repository *r, const struct config_instance *sink,
-                           const char *job, const char *host, struct error *e)
+static int take_found(void *context, const struct vault_name *name, struct error *e)
 {
-    AUTO_BYTES struct bytes keys = {.maximum = KEYS_MAX}, chosen = {.maximum = KEYS_MAX},
-                            to_read = {.maximum = KEYS_MAX};
-    struct objects *objects = NULL;
-    int result = sink_list(r->worker, "snapshots/", collect_key, &keys, e);
-    if (result == 0)
-        result = choose_keys(list, r, &keys, job, host, &chosen, &to_read, e);
-    if (result == 0 && r->key->full && to_read.length > 0)
-        result = objects_new(r, (const char *)to_read.data, to_read.length, MANIFEST_MAX - 1, &objects, e);
-    for (size_t at = 0; result == 0 && at < chosen.length; at += strlen((const char *)chosen.data + at) + 1)
-        result = take(list, r, sink, (const char *)chosen.data + at, objects, e);
-    objects_free(objects);
-    return result < 0 ? error_context(e, "sink '%s': ", r->sink) : 0;
+    const struct taking *t = context;
+    return take(t->list, t->vault, name, e);
 }
 
 /* ---- all sinks ---- */
@@ -229,12 +186,12 @@ static int compare_snapshots(const void *a, const void *b)
 static int list_sink(const struct engine *engine, const struct config_instance *sink, const char *job, const char *host,
                      struct snapshot_list *list, struct error *e)
 {
-    struct repository *repository;
-    if (engine_open_repository(engine, sink, &repository, e) < 0)
+    struct taking taking = {.list = list};
+    if (vault_open(engine, sink, &taking.vault, e) < 0)
         return -1;
-    int result = list_repository(list, repository, sink, job, host, e);
-    repository_close(repository);
-    return result;
+    int result = vault_list(taking.vault, host, job, take_found, &taking, e);
+    vault_close(taking.vault);
+    return result < 0 ? error_context(e, "sink '%s': ", sink->name) : 0;
 }
 
 int snapshot_list(const struct engine *engine, const char *job, const char *host, const struct config_instance *sink,
@@ -317,17 +274,19 @@ static int no_snapshots(const struct engine *engine, const struct snapshot_selec
     return error_hint(e, "make one: cofre run %s; see those of other hosts: cofre list --all-hosts", selector->job);
 }
 
-static int open_chosen(const struct engine *engine, const struct snapshot *chosen, struct repository **repository,
+static int open_chosen(const struct engine *engine, const struct snapshot *chosen, struct vault **vault,
                        struct manifest **manifest, struct error *e)
 {
-    char key[201];
-    manifest_object_key(chosen->host, chosen->job, chosen->id, key);
+    struct vault_name name;
+    snprintf(name.host, sizeof name.host, "%s", chosen->host);
+    snprintf(name.job, sizeof name.job, "%s", chosen->job);
+    memcpy(name.id, chosen->id, sizeof name.id);
     for (size_t i = 0; i < chosen->sink_count; i++) {
         bool last = i + 1 == chosen->sink_count;
-        if (engine_open_repository(engine, chosen->sinks[i], repository, e) == 0) {
-            if (repository_load_index(*repository, e) == 0 && snapshot_read(*repository, key, manifest, e) == 0)
+        if (vault_open(engine, chosen->sinks[i], vault, e) == 0) {
+            if (vault_prepare(*vault, e) == 0 && vault_read(*vault, &name, manifest, e) == 0)
                 return 0;
-            repository_close(*repository);
+            vault_close(*vault);
         }
         if (last || worker_cancelled())
             return -1;
@@ -337,8 +296,7 @@ static int open_chosen(const struct engine *engine, const struct snapshot *chose
 }
 
 int snapshot_open(const struct engine *engine, const struct snapshot_selector *selector,
-                  const struct config_instance *sink, struct repository **repository, struct manifest **manifest,
-                  struct error *e)
+                  const struct config_instance *sink, struct vault **vault, struct manifest **manifest, struct error *e)
 {
     const struct config_job *job;
     struct snapshot_list list;
@@ -351,7 +309,7 @@ int snapshot_open(const struct engine *engine, const struct snapshot_selector *s
     const struct snapshot *chosen = NULL;
     int result = list.count == 0 ? no_snapshots(engine, selector, e) : choose(&list, selector, &chosen, e);
     if (result == 0)
-        result = open_chosen(engine, chosen, repository, manifest, e);
+        result = open_chosen(engine, chosen, vault, manifest, e);
     snapshot_list_free(&list);
     return result;
 }

@@ -11,6 +11,7 @@ struct config_instance;
 struct config_job;
 struct engine;
 struct error;
+struct vault;
 struct repository;
 
 /* JOB, JOB@latest, JOB@latest~N, JOB@ID or JOB@PREFIX. */
@@ -44,16 +45,16 @@ void snapshot_list_free(struct snapshot_list *list);
 int snapshot_list(const struct engine *engine, const char *job, const char *host, const struct config_instance *sink,
                   struct snapshot_list *list, size_t *unreachable, size_t *damaged, struct error *e);
 
-/* The one that the selector means, and an opened repository that holds it: sink when given, else the first sink of the
- * job that can be reached and has it. */
+/* The one that the selector means, and the vault, opened and prepared, that has it: sink when given, else the first
+ * sink of the job that can be reached and has it. */
 int snapshot_open(const struct engine *engine, const struct snapshot_selector *selector,
-                  const struct config_instance *sink, struct repository **repository, struct manifest **manifest,
+                  const struct config_instance *sink, struct vault **vault, struct manifest **manifest,
                   struct error *e);
 
-/* Split an object's key "snapshots/HOST/JOB/ID"; false when it is none. */
+/* Of a repository: split an object's key "snapshots/HOST/JOB/ID"; false when it is none. */
 bool snapshot_parse_key(const char *key, char host[64], char job[64], char id[MANIFEST_ID_SIZE]);
 
-/* The manifest stored under key. */
+/* Of a repository: the manifest stored under key. */
 int snapshot_read(struct repository *repository, const char *key, struct manifest **manifest, struct error *e);
 
 /* The source of that name in the manifest; ERROR_USAGE with a suggestion. */

@@ -106,7 +106,7 @@ static int check_source(const struct manifest *m, size_t i, const char *name, st
     return check_catalogue(source, name, e);
 }
 
-static int check_whole(const struct manifest *m, const char *name, struct error *e)
+int manifest_check(const struct manifest *m, const char *name, struct error *e)
 {
     static const uint8_t zero[SEAL_HASH_SIZE];
     if (m->status == MANIFEST_MISSING)
@@ -162,7 +162,7 @@ static int check_readable(const struct manifest *written, const struct bytes *bo
     if (result == 0) {
         m->sequence = written->sequence;
         memcpy(m->previous_hash, written->previous_hash, SEAL_HASH_SIZE);
-        result = check_whole(m, name, e);
+        result = manifest_check(m, name, e);
     }
     manifest_free(m);
     if (result < 0)
@@ -198,7 +198,7 @@ static int parse(const struct seal_opened *opened, const struct bytes *body, con
     manifest_object_key(m->host, m->job, m->id, object_key);
     if (strcmp(object_key, name) != 0)
         return refuse(name, NULL, "it is the manifest of another snapshot under this name", e);
-    return check_whole(m, name, e);
+    return manifest_check(m, name, e);
 }
 
 int manifest_open(const void *p, size_t n, const struct key *key, const char *name, struct manifest **manifest,

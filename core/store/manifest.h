@@ -105,6 +105,8 @@ int manifest_open(const void *p, size_t n, const struct key *key, const char *na
 /* What can be known without the full key: sequence and previous hash, verified. name: as for manifest_open. */
 int manifest_peek(const void *p, size_t n, const struct key *key, const char *name, uint64_t *sequence,
                   uint8_t previous_hash[SEAL_HASH_SIZE], uint8_t signer[32], struct error *e);
+/* Does it hold together? name is for messages. ERROR_INTEGRITY. */
+int manifest_check(const struct manifest *manifest, const char *name, struct error *e);
 void manifest_free(struct manifest *manifest);
 
 /* The sink's key of a snapshot, "snapshots/HOST/JOB/ID", into out[201]. */

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "config/config.h"
 #include "worker/wire.h"
 
 /* Up to the level 1 fields: what every plugin must have. */
@@ -33,12 +34,16 @@ static const size_t type_sizes[] = {
     [OPTION_SECRET] = sizeof(COFRE_CTYPE_SECRET),
 };
 
-static bool reserved(const char *name)
+/* What the engine itself takes from a section: in those of sinks more than in those of sources. */
+static bool reserved(const char *name, bool sink)
 {
     static const char *const names[] = {"plugin",  "key",           "encryption",  "format",
                                         "timeout", "stall_timeout", "trust_hosts", "retry_for"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(name, names[i]) == 0)
+            return true;
+    for (const struct option *row = config_sink_options; sink && row->name; row++)
+        if (strcmp(name, row->name) == 0)
             return true;
     return strncmp(name, "keep_", 5) == 0;
 }
@@ -49,9 +54,9 @@ static bool name_valid(const char *name)
            strlen(name) <= 63;
 }
 
-static const char *row_fault(const struct cofre_option *row, uint32_t struct_bytes)
+static const char *row_fault(const struct cofre_option *row, uint32_t struct_bytes, bool sink)
 {
-    if (reserved(row->name))
+    if (reserved(row->name, sink))
         return "has a name that is reserved for the engine";
     if (row->type < COFRE_STRING || row->type > COFRE_SECRET)
         return "is of an unknown type";
@@ -76,7 +81,7 @@ static int check_option(struct describe *d, size_t i, struct error *e)
     const struct cofre_option *row = d->rows[i];
     if (!row->name || !name_valid(row->name))
         return error_set(e, ERROR_CONFIG, "plugin '%s': option %zu has no valid name", d->path, i + 1);
-    const char *fault = row_fault(row, d->plugin.options.struct_bytes);
+    const char *fault = row_fault(row, d->plugin.options.struct_bytes, d->plugin.sink != NULL);
     for (size_t k = 0; k < i && !fault; k++)
         if (strcmp(d->rows[k]->name, row->name) == 0)
             fault = "is declared twice";

@@ -121,6 +121,8 @@ struct cofre_call;
  * retry_for, and whatever begins with keep_. The host heeds two options of a sink: with `parallel` (INTEGER) it starts up to
  * so many workers, to put and get as many objects at once; with `lock` (DURATION) put protects what it stores for so long,
  * and the host calls retain for what a new snapshot re-uses.
+ * For sinks also: compress, level, threads, encrypt_to, passphrase, sign_with, gnupg_home,
+ * key_passphrase, recovery_to, recovery_passphrase.
  */
 enum {
     COFRE_STRING = 1,   /* const char *            */

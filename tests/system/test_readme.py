@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from support.gnupg import stop_agent
 from support.oracle import assert_same_tree, tree_state
 
 TOP = Path(__file__).resolve().parents[2]
@@ -44,7 +45,8 @@ class Machine:
                                         stdout=subprocess.PIPE)
         assert self.process.stdout.readline() == b'ready\n', 'the machine could not be set up (it needs root)'
         self.root = Path(f'/proc/{self.process.pid}/root')
-        self.environment = {'PATH': f'{binary.parent}:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME': '/root', 'SHELL': '/bin/sh'}
+        self.environment = {'PATH': f'{binary.parent}:/usr/sbin:/usr/bin:/sbin:/bin', 'HOME': str(base / 'home'), 'SHELL': '/bin/sh'}
+        (base / 'home').mkdir(mode=0o700)  # gpg keeps things in it
 
     def __call__(self, script: str) -> subprocess.CompletedProcess:
         done = subprocess.run(['nsenter', '-t', str(self.process.pid), '-m', 'sh', '-euc', 'cd /var/desk\n' + script],
@@ -54,6 +56,8 @@ class Machine:
         return done
 
     def close(self) -> None:
+        for home in (self.root / 'var/lib/cofre/gnupg', Path(self.environment['HOME']) / '.gnupg'):
+            stop_agent(home)
         self.process.kill()
         self.process.wait()
 
@@ -82,6 +86,7 @@ def test_every_block_runs_as_written(followed):
         del expected[name]
     assert_same_tree(expected, followed.root / 'srv/restored/uploads')
     assert_same_tree(expected, followed.root / 'srv/yesterday/uploads')
+    assert_same_tree(expected, followed.root / 'srv/by-hand')
     desk = followed.root / 'var/desk'
     assert (desk / 'index.html').read_bytes() == (uploads / 'index.html').read_bytes()
     assert 'recovery sheet' in (desk / 'recovery-nas.txt').read_text()

@@ -1,0 +1,33 @@
+/* The audit: is every stored byte of the snapshots in an archive there, and does it lead to every entry? */
+#ifndef COFRE_ARCHIVE_AUDIT_H
+#define COFRE_ARCHIVE_AUDIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct archive;
+struct error;
+
+struct audit_request {
+    const char *host, *job, *id; /* which snapshots; NULL = any */
+    const char *us;              /* whose a snapshot counts as when its manifest cannot be read */
+    bool quick;                  /* presence and sizes; content is not read */
+};
+struct audit_damage {
+    const char *object;   /* key */
+    const char *text;     /* what is wrong with it */
+    const char *snapshot; /* "HOST/JOB/ID" */
+    const char *source;   /* NULL = the whole */
+};
+struct audit_audience {
+    void (*damage)(void *context, const struct audit_damage *damage);
+    void (*progress)(void *context, uint64_t objects, uint64_t bytes);
+    void *context;
+};
+
+/* 0 also when damage was found. Files that no key at hand opens are only compared with their hashes, and a notice says
+ * so. */
+int audit_run(struct archive *archive, const struct audit_request *request, const struct audit_audience *audience,
+              uint64_t *snapshots, uint64_t *damaged, struct error *e);
+
+#endif

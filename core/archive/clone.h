@@ -1,0 +1,18 @@
+/* Cloning: the stored files of a snapshot from one archive into another, byte for byte. */
+#ifndef COFRE_ARCHIVE_CLONE_H
+#define COFRE_ARCHIVE_CLONE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct archive;
+struct bytes;
+struct error;
+
+/* Everything but the manifest, whose text is then in *text, to be committed. Every file is hashed on its way and must
+ * be what the manifest says. *existed: the snapshot is there already, whole, and nothing is to be committed. Archives
+ * that are encrypted in another way: ERROR_UNSUPPORTED. */
+int clone_files(struct archive *from, struct archive *to, const char *job, const char *id, struct bytes *text,
+                uint64_t *objects, uint64_t *bytes, bool *existed, struct error *e);
+
+#endif

@@ -1,0 +1,330 @@
+/* The text of an inventory. */
+#include "archive/inventory.h"
+
+#include <cofre/plugin.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "store/manifest_json.h"
+#include "store/manifest_text.h"
+
+#define KIND "cofre archive"
+
+static const char *const encryptions[] = {
+    [INVENTORY_PLAIN] = "none", [INVENTORY_RECIPIENTS] = "recipients", [INVENTORY_PASSPHRASE] = "passphrase"};
+static const char *const kinds[] = {
+    [COFRE_FILE] = "file",         [COFRE_DIRECTORY] = "directory", [COFRE_SYMLINK] = "symlink",
+    [COFRE_HARDLINK] = "hardlink", [COFRE_FIFO] = "fifo",           [COFRE_CHARACTER] = "character",
+    [COFRE_BLOCK] = "block",       [COFRE_SOCKET] = "socket",       [COFRE_STREAM] = "stream"};
+static const char *const statuses[] = {
+    [CATALOGUE_WHOLE] = "whole", [CATALOGUE_CHANGED] = "changed", [CATALOGUE_UNREADABLE] = "unreadable"};
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+/* What a manifest has only in a repository: left out here. */
+static const char *const of_manifest[] = {"missed", "indexes"};
+static const char *const of_source[] = {"fingerprint_key", "catalogue_bytes", "catalogue"};
+
+static int find(const char *text, const char *const *names, size_t count)
+{
+    for (size_t i = 0; text && i < count; i++)
+        if (names[i] && strcmp(names[i], text) == 0)
+            return (int)i;
+    return -1;
+}
+
+/* ---- writing ---- */
+
+static json_t *text_json(const char *text)
+{
+    AUTO_FREE char *escaped = text ? manifest_text_escape(text) : NULL;
+    return escaped ? json_string(escaped) : json_null();
+}
+
+static json_t *file_json(const struct inventory_file *f)
+{
+    char hash[DIGEST_TEXT];
+    return json_pack("{s:s, s:s, s:I, s:I, s:s}", "name", f->name, "source", f->source, "stored", (json_int_t)f->stored,
+                     "plain", (json_int_t)f->plain, "sha256", text_hex(f->sha256, DIGEST_SIZE, hash));
+}
+
+static json_t *row_json(const struct inventory_row *r)
+{
+    return json_pack("{s:s, s:o, s:s, s:s, s:o*, s:o*, s:I, s:I, s:I, s:I, s:I, s:o*, s:o*, s:o*}", "source", r->source,
+                     "path", text_json(r->path), "kind", kinds[r->kind], "status", statuses[r->status], "error",
+                     r->error ? text_json(r->error) : NULL, "file", r->file ? json_string(r->file) : NULL, "size",
+                     (json_int_t)r->size, "void", (json_int_t)r->voids, "mode", (json_int_t)r->mode, "uid",
+                     (json_int_t)r->uid, "gid", (json_int_t)r->gid, "user", r->user ? text_json(r->user) : NULL,
+                     "group", r->group ? text_json(r->group) : NULL, "mtime",
+                     r->mtime == COFRE_NO_TIME ? NULL : json_integer(r->mtime));
+}
+
+static void leave_out(json_t *root)
+{
+    json_t *sources = json_object_get(root, "sources");
+    for (size_t i = 0; i < COUNT(of_manifest); i++)
+        json_object_del(root, of_manifest[i]);
+    for (size_t k = 0; k < json_array_size(sources); k++)
+        for (size_t i = 0; i < COUNT(of_source); i++)
+            json_object_del(json_array_get(sources, k), of_source[i]);
+}
+
+/* The counts of what this archive holds: a file that grew while it was read is cut here, and not in a repository. */
+static int set_counts(const struct inventory *inventory, json_t *root)
+{
+    json_t *sources = json_object_get(root, "sources");
+    int failed = 0;
+    for (size_t i = 0; inventory->counts && i < json_array_size(sources); i++) {
+        json_t *source = json_array_get(sources, i);
+        const struct inventory_count *count = &inventory->counts[i];
+        failed |= json_object_set_new(source, "entries", json_integer((json_int_t)count->entries));
+        failed |= json_object_set_new(source, "bytes", json_integer((json_int_t)count->bytes));
+    }
+    return failed;
+}
+
+static int add_lists(const struct inventory *inventory, json_t *root)
+{
+    const struct manifest *m = inventory->manifest;
+    json_t *files = json_array(), *rows = json_array();
+    char hash[2 * SEAL_HASH_SIZE + 1];
+    int failed = set_counts(inventory, root);
+    for (size_t i = 0; i < inventory->file_count; i++)
+        failed |= json_array_append_new(files, file_json(&inventory->files[i]));
+    for (size_t i = 0; i < inventory->row_count; i++)
+        failed |= json_array_append_new(rows, row_json(&inventory->rows[i]));
+    failed |= json_object_set_new(root, "kind", json_string(KIND));
+    failed |= json_object_set_new(root, "sequence", json_integer((json_int_t)m->sequence));
+    if (m->previous_id[0] != '\0')
+        failed |=
+            json_object_set_new(root, "previous_hash", json_string(text_hex(m->previous_hash, SEAL_HASH_SIZE, hash)));
+    failed |= json_object_set_new(root, "compress", json_string(compress_name(inventory->compress)));
+    failed |= json_object_set_new(root, "encryption", json_string(encryptions[inventory->encryption]));
+    failed |= json_object_set_new(root, "files", files);
+    return failed | json_object_set_new(root, "apart", rows);
+}
+
+static int append_text(const char *text, size_t n, void *out)
+{
+    bytes_put(out, text, n);
+    return 0;
+}
+
+/* Written and read back, so that nothing is stored that could not be restored. */
+static int check_again(const struct bytes *out, size_t before, struct error *e)
+{
+    struct inventory again = {0};
+    int result = inventory_parse(out->data + before, out->length - before, "manifest.json", &again, e);
+    inventory_free(&again);
+    return result;
+}
+
+int inventory_write(const struct inventory *inventory, struct bytes *out, struct error *e)
+{
+    AUTO_BYTES struct bytes text = {.maximum = INVENTORY_MAX};
+    if (manifest_json_write(inventory->manifest, &text, e) < 0)
+        return -1;
+    size_t before = out->length;
+    json_t *root = json_loadb((const char *)text.data, text.length, 0, NULL);
+    if (root)
+        leave_out(root);
+    int failed = !root || add_lists(inventory, root) != 0 || json_dump_callback(root, append_text, out, JSON_INDENT(1));
+    json_decref(root);
+    bytes_put(out, "\n", 1);
+    if (failed)
+        return error_memory(e);
+    return bytes_check(out, "manifest", e) < 0 ? -1 : check_again(out, before, e);
+}
+
+/* ---- reading ---- */
+
+static int malformed(const char *name, const char *what, struct error *e)
+{
+    return error_set(e, ERROR_INTEGRITY, "read '%s': %s is not as it must be", name, what);
+}
+
+static bool read_text(const json_t *object, const char *member, char **out)
+{
+    const json_t *value = json_object_get(object, member);
+    if (!value)
+        return true;
+    *out = text_copy(json_is_string(value) ? json_string_value(value) : "%");
+    return *out && manifest_text_unescape(*out);
+}
+
+static bool read_number(const json_t *object, const char *member, int64_t maximum, uint64_t *out)
+{
+    const json_t *value = json_object_get(object, member);
+    int64_t number = json_integer_value(value);
+    *out = (uint64_t)number;
+    return json_is_integer(value) && number >= 0 && number <= maximum;
+}
+
+static bool read_u32(const json_t *object, const char *member, uint32_t maximum, uint32_t *out)
+{
+    uint64_t number;
+    bool fine = read_number(object, member, maximum, &number);
+    *out = (uint32_t)number;
+    return fine;
+}
+
+/* A name that stays in the snapshot's directory. */
+static bool is_file_name(const char *name)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    size_t n = name ? strlen(name) : 0;
+    return n > 0 && n < 128 && strspn(name, allowed) == n && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+static int read_file(const json_t *object, const char *name, struct inventory *inventory, struct error *e)
+{
+    const char *source = json_string_value(json_object_get(object, "source"));
+    const char *file = json_string_value(json_object_get(object, "name"));
+    const char *hash = json_string_value(json_object_get(object, "sha256"));
+    struct inventory_file *f;
+    if (!source || !is_file_name(file) || !hash || inventory_find(inventory, file))
+        return malformed(name, "a stored file", e);
+    if (inventory_add_file(inventory, source, &f, e) < 0)
+        return -1;
+    if (!(f->name = text_copy(file)))
+        return error_memory(e);
+    if (!text_parse_hex(hash, f->sha256, sizeof f->sha256) || !read_number(object, "stored", INT64_MAX, &f->stored) ||
+        !read_number(object, "plain", INT64_MAX, &f->plain))
+        return malformed(name, "a stored file", e);
+    return 0;
+}
+
+static bool read_row_texts(const json_t *object, struct inventory_row *r)
+{
+    const json_t *mtime = json_object_get(object, "mtime");
+    r->mtime = mtime ? json_integer_value(mtime) : COFRE_NO_TIME;
+    return read_text(object, "path", &r->path) && read_text(object, "error", &r->error) &&
+           read_text(object, "file", &r->file) && read_text(object, "user", &r->user) &&
+           read_text(object, "group", &r->group);
+}
+
+static bool read_row_numbers(const json_t *object, struct inventory_row *r)
+{
+    return read_number(object, "size", INT64_MAX, &r->size) && read_number(object, "void", 1000000, &r->voids) &&
+           read_u32(object, "mode", 07777, &r->mode) && read_u32(object, "uid", UINT32_MAX, &r->uid) &&
+           read_u32(object, "gid", UINT32_MAX, &r->gid);
+}
+
+/* A row must follow the one before, and hold together. */
+static bool row_fits(const struct inventory *inventory, const struct inventory_row *r)
+{
+    const struct inventory_row *before = inventory->row_count > 1 ? r - 1 : NULL;
+    bool content = r->kind == COFRE_FILE || r->kind == COFRE_STREAM;
+    if (!r->path || !catalogue_is_path(r->path, strlen(r->path)) ||
+        (r->status != CATALOGUE_WHOLE) != (r->error != NULL))
+        return false;
+    if (r->path[0] == '\0' && r->kind != COFRE_DIRECTORY)
+        return false;
+    if (r->file && (!content || r->status == CATALOGUE_UNREADABLE || !inventory_find(inventory, r->file)))
+        return false;
+    if (before && strcmp(before->source, r->source) == 0 &&
+        catalogue_compare(before->path, strlen(before->path), r->path, strlen(r->path)) >= 0)
+        return false;
+    return r->kind != COFRE_STREAM || r->file || r->status == CATALOGUE_UNREADABLE;
+}
+
+static int read_row(const json_t *object, const char *name, struct inventory *inventory, struct error *e)
+{
+    const char *source = json_string_value(json_object_get(object, "source"));
+    int kind = find(json_string_value(json_object_get(object, "kind")), kinds, COUNT(kinds));
+    int status = find(json_string_value(json_object_get(object, "status")), statuses, COUNT(statuses));
+    struct inventory_row *r;
+    if (!source || kind < 0 || status < 0)
+        return malformed(name, "an entry that is apart", e);
+    if (inventory_add_row(inventory, source, &r, e) < 0)
+        return -1;
+    r->kind = (uint32_t)kind;
+    r->status = (enum catalogue_status)status;
+    if (!read_row_texts(object, r) || !read_row_numbers(object, r) || !row_fits(inventory, r))
+        return malformed(name, "an entry that is apart", e);
+    return 0;
+}
+
+static int read_list(json_t *root, const char *member, const char *name, struct inventory *inventory,
+                     int (*read)(const json_t *object, const char *name, struct inventory *, struct error *),
+                     struct error *e)
+{
+    const json_t *list = json_object_get(root, member);
+    if (!json_is_array(list))
+        return malformed(name, member, e);
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (read(json_array_get(list, i), name, inventory, e) < 0)
+            return -1;
+    return 0;
+}
+
+/* What was left out is empty. */
+static void put_back(json_t *root)
+{
+    json_t *sources = json_object_get(root, "sources");
+    for (size_t i = 0; i < COUNT(of_manifest); i++)
+        json_object_set_new(root, of_manifest[i], json_array());
+    for (size_t k = 0; k < json_array_size(sources); k++) {
+        json_t *source = json_array_get(sources, k);
+        json_object_set_new(source, "fingerprint_key", json_string("00000000000000000000000000000000"));
+        json_object_set_new(source, "catalogue_bytes", json_integer(0));
+        json_object_set_new(source, "catalogue", json_array());
+    }
+}
+
+/* Its place in the chain, which a repository keeps outside of the JSON. */
+static int read_place(const json_t *root, const char *name, struct manifest *manifest, struct error *e)
+{
+    const json_t *hash = json_object_get(root, "previous_hash");
+    if (!read_number(root, "sequence", INT64_MAX, &manifest->sequence) ||
+        (hash &&
+         (!json_is_string(hash) || !text_parse_hex(json_string_value(hash), manifest->previous_hash, SEAL_HASH_SIZE))))
+        return malformed(name, "'sequence' or 'previous_hash'", e);
+    return manifest_check(manifest, name, e);
+}
+
+static int read_manifest(json_t *root, const char *name, struct inventory *inventory, struct error *e)
+{
+    put_back(root);
+    char *text = json_dumps(root, JSON_COMPACT);
+    inventory->manifest = calloc(1, sizeof *inventory->manifest);
+    int result = text && inventory->manifest ? manifest_json_parse(text, strlen(text), name, inventory->manifest, e)
+                                             : error_memory(e);
+    free(text);
+    return result < 0 ? -1 : read_place(root, name, inventory->manifest, e);
+}
+
+static int read_root(json_t *root, const char *name, struct inventory *inventory, struct error *e)
+{
+    const char *kind = json_string_value(json_object_get(root, "kind"));
+    const char *compress = json_string_value(json_object_get(root, "compress"));
+    int encryption = find(json_string_value(json_object_get(root, "encryption")), encryptions, COUNT(encryptions));
+    if (!kind || strcmp(kind, KIND) != 0)
+        return error_set(e, ERROR_INTEGRITY, "read '%s': it is not the manifest of an archive", name);
+    if (!compress || compress_find(compress, &inventory->compress) < 0 || encryption < 0)
+        return malformed(name, "'compress' or 'encryption'", e);
+    inventory->encryption = (enum inventory_encryption)encryption;
+    if (read_manifest(root, name, inventory, e) < 0 || read_list(root, "files", name, inventory, read_file, e) < 0)
+        return -1;
+    return read_list(root, "apart", name, inventory, read_row, e);
+}
+
+int inventory_parse(const void *p, size_t n, const char *name, struct inventory *inventory, struct error *e)
+{
+    json_error_t where;
+    *inventory = (struct inventory){0};
+    json_t *root = json_loadb(p, n, JSON_REJECT_DUPLICATES, &where);
+    if (!json_is_object(root)) {
+        json_decref(root);
+        return error_set(e, ERROR_INTEGRITY, "read '%s': it is not JSON: %s", name, where.text);
+    }
+    int result = read_root(root, name, inventory, e);
+    json_decref(root);
+    if (result < 0)
+        inventory_free(inventory);
+    return result;
+}

@@ -1,0 +1,350 @@
+#include "archive/tarball.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "cofre/plugin.h"
+#include "worker/source.h"
+
+#define REGIONS_MAX 100000 /* of one entry; further holes are zeros */
+#define BLOCK ((size_t)256 << 10)
+
+/* Where there is data. */
+struct region {
+    uint64_t offset, length;
+};
+
+struct tarball {
+    int (*take)(void *context, const void *p, size_t n, struct error *e);
+    void *context;
+    struct error failed; /* of take */
+    struct archive *archive;
+    struct archive_entry *entry; /* the one at hand */
+    uint32_t kind;
+    int64_t announced;
+    bool out;     /* its header is written */
+    uint64_t fed; /* bytes of content so far, holes included */
+    uint32_t voids;
+    struct bytes pending; /* data, not yet written */
+    struct region *regions;
+    size_t region_count, region_capacity;
+};
+
+static const uint8_t zeros[BLOCK];
+
+/* ---- libarchive ---- */
+
+static la_ssize_t on_write(struct archive *archive, void *context, const void *p, size_t n)
+{
+    struct tarball *t = context;
+    if (t->failed.class == ERROR_NONE && t->take(t->context, p, n, &t->failed) == 0)
+        return (la_ssize_t)n;
+    archive_set_error(archive, 5, "it could not be stored");
+    return -1;
+}
+
+static int explain(struct tarball *t, const char *what, struct error *e)
+{
+    const char *path = t->entry ? archive_entry_pathname(t->entry) : NULL, *why = archive_error_string(t->archive);
+    if (t->failed.class != ERROR_NONE) {
+        *e = t->failed;
+        return -1;
+    }
+    return error_set(e, ERROR_UNSUPPORTED, "%s '%.400s' in an archive: %s", what, path ? path : "?",
+                     why ? why : "it cannot be held");
+}
+
+/* Names are bytes: as "BINARY" they are kept as they are. Where libarchive takes them for text, it composes accents. */
+int tarball_new(int (*take)(void *, const void *, size_t, struct error *), void *context, struct tarball **tarball,
+                struct error *e)
+{
+    struct tarball *t = calloc(1, sizeof *t);
+    if (!t)
+        return error_memory(e);
+    t->take = take;
+    t->context = context;
+    t->pending.maximum = TARBALL_BUFFER;
+    t->archive = archive_write_new();
+    t->entry = archive_entry_new();
+    if (!t->archive || !t->entry) {
+        tarball_free(t);
+        return error_memory(e);
+    }
+    if (archive_write_set_format_pax(t->archive) != ARCHIVE_OK ||
+        archive_write_set_format_option(t->archive, "pax", "xattrheader", "SCHILY") != ARCHIVE_OK ||
+        archive_write_set_format_option(t->archive, "pax", "hdrcharset", "BINARY") != ARCHIVE_OK ||
+        archive_write_set_bytes_per_block(t->archive, BLOCK) != ARCHIVE_OK ||
+        archive_write_set_bytes_in_last_block(t->archive, 1) != ARCHIVE_OK ||
+        archive_write_open(t->archive, t, NULL, on_write, NULL) != ARCHIVE_OK) {
+        explain(t, "begin", e);
+        tarball_free(t);
+        return -1;
+    }
+    *tarball = t;
+    return 0;
+}
+
+void tarball_free(struct tarball *tarball)
+{
+    if (!tarball)
+        return;
+    if (tarball->archive) {
+        /* Given up: closing it would write its end. */
+        archive_write_fail(tarball->archive);
+        archive_write_free(tarball->archive);
+    }
+    archive_entry_free(tarball->entry);
+    bytes_free(&tarball->pending);
+    free(tarball->regions);
+    free(tarball);
+}
+
+/* ---- the header ---- */
+
+static const mode_t types[] = {
+    [COFRE_FILE] = AE_IFREG, [COFRE_DIRECTORY] = AE_IFDIR, [COFRE_SYMLINK] = AE_IFLNK, [COFRE_HARDLINK] = AE_IFREG,
+    [COFRE_FIFO] = AE_IFIFO, [COFRE_CHARACTER] = AE_IFCHR, [COFRE_BLOCK] = AE_IFBLK,
+};
+
+static void set_owner(struct archive_entry *to, const struct source_entry *entry)
+{
+    archive_entry_set_perm(to, entry->mode & 07777);
+    archive_entry_set_uid(to, entry->uid);
+    archive_entry_set_gid(to, entry->gid);
+    if (entry->user)
+        archive_entry_set_uname(to, entry->user);
+    if (entry->group)
+        archive_entry_set_gname(to, entry->group);
+}
+
+/* libarchive writes seconds and fraction one after the other, and tar reads that as one number: before 1970 both count
+ * away from it. */
+static void set_time(struct archive_entry *to, int64_t ns)
+{
+    int64_t rest = ns % 1000000000;
+    if (ns != COFRE_NO_TIME)
+        archive_entry_set_mtime(to, ns / 1000000000, (long)(rest < 0 ? -rest : rest));
+}
+
+int tarball_entry(struct tarball *tarball, const struct source_entry *entry, struct error *e)
+{
+    struct archive_entry *to = archive_entry_clear(tarball->entry);
+    if (entry->kind >= sizeof types / sizeof types[0] || types[entry->kind] == 0)
+        return error_set(e, ERROR_BUG, "entry '%s' cannot be in a tar archive", entry->path);
+    archive_entry_set_pathname(to, entry->path_length > 0 ? entry->path : ".");
+    archive_entry_set_filetype(to, (unsigned)types[entry->kind]);
+    set_owner(to, entry);
+    set_time(to, entry->mtime);
+    archive_entry_set_size(to, 0);
+    if (entry->kind == COFRE_SYMLINK)
+        archive_entry_set_symlink(to, entry->link);
+    if (entry->kind == COFRE_HARDLINK)
+        archive_entry_set_hardlink(to, entry->link);
+    if (entry->kind == COFRE_CHARACTER || entry->kind == COFRE_BLOCK) {
+        archive_entry_set_rdevmajor(to, entry->device_major);
+        archive_entry_set_rdevminor(to, entry->device_minor);
+    }
+    for (size_t i = 0; i < entry->attribute_count; i++)
+        archive_entry_xattr_add_entry(to, entry->attributes[i].name, entry->attributes[i].value,
+                                      entry->attributes[i].length);
+    tarball->kind = entry->kind;
+    tarball->announced = entry->size;
+    tarball->out = false;
+    tarball->fed = tarball->voids = 0;
+    tarball->region_count = 0;
+    bytes_reset(&tarball->pending);
+    return 0;
+}
+
+/* Where data is, when there are holes; the rest, of which nothing is known yet, counts as data. */
+static void set_regions(struct tarball *t, uint64_t size)
+{
+    uint64_t data = 0;
+    archive_entry_sparse_clear(t->entry);
+    for (size_t i = 0; i < t->region_count; i++)
+        data += t->regions[i].length;
+    if (data == t->fed)
+        return;
+    for (size_t i = 0; i < t->region_count; i++) {
+        struct region r = t->regions[i];
+        bool last = i + 1 == t->region_count;
+        if (last && size > t->fed && r.offset + r.length == t->fed)
+            r.length += size - t->fed;
+        archive_entry_sparse_add_entry(t->entry, (la_int64_t)r.offset, (la_int64_t)r.length);
+    }
+    const struct region *last = t->region_count > 0 ? &t->regions[t->region_count - 1] : NULL;
+    if (size > t->fed && (!last || last->offset + last->length < t->fed))
+        archive_entry_sparse_add_entry(t->entry, (la_int64_t)t->fed, (la_int64_t)(size - t->fed));
+    else if (!last)
+        archive_entry_sparse_add_entry(t->entry, 0, 0);
+}
+
+static int write_header(struct tarball *t, uint64_t size, struct error *e)
+{
+    archive_entry_set_size(t->entry, (la_int64_t)size);
+    if (t->kind == COFRE_FILE)
+        set_regions(t, size);
+    int result = archive_write_header(t->archive, t->entry);
+    t->out = result == ARCHIVE_OK || result == ARCHIVE_WARN;
+    return t->out ? 0 : explain(t, "keep", e);
+}
+
+/* ---- content ---- */
+
+static int write_content(struct tarball *t, const uint8_t *p, size_t n, struct error *e)
+{
+    while (n > 0) {
+        la_ssize_t written = archive_write_data(t->archive, p, n);
+        if (written <= 0 || t->failed.class != ERROR_NONE)
+            return explain(t, "keep", e);
+        p += written;
+        n -= (size_t)written;
+    }
+    return 0;
+}
+
+static int write_zeros(struct tarball *t, uint64_t n, struct error *e)
+{
+    for (size_t piece; n > 0; n -= piece) {
+        piece = n < sizeof zeros ? (size_t)n : sizeof zeros;
+        if (write_content(t, zeros, piece, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Everything kept back. */
+static int write_pending(struct tarball *t, struct error *e)
+{
+    uint64_t at = 0;
+    size_t from = 0;
+    for (size_t i = 0; i < t->region_count; i++) {
+        const struct region *r = &t->regions[i];
+        if (write_zeros(t, r->offset - at, e) < 0 || write_content(t, t->pending.data + from, (size_t)r->length, e) < 0)
+            return -1;
+        from += (size_t)r->length;
+        at = r->offset + r->length;
+    }
+    bytes_reset(&t->pending);
+    return write_zeros(t, t->fed - at, e);
+}
+
+/* It does not fit any more: from here on the announced size holds. */
+static int let_go(struct tarball *t, struct error *e)
+{
+    if (t->announced < 0 || (uint64_t)t->announced < t->fed)
+        return error_set(e, ERROR_PLUGIN,
+                         "entry '%s' has more content than was announced, which an archive cannot hold",
+                         archive_entry_pathname(t->entry));
+    return write_header(t, (uint64_t)t->announced, e) < 0 ? -1 : write_pending(t, e);
+}
+
+/* What of the next n bytes there is room for, when the size is already written. What is beyond is cut: the file grew
+ * while it was read. */
+static uint64_t clip(const struct tarball *t, uint64_t n)
+{
+    uint64_t size = (uint64_t)t->announced, left = t->fed < size ? size - t->fed : 0;
+    return n < left ? n : left;
+}
+
+static int add_region(struct tarball *t, size_t n, struct error *e)
+{
+    struct region *last = t->region_count > 0 ? &t->regions[t->region_count - 1] : NULL;
+    if (last && last->offset + last->length == t->fed) {
+        last->length += n;
+        return 0;
+    }
+    if (t->region_count == t->region_capacity) {
+        size_t capacity = t->region_capacity ? 2 * t->region_capacity : 64;
+        struct region *grown = realloc(t->regions, capacity * sizeof *grown);
+        if (!grown)
+            return error_memory(e);
+        t->regions = grown;
+        t->region_capacity = capacity;
+    }
+    t->regions[t->region_count++] = (struct region){.offset = t->fed, .length = n};
+    return 0;
+}
+
+int tarball_data(struct tarball *tarball, const void *p, size_t n, struct error *e)
+{
+    struct tarball *t = tarball;
+    if (!t->out && (n > TARBALL_BUFFER - t->pending.length || t->region_count == REGIONS_MAX) && let_go(t, e) < 0)
+        return -1;
+    if (t->out) {
+        uint64_t room = clip(t, n);
+        t->fed += n;
+        return write_content(t, p, (size_t)room, e);
+    }
+    if (add_region(t, n, e) < 0)
+        return -1;
+    bytes_put(&t->pending, p, n);
+    t->fed += n;
+    return bytes_check(&t->pending, "content of an entry", e);
+}
+
+int tarball_hole(struct tarball *tarball, uint64_t n, struct error *e)
+{
+    uint64_t room = tarball->out ? clip(tarball, n) : 0;
+    tarball->fed += n;
+    return write_zeros(tarball, room, e);
+}
+
+/* Up to the size that was written. */
+static int fill_up(struct tarball *t, struct error *e)
+{
+    uint64_t size = (uint64_t)t->announced;
+    return t->fed < size ? write_zeros(t, size - t->fed, e) : 0;
+}
+
+int tarball_restart(struct tarball *tarball, struct error *e)
+{
+    struct tarball *t = tarball;
+    if (t->out && fill_up(t, e) < 0)
+        return -1;
+    t->voids += t->out;
+    t->out = false;
+    t->fed = t->region_count = 0;
+    bytes_reset(&t->pending);
+    return 0;
+}
+
+static int end_written(struct tarball *t, enum tarball_state state, struct tarball_kept *kept, struct error *e)
+{
+    uint64_t size = (uint64_t)t->announced;
+    if (t->fed != size && state == TARBALL_WHOLE)
+        return error_set(e, ERROR_PLUGIN, "entry '%s' was announced with %llu bytes and has %llu",
+                         archive_entry_pathname(t->entry), (unsigned long long)size, (unsigned long long)t->fed);
+    kept->written = true;
+    kept->voids += state == TARBALL_UNREADABLE;
+    kept->size = state == TARBALL_UNREADABLE ? 0 : t->fed < size ? t->fed : size;
+    return fill_up(t, e);
+}
+
+int tarball_end(struct tarball *tarball, enum tarball_state state, struct tarball_kept *kept, struct error *e)
+{
+    struct tarball *t = tarball;
+    *kept = (struct tarball_kept){.voids = t->voids};
+    if (t->out)
+        return end_written(t, state, kept, e);
+    if (state == TARBALL_UNREADABLE && t->kind == COFRE_FILE) {
+        kept->written = t->voids > 0;
+        return 0;
+    }
+    kept->written = true;
+    kept->size = t->fed;
+    return write_header(t, t->fed, e) < 0 ? -1 : write_pending(t, e);
+}
+
+int tarball_finish(struct tarball *tarball, struct error *e)
+{
+    archive_entry_clear(tarball->entry);
+    if (archive_write_close(tarball->archive) != ARCHIVE_OK || tarball->failed.class != ERROR_NONE)
+        return explain(tarball, "end", e);
+    return 0;
+}

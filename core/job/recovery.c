@@ -1,0 +1,251 @@
+#include "job/recovery.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "archive/pgp.h"
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "config/config.h"
+#include "config/secret.h"
+#include "job/engine.h"
+#include "job/vault_archive.h"
+#include "store/config_object.h"
+#include "store/key.h"
+#include "worker/sink.h"
+#include "worker/worker.h"
+
+#define WRAPPED_MAX ((size_t)256 << 10)
+
+/* The section's OpenPGP, opened. */
+struct wrapping {
+    char home[PATH_MAX];
+    struct pgp_spec spec;
+    struct pgp *pgp;
+};
+
+bool recovery_wanted(const struct config_instance *sink)
+{
+    return sink->openpgp.recipient_count > 0 || sink->openpgp.passphrase.text;
+}
+
+static void close_wrapping(struct wrapping *w)
+{
+    pgp_free(w->pgp);
+    secret_free((void *)(uintptr_t)w->spec.passphrase);
+    secret_free((void *)(uintptr_t)w->spec.key_passphrase);
+}
+
+static int open_wrapping(const struct engine *engine, const struct config_instance *sink, struct wrapping *w,
+                         struct error *e)
+{
+    *w = (struct wrapping){0};
+    if (vault_archive_pgp(engine, sink, w->home, &w->spec, e) < 0)
+        return -1;
+    w->spec.signer = NULL;
+    if ((sink->openpgp.home || strlen(w->home) > PGP_HOME_MAX || pgp_make_home(w->home, e) == 0) &&
+        pgp_open(&w->spec, &w->pgp, e) == 0)
+        return 0;
+    close_wrapping(w);
+    return -1;
+}
+
+int recovery_ready(const struct engine *engine, const struct config_instance *sink,
+                   void (*warn)(void *context, const char *text, const char *hint), void *context, struct error *e)
+{
+    struct wrapping w;
+    if (!recovery_wanted(sink))
+        return 0;
+    if (open_wrapping(engine, sink, &w, e) < 0)
+        return -1;
+    int result = pgp_ready(w.pgp, warn, context, e);
+    close_wrapping(&w);
+    return result;
+}
+
+/* ---- streams in memory ---- */
+
+struct memory {
+    const uint8_t *p;
+    size_t left;
+    struct bytes *out;
+};
+
+static int read_memory(void *context, void *p, size_t n, size_t *got, struct error *e)
+{
+    struct memory *m = context;
+    (void)e;
+    *got = n < m->left ? n : m->left;
+    memcpy(p, m->p, *got);
+    m->p += *got;
+    m->left -= *got;
+    return 0;
+}
+
+static int write_memory(void *context, const void *p, size_t n, struct error *e)
+{
+    struct memory *m = context;
+    bytes_put(m->out, p, n);
+    return bytes_check(m->out, "key", e);
+}
+
+static int convert(struct pgp *pgp, int (*how)(struct pgp_run *, const struct pgp_stream *, struct error *),
+                   const struct bytes *in, struct bytes *out, struct error *e)
+{
+    struct memory memory = {.p = in->data, .left = in->length, .out = out};
+    const struct pgp_stream stream = {.read = read_memory, .write = write_memory, .context = &memory};
+    struct pgp_run *run;
+    if (pgp_run_new(pgp, &run, e) < 0)
+        return -1;
+    int result = how(run, &stream, e);
+    pgp_run_free(run);
+    return result;
+}
+
+/* ---- into the repository ---- */
+
+static void object_key(const struct key_public *public, char key[201])
+{
+    char id[2 * KEY_ID_SIZE + 1];
+    snprintf(key, 201, "keys/%s.gpg", text_hex(public->id, KEY_ID_SIZE, id));
+}
+
+/* Memory that held a key. */
+static void wipe(struct bytes *text)
+{
+    if (text->data)
+        explicit_bzero(text->data, text->capacity);
+    bytes_free(text);
+}
+
+static int wrap(struct wrapping *w, const struct key *key, struct bytes *wrapped, struct error *e)
+{
+    struct bytes text = {.maximum = KEY_TEXT_MAX};
+    int result = pgp_ready(w->pgp, NULL, NULL, e);
+    if (result == 0)
+        result = key_encode(key, &text, e);
+    if (result == 0)
+        result = convert(w->pgp, pgp_encrypt, &text, wrapped, e);
+    wipe(&text);
+    return result;
+}
+
+static int put(struct worker *worker, const struct key *key, const struct bytes *wrapped, struct error *e)
+{
+    AUTO_BYTES struct bytes back = {.maximum = WRAPPED_MAX + 1};
+    char name[201];
+    object_key(&key->public, name);
+    if (sink_put(worker, name, wrapped->data, wrapped->length, false, e) < 0 || sink_sync(worker, e) < 0 ||
+        sink_get(worker, name, WRAPPED_MAX, &back, e) < 0)
+        return -1;
+    if (back.length == wrapped->length && memcmp(back.data, wrapped->data, back.length) == 0)
+        return 0;
+    return error_set(e, ERROR_INTEGRITY, "read back '%s': it is not what was written", name);
+}
+
+int recovery_store(const struct engine *engine, const struct config_instance *sink, struct worker *worker,
+                   const struct key *key, struct error *e)
+{
+    AUTO_BYTES struct bytes wrapped = {.maximum = WRAPPED_MAX};
+    struct wrapping w;
+    if (!recovery_wanted(sink))
+        return 0;
+    if (open_wrapping(engine, sink, &w, e) < 0)
+        return -1;
+    int result = wrap(&w, key, &wrapped, e);
+    close_wrapping(&w);
+    return result < 0 ? error_context(e, "wrap the key: ") : put(worker, key, &wrapped, e);
+}
+
+int recovery_find(struct worker *worker, const struct key *key, bool *there, struct error *e)
+{
+    char name[201];
+    uint64_t size;
+    object_key(&key->public, name);
+    *there = sink_stat(worker, name, &size, e) == 0;
+    return *there || e->class == ERROR_NOT_FOUND ? 0 : -1;
+}
+
+/* ---- and back ---- */
+
+static int read_config(struct worker *worker, struct config_object *config, struct error *e)
+{
+    AUTO_BYTES struct bytes text = {.maximum = CONFIG_OBJECT_MAX + 1};
+    if (sink_get(worker, "config", CONFIG_OBJECT_MAX, &text, e) < 0) {
+        if (e->class != ERROR_NOT_FOUND)
+            return -1;
+        error_set(e, ERROR_NOT_INITIALISED, "it holds no repository");
+        return error_hint(e, "look whether the right disk is mounted");
+    }
+    return config_object_decode(text.data, text.length, config, e);
+}
+
+static int read_wrapped(struct worker *worker, const struct config_object *config, struct bytes *wrapped,
+                        struct error *e)
+{
+    char name[201];
+    object_key(&config->public, name);
+    if (sink_get(worker, name, WRAPPED_MAX, wrapped, e) == 0)
+        return 0;
+    if (e->class != ERROR_NOT_FOUND)
+        return -1;
+    error_set(e, ERROR_NOT_FOUND, "no copy of its key is kept in the repository");
+    return error_hint(e, "recovery_to or recovery_passphrase would have had to be set when 'cofre init' was last run");
+}
+
+/* The text is the key, and the repository's own. */
+static int take_key(const struct bytes *text, const struct config_object *config, const char *path, char id[33],
+                    struct error *e)
+{
+    struct key *key;
+    if (key_decode(text->data, text->length, "the recovered key", &key, e) < 0)
+        return -1;
+    int result = config_object_verify(config, key, e);
+    if (result == 0)
+        result = key_save(key, path, e);
+    if (result == 0)
+        text_hex(key->public.id, KEY_ID_SIZE, id);
+    key_free(key);
+    return result;
+}
+
+static int unwrap(struct wrapping *w, struct worker *worker, const char *path, char id[33], struct error *e)
+{
+    AUTO_BYTES struct bytes wrapped = {.maximum = WRAPPED_MAX + 1};
+    /* So large from the start that it never moves, and all of it can be wiped. */
+    struct bytes text = {.maximum = 2 * KEY_TEXT_MAX};
+    struct config_object config;
+    if (!bytes_reserve(&text, 2 * KEY_TEXT_MAX))
+        return error_memory(e);
+    int result = read_config(worker, &config, e);
+    if (result == 0)
+        result = read_wrapped(worker, &config, &wrapped, e);
+    if (result == 0)
+        result = convert(w->pgp, pgp_decrypt, &wrapped, &text, e);
+    if (result == 0)
+        result = take_key(&text, &config, path, id, e);
+    wipe(&text);
+    return result;
+}
+
+int recovery_recover(const struct engine *engine, const struct config_instance *sink, const char *path, char id[33],
+                     struct error *e)
+{
+    struct wrapping w;
+    struct worker *worker;
+    if (sink->format == CONFIG_ARCHIVE || !recovery_wanted(sink)) {
+        error_set(e, ERROR_CONFIG, "[sink %s] has neither recovery_to nor recovery_passphrase", sink->name);
+        return error_hint(e, "write what was there when the repository was made: how else should the key be opened?");
+    }
+    if (open_wrapping(engine, sink, &w, e) < 0)
+        return -1;
+    int result = engine_open(engine, sink, WORKER_SINK, NULL, 0, &worker, e);
+    if (result == 0) {
+        result = unwrap(&w, worker, path, id, e);
+        worker_stop(worker);
+    }
+    close_wrapping(&w);
+    return result < 0 && strncmp(e->message, "sink '", 6) != 0 ? error_context(e, "sink '%s': ", sink->name) : result;
+}

@@ -1,0 +1,32 @@
+/* Recovery: the full key of a repository, wrapped by OpenPGP and kept in the repository itself, for the day when its
+ * file is lost. */
+#ifndef COFRE_JOB_RECOVERY_H
+#define COFRE_JOB_RECOVERY_H
+
+#include <stdbool.h>
+
+struct config_instance;
+struct engine;
+struct error;
+struct key;
+struct pgp_spec;
+struct worker;
+
+/* Does the section ask for it (recovery_to, recovery_passphrase)? */
+bool recovery_wanted(const struct config_instance *sink);
+/* Is everything there that wrapping needs? warn as in pgp_ready. Nothing to do when it is not asked for. */
+int recovery_ready(const struct engine *engine, const struct config_instance *sink,
+                   void (*warn)(void *context, const char *text, const char *hint), void *context, struct error *e);
+/* Wrap the full key and put it into the sink as "keys/KEYID.gpg", in the place of an earlier one; read it back. Nothing
+ * to do when it is not asked for. */
+int recovery_store(const struct engine *engine, const struct config_instance *sink, struct worker *worker,
+                   const struct key *key, struct error *e);
+/* Is it in the sink? */
+int recovery_find(struct worker *worker, const struct key *key, bool *there, struct error *e);
+
+/* Get the key of the sink's repository back, into a new file. id: of the key, hex. ERROR_NOT_FOUND: none is kept.
+ * ERROR_AUTH: what is at hand does not open it. */
+int recovery_recover(const struct engine *engine, const struct config_instance *sink, const char *path, char id[33],
+                     struct error *e);
+
+#endif

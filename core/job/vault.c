@@ -1,0 +1,79 @@
+#include "job/vault.h"
+
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "config/config.h"
+#include "job/engine.h"
+
+int vault_open(const struct engine *engine, const struct config_instance *sink, struct vault **vault, struct error *e)
+{
+    static const struct vault_format *const formats[] = {
+        [CONFIG_REPOSITORY] = &vault_repository, [CONFIG_ARCHIVE] = &vault_archive};
+    struct vault *h = calloc(1, sizeof *h);
+    if (!h)
+        return error_memory(e);
+    *h = (struct vault){.format = formats[sink->format], .engine = engine, .config = sink, .sink = sink->name};
+    if (h->format->open(h, e) < 0) {
+        free(h);
+        return -1;
+    }
+    *vault = h;
+    return 0;
+}
+
+void vault_close(struct vault *vault)
+{
+    if (!vault)
+        return;
+    vault->format->close(vault);
+    free(vault);
+}
+
+int vault_list(struct vault *vault, const char *host, const char *job, vault_snapshot *found, void *context,
+               struct error *e)
+{
+    return vault->format->list(vault, host, job, found, context, e);
+}
+
+int vault_read(struct vault *vault, const struct vault_name *name, struct manifest **manifest, struct error *e)
+{
+    return vault->format->read(vault, name, manifest, e);
+}
+
+int vault_peek(struct vault *vault, const struct vault_name *name, bool *ours, struct chain_link *link, struct error *e)
+{
+    return vault->format->peek(vault, name, ours, link, e);
+}
+
+int vault_prepare(struct vault *vault, struct error *e)
+{
+    return vault->format->prepare ? vault->format->prepare(vault, e) : 0;
+}
+
+int vault_entries(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
+                  const char *path, vault_entry *entry, void *context, struct error *e)
+{
+    return vault->format->entries(vault, manifest, source, path, entry, context, e);
+}
+
+int vault_play(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
+               const char *path, const struct player_audience *audience, uint64_t *entries, struct error *e)
+{
+    return vault->format->play(vault, manifest, source, path, audience, entries, e);
+}
+
+int vault_verify(struct vault *vault, const struct verify_request *request, vault_damage *damage, void *context,
+                 struct verify_result *result, struct error *e)
+{
+    return vault->format->verify(vault, request, damage, context, result, e);
+}
+
+int vault_copy(struct vault *from, struct vault *to, const struct manifest *manifest, struct copy_result *result,
+               struct error *e)
+{
+    if (from->format == to->format)
+        return from->format->copy(from, to, manifest, result, e);
+    error_set(e, ERROR_UNSUPPORTED, "sinks '%s' and '%s' hold different formats", from->sink, to->sink);
+    return error_hint(e, "a snapshot can be copied between sinks of one format; otherwise restore it and run a job");
+}

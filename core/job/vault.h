@@ -1,0 +1,105 @@
+/* A vault: an opened sink with what it holds, a repository or an archive.
+ *
+ * The verbs (list, show, ls, cat, restore, verify, copy) reach snapshots through these functions alone; each format has
+ * a table of them, and only what makes a format is behind it.
+ */
+#ifndef COFRE_JOB_VAULT_H
+#define COFRE_JOB_VAULT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "store/manifest.h"
+
+struct archive;
+struct catalogue_record;
+struct chain_link;
+struct config_instance;
+struct copy_result;
+struct engine;
+struct error;
+struct vault_format;
+struct player_audience;
+struct repository;
+struct verify_damage;
+struct verify_request;
+struct verify_result;
+struct worker;
+
+struct vault {
+    const struct vault_format *format;
+    const struct engine *engine;
+    const struct config_instance *config; /* of the sink */
+    const char *sink;                     /* its name */
+    const char *id;                       /* of the repository or archive: 32 hexadecimal digits */
+    struct worker *worker;                /* of the sink; owned by what is held */
+    bool opens;                           /* what is at hand opens manifests; not so with a put key */
+    struct repository *repository;        /* one of the two */
+    struct archive *archive;
+    char *text; /* what else it needs, of its own */
+};
+
+/* Whose snapshot it is, and which. */
+struct vault_name {
+    char host[64], job[64], id[MANIFEST_ID_SIZE];
+};
+
+/* One snapshot of a listing, one entry of a source: 0, or -1 with *e set, which ends it. */
+typedef int vault_snapshot(void *context, const struct vault_name *name, struct error *e);
+typedef int vault_entry(void *context, const struct catalogue_record *record, struct error *e);
+typedef void vault_damage(void *context, const struct verify_damage *damage);
+
+struct vault_format {
+    /* Fill in everything but engine, config, sink and format. After an error nothing is left open. */
+    int (*open)(struct vault *vault, struct error *e);
+    void (*close)(struct vault *vault);
+    int (*list)(struct vault *vault, const char *host, const char *job, vault_snapshot *found, void *context,
+                struct error *e);
+    int (*read)(struct vault *vault, const struct vault_name *name, struct manifest **manifest, struct error *e);
+    int (*peek)(struct vault *vault, const struct vault_name *name, bool *ours, struct chain_link *link,
+                struct error *e);
+    int (*prepare)(struct vault *vault, struct error *e);
+    int (*entries)(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
+                   const char *path, vault_entry *entry, void *context, struct error *e);
+    int (*play)(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
+                const char *path, const struct player_audience *audience, uint64_t *entries, struct error *e);
+    int (*verify)(struct vault *vault, const struct verify_request *request, vault_damage *damage, void *context,
+                  struct verify_result *result, struct error *e);
+    int (*copy)(struct vault *from, struct vault *to, const struct manifest *manifest, struct copy_result *result,
+                struct error *e);
+};
+extern const struct vault_format vault_repository, vault_archive;
+
+/* Start the sink's worker and open what its section says that it holds. ERROR_NOT_INITIALISED when there is nothing. */
+int vault_open(const struct engine *engine, const struct config_instance *sink, struct vault **vault, struct error *e);
+/* NULL is fine. */
+void vault_close(struct vault *vault);
+
+/* Every snapshot of that host and job (NULL = any), in any order; found may not use the vault. One whose manifest
+ * cannot be read is listed too. */
+int vault_list(struct vault *vault, const char *host, const char *job, vault_snapshot *found, void *context,
+               struct error *e);
+/* Its manifest. Damaged: ERROR_INTEGRITY, ERROR_AUTH. */
+int vault_read(struct vault *vault, const struct vault_name *name, struct manifest **manifest, struct error *e);
+/* Was it made by this host? Then its place in the chain is in *link (without repositories). What is wrong with a
+ * manifest is logged, and it is not ours. */
+int vault_peek(struct vault *vault, const struct vault_name *name, bool *ours, struct chain_link *link,
+               struct error *e);
+/* Once before content is read. */
+int vault_prepare(struct vault *vault, struct error *e);
+
+/* The entries of a source at and below path (NULL or "" = all), in order. */
+int vault_entries(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
+                  const char *path, vault_entry *entry, void *context, struct error *e);
+/* The same with their content, every byte checked before it is given. *entries: how many there were. */
+int vault_play(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
+               const char *path, const struct player_audience *audience, uint64_t *entries, struct error *e);
+
+/* verify_run and copy_run (verify.h, copy.h) for what is held. */
+int vault_verify(struct vault *vault, const struct verify_request *request, vault_damage *damage, void *context,
+                 struct verify_result *result, struct error *e);
+int vault_copy(struct vault *from, struct vault *to, const struct manifest *manifest, struct copy_result *result,
+               struct error *e);
+
+#endif

@@ -1,0 +1,310 @@
+/* Archives as vaults. */
+#include "job/vault.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "archive/archive.h"
+#include "archive/audit.h"
+#include "archive/clone.h"
+#include "archive/replay.h"
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "config/secret.h"
+#include "job/chain.h"
+#include "job/commit.h"
+#include "job/copy.h"
+#include "job/engine.h"
+#include "job/vault_archive.h"
+#include "job/verify.h"
+#include "store/player.h"
+#include "worker/worker.h"
+
+/* ---- opening ---- */
+
+static int another_worker(void *context, struct worker **worker, struct error *e)
+{
+    const struct vault *vault = context;
+    return engine_open(vault->engine, vault->config, WORKER_SINK, NULL, 0, worker, e);
+}
+
+static int resolve(const struct config_instance *sink, const struct config_secret *secret, const char *name,
+                   const uint8_t **out, size_t *length, struct error *e)
+{
+    uint8_t *bytes;
+    if (!secret->text)
+        return 0;
+    if (secret_resolve(secret->text, secret->private_file, &bytes, length, e) < 0)
+        return error_context(e, "%s:%u: [sink %s]: '%s': ", sink->file, sink->line, sink->name, name);
+    *out = bytes;
+    return 0;
+}
+
+int vault_archive_pgp(const struct engine *engine, const struct config_instance *sink, char home[PATH_MAX],
+                      struct pgp_spec *spec, struct error *e)
+{
+    const struct config_openpgp *o = &sink->openpgp;
+    const char *phrase = sink->format == CONFIG_ARCHIVE ? "passphrase" : "recovery_passphrase";
+    *spec = (struct pgp_spec){
+        .recipients = o->recipients, .recipient_count = o->recipient_count, .signer = o->signer, .home = o->home};
+    if (!o->home && snprintf(home, PATH_MAX, "%s/gnupg", engine->config->state_dir) >= PATH_MAX)
+        return error_set(e, ERROR_CONFIG, "state_dir '%s' is too long", engine->config->state_dir);
+    if (!o->home)
+        spec->home = home;
+    if (resolve(sink, &o->passphrase, phrase, &spec->passphrase, &spec->passphrase_length, e) < 0)
+        return -1;
+    if (resolve(sink, &o->key_passphrase, "key_passphrase", &spec->key_passphrase, &spec->key_passphrase_length, e) ==
+        0)
+        return 0;
+    secret_free((void *)(uintptr_t)spec->passphrase);
+    return -1;
+}
+
+static unsigned thread_count(const struct config_instance *sink)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    return sink->threads > 0 ? (unsigned)sink->threads : processors < 1 ? 1 : (unsigned)processors;
+}
+
+static int fill_spec(struct vault *vault, char home[PATH_MAX], struct archive_spec *spec, struct error *e)
+{
+    static const enum compress_kind kinds[] = {
+        [CONFIG_ZSTD] = COMPRESS_ZSTD, [CONFIG_GZIP] = COMPRESS_GZIP, [CONFIG_STORE] = COMPRESS_NONE};
+    const struct config_instance *sink = vault->config;
+    *spec = (struct archive_spec){.sink = sink->name,
+                                  .compress = kinds[sink->compress],
+                                  .level = (int)sink->level,
+                                  .threads = thread_count(sink),
+                                  .patience = sink->stall_timeout,
+                                  .own_home = !sink->openpgp.home,
+                                  .another = another_worker,
+                                  .context = vault};
+    spec->encryption = sink->openpgp.recipient_count > 0 ? INVENTORY_RECIPIENTS
+                       : sink->openpgp.passphrase.text   ? INVENTORY_PASSPHRASE
+                                                         : INVENTORY_PLAIN;
+    if (spec->encryption == INVENTORY_PLAIN && !sink->openpgp.signer)
+        return 0;
+    return vault_archive_pgp(vault->engine, sink, home, &spec->pgp, e);
+}
+
+static int open_hold(struct vault *vault, struct error *e)
+{
+    struct archive_spec spec;
+    struct worker *worker;
+    vault->text = malloc(PATH_MAX);
+    if (!vault->text)
+        return error_memory(e);
+    if (engine_open(vault->engine, vault->config, WORKER_SINK, NULL, 0, &worker, e) < 0)
+        goto fail;
+    if (fill_spec(vault, vault->text, &spec, e) < 0) {
+        worker_stop(worker);
+        goto fail;
+    }
+    if (archive_open(worker, &spec, &vault->archive, e) < 0)
+        goto fail;
+    vault->id = vault->archive->id;
+    vault->worker = vault->archive->worker;
+    vault->opens = true;
+    return 0;
+fail:
+    free(vault->text);
+    return -1;
+}
+
+static void close_hold(struct vault *vault)
+{
+    archive_close(vault->archive);
+    free(vault->text);
+}
+
+/* ---- snapshots ---- */
+
+struct listing {
+    struct vault *vault;
+    const char *host;
+    vault_snapshot *found;
+    void *context;
+};
+
+/* Whose it is stands in the manifest alone. One that cannot be read counts as ours: it must not seem that there is
+ * none. */
+static int list_one(void *context, const char *job, const char *id, struct error *e)
+{
+    const struct listing *l = context;
+    struct inventory inventory = {0};
+    struct vault_name name;
+    const char *host = l->vault->engine->config->host;
+    if (archive_read(l->vault->archive, job, id, &inventory, NULL, e) == 0)
+        host = inventory.manifest->host;
+    else if (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH && e->class != ERROR_NOT_FOUND)
+        return -1;
+    snprintf(name.host, sizeof name.host, "%s", host);
+    snprintf(name.job, sizeof name.job, "%s", job);
+    snprintf(name.id, sizeof name.id, "%s", id);
+    inventory_free(&inventory);
+    return l->host && strcmp(l->host, name.host) != 0 ? 0 : l->found(l->context, &name, e);
+}
+
+static int list(struct vault *vault, const char *host, const char *job, vault_snapshot *found, void *context,
+                struct error *e)
+{
+    struct listing l = {.vault = vault, .host = host, .found = found, .context = context};
+    return archive_list(vault->archive, job, list_one, &l, e);
+}
+
+static int read_manifest(struct vault *vault, const struct vault_name *name, struct manifest **manifest,
+                         struct error *e)
+{
+    struct inventory inventory;
+    if (archive_read(vault->archive, name->job, name->id, &inventory, NULL, e) < 0)
+        return -1;
+    *manifest = inventory.manifest;
+    inventory.manifest = NULL;
+    inventory_free(&inventory);
+    return 0;
+}
+
+static int peek(struct vault *vault, const struct vault_name *name, bool *ours, struct chain_link *link,
+                struct error *e)
+{
+    struct inventory inventory;
+    AUTO_BYTES struct bytes text = {.maximum = INVENTORY_MAX};
+    *ours = false;
+    if (archive_read(vault->archive, name->job, name->id, &inventory, &text, e) < 0) {
+        if (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH && e->class != ERROR_NOT_FOUND)
+            return -1;
+        log_line(LOG_WARNING, "sink '%s': %s", vault->sink, e->message);
+        return 0;
+    }
+    *ours = strcmp(inventory.manifest->host, name->host) == 0 && inventory.manifest->sequence < (uint64_t)1 << 60;
+    link->sequence = inventory.manifest->sequence;
+    memcpy(link->id, name->id, sizeof link->id);
+    seal_hash(text.data, text.length, link->hash);
+    inventory_free(&inventory);
+    return 0;
+}
+
+/* ---- entries ---- */
+
+struct giving {
+    vault_entry *entry;
+    void *context;
+};
+
+static int give_entry(void *context, const struct catalogue_record *record, struct error *e)
+{
+    const struct giving *g = context;
+    return g->entry(g->context, record, e);
+}
+
+static int no_end(void *context, struct error *e)
+{
+    (void)context;
+    (void)e;
+    return 0;
+}
+
+/* The snapshot once more, as it is stored. */
+static int replay(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
+                  const char *path, const struct replay_audience *audience, uint64_t *count, struct error *e)
+{
+    struct inventory inventory;
+    AUTO_BYTES struct bytes text = {.maximum = INVENTORY_MAX};
+    if (archive_read(vault->archive, manifest->job, manifest->id, &inventory, &text, e) < 0)
+        return -1;
+    int result = archive_check_sums(vault->archive, &inventory, &text, e);
+    if (result == 0)
+        result = replay_run(vault->archive, &inventory, source->name, path, audience, count, e);
+    inventory_free(&inventory);
+    return result < 0 && strncmp(e->message, "sink '", 6) != 0 ? error_context(e, "sink '%s': ", vault->sink) : result;
+}
+
+static int entries(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
+                   const char *path, vault_entry *entry, void *context, struct error *e)
+{
+    struct giving giving = {.entry = entry, .context = context};
+    struct replay_audience audience = {.entry = give_entry, .end = no_end, .context = &giving};
+    uint64_t count;
+    return replay(vault, manifest, source, path, &audience, &count, e);
+}
+
+static int play(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
+                const char *path, const struct player_audience *to, uint64_t *count, struct error *e)
+{
+    struct replay_audience audience = {
+        .entry = to->entry, .data = to->data, .hole = to->hole, .end = to->end, .context = to->context};
+    return replay(vault, manifest, source, path, &audience, count, e);
+}
+
+/* ---- whole snapshots ---- */
+
+struct auditing {
+    struct vault *vault;
+    vault_damage *damage;
+    void *context;
+    struct verify_result *result;
+    char stage[96];
+};
+
+static void on_damage(void *context, const struct audit_damage *d)
+{
+    struct auditing *a = context;
+    struct verify_damage damage = {.object = d->object, .text = d->text, .snapshot = d->snapshot, .source = d->source};
+    a->result->damages++;
+    a->damage(a->context, &damage);
+}
+
+static void on_progress(void *context, uint64_t objects, uint64_t bytes)
+{
+    struct auditing *a = context;
+    a->result->objects = objects;
+    a->result->bytes = bytes;
+    engine_report(a->vault->engine, a->stage, objects, bytes, 0);
+}
+
+static int verify(struct vault *vault, const struct verify_request *request, vault_damage *damage, void *context,
+                  struct verify_result *result, struct error *e)
+{
+    struct auditing auditing = {.vault = vault, .damage = damage, .context = context, .result = result};
+    struct audit_request wanted = {.host = request->host,
+                                   .job = request->job,
+                                   .id = request->id,
+                                   .quick = request->quick,
+                                   .us = vault->engine->config->host};
+    struct audit_audience audience = {.damage = on_damage, .progress = on_progress, .context = &auditing};
+    *result = (struct verify_result){0};
+    snprintf(auditing.stage, sizeof auditing.stage, "verifying %s", vault->sink);
+    return audit_run(vault->archive, &wanted, &audience, &result->snapshots, &result->snapshots_damaged, e);
+}
+
+static int copy(struct vault *from, struct vault *to, const struct manifest *manifest, struct copy_result *result,
+                struct error *e)
+{
+    AUTO_BYTES struct bytes text = {.maximum = INVENTORY_MAX};
+    char key[ARCHIVE_KEY_SIZE];
+    *result = (struct copy_result){0};
+    if (clone_files(from->archive, to->archive, manifest->job, manifest->id, &text, &result->objects, &result->bytes,
+                    &result->existed, e) < 0)
+        return -1;
+    if (result->existed)
+        return 0;
+    archive_key(manifest->job, manifest->id, ARCHIVE_MANIFEST, key);
+    return commit_manifest(to->worker, key, &text, e);
+}
+
+const struct vault_format vault_archive = {
+    .open = open_hold,
+    .close = close_hold,
+    .list = list,
+    .read = read_manifest,
+    .peek = peek,
+    .entries = entries,
+    .play = play,
+    .verify = verify,
+    .copy = copy,
+};

@@ -1,0 +1,387 @@
+"""Archives: what cofre stores, standard tools open; what they hold, cofre restores."""
+import json
+import os
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from support.archive import check_sums, content, extract, manifest, snapshots
+from support.cli import BAD_CONFIG, DONE, FAILED, INCOMPLETE, NO_REPOSITORY, USAGE, WRONG_KEY
+from support.gnupg import Gnupg, stop_agent
+from support.oracle import assert_same_tree, stored_bytes, tree_state
+from support.tree import make_tree, plain_tree
+
+PHRASE = 'correct horse'
+
+
+@pytest.fixture(scope='module')
+def ring():
+    """Two people who can open archives."""
+    gnupg = Gnupg()
+    gnupg.alice, gnupg.bob = gnupg.generate('alice'), gnupg.generate('bob')
+    yield gnupg
+    gnupg.close()
+
+
+@pytest.fixture
+def archive(world, tmp_path, ring):
+    """A function that makes an archive sink; the agent of the state directory is stopped at the end."""
+    def sink(name: str = 'disk', how: str = 'none', **options) -> Path:
+        place = tmp_path / name
+        if how == 'none':
+            options |= {'encryption': 'none'}
+        elif how == 'passphrase':
+            secret = tmp_path / 'keys' / 'phrase'
+            secret.write_text(PHRASE + '\n')
+            secret.chmod(0o600)
+            options |= {'passphrase': f'@file:{secret}'}
+        else:
+            options |= {'encrypt_to': f'{ring.alice}, {ring.bob}', 'gnupg_home': ring.home}
+        world.section(f'sink {name}', plugin='local', path=place, format='archive', **options)
+        return place
+
+    yield sink
+    stop_agent(tmp_path / 'state' / 'gnupg')
+
+
+def opener(ring, how):
+    return {'none': None, 'passphrase': lambda p: ring.decrypt(p, PHRASE), 'recipients': ring.decrypt}[how]
+
+
+@pytest.mark.parametrize('how, compress', [('none', 'zstd'), ('none', 'gzip'), ('none', 'none'), ('passphrase', 'zstd'),
+                                           ('recipients', 'zstd'), ('recipients', 'gzip')])
+def test_everything_comes_back_both_ways(world, tmp_path, archive, ring, how, compress):
+    tree = world.source('tree', make_tree(tmp_path / 'tree', deep=False), one_file_system='no', exclude=None)
+    place = archive('disk', how, compress=compress)
+    world.job()
+    world.ok('init', 'disk')
+    world.ok('run', 'job')
+    [snapshot] = snapshots(place)
+    check_sums(snapshot)
+    extension = {'zstd': '.zst', 'gzip': '.gz', 'none': ''}[compress] + ('' if how == 'none' else '.gpg')
+    assert {p.name for p in snapshot.iterdir()} == {f'tree.tar{extension}', 'SHA256SUMS', 'manifest.json'}
+    assert_same_tree(tree, extract(snapshot / f'tree.tar{extension}', tmp_path / 'by tar', opener(ring, how)))
+    assert_same_tree(tree, world.restored('job', 'restored', '--set', 'setuid=yes', '--set', 'devices=yes') / 'tree')
+    assert 'all whole' in world.ok('verify', 'job').out
+
+
+def test_a_sparse_file_stays_sparse(world, tmp_path, archive):
+    tree = tmp_path / 'tree'
+    tree.mkdir()
+    for name, parts in {'middle': [(0, b'a' * 5000), (30 << 20, b'b' * 5000)], 'all': [], 'front': [(20 << 20, b'c')],
+                        'late': [(0, os.urandom(9 << 20)), (40 << 20, b'd')]}.items():
+        with open(tree / name, 'wb') as file:
+            for offset, data in parts:
+                os.pwrite(file.fileno(), data, offset)
+            file.truncate(50 << 20)
+    world.source('tree', tree)
+    place = archive()
+    world.job()
+    world.ok('init', 'disk')
+    world.ok('run', 'job')
+    by_tar = extract(snapshots(place)[0] / 'tree.tar.zst', tmp_path / 'by tar')
+    restored = world.restored() / 'tree'
+    for found in (by_tar, restored):
+        assert_same_tree(tree, found)
+        for name in ('middle', 'all', 'front'):
+            assert stored_bytes(found / name) < 1 << 20, name
+
+
+def memory(world, binary, **options):
+    """A source with streams."""
+    plugins = binary.parent
+    world.section('engine', state_dir=world.base / 'state', cache_dir=world.base / 'cache', host='testhost',
+                  plugin_dir=f'{plugins / "plugins"}, {plugins / "tests" / "plugins"}')
+    world.section('source memory', plugin='memory-source', **options)
+    world.job(sources='memory')
+
+
+@pytest.mark.parametrize('how', ['none', 'passphrase', 'recipients'])
+def test_streams_are_files_of_their_own(world, tmp_path, binary, archive, ring, how):
+    memory(world, binary, streams='db.dump, globals.sql', size='3MiB')
+    place = archive('disk', how)
+    world.ok('init', 'disk')
+    world.ok('run', 'job')
+    [snapshot] = snapshots(place)
+    end = '' if how == 'none' else '.gpg'
+    check_sums(snapshot)
+    files = {p.name for p in snapshot.iterdir()} - {'SHA256SUMS', 'manifest.json'}
+    assert files == {f'memory.db.dump.zst{end}', f'memory.globals.sql.zst{end}'}
+    restored = world.restored() / 'memory'
+    for name in ('db.dump', 'globals.sql'):
+        expected = content(snapshot / f'memory.{name}.zst{end}', opener(ring, how))
+        assert len(expected) == 3 << 20
+        assert (restored / name).read_bytes() == expected
+        cat = subprocess.run(world.command('cat', 'job', f'memory:{name}'), capture_output=True, check=True).stdout
+        assert cat == expected
+    assert [e['kind'] for e in world.ok('--json', 'ls', 'job').json() if e['type'] == 'entry'] == ['stream'] * 2
+
+
+def test_files_and_streams_of_one_source(world, tmp_path, binary, archive):
+    """A stream that comes while the tar archive is open has a worker of its own."""
+    memory(world, binary, streams='tar, zz', size='100000', files=5, file_size='20000')
+    place = archive()
+    world.ok('init', 'disk')
+    world.ok('run', 'job')
+    [snapshot] = snapshots(place)
+    names = {f['name'] for f in manifest(snapshot)['files']}
+    assert names == {'memory.tar.zst', 'memory.tar-2.zst', 'memory.zz.zst'} or len(names) == 7, names
+    restored = world.restored() / 'memory'
+    assert len(list(restored.iterdir())) == 7
+    assert 'all whole' in world.ok('verify').out
+
+
+def test_names_of_streams_are_safe_and_different(world, tmp_path, binary, archive):
+    memory(world, binary, streams='A b, a b, a-b, a.b/c, a.b/d, a_b, ' + 'x' * 150 + ', ' + 'x' * 151, size='10')
+    place = archive()
+    world.ok('init', 'disk')
+    result = world('run', 'job')
+    assert result.status == DONE, result
+    [snapshot] = snapshots(place)
+    names = [f['name'] for f in manifest(snapshot)['files']]
+    assert len(names) == len({n.lower() for n in names}) == 8
+    assert all(len(n) < 120 for n in names)
+    world.ok('verify')
+
+
+def test_a_mixture_reads_its_sources_once(world, tmp_path, archive):
+    tree = world.source('tree', plain_tree(tmp_path / 'tree', files=12))
+    expected = tree_state(tree)
+    world.sink('repo')
+    archive('plain')
+    archive('phrase', 'passphrase', compress='gzip')
+    archive('people', 'recipients')
+    world.job(sinks='repo, plain, phrase, people')
+    for sink in ('repo', 'plain', 'phrase', 'people'):
+        world.ok('init', sink)
+    log = tmp_path / 'trace'
+    world.ok('run', 'job')  # and the agent of gpg runs, which strace would wait for
+    world.ok('run', 'job', prefix=('strace', '-f', '-qq', '-e', 'trace=openat', '-o', log))
+    lines = [line for line in log.read_text().splitlines() if '"file7"' in line and '= -1' not in line]
+    assert len(lines) == 1, lines
+    for sink in ('repo', 'plain', 'phrase', 'people'):
+        assert_same_tree(expected, world.restored('job', f'from {sink}', '--sink', sink) / 'tree')
+        assert len(world.ok('list', 'job', '--sink', sink).ids) == 2
+    assert world.ok('verify').out.count('all whole') == 4
+
+
+def test_a_failing_archive_is_dropped_by_name(world, tmp_path, archive, tmpfs):
+    world.source('tree', plain_tree(tmp_path / 'tree'))
+    (tmp_path / 'tree' / 'large').write_bytes(os.urandom(6_000_000))
+    world.sink('repo')
+    archive('good')
+    archive('full')
+    tmpfs('full', 'size=2m')
+    world.job(sinks='full, repo, good')
+    for sink in ('repo', 'good', 'full'):
+        world.ok('init', sink)
+    result = world.fails(INCOMPLETE, 'run', 'job')
+    assert "sink 'full'" in result.err and 'No space left' in result.err
+    assert not list((tmp_path / 'full').glob('job/*/manifest.json'))
+    for sink in ('repo', 'good'):
+        assert_same_tree(tmp_path / 'tree', world.restored('job', f'from {sink}', '--sink', sink) / 'tree')
+    world.ok('verify', '--sink', 'good')
+
+
+def test_failing_repositories_leave_the_archive(world, tmp_path, archive, tmpfs):
+    world.source('tree', plain_tree(tmp_path / 'tree'))
+    (tmp_path / 'tree' / 'large').write_bytes(os.urandom(6_000_000))
+    world.sink('repo', tmp_path / 'small')
+    tmpfs('small', 'size=2m')
+    archive('good')
+    world.job(sinks='repo, good')
+    for sink in ('repo', 'good'):
+        world.ok('init', sink)
+    result = world.fails(INCOMPLETE, 'run', 'job')
+    assert "sink 'repo'" in result.err
+    assert_same_tree(tmp_path / 'tree', world.restored('job', 'x', '--sink', 'good') / 'tree')
+
+
+def test_partial_restores_and_listings(world, tmp_path, archive):
+    tree = tmp_path / 'tree'
+    for path in ('a/1', 'a/2', 'b/1', 'ab'):
+        (tree / path).parent.mkdir(parents=True, exist_ok=True)
+        (tree / path).write_text(path)
+    os.link(tree / 'a/1', tree / 'b/linked')
+    world.source('tree', tree)
+    archive()
+    world.job()
+    world.ok('init', 'disk')
+    world.ok('run', 'job')
+    world.ok('run', 'job')
+    assert len(world.ok('list').ids) == 2
+    shown = world.ok('--json', 'show', 'job@latest~1').json()
+    assert next(s for s in shown if s['type'] == 'snapshot')['sequence'] == 1
+    paths = [e['path'] for e in world.ok('--json', 'ls', 'job', 'tree:a').json() if e['type'] == 'entry']
+    assert paths == ['a', 'a/1', 'a/2']
+    world.ok('restore', 'job', 'tree:a', '--into', tmp_path / 'part')
+    assert {str(p.relative_to(tmp_path / 'part')) for p in (tmp_path / 'part').rglob('*')} == {'tree', 'tree/a', 'tree/a/1', 'tree/a/2'}
+    assert world.ok('cat', 'job@latest~1', 'tree:a/2').out == 'a/2'
+    assert 'not below' in world.fails(FAILED, 'restore', 'job', 'tree:b', '--into', tmp_path / 'links').err
+    assert 'there is no entry' in world.fails(FAILED, 'restore', 'job', 'tree:none', '--into', tmp_path / 'none').err
+    assert 'no source' in world.fails(USAGE, 'ls', 'job', 'other').err
+
+
+def test_copy_between_archives(world, tmp_path, archive, ring):
+    world.source('tree', plain_tree(tmp_path / 'tree'))
+    one, two = archive('one', 'recipients', sign_with=ring.alice), archive('two', 'recipients', sign_with=ring.alice)
+    archive('other', 'passphrase')
+    world.sink('repo')
+    world.job(sinks='one')
+    for sink in ('one', 'two', 'other', 'repo'):
+        world.ok('init', sink)
+    world.ok('run', 'job')
+    [source] = snapshots(one)
+    world.ok('copy', 'job', '--from', 'one', '--to', 'two')
+    [target] = snapshots(two)
+    for file in source.iterdir():
+        assert file.read_bytes() == (target / file.name).read_bytes()
+    assert 'already' in world.ok('copy', 'job', '--from', 'one', '--to', 'two').out
+    (target / 'manifest.json').unlink()
+    (target / 'tree.tar.zst.gpg').write_bytes(b'half')
+    world.ok('copy', 'job', '--from', 'one', '--to', 'two')
+    world.ok('verify', '--sink', 'two')
+    for to in ('other', 'repo'):
+        world.fails(FAILED, 'copy', 'job', '--from', 'one', '--to', to)
+    data = source / 'tree.tar.zst.gpg'
+    data.write_bytes(data.read_bytes()[:-1] + b'x')
+    shutil.rmtree(target)
+    assert 'damaged' in world('copy', 'job', '--from', 'one', '--to', 'two').err
+    assert not snapshots(two) and not (target / 'tree.tar.zst.gpg').exists()
+
+
+@pytest.mark.parametrize('when, in_tar', [('1+', 0), ('20+', 1)])
+def test_a_file_that_cannot_be_read_is_named(world, tmp_path, archive, when, in_tar):
+    """At once, or after so much of it that the tar archive holds its beginning."""
+    tree = plain_tree(tmp_path / 'tree', files=5)
+    (tree / 'large').write_bytes(os.urandom(12 << 20))
+    (tree / 'zz').write_text('after it')
+    world.source('tree', tree)
+    place = archive()
+    world.job()
+    world.ok('init', 'disk')
+    fault = ('strace', '-f', '-qq', '-o', tmp_path / 'trace', '-P', tree / 'large', '-e', 'trace=pread64', '-e',
+             f'inject=pread64:error=EIO:when={when}')
+    result = world.fails(INCOMPLETE, 'run', 'job', prefix=fault)
+    assert 'large' in result.err
+    [snapshot] = snapshots(place)
+    [row] = manifest(snapshot)['apart']
+    assert (row['path'], row['status'], row['void']) == ('large', 'unreadable', in_tar)
+    assert 'all whole' in world.ok('verify').out
+    into = tmp_path / 'into'
+    world.fails(INCOMPLETE, 'restore', 'job', '--into', into)
+    assert not (into / 'tree' / 'large').exists()
+    (tree / 'large').unlink()
+    assert_same_tree(tree, into / 'tree', ignore=('mtime',))
+    unreadable = [e for e in world.ok('--json', 'ls', 'job').json() if e.get('status') == 'unreadable']
+    assert [e['path'] for e in unreadable] == ['large']
+
+
+def test_a_file_that_grows_while_it_is_read(world, tmp_path, archive, ring):
+    tree = plain_tree(tmp_path / 'tree', files=3)
+    with open(tree / 'growing.log', 'wb') as log:
+        log.write(os.urandom(30 << 20))
+    world.source('tree', tree)
+    place = archive()
+    world.job()
+    world.ok('init', 'disk')
+    writer = subprocess.Popen(['sh', '-c', f'while :; do echo more >>{tree}/growing.log; sleep 0.01; done'])
+    try:
+        result = world('run', 'job')
+    finally:
+        writer.kill()
+        writer.wait()
+    assert result.status == INCOMPLETE, result
+    [snapshot] = snapshots(place)
+    [row] = manifest(snapshot)['apart']
+    assert (row['path'], row['status']) == ('growing.log', 'changed')
+    into = tmp_path / 'into'
+    world('restore', 'job', '--into', into)
+    for found in (into / 'tree', extract(snapshot / 'tree.tar.zst', tmp_path / 'by tar')):
+        data = (found / 'growing.log').read_bytes()
+        assert len(data) >= 30 << 20 and (tree / 'growing.log').read_bytes().startswith(data)
+    world.ok('verify')
+
+
+def test_nothing_is_asked_of_cron(world, tmp_path, archive, ring):
+    """No HOME, no agent, no terminal: run, verify and restore, for each kind of encryption."""
+    world.source('tree', plain_tree(tmp_path / 'tree', files=3))
+    archive('phrase', 'passphrase')
+    archive('people', 'recipients', sign_with=ring.alice)
+    world.job(sinks='phrase, people')
+    stop_agent(ring.home)
+    for command in (('init', 'phrase'), ('init', 'people'), ('check',), ('run', 'job'), ('verify',)):
+        world.ok(*command, env={'PATH': '/usr/bin:/bin'}, timeout=60, start_new_session=True)
+    for sink in ('phrase', 'people'):
+        stop_agent(ring.home)
+        into = tmp_path / f'from {sink}'
+        world.ok('restore', 'job', '--sink', sink, '--into', into, env={'PATH': '/usr/bin:/bin'}, timeout=60)
+        assert_same_tree(tmp_path / 'tree', into / 'tree')
+
+
+def test_passphrases_and_keys_leave_no_trace(world, tmp_path, archive):
+    world.source('tree', plain_tree(tmp_path / 'tree', files=3))
+    archive('disk', 'passphrase')
+    world.job()
+    world.ok('init', 'disk')
+    world.ok('run', 'job')  # now the agent of gpg runs, which strace would wait for
+    log = tmp_path / 'trace'
+    result = world.ok('-v', 'run', 'job', prefix=('strace', '-f', '-v', '-s', '4000', '-qq', '-e', 'trace=execve', '-o', log))
+    assert 'gpg' in log.read_text()
+    assert PHRASE not in log.read_text() + result.text
+    for path in (tmp_path / 'state', tmp_path / 'cache', tmp_path / 'disk'):
+        assert not [p for p in path.rglob('*') if p.is_file() and PHRASE.encode() in p.read_bytes()]
+
+
+def test_what_gpg_encrypts_is_aes_256_and_not_compressed(world, tmp_path, archive, ring):
+    world.source('tree', plain_tree(tmp_path / 'tree', files=3))
+    places = {how: archive(how, how) for how in ('passphrase', 'recipients')}
+    world.job(sinks='passphrase, recipients')
+    for how, place in places.items():
+        world.ok('init', how)
+    world.ok('run', 'job')
+    for how, place in places.items():
+        packets = ring.packets(snapshots(place)[0] / 'tree.tar.zst.gpg', PHRASE)
+        assert 'session key: ' in packets and "'9:" in packets, packets  # algorithm 9 is AES-256
+        assert ':compressed packet:' not in packets and 'mdc_method: 2' in packets
+
+
+def test_init_and_configuration(world, tmp_path, archive, ring):
+    world.source('tree', plain_tree(tmp_path / 'tree', files=1))
+    archive()
+    world.job()
+    world.fails({FAILED, NO_REPOSITORY}, 'run', 'job')
+    (tmp_path / 'disk').mkdir()
+    world.fails(NO_REPOSITORY, 'run', 'job')
+    sheet = world.ok('init', 'disk').out
+    assert 'format = archive' in sheet and 'encryption = none' in sheet
+    assert 'already' in world.ok('init', 'disk').err
+    world.sink('disk', tmp_path / 'disk')
+    world.fails({FAILED, NO_REPOSITORY}, 'init', 'disk')
+    world.sink('disk', tmp_path / 'repo')
+    world.ok('init', 'disk')
+    archive('disk2')
+    world.section('sink disk2', plugin='local', path=tmp_path / 'repo', format='archive', encryption='none')
+    assert 'there is a repository' in world.fails(FAILED, 'init', 'disk2').err
+
+
+@pytest.mark.parametrize('options, words', [
+    ({}, ['does not say how']),
+    ({'encryption': 'none', 'key': '/x'}, ["'key'", 'format = repository']),
+    ({'encryption': 'none', 'encrypt_to': 'A' * 40, 'gnupg_home': '/x'}, ['both']),
+    ({'passphrase': '@file:/x', 'encrypt_to': 'A' * 40, 'gnupg_home': '/x'}, ['both']),
+    ({'encrypt_to': 'A' * 40}, ['gnupg_home']),
+    ({'encrypt_to': 'alice@example.org', 'gnupg_home': '/x'}, ['no full fingerprint', 'alice@example.org']),
+    ({'encrypt_to': 'A' * 16, 'gnupg_home': '/x'}, ['no full fingerprint']),
+    ({'encryption': 'none', 'compress': 'xz'}, ['compress', 'zstd']),
+    ({'encryption': 'none', 'compress': 'gzip', 'level': 12}, ['no level 12']),
+    ({'encryption': 'none', 'sign_with': 'A' * 40}, ['gnupg_home']),
+    ({'encryption': 'none', 'recovery_to': 'A' * 40}, ['recovery_to', 'format = repository']),
+])
+def test_configurations_that_cannot_be(world, options, words):
+    world.section('sink disk', plugin='local', path='/x', format='archive', **options)
+    result = world.fails(BAD_CONFIG, 'check', '--offline')
+    assert all(word in result.err for word in words), result
