@@ -57,7 +57,7 @@ static int32_t take_answer(const char *text, struct credentials *found, struct c
     const char *until = json_string_value(json_object_get(object, "Expiration"));
     struct tm tm = {0};
     if (until && strptime(until, "%Y-%m-%dT%H:%M:%S", &tm))
-        found->expires = (int64_t)timegm(&tm) * 1000000000;
+        found->expires = http_time(&tm);
     json_decref(object);
     return good ? COFRE_OK : failure_set(error, COFRE_E_RETRY, "the answer of the credentials' service is malformed");
 }

@@ -5,10 +5,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include <cofre/plugin.h>
 
 struct http;
+
+/* A time that a store or a service has said, in ns; what lies beyond the range of that is its end. */
+static inline int64_t http_time(struct tm *tm)
+{
+    int64_t seconds = timegm(tm), most = INT64_MAX / 1000000000;
+    return (seconds > most ? most : seconds < -most ? -most : seconds) * 1000000000;
+}
 
 struct http_options {
     const char *ca_file; /* NULL = the system's */

@@ -88,7 +88,7 @@ static void take_size(struct page *p, const char *text)
 static void take_time(struct page *p, const char *text)
 {
     struct tm tm = {0};
-    p->mtime = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) ? (int64_t)timegm(&tm) * 1000000000 : COFRE_NO_TIME;
+    p->mtime = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) ? http_time(&tm) : COFRE_NO_TIME;
 }
 
 static int32_t take_object(struct page *p, const char *name, const char *text, struct cofre_error *error)

@@ -248,7 +248,7 @@ int32_t object_stat(struct store *store, struct cofre_call *call, const char *ke
     object->size = answer.head.length;
     object->mtime = COFRE_NO_TIME;
     if (strptime(answer.head.modified, "%a, %d %b %Y %H:%M:%S", &tm))
-        object->mtime = (int64_t)timegm(&tm) * 1000000000;
+        object->mtime = http_time(&tm);
     request_free(&answer);
     return result;
 }

@@ -11,7 +11,7 @@ static int32_t take_date(void *context, const char *path, const char *text, stru
     (void)error;
     struct tm tm = {0};
     if (strcmp(path, "Retention/RetainUntilDate") == 0 && strptime(text, "%Y-%m-%dT%H:%M:%S", &tm))
-        *(int64_t *)context = (int64_t)timegm(&tm) * 1000000000;
+        *(int64_t *)context = http_time(&tm);
     return COFRE_OK;
 }
 

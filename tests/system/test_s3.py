@@ -211,7 +211,7 @@ def test_a_certificate_that_nobody_knows(bucket, host, tmp_path):
 
 # ---- parts ---------------------------------------------------------------------------------------------------------------
 
-def test_left_overs_of_a_killed_upload_are_swept(ceph, bucket, binary):
+def test_uploads_in_parts(ceph, bucket, binary):
     bucket.client.make_bucket(bucket.bucket)
     bucket.client.request('POST', f'/{bucket.bucket}/p/left/over', {'uploads': ''})
     bucket.client.request('POST', f'/{bucket.bucket}/elsewhere', {'uploads': ''})
@@ -221,16 +221,15 @@ def test_left_overs_of_a_killed_upload_are_swept(ceph, bucket, binary):
         return execute([binary.parent / 'tests/sinkdo', binary.parent / 'plugins', 's3', 3000, f'bucket={bucket.bucket}',
                         'prefix=p', f'endpoint={ceph.endpoint}', f'access_key={ACCESS}', f'secret_key={SECRET}',
                         'part_size=5MiB', '--', *words])
-    assert sinkdo('sweep', 1_000_000_000).status == 0
-    assert len(bucket.client.uploads(bucket.bucket)) == 2
+    # Another host may be making them right now.
     assert sinkdo('sweep', 9_000_000_000_000_000_000).status == 0
-    assert bucket.client.uploads(bucket.bucket) == ['elsewhere']
+    assert len(bucket.client.uploads(bucket.bucket)) == 2
     for size in (0, 1, 5 << 20, (5 << 20) + 1, 23_000_000):
         assert sinkdo('stream', 'a/stream', size).status == 0
         assert sinkdo('pieces', 'a/stream', size).status == 0
     assert sinkdo('put', 'a/known', 70 << 20).status == 0
     assert sinkdo('get', 'a/known', 70 << 20).status == 0
-    assert bucket.client.uploads(bucket.bucket) == ['elsewhere']
+    assert len(bucket.client.uploads(bucket.bucket)) == 2
 
 
 # ---- Object Lock ---------------------------------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
 """A store that misbehaves, one fault at a time: what passes is got over, what does not is named, nothing waits for ever."""
+import datetime
 import re
 
 import pytest
@@ -184,6 +185,17 @@ def test_fault(bad, sinkdo, name):
     elif words[0] == 'stream':
         assert key not in bad.store.objects
         assert operation == '*' or not [u for u in bad.store.uploads.values() if not u.get('done')], 'not given up'
+
+
+def test_left_overs_of_a_killed_upload_are_swept(bad, sinkdo):
+    bad.store.uploads = {name: {'key': key, 'parts': {}, 'since': datetime.datetime(year, 1, 1)}
+                         for name, key, year in (('old', 'p/a', 2020), ('elsewhere', 'q/a', 2020), ('new', 'p/b', 2999))}
+    assert sinkdo(bad, 'sweep', 1_000_000_000, prefix='p')[0] == OK and len(bad.store.uploads) == 3
+    assert sinkdo(bad, 'sweep', 9_000_000_000_000_000_000, prefix='p')[0] == OK
+    assert set(bad.store.uploads) == {'elsewhere', 'new'}
+    bad.faults.append(Fault('uploads', error(403, 'AccessDenied'), 1))
+    assert sinkdo(bad, 'sweep', 9_000_000_000_000_000_000, prefix='q')[0] == OK
+    assert set(bad.store.uploads) == {'elsewhere', 'new'}
 
 
 def test_at_least_sixty():

@@ -259,7 +259,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_uploads(self) -> None:
         body = ''.join(f'<Upload><Key>{u["key"]}</Key><UploadId>{name}</UploadId><Initiated>{u["since"].isoformat()}Z'
-                       f'</Initiated></Upload>' for name, u in self.store.uploads.items() if not u.get('done'))
+                       f'</Initiated></Upload>' for name, u in self.store.uploads.items() if not u.get('done')
+                       and u['key'].startswith(self.query.get('prefix', '')))
         self.answer(200, f'{XML}<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>{body}</ListMultipartUploadsResult>')
 
     def do_retain(self) -> None:
