@@ -26,8 +26,8 @@
  *    points to is static storage, valid for ever.
  *  - What the plugin allocates the plugin frees; what the host allocates the host frees.
  *  - Sizes and offsets are bytes, points in time are nanoseconds since 1970 UTC, durations are milliseconds.
- *  - A call returns COFRE_OK or an error class and, with a class, has filled *error (never NULL). An unknown class counts
- *    as COFRE_E_PERMANENT. Errors of host calls are passed up as they are: they are already explained.
+ *  - A call returns COFRE_OK or an error class and, with a class, has filled *error (never NULL). An unknown class
+ *    counts as COFRE_E_PERMANENT. Errors of host calls are passed up as they are: they are already explained.
  *  - Do not retry: the host does, with backoff, for COFRE_E_RETRY, and it knows whether a repetition is safe.
  *  - Never call exit, signal, chdir, umask, setlocale or setenv. Descriptors are O_CLOEXEC. Nothing is written to
  *    stdout or stderr: use log. The shared object is never unloaded.
@@ -106,9 +106,9 @@ struct cofre_call;
 
 /* ---- options ------------------------------------------------------------------------------------------------------
  *
- * A plugin declares its options as a table; the host parses the configuration, checks types and ranges, resolves secrets,
- * fills the plugin's own struct by offset, and prints the manual from the same rows. The struct is allocated and zeroed
- * by the host and valid from open until close has returned.
+ * A plugin declares its options as a table; the host parses the configuration, checks types and ranges, resolves
+ * secrets, fills the plugin's own struct by offset, and prints the manual from the same rows. The struct is allocated
+ * and zeroed by the host and valid from open until close has returned.
  *
  *   struct conf { const char *path; int32_t sync; };
  *   static const struct cofre_option rows[] = {
@@ -117,12 +117,13 @@ struct cofre_call;
  *   };
  *   ... .options = COFRE_OPTIONS(struct conf, rows)
  *
- * Names are [a-z][a-z0-9_]*. Reserved for the host: plugin, key, encryption, format, timeout, stall_timeout, trust_hosts,
- * retry_for, and whatever begins with keep_. The host heeds two options of a sink: with `parallel` (INTEGER) it starts up to
- * so many workers, to put and get as many objects at once; with `lock` (DURATION) put protects what it stores for so long,
- * and the host calls retain for what a new snapshot re-uses.
- * For sinks also: compress, level, threads, encrypt_to, passphrase, sign_with, gnupg_home,
- * key_passphrase, recovery_to, recovery_passphrase.
+ * Names are [a-z][a-z0-9_]*. Reserved for the host: plugin, key, encryption, format, timeout, stall_timeout,
+ * trust_hosts, retry_for, and whatever begins with keep_; for sinks also compress, level, threads, encrypt_to,
+ * passphrase, sign_with, gnupg_home, key_passphrase, recovery_to and recovery_passphrase.
+ *
+ * The host heeds two options of a sink: with `parallel` (INTEGER) it starts up to so many workers, to put and get as
+ * many objects at once; with `lock` (DURATION) put protects what it stores for so long, and the host calls retain for
+ * what a new snapshot re-uses.
  */
 enum {
     COFRE_STRING = 1,   /* const char *            */
@@ -176,7 +177,8 @@ struct cofre_options {
 #define COFRE_CTYPE_SECRET struct cofre_secret
 
 /* A member of the wrong type is a compile error: an array of size -1. */
-#define COFRE_OFFSET_(T, f, C) ((uint32_t)(offsetof(T, f) + 0 * sizeof(char[sizeof(((T *)0)->f) == sizeof(C) ? 1 : -1])))
+#define COFRE_OFFSET_(T, f, C) \
+    ((uint32_t)(offsetof(T, f) + 0 * sizeof(char[sizeof(((T *)0)->f) == sizeof(C) ? 1 : -1])))
 #define COFRE_OPTION_FULL(T, f, TYPE, flags, fallback, minimum, maximum, choices, help) \
     { #f, COFRE_##TYPE, (flags), COFRE_OFFSET_(T, f, COFRE_CTYPE_##TYPE), (uint32_t)sizeof(COFRE_CTYPE_##TYPE), \
       (fallback), (minimum), (maximum), (choices), (help) }
@@ -187,7 +189,8 @@ struct cofre_options {
 #define COFRE_OPTION_CHOICE(T, f, flags, fallback, choices, help) \
     COFRE_OPTION_FULL(T, f, CHOICE, flags, fallback, 0, 0, choices, help)
 #define COFRE_OPTIONS(T, rows) \
-    { (rows), (uint32_t)(sizeof(rows) / sizeof((rows)[0])), (uint32_t)sizeof(struct cofre_option), (uint32_t)sizeof(T), 0 }
+    { (rows), (uint32_t)(sizeof(rows) / sizeof((rows)[0])), (uint32_t)sizeof(struct cofre_option), \
+      (uint32_t)sizeof(T), 0 }
 
 /* ---- entries: what a source saves ---------------------------------------------------------------------------------*/
 
@@ -215,10 +218,10 @@ struct cofre_attribute {
 #define COFRE_NO_TIME INT64_MIN
 #define COFRE_MAX_FINGERPRINT 64
 
-/* Paths are bytes, relative, separated by '/', with no empty, "." or ".." component; at most 65,535 bytes. A component may
- * hold any byte but '/' and NUL. Entries are announced in path order: component by component, bytewise, a directory before
- * what is in it; each path once. (Compare with '/' counted as byte 0.) "" names the source's own root, when that is a
- * directory with attributes worth keeping; it comes first. */
+/* Paths are bytes, relative, separated by '/', with no empty, "." or ".." component; at most 65,535 bytes. A component
+ * may hold any byte but '/' and NUL. Entries are announced in path order: component by component, bytewise, a directory
+ * before what is in it; each path once. (Compare with '/' counted as byte 0.) "" names the source's own root, when that
+ * is a directory with attributes worth keeping; it comes first. */
 struct cofre_entry {
     uint32_t struct_size, kind;
     uint32_t flags, path_length;
@@ -241,8 +244,8 @@ struct cofre_entry {
 
 /* ---- objects: what a sink stores ----------------------------------------------------------------------------------
  *
- * Keys are chosen by the host: segments of [A-Za-z0-9._-] joined by '/', at most 200 bytes, no "." or ".." segment, never
- * two that differ only in case. No sink needs an escaping scheme.
+ * Keys are chosen by the host: segments of [A-Za-z0-9._-] joined by '/', at most 200 bytes, no "." or ".." segment,
+ * never two that differ only in case. No sink needs an escaping scheme.
  */
 #define COFRE_MAX_KEY 200
 
@@ -276,8 +279,8 @@ struct cofre_host {
     /* One line to the log. The host copies it, adds time and instance, and hides known secrets. */
     void (*log)(struct cofre_call *, int32_t level, const char *text);
 
-    /* COFRE_OK, COFRE_E_CANCELLED or COFRE_E_TIMEOUT (then *error is filled). Costs a few nanoseconds: ask freely. A call
-     * that goes on after a cancellation is killed with its process, 10 seconds later. */
+    /* COFRE_OK, COFRE_E_CANCELLED or COFRE_E_TIMEOUT (then *error is filled). Costs a few nanoseconds: ask freely. A
+     * call that goes on after a cancellation is killed with its process, 10 seconds later. */
     int32_t (*cancelled)(struct cofre_call *, struct cofre_error *error);
     /* A descriptor that becomes readable on cancellation, to be polled beside your own. Never read or close it. */
     int (*cancel_fd)(struct cofre_call *);
@@ -291,44 +294,47 @@ struct cofre_host {
     void (*finding)(struct cofre_call *, int32_t level, const char *text, const char *hint);
 
     /* Bytes to the host: the content of an entry (backup), of an object (get). reserve lends a buffer of at least 1 and
-     * usually *length bytes (in: wanted; out: got, at most 512 KiB), so that read(2) can fill it in place; commit hands over
-     * its first length bytes; without commit the buffer is given up by the next call. Both wait when the host is busy. */
+     * usually *length bytes (in: wanted; out: got, at most 512 KiB), so that read(2) can fill it in place; commit hands
+     * over its first length bytes; without commit the buffer is given up by the next call. Both wait when the host is
+     * busy. */
     int32_t (*reserve)(struct cofre_call *, void **buffer, size_t *length, struct cofre_error *error);
     int32_t (*commit)(struct cofre_call *, size_t length, struct cofre_error *error);
     /* length zero bytes that need no storage. backup only. */
     int32_t (*hole)(struct cofre_call *, uint64_t length, struct cofre_error *error);
 
-    /* Bytes from the host: the content of an entry (restore), of an object (put). Lends the next piece until the next call
-     * with this cofre_call. *bytes == NULL with *length > 0: a hole of that many zero bytes (restore only). COFRE_END: that
-     * was all of it. An error means that the rest will never come: discard what you have. In a restore COFRE_E_INTEGRITY is
-     * only about this entry, whose content is damaged in the snapshot: say it with done and go on. */
+    /* Bytes from the host: the content of an entry (restore), of an object (put). Lends the next piece until the next
+     * call with this cofre_call. *bytes == NULL with *length > 0: a hole of that many zero bytes (restore only).
+     * COFRE_END: that was all of it. An error means that the rest will never come: discard what you have. In a restore
+     * COFRE_E_INTEGRITY is only about this entry, whose content is damaged in the snapshot: say it with done, go on. */
     int32_t (*take)(struct cofre_call *, const void **bytes, uint64_t *length, struct cofre_error *error);
 
-    /* backup. Is the entry at path as it was in the last snapshot? COFRE_UNCHANGED = yes, and it has been taken over: go on
-     * with the next entry. COFRE_OK = no: announce it with entry. Asking is cheap, and comes before anything of the entry is
-     * opened. Counts as announcing in the order of paths. */
+    /* backup. Is the entry at path as it was in the last snapshot? COFRE_UNCHANGED = yes, and it has been taken over:
+     * go on with the next entry. COFRE_OK = no: announce it with entry. Asking is cheap, and comes before anything of
+     * the entry is opened. Counts as announcing in the order of paths. */
     int32_t (*unchanged)(struct cofre_call *, const char *path, size_t path_length, const void *fingerprint,
                          size_t fingerprint_length);
-    /* Announce the next entry; then send its content, if the kind has any (FILE, STREAM), then call end, for every kind. */
+    /* Announce the next entry; then send its content, if the kind has any (FILE, STREAM), then call end, for every
+     * kind. */
     int32_t (*entry)(struct cofre_call *, const struct cofre_entry *, struct cofre_error *error);
-    /* The entry is complete. result: COFRE_OK; COFRE_E_CHANGED = kept, but it changed while it was read, which makes the
-     * snapshot incomplete; any other class = not readable: the content is dropped, the entry is named as missing, with the
-     * text of why. The fingerprint is kept with COFRE_OK only. */
+    /* The entry is complete. result: COFRE_OK; COFRE_E_CHANGED = kept, but it changed while it was read, which makes
+     * the snapshot incomplete; any other class = not readable: the content is dropped, the entry is named as missing,
+     * with the text of why. The fingerprint is kept with COFRE_OK only. */
     int32_t (*end)(struct cofre_call *, int32_t result, const struct cofre_error *why, struct cofre_error *error);
     /* Forget the content sent for this entry so far: it is going to be sent again from the start. */
     int32_t (*restart)(struct cofre_call *, struct cofre_error *error);
-    /* Something that could not even be announced. COFRE_E_NOT_FOUND = it vanished, which is counted and is no failure; any
-     * other class makes the snapshot incomplete. */
+    /* Something that could not even be announced. COFRE_E_NOT_FOUND = it vanished, which is counted and is no failure;
+     * any other class makes the snapshot incomplete. */
     int32_t (*missing)(struct cofre_call *, const char *path, size_t path_length, int32_t result,
                        const struct cofre_error *why, struct cofre_error *error);
     /* A key/value pair recorded with the snapshot, to be compared after a restore: "rows.public.users", "412". */
     int32_t (*fact)(struct cofre_call *, const char *key, const char *value, struct cofre_error *error);
 
-    /* restore. next lends the next entry, in path order, until the following call of next; COFRE_END after the last. Then
-     * its content with take (FILE, STREAM), then done. */
+    /* restore. next lends the next entry, in path order, until the following call of next; COFRE_END after the last.
+     * Then its content with take (FILE, STREAM), then done. */
     int32_t (*next)(struct cofre_call *, const struct cofre_entry **entry, struct cofre_error *error);
-    /* result: COFRE_OK, which late can take back; COFRE_E_UNSUPPORTED = left out or put back only in part, for the reason
-     * in why; any other class = failed. Each makes the restore incomplete, with the path and the reason. Content that was not taken is skipped. */
+    /* result: COFRE_OK, which late can take back; COFRE_E_UNSUPPORTED = left out or put back only in part, for the
+     * reason in why; any other class = failed. Each makes the restore incomplete, with the path and the reason. Content
+     * that was not taken is skipped. */
     int32_t (*done)(struct cofre_call *, int32_t result, const struct cofre_error *why, struct cofre_error *error);
 
     /* list: one object. */
@@ -336,21 +342,24 @@ struct cofre_host {
     /* list: there is more; cursor (at most 1,024 bytes, any bytes) is given back to continue. */
     int32_t (*more)(struct cofre_call *, const void *cursor, size_t length, struct cofre_error *error);
 
-    /* restore. An entry for which done said COFRE_OK turned out otherwise after all: for plugins that go on with the next
-     * entry while this one is still being written. result and why as in done, once for an entry at most, before restore
-     * returns. COFRE_OK is nothing to say. */
+    /* restore. An entry for which done said COFRE_OK turned out otherwise after all: for plugins that go on with the
+     * next entry while this one is still being written. result and why as in done, once for an entry at most, before
+     * restore returns. COFRE_OK is nothing to say. */
     int32_t (*late)(struct cofre_call *, const char *path, size_t path_length, int32_t result,
                     const struct cofre_error *why, struct cofre_error *error);
-    /* The id that covers this call, durable since before it: of the freeze (backup), of the restore (in place, of a source
-     * with thaw), or the one given to the call. NULL = none. At most COFRE_MAX_ID bytes of [a-z0-9-], never the same twice. */
+    /* The id that covers this call, durable since before it: of the freeze (backup), of the restore (in place, of a
+     * source with thaw), or the one given to the call. NULL = none. At most COFRE_MAX_ID bytes of [a-z0-9-], never the
+     * same twice. */
     const char *(*id)(struct cofre_call *);
-    /* A directory of this source alone (0700), the same in every run, made when it is missing: for what must outlive the
-     * process, such as a copy of what a restore replaces. *path is valid until close. The plugin cleans up in it. */
+    /* A directory of this source alone (0700), the same in every run, made when it is missing: for what must outlive
+     * the process, such as a copy of what a restore replaces. *path is valid until close. The plugin cleans up in it.
+     * */
     int32_t (*directory)(struct cofre_call *, const char **path, struct cofre_error *error);
-    /* restore. The id of the snapshot. And its facts of this source, from index 0 on, COFRE_END after the last, valid until
-     * the call returns: to be compared before the old gives way to the new. */
+    /* restore. The id of the snapshot. And its facts of this source, from index 0 on, COFRE_END after the last, valid
+     * until the call returns: to be compared before the old gives way to the new. */
     const char *(*snapshot)(struct cofre_call *);
-    int32_t (*recorded)(struct cofre_call *, uint64_t index, const char **key, const char **value, struct cofre_error *error);
+    int32_t (*recorded)(struct cofre_call *, uint64_t index, const char **key, const char **value,
+                        struct cofre_error *error);
 };
 
 /* ---- roles --------------------------------------------------------------------------------------------------------
@@ -375,19 +384,22 @@ struct cofre_source {
     /* Announce and send every entry. COFRE_OK = all was announced; what could not be read was said with end or missing.
      * Required. */
     int32_t (*backup)(void *instance, struct cofre_call *, struct cofre_error *error);
-    /* Take every entry and put it back where the options say. An option "overwrite" (BOOLEAN, default no, COFRE_O_RESTORE)
-     * allows to replace what is there: the host sets it for restore --in-place. Required. */
+    /* Take every entry and put it back where the options say. An option "overwrite" (BOOLEAN, default no,
+     * COFRE_O_RESTORE) allows to replace what is there: the host sets it for restore --in-place. Required. */
     int32_t (*restore)(void *instance, struct cofre_call *, struct cofre_error *error);
-    /* Hold the moment that backup is going to read (stop the writers, open a snapshot) until thaw. All sources of a job that
-     * offer it are frozen before the first is read. id was made durable by the host before the call: name all that you
-     * create after it. The host always calls thaw, also after an error, twice, or from a fresh process if this one died. */
+    /* Hold the moment that backup is going to read (stop the writers, open a snapshot) until thaw. All sources of a job
+     * that offer it are frozen before the first is read. id was made durable by the host before the call: name all that
+     * you create after it. The host always calls thaw, also after an error, twice, or from a fresh process if this one
+     * died. */
     int32_t (*freeze)(void *instance, struct cofre_call *, const char *id, struct cofre_error *error);
-    /* COFRE_OK when nothing of that id is frozen any more. May be offered without freeze: it also follows each restore in
-     * place, whatever came of it, and takes back what restore changed for its own sake (a role, a lock), not the data. Must do
-     * with the id alone: in a fresh process, days later, twice, or for an id of which there is nothing. */
+    /* COFRE_OK when nothing of that id is frozen any more. May be offered without freeze: it also follows each restore
+     * in place, whatever came of it, and takes back what restore changed for its own sake (a role, a lock), not the
+     * data. Must do with the id alone: in a fresh process, days later, twice, or for an id of which there is nothing.
+     * */
     int32_t (*thaw)(void *instance, struct cofre_call *, const char *id, struct cofre_error *error);
     /* How much a backup would read; both may be -1. */
-    int32_t (*estimate)(void *instance, struct cofre_call *, int64_t *entries, int64_t *bytes, struct cofre_error *error);
+    int32_t (*estimate)(void *instance, struct cofre_call *, int64_t *entries, int64_t *bytes,
+                        struct cofre_error *error);
     /* Make an empty target for a trial restore, named after id, and write the overriding options that lead there, as
      * "key=value\n" lines, into overrides. */
     int32_t (*scratch_make)(void *instance, struct cofre_call *, const char *id, char *overrides, size_t length,
@@ -408,23 +420,25 @@ struct cofre_sink {
     int32_t (*open)(struct cofre_call *, const void *conf, void **instance, struct cofre_error *error); /* required */
     void (*close)(void *instance);                                                                      /* required */
     int32_t (*check)(void *instance, struct cofre_call *, int32_t depth, struct cofre_error *error);    /* required */
-    /* Make the place (directory, bucket) that the options name. Called by `cofre init` alone; every other call fails with
-     * COFRE_E_NOT_FOUND when the place is not there, so that an unmounted disk is never written beside. Succeeds when the
-     * place exists. */
+    /* Make the place (directory, bucket) that the options name. Called by `cofre init` alone; every other call fails
+     * with COFRE_E_NOT_FOUND when the place is not there, so that an unmounted disk is never written beside. Succeeds
+     * when the place exists. */
     int32_t (*create)(void *instance, struct cofre_call *, struct cofre_error *error);
     /* Store what take gives under key. Atomic: under the key there is, at every moment and after a power cut, the old
-     * object or the whole new one. COFRE_OK = complete, durable and visible; a sink that offers sync may say so earlier,
-     * while the object is under way: get, stat, list, remove and later puts of the same key wait for it. Required. */
-    int32_t (*put)(void *instance, struct cofre_call *, const char *key, const struct cofre_put *, struct cofre_error *error);
+     * object or the whole new one. COFRE_OK = complete, durable and visible; a sink that offers sync may say so
+     * earlier, while the object is under way: get, stat, list, remove and later puts of the same key wait for it.
+     * Required. */
+    int32_t (*put)(void *instance, struct cofre_call *, const char *key, const struct cofre_put *,
+                   struct cofre_error *error);
     /* Send length bytes of the object from offset; length -1 = to the end. Beyond the end: COFRE_E_RANGE. Required. */
     int32_t (*get)(void *instance, struct cofre_call *, const char *key, int64_t offset, int64_t length,
                    struct cofre_error *error);
     /* Required. */
     int32_t (*stat)(void *instance, struct cofre_call *, const char *key, struct cofre_object *object,
                     struct cofre_error *error);
-    /* Say, with object(), every object whose key begins with prefix, in any order, each once. Sees all that was put before
-     * the first page. cursor is NULL for the first page, else what more() gave. A place that cannot be read is an error,
-     * never an empty list. Required. */
+    /* Say, with object(), every object whose key begins with prefix, in any order, each once. Sees all that was put
+     * before the first page. cursor is NULL for the first page, else what more() gave. A place that cannot be read is
+     * an error, never an empty list. Required. */
     int32_t (*list)(void *instance, struct cofre_call *, const char *prefix, const void *cursor, size_t cursor_length,
                     struct cofre_error *error);
     /* Durable. Absent is COFRE_OK. Required. */
@@ -450,8 +464,8 @@ struct cofre_plugin {
     struct cofre_options options;
     const struct cofre_source *source;   /* exactly one of the two */
     const struct cofre_sink *sink;
-    /* What it sees of the engine's environment, from open on, besides PATH, TZ and the locale: names separated by blanks;
-     * "AWS_*" is all that begin with AWS_. NULL = nothing. */
+    /* What it sees of the engine's environment, from open on, besides PATH, TZ and the locale: names separated by
+     * blanks; "AWS_*" is all that begin with AWS_. NULL = nothing. */
     const char *environment;
 };
 
@@ -459,12 +473,18 @@ struct cofre_plugin {
 #define COFRE_TIGHT_(T, last) \
     typedef char T##_is_tight[sizeof(struct T) == offsetof(struct T, last) + sizeof(((struct T *)0)->last) && \
                               sizeof(struct T) % 8 == 0 ? 1 : -1]
-COFRE_TIGHT_(cofre_error, hint); COFRE_TIGHT_(cofre_option, help);
-COFRE_TIGHT_(cofre_options, reserved); COFRE_TIGHT_(cofre_entry, fingerprint_length);
-COFRE_TIGHT_(cofre_attribute, length); COFRE_TIGHT_(cofre_object, mtime);
-COFRE_TIGHT_(cofre_put, size); COFRE_TIGHT_(cofre_space, available);
-COFRE_TIGHT_(cofre_host, recorded); COFRE_TIGHT_(cofre_source, facts);
-COFRE_TIGHT_(cofre_sink, retain); COFRE_TIGHT_(cofre_plugin, environment);
+COFRE_TIGHT_(cofre_error, hint);
+COFRE_TIGHT_(cofre_option, help);
+COFRE_TIGHT_(cofre_options, reserved);
+COFRE_TIGHT_(cofre_entry, fingerprint_length);
+COFRE_TIGHT_(cofre_attribute, length);
+COFRE_TIGHT_(cofre_object, mtime);
+COFRE_TIGHT_(cofre_put, size);
+COFRE_TIGHT_(cofre_space, available);
+COFRE_TIGHT_(cofre_host, recorded);
+COFRE_TIGHT_(cofre_source, facts);
+COFRE_TIGHT_(cofre_sink, retain);
+COFRE_TIGHT_(cofre_plugin, environment);
 
 #if defined(__GNUC__)
 #define COFRE_EXPORT __attribute__((visibility("default")))

@@ -98,6 +98,6 @@ def test_functions_are_short():
 
 
 def test_lines_are_at_most_120_columns():
-    wide = [f'{path.relative_to(TOP)}:{number}' for path in SOURCES if path.parent.name != 'cofre'
+    wide = [f'{path.relative_to(TOP)}:{number}' for path in SOURCES
             for number, line in enumerate(path.read_text().splitlines(), 1) if len(line) > 120 or '\t' in line]
     assert not wide, '\n'.join(wide)
