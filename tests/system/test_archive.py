@@ -1,15 +1,13 @@
 """Archives: what cofre stores, standard tools open; what they hold, cofre restores."""
-import json
 import os
 import shutil
 import subprocess
-import tarfile
 from pathlib import Path
 
 import pytest
 
 from support.archive import check_sums, content, extract, manifest, snapshots
-from support.cli import BAD_CONFIG, DONE, FAILED, INCOMPLETE, NO_REPOSITORY, USAGE, WRONG_KEY
+from support.cli import BAD_CONFIG, DONE, FAILED, INCOMPLETE, NO_REPOSITORY, USAGE
 from support.gnupg import Gnupg, stop_agent
 from support.oracle import assert_same_tree, stored_bytes, tree_state
 from support.tree import make_tree, plain_tree

@@ -1,6 +1,4 @@
 """Archives and those who mean harm, or are just broken: keys, gpg, damage, forgeries, hostile tar archives."""
-import io
-import json
 import os
 import random
 import shutil
@@ -215,7 +213,7 @@ def test_a_gpg_that_is_slow(world, tmp_path, make):
 
 def changes(data: bytes, every: bool):
     """Each byte flipped, and every length cut; or a sample of it."""
-    places = range(len(data)) if every else sorted({0, 1, 2, len(data) // 2, len(data) - 1, *random.Random(2).sample(range(len(data)), 4)})
+    places = range(len(data)) if every else sorted({0, len(data) // 2, len(data) - 1, *random.Random(2).sample(range(len(data)), 2)})
     for i in places:
         yield f'byte {i}', data[:i] + bytes([data[i] ^ (1 << i % 8)]) + data[i + 1:]
     for n in places:
@@ -228,7 +226,7 @@ def sweep(world, tmp_path, snapshot, every):
         data = path.read_bytes()
         for what, changed in changes(data, every):
             path.write_bytes(changed)
-            found = world('verify', '--quick') if False else world('verify')
+            found = world('verify')
             assert found.status == DAMAGED, f'{path.name}: {what}\n{found}'
             into = tmp_path / 'into'
             result = world('restore', 'job', '--into', into)
