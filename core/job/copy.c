@@ -247,8 +247,6 @@ int copy_run(const struct engine *engine, struct repository *from, struct reposi
         error_set(e, ERROR_UNSUPPORTED, "sinks '%s' and '%s' have different keys", from->sink, to->sink);
         return error_hint(e, "a snapshot can be copied between sinks of one key; otherwise restore it and run a job");
     }
-    if (sink_sweep(to->worker, clock_now(), e) < 0)
-        return error_context(e, "sink '%s': ", to->sink);
     if (repository_load_index(from, e) < 0 || repository_load_index(to, e) < 0)
         return -1;
     struct copy c = {.engine = engine,

@@ -25,7 +25,6 @@
 #include "worker/worker.h"
 
 #define LEVEL 3
-#define SWEEP_AGE (INT64_C(24) * 3600 * 1000000000) /* ns */
 
 /* ---- opening ---- */
 
@@ -35,15 +34,6 @@ static void drop(struct destination *item, const struct error *why)
         return;
     item->result->error = text_copy(why->message);
     log_error(LOG_ERROR, why);
-}
-
-/* What interrupted puts left. On a disk that other machines share their running puts cannot be told from dead ones but
- * by age. That it does not work is no reason not to save. */
-static void sweep(const struct vault *vault)
-{
-    struct error e;
-    if (sink_sweep(vault->worker, clock_now() - SWEEP_AGE, &e) < 0)
-        log_line(LOG_WARNING, "sink '%s': left-overs of interrupted runs stay: %s", vault->sink, e.message);
 }
 
 static int check_key(const struct destinations *d, const struct repository *repository, struct error *e)
@@ -74,7 +64,7 @@ static int open_one(struct destinations *d, struct destination *item, struct man
         return -1;
     if (vault->archive && archive_ready(vault->archive, warn, item->config->name, e) < 0)
         return -1;
-    sweep(vault);
+    vault_sweep(vault);
     if (vault_prepare(vault, e) < 0)
         return -1;
     if (chain_compare(&d->chain, vault, d->job->name, manifest, e) < 0)

@@ -2,9 +2,14 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "config/config.h"
 #include "job/engine.h"
+#include "worker/sink.h"
+
+#define SWEEP_AGE (INT64_C(24) * 3600 * 1000000000) /* ns */
 
 int vault_open(const struct engine *engine, const struct config_instance *sink, struct vault **vault, struct error *e)
 {
@@ -69,11 +74,21 @@ int vault_verify(struct vault *vault, const struct verify_request *request, vaul
     return vault->format->verify(vault, request, damage, context, result, e);
 }
 
+void vault_sweep(const struct vault *vault)
+{
+    struct error e;
+    if (sink_sweep(vault->worker, clock_now() - SWEEP_AGE, &e) < 0)
+        log_line(LOG_WARNING, "sink '%s': left-overs of interrupted runs stay: %s", vault->sink, e.message);
+}
+
 int vault_copy(struct vault *from, struct vault *to, const struct manifest *manifest, struct copy_result *result,
                struct error *e)
 {
-    if (from->format == to->format)
-        return from->format->copy(from, to, manifest, result, e);
-    error_set(e, ERROR_UNSUPPORTED, "sinks '%s' and '%s' hold different formats", from->sink, to->sink);
-    return error_hint(e, "a snapshot can be copied between sinks of one format; otherwise restore it and run a job");
+    if (from->format != to->format) {
+        error_set(e, ERROR_UNSUPPORTED, "sinks '%s' and '%s' hold different formats", from->sink, to->sink);
+        return error_hint(e,
+                          "a snapshot can be copied between sinks of one format; otherwise restore it and run a job");
+    }
+    vault_sweep(to);
+    return from->format->copy(from, to, manifest, result, e);
 }

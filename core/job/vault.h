@@ -96,6 +96,10 @@ int vault_entries(struct vault *vault, const struct manifest *manifest, const st
 int vault_play(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
                const char *path, const struct player_audience *audience, uint64_t *entries, struct error *e);
 
+/* Remove what interrupted puts left. On a disk that other machines share their running puts cannot be told from dead
+ * ones but by age: a day. That it does not work is a warning, and no reason not to store. */
+void vault_sweep(const struct vault *vault);
+
 /* verify_run and copy_run (verify.h, copy.h) for what is held. */
 int vault_verify(struct vault *vault, const struct verify_request *request, vault_damage *damage, void *context,
                  struct verify_result *result, struct error *e);
