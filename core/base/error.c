@@ -80,6 +80,8 @@ int error_context(struct error *e, const char *format, ...)
     vsnprintf(context, sizeof context, format, arguments);
     va_end(arguments);
     size_t length = strlen(context);
+    if (length > 0 && strncmp(e->message, context, length) == 0)
+        return -1;
     size_t rest = sizeof e->message - length;
     size_t keep = strlen(e->message);
     if (keep > rest - 1)

@@ -49,7 +49,8 @@ int error_set(struct error *e, enum error_class class, const char *format, ...) 
 /* The same for a failed system call: the class comes from errnum and ": strerror(errnum)" is appended. */
 int error_system(struct error *e, int errnum, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* Put context in front: "while ...: " or "sink 'nas': ". Keeps class and hint. Returns -1. */
+/* Put context in front, if it is not there already: "while ...: " or "sink 'nas': ". Keeps class and hint. Returns -1.
+ */
 int error_context(struct error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* What the operator should do. Returns -1. */

@@ -1,6 +1,5 @@
 #include "job/saver.h"
 
-#include <string.h>
 
 #include "archive/bundle.h"
 #include "base/log.h"
@@ -123,7 +122,7 @@ void saver_fail(struct saver *saver, const struct error *why)
         return;
     saver->failed = true;
     saver->error = *why;
-    if (saver->sink && strncmp(why->message, "sink '", 6) != 0)
+    if (saver->sink)
         error_context(&saver->error, "sink '%s': ", saver->sink);
     log_error(LOG_ERROR, &saver->error);
 }

@@ -21,6 +21,7 @@ static void test_set_and_context(void **state)
     assert_int_equal(error_set(&e, ERROR_RANGE, "read '%s': too large", "a"), -1);
     assert_int_equal(error_hint(&e, "make %s smaller", "it"), -1);
     assert_int_equal(error_context(&e, "sink '%s': ", "nas"), -1);
+    assert_int_equal(error_context(&e, "sink '%s': ", "nas"), -1); /* is said once */
     assert_string_equal(e.message, "sink 'nas': read 'a': too large");
     assert_string_equal(e.hint, "make it smaller");
     assert_int_equal(e.class, ERROR_RANGE);
