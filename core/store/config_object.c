@@ -93,9 +93,11 @@ static int from_json(const json_t *json, struct config_object *config, struct er
         return error_hint(e, NEWER_HINT);
     }
     const char *encryption = json_string_value(json_object_get(json, "encryption"));
-    if (!encryption || (strcmp(encryption, "none") != 0 && strcmp(encryption, ENCRYPTION) != 0))
-        return error_set(e, ERROR_UNSUPPORTED, "repository has encryption '%s', which this cofre does not have",
-                         encryption ? encryption : "?");
+    if (!encryption || (strcmp(encryption, "none") != 0 && strcmp(encryption, ENCRYPTION) != 0)) {
+        error_set(e, ERROR_UNSUPPORTED, "object 'config' has encryption '%s', which this cofre does not have",
+                  encryption ? encryption : "?");
+        return error_hint(e, NEWER_HINT);
+    }
     config->plain = strcmp(encryption, "none") == 0;
     if (!get_hex(json, "repository", config->repository, sizeof config->repository) ||
         !get_hex(json, "key", config->public.id, KEY_ID_SIZE) || !get_hex(json, "box", config->public.box, KEY_SIZE) ||
