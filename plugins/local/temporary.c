@@ -54,6 +54,20 @@ int temporary_make(int directory, char name[TEMPORARY_NAME_MAX])
     return fd;
 }
 
+/* Killed, and not yet waited for by whoever has to. */
+static bool is_zombie(long pid)
+{
+    char path[40], text[400];
+    snprintf(path, sizeof path, "/proc/%ld/stat", pid);
+    PLACE_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (n <= 0)
+        return false;
+    text[n] = '\0';
+    const char *name_end = strrchr(text, ')'); /* "PID (NAME) STATE", proc(5) */
+    return name_end && strncmp(name_end, ") Z", 3) == 0;
+}
+
 static bool owner_is_gone(const char *name)
 {
     char boot[BOOT_LENGTH + 1];
@@ -61,7 +75,7 @@ static bool owner_is_gone(const char *name)
     if (strspn(boot, "0") == BOOT_LENGTH || strncmp(name, boot, BOOT_LENGTH) != 0 || name[BOOT_LENGTH] != '.')
         return false;
     long pid = strtol(name + BOOT_LENGTH + 1, NULL, 10);
-    return pid > 0 && kill((pid_t)pid, 0) && errno == ESRCH;
+    return pid > 0 && ((kill((pid_t)pid, 0) && errno == ESRCH) || is_zombie(pid));
 }
 
 static bool is_debris(int directory, const char *name, int64_t older_than)

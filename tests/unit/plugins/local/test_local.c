@@ -486,11 +486,19 @@ static void test_sweep_removes_the_dead_and_the_old_only(void **state)
     }
     snprintf(name, sizeof name, ".tmp/%s.%ld.0000000000000001", id, (long)dead_process());
     copy_debris(f, name); /* dead */
+    pid_t zombie = fork();
+    if (zombie == 0)
+        _exit(0);
+    siginfo_t info;
+    assert_int_equal(waitid(P_PID, (id_t)zombie, &info, WEXITED | WNOWAIT), 0);
+    snprintf(name, sizeof name, ".tmp/%s.%ld.0000000000000004", id, (long)zombie);
+    copy_debris(f, name); /* dead, and not waited for */
     snprintf(name, sizeof name, ".tmp/%s.%ld.0000000000000002", id, (long)getpid());
     copy_debris(f, name);                                                       /* the process lives */
     copy_debris(f, ".tmp/00112233445566778899aabbccddeeff.1.0000000000000003"); /* of another machine */
     assert_int_equal(f->sink->sweep(f->instance, &call, ago(3600), &f->error), COFRE_OK);
     assert_int_equal(debris(f), 2);
+    assert_int_equal(waitpid(zombie, NULL, 0), zombie);
     int held = open(below(f, name), O_RDWR);
     assert_int_equal(flock(held, LOCK_EX), 0);
     assert_int_equal(f->sink->sweep(f->instance, &call, ago(-3600), &f->error), COFRE_OK);
