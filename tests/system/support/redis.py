@@ -336,7 +336,9 @@ class Pretender(Listener):
             words = []
             for _ in range(int(line[1:])):
                 words.append(stream.read(int(stream.readline()[1:]) + 2)[:-2])
-            reply = self.replies[words[0].decode().upper()]
+            reply = self.replies.get(words[0].decode().upper())
+            if reply is None:
+                return  # it hangs up on what it does not know
             reply = reply(*words) if callable(reply) else reply
             peer.sendall(reply if isinstance(reply, bytes) else reply.encode() + b'\r\n')
             if words[0].upper() == b'PSYNC':
