@@ -78,6 +78,9 @@ static const struct verdict signs[] = {
     {"rrsync error", COFRE_E_DENIED, NULL, "see the rrsync command in the far side's authorized_keys"},
     {"Input/output error", COFRE_E_PERMANENT, NULL, "the far side's disk is failing: see its kernel log"},
     {"command not found", COFRE_E_CONFIG, NULL, "install rsync there, or name it with rsync_path"},
+    /* As bash and dash say it; rsync's own status for it comes too late now and then. */
+    {"rsync: No such file or directory", COFRE_E_CONFIG, NULL, "install rsync there, or name it with rsync_path"},
+    {"rsync: not found", COFRE_E_CONFIG, NULL, "install rsync there, or name it with rsync_path"},
     {"Operation not permitted (1)", COFRE_E_DENIED, NULL, "the far user needs the directory for himself"},
     {"change_dir", COFRE_E_NOT_FOUND, "the place is not there",
      "is the disk mounted on the far side? a new place is made by: cofre init"},

@@ -183,7 +183,7 @@ def test_a_gpg_that_is_not_there(world, tmp_path, make):
 def test_a_gpg_that_is_killed_in_the_middle(world, tmp_path, make):
     make()
     (tmp_path / 'tree' / 'large').write_bytes(os.urandom(40 << 20))
-    fake = fake_gpg(tmp_path, 'case "$*" in *--encrypt*) [ -e %s/second ] && { $real "$@" & p=$!; sleep 0.15; kill -9 $p; wait $p; exit 2; };'
+    fake = fake_gpg(tmp_path, 'case "$*" in *--encrypt*) [ -e %s/second ] && { $real "$@" & p=$!; sleep 0.02; kill -9 $p; wait $p; exit 2; };'
                              ' touch %s/second;; esac; exec $real "$@"' % (tmp_path, tmp_path))
     result = world.fails(FAILURES, 'run', 'job', timeout=60, **fake)
     assert len(snapshots(tmp_path / 'disk')) == 1, result
