@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/failure.h"
+#include "common/spawn.h"
 #include "postgres/failing.h"
 
 extern char **environ;
@@ -45,29 +45,16 @@ static void make_environment(char **out)
 
 static int spawn(struct program *p, const char *path, char *const *arguments, const int *kept, int out, int err)
 {
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t attributes;
     char *environment[ENVIRONMENT];
-    sigset_t usual;
-    sigemptyset(&usual);
-    sigaddset(&usual, SIGPIPE);
     make_environment(environment);
-    posix_spawn_file_actions_init(&files);
-    posix_spawnattr_init(&attributes);
-    posix_spawnattr_setsigdefault(&attributes, &usual);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
-    posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
-    if (out >= 0)
-        posix_spawn_file_actions_adddup2(&files, out, 1);
-    else
-        posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
-    posix_spawn_file_actions_adddup2(&files, err, 2);
-    /* Onto itself: that takes away close-on-exec. */
-    for (; kept && *kept >= 0; kept++)
-        posix_spawn_file_actions_adddup2(&files, *kept, *kept);
-    int failed = posix_spawn(&p->pid, path, &files, &attributes, arguments, environment);
-    posix_spawn_file_actions_destroy(&files);
-    posix_spawnattr_destroy(&attributes);
+    const struct spawn program = {.program = path,
+                                  .words = arguments,
+                                  .environment = environment,
+                                  .input = -1,
+                                  .output = out,
+                                  .errors = err,
+                                  .kept = kept};
+    int failed = spawn_start(&program, &p->pid);
     if (failed)
         p->pid = 0;
     return failed;

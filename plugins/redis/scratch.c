@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/failure.h"
+#include "common/spawn.h"
 #include "redis/link.h"
 #include "redis/wait.h"
 
@@ -79,21 +79,20 @@ static int32_t spawn(const char *program, int configuration, struct cofre_error 
 {
     char name[] = "redis-server", dash[] = "-";
     char *arguments[] = {name, dash, NULL}, *environment[] = {NULL};
-    posix_spawn_file_actions_t actions;
+    const struct spawn server = {.program = program,
+                                 .words = arguments,
+                                 .environment = environment,
+                                 .input = configuration,
+                                 .output = -1,
+                                 .errors = STDERR_FILENO};
     pid_t pid;
     int status = 0;
-    int failed = posix_spawn_file_actions_init(&actions);
-    if (failed)
-        return failure_system(error, failed, "start '%s'", program);
-    posix_spawn_file_actions_adddup2(&actions, configuration, STDIN_FILENO);
-    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
     /* Its memory is its data, which may be more than a worker may have. Only root can lift that limit. */
     struct rlimit kept, none = {RLIM_INFINITY, RLIM_INFINITY};
     bool lifted = getrlimit(RLIMIT_DATA, &kept) == 0 && setrlimit(RLIMIT_DATA, &none) == 0;
-    failed = posix_spawn(&pid, program, &actions, NULL, arguments, environment);
+    int failed = spawn_start(&server, &pid);
     if (lifted)
         setrlimit(RLIMIT_DATA, &kept);
-    posix_spawn_file_actions_destroy(&actions);
     if (failed)
         return failure_system(error, failed, "start '%s'", program);
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)

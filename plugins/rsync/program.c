@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/failure.h"
+#include "common/spawn.h"
 #include "rsync/workspace.h"
 
 #define SLICE 100 /* ms between looks at the cancellation */
@@ -52,48 +52,19 @@ static void close_fd(int *fd)
 }
 #define AUTO_CLOSE __attribute__((cleanup(close_fd)))
 
-static int set_attributes(posix_spawnattr_t *attributes)
-{
-    sigset_t none, all;
-    sigemptyset(&none);
-    sigfillset(&all);
-    int errnum = posix_spawnattr_setsigmask(attributes, &none);
-    if (!errnum)
-        errnum = posix_spawnattr_setsigdefault(attributes, &all);
-    if (!errnum)
-        errnum = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    return errnum;
-}
-
 static int spawn(struct program *p, char **words, int input)
 {
     char path[4096], language[] = "LC_ALL=C", zone[] = "TZ=UTC0";
     char *const environment[] = {path, language, zone, NULL};
     const char *where = getenv("PATH");
     snprintf(path, sizeof path, "PATH=%s", where ? where : "/usr/local/bin:/usr/bin:/bin");
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    int errnum = posix_spawn_file_actions_init(&actions);
-    if (errnum)
-        return errnum;
-    errnum = posix_spawnattr_init(&attributes);
-    if (errnum) {
-        posix_spawn_file_actions_destroy(&actions);
-        return errnum;
-    }
-    errnum = set_attributes(&attributes);
-    if (!errnum)
-        errnum = input < 0 ? posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
-                           : posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
-    if (!errnum)
-        errnum = posix_spawn_file_actions_adddup2(&actions, p->out, STDOUT_FILENO);
-    if (!errnum)
-        errnum = posix_spawn_file_actions_adddup2(&actions, p->err, STDERR_FILENO);
-    if (!errnum)
-        errnum = posix_spawnp(&p->pid, words[0], &actions, &attributes, words, environment);
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&actions);
-    return errnum;
+    const struct spawn program = {.program = words[0],
+                                  .words = words,
+                                  .environment = environment,
+                                  .input = input,
+                                  .output = p->out,
+                                  .errors = p->err};
+    return spawn_start(&program, &p->pid);
 }
 
 /* A pipe that holds the input and has no writer any more: the text is in no file. */
