@@ -21,11 +21,8 @@ from support.ceph import Ceph  # noqa: E402
 from support.cli import World  # noqa: E402
 from support.faults import Faults  # noqa: E402
 from support.oracle import assert_same_tree, tree_state  # noqa: E402
-from support.rsync import Daemon, Sshd, from_daemon, through_ssh  # noqa: E402
+from support.rsync import Daemon, Sshd  # noqa: E402
 from support.stores import SLOW, STORES  # noqa: E402
-
-STORES |= {'rsync-ssh': through_ssh, 'rsync-daemon': from_daemon}
-SLOW |= {'rsync-ssh', 'rsync-daemon'}
 
 
 def pytest_generate_tests(metafunc):

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .stores import DirectoryStore
+from .directory_store import DirectoryStore
 
 SNAPSHOT_ID = re.compile(r'\b\d{8}T\d{6}Z-[0-9a-f]{6}\b')
 

@@ -10,7 +10,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from .stores import DirectoryStore
+from .directory_store import DirectoryStore
 
 PASSWORD = 'pass word\'"$(x)'
 USER = 'cofre'

@@ -120,7 +120,7 @@ class StoredObject:
 
 
 class BucketStore:
-    """As stores.DirectoryStore."""
+    """As directory_store.DirectoryStore."""
 
     def __init__(self, client: Client, bucket: str, directory: Path, prefix: str = '', **options: object) -> None:
         self.client, self.bucket, self.prefix, self.directory, self.extra = client, bucket, prefix, directory, options

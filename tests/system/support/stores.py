@@ -6,49 +6,14 @@ methods of one that are used here: name, read_bytes, write_bytes, unlink, exists
 """
 from __future__ import annotations
 
-import os
-import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 from .ceph import ACCESS, SECRET
+from .directory_store import DirectoryStore
+from .rsync import from_daemon, through_ssh
 from .s3 import BucketStore, Client
-
-
-class DirectoryStore:
-    """Objects are files below a directory of this machine, under their keys: the sink `local`, and whatever leads there."""
-
-    def __init__(self, root: Path, **options: object) -> None:
-        self.root, self.extra = Path(root), options or {'plugin': 'local', 'path': root}
-
-    def options(self) -> dict[str, object]:
-        """Of a sink's section, less key and encryption."""
-        return dict(self.extra)
-
-    def object(self, key: str):
-        return self.root / key
-
-    def objects(self, kind: str = '') -> list:
-        """All whose key begins with kind, in their order."""
-        found = (Path(d) / f for d, _, files in os.walk(self.root) for f in files if not d.endswith('/.tmp'))
-        return sorted(p for p in found if str(p.relative_to(self.root)).startswith(kind))
-
-    def keep(self) -> None:
-        """Remember the state, for reset."""
-        shutil.copytree(self.root, self.kept)
-
-    def reset(self) -> None:
-        shutil.rmtree(self.root)
-        shutil.copytree(self.kept, self.root)
-
-    @property
-    def kept(self) -> Path:
-        return self.root.with_name(self.root.name + '.kept')
-
-    def as_directory(self) -> Path:
-        """The objects as files, for tools that can read nothing else."""
-        return self.root
 
 
 def local(request, base: Path) -> DirectoryStore:
@@ -64,7 +29,7 @@ def s3(request, base: Path) -> BucketStore:
 
 # Name to a function of (pytest's request, the test's directory) that gives a store of its own to each test. A server is
 # a session fixture, got with request.getfixturevalue.
-STORES: dict[str, Callable] = {'local': local, 's3': s3}
+STORES: dict[str, Callable] = {'local': local, 's3': s3, 'rsync-ssh': through_ssh, 'rsync-daemon': from_daemon}
 
 # Stores where each command takes long: by default they have the tests marked `every_sink(slow=True)` alone, in the long run all.
-SLOW: set[str] = set()
+SLOW = {'rsync-ssh', 'rsync-daemon'}
