@@ -15,15 +15,15 @@ int vault_open(const struct engine *engine, const struct config_instance *sink, 
 {
     static const struct vault_format *const formats[] = {
         [CONFIG_REPOSITORY] = &vault_repository, [CONFIG_ARCHIVE] = &vault_archive};
-    struct vault *h = calloc(1, sizeof *h);
-    if (!h)
+    struct vault *v = calloc(1, sizeof *v);
+    if (!v)
         return error_memory(e);
-    *h = (struct vault){.format = formats[sink->format], .engine = engine, .config = sink, .sink = sink->name};
-    if (h->format->open(h, e) < 0) {
-        free(h);
+    *v = (struct vault){.format = formats[sink->format], .engine = engine, .config = sink, .sink = sink->name};
+    if (v->format->open(v, e) < 0) {
+        free(v);
         return -1;
     }
-    *vault = h;
+    *vault = v;
     return 0;
 }
 

@@ -200,11 +200,6 @@ const struct worker_plugin *worker_plugin(const struct worker *worker)
     return &worker->plugin;
 }
 
-const char *worker_instance(const struct worker *worker)
-{
-    return worker->instance;
-}
-
 bool worker_failed(const struct worker *worker)
 {
     return worker->failure.class != ERROR_NONE;

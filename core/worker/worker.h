@@ -75,7 +75,6 @@ enum {
 /* Loads the plugin: file and directories must not be writable by others. After an error nothing is left. */
 int worker_start(const struct worker_spec *spec, struct worker **worker, struct error *e);
 const struct worker_plugin *worker_plugin(const struct worker *worker);
-const char *worker_instance(const struct worker *worker);
 
 /* Run the plugin's open(). values: one row per option of the plugin. */
 int worker_open(struct worker *worker, const struct config_value *values, struct error *e);
