@@ -80,19 +80,24 @@ static void chunk_context(const uint8_t id[SEAL_HASH_SIZE], uint8_t context[CHUN
     memcpy(context + strlen(CHUNK_CONTEXT), id, SEAL_HASH_SIZE);
 }
 
-void pack_add(struct pack *pack, const uint8_t id[SEAL_HASH_SIZE], uint32_t plain, const void *compressed, size_t n)
+int pack_add(struct pack *pack, const uint8_t id[SEAL_HASH_SIZE], uint32_t plain, const void *compressed, size_t n,
+             struct error *e)
 {
     ASSERT(!pack_full(pack) && n <= pack_compress_bound(CHUNKER_MAXIMUM) && plain > 0 && plain <= CHUNKER_MAXIMUM);
-    struct pack_chunk *chunk = &pack->chunks[pack->count++];
+    struct pack_chunk *chunk = &pack->chunks[pack->count];
     memcpy(chunk->id, id, SEAL_HASH_SIZE);
     chunk->offset = (uint32_t)pack->length;
     chunk->stored = (uint32_t)(n + SEAL_OVERHEAD);
     chunk->plain = plain;
     uint8_t context[CHUNK_CONTEXT_SIZE];
     chunk_context(id, context);
-    seal_encrypt(&pack->box, chunk->offset, context, sizeof context, compressed, n, pack->data + pack->length);
+    if (seal_encrypt(&pack->box, chunk->offset, context, sizeof context, compressed, n, pack->data + pack->length, e) <
+        0)
+        return -1;
+    pack->count++;
     pack->length += chunk->stored;
     hash_up(pack);
+    return 0;
 }
 
 bool pack_full(const struct pack *pack)
@@ -119,7 +124,9 @@ int pack_finish(struct pack *pack, struct error *e)
         return error_set(e, ERROR_BUG, "finish a pack: it holds no chunk");
     uint8_t *directory = pack->data + pack->length;
     size_t n = write_directory(pack, directory);
-    seal_encrypt(&pack->box, DIRECTORY_POSITION, DIRECTORY_CONTEXT, DIRECTORY_CONTEXT_SIZE, directory, n, directory);
+    if (seal_encrypt(&pack->box, DIRECTORY_POSITION, DIRECTORY_CONTEXT, DIRECTORY_CONTEXT_SIZE, directory, n, directory,
+                     e) < 0)
+        return -1;
     n += SEAL_OVERHEAD;
     bytes_set_u32(directory + n, (uint32_t)n);
     memcpy(directory + n + 4, TRAILER_MAGIC, TRAILER_MAGIC_SIZE);

@@ -55,8 +55,9 @@ void pack_free(struct pack *pack);
 /* Start an empty pack in the same memory, with a fresh box. */
 void pack_begin(struct pack *pack);
 /* Seal the n compressed bytes of a chunk into it, n at most pack_compress_bound(CHUNKER_MAXIMUM). There is room as long
- * as pack_full is false. */
-void pack_add(struct pack *pack, const uint8_t id[SEAL_HASH_SIZE], uint32_t plain, const void *compressed, size_t n);
+ * as pack_full is false. After an error the pack is as before. */
+int pack_add(struct pack *pack, const uint8_t id[SEAL_HASH_SIZE], uint32_t plain, const void *compressed, size_t n,
+             struct error *e);
 bool pack_full(const struct pack *pack);
 /* Append directory and trailer, compute the name. A pack holds at least one chunk. */
 int pack_finish(struct pack *pack, struct error *e);

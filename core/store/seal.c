@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/cursor.h"
 #include "base/error.h"
+#include "store/aead.h"
 #include "store/key.h"
 
 #define ENVELOPE_LABEL "cofre envelope 1"
@@ -20,7 +21,7 @@
 #define KEY_NONCE_SIZE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 #define WRAPPED_INDEX_SIZE (KEY_NONCE_SIZE + KEY_SIZE + SEAL_OVERHEAD)
 
-_Static_assert(SEAL_OVERHEAD == crypto_aead_xchacha20poly1305_ietf_ABYTES, "the tag");
+_Static_assert(SEAL_OVERHEAD == AEAD_TAG_SIZE && AEAD_TAG_SIZE == crypto_aead_xchacha20poly1305_ietf_ABYTES, "the tag");
 _Static_assert(SEAL_WRAPPED_SIZE == KEY_SIZE + crypto_box_SEALBYTES, "a wrapped key");
 _Static_assert(KEY_SIGNATURE_SIZE == crypto_sign_BYTES, "a signature");
 _Static_assert(SEAL_HASH_SIZE == BLAKE3_OUT_LEN && KEY_SIZE == BLAKE3_KEY_LEN, "a hash and its key");
@@ -100,29 +101,28 @@ int seal_box_open(const struct key *key, const uint8_t wrapped[SEAL_WRAPPED_SIZE
     return 0;
 }
 
-static void nonce_of(uint64_t position, uint8_t nonce[KEY_NONCE_SIZE])
+static void nonce_of(uint64_t position, uint8_t nonce[AEAD_NONCE_SIZE])
 {
-    memset(nonce, 0, KEY_NONCE_SIZE);
+    memset(nonce, 0, AEAD_NONCE_SIZE);
     bytes_set_u64(nonce, position);
 }
 
-void seal_encrypt(const struct seal_box *box, uint64_t position, const void *context, size_t context_length,
-                  const void *p, size_t n, uint8_t *out)
+int seal_encrypt(const struct seal_box *box, uint64_t position, const void *context, size_t context_length,
+                 const void *p, size_t n, uint8_t *out, struct error *e)
 {
-    uint8_t nonce[KEY_NONCE_SIZE];
+    uint8_t nonce[AEAD_NONCE_SIZE];
     nonce_of(position, nonce);
-    crypto_aead_xchacha20poly1305_ietf_encrypt(out, NULL, p, n, context, context_length, NULL, nonce, box->key);
+    return aead_seal(box->key, nonce, context, context_length, p, n, out, e);
 }
 
 int seal_decrypt(const struct seal_box *box, uint64_t position, const void *context, size_t context_length,
                  const void *p, size_t n, uint8_t *out, const char *what, struct error *e)
 {
-    uint8_t nonce[KEY_NONCE_SIZE];
+    uint8_t nonce[AEAD_NONCE_SIZE];
     nonce_of(position, nonce);
-    if (n < SEAL_OVERHEAD ||
-        crypto_aead_xchacha20poly1305_ietf_decrypt(out, NULL, NULL, p, n, context, context_length, nonce, box->key) < 0)
-        return error_set(e, ERROR_INTEGRITY, "open '%s': it was changed or damaged", what);
-    return 0;
+    if (n < SEAL_OVERHEAD)
+        return error_set(e, ERROR_INTEGRITY, "open '%s': it is cut", what);
+    return aead_open(box->key, nonce, context, context_length, p, n, out, what, e);
 }
 
 /* ---- envelopes ---- */
@@ -215,8 +215,12 @@ int seal_envelope(const struct key *key, enum seal_kind kind, const void *clear,
         return -1;
     }
     uint8_t *p = out->data + start;
-    seal_encrypt(&box, 0, p, head, p + head, compressed, p + head);
+    int sealed = seal_encrypt(&box, 0, p, head, p + head, compressed, p + head, e);
     sodium_memzero(&box, sizeof box);
+    if (sealed < 0) {
+        out->length = start;
+        return -1;
+    }
     size_t n = head + compressed + SEAL_OVERHEAD;
     uint8_t message[SIGNED_SIZE];
     signed_bytes(p, n, message);

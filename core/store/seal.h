@@ -1,5 +1,5 @@
-/* Sealing: hashes, boxes and envelopes. Cryptography is called here, in key.c, and for the chunker's table, nowhere
- * else.
+/* Sealing: hashes, boxes and envelopes. Cryptography is called here, in aead.c and key.c, and for the chunker's table,
+ * nowhere else.
  *
  * A box is a fresh 32-byte key used for one object. With it, byte strings are sealed by XChaCha20-Poly1305 (IETF):
  *   nonce = u64 position, 16 zero bytes       position: where in the object; never twice with one box
@@ -51,10 +51,11 @@ void seal_box_new(const struct key *key, struct seal_box *box, uint8_t wrapped[S
 int seal_box_open(const struct key *key, const uint8_t wrapped[SEAL_WRAPPED_SIZE], struct seal_box *box,
                   struct error *e);
 
-/* out has n + SEAL_OVERHEAD bytes; may be p itself. */
-void seal_encrypt(const struct seal_box *box, uint64_t position, const void *context, size_t context_length,
-                  const void *p, size_t n, uint8_t *out);
-/* out has n - SEAL_OVERHEAD bytes; may be p itself. ERROR_INTEGRITY when anything was changed; what names it. */
+/* out has n + SEAL_OVERHEAD bytes; may be p itself. It fails for lack of memory alone. */
+int seal_encrypt(const struct seal_box *box, uint64_t position, const void *context, size_t context_length,
+                 const void *p, size_t n, uint8_t *out, struct error *e);
+/* out has n - SEAL_OVERHEAD bytes; may be p itself. ERROR_INTEGRITY when anything was changed; then out is zeroed. what
+ * names it. */
 int seal_decrypt(const struct seal_box *box, uint64_t position, const void *context, size_t context_length,
                  const void *p, size_t n, uint8_t *out, const char *what, struct error *e);
 

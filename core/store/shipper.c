@@ -394,7 +394,8 @@ int shipper_add(struct shipper *shipper, uint32_t mask, const uint8_t id[SEAL_HA
     struct builder *b;
     if (builder_for(shipper, mask, &b, e) < 0)
         return -1;
-    pack_add(b->parcel->pack, id, plain, compressed, n);
+    if (pack_add(b->parcel->pack, id, plain, compressed, n, e) < 0)
+        return -1;
     return pack_full(b->parcel->pack) ? ship(shipper, b, e) : 0;
 }
 

@@ -69,7 +69,7 @@ static void store_chunk(const void *p, size_t n, uint8_t id[SEAL_HASH_SIZE])
     uint8_t *compressed = malloc(capacity);
     must(compressed ? pack_compress(compressor, p, n, compressed, capacity, &length, &e) : error_memory(&e));
     seal_chunk_id(put, p, n, id);
-    pack_add(pack, id, (uint32_t)n, compressed, length);
+    must(pack_add(pack, id, (uint32_t)n, compressed, length, &e));
     free(compressed);
 }
 

@@ -58,7 +58,7 @@ static void add(const void *p, uint32_t n)
     size_t length;
     seal_chunk_id(put, p, n, id);
     assert_int_equal(pack_compress(compressor, p, n, compressed, pack_compress_bound(CHUNKER_MAXIMUM), &length, &e), 0);
-    pack_add(pack, id, n, compressed, length);
+    assert_int_equal(pack_add(pack, id, n, compressed, length, &e), 0);
 }
 
 /* Chunks of very different sizes and content. */
@@ -269,15 +269,15 @@ static void test_poison(void **state)
     size_t n;
     pack_begin(pack);
     seal_chunk_id(put, "right", 5, id);
-    pack_add(pack, id, 5, "garbage", 7);
+    assert_int_equal(pack_add(pack, id, 5, "garbage", 7, &e), 0);
     assert_int_equal(pack_compress(compressor, "wrong", 5, frames, sizeof frames, &n, &e), 0);
-    pack_add(pack, id, 5, frames, n);
+    assert_int_equal(pack_add(pack, id, 5, frames, n, &e), 0);
     assert_int_equal(pack_compress(compressor, "right", 5, frames, sizeof frames, &n, &e), 0);
     memcpy(frames + n, frames, n);
-    pack_add(pack, id, 5, frames, 2 * n);
-    pack_add(pack, id, 5, frames, n + 1);
-    pack_add(pack, id, 5, frames, n - 1);
-    pack_add(pack, id, 5, frames, n);
+    assert_int_equal(pack_add(pack, id, 5, frames, 2 * n, &e), 0);
+    assert_int_equal(pack_add(pack, id, 5, frames, n + 1, &e), 0);
+    assert_int_equal(pack_add(pack, id, 5, frames, n - 1, &e), 0);
+    assert_int_equal(pack_add(pack, id, 5, frames, n, &e), 0);
     uint8_t out[5];
     for (uint32_t i = 0; i < pack->count; i++) {
         struct pack_chunk *chunk = &pack->chunks[i];
@@ -305,7 +305,7 @@ static void test_full(void **state)
     assert_int_equal(pack_finish(pack, &e), 0);
     pack_begin(pack);
     while (!pack_full(pack))
-        pack_add(pack, id, 1, "x", 1);
+        assert_int_equal(pack_add(pack, id, 1, "x", 1, &e), 0);
     assert_int_equal(pack->count, PACK_CHUNKS_MAX);
     assert_int_equal(pack_finish(pack, &e), 0);
     struct pack_chunk *chunks;
