@@ -24,8 +24,6 @@
 #include "worker/sink.h"
 #include "worker/worker.h"
 
-#define LEVEL 3
-
 /* ---- opening ---- */
 
 static void drop(struct destination *item, const struct error *why)
@@ -133,8 +131,7 @@ static int start_writer(struct destinations *d, const struct manifest *manifest,
         recover_baselines(d, manifest, e) < 0 || shipper_new(d->live, d->live_count, d->state, &d->shipper, e) < 0)
         return -1;
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    struct writer_spec spec = {
-        .shipper = d->shipper, .level = LEVEL, .workers = processors < 1 ? 1 : (unsigned)processors};
+    struct writer_spec spec = {.shipper = d->shipper, .workers = processors < 1 ? 1 : (unsigned)processors};
     d->repositories = (struct saver){.calls = &saver_recorder};
     if (!d->dry)
         d->savers[d->list.count++] = &d->repositories;

@@ -3,7 +3,7 @@
  *   magic "cofrepk1" 8 | key id 16 | wrapped box key 80 | sealed chunk ...
  *   | sealed directory | u32 its length | "1kpc"
  *
- * A sealed chunk: one zstd frame (level as configured; with content size; without checksum, since the chunk is compared
+ * A sealed chunk: one zstd frame (of any level; with content size; without checksum, since the chunk is compared
  * with its id) of 1 to CHUNKER_MAXIMUM plain bytes, sealed in the pack's box at position = its offset in the pack,
  * context = "chunk" || chunk id. The directory: per chunk id 32, u32 offset, u32 stored length, u32 plain length, in
  * the order of the chunks, which follow each other without a gap; sealed at position 2^64 - 1, context "directory". The
@@ -62,9 +62,9 @@ bool pack_full(const struct pack *pack);
 /* Append directory and trailer, compute the name. A pack holds at least one chunk. */
 int pack_finish(struct pack *pack, struct error *e);
 
-/* Compression of one chunk; a context is used by one thread. */
+/* Compression of one chunk, with zstd's level 3; a compressor is used by one thread. */
 struct pack_compressor;
-int pack_compressor_new(int level, struct pack_compressor **compressor, struct error *e);
+int pack_compressor_new(struct pack_compressor **compressor, struct error *e);
 void pack_compressor_free(struct pack_compressor *compressor);
 /* The most bytes that compressing n can give. */
 size_t pack_compress_bound(size_t n);

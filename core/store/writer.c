@@ -124,7 +124,7 @@ static int make_line(struct writer *w, const struct writer_spec *spec, struct er
     unsigned workers = spec->workers < WORKERS_MAX ? spec->workers : WORKERS_MAX;
     w->slot_count = workers + 3;
     for (unsigned i = 0; i < workers || i == 0; i++)
-        if (pack_compressor_new(spec->level, &w->compressors[i], e) < 0)
+        if (pack_compressor_new(&w->compressors[i], e) < 0)
             return -1;
     if (make_items(w, e) < 0)
         return -1;

@@ -21,7 +21,6 @@ enum writer_lane { WRITER_SMALL, WRITER_LARGE, WRITER_LANES };
 
 struct writer_spec {
     struct shipper *shipper; /* borrowed */
-    int level;               /* zstd */
     unsigned workers;        /* compressing threads; 0 = inline */
 };
 int writer_new(const struct writer_spec *spec, struct writer **writer, struct error *e);

@@ -317,7 +317,7 @@ int main(int argc, char **argv)
     must(key_create_put(full, &put, &e));
     must(key_save(full, path, &e));
     must(pack_new(put, &pack, &e));
-    must(pack_compressor_new(3, &compressor, &e));
+    must(pack_compressor_new(&compressor, &e));
     store_config(argc > 2 && strcmp(argv[2], "none") == 0);
     index_body_begin(&index_body, "web1", TIME);
     add_files(&files);
