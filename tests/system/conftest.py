@@ -33,9 +33,22 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize('store', rows, indirect=True)
 
 
+def binary_path() -> Path:
+    return Path(os.environ.get('COFRE_BINARY', TOP / 'build' / 'release' / 'cofre')).resolve()
+
+
+def pytest_collection_modifyitems(config, items):
+    """A sanitizer has an allocator of its own, beside which no other can stand."""
+    path = binary_path()
+    if path.is_file() and any(name in path.read_bytes() for name in (b'__asan_init', b'__tsan_init')):
+        apart = [item for item in items if item.get_closest_marker('own_allocator')]
+        config.hook.pytest_deselected(items=apart)
+        items[:] = [item for item in items if item not in apart]
+
+
 @pytest.fixture(scope='session')
 def binary() -> Path:
-    path = Path(os.environ.get('COFRE_BINARY', TOP / 'build' / 'release' / 'cofre')).resolve()
+    path = binary_path()
     assert path.is_file(), f"'{path}' does not exist: build it first, or set COFRE_BINARY"
     return path
 
