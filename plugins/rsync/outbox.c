@@ -173,12 +173,11 @@ static int32_t finish_sending(struct outbox *box, struct cofre_call *call, struc
 static bool may_send(const struct outbox *box, int64_t enough)
 {
     size_t running = box->comparing.count + box->sending.count;
-    bool free = box->sending.count == 0 && (box->comparing.count == 0 || !box->link->target.daemon);
-    return free && box->count > running && box->bytes - box->comparing.bytes >= enough;
+    bool able = box->sending.count == 0 && (box->comparing.count == 0 || !box->link->target.daemon);
+    return able && box->count > running && box->bytes - box->comparing.bytes >= enough;
 }
 
-/* Begin or end one run. wait: for one to end, if none can begin; without it, *go = false when there is nothing to do.
- */
+/* Begin or end one run. wait: for one to end, if none can begin; otherwise *go = false says that nothing is to do. */
 static int32_t step(struct outbox *box, bool wait, int64_t enough, bool *go, struct cofre_call *call,
                     struct cofre_error *error)
 {
@@ -257,7 +256,7 @@ static int32_t receive(struct outbox *box, struct cofre_call *call, int fd, stru
         if (parcel->size > bound)
             return too_large(box, parcel->key, error);
         if (box->bytes + parcel->size > bound)
-            result = pump(box, bound - parcel->size, 0, call, error);
+            result = pump(box, bound - parcel->size, bound / 4, call, error);
         if (!result)
             result = write_all(box, fd, parcel->key, bytes, length, error);
         if (result)
