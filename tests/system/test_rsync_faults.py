@@ -196,9 +196,9 @@ def test_broken_at_some_points(world, tmp_path, tmpfs):
 
 @pytest.mark.long
 @pytest.mark.parametrize('kind', ['ssh', 'daemon'])
-@pytest.mark.parametrize('part', range(4))
+@pytest.mark.parametrize('part', range(8))
 def test_broken_at_many_points(world, tmp_path, tmpfs, kind, part):
-    broken_points(world, tmp_path, tmpfs, sample(1000, 80)[part::4], kind)
+    broken_points(world, tmp_path, tmpfs, sample(1000, 80)[part::8], kind)
 
 
 # ---- the line ----
@@ -233,6 +233,6 @@ def test_a_line_that_is_cut_and_comes_back(world, tmp_path, line):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize('part', range(4))
+@pytest.mark.parametrize('part', range(8))
 def test_a_line_that_is_cut_at_many_points(world, tmp_path, line, part):
-    cut_points(world, tmp_path, line, sample(1000, 40)[part::4], 3)
+    cut_points(world, tmp_path, line, sample(1000, 40)[part::8], 3)
