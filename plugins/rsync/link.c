@@ -13,7 +13,7 @@
 #define TEXT_MAX ((size_t)64 << 10)
 #define OLDEST "3.2.4"        /* escapes odd characters in paths, knows --fsync */
 #define LEAST_RATE (10 << 20) /* bytes per second that a far side reads and compares, at least */
-#define CONNECTING 100        /* ms between looks for the socket */
+#define CONNECTING 10         /* ms between looks for the socket */
 
 /* ---- the options ---- */
 
@@ -243,15 +243,17 @@ static int32_t wait_for_socket(struct link *link, enum link_way way, struct cofr
 
 int32_t link_need(struct link *link, enum link_way way, struct cofre_call *call, struct cofre_error *error)
 {
-    int32_t result = link->checked ? COFRE_OK : check_version(link, call, error);
-    if (result || link->target.daemon)
-        return result;
+    if (link->target.daemon)
+        return link->checked ? COFRE_OK : check_version(link, call, error);
     if (way == LINK_READ && !link->options->read_identity_file)
         way = LINK_WRITE;
     if (link->masters[way].pid && !program_ended(&link->masters[way], 0))
         return COFRE_OK;
     end_master(link, way);
-    result = start_master(link, way, error);
+    int32_t result = start_master(link, way, error);
+    /* While ssh is on its way. */
+    if (!result && !link->checked)
+        result = check_version(link, call, error);
     if (!result)
         result = wait_for_socket(link, way, call, error);
     if (result)

@@ -13,16 +13,31 @@
 
 void outbox_open(struct outbox *box, struct link *link)
 {
-    *box = (struct outbox){.link = link, .program = PROGRAM_NONE};
+    *box = (struct outbox){.link = link, .comparing.program = PROGRAM_NONE, .sending.program = PROGRAM_NONE};
+}
+
+static void end_run(struct outbox_run *run)
+{
+    program_kill(&run->program);
+    program_close(&run->program);
+    run->count = 0;
+    run->bytes = 0;
+}
+
+/* What they were about stays in the outbox. */
+static void end_runs(struct outbox *box)
+{
+    end_run(&box->sending);
+    end_run(&box->comparing);
 }
 
 void outbox_close(struct outbox *box)
 {
-    program_kill(&box->program);
-    program_close(&box->program);
-    transfer_free_names(&box->names);
+    end_runs(box);
+    transfer_free_names(&box->sending.names);
+    transfer_free_names(&box->comparing.names);
     free(box->parcels);
-    *box = (struct outbox){.program = PROGRAM_NONE};
+    outbox_open(box, NULL);
 }
 
 bool outbox_has(const struct outbox *box, const char *key)
@@ -35,49 +50,47 @@ bool outbox_has(const struct outbox *box, const char *key)
 
 /* ---- the runs ---- */
 
-/* The longest row of parcels from the front that can go together. */
-static void choose(struct outbox *box)
+static const struct parcel *first_of(const struct outbox *box, const struct outbox_run *run)
 {
-    box->batch = 0;
-    box->batch_bytes = 0;
-    while (box->batch < box->count && box->batch < BATCH && box->parcels[box->batch].replace == box->parcels[0].replace)
-        box->batch_bytes += box->parcels[box->batch++].size;
+    return box->parcels + (run == &box->sending ? box->comparing.count : 0);
 }
 
-static int32_t write_names(struct outbox *box, struct cofre_error *error)
+/* The longest row of parcels, after those that were sent, that can go together. */
+static void choose(struct outbox *box)
+{
+    struct outbox_run *run = &box->sending;
+    const struct parcel *first = first_of(box, run);
+    size_t left = box->count - box->comparing.count;
+    while (run->count < left && run->count < BATCH && first[run->count].replace == first->replace)
+        run->bytes += first[run->count++].size;
+}
+
+static int32_t write_names(const struct outbox *box, struct outbox_run *run, struct cofre_error *error)
 {
     int32_t result = COFRE_OK;
-    box->names.length = 0;
-    for (size_t i = 0; i < box->batch && !result; i++)
-        result = transfer_name(&box->names, box->parcels[i].key, error);
+    run->names.length = 0;
+    for (size_t i = 0; i < run->count && !result; i++)
+        result = transfer_name(&run->names, first_of(box, run)[i].key, error);
     return result;
 }
 
-static struct transfer describe(const struct outbox *box, char subject[64])
+static struct transfer describe(const struct outbox *box, const struct outbox_run *run, char subject[64])
 {
-    snprintf(subject, 64, "%zu object%s", box->batch, box->batch == 1 ? "" : "s");
-    struct transfer t = {.names = &box->names, .subject = subject, .kind = TRANSFER_COMPARE, .work = box->batch_bytes};
-    if (box->phase != OUTBOX_COMPARING)
-        t.kind = box->parcels[0].replace ? TRANSFER_REPLACE : TRANSFER_SEND;
+    snprintf(subject, 64, "%zu object%s", run->count, run->count == 1 ? "" : "s");
+    struct transfer t = {.names = &run->names, .subject = subject, .kind = TRANSFER_COMPARE, .work = run->bytes};
+    if (run == &box->sending)
+        t.kind = first_of(box, run)->replace ? TRANSFER_REPLACE : TRANSFER_SEND;
     return t;
 }
 
-static int32_t start(struct outbox *box, enum outbox_phase phase, struct cofre_call *call, struct cofre_error *error)
+static int32_t start(struct outbox *box, struct outbox_run *run, struct cofre_call *call, struct cofre_error *error)
 {
     char subject[64];
-    box->phase = phase;
-    /* What is compared is what was sent, and not what came since. */
-    if (phase == OUTBOX_SENDING)
-        choose(box);
-    int32_t result = write_names(box, error);
-    if (!result && phase == OUTBOX_SENDING)
-        result = transfer_add_mark(box->link, WORKSPACE_OUT, &box->names, error);
-    struct transfer t = describe(box, subject);
-    if (!result)
-        result = transfer_start(box->link, &t, &box->program, call, error);
-    if (result)
-        box->phase = OUTBOX_IDLE;
-    return result;
+    int32_t result = write_names(box, run, error);
+    if (!result && run == &box->sending)
+        result = transfer_add_mark(box->link, WORKSPACE_OUT, &run->names, error);
+    struct transfer t = describe(box, run, subject);
+    return result ? result : transfer_start(box->link, &t, &run->program, call, error);
 }
 
 /* What the far side has under the key: the same, something else, or nothing. */
@@ -114,56 +127,85 @@ static void drop_first(struct outbox *box, size_t count)
 }
 
 /* One that is there already with other content goes out of the way, or it would stop all others for ever. */
-static int32_t compare(struct outbox *box, const char *text, struct cofre_error *error)
+static int32_t look_at_all(struct outbox *box, const char *text, struct cofre_error *error)
 {
-    for (size_t i = 0; i < box->batch; i++) {
+    size_t count = box->comparing.count;
+    box->comparing.count = 0;
+    box->comparing.bytes = 0;
+    for (size_t i = 0; i < count; i++) {
         int32_t result = look_at(box, &box->parcels[i], text, error);
         if (result) {
             drop_first(box, i + 1);
             return result;
         }
     }
-    drop_first(box, box->batch);
+    drop_first(box, count);
     return COFRE_OK;
 }
 
-/* The run has ended. What failed stays in the outbox. */
-static int32_t finish(struct outbox *box, struct cofre_call *call, struct cofre_error *error)
+static int32_t finish_comparing(struct outbox *box, struct cofre_error *error)
 {
     char subject[64], *text = NULL;
-    bool compared = box->phase == OUTBOX_COMPARING;
-    struct transfer t = describe(box, subject);
-    int32_t result = transfer_finish(box->link, &t, &box->program, compared ? &text : NULL, error);
-    box->phase = OUTBOX_IDLE;
+    struct transfer t = describe(box, &box->comparing, subject);
+    int32_t result = transfer_finish(box->link, &t, &box->comparing.program, &text, error);
     if (!result)
-        result = compared ? compare(box, text, error) : start(box, OUTBOX_COMPARING, call, error);
+        result = look_at_all(box, text, error);
     free(text);
     return result;
 }
 
-/* Go on with what can be gone on with. limit: wait as long as more bytes than this are staged; -1 = wait for all. */
+/* Nothing is being compared. What is compared next is what was sent, and not what came since. */
+static int32_t finish_sending(struct outbox *box, struct cofre_call *call, struct cofre_error *error)
+{
+    char subject[64];
+    struct outbox_run *sending = &box->sending;
+    struct transfer t = describe(box, sending, subject);
+    int32_t result = transfer_finish(box->link, &t, &sending->program, NULL, error);
+    if (result)
+        return result;
+    box->comparing.count = sending->count;
+    box->comparing.bytes = sending->bytes;
+    end_run(sending);
+    return start(box, &box->comparing, call, error);
+}
+
+/* A daemon may permit one connection at a time. */
+static bool may_send(const struct outbox *box, int64_t enough)
+{
+    size_t running = box->comparing.count + box->sending.count;
+    bool able = box->sending.count == 0 && (box->comparing.count == 0 || !box->link->target.daemon);
+    return able && box->count > running && box->bytes - box->comparing.bytes >= enough;
+}
+
+/* Begin or end one run. wait: for one to end, if none can begin; otherwise *go = false says that nothing is to do. */
+static int32_t step(struct outbox *box, bool wait, int64_t enough, bool *go, struct cofre_call *call,
+                    struct cofre_error *error)
+{
+    if (may_send(box, wait ? 0 : enough)) {
+        choose(box);
+        return start(box, &box->sending, call, error);
+    }
+    bool comparing = box->comparing.count > 0;
+    struct program *program = comparing ? &box->comparing.program : &box->sending.program;
+    *go = wait || ((comparing || box->sending.count > 0) && program_ended(program, 0));
+    if (!*go)
+        return COFRE_OK;
+    int32_t result = program_wait(program, call, error);
+    if (!result)
+        result = comparing ? finish_comparing(box, error) : finish_sending(box, call, error);
+    return result;
+}
+
+/* Go on with what can be gone on with. limit: wait as long as more bytes than this are staged; -1 = wait for all.
+ * enough: bytes that are worth a run. */
 static int32_t pump(struct outbox *box, int64_t limit, int64_t enough, struct cofre_call *call,
                     struct cofre_error *error)
 {
     int32_t result = COFRE_OK;
-    while (!result && (box->phase != OUTBOX_IDLE || box->count > 0)) {
-        bool wait = box->bytes > limit || limit < 0;
-        if (box->phase == OUTBOX_IDLE && !wait && box->bytes < enough)
-            break;
-        if (box->phase == OUTBOX_IDLE) {
-            result = start(box, OUTBOX_SENDING, call, error);
-            continue;
-        }
-        if (!wait && !program_ended(&box->program, 0))
-            break;
-        result = program_wait(&box->program, call, error);
-        if (result) {
-            program_close(&box->program);
-            box->phase = OUTBOX_IDLE;
-        } else {
-            result = finish(box, call, error);
-        }
-    }
+    for (bool go = true; go && !result && box->count > 0;)
+        result = step(box, box->bytes > limit || limit < 0, enough, &go, call, error);
+    if (result)
+        end_runs(box);
     return result;
 }
 
@@ -214,7 +256,7 @@ static int32_t receive(struct outbox *box, struct cofre_call *call, int fd, stru
         if (parcel->size > bound)
             return too_large(box, parcel->key, error);
         if (box->bytes + parcel->size > bound)
-            result = pump(box, bound - parcel->size, 0, call, error);
+            result = pump(box, bound - parcel->size, bound / 4, call, error);
         if (!result)
             result = write_all(box, fd, parcel->key, bytes, length, error);
         if (result)

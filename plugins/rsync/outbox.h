@@ -1,8 +1,8 @@
 /* Objects on their way to the far side.
  *
- * A put ends in the outbox. From there many go at once, in one run of rsync, while the next ones are being staged; a
- * second run has the far side read them again and compares. Only then is the local copy given up. outbox_flush waits
- * until all are there: durable, and the same. */
+ * A put ends in the outbox. From there many go at once, in one run of rsync, while the next ones are being staged. A
+ * second run has the far side read them again and compares, while the next ones are being sent. Only then is the local
+ * copy given up. outbox_flush waits until all are there: durable, and the same. */
 #ifndef COFRE_RSYNC_OUTBOX_H
 #define COFRE_RSYNC_OUTBOX_H
 
@@ -20,19 +20,19 @@ struct parcel {
     bool replace;
 };
 
-enum outbox_phase { OUTBOX_IDLE, OUTBOX_SENDING, OUTBOX_COMPARING };
+struct outbox_run {
+    size_t count; /* parcels that it is about; 0 = there is none */
+    int64_t bytes;
+    struct transfer_names names;
+    struct program program;
+};
 
 struct outbox {
     struct link *link;
     struct parcel *parcels; /* in the order of their puts */
     size_t count, room;
-    int64_t bytes; /* of them */
-    /* The run: about the first batch parcels. */
-    enum outbox_phase phase;
-    size_t batch;
-    int64_t batch_bytes;
-    struct transfer_names names;
-    struct program program;
+    int64_t bytes;                        /* of them */
+    struct outbox_run comparing, sending; /* the first parcels, and those after them */
 };
 
 void outbox_open(struct outbox *outbox, struct link *link);

@@ -97,6 +97,10 @@ static void add_words(const struct link *link, const struct transfer *t, struct 
         program_word(words, "--temp-dir=%s" TRANSFER_TEMPORARY, link->target.path);
     if (o->fsync && is_writing(t->kind))
         program_word(words, "--fsync");
+    /* ssh guards every byte, and what was sent is compared: rsync's own checksums would be a third look. --fsync tells
+     * that the far side is new enough to be told. */
+    if (o->fsync && t->kind == TRANSFER_SEND && !link->target.daemon)
+        program_word(words, "--checksum-choice=none");
     if (o->fsync && t->kind == TRANSFER_CREATE)
         program_word(words, "--mkpath");
     if (t->kind == TRANSFER_FETCH)

@@ -196,7 +196,7 @@ def modules(tmp_path):
         return f'[{name}]\npath = {tmp_path}/m-{name}\nread only = no\n{text}\n'
     text = (section('append', 'refuse options = delete') + section('closed', 'read only = yes')
             + section('old', 'refuse options = fsync') + section('hosts', 'hosts allow = 192.0.2.1')
-            + section('chroot', 'use chroot = yes') + '[gone]\npath = /nowhere/at/all\nread only = no\n')
+            + section('chroot', 'use chroot = yes') + section('single', f'max connections = 1\nlock file = {tmp_path}/lock') + '[gone]\npath = /nowhere/at/all\nread only = no\n')
     with Daemon(tmp_path, text) as daemon:
         yield daemon
 
@@ -214,6 +214,14 @@ def test_a_daemon_with_chroot(world, modules, far):
     made(world, modules.options('a/b', module='chroot'))
     world.ok('run', 'job')
     world.ok('verify', 'job', '--all')
+
+
+def test_a_daemon_that_takes_one_connection(world, modules, far, tmp_path):
+    """It may refuse one that comes before it has noticed the end of the last: that is tried again."""
+    made(world, modules.options('', module='single', staging_size='32MiB'))
+    (tmp_path / 'tree' / 'big').write_bytes(os.urandom(40_000_000))
+    world.ok('run', 'job')
+    assert len(world.snapshots()) == 1
 
 
 def test_removing_is_permitted_elsewhere(world, sshd, far):

@@ -148,11 +148,9 @@ def kill(pids: list[int]) -> None:
             pass
 
 
-def sweep(scene: Scene, seconds: float, points: int, faults: dict) -> None:
-    """Each fault in turn, at points evenly spread over the run."""
-    names = itertools.cycle(faults)
-    for number in sample(1000, points) if points > 2 else [400, 700]:
-        name = next(names)
+def sweep(scene: Scene, seconds: float, points: list[int], faults: dict) -> None:
+    """Each fault in turn, at points of the run: in thousandths of it."""
+    for number, name in zip(points, itertools.cycle(faults)):
         moment = seconds * number / 1000
         process = scene.start()
         time.sleep(moment)
@@ -179,30 +177,28 @@ def fill(place: Path, process: subprocess.Popen) -> None:
         filler.unlink()
 
 
-def broken_points(world, tmp_path, tmpfs, points: int, kinds: tuple) -> None:
+def broken_points(world, tmp_path, tmpfs, points: list[int], kind: str) -> None:
     disk = tmpfs('disk', 'size=256m')
-    with Sshd() as sshd, Daemon(disk) as daemon:
-        for server in [{'ssh': sshd, 'daemon': daemon}[kind] for kind in kinds]:
-            shutil.rmtree(tmp_path / 'state', ignore_errors=True)
-            shutil.rmtree(tmp_path / 'tree', ignore_errors=True)
-            scene = Scene(world, tmp_path, disk / type(server).__name__)
-            # Slow enough that a point can be in the middle of an object.
-            seconds = scene.begin(server.options(scene.place, bandwidth='6MiB'))
-            sweep(scene, seconds, points // len(kinds), {
-                'a full disk': lambda process, scene=scene: fill(scene.place, process),
-                'rsync there': lambda process, server=server: kill(descendants(server.process.pid)),
-                'rsync here': lambda process: kill(descendants(process.pid)),
-                'everything here': lambda process: process.kill()})
-            shutil.rmtree(scene.place)
+    with Sshd() if kind == 'ssh' else Daemon(disk) as server:
+        scene = Scene(world, tmp_path, disk / 'place')
+        # Slow enough that a point can be in the middle of an object.
+        seconds = scene.begin(server.options(scene.place, bandwidth='6MiB'))
+        sweep(scene, seconds, points, {
+            'a full disk': lambda process: fill(scene.place, process),
+            'rsync there': lambda process: kill(descendants(server.process.pid)),
+            'rsync here': lambda process: kill(descendants(process.pid)),
+            'everything here': lambda process: process.kill()})
 
 
 def test_broken_at_some_points(world, tmp_path, tmpfs):
-    broken_points(world, tmp_path, tmpfs, 2, ('ssh',))
+    broken_points(world, tmp_path, tmpfs, [400, 700], 'ssh')
 
 
 @pytest.mark.long
-def test_broken_at_many_points(world, tmp_path, tmpfs):
-    broken_points(world, tmp_path, tmpfs, 160, ('ssh', 'daemon'))
+@pytest.mark.parametrize('kind', ['ssh', 'daemon'])
+@pytest.mark.parametrize('part', range(8))
+def test_broken_at_many_points(world, tmp_path, tmpfs, kind, part):
+    broken_points(world, tmp_path, tmpfs, sample(1000, 80)[part::8], kind)
 
 
 # ---- the line ----
@@ -218,7 +214,7 @@ def line():
         yield server, cut
 
 
-def cut_points(world, tmp_path, line, points: int, silence: float) -> None:
+def cut_points(world, tmp_path, line, points: list[int], silence: float) -> None:
     server, cut = line
     scene = Scene(world, tmp_path, tmp_path / 'far')
     seconds = scene.begin(server.options(scene.place, bandwidth='6MiB', io_timeout='1s'))
@@ -233,9 +229,10 @@ def cut_points(world, tmp_path, line, points: int, silence: float) -> None:
 
 
 def test_a_line_that_is_cut_and_comes_back(world, tmp_path, line):
-    cut_points(world, tmp_path, line, 1, 3)
+    cut_points(world, tmp_path, line, [400, 700], 3)
 
 
 @pytest.mark.long
-def test_a_line_that_is_cut_at_many_points(world, tmp_path, line):
-    cut_points(world, tmp_path, line, 40, 3)
+@pytest.mark.parametrize('part', range(8))
+def test_a_line_that_is_cut_at_many_points(world, tmp_path, line, part):
+    cut_points(world, tmp_path, line, sample(1000, 40)[part::8], 3)
