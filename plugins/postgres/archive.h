@@ -21,7 +21,9 @@ struct archive_item {
     char *schema, *name; /* of the table */
     bool is_table;       /* else large objects */
     bool begun, ended;
-    int64_t rows; /* of an uncompressed table, once ended; else -1 */
+    int64_t rows;       /* of an uncompressed table, once ended; else -1 */
+    uint64_t begins_at; /* in the dump, once begun */
+    uint64_t offset_at; /* where the table of contents has room for begins_at */
 };
 
 struct namelist;
@@ -39,6 +41,10 @@ int32_t archive_finish(const struct archive *archive, struct cofre_error *error)
 bool archive_listed(const struct archive *archive);
 /* The blocks, in the order of their ids. */
 struct archive_item *archive_items(const struct archive *archive, size_t *count);
+/* What belongs at offset_at so that pg_restore finds the block without reading all before it: pg_dump cannot go back
+ * and write it when its output is a pipe. The number of bytes. */
+#define ARCHIVE_OFFSET_MAX 9
+size_t archive_offset(const struct archive *archive, const struct archive_item *item, uint8_t out[ARCHIVE_OFFSET_MAX]);
 /* The owners of what is in it, each once. */
 const struct namelist *archive_owners(const struct archive *archive);
 /* The tablespaces that it wants, each once. */

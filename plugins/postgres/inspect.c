@@ -18,7 +18,7 @@ static const struct {
     {COFRE_LOG_ERROR,
      "SELECT count(*), string_agg(name, ', ') FILTER (WHERE n <= 5) FROM (SELECT row_number() OVER (ORDER BY 1) AS n, "
      "format('%I.%I', nspname, relname) AS name FROM pg_class c JOIN pg_namespace s ON s.oid = relnamespace "
-     "WHERE relkind IN ('r', 'p', 'S', 'm') AND relpersistence <> 't' AND nspname !~ '^pg_' "
+     "WHERE relkind IN ('r', 'p', 'S') AND relpersistence <> 't' AND nspname !~ '^pg_' "
      "AND nspname <> 'information_schema' AND NOT (CASE WHEN has_schema_privilege(s.oid, 'USAGE') THEN "
      "has_table_privilege(c.oid, 'SELECT') ELSE false END)) x",
      "database '%s': the user may not read %s", "GRANT pg_read_all_data TO the user of this source"},
@@ -95,9 +95,7 @@ static void inspect_connection(struct session *s, const struct options *options)
     snprintf(text, sizeof text, "connected to PostgreSQL %s at '%.100s' port %s as user '%.63s', %s",
              PQparameterStatus(s->connection, "server_version"), host, PQport(s->connection), PQuser(s->connection),
              PQsslInUse(s->connection) ? PQsslAttribute(s->connection, "protocol") : "without TLS");
-    bool far =
-        host[0] != '/' && strncmp(host, "127.", 4) != 0 && strcmp(host, "localhost") != 0 && strcmp(host, "::1") != 0;
-    bool warn = options->allow_unverified && far;
+    bool warn = options->allow_unverified && !session_is_local(host, strlen(host));
     cofre->finding(s->call, warn ? COFRE_LOG_WARNING : COFRE_LOG_INFO, text,
                    warn ? "allow_unverified is set: nothing proves that this is the right server" : "");
 }

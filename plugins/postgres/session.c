@@ -76,7 +76,7 @@ static const char *value_of(const PQconninfoOption *all, const char *key)
     return "";
 }
 
-static bool is_local(const char *host, size_t n)
+bool session_is_local(const char *host, size_t n)
 {
     static const char *const exact[] = {"localhost", "::1", "localhost."};
     if (n == 0 || host[0] == '/' || host[0] == '@' || (n > 4 && memcmp(host, "127.", 4) == 0))
@@ -92,7 +92,7 @@ static bool all_local(const char *hosts)
 {
     for (const char *p = hosts;; p++) {
         size_t n = strcspn(p, ",");
-        if (!is_local(p, n))
+        if (!session_is_local(p, n))
             return false;
         p += n;
         if (*p == '\0')

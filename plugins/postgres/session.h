@@ -24,6 +24,9 @@ int32_t session_open(struct session *session, struct cofre_call *call, const str
 /* Any state; twice does no harm. Ends the transaction, if there is one. */
 void session_close(struct session *session);
 
+/* Is the host of these n bytes this machine: a socket, loopback, or none at all? */
+bool session_is_local(const char *host, size_t n);
+
 /* Run one statement with text parameters. *result is freed by the caller, with PQclear; it is NULL after failure.
  * `what` is what failed, should it fail: "count the rows of 'public.users'". */
 int32_t session_query(struct session *session, PGresult **result, const char *what, const char *sql, int count,

@@ -70,6 +70,26 @@ static int32_t take_piece(struct stage *s, const void *bytes, uint64_t length, c
     return status;
 }
 
+/* pg_restore's workers then go to their tables at once, the largest first. */
+static int32_t write_offsets(const struct stage *s, const char *directory, struct cofre_error *error)
+{
+    size_t count;
+    const struct archive_item *items = archive_items(s->archive, &count);
+    for (size_t i = 0; i < count; i++) {
+        uint8_t offset[ARCHIVE_OFFSET_MAX];
+        size_t n = archive_offset(s->archive, &items[i], offset);
+        if (pwrite(s->fd, offset, n, (off_t)items[i].offset_at) != (ssize_t)n)
+            return failure_system(error, errno, "complete the dump in '%s'", directory);
+    }
+    return COFRE_OK;
+}
+
+static int32_t complete(const struct stage *s, const char *directory, struct cofre_error *error)
+{
+    int32_t status = archive_finish(s->archive, error);
+    return status == COFRE_OK ? write_offsets(s, directory, error) : status;
+}
+
 int32_t stage_fill(struct stage *s, struct cofre_call *call, const char *directory, struct cofre_error *error)
 {
     const char *where = place(call, directory);
@@ -85,7 +105,7 @@ int32_t stage_fill(struct stage *s, struct cofre_call *call, const char *directo
         uint64_t length;
         int32_t status = cofre->take(call, &bytes, &length, error);
         if (status == COFRE_END)
-            return archive_finish(s->archive, error);
+            return complete(s, where, error);
         if (status == COFRE_OK)
             status = take_piece(s, bytes, length, where, error);
         if (status != COFRE_OK)

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +18,8 @@ PASSWORD = r"s3cr:et\ 'quoted' pass"
 
 # Connections through the socket need no password, those by address do.
 HBA = '''local all all trust
+local replication all trust
+hostssl all by_certificate 127.0.0.1/32 cert
 host all all 127.0.0.1/32 scram-sha-256
 hostssl all all 127.0.0.2/32 scram-sha-256
 '''
@@ -37,11 +40,14 @@ class Cluster:
         self.sockets.chmod(0o777)
         self.data.mkdir(mode=0o700)
         shutil.chown(self.data, 'postgres', 'postgres')
-        self._as_postgres('initdb', '-D', self.data, '-A', 'trust', '-E', 'UTF8', '--locale=C.UTF-8', '--no-sync', '-U', 'postgres')
-        (self.data / 'pg_hba.conf').write_text(HBA)
+        self._fill_data()
         self.settings = {'fsync': 'off', 'full_page_writes': 'off', 'listen_addresses': "'127.0.0.1'", 'max_connections': 60,
                          'unix_socket_directories': f"'{self.sockets}'", 'port': self.port, 'autovacuum': 'off',
                          'logging_collector': 'off', 'log_statement': "'none'"}
+
+    def _fill_data(self) -> None:
+        self._as_postgres('initdb', '-D', self.data, '-A', 'trust', '-E', 'UTF8', '--locale=C.UTF-8', '--no-sync', '-U', 'postgres')
+        (self.data / 'pg_hba.conf').write_text(HBA)
 
     def _as_postgres(self, program: str, *words: object) -> None:
         done = subprocess.run(['runuser', '-u', 'postgres', '--', BIN / program, *map(str, words)], stdin=subprocess.DEVNULL,
@@ -78,6 +84,13 @@ class Cluster:
 
     def sql(self, text: str, database: str = 'postgres', user: str = 'postgres') -> list[str]:
         return self.run('psql', '-X', '-A', '-t', '-q', '-v', 'ON_ERROR_STOP=1', '-U', user, '-d', database, text=text).splitlines()
+
+    def sql_until(self, question: str) -> None:
+        """Ask until the answer is yes."""
+        deadline = time.monotonic() + 30
+        while self.sql(question) != ['t']:
+            assert time.monotonic() < deadline, (question, (self.data / 'log').read_text()[-2000:])
+            time.sleep(0.02)
 
     def create(self, name: str, sql: str = '') -> str:
         self.run('createdb', name)
@@ -139,6 +152,24 @@ class Cluster:
         return world
 
 
+class Standby(Cluster):
+    """A second server, that follows a running one."""
+
+    def __init__(self, primary: Cluster) -> None:
+        self.primary = primary
+        super().__init__()
+        self.settings |= {'primary_conninfo': f"'host={primary.sockets} port={primary.port} user=postgres'"}
+
+    def _fill_data(self) -> None:
+        self._as_postgres('pg_basebackup', '-D', self.data, '-h', self.primary.sockets, '-p', self.primary.port, '-U', 'postgres',
+                          '-c', 'fast', '--no-sync')
+        (self.data / 'standby.signal').touch()
+
+    def catch_up(self) -> None:
+        """Wait until everything that the primary has done is done here."""
+        self.sql_until(f"SELECT pg_last_wal_replay_lsn() >= '{self.primary.sql('SELECT pg_current_wal_flush_lsn()')[0]}'")
+
+
 @pytest.fixture(scope='session')
 def running_cluster():
     cluster = Cluster()
@@ -159,6 +190,8 @@ def cluster(running_cluster):
     for name in running_cluster.databases():
         if name != 'postgres':
             running_cluster.run('dropdb', '--force', name)
+    for name in running_cluster.sql("SELECT quote_ident(spcname) FROM pg_tablespace WHERE spcname !~ '^pg_'"):
+        running_cluster.sql(f'DROP TABLESPACE {name}')
     for name in running_cluster.sql("SELECT quote_ident(rolname) FROM pg_roles WHERE rolname !~ '^pg_' AND rolname <> 'postgres'"):
         running_cluster.sql(f'DROP OWNED BY {name}; DROP ROLE {name}')
 

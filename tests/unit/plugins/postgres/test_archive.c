@@ -73,6 +73,32 @@ static void test_contents(void **state)
     free(d.bytes);
 }
 
+/* Every block is where the reader says that it begins, and the table of contents has room for that. */
+static void test_offsets(void **state)
+{
+    (void)state;
+    struct dump d = load(DUMPS "tables-and-objects");
+    struct cofre_error error = {.struct_size = sizeof error};
+    struct archive *a = archive_new();
+    for (size_t at = 0; at < d.length; at += 7)
+        assert_int_equal(archive_feed(a, d.bytes + at, d.length - at < 7 ? d.length - at : 7, &error), COFRE_OK);
+    size_t count;
+    const struct archive_item *items = archive_items(a, &count);
+    for (size_t i = 0; i < count; i++) {
+        uint8_t offset[ARCHIVE_OFFSET_MAX];
+        const uint8_t *block = d.bytes + items[i].begins_at, *room = d.bytes + items[i].offset_at;
+        /* The kind, and the id as an integer of a sign and four bytes. */
+        assert_int_equal(block[0], items[i].is_table ? 1 : 3);
+        assert_int_equal(block[1], 0);
+        assert_int_equal(block[2] | block[3] << 8 | block[4] << 16 | block[5] << 24, items[i].id);
+        assert_int_equal(archive_offset(a, &items[i], offset), 9);
+        /* This dump was written into a file, so pg_dump could say it itself. */
+        assert_memory_equal(room, offset, 9);
+    }
+    archive_free(a);
+    free(d.bytes);
+}
+
 /* Wherever it is cut, it is not whole; however it is cut into pieces, it comes to the same. */
 static void test_cut_anywhere(void **state)
 {
@@ -123,9 +149,8 @@ static void test_other_dumps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_contents),
-        cmocka_unit_test(test_cut_anywhere),
-        cmocka_unit_test(test_more_than_there_is),
+        cmocka_unit_test(test_contents),     cmocka_unit_test(test_offsets),
+        cmocka_unit_test(test_cut_anywhere), cmocka_unit_test(test_more_than_there_is),
         cmocka_unit_test(test_other_dumps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
