@@ -18,7 +18,7 @@
 #include "worker/worker.h"
 
 #define NAMES_SUGGESTED 64
-#define KEYS_MAX ((size_t)256 << 20) /* bytes of all keys of snapshots in a sink */
+#define NAMES_MAX ((size_t)256 << 20) /* bytes of the names of all snapshots in a sink */
 
 static int bad_selector(const char *text, struct error *e)
 {
@@ -129,35 +129,55 @@ int snapshot_read(struct repository *repository, const char *key, struct manifes
     return manifest_open(object.data, object.length, repository->key, key, manifest, e);
 }
 
-/* Read the manifest where the key allows. One that is damaged is said, and stays in the list without it: it must not
- * seem that there is no such snapshot. */
-static int take(struct snapshot_list *list, struct vault *vault, const struct vault_name *name, struct error *e)
-{
-    struct snapshot *s = find(list, name);
-    if (!s && !(s = add(list, name, e)))
-        return -1;
-    if (!vault->opens || s->manifest)
-        return add_sink(s, vault->config, e);
-    if (vault_read(vault, name, &s->manifest, e) == 0) {
-        s->damaged = false;
-        return add_sink(s, vault->config, e);
-    }
-    if (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH && e->class != ERROR_NOT_FOUND)
-        return -1;
-    log_line(LOG_WARNING, "sink '%s': %s", vault->sink, e->message);
-    s->damaged = s->sink_count == 0;
-    return 0;
-}
-
+/* The snapshots of one sink: each is taken into the list when its manifest has been read, where the key allows. */
 struct taking {
     struct snapshot_list *list;
     struct vault *vault;
+    struct bytes names; /* struct vault_name each: to be read */
 };
 
-static int take_found(void *context, const struct vault_name *name, struct error *e)
+static int take(struct taking *t, const struct vault_name *name, struct snapshot **taken, struct error *e)
 {
-    const struct taking *t = context;
-    return take(t->list, t->vault, name, e);
+    *taken = find(t->list, name);
+    if (!*taken)
+        *taken = add(t->list, name, e);
+    return *taken ? 0 : -1;
+}
+
+static int take_name(void *context, const struct vault_name *name, struct error *e)
+{
+    struct taking *t = context;
+    struct snapshot *s = find(t->list, name);
+    if (t->vault->opens && !(s && s->manifest)) {
+        bytes_put(&t->names, name, sizeof *name);
+        return bytes_check(&t->names, "listing of snapshots", e);
+    }
+    return take(t, name, &s, e) < 0 ? -1 : add_sink(s, t->vault->config, e);
+}
+
+/* One that is damaged is said, and stays in the list without its manifest: it must not seem that there is no such
+ * snapshot. */
+static int take_manifest(void *context, const struct vault_name *name, struct manifest *manifest,
+                         const struct error *why, struct error *e)
+{
+    struct taking *t = context;
+    struct snapshot *s;
+    if (take(t, name, &s, e) < 0) {
+        manifest_free(manifest);
+        return -1;
+    }
+    if (manifest) {
+        s->manifest = manifest;
+        s->damaged = false;
+        return add_sink(s, t->vault->config, e);
+    }
+    if (why->class != ERROR_INTEGRITY && why->class != ERROR_AUTH && why->class != ERROR_NOT_FOUND) {
+        *e = *why;
+        return -1;
+    }
+    log_line(LOG_WARNING, "sink '%s': %s", t->vault->sink, why->message);
+    s->damaged = s->sink_count == 0;
+    return 0;
 }
 
 /* ---- all sinks ---- */
@@ -186,11 +206,15 @@ static int compare_snapshots(const void *a, const void *b)
 static int list_sink(const struct engine *engine, const struct config_instance *sink, const char *job, const char *host,
                      struct snapshot_list *list, struct error *e)
 {
-    struct taking taking = {.list = list};
-    if (vault_open(engine, sink, &taking.vault, e) < 0)
+    struct taking t = {.list = list, .names = {.maximum = NAMES_MAX}};
+    if (vault_open(engine, sink, &t.vault, e) < 0)
         return -1;
-    int result = vault_list(taking.vault, host, job, take_found, &taking, e);
-    vault_close(taking.vault);
+    int result = vault_list(t.vault, host, job, take_name, &t, e);
+    if (result == 0)
+        result = vault_read_all(t.vault, (const struct vault_name *)t.names.data,
+                                t.names.length / sizeof(struct vault_name), take_manifest, &t, e);
+    bytes_free(&t.names);
+    vault_close(t.vault);
     return result < 0 ? error_context(e, "sink '%s': ", sink->name) : 0;
 }
 

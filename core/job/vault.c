@@ -46,6 +46,22 @@ int vault_read(struct vault *vault, const struct vault_name *name, struct manife
     return vault->format->read(vault, name, manifest, e);
 }
 
+int vault_read_all(struct vault *vault, const struct vault_name *names, size_t count, vault_manifest *found,
+                   void *context, struct error *e)
+{
+    int result = 0;
+    if (vault->format->read_all)
+        return vault->format->read_all(vault, names, count, found, context, e);
+    for (size_t i = 0; result == 0 && i < count; i++) {
+        struct manifest *manifest;
+        struct error why;
+        if (vault_read(vault, &names[i], &manifest, &why) < 0)
+            manifest = NULL;
+        result = found(context, &names[i], manifest, &why, e);
+    }
+    return result;
+}
+
 int vault_peek(struct vault *vault, const struct vault_name *name, bool *ours, struct chain_link *link, struct error *e)
 {
     return vault->format->peek(vault, name, ours, link, e);

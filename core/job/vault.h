@@ -47,6 +47,9 @@ struct vault_name {
 
 /* One snapshot of a listing, one entry of a source: 0, or -1 with *e set, which ends it. */
 typedef int vault_snapshot(void *context, const struct vault_name *name, struct error *e);
+/* A manifest, which is the callee's now; or NULL, and *why says what is wrong with it. */
+typedef int vault_manifest(void *context, const struct vault_name *name, struct manifest *manifest,
+                           const struct error *why, struct error *e);
 typedef int vault_entry(void *context, const struct catalogue_record *record, struct error *e);
 typedef void vault_damage(void *context, const struct verify_damage *damage);
 
@@ -57,6 +60,8 @@ struct vault_format {
     int (*list)(struct vault *vault, const char *host, const char *job, vault_snapshot *found, void *context,
                 struct error *e);
     int (*read)(struct vault *vault, const struct vault_name *name, struct manifest **manifest, struct error *e);
+    int (*read_all)(struct vault *vault, const struct vault_name *names, size_t count, vault_manifest *found,
+                    void *context, struct error *e);
     int (*peek)(struct vault *vault, const struct vault_name *name, bool *ours, struct chain_link *link,
                 struct error *e);
     int (*prepare)(struct vault *vault, struct error *e);
@@ -82,6 +87,10 @@ int vault_list(struct vault *vault, const char *host, const char *job, vault_sna
                struct error *e);
 /* Its manifest. Damaged: ERROR_INTEGRITY, ERROR_AUTH. */
 int vault_read(struct vault *vault, const struct vault_name *name, struct manifest **manifest, struct error *e);
+/* Those of several snapshots, in this order, side by side where the sink takes several requests at once. found may not
+ * use the vault. */
+int vault_read_all(struct vault *vault, const struct vault_name *names, size_t count, vault_manifest *found,
+                   void *context, struct error *e);
 /* Was it made by this host? Then its place in the chain is in *link (without repositories). What is wrong with a
  * manifest is logged, and it is not ours. */
 int vault_peek(struct vault *vault, const struct vault_name *name, bool *ours, struct chain_link *link,

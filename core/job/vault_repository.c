@@ -15,10 +15,13 @@
 #include "job/snapshot.h"
 #include "job/verify.h"
 #include "store/catalogue.h"
+#include "store/objects.h"
 #include "store/player.h"
 #include "store/reader.h"
 #include "store/repository.h"
 #include "worker/sink.h"
+
+#define KEYS_MAX ((size_t)256 << 20) /* bytes of all keys of snapshots in a sink */
 
 static int open_hold(struct vault *vault, struct error *e)
 {
@@ -48,7 +51,7 @@ static int collect_key(void *context, const struct sink_object *object, struct e
 static int list(struct vault *vault, const char *host, const char *job, vault_snapshot *found, void *context,
                 struct error *e)
 {
-    AUTO_BYTES struct bytes keys = {.maximum = (size_t)256 << 20};
+    AUTO_BYTES struct bytes keys = {.maximum = KEYS_MAX};
     char prefix[201] = "snapshots/";
     if (host && job)
         manifest_object_key(host, job, "", prefix);
@@ -72,6 +75,48 @@ static int read_manifest(struct vault *vault, const struct vault_name *name, str
     char key[201];
     manifest_object_key(name->host, name->job, name->id, key);
     return snapshot_read(vault->repository, key, manifest, e);
+}
+
+static int read_next(const struct vault *vault, struct objects *objects, const char *key, struct manifest **manifest,
+                     struct error *e)
+{
+    const struct bytes *object;
+    if (objects_next(objects, &object, e) < 0)
+        return -1;
+    return manifest_open(object->data, object->length, vault->repository->key, key, manifest, e);
+}
+
+static int put_keys(struct bytes *keys, const struct vault_name *names, size_t count, struct error *e)
+{
+    for (size_t i = 0; i < count; i++) {
+        char key[201];
+        manifest_object_key(names[i].host, names[i].job, names[i].id, key);
+        bytes_put(keys, key, strlen(key) + 1);
+    }
+    return bytes_check(keys, "listing of snapshots", e);
+}
+
+static int read_all(struct vault *vault, const struct vault_name *names, size_t count, vault_manifest *found,
+                    void *context, struct error *e)
+{
+    AUTO_BYTES struct bytes keys = {.maximum = KEYS_MAX};
+    struct objects *objects;
+    if (count == 0)
+        return 0;
+    if (put_keys(&keys, names, count, e) < 0 ||
+        objects_new(vault->repository, (const char *)keys.data, keys.length, MANIFEST_MAX - 1, &objects, e) < 0)
+        return -1;
+    int result = 0;
+    const char *key = (const char *)keys.data;
+    for (size_t i = 0; result == 0 && i < count; i++, key += strlen(key) + 1) {
+        struct manifest *manifest;
+        struct error why;
+        if (read_next(vault, objects, key, &manifest, &why) < 0)
+            manifest = NULL;
+        result = found(context, &names[i], manifest, &why, e);
+    }
+    objects_free(objects);
+    return result;
 }
 
 /* Does the manifest carry our own signature? Names alone prove nothing: whoever can write into the sink can make one.
@@ -195,6 +240,7 @@ const struct vault_format vault_repository = {
     .close = close_hold,
     .list = list,
     .read = read_manifest,
+    .read_all = read_all,
     .peek = peek,
     .prepare = prepare,
     .entries = entries,

@@ -12,8 +12,8 @@
 #include "job/chain.h"
 #include "job/engine.h"
 #include "job/snapshot.h"
+#include "store/objects.h"
 #include "store/repository.h"
-#include "worker/sink.h"
 
 /* What a manifest says without being opened. */
 struct link {
@@ -39,38 +39,63 @@ static void report(struct verify_chain *chain, const struct link *link, const ch
 }
 
 /* Damage inside a manifest is found when it is opened; here it only has no place in the chain. */
-static int read_link(struct verify_chain *chain, struct link *link, struct error *e)
+static void read_link(struct verify_chain *chain, struct link *link, const struct bytes *object)
 {
-    AUTO_BYTES struct bytes object = {.maximum = MANIFEST_MAX};
-    struct repository *r = chain->repository;
-    if (sink_get(r->worker, link->key, MANIFEST_MAX - 1, &object, e) < 0)
-        return -1;
-    seal_hash(object.data, object.length, link->hash);
-    link->readable = manifest_peek(object.data, object.length, r->key, link->key, &link->sequence, link->previous,
-                                   link->signer, e) == 0;
-    if (!link->readable && !r->key->full)
-        report(chain, link, e->message);
-    return 0;
+    struct error e;
+    const struct key *key = chain->repository->key;
+    seal_hash(object->data, object->length, link->hash);
+    link->readable = manifest_peek(object->data, object->length, key, link->key, &link->sequence, link->previous,
+                                   link->signer, &e) == 0;
+    if (!link->readable && !key->full)
+        report(chain, link, e.message);
 }
 
-static int read_links(struct verify_chain *chain, const struct verify_request *request, struct links *links,
-                      struct error *e)
+static bool parse_link(const struct verify_request *request, const char *key, struct link *link)
+{
+    *link = (struct link){.key = key};
+    return snapshot_parse_key(key, link->host, link->job, link->id) &&
+           (!request->host || strcmp(request->host, link->host) == 0) &&
+           (!request->job || strcmp(request->job, link->job) == 0);
+}
+
+/* The links that were asked for, nothing of them read; their keys once more to `wanted`. */
+static int choose_links(const struct verify_chain *chain, const struct verify_request *request, struct links *links,
+                        struct bytes *wanted, struct error *e)
 {
     for (size_t at = 0; at < chain->keys->length; at += strlen((const char *)chain->keys->data + at) + 1) {
-        struct link link = {.key = (const char *)chain->keys->data + at};
-        if (!snapshot_parse_key(link.key, link.host, link.job, link.id) ||
-            (request->host && strcmp(request->host, link.host) != 0) ||
-            (request->job && strcmp(request->job, link.job) != 0))
+        struct link link;
+        if (!parse_link(request, (const char *)chain->keys->data + at, &link))
             continue;
-        if (read_link(chain, &link, e) < 0)
-            return -1;
         struct link *items = realloc(links->items, (links->count + 1) * sizeof *items);
         if (!items)
             return error_memory(e);
         links->items = items;
         items[links->count++] = link;
+        bytes_put(wanted, link.key, strlen(link.key) + 1);
     }
-    return 0;
+    return bytes_check(wanted, "listing of snapshots", e);
+}
+
+static int read_links(struct verify_chain *chain, const struct verify_request *request, struct links *links,
+                      struct error *e)
+{
+    AUTO_BYTES struct bytes wanted = {.maximum = chain->keys->length + 1};
+    struct objects *objects;
+    if (choose_links(chain, request, links, &wanted, e) < 0)
+        return -1;
+    if (links->count == 0)
+        return 0;
+    if (objects_new(chain->repository, (const char *)wanted.data, wanted.length, MANIFEST_MAX - 1, &objects, e) < 0)
+        return -1;
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < links->count; i++) {
+        const struct bytes *object;
+        result = objects_next(objects, &object, e);
+        if (result == 0)
+            read_link(chain, &links->items[i], object);
+    }
+    objects_free(objects);
+    return result;
 }
 
 static int compare_links(const void *a, const void *b)

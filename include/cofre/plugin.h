@@ -28,7 +28,8 @@
  *  - Sizes and offsets are bytes, points in time are nanoseconds since 1970 UTC, durations are milliseconds.
  *  - A call returns COFRE_OK or an error class and, with a class, has filled *error (never NULL). An unknown class
  *    counts as COFRE_E_PERMANENT. Errors of host calls are passed up as they are: they are already explained.
- *  - Do not retry: the host does, with backoff, for COFRE_E_RETRY, and it knows whether a repetition is safe.
+ *  - Do not retry: the host does, with backoff, for COFRE_E_RETRY, and it knows whether a repetition is safe. It cannot
+ *    give the bytes of a put of unknown size again: of those a plugin may repeat what it still holds.
  *  - Never call exit, signal, chdir, umask, setlocale or setenv. Descriptors are O_CLOEXEC. Nothing is written to
  *    stdout or stderr: use log. The shared object is never unloaded.
  */

@@ -77,41 +77,33 @@ static int32_t read_hashed(void *context, void *p, size_t n, size_t *got, struct
     return result;
 }
 
-/* An ETag is the MD5 of the content, unless the store has a key of its own for it or has made a tag of another form. */
-static int32_t compare_tag(const struct store *store, const struct request *r, const struct http_head *head,
-                           EVP_MD_CTX *md5, struct cofre_error *error)
+int32_t object_compare_tag(const struct store *store, const struct request *request, const struct http_head *head,
+                           const uint8_t md5[SIGN_MD5], struct cofre_error *error)
 {
-    uint8_t hash[16];
-    char wanted[MD5_HEX], found[MD5_HEX];
-    unsigned length = sizeof hash;
+    char wanted[MD5_HEX];
     size_t quote = head->etag[0] == '"';
     bool plain = strspn(head->etag + quote, "0123456789abcdef") == MD5_HEX - 1 &&
                  strlen(head->etag) == MD5_HEX - 1 + 2 * quote && strncmp(head->encryption, "aws:", 4) != 0;
-    if (!plain || EVP_DigestFinal_ex(md5, hash, &length) != 1)
-        return COFRE_OK;
-    for (size_t i = 0; i < sizeof hash; i++)
-        snprintf(wanted + 2 * i, 3, "%02x", hash[i]);
-    snprintf(found, sizeof found, "%s", head->etag + quote);
-    if (strcmp(wanted, found) == 0)
+    for (size_t i = 0; i < SIGN_MD5; i++)
+        snprintf(wanted + 2 * i, 3, "%02x", md5[i]);
+    if (!plain || strncmp(wanted, head->etag + quote, MD5_HEX - 1) == 0)
         return COFRE_OK;
     return request_context(
-        store, r, failure_set(error, COFRE_E_INTEGRITY, "the store says that it has other bytes than were sent"),
+        store, request, failure_set(error, COFRE_E_INTEGRITY, "the store says that it has other bytes than were sent"),
         error);
 }
 
-static int32_t run_put(struct store *store, struct cofre_call *call, struct request *r, bool if_absent, EVP_MD_CTX *md5,
-                       struct cofre_error *error)
+static int32_t run_put(struct store *store, struct cofre_call *call, struct request *r, bool if_absent,
+                       struct http_head *head, struct cofre_error *error)
 {
     struct answer answer;
     object_headers(store, r);
     if (if_absent)
         add(r->headers, "if-none-match", "*");
     int32_t result = request_run(store, call, r, &answer, error);
-    if (!result)
-        result = compare_tag(store, r, &answer.head, md5, error);
-    long status = answer.head.status;
+    *head = answer.head;
     request_free(&answer);
-    if (r->read && (status == 411 || status == 501)) {
+    if (r->read && (head->status == 411 || head->status == 501)) {
         store->whole_bodies = true;
         return failure_set(error, COFRE_E_RETRY, "put '%.200s': the store takes no body that is signed in pieces",
                            r->key);
@@ -122,22 +114,19 @@ static int32_t run_put(struct store *store, struct cofre_call *call, struct requ
 int32_t object_put_memory(struct store *store, struct cofre_call *call, const char *key, bool if_absent, const void *p,
                           size_t n, struct cofre_error *error)
 {
-    char md5_text[32];
-    EVP_MD_CTX *md5 = EVP_MD_CTX_new();
-    if (!md5 || EVP_DigestInit_ex(md5, EVP_md5(), NULL) != 1 || EVP_DigestUpdate(md5, p, n) != 1) {
-        EVP_MD_CTX_free(md5);
-        return failure_set(error, COFRE_E_MEMORY, "out of memory");
-    }
-    sign_md5(p, n, md5_text);
+    uint8_t md5[SIGN_MD5];
+    char md5_text[SIGN_MD5_TEXT];
+    struct http_head head;
+    sign_md5(p, n, md5);
+    sign_md5_text(md5, md5_text);
     struct request r = {.method = "PUT",
                         .what = "put",
                         .key = key,
                         .content = p,
                         .length = (int64_t)n,
                         .headers = {{"content-md5", md5_text}}};
-    int32_t result = run_put(store, call, &r, if_absent, md5, error);
-    EVP_MD_CTX_free(md5);
-    return result;
+    int32_t result = run_put(store, call, &r, if_absent, &head, error);
+    return result ? result : object_compare_tag(store, &r, &head, md5, error);
 }
 
 static int32_t put_whole(struct store *store, struct cofre_call *call, const char *key, const struct cofre_put *put,
@@ -163,11 +152,17 @@ static int32_t put_pieces(struct store *store, struct cofre_call *call, const ch
     struct hashed hashed = {.source = {.call = call}, .md5 = EVP_MD_CTX_new()};
     struct request r = {
         .method = "PUT", .what = "put", .key = key, .length = put->size, .read = read_hashed, .read_context = &hashed};
+    uint8_t md5[SIGN_MD5];
+    struct http_head head;
     int32_t result;
     if (!hashed.md5 || EVP_DigestInit_ex(hashed.md5, EVP_md5(), NULL) != 1)
         result = failure_set(error, COFRE_E_MEMORY, "put '%.200s': out of memory", key);
     else
-        result = run_put(store, call, &r, put->flags & COFRE_PUT_IF_ABSENT, hashed.md5, error);
+        result = run_put(store, call, &r, put->flags & COFRE_PUT_IF_ABSENT, &head, error);
+    if (!result && EVP_DigestFinal_ex(hashed.md5, md5, NULL) != 1)
+        result = failure_set(error, COFRE_E_MEMORY, "put '%.200s': out of memory", key);
+    if (!result)
+        result = object_compare_tag(store, &r, &head, md5, error);
     EVP_MD_CTX_free(hashed.md5);
     return result;
 }

@@ -17,6 +17,11 @@ int32_t object_retain(struct store *store, struct cofre_call *call, const char *
 /* The headers with which an object is made (storage class, encryption), appended to those of the request. */
 void object_headers(const struct store *store, struct request *request);
 
+/* Does the answer to a put name the bytes that were sent? COFRE_E_INTEGRITY when it names others. An ETag is the MD5 of
+ * the content, unless the store has a key of its own for it or has made a tag of another form, which says nothing. */
+int32_t object_compare_tag(const struct store *store, const struct request *request, const struct http_head *head,
+                           const uint8_t md5[SIGN_MD5], struct cofre_error *error);
+
 /* Does the store refuse a conditional put where there is an object? Tried out on the object OBJECT_PROBE, once; which
  * stays, so that the next time one request tells. Leaves the answer in store->conditional. */
 #define OBJECT_PROBE "~probe"

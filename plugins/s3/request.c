@@ -8,8 +8,9 @@
 #include "common/failure.h"
 
 /* A body that is signed in pieces: each of PIECE bytes but the last, then an empty one.
- *   HEX-SIZE;chunk-signature=HEX CRLF bytes CRLF */
-#define PIECE ((size_t)128 * 1024)
+ *   HEX-SIZE;chunk-signature=HEX CRLF bytes CRLF
+ * Each costs the store about as much as 30 KiB more would: large ones, as far as memory allows. */
+#define PIECE ((size_t)2 << 20)
 #define PIECE_HEAD 100
 #define LINE_MAX_ (CREDENTIALS_TOKEN_MAX + 64)
 

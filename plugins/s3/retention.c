@@ -32,7 +32,8 @@ static bool is_kept_already(struct store *store, struct cofre_call *call, const 
 int32_t object_retain(struct store *store, struct cofre_call *call, const char *key, int64_t until,
                       struct cofre_error *error)
 {
-    char date[32], md5[32], text[320];
+    char date[32], md5_text[SIGN_MD5_TEXT], text[320];
+    uint8_t md5[SIGN_MD5];
     struct tm tm;
     time_t seconds = (time_t)(until / 1000000000);
     strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&seconds, &tm));
@@ -41,11 +42,12 @@ int32_t object_retain(struct store *store, struct cofre_call *call, const char *
                      "<RetainUntilDate>%s</RetainUntilDate></Retention>",
                      store->options->lock_mode == STORE_GOVERNANCE ? "GOVERNANCE" : "COMPLIANCE", date);
     sign_md5(text, (size_t)n, md5);
+    sign_md5_text(md5, md5_text);
     struct request r = {.method = "PUT",
                         .what = "lock",
                         .key = key,
                         .query = {{"retention", NULL}},
-                        .headers = {{"content-md5", md5}},
+                        .headers = {{"content-md5", md5_text}},
                         .content = text,
                         .length = n};
     struct answer answer;

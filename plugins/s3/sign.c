@@ -33,11 +33,16 @@ void sign_hash(const void *p, size_t n, char hex[SIGN_HEX])
     to_hex(hash, sizeof hash, hex);
 }
 
-void sign_md5(const void *p, size_t n, char *out)
+void sign_md5(const void *p, size_t n, uint8_t md5[SIGN_MD5])
 {
     uint8_t hash[HASH];
     digest(EVP_md5(), p, n, hash);
-    EVP_EncodeBlock((unsigned char *)out, hash, 16);
+    memcpy(md5, hash, SIGN_MD5);
+}
+
+void sign_md5_text(const uint8_t md5[SIGN_MD5], char text[SIGN_MD5_TEXT])
+{
+    EVP_EncodeBlock((unsigned char *)text, md5, SIGN_MD5);
 }
 
 static void hmac(const uint8_t *key, size_t key_length, const char *text, uint8_t out[HASH])

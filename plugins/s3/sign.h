@@ -12,7 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SIGN_HEX 65      /* a SHA-256 in hex, and its NUL */
+#define SIGN_HEX 65 /* a SHA-256 in hex, and its NUL */
+#define SIGN_MD5 16
+#define SIGN_MD5_TEXT 25 /* in base64, and its NUL */
 #define SIGN_DATE_MAX 17 /* 20130524T000000Z */
 #define SIGN_TEXT_MAX 4096
 #define SIGN_PAIRS_MAX 16
@@ -49,8 +51,9 @@ struct sign_state {
 };
 
 void sign_hash(const void *p, size_t n, char hex[SIGN_HEX]);
-/* MD5 in base64, as Content-MD5 carries it. out has 32 bytes. */
-void sign_md5(const void *p, size_t n, char *out);
+void sign_md5(const void *p, size_t n, uint8_t md5[SIGN_MD5]);
+/* An MD5 in base64, as Content-MD5 carries it. */
+void sign_md5_text(const uint8_t md5[SIGN_MD5], char text[SIGN_MD5_TEXT]);
 
 /* Percent-encode every byte but A-Z a-z 0-9 - . _ ~, and '/' when slash is false. False: out is too small. */
 bool sign_encode(const char *text, bool slash, char *out, size_t size);

@@ -1,15 +1,22 @@
 #include "s3/upload.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "common/failure.h"
 #include "s3/part_length.h"
 
 #define TAG_MAX 80
 #define ID_MAX 1024
+#define FIRST_PAUSE INT64_C(200) /* ms; each is twice the one before it, PAUSES times */
+#define PAUSES 6
+#define LOOK 1000                            /* ms between looks at the cancellation */
 #define MERGE_TIME ((int64_t)10 * 60 * 1000) /* ms that the store may take to put the parts together */
 
 struct upload {
@@ -19,9 +26,18 @@ struct upload {
     char id[ID_MAX];
     char (*tags)[TAG_MAX];
     int64_t parts, total;
+    bool if_absent;
+    size_t filled;   /* bytes of the next part, in the buffer */
     uint8_t *buffer; /* a mapping: a large part is no data of the process, and goes back when it is sent */
     size_t capacity;
 };
+
+static int64_t now(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
 
 static int32_t fit_buffer(struct upload *u, size_t wanted, struct cofre_error *error)
 {
@@ -65,16 +81,19 @@ static int32_t begin(struct upload *u, struct cofre_error *error)
     return result;
 }
 
-static int32_t put_part(struct upload *u, size_t n, struct cofre_error *error)
+static int32_t put_part(struct upload *u, struct cofre_error *error)
 {
-    char number[24], md5[32];
+    size_t n = u->filled;
+    char number[24], md5_text[SIGN_MD5_TEXT];
+    uint8_t md5[SIGN_MD5];
     snprintf(number, sizeof number, "%lld", (long long)(u->parts + 1));
     sign_md5(u->buffer, n, md5);
+    sign_md5_text(md5, md5_text);
     struct request r = {.method = "PUT",
                         .what = "put a part of",
                         .key = u->key,
                         .query = {{"partNumber", number}, {"uploadId", u->id}},
-                        .headers = {{"content-md5", md5}},
+                        .headers = {{"content-md5", md5_text}},
                         .content = u->buffer,
                         .length = (int64_t)n};
     struct answer answer;
@@ -82,6 +101,8 @@ static int32_t put_part(struct upload *u, size_t n, struct cofre_error *error)
     if (!result && (!answer.head.etag[0] || strlen(answer.head.etag) >= TAG_MAX || strpbrk(answer.head.etag, "<>&")))
         result =
             request_context(u->store, &r, failure_set(error, COFRE_E_INTEGRITY, "the store gives it no ETag"), error);
+    if (!result)
+        result = object_compare_tag(u->store, &r, &answer.head, md5, error);
     if (!result) {
         snprintf(u->tags[u->parts++], TAG_MAX, "%s", answer.head.etag);
         u->total += (int64_t)n;
@@ -128,7 +149,7 @@ static bool is_there(const struct upload *u)
     return there;
 }
 
-static int32_t complete(struct upload *u, bool if_absent, struct cofre_error *error)
+static int32_t complete(struct upload *u, struct cofre_error *error)
 {
     size_t n;
     char *text = list_parts(u, &n);
@@ -144,7 +165,7 @@ static int32_t complete(struct upload *u, bool if_absent, struct cofre_error *er
     struct answer answer;
     if (u->store->options->idle_timeout < 10000)
         r.idle = 0;
-    if (if_absent && u->store->conditional == STORE_HONOURS)
+    if (u->if_absent && u->store->conditional == STORE_HONOURS)
         r.headers[0] = (struct sign_pair){"if-none-match", "*"};
     int32_t result = request_run(u->store, u->call, &r, &answer, error);
     if (!result)
@@ -164,26 +185,80 @@ static void abort_upload(struct store *store, struct cofre_call *call, const cha
     request_free(&answer);
 }
 
+/* ---- trying again ------------------------------------------------------------------------------------------------ */
+
+static int32_t wait_for(struct upload *u, int64_t ms, struct cofre_error *error)
+{
+    struct pollfd cancel = {.fd = cofre->cancel_fd(u->call), .events = POLLIN};
+    for (int64_t until = now() + ms, left; (left = until - now()) > 0;) {
+        int32_t result = cofre->cancelled(u->call, error);
+        if (result)
+            return result;
+        cofre->progress(u->call, (uint64_t)u->total, 0);
+        poll(&cancel, 1, (int)(left < LOOK ? left : LOOK));
+    }
+    return COFRE_OK;
+}
+
+/* Half of it is left to chance, so that uploads that failed together do not come back together. */
+static int64_t pause_after(int try, const struct cofre_error *why)
+{
+    uint32_t chance = 0;
+    int64_t ms = FIRST_PAUSE << (try < PAUSES ? try : PAUSES);
+    if (getrandom(&chance, sizeof chance, GRND_NONBLOCK) != sizeof chance)
+        chance = (uint32_t)getpid();
+    ms = ms / 2 + chance % (ms / 2);
+    return why->retry_after > ms ? why->retry_after : ms;
+}
+
+/* The host cannot give the bytes of a stream again, but the part is still in memory, and each of these steps may be
+ * taken twice: so it is tried again here, for twice as long as a connection may be silent after it has failed. */
+static int32_t persist(struct upload *u, int32_t (*step)(struct upload *u, struct cofre_error *error),
+                       struct cofre_error *error)
+{
+    int64_t until = 0, ms;
+    for (int try = 0;; try++) {
+        char text[sizeof error->message + 40];
+        int32_t result = step(u, error);
+        if (result != COFRE_E_RETRY || strcmp(error->code, "NoSuchUpload") == 0)
+            return result;
+        until = try == 0 ? now() + 2 * u->store->options->idle_timeout : until;
+        ms = pause_after(try, error);
+        if (now() + ms > until)
+            return result;
+        snprintf(text, sizeof text, "%s; trying again in %lld ms", error->message, (long long)ms);
+        cofre->log(u->call, COFRE_LOG_WARNING, text);
+        result = wait_for(u, ms, error);
+        if (result)
+            return result;
+    }
+}
+
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
 
-static int32_t put_rest(struct upload *u, struct object_source *source, const struct cofre_put *put, size_t n,
+static int32_t put_rest(struct upload *u, struct object_source *source, const struct cofre_put *put,
                         struct cofre_error *error)
 {
-    int32_t result = begin(u, error);
-    while (!result && n > 0) {
+    int32_t result = persist(u, begin, error);
+    while (!result && u->filled > 0) {
         if (u->parts == PART_LENGTH_PARTS)
             return failure_set(error, COFRE_E_PERMANENT, "put '%.200s': it is larger than 5 TiB", u->key);
-        result = put_part(u, n, error);
+        result = persist(u, put_part, error);
         if (result)
             break;
         size_t length = (size_t)part_length(u->store->options->part_size, put->size, u->parts + 1);
         result = fit_buffer(u, length, error);
         if (!result)
-            result = object_read(source, u->buffer, length, &n, error);
+            result = object_read(source, u->buffer, length, &u->filled, error);
     }
     if (!result && put->size >= 0 && u->total != put->size)
         result = failure_set(error, COFRE_E_BUG, "put '%.200s': the object is shorter than was said", u->key);
-    return result ? result : complete(u, put->flags & COFRE_PUT_IF_ABSENT, error);
+    return result ? result : persist(u, complete, error);
+}
+
+static int32_t put_at_once(struct upload *u, struct cofre_error *error)
+{
+    return object_put_memory(u->store, u->call, u->key, u->if_absent, u->buffer, u->filled, error);
 }
 
 static int32_t spare(const struct upload *u, const struct cofre_put *put, struct cofre_error *error)
@@ -201,20 +276,21 @@ static int32_t spare(const struct upload *u, const struct cofre_put *put, struct
 int32_t upload_run(struct store *store, struct cofre_call *call, const char *key, const struct cofre_put *put,
                    struct cofre_error *error)
 {
-    struct upload u = {.store = store, .call = call, .key = key};
+    bool if_absent = put->flags & COFRE_PUT_IF_ABSENT;
+    struct upload u = {.store = store, .call = call, .key = key, .if_absent = if_absent};
     struct object_source source = {.call = call};
-    size_t length = (size_t)part_length(store->options->part_size, put->size, 1), n = 0;
+    size_t length = (size_t)part_length(store->options->part_size, put->size, 1);
     int32_t result = fit_buffer(&u, length, error);
     if (!result)
-        result = object_read(&source, u.buffer, length, &n, error);
-    if (!result && n < length && put->size < 0) {
-        result = object_put_memory(store, call, key, put->flags & COFRE_PUT_IF_ABSENT, u.buffer, n, error);
+        result = object_read(&source, u.buffer, length, &u.filled, error);
+    if (!result && u.filled < length && put->size < 0) {
+        result = persist(&u, put_at_once, error);
     } else if (!result) {
         u.tags = calloc(PART_LENGTH_PARTS, TAG_MAX);
         result =
             u.tags ? spare(&u, put, error) : failure_set(error, COFRE_E_MEMORY, "put '%.200s': out of memory", key);
         if (!result)
-            result = put_rest(&u, &source, put, n, error);
+            result = put_rest(&u, &source, put, error);
         if (result && u.id[0])
             abort_upload(store, call, key, u.id);
     }

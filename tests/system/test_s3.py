@@ -143,6 +143,23 @@ def test_a_stopped_run_does_not_wait(bucket, host):
     assert result.status in (124, 130), result
 
 
+# ---- far away ------------------------------------------------------------------------------------------------------------
+
+def test_manifests_of_a_far_store_are_read_side_by_side(ceph, bucket, host):
+    world = host('one', bucket)
+    world.ok('init', 'disk')
+    for _ in range(16):
+        world.ok('run', 'job')
+    seconds = 0.25
+    proxy = LatencyProxy(ceph.port, seconds)
+    world.sink(endpoint=proxy.endpoint)
+    before = time.monotonic()
+    assert len(world.snapshots()) == 16
+    took = time.monotonic() - before
+    proxy.stop()
+    assert took < 16 * seconds, f'{took:.2f} s'
+
+
 # ---- rights --------------------------------------------------------------------------------------------------------------
 
 def test_credentials_that_only_add(ceph, bucket, host):

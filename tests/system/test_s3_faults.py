@@ -56,6 +56,7 @@ ALWAYS = 1000
 FAULTS = {
     # put
     'put 503 once': (PUT, 'put', error(503, 'SlowDown'), 1, OK, 'trying again'),
+    'put 503 once, several pieces': (('put', 'a/k', 5_000_000), 'put', error(503), 1, OK, 'trying again'),
     'put 503 storm': (PUT, 'put', error(503, 'SlowDown'), ALWAYS, RETRY, 'slower'),
     'put 500 once': (PUT, 'put', error(500, 'InternalError'), 1, OK, 'InternalError'),
     'put 500 without words': (PUT, 'put', error(500), 2, OK, 'HTTP 500'),
@@ -147,18 +148,26 @@ FAULTS = {
     'remove 404': (REMOVE, 'remove', error(404, 'NoSuchKey'), 1, OK, ''),
     'remove denied': (REMOVE, 'remove', error(403, 'AccessDenied'), 1, DENIED, 'may not'),
     # parts
-    'begin 503': (STREAM, 'begin', error(503), 1, RETRY, 'begin to put'),
+    'begin 503': (STREAM, 'begin', error(503), 1, OK, 'trying again'),
+    'begin 503 storm': (STREAM, 'begin', error(503, 'SlowDown'), ALWAYS, RETRY, 'begin to put'),
     'begin without name': (STREAM, 'begin', said('<InitiateMultipartUploadResult/>'), 1, INTEGRITY, 'no name'),
     'begin error in a 200': (STREAM, 'begin', said('<Error><Code>AccessDenied</Code></Error>'), 1, DENIED, 'may not'),
-    'part 500': (STREAM, 'part', error(500), 1, RETRY, 'put a part'),
-    'part reset': (STREAM, 'part', reset, ALWAYS, RETRY, 'put a part'),
+    'part 500': (STREAM, 'part', error(500), 1, OK, 'trying again'),
+    'part 503 and when': (STREAM, 'part', error(503, 'SlowDown', {'Retry-After': '1'}), 1, OK, 'trying again in 1000 ms'),
+    'part reset twice': (STREAM, 'part', reset, 2, OK, 'trying again'),
+    'part reset always': (STREAM, 'part', reset, ALWAYS, RETRY, 'put a part'),
+    'part stalls': (STREAM, 'part', black_hole, 1, OK, 'trying again'),
+    'part answer lost': (STREAM, 'part', swallow, 1, OK, 'trying again'),
+    'short stream 503': (('stream', 'a/s', 1000), 'put', error(503), 1, OK, 'trying again'),
     'part without ETag': (STREAM, 'part', harmed(lambda b, h: (b, {'Content-Length': '0'})), 1, INTEGRITY, 'ETag'),
+    'part of other bytes': (STREAM, 'part', harmed(lambda b, h: (b, h | {'ETag': '"' + '0' * 32 + '"'})), 1, INTEGRITY, 'other bytes'),
     'part gone': (STREAM, 'part', error(404, 'NoSuchUpload'), 1, RETRY, 'gone'),
-    'complete error in a 200': (STREAM, 'complete', said('<Error><Code>InternalError</Code></Error>'), 1, RETRY, 'InternalError'),
-    'complete says nothing': (STREAM, 'complete', said(''), 1, RETRY, 'no XML'),
+    'complete error in a 200': (STREAM, 'complete', said('<Error><Code>InternalError</Code></Error>'), 1, OK, 'InternalError'),
+    'complete says nothing': (STREAM, 'complete', said(''), 1, OK, 'no XML'),
+    'complete says nothing always': (STREAM, 'complete', said(''), ALWAYS, RETRY, 'no XML'),
     'complete answer lost': (STREAM, 'complete', swallow, 1, OK, ''),
     'complete too small': (STREAM, 'complete', error(400, 'EntityTooSmall'), 1, PERMANENT, 'part_size'),
-    'complete stalls': (STREAM, 'complete', black_hole, 1, RETRY, 'end the put'),
+    'complete stalls': (STREAM, 'complete', black_hole, 1, OK, 'end the put'),
     'abort fails too': (STREAM, '*', error(500), ALWAYS, RETRY, 'begin to put'),
     # locks
     'lock 503': (LOCK, 'retain', error(503), 1, OK, 'trying again'),
@@ -196,6 +205,14 @@ def test_left_overs_of_a_killed_upload_are_swept(bad, sinkdo):
     bad.faults.append(Fault('uploads', error(403, 'AccessDenied'), 1))
     assert sinkdo(bad, 'sweep', 9_000_000_000_000_000_000, prefix='q')[0] == OK
     assert set(bad.store.uploads) == {'elsewhere', 'new'}
+
+
+@pytest.mark.parametrize('words, operation', [(SMALL, 'put'), (PUT, 'put'), (STREAM, 'begin')], ids=['small', 'pieces', 'parts'])
+def test_class_and_encryption_are_asked_for(bad, sinkdo, words, operation):
+    assert sinkdo(bad, *words, storage_class='STANDARD_IA', sse='aws:kms:key-1')[0] == OK
+    asked = {name: value for name, value in bad.store.signed[operation].items() if 'storage' in name or 'encryption' in name}
+    assert asked == {'x-amz-storage-class': 'STANDARD_IA', 'x-amz-server-side-encryption': 'aws:kms',
+                     'x-amz-server-side-encryption-aws-kms-key-id': 'key-1'}
 
 
 def test_at_least_sixty():

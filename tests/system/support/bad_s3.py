@@ -45,6 +45,7 @@ class Store:
     bucket: bool = True
     page: int = 1000
     seen: list[str] = field(default_factory=list)
+    signed: dict[str, dict] = field(default_factory=dict)  # operation: the headers that the signature of its last one covers
     problems: list[str] = field(default_factory=list)
 
 
@@ -97,6 +98,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.signature(text, found[2]) != found[4]:
             return self.fail(403, 'SignatureDoesNotMatch')
         self.scope = found[2]
+        self.signed = {name: self.headers[name] for name in found[3].split(';')}
         return date, found[4]
 
     def drain(self) -> bytes:
@@ -141,6 +143,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         signed = self.check_signature()
         if not signed:
             return
+        self.store.signed[self.operation] = self.signed
         self.body = self.read_body(*signed)
         if self.body is None:
             return
