@@ -345,6 +345,59 @@ static int look_into_packs(struct verify *v, struct error *e)
     return 0;
 }
 
+/* ---- the chain ---- */
+
+static int read_chained(void *place, const struct verify_link *link, struct manifest **manifest, struct error *e)
+{
+    return snapshot_read(place, link->object, manifest, e);
+}
+
+/* Damage inside a manifest is found when it is opened; without the full key, here. */
+static int add_link(struct verify *v, struct verify_chain *chain, struct verify_link *link, struct error *e)
+{
+    AUTO_BYTES struct bytes object = {.maximum = MANIFEST_MAX};
+    struct repository *r = v->repository;
+    if (sink_get(r->worker, link->object, MANIFEST_MAX - 1, &object, e) < 0)
+        return -1;
+    seal_hash(object.data, object.length, link->hash);
+    link->previous.count = 1;
+    link->readable = manifest_peek(object.data, object.length, r->key, link->object, &link->sequence,
+                                   link->previous.hashes[0], link->signer, e) == 0;
+    if (!link->readable && !r->key->full)
+        verify_chain_report(chain, link, e->message);
+    return verify_chain_add(chain, link, e);
+}
+
+static int add_links(struct verify *v, struct verify_chain *chain, struct error *e)
+{
+    for (size_t at = 0; at < v->keys.length; at += strlen((const char *)v->keys.data + at) + 1) {
+        const char *key = (const char *)v->keys.data + at;
+        struct verify_link link = {.sequence = 0};
+        if (!is_chosen(v, key) || !snapshot_parse_key(key, link.host, link.job, link.id))
+            continue;
+        snprintf(link.object, sizeof link.object, "%s", key);
+        if (add_link(v, chain, &link, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int check_chain(struct verify *v, struct error *e)
+{
+    struct repository *r = v->repository;
+    struct verify_chain chain = {.engine = v->engine,
+                                 .sink = r->sink,
+                                 .id = r->id_text,
+                                 .read = r->key->full ? read_chained : NULL,
+                                 .place = r,
+                                 .damage = v->damage,
+                                 .context = v->context,
+                                 .result = v->result};
+    int result = add_links(v, &chain, e) < 0 ? -1 : verify_chain_run(&chain, v->request, e);
+    verify_chain_free(&chain);
+    return result;
+}
+
 /* ---- the whole ---- */
 
 /* What is there, and, where an index object is gone, what the packs themselves say: before rows of the index are
@@ -389,13 +442,7 @@ static int carry_out(struct verify *v, struct error *e)
     if (load(v, e) < 0 || check_index_objects(v, e) < 0 ||
         sink_list(v->repository->worker, "snapshots/", collect_key, &v->keys, e) < 0)
         return -1;
-    struct verify_chain chain = {.engine = v->engine,
-                                 .repository = v->repository,
-                                 .keys = &v->keys,
-                                 .damage = v->damage,
-                                 .context = v->context,
-                                 .result = v->result};
-    if (!v->request->id && verify_chain_run(&chain, v->request, e) < 0)
+    if (!v->request->id && check_chain(v, e) < 0)
         return -1;
     return v->repository->key->full ? verify_snapshots(v, e) : verify_outside(v, e);
 }
