@@ -179,6 +179,8 @@ struct pass {
 static int unreadable(struct pass *p, const char *job, const char *id, const struct error *why, struct error *e)
 {
     struct audit *a = p->audit;
+    struct bytes nothing = {0};
+    struct audit_snapshot snapshot = {a->request->us, job, id, NULL, &nothing};
     char key[ARCHIVE_KEY_SIZE];
     if (a->request->host && strcmp(a->request->host, a->request->us) != 0)
         return 0;
@@ -186,7 +188,7 @@ static int unreadable(struct pass *p, const char *job, const char *id, const str
     snprintf(a->snapshot, sizeof a->snapshot, "%s/%s/%s", a->request->us, job, id);
     ++*p->snapshots;
     ++*p->damaged;
-    return report(a, key, NULL, why, e);
+    return report(a, key, NULL, why, e) < 0 ? -1 : a->audience->snapshot(a->audience->context, &snapshot, e);
 }
 
 static int check_one(void *context, const char *job, const char *id, struct error *e)
@@ -205,7 +207,10 @@ static int check_one(void *context, const char *job, const char *id, struct erro
         uint64_t before = a->damages;
         snprintf(a->snapshot, sizeof a->snapshot, "%s/%s/%s", inventory.manifest->host, job, id);
         ++*p->snapshots;
-        result = check_snapshot(a, &inventory, &text, e);
+        struct audit_snapshot snapshot = {inventory.manifest->host, job, id, inventory.manifest, &text};
+        result = a->audience->snapshot(a->audience->context, &snapshot, e);
+        if (result == 0)
+            result = check_snapshot(a, &inventory, &text, e);
         *p->damaged += a->damages > before;
     }
     inventory_free(&inventory);

@@ -6,7 +6,9 @@
 #include <stdint.h>
 
 struct archive;
+struct bytes;
 struct error;
+struct manifest;
 
 struct audit_request {
     const char *host, *job, *id; /* which snapshots; NULL = any */
@@ -19,8 +21,16 @@ struct audit_damage {
     const char *snapshot; /* "HOST/JOB/ID" */
     const char *source;   /* NULL = the whole */
 };
+struct audit_snapshot {
+    const char *host, *job, *id;
+    const struct manifest *manifest;
+    const struct bytes *text;
+};
 struct audit_audience {
     void (*damage)(void *context, const struct audit_damage *damage);
+    /* Each snapshot with the bytes of its manifest, which is NULL when it cannot be read: 0, or -1 with *e set, which
+     * ends it. */
+    int (*snapshot)(void *context, const struct audit_snapshot *snapshot, struct error *e);
     void (*progress)(void *context, uint64_t objects, uint64_t bytes);
     void *context;
 };

@@ -26,7 +26,7 @@ static const char *const statuses[] = {
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 /* What a manifest has only in a repository: left out here. */
-static const char *const of_manifest[] = {"missed", "indexes"};
+static const char *const of_manifest[] = {"indexes"};
 static const char *const of_source[] = {"fingerprint_key", "catalogue_bytes", "catalogue"};
 
 static int find(const char *text, const char *const *names, size_t count)
@@ -87,21 +87,32 @@ static int set_counts(const struct inventory *inventory, json_t *root)
     return failed;
 }
 
+static int add_place(const struct manifest *m, json_t *root)
+{
+    char hash[2 * SEAL_HASH_SIZE + 1];
+    json_t *forms = json_array();
+    int failed = json_object_set_new(root, "sequence", json_integer((json_int_t)m->sequence));
+    if (m->previous_id[0] != '\0')
+        failed |=
+            json_object_set_new(root, "previous_hash", json_string(text_hex(m->previous_hash, SEAL_HASH_SIZE, hash)));
+    for (size_t i = 0; i < m->previous_form_count; i++)
+        failed |= json_array_append_new(forms, json_string(text_hex(m->previous_forms[i], SEAL_HASH_SIZE, hash)));
+    if (m->previous_form_count > 0)
+        return failed | json_object_set_new(root, "previous_forms", forms);
+    json_decref(forms);
+    return failed;
+}
+
 static int add_lists(const struct inventory *inventory, json_t *root)
 {
-    const struct manifest *m = inventory->manifest;
     json_t *files = json_array(), *rows = json_array();
-    char hash[2 * SEAL_HASH_SIZE + 1];
     int failed = set_counts(inventory, root);
     for (size_t i = 0; i < inventory->file_count; i++)
         failed |= json_array_append_new(files, file_json(&inventory->files[i]));
     for (size_t i = 0; i < inventory->row_count; i++)
         failed |= json_array_append_new(rows, row_json(&inventory->rows[i]));
     failed |= json_object_set_new(root, "kind", json_string(KIND));
-    failed |= json_object_set_new(root, "sequence", json_integer((json_int_t)m->sequence));
-    if (m->previous_id[0] != '\0')
-        failed |=
-            json_object_set_new(root, "previous_hash", json_string(text_hex(m->previous_hash, SEAL_HASH_SIZE, hash)));
+    failed |= add_place(inventory->manifest, root);
     failed |= json_object_set_new(root, "compress", json_string(compress_name(inventory->compress)));
     failed |= json_object_set_new(root, "encryption", json_string(encryptions[inventory->encryption]));
     failed |= json_object_set_new(root, "files", files);
@@ -266,6 +277,8 @@ static int read_list(json_t *root, const char *member, const char *name, struct 
 static void put_back(json_t *root)
 {
     json_t *sources = json_object_get(root, "sources");
+    if (!json_object_get(root, "missed"))
+        json_object_set_new(root, "missed", json_array());
     for (size_t i = 0; i < COUNT(of_manifest); i++)
         json_object_set_new(root, of_manifest[i], json_array());
     for (size_t k = 0; k < json_array_size(sources); k++) {
@@ -276,6 +289,23 @@ static void put_back(json_t *root)
     }
 }
 
+static int read_forms(const json_t *root, const char *name, struct manifest *manifest, struct error *e)
+{
+    const json_t *forms = json_object_get(root, "previous_forms");
+    size_t count = json_array_size(forms);
+    if (forms && !json_is_array(forms))
+        return malformed(name, "'previous_forms'", e);
+    if (!(manifest->previous_forms = calloc(count + 1, sizeof *manifest->previous_forms)))
+        return error_memory(e);
+    for (size_t i = 0; i < count; i++) {
+        const char *text = json_string_value(json_array_get(forms, i));
+        if (!text || !text_parse_hex(text, manifest->previous_forms[i], SEAL_HASH_SIZE))
+            return malformed(name, "'previous_forms'", e);
+    }
+    manifest->previous_form_count = count;
+    return 0;
+}
+
 /* Its place in the chain, which a repository keeps outside of the JSON. */
 static int read_place(const json_t *root, const char *name, struct manifest *manifest, struct error *e)
 {
@@ -284,7 +314,7 @@ static int read_place(const json_t *root, const char *name, struct manifest *man
         (hash &&
          (!json_is_string(hash) || !text_parse_hex(json_string_value(hash), manifest->previous_hash, SEAL_HASH_SIZE))))
         return malformed(name, "'sequence' or 'previous_hash'", e);
-    return manifest_check(manifest, name, e);
+    return read_forms(root, name, manifest, e) < 0 ? -1 : manifest_check(manifest, name, e);
 }
 
 static int read_manifest(json_t *root, const char *name, struct inventory *inventory, struct error *e)

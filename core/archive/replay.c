@@ -6,6 +6,7 @@
 
 #include "archive/archive.h"
 #include "archive/inlet.h"
+#include "archive/replay_link.h"
 #include "archive/untar.h"
 #include "base/error.h"
 #include "cofre/plugin.h"
@@ -21,14 +22,16 @@ struct replay {
     size_t path_length;
     const struct replay_audience *audience;
     uint64_t entries;
-    const struct inventory_row *row, *row_end; /* the next of the source */
-    struct inlet *tar;                         /* NULL = there is none, or nothing of it is wanted */
+    const struct inventory_row *row_first, *row, *row_end; /* of the source: the first, the next, the end */
+    struct inlet *tar;                                     /* NULL = there is none, or nothing of it is wanted */
     struct untar *untar;
     struct source_entry entry; /* the next of the tar archive */
     bool tar_ended;
     char *before;     /* path of the tar entry before; NULL = none */
     uint64_t skipped; /* void copies of it */
     struct worker *second;
+    struct replay_link *links; /* NULL until one leads to what is not wanted */
+    char tar_key[ARCHIVE_KEY_SIZE];
     uint8_t piece[PIECE];
 };
 
@@ -116,11 +119,10 @@ static int next_in_tar(struct replay *r, struct error *e)
 
 static int open_tar(struct replay *r, const struct inventory_file *tar, struct error *e)
 {
-    char key[ARCHIVE_KEY_SIZE];
     r->tar_ended = !tar;
     if (!tar)
         return 0;
-    struct inlet_spec spec = spec_of(r, tar, r->archive->worker, key);
+    struct inlet_spec spec = spec_of(r, tar, r->archive->worker, r->tar_key);
     if (inlet_new(&spec, &r->tar, e) < 0 || untar_new(read_tar, r, &r->untar, e) < 0)
         return -1;
     return next_in_tar(r, e);
@@ -128,57 +130,26 @@ static int open_tar(struct replay *r, const struct inventory_file *tar, struct e
 
 /* ---- giving ---- */
 
-static int nothing(void *context, const void *p, size_t n, struct error *e)
-{
-    (void)context;
-    (void)p;
-    (void)n;
-    (void)e;
-    return 0;
-}
-
-static int no_hole(void *context, uint64_t n, struct error *e)
-{
-    (void)context;
-    (void)n;
-    (void)e;
-    return 0;
-}
-
-/* A hard link to what is not given leads nowhere. */
-static int check_link(const struct replay *r, const struct source_entry *entry, struct error *e)
-{
-    if (entry->kind != COFRE_HARDLINK || !r->audience->data || is_wanted(r, entry->link, entry->link_length))
-        return 0;
-    error_set(e, ERROR_UNSUPPORTED, "'%.300s' is a hard link to '%.300s', which is not below '%.300s'", entry->path,
-              entry->link, r->path);
-    return error_hint(e, "restore a directory that has both, or the whole source");
-}
-
-static int give_tar_content(struct replay *r, uint64_t size, struct error *e)
+static int give_content(const struct replay *r, struct untar *untar, const struct source_entry *entry, struct error *e)
 {
     const struct replay_audience *a = r->audience;
-    struct untar_audience to = {
-        .data = a->data ? a->data : nothing, .hole = a->data ? a->hole : no_hole, .context = a->context};
-    return r->entry.kind == COFRE_FILE && a->data ? untar_content(r->untar, size, &to, e) : 0;
+    struct untar_audience to = {.data = a->data, .hole = a->hole, .context = a->context};
+    return entry->kind == COFRE_FILE && a->data ? untar_content(untar, (uint64_t)entry->size, &to, e) : 0;
 }
 
-/* mark: the entry's row, or NULL. */
-static int give_tar_entry(struct replay *r, const struct inventory_row *mark, struct error *e)
+/* Content comes from untar. mark: the entry's row, or NULL. */
+static int give_entry(struct replay *r, struct untar *untar, const struct source_entry *entry,
+                      const struct inventory_row *mark, struct error *e)
 {
-    struct catalogue_record record = {.entry = r->entry, .status = mark ? mark->status : CATALOGUE_WHOLE};
-    if (!is_wanted(r, r->entry.path, r->entry.path_length))
-        return 0;
+    struct catalogue_record record = {.entry = *entry, .status = mark ? mark->status : CATALOGUE_WHOLE};
     if (mark) {
         record.error = mark->error;
-        if (r->entry.kind != mark->kind || mark->size > (uint64_t)r->entry.size)
-            return error_set(e, ERROR_INTEGRITY, "'%.400s' is not in the tar archive as the manifest says",
-                             r->entry.path);
+        if (entry->kind != mark->kind || mark->size > (uint64_t)entry->size)
+            return error_set(e, ERROR_INTEGRITY, "'%.400s' is not in the tar archive as the manifest says", mark->path);
         record.entry.size = (int64_t)mark->size;
     }
     r->entries++;
-    if (check_link(r, &record.entry, e) < 0 || r->audience->entry(r->audience->context, &record, e) < 0 ||
-        give_tar_content(r, (uint64_t)record.entry.size, e) < 0)
+    if (r->audience->entry(r->audience->context, &record, e) < 0 || give_content(r, untar, &record.entry, e) < 0)
         return -1;
     return r->audience->end(r->audience->context, e);
 }
@@ -238,6 +209,72 @@ static bool stands_alone(const struct inventory_row *row)
            (row->kind == COFRE_FILE && row->status == CATALOGUE_UNREADABLE);
 }
 
+/* ---- hard links to what is not wanted ---- */
+
+static int compare_rows(const void *a, const void *b)
+{
+    const char *one = ((const struct inventory_row *)a)->path, *other = ((const struct inventory_row *)b)->path;
+    return catalogue_compare(one, strlen(one), other, strlen(other));
+}
+
+static const struct inventory_row *find_row(const struct replay *r, const char *path)
+{
+    const struct inventory_row wanted = {.path = (char *)(uintptr_t)path};
+    return bsearch(&wanted, r->row_first, (size_t)(r->row_end - r->row_first), sizeof wanted, compare_rows);
+}
+
+static int need_links(struct replay *r, struct error *e)
+{
+    struct inlet_spec spec = spec_of(r, tar_of(r), NULL, r->tar_key);
+    return r->links ? 0 : replay_link_new(r->archive, &spec, &r->links, e);
+}
+
+/* The entry at hand, with the content of its first name. */
+static int give_first_name(struct replay *r, struct error *e)
+{
+    const struct inventory_row *row = find_row(r, r->entry.link);
+    struct source_entry target;
+    struct untar *untar;
+    if (row && stands_alone(row)) {
+        struct inventory_row own = *row;
+        own.path = (char *)(uintptr_t)r->entry.path;
+        return give_row(r, &own, e);
+    }
+    if (replay_link_seek(r->links, r->entry.link, row ? row->voids : 0, &target, &untar, e) < 0)
+        return -1;
+    target.path = r->entry.path;
+    target.path_length = r->entry.path_length;
+    return give_entry(r, untar, &target, row, e);
+}
+
+static int give_link(struct replay *r, struct error *e)
+{
+    const char *taken;
+    if (need_links(r, e) < 0 || replay_link_take(r->links, r->entry.link, r->entry.path, &taken, e) < 0)
+        return -1;
+    if (!taken)
+        return give_first_name(r, e);
+    struct source_entry other = r->entry;
+    other.link = taken;
+    other.link_length = strlen(taken);
+    return give_entry(r, r->untar, &other, NULL, e);
+}
+
+/* ---- merging ---- */
+
+static bool leads_out(const struct replay *r)
+{
+    return r->entry.kind == COFRE_HARDLINK && r->audience->data && !is_wanted(r, r->entry.link, r->entry.link_length);
+}
+
+/* mark: the row of the entry at hand, or NULL. */
+static int give_tar_entry(struct replay *r, const struct inventory_row *mark, struct error *e)
+{
+    if (!is_wanted(r, r->entry.path, r->entry.path_length))
+        return 0;
+    return leads_out(r) ? give_link(r, e) : give_entry(r, r->untar, &r->entry, mark, e);
+}
+
 /* The row's entry is at hand in the tar archive. */
 static int merge(struct replay *r, struct error *e)
 {
@@ -281,7 +318,7 @@ static int carry_out(struct replay *r, struct error *e)
     while (!r->tar_ended || r->row < r->row_end)
         if (step(r, e) < 0)
             return -1;
-    return 0;
+    return r->links ? replay_link_finish(r->links, e) : 0;
 }
 
 static void choose_rows(struct replay *r)
@@ -294,6 +331,7 @@ static void choose_rows(struct replay *r)
     const struct inventory_row *end = r->row;
     while (end < r->row_end && strcmp(end->source, r->source) == 0)
         end++;
+    r->row_first = r->row;
     r->row_end = end;
 }
 
@@ -315,6 +353,7 @@ int replay_run(struct archive *archive, const struct inventory *inventory, const
     untar_free(r->untar);
     inlet_free(r->tar);
     worker_stop(r->second);
+    replay_link_free(r->links);
     free(r->before);
     free(r);
     return result;

@@ -187,8 +187,8 @@ static int carry_out(struct run *run, struct error *e)
     if (describe_run(run, e) < 0 || take_lock(run, e) < 0 || check_sources(run, e) < 0 ||
         chain_load(to->state, run->manifest->host, &to->chain, e) < 0 || open_sinks(run, e) < 0)
         return -1;
-    chain_continue(&to->chain, run->manifest);
-    if (destination_start(to, run->manifest, e) < 0 || record_sources(run, e) < 0)
+    if (chain_continue(&to->chain, run->manifest, e) < 0 || destination_start(to, run->manifest, e) < 0 ||
+        record_sources(run, e) < 0)
         return -1;
     return run->dry ? 0 : destination_commit(to, run->manifest, e);
 }

@@ -33,6 +33,29 @@ void chain_free(struct chain *chain)
     *chain = (struct chain){0};
 }
 
+/* ---- forms of a manifest ---- */
+
+bool chain_has_form(const struct chain_forms *forms, const uint8_t hash[SEAL_HASH_SIZE])
+{
+    for (size_t i = 0; i < forms->count; i++)
+        if (memcmp(forms->hashes[i], hash, SEAL_HASH_SIZE) == 0)
+            return true;
+    return false;
+}
+
+static void add_hash(struct chain_forms *forms, const uint8_t hash[SEAL_HASH_SIZE])
+{
+    if (forms->count < CHAIN_FORMS_MAX && !chain_has_form(forms, hash))
+        memcpy(forms->hashes[forms->count++], hash, SEAL_HASH_SIZE);
+}
+
+void chain_add_form(struct chain_forms *forms, const void *manifest, size_t n)
+{
+    uint8_t hash[SEAL_HASH_SIZE];
+    seal_hash(manifest, n, hash);
+    add_hash(forms, hash);
+}
+
 /* ---- the file: one JSON array of links ---- */
 
 static struct chain_link *add_link(struct chain *chain, struct error *e)
@@ -60,6 +83,22 @@ static int damaged(const struct chain *chain, struct error *e)
     return error_hint(e, "move it away: what it held is found again on the sinks");
 }
 
+static int parse_forms(struct chain *chain, struct chain_link *link, const char *first, const json_t *others,
+                       struct error *e)
+{
+    uint8_t hash[SEAL_HASH_SIZE];
+    if (!text_parse_hex(first, hash, sizeof hash))
+        return damaged(chain, e);
+    add_hash(&link->forms, hash);
+    for (size_t i = 0; i < json_array_size(others); i++) {
+        const char *text = json_string_value(json_array_get(others, i));
+        if (!text || !text_parse_hex(text, hash, sizeof hash))
+            return damaged(chain, e);
+        add_hash(&link->forms, hash);
+    }
+    return 0;
+}
+
 /* Links of another host, which this machine was called before, are no part of the chain. */
 static int parse_link(struct chain *chain, const json_t *json, struct error *e)
 {
@@ -79,8 +118,8 @@ static int parse_link(struct chain *chain, const json_t *json, struct error *e)
     if (strcmp(id, chain->newest) > 0)
         memcpy(chain->newest, link->id, sizeof link->id);
     link->sequence = (uint64_t)sequence;
-    if (!text_parse_hex(hash, link->hash, sizeof link->hash))
-        return damaged(chain, e);
+    if (parse_forms(chain, link, hash, json_object_get(json, "forms"), e) < 0)
+        return -1;
     for (size_t i = 0; i < link->repository_count; i++) {
         const char *text = json_string_value(json_array_get(repositories, i));
         snprintf(link->repositories[i], sizeof link->repositories[i], "%s", text ? text : "");
@@ -111,12 +150,14 @@ int chain_load(const char *directory, const char *host, struct chain *chain, str
 static json_t *link_json(const struct chain *chain, const struct chain_link *link)
 {
     char hash[2 * SEAL_HASH_SIZE + 1];
-    json_t *repositories = json_array();
+    json_t *repositories = json_array(), *forms = json_array();
     for (size_t i = 0; i < link->repository_count; i++)
         json_array_append_new(repositories, json_string(link->repositories[i]));
-    return json_pack("{s:s, s:s, s:I, s:s, s:o}", "host", chain->host, "id", link->id, "sequence",
-                     (json_int_t)link->sequence, "hash", text_hex(link->hash, SEAL_HASH_SIZE, hash), "repositories",
-                     repositories);
+    for (size_t i = 1; i < link->forms.count; i++)
+        json_array_append_new(forms, json_string(text_hex(link->forms.hashes[i], SEAL_HASH_SIZE, hash)));
+    return json_pack("{s:s, s:s, s:I, s:s, s:o, s:o}", "host", chain->host, "id", link->id, "sequence",
+                     (json_int_t)link->sequence, "hash", text_hex(link->forms.hashes[0], SEAL_HASH_SIZE, hash), "forms",
+                     forms, "repositories", repositories);
 }
 
 static int save(const struct chain *chain, struct error *e)
@@ -167,12 +208,39 @@ static bool committed_to(const struct chain_link *link, const char *repository)
     return false;
 }
 
-static const struct chain_link *find_link(const struct chain *chain, const char *id)
+static struct chain_link *find_link(const struct chain *chain, const char *id)
 {
     for (size_t i = 0; i < chain->count; i++)
         if (strcmp(chain->links[i].id, id) == 0)
             return &chain->links[i];
     return NULL;
+}
+
+/* Another sink has it, too: in a form of its own, maybe. What repositories have comes first. */
+static int join_link(struct chain_link *link, const struct chain_link *found, const struct vault *vault,
+                     struct error *e)
+{
+    struct chain_forms forms = vault->repository ? found->forms : link->forms;
+    const struct chain_forms *others = vault->repository ? &link->forms : &found->forms;
+    char(*repositories)[33] = realloc(link->repositories, (link->repository_count + 1) * sizeof *repositories);
+    if (!repositories)
+        return error_memory(e);
+    link->repositories = repositories;
+    snprintf(repositories[link->repository_count++], sizeof *repositories, "%s", vault->id);
+    for (size_t i = 0; i < others->count; i++)
+        add_hash(&forms, others->hashes[i]);
+    link->forms = forms;
+    return 0;
+}
+
+static int add_found(struct chain *chain, struct chain_link *found, const struct vault *vault, struct error *e)
+{
+    struct chain_link *link = add_link(chain, e);
+    if (!link || set_repositories(found, 1, e) < 0)
+        return -1;
+    snprintf(found->repositories[0], sizeof found->repositories[0], "%s", vault->id);
+    *link = *found;
+    return 0;
 }
 
 /* The state may know less than the sink: it was lost. Take the newest snapshot of ours into the chain. */
@@ -186,7 +254,8 @@ static int adopt_newest(struct chain *chain, struct vault *vault, const char *jo
         struct chain_link found = {0};
         struct vault_name name;
         bool ours;
-        if (find_link(chain, id))
+        struct chain_link *known = find_link(chain, id);
+        if (known && (!chain->adopted || committed_to(known, vault->id)))
             return 0;
         snprintf(name.host, sizeof name.host, "%s", chain->host);
         snprintf(name.job, sizeof name.job, "%s", job);
@@ -195,16 +264,14 @@ static int adopt_newest(struct chain *chain, struct vault *vault, const char *jo
             return -1;
         if (!ours)
             continue;
+        if (known)
+            return join_link(known, &found, vault, e);
         if (strcmp(id, chain->newest) > 0)
             memcpy(chain->newest, found.id, sizeof found.id);
         if (chain->count > 0 && chain->links[chain->count - 1].sequence >= found.sequence)
             return 0;
-        struct chain_link *link = add_link(chain, e);
-        if (!link || set_repositories(&found, 1, e) < 0)
-            return -1;
-        snprintf(found.repositories[0], sizeof found.repositories[0], "%s", vault->id);
-        *link = found;
-        return 0;
+        chain->adopted = true;
+        return add_found(chain, &found, vault, e);
     }
     return 0;
 }
@@ -267,19 +334,25 @@ int chain_compare(struct chain *chain, struct vault *vault, const char *job, str
     return result;
 }
 
-void chain_continue(const struct chain *chain, struct manifest *manifest)
+int chain_continue(const struct chain *chain, struct manifest *manifest, struct error *e)
 {
     manifest->sequence = 1;
     manifest_make_id(manifest->started, chain->newest, manifest->id);
     if (chain->count == 0)
-        return;
+        return 0;
     const struct chain_link *last = &chain->links[chain->count - 1];
     manifest->sequence = last->sequence + 1;
     memcpy(manifest->previous_id, last->id, sizeof last->id);
-    memcpy(manifest->previous_hash, last->hash, sizeof last->hash);
+    memcpy(manifest->previous_hash, last->forms.hashes[0], SEAL_HASH_SIZE);
+    manifest->previous_forms = malloc(sizeof last->forms.hashes);
+    if (!manifest->previous_forms)
+        return error_memory(e);
+    manifest->previous_form_count = last->forms.count - 1;
+    memcpy(manifest->previous_forms, last->forms.hashes[1], manifest->previous_form_count * SEAL_HASH_SIZE);
+    return 0;
 }
 
-int chain_append(struct chain *chain, const struct manifest *manifest, const uint8_t hash[SEAL_HASH_SIZE],
+int chain_append(struct chain *chain, const struct manifest *manifest, const struct chain_forms *forms,
                  const char *const *ids, size_t count, struct error *e)
 {
     struct chain_link *link = add_link(chain, e);
@@ -287,7 +360,7 @@ int chain_append(struct chain *chain, const struct manifest *manifest, const uin
         return -1;
     memcpy(link->id, manifest->id, sizeof link->id);
     link->sequence = manifest->sequence;
-    memcpy(link->hash, hash, sizeof link->hash);
+    link->forms = *forms;
     for (size_t i = 0; i < count; i++)
         snprintf(link->repositories[i], sizeof link->repositories[i], "%s", ids[i]);
     return save(chain, e);

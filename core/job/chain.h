@@ -17,12 +17,19 @@ struct error;
 struct vault;
 
 #define CHAIN_MAX 1000 /* links remembered */
+#define CHAIN_FORMS_MAX 32
+
+/* Hashes of one snapshot's manifest: repositories share its bytes, and each archive has a form of its own. */
+struct chain_forms {
+    uint8_t hashes[CHAIN_FORMS_MAX][SEAL_HASH_SIZE]; /* first that of a repository, if there is one */
+    size_t count;
+};
 
 struct chain_link {
     char id[MANIFEST_ID_SIZE];
     uint64_t sequence;
-    uint8_t hash[SEAL_HASH_SIZE]; /* of the manifest's bytes */
-    char (*repositories)[33];     /* ids of those that committed it */
+    struct chain_forms forms; /* of the manifest; at least one */
+    char (*repositories)[33]; /* ids of those that committed it */
     size_t repository_count;
 };
 
@@ -30,6 +37,7 @@ struct chain {
     char *path;
     struct chain_link *links; /* oldest first */
     size_t count;
+    bool adopted;                  /* the newest link is what sinks say */
     char host[64];                 /* whose it is */
     char newest[MANIFEST_ID_SIZE]; /* the greatest id of a snapshot of ours, here or in a sink */
 };
@@ -41,6 +49,10 @@ int chain_directory(const struct config *config, const char *job, char *out, str
 int chain_load(const char *directory, const char *host, struct chain *chain, struct error *e);
 void chain_free(struct chain *chain);
 
+/* One more form: the bytes of a manifest. */
+void chain_add_form(struct chain_forms *forms, const void *manifest, size_t n);
+bool chain_has_form(const struct chain_forms *forms, const uint8_t hash[SEAL_HASH_SIZE]);
+
 /* Compare with what a sink lists under the job: adopts the newest snapshot when the state knows less (lost
  * state), adds to the manifest's `missed` what it lacks without ever having had it, and warns of what it had and lacks
  * now. */
@@ -49,10 +61,10 @@ int chain_compare(struct chain *chain, struct vault *vault, const char *job, str
 
 /* Sequence, predecessor and id for a new manifest. Ids ascend with the sequence, even when the clock went back: the
  * id's time is then a second behind the one before. */
-void chain_continue(const struct chain *chain, struct manifest *manifest);
+int chain_continue(const struct chain *chain, struct manifest *manifest, struct error *e);
 
 /* Remember a commit, durably. ids: of the repositories that have it. */
-int chain_append(struct chain *chain, const struct manifest *manifest, const uint8_t hash[SEAL_HASH_SIZE],
+int chain_append(struct chain *chain, const struct manifest *manifest, const struct chain_forms *forms,
                  const char *const *ids, size_t count, struct error *e);
 
 #endif

@@ -269,7 +269,8 @@ static void collect_added(struct destinations *d, struct manifest *m)
     }
 }
 
-static int remember(struct destinations *d, const struct manifest *manifest, const uint8_t *hash, struct error *e)
+static int remember(struct destinations *d, const struct manifest *manifest, const struct chain_forms *forms,
+                    struct error *e)
 {
     const char *committed[SHIPPER_SINKS_MAX];
     size_t count = 0;
@@ -278,7 +279,7 @@ static int remember(struct destinations *d, const struct manifest *manifest, con
             committed[count++] = d->items[i].vault->id;
     if (count == 0)
         return -1; /* *e says why the last of them failed */
-    if (chain_append(&d->chain, manifest, hash, committed, count, e) < 0)
+    if (chain_append(&d->chain, manifest, forms, committed, count, e) < 0)
         log_line(LOG_WARNING, "the snapshot is committed, but this machine could not note it: %s", e->message);
     return 0;
 }
@@ -328,7 +329,7 @@ static void give_up(const struct destinations *d, struct destination *item, stru
         item->result->error = text_copy(e->message);
 }
 
-static int commit_repositories(struct destinations *d, struct manifest *m, uint8_t *hash, struct error *e)
+static int commit_repositories(struct destinations *d, struct manifest *m, struct chain_forms *forms, struct error *e)
 {
     AUTO_BYTES struct bytes object = {.maximum = MANIFEST_MAX};
     char key[201];
@@ -337,32 +338,29 @@ static int commit_repositories(struct destinations *d, struct manifest *m, uint8
     if (manifest_seal(m, d->live[0]->key, &object, e) < 0)
         return -1;
     manifest_object_key(m->host, m->job, m->id, key);
-    seal_hash(object.data, object.length, hash);
+    chain_add_form(forms, object.data, object.length);
     for (size_t i = 0; i < d->count; i++)
         if (d->items[i].vault && !d->items[i].bundle && !has_failed(d, &d->items[i]))
             commit_one(d, &d->items[i], m, key, &object, e);
     return 0;
 }
 
-/* hash: filled when no repository's manifest has filled it. */
-static void commit_archive(const struct destinations *d, struct destination *item, struct manifest *m, uint8_t *hash,
-                           struct error *e)
+static void commit_archive(const struct destinations *d, struct destination *item, struct manifest *m,
+                           struct chain_forms *forms, struct error *e)
 {
-    static const uint8_t none[SEAL_HASH_SIZE];
     AUTO_BYTES struct bytes text = {.maximum = MANIFEST_MAX};
     char key[201];
     if (bundle_seal(item->bundle, m, &text, key, e) < 0) {
         saver_fail(&item->saver, e);
         return;
     }
-    if (memcmp(hash, none, sizeof none) == 0)
-        seal_hash(text.data, text.length, hash);
+    chain_add_form(forms, text.data, text.length);
     commit_one(d, item, m, key, &text, e);
 }
 
 int destination_commit(struct destinations *d, struct manifest *manifest, struct error *e)
 {
-    uint8_t hash[SEAL_HASH_SIZE] = {0};
+    struct chain_forms forms = {.count = 0};
     if (d->writer && !d->repositories.failed &&
         (writer_checkpoint(d->writer, e) < 0 || collect_indexes(d, manifest, e) < 0)) {
         if (d->archive_count == 0 || worker_cancelled())
@@ -371,15 +369,15 @@ int destination_commit(struct destinations *d, struct manifest *manifest, struct
     }
     collect_added(d, manifest);
     manifest->ended = clock_now();
-    if (commit_repositories(d, manifest, hash, e) < 0)
+    if (commit_repositories(d, manifest, &forms, e) < 0)
         return -1;
     for (size_t i = 0; i < d->count; i++)
         if (d->items[i].bundle && !has_failed(d, &d->items[i]))
-            commit_archive(d, &d->items[i], manifest, hash, e);
+            commit_archive(d, &d->items[i], manifest, &forms, e);
     for (size_t i = 0; i < d->count; i++)
         if (d->items[i].vault && has_failed(d, &d->items[i]))
             give_up(d, &d->items[i], e);
-    if (remember(d, manifest, hash, e) < 0)
+    if (remember(d, manifest, &forms, e) < 0)
         return -1;
     keep_catalogues(d, manifest);
     return 0;

@@ -21,7 +21,7 @@
 #include "job/copy.h"
 #include "job/engine.h"
 #include "job/vault_archive.h"
-#include "job/verify.h"
+#include "job/verify_chain.h"
 #include "store/player.h"
 #include "worker/worker.h"
 
@@ -184,7 +184,7 @@ static int peek(struct vault *vault, const struct vault_name *name, bool *ours, 
     *ours = strcmp(inventory.manifest->host, name->host) == 0 && inventory.manifest->sequence < (uint64_t)1 << 60;
     link->sequence = inventory.manifest->sequence;
     memcpy(link->id, name->id, sizeof link->id);
-    seal_hash(text.data, text.length, link->hash);
+    chain_add_form(&link->forms, text.data, text.length);
     inventory_free(&inventory);
     return 0;
 }
@@ -248,6 +248,7 @@ struct auditing {
     vault_damage *damage;
     void *context;
     struct verify_result *result;
+    struct verify_chain chain;
     char stage[96];
 };
 
@@ -267,6 +268,39 @@ static void on_progress(void *context, uint64_t objects, uint64_t bytes)
     engine_report(a->vault->engine, a->stage, objects, bytes, 0);
 }
 
+static void set_place(struct verify_link *link, const struct manifest *manifest)
+{
+    link->readable = true;
+    link->sequence = manifest->sequence;
+    if (manifest->previous_id[0] != '\0')
+        memcpy(link->previous.hashes[link->previous.count++], manifest->previous_hash, SEAL_HASH_SIZE);
+    for (size_t i = 0; i < manifest->previous_form_count && link->previous.count < CHAIN_FORMS_MAX; i++)
+        memcpy(link->previous.hashes[link->previous.count++], manifest->previous_forms[i], SEAL_HASH_SIZE);
+}
+
+static int on_snapshot(void *context, const struct audit_snapshot *snapshot, struct error *e)
+{
+    struct auditing *a = context;
+    struct verify_link link = {.readable = false};
+    snprintf(link.host, sizeof link.host, "%s", snapshot->host);
+    snprintf(link.job, sizeof link.job, "%s", snapshot->job);
+    snprintf(link.id, sizeof link.id, "%s", snapshot->id);
+    archive_key(snapshot->job, snapshot->id, ARCHIVE_MANIFEST, link.object);
+    seal_hash(snapshot->text->data, snapshot->text->length, link.hash);
+    if (snapshot->manifest)
+        set_place(&link, snapshot->manifest);
+    return verify_chain_add(&a->chain, &link, e);
+}
+
+static int read_chained(void *place, const struct verify_link *link, struct manifest **manifest, struct error *e)
+{
+    struct vault_name name;
+    snprintf(name.host, sizeof name.host, "%s", link->host);
+    snprintf(name.job, sizeof name.job, "%s", link->job);
+    memcpy(name.id, link->id, sizeof name.id);
+    return read_manifest(place, &name, manifest, e);
+}
+
 static int verify(struct vault *vault, const struct verify_request *request, vault_damage *damage, void *context,
                   struct verify_result *result, struct error *e)
 {
@@ -276,10 +310,23 @@ static int verify(struct vault *vault, const struct verify_request *request, vau
                                    .id = request->id,
                                    .quick = request->quick,
                                    .us = vault->engine->config->host};
-    struct audit_audience audience = {.damage = on_damage, .progress = on_progress, .context = &auditing};
+    struct audit_audience audience = {
+        .damage = on_damage, .snapshot = on_snapshot, .progress = on_progress, .context = &auditing};
+    auditing.chain = (struct verify_chain){.engine = vault->engine,
+                                           .sink = vault->sink,
+                                           .id = vault->id,
+                                           .read = read_chained,
+                                           .place = vault,
+                                           .damage = damage,
+                                           .context = context,
+                                           .result = result};
     *result = (struct verify_result){0};
     snprintf(auditing.stage, sizeof auditing.stage, "verifying %s", vault->sink);
-    return audit_run(vault->archive, &wanted, &audience, &result->snapshots, &result->snapshots_damaged, e);
+    int done = audit_run(vault->archive, &wanted, &audience, &result->snapshots, &result->snapshots_damaged, e);
+    if (done == 0 && !request->id)
+        done = verify_chain_run(&auditing.chain, request, e);
+    verify_chain_free(&auditing.chain);
+    return done;
 }
 
 static int copy(struct vault *from, struct vault *to, const struct manifest *manifest, struct copy_result *result,

@@ -139,7 +139,7 @@ static int peek(struct vault *vault, const struct vault_name *name, bool *ours, 
     else
         *ours = link->sequence > 0 && link->sequence < (uint64_t)1 << 60;
     memcpy(link->id, name->id, sizeof link->id);
-    seal_hash(object.data, object.length, link->hash);
+    chain_add_form(&link->forms, object.data, object.length);
     return 0;
 }
 

@@ -17,6 +17,7 @@
 #include "store/catalogue.h"
 #include "store/index.h"
 #include "store/index_body.h"
+#include "store/objects.h"
 #include "store/reader.h"
 #include "store/repository.h"
 #include "worker/sink.h"
@@ -345,6 +346,79 @@ static int look_into_packs(struct verify *v, struct error *e)
     return 0;
 }
 
+/* ---- the chain ---- */
+
+static int read_chained(void *place, const struct verify_link *link, struct manifest **manifest, struct error *e)
+{
+    return snapshot_read(place, link->object, manifest, e);
+}
+
+/* Damage inside a manifest is found when it is opened; without the full key, here. */
+static int add_link(struct verify *v, struct verify_chain *chain, const char *key, const struct bytes *object,
+                    struct error *e)
+{
+    struct verify_link link = {.previous.count = 1};
+    struct repository *r = v->repository;
+    snapshot_parse_key(key, link.host, link.job, link.id);
+    snprintf(link.object, sizeof link.object, "%s", key);
+    seal_hash(object->data, object->length, link.hash);
+    link.readable = manifest_peek(object->data, object->length, r->key, key, &link.sequence, link.previous.hashes[0],
+                                  link.signer, e) == 0;
+    if (!link.readable && !r->key->full)
+        verify_chain_report(chain, &link, e->message);
+    return verify_chain_add(chain, &link, e);
+}
+
+static int add_links(struct verify *v, struct verify_chain *chain, const struct bytes *keys, struct error *e)
+{
+    struct objects *objects;
+    const char *key = (const char *)keys->data, *end = key + keys->length;
+    if (keys->length == 0)
+        return 0;
+    if (objects_new(v->repository, key, keys->length, MANIFEST_MAX - 1, &objects, e) < 0)
+        return -1;
+    int result = 0;
+    for (; result == 0 && key < end; key += strlen(key) + 1) {
+        const struct bytes *object;
+        result = objects_next(objects, &object, e);
+        if (result == 0)
+            result = add_link(v, chain, key, object, e);
+    }
+    objects_free(objects);
+    return result;
+}
+
+static int choose_keys(struct verify *v, struct bytes *chosen, struct error *e)
+{
+    for (size_t at = 0; at < v->keys.length; at += strlen((const char *)v->keys.data + at) + 1) {
+        const char *key = (const char *)v->keys.data + at;
+        if (is_chosen(v, key))
+            bytes_put(chosen, key, strlen(key) + 1);
+    }
+    return bytes_check(chosen, "listing of snapshots", e);
+}
+
+static int check_chain(struct verify *v, struct error *e)
+{
+    struct repository *r = v->repository;
+    struct verify_chain chain = {.engine = v->engine,
+                                 .sink = r->sink,
+                                 .id = r->id_text,
+                                 .read = r->key->full ? read_chained : NULL,
+                                 .place = r,
+                                 .damage = v->damage,
+                                 .context = v->context,
+                                 .result = v->result};
+    AUTO_BYTES struct bytes keys = {.maximum = v->keys.length + 1};
+    int result = choose_keys(v, &keys, e);
+    if (result == 0)
+        result = add_links(v, &chain, &keys, e);
+    if (result == 0)
+        result = verify_chain_run(&chain, v->request, e);
+    verify_chain_free(&chain);
+    return result;
+}
+
 /* ---- the whole ---- */
 
 /* What is there, and, where an index object is gone, what the packs themselves say: before rows of the index are
@@ -389,13 +463,7 @@ static int carry_out(struct verify *v, struct error *e)
     if (load(v, e) < 0 || check_index_objects(v, e) < 0 ||
         sink_list(v->repository->worker, "snapshots/", collect_key, &v->keys, e) < 0)
         return -1;
-    struct verify_chain chain = {.engine = v->engine,
-                                 .repository = v->repository,
-                                 .keys = &v->keys,
-                                 .damage = v->damage,
-                                 .context = v->context,
-                                 .result = v->result};
-    if (!v->request->id && verify_chain_run(&chain, v->request, e) < 0)
+    if (!v->request->id && check_chain(v, e) < 0)
         return -1;
     return v->repository->key->full ? verify_snapshots(v, e) : verify_outside(v, e);
 }

@@ -2,20 +2,40 @@
 #ifndef COFRE_JOB_VERIFY_CHAIN_H
 #define COFRE_JOB_VERIFY_CHAIN_H
 
+#include "job/chain.h"
 #include "job/verify.h"
 
-struct bytes;
+/* What a manifest says of its place. */
+struct verify_link {
+    char host[64], job[64], id[MANIFEST_ID_SIZE];
+    char object[201]; /* key of the manifest */
+    uint64_t sequence;
+    uint8_t hash[SEAL_HASH_SIZE]; /* of its bytes */
+    struct chain_forms previous;  /* any of these may be the manifest before; none in the first */
+    uint8_t signer[32];           /* zero where it is not known */
+    bool readable;                /* else all from sequence on but the hash is nothing */
+};
 
 struct verify_chain {
     const struct engine *engine;
-    struct repository *repository;
-    const struct bytes *keys; /* of all manifests, each NUL terminated */
+    const char *sink, *id; /* the sink's name, and what it holds */
+    /* The manifest of a link, whole; NULL when nothing at hand opens manifests. */
+    int (*read)(void *place, const struct verify_link *link, struct manifest **manifest, struct error *e);
+    void *place;
     void (*damage)(void *context, const struct verify_damage *);
     void *context;
     struct verify_result *result; /* damages are counted */
+    struct verify_link *links;    /* filled by verify_chain_add; zero at first */
+    size_t count;
 };
 
-/* Every chain that the request touches. A put key is enough. */
+/* One manifest, in any order. */
+int verify_chain_add(struct verify_chain *chain, const struct verify_link *link, struct error *e);
+/* All were added that the request touches: compare them with each other, and with what this machine remembers. A
+ * manifest that is not readable has no place in the chain; that it is damaged is for others to say. */
 int verify_chain_run(struct verify_chain *chain, const struct verify_request *request, struct error *e);
+/* The links. */
+void verify_chain_free(struct verify_chain *chain);
+void verify_chain_report(struct verify_chain *chain, const struct verify_link *link, const char *text);
 
 #endif

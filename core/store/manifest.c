@@ -62,6 +62,7 @@ void manifest_free(struct manifest *manifest)
     if (!manifest)
         return;
     manifest_json_free(manifest);
+    free(manifest->previous_forms);
     free(manifest);
 }
 

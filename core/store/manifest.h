@@ -81,6 +81,8 @@ struct manifest {
     uint64_t sequence;                  /* from 1, per host and job */
     char previous_id[MANIFEST_ID_SIZE]; /* "" for the first */
     uint8_t previous_hash[SEAL_HASH_SIZE];
+    uint8_t (*previous_forms)[SEAL_HASH_SIZE]; /* of the same one, in the forms that archives have of it */
+    size_t previous_form_count;
     struct manifest_source *sources;
     size_t source_count;
     struct manifest_missed *missed;

@@ -218,9 +218,46 @@ def test_partial_restores_and_listings(world, tmp_path, archive):
     world.ok('restore', 'job', 'tree:a', '--into', tmp_path / 'part')
     assert {str(p.relative_to(tmp_path / 'part')) for p in (tmp_path / 'part').rglob('*')} == {'tree', 'tree/a', 'tree/a/1', 'tree/a/2'}
     assert world.ok('cat', 'job@latest~1', 'tree:a/2').out == 'a/2'
-    assert 'not below' in world.fails(FAILED, 'restore', 'job', 'tree:b', '--into', tmp_path / 'links').err
     assert 'there is no entry' in world.fails(FAILED, 'restore', 'job', 'tree:none', '--into', tmp_path / 'none').err
     assert 'no source' in world.fails(USAGE, 'ls', 'job', 'other').err
+
+
+@pytest.mark.parametrize('how', ['none', 'recipients'])
+def test_hard_links_out_of_what_is_restored_bring_their_content(world, tmp_path, archive, how):
+    """In the order of the first names and against it; two links to one file stay links."""
+    tree = tmp_path / 'tree'
+    for day in ('day1', 'day2', 'day2/sub'):
+        (tree / day).mkdir(parents=True)
+    contents = {'1': b'one', '2': os.urandom(300_000), '3': b'', '4': b'four' * 3_000_000}
+    for name, data in contents.items():
+        (tree / 'day1' / name).write_bytes(data)
+        os.link(tree / 'day1' / name, tree / 'day2' / name)
+        os.link(tree / 'day1' / name, tree / 'day2' / 'sub' / f'{9 - int(name)}')
+    (tree / 'day2' / 'own').write_text('own')
+    os.link(tree / 'day1' / '3', tree / 'zz')
+    with open(tree / 'day1' / 'sparse', 'wb') as file:
+        file.truncate(30 << 20)
+    os.symlink('nowhere', tree / 'day1' / 'symlink')
+    for name in ('sparse', 'symlink'):
+        os.link(tree / 'day1' / name, tree / 'day2' / name, follow_symlinks=False)
+    os.setxattr(tree / 'day1' / '2', 'user.note', b'kept')
+    world.source('tree', tree)
+    archive('disk', how)
+    world.job()
+    world.ok('init', 'disk')
+    world.ok('run', 'job')
+    for part in ('day2', 'day2/sub'):
+        world.ok('restore', 'job', f'tree:{part}', '--into', tmp_path / part)
+        subprocess.run(['cp', '-a', tree / part, tmp_path / 'expected'], check=True)
+        assert_same_tree(tmp_path / 'expected', tmp_path / part / 'tree' / part)
+        shutil.rmtree(tmp_path / 'expected')
+    for part, name in {'day2/sub/7': '2', 'zz': '3'}.items():
+        world.ok('restore', 'job', f'tree:{part}', '--into', tmp_path / name)
+        assert (tmp_path / name / 'tree' / part).read_bytes() == contents[name]
+    assert (tmp_path / 'day2' / 'tree/day2/1').stat().st_nlink == 2
+    assert stored_bytes(tmp_path / 'day2' / 'tree/day2/sparse') < 1 << 20
+    cat = subprocess.run(world.command('cat', 'job', 'tree:day2/2'), capture_output=True, check=True).stdout
+    assert cat == contents['2']
 
 
 def test_copy_between_archives(world, tmp_path, archive, ring):

@@ -1,0 +1,171 @@
+#include "archive/replay_link.h"
+
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "archive/archive.h"
+#include "archive/untar.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "cofre/plugin.h"
+#include "store/catalogue.h"
+#include "worker/source.h"
+#include "worker/worker.h"
+
+/* A first name that is elsewhere. */
+struct target {
+    char *name, *taken;
+};
+
+struct replay_link {
+    struct archive *archive;
+    struct inlet_spec tar;
+    void *targets; /* of tsearch */
+    size_t used;   /* bytes of names */
+    struct worker *worker;
+    struct inlet *inlet;
+    struct untar *untar; /* NULL = not begun, or at its end */
+    struct source_entry entry;
+    char *at; /* path of the entry; NULL = before the first */
+};
+
+int replay_link_new(struct archive *archive, const struct inlet_spec *tar, struct replay_link **links, struct error *e)
+{
+    struct replay_link *l = calloc(1, sizeof *l);
+    if (!l)
+        return error_memory(e);
+    l->archive = archive;
+    l->tar = *tar;
+    *links = l;
+    return 0;
+}
+
+static void target_free(void *p)
+{
+    struct target *target = p;
+    free(target->name);
+    free(target->taken);
+    free(target);
+}
+
+static void close_tar(struct replay_link *l)
+{
+    untar_free(l->untar);
+    inlet_free(l->inlet);
+    free(l->at);
+    l->untar = NULL;
+    l->inlet = NULL;
+    l->at = NULL;
+}
+
+void replay_link_free(struct replay_link *links)
+{
+    if (!links)
+        return;
+    close_tar(links);
+    worker_stop(links->worker);
+    tdestroy(links->targets, target_free);
+    free(links);
+}
+
+/* ---- names ---- */
+
+static int compare(const void *a, const void *b)
+{
+    return strcmp(((const struct target *)a)->name, ((const struct target *)b)->name);
+}
+
+static int add_target(struct replay_link *l, const char *target, const char *name, struct error *e)
+{
+    l->used += sizeof(struct target) + strlen(target) + strlen(name);
+    if (l->used > REPLAY_LINK_BYTES_MAX) {
+        error_set(e, ERROR_RANGE, "too many hard links lead out of what is wanted");
+        return error_hint(e, "take the whole source, or a directory further up");
+    }
+    struct target *t = calloc(1, sizeof *t);
+    if (!t)
+        return error_memory(e);
+    t->name = text_copy(target);
+    t->taken = text_copy(name);
+    if (t->name && t->taken && tsearch(t, &l->targets, compare))
+        return 0;
+    target_free(t);
+    return error_memory(e);
+}
+
+int replay_link_take(struct replay_link *links, const char *target, const char *name, const char **taken,
+                     struct error *e)
+{
+    const struct target wanted = {.name = (char *)(uintptr_t)target};
+    struct target *const *found = tfind(&wanted, &links->targets, compare);
+    *taken = found ? (*found)->taken : NULL;
+    return found ? 0 : add_target(links, target, name, e);
+}
+
+/* ---- the tar archive once more ---- */
+
+static int read_tar(void *context, void *p, size_t n, size_t *got, struct error *e)
+{
+    return inlet_read(((struct replay_link *)context)->inlet, p, n, got, e);
+}
+
+static int open_tar(struct replay_link *l, struct error *e)
+{
+    const struct archive_spec *spec = &l->archive->spec;
+    if (!l->worker && spec->another(spec->context, &l->worker, e) < 0)
+        return -1;
+    l->tar.sink = l->worker;
+    return inlet_new(&l->tar, &l->inlet, e) < 0 ? -1 : untar_new(read_tar, l, &l->untar, e);
+}
+
+static int next(struct replay_link *l, bool *end, struct error *e)
+{
+    free(l->at);
+    l->at = NULL;
+    if (untar_next(l->untar, &l->entry, end, e) < 0)
+        return -1;
+    return *end || (l->at = text_copy(l->entry.path)) ? 0 : error_memory(e);
+}
+
+/* To the end, where it shows whether everything before was right. */
+int replay_link_finish(struct replay_link *links, struct error *e)
+{
+    bool end = !links->untar;
+    while (!end)
+        if (next(links, &end, e) < 0)
+            return -1;
+    close_tar(links);
+    return 0;
+}
+
+static int order(const struct replay_link *l, const char *target)
+{
+    return l->at ? catalogue_compare(l->at, strlen(l->at), target, strlen(target)) : -1;
+}
+
+static int lost(const char *target, struct error *e)
+{
+    return error_set(e, ERROR_INTEGRITY, "a hard link leads to '%.400s', which is no file in the tar archive", target);
+}
+
+int replay_link_seek(struct replay_link *links, const char *target, uint64_t voids, struct source_entry *entry,
+                     struct untar **untar, struct error *e)
+{
+    bool end = false;
+    if (order(links, target) >= 0 && replay_link_finish(links, e) < 0)
+        return -1;
+    if (!links->untar && open_tar(links, e) < 0)
+        return -1;
+    while (!end && order(links, target) < 0)
+        if (next(links, &end, e) < 0)
+            return -1;
+    for (; !end && voids > 0; voids--)
+        if (next(links, &end, e) < 0)
+            return -1;
+    if (end || order(links, target) != 0 || links->entry.kind == COFRE_HARDLINK || links->entry.kind == COFRE_DIRECTORY)
+        return lost(target, e);
+    *entry = links->entry;
+    *untar = links->untar;
+    return 0;
+}
