@@ -314,9 +314,9 @@ int bundle_restart(struct bundle *bundle, struct error *e)
     return note(bundle, begin_again(bundle, e));
 }
 
-/* The entry at hand gets a row. */
-static int add_row(struct bundle *b, enum catalogue_status status, const char *why, const char *file, uint64_t size,
-                   uint64_t voids, struct error *e)
+/* The entry at hand gets a row. file: the name of the stored file that holds it, or NULL. */
+static int add_row(struct bundle *b, enum catalogue_status status, const char *why, const char *file,
+                   const struct tarball_kept *kept, struct error *e)
 {
     struct inventory_row *r;
     if (inventory_add_row(&b->inventory, b->source, &r, e) < 0)
@@ -326,8 +326,9 @@ static int add_row(struct bundle *b, enum catalogue_status status, const char *w
     b->next = (struct inventory_row){0};
     r->source = source;
     r->status = status;
-    r->size = size;
-    r->voids = voids;
+    r->size = kept->size;
+    r->voids = kept->voids;
+    r->sparse = kept->sparse;
     if ((why && !(r->error = text_copy(why))) || (file && !(r->file = text_copy(file))))
         return error_memory(e);
     return 0;
@@ -342,30 +343,32 @@ static int end_tar(struct bundle *b, enum catalogue_status status, const char *w
     if (tarball_end(b->tarball, states[status], &kept, e) < 0)
         return -1;
     b->count->bytes += kept.size;
-    if (status == CATALOGUE_WHOLE && kept.voids == 0)
+    if (status == CATALOGUE_WHOLE && kept.voids == 0 && !kept.sparse)
         return 0;
-    return add_row(b, status, why, NULL, kept.size, kept.voids, e);
+    return add_row(b, status, why, NULL, &kept, e);
 }
 
 static int end_file(struct bundle *b, enum catalogue_status status, const char *why, struct error *e)
 {
+    struct tarball_kept kept = {.size = status == CATALOGUE_UNREADABLE ? 0 : b->size};
     if (status == CATALOGUE_UNREADABLE) {
         outlet_free(b->stream.outlet);
         b->stream.outlet = NULL;
-        return add_row(b, status, why, NULL, 0, 0, e);
+        return add_row(b, status, why, NULL, &kept, e);
     }
     if (close_part(b, &b->stream, e) < 0)
         return -1;
     b->count->bytes += b->size;
-    return add_row(b, status, why, b->stream.name, b->size, 0, e);
+    return add_row(b, status, why, b->stream.name, &kept, e);
 }
 
 static int end_entry(struct bundle *b, enum catalogue_status status, const char *why, struct error *e)
 {
+    static const struct tarball_kept nothing = {0};
     b->count->entries++;
     if (b->way == INTO_TAR)
         return end_tar(b, status, why, e);
-    return b->way == INTO_FILE ? end_file(b, status, why, e) : add_row(b, status, why, NULL, 0, 0, e);
+    return b->way == INTO_FILE ? end_file(b, status, why, e) : add_row(b, status, why, NULL, &nothing, e);
 }
 
 int bundle_end(struct bundle *bundle, enum catalogue_status status, const char *why, struct error *e)

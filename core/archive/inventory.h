@@ -36,6 +36,7 @@ struct inventory_row {
     char *error;    /* status other than whole: why */
     char *file;     /* its content is a stored file of its own; else NULL */
     uint64_t size;  /* of the content that counts */
+    bool sparse;    /* the tar archive has zeros where it has holes */
     uint64_t voids; /* copies in the tar archive, before the one that counts, that do not */
     uint32_t mode, uid, gid;
     char *user, *group;

@@ -54,12 +54,13 @@ static json_t *file_json(const struct inventory_file *f)
 
 static json_t *row_json(const struct inventory_row *r)
 {
-    return json_pack("{s:s, s:o, s:s, s:s, s:o*, s:o*, s:I, s:I, s:I, s:I, s:I, s:o*, s:o*, s:o*}", "source", r->source,
-                     "path", text_json(r->path), "kind", kinds[r->kind], "status", statuses[r->status], "error",
-                     r->error ? text_json(r->error) : NULL, "file", r->file ? json_string(r->file) : NULL, "size",
-                     (json_int_t)r->size, "void", (json_int_t)r->voids, "mode", (json_int_t)r->mode, "uid",
-                     (json_int_t)r->uid, "gid", (json_int_t)r->gid, "user", r->user ? text_json(r->user) : NULL,
-                     "group", r->group ? text_json(r->group) : NULL, "mtime",
+    return json_pack("{s:s, s:o, s:s, s:s, s:o*, s:o*, s:o*, s:I, s:I, s:I, s:I, s:I, s:o*, s:o*, s:o*}", "source",
+                     r->source, "path", text_json(r->path), "kind", kinds[r->kind], "status", statuses[r->status],
+                     "error", r->error ? text_json(r->error) : NULL, "file", r->file ? json_string(r->file) : NULL,
+                     "sparse", r->sparse ? json_true() : NULL, "size", (json_int_t)r->size, "void",
+                     (json_int_t)r->voids, "mode", (json_int_t)r->mode, "uid", (json_int_t)r->uid, "gid",
+                     (json_int_t)r->gid, "user", r->user ? text_json(r->user) : NULL, "group",
+                     r->group ? text_json(r->group) : NULL, "mtime",
                      r->mtime == COFRE_NO_TIME ? NULL : json_integer(r->mtime));
 }
 
@@ -212,6 +213,7 @@ static int read_file(const json_t *object, const char *name, struct inventory *i
 static bool read_row_texts(const json_t *object, struct inventory_row *r)
 {
     const json_t *mtime = json_object_get(object, "mtime");
+    r->sparse = json_is_true(json_object_get(object, "sparse"));
     r->mtime = mtime ? json_integer_value(mtime) : COFRE_NO_TIME;
     return read_text(object, "path", &r->path) && read_text(object, "error", &r->error) &&
            read_text(object, "file", &r->file) && read_text(object, "user", &r->user) &&

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "archive/archive.h"
+#include "archive/dig.h"
 #include "archive/inlet.h"
 #include "archive/replay_link.h"
 #include "archive/untar.h"
@@ -130,11 +131,18 @@ static int open_tar(struct replay *r, const struct inventory_file *tar, struct e
 
 /* ---- giving ---- */
 
-static int give_content(const struct replay *r, struct untar *untar, const struct source_entry *entry, struct error *e)
+static int give_content(const struct replay *r, struct untar *untar, const struct source_entry *entry, bool sparse,
+                        struct error *e)
 {
     const struct replay_audience *a = r->audience;
     struct untar_audience to = {.data = a->data, .hole = a->hole, .context = a->context};
-    return entry->kind == COFRE_FILE && a->data ? untar_content(untar, (uint64_t)entry->size, &to, e) : 0;
+    if (entry->kind != COFRE_FILE || !a->data)
+        return 0;
+    if (!sparse)
+        return untar_content(untar, (uint64_t)entry->size, &to, e);
+    struct dig dig = {.to = &to};
+    struct untar_audience digger = {.data = dig_data, .hole = dig_hole, .context = &dig};
+    return untar_content(untar, (uint64_t)entry->size, &digger, e) < 0 ? -1 : dig_end(&dig, e);
 }
 
 /* Content comes from untar. mark: the entry's row, or NULL. */
@@ -149,7 +157,8 @@ static int give_entry(struct replay *r, struct untar *untar, const struct source
         record.entry.size = (int64_t)mark->size;
     }
     r->entries++;
-    if (r->audience->entry(r->audience->context, &record, e) < 0 || give_content(r, untar, &record.entry, e) < 0)
+    if (r->audience->entry(r->audience->context, &record, e) < 0 ||
+        give_content(r, untar, &record.entry, mark && mark->sparse, e) < 0)
         return -1;
     return r->audience->end(r->audience->context, e);
 }

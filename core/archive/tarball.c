@@ -28,6 +28,7 @@ struct tarball {
     uint32_t kind;
     int64_t announced;
     bool out;     /* its header is written */
+    bool sparse;  /* after that a hole came */
     uint64_t fed; /* bytes of content so far, holes included */
     uint32_t voids;
     struct bytes pending; /* data, not yet written */
@@ -154,7 +155,7 @@ int tarball_entry(struct tarball *tarball, const struct source_entry *entry, str
                                       entry->attributes[i].length);
     tarball->kind = entry->kind;
     tarball->announced = entry->size;
-    tarball->out = false;
+    tarball->out = tarball->sparse = false;
     tarball->fed = tarball->voids = 0;
     tarball->region_count = 0;
     bytes_reset(&tarball->pending);
@@ -291,6 +292,7 @@ int tarball_data(struct tarball *tarball, const void *p, size_t n, struct error 
 int tarball_hole(struct tarball *tarball, uint64_t n, struct error *e)
 {
     uint64_t room = tarball->out ? clip(tarball, n) : 0;
+    tarball->sparse |= room > 0;
     tarball->fed += n;
     return write_zeros(tarball, room, e);
 }
@@ -308,7 +310,7 @@ int tarball_restart(struct tarball *tarball, struct error *e)
     if (t->out && fill_up(t, e) < 0)
         return -1;
     t->voids += t->out;
-    t->out = false;
+    t->out = t->sparse = false;
     t->fed = t->region_count = 0;
     bytes_reset(&t->pending);
     return 0;
@@ -329,7 +331,7 @@ static int end_written(struct tarball *t, enum tarball_state state, struct tarba
 int tarball_end(struct tarball *tarball, enum tarball_state state, struct tarball_kept *kept, struct error *e)
 {
     struct tarball *t = tarball;
-    *kept = (struct tarball_kept){.voids = t->voids};
+    *kept = (struct tarball_kept){.sparse = t->sparse, .voids = t->voids};
     if (t->out)
         return end_written(t, state, kept, e);
     if (state == TARBALL_UNREADABLE && t->kind == COFRE_FILE) {

@@ -2,8 +2,9 @@
  *
  * tar wants an entry's size, and the places of its holes, before its content. So content is kept back until its end is
  * known, at most TARBALL_BUFFER bytes of it; of what is larger the announced size is written, holes that come later are
- * zeros, and what turns out shorter is filled up with zeros. Content that begins anew after that has the entry written
- * once more: the earlier copies are void, and tar itself lets the last one win. */
+ * zeros (which is told, so that they can be found again), and what turns out shorter is filled up with zeros. Content
+ * that begins anew after that has the entry written once more: the earlier copies are void, and tar itself lets the
+ * last one win. */
 #ifndef COFRE_ARCHIVE_TARBALL_H
 #define COFRE_ARCHIVE_TARBALL_H
 
@@ -30,6 +31,7 @@ int tarball_hole(struct tarball *tarball, uint64_t n, struct error *e);
 int tarball_restart(struct tarball *tarball, struct error *e);
 
 struct tarball_kept {
+    bool sparse;    /* holes came too late: they are zeros */
     bool written;   /* the entry is in the archive, if only as something void */
     uint64_t size;  /* of its content that counts */
     uint32_t voids; /* copies of the entry that do not count; of one that is whole or changed there is one more */
