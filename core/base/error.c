@@ -11,7 +11,7 @@ static const struct {
     const char *name;
     int exit_status;
 } classes[] = {
-    [ERROR_NONE] = {"none", 0},
+    [ERROR_NONE] = {"none", 1}, /* a failure that nobody explained is one all the same */
     [ERROR_RETRY] = {"retry", 1},
     [ERROR_PERMANENT] = {"permanent", 1},
     [ERROR_NOT_FOUND] = {"not found", 1},

@@ -64,7 +64,7 @@ enum error_class error_class_of_errno(int errnum);
 /* "retry", "not found", ... */
 const char *error_class_name(enum error_class class);
 
-/* The process's exit status for a failure of this class: the table in the manual page. */
+/* The process's exit status for a failure of this class, never 0: the table in the manual page. */
 int error_exit_status(enum error_class class);
 
 /* Programmer errors, checked in release builds too. Never for what comes from outside. */

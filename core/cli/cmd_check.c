@@ -48,9 +48,8 @@ static json_t *describe(struct output *out, const struct check_finding *finding)
 static void found(void *context, const struct check_finding *finding)
 {
     struct tally *tally = context;
-    int status = error_exit_status((enum error_class)finding->error_class);
     if (finding->level <= LOG_ERROR && tally->errors++ == 0)
-        tally->status = status ? status : EXIT_FAILED;
+        tally->status = error_exit_status((enum error_class)finding->error_class);
     if (finding->level == LOG_WARNING)
         tally->warnings++;
     say(tally, finding);

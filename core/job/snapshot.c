@@ -168,7 +168,7 @@ static int take_manifest(void *context, const struct vault_name *name, struct ma
     }
     if (manifest) {
         s->manifest = manifest;
-        s->damaged = false;
+        s->damaged = ERROR_NONE;
         return add_sink(s, t->vault->config, e);
     }
     if (why->class != ERROR_INTEGRITY && why->class != ERROR_AUTH && why->class != ERROR_NOT_FOUND) {
@@ -176,7 +176,7 @@ static int take_manifest(void *context, const struct vault_name *name, struct ma
         return -1;
     }
     log_line(LOG_WARNING, "sink '%s': %s", t->vault->sink, why->message);
-    s->damaged = s->sink_count == 0;
+    s->damaged = s->sink_count == 0 ? why->class : ERROR_NONE;
     return 0;
 }
 
@@ -253,7 +253,7 @@ int snapshot_list(const struct engine *engine, const char *job, const char *host
     if (list->count > 0)
         qsort(list->items, list->count, sizeof *list->items, compare_snapshots);
     for (size_t i = 0; i < list->count; i++)
-        *damaged += list->items[i].damaged;
+        *damaged += list->items[i].damaged != ERROR_NONE;
     return 0;
 }
 
@@ -264,7 +264,7 @@ static int choose(const struct snapshot_list *list, const struct snapshot_select
 {
     *chosen = NULL;
     for (size_t i = 0; i < list->count && selector->id[0] == '\0'; i++) {
-        if (!list->items[i].damaged)
+        if (list->items[i].damaged == ERROR_NONE)
             continue;
         error_set(e, ERROR_INTEGRITY, "snapshot %s of job '%s' is damaged, so it cannot be told which one is meant",
                   list->items[i].id, selector->job);
@@ -302,6 +302,10 @@ static int open_chosen(const struct engine *engine, const struct snapshot *chose
                        struct manifest **manifest, struct error *e)
 {
     struct vault_name name;
+    if (chosen->damaged != ERROR_NONE)
+        return error_set(e, chosen->damaged,
+                         "open snapshot %s of job '%s': its manifest is damaged or cannot be opened", chosen->id,
+                         chosen->job);
     snprintf(name.host, sizeof name.host, "%s", chosen->host);
     snprintf(name.job, sizeof name.job, "%s", chosen->job);
     memcpy(name.id, chosen->id, sizeof name.id);

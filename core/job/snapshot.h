@@ -5,12 +5,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/error.h"
 #include "store/manifest.h"
 
 struct config_instance;
 struct config_job;
 struct engine;
-struct error;
 struct vault;
 struct repository;
 
@@ -31,7 +31,7 @@ struct snapshot {
     struct manifest *manifest;
     const struct config_instance **sinks;
     size_t sink_count;
-    bool damaged;
+    enum error_class damaged; /* ERROR_NONE, or why its manifest could be opened nowhere */
 };
 struct snapshot_list {
     struct snapshot *items; /* oldest first */

@@ -81,6 +81,7 @@ static void test_table(void **state)
     assert_int_equal(error_exit_status(ERROR_USAGE), 2);
     assert_int_equal(error_exit_status(ERROR_BUSY), 11);
     assert_int_equal(error_exit_status((enum error_class)999), 1);
+    assert_int_equal(error_exit_status(ERROR_NONE), 1);
     for (int i = ERROR_NONE; i <= ERROR_PLUGIN; i++)
         assert_string_not_equal(error_class_name((enum error_class)i), "unknown");
 }
