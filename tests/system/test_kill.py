@@ -4,6 +4,7 @@ Every point starts from the same small repository of two snapshots. Afterwards a
 (no cache, no state) must be able to restore every snapshot ever reported as committed, byte for byte.
 """
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -204,10 +205,16 @@ def test_kill_everywhere(empty_first, verb):
     sweep(empty_first, verb, POINTS[verb])
 
 
+def write_and_wait(bench: Bench) -> None:
+    """Until the file is old enough to be trusted: each run then makes the same catalogue of it."""
+    (bench.tree / 'changing').write_bytes(bytes(range(256)) * 1000)
+    time.sleep(2.1)
+
+
 def test_packs_of_two_broken_runs_are_adopted(world, faults, tmp_path):
     """The first run ends between its pack and its index object; the second one does, too, when it has adopted the pack."""
     bench = Bench(world, faults).prepare()
-    (bench.tree / 'changing').write_bytes(bytes(range(256)) * 1000)
+    write_and_wait(bench)
     for number in (2, 1):  # of the run's renames: pack, index, manifest; the second run has no pack to send
         result = faults.fail_at('renameat2', 'EIO', number, world, 'run', 'job', below=world.repository)
         assert result.status == 1 and faults.count() == number, result
@@ -222,7 +229,7 @@ def test_a_torn_journal_is_no_hindrance(world, faults, tmp_path):
     bench = Bench(world, faults).prepare()
     journal = next((tmp_path / 'state').rglob('sent-*'))
     journal.write_bytes(b'\x40\0\0\0half a record')
-    (bench.tree / 'changing').write_bytes(bytes(range(256)) * 1000)
+    write_and_wait(bench)
     assert faults.fail_at('renameat2', 'EIO', 2, world, 'run', 'job', below=world.repository).status == 1
     packs = len(world.objects('packs'))
     bench.note(world.ok('run', 'job'))
