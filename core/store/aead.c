@@ -14,6 +14,17 @@
 
 _Static_assert(crypto_core_hchacha20_INPUTBYTES + 8 == AEAD_NONCE_SIZE && NONCE_SIZE == 4 + 8, "the nonce's two parts");
 
+/* Looked up once: libcrypto would do it again for each text. Never changed afterwards. */
+static EVP_CIPHER *algorithm;
+
+int aead_init(struct error *e)
+{
+    /* Without its own state, for lack of memory, libcrypto does not fail but crash. */
+    if (!algorithm && OSSL_LIB_CTX_get0_global_default())
+        algorithm = EVP_CIPHER_fetch(NULL, "ChaCha20-Poly1305", NULL);
+    return algorithm ? 0 : error_memory(e);
+}
+
 static EVP_CIPHER_CTX *begin(const uint8_t key[AEAD_KEY_SIZE], const uint8_t nonce[AEAD_NONCE_SIZE], bool sealing)
 {
     EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
@@ -22,7 +33,7 @@ static EVP_CIPHER_CTX *begin(const uint8_t key[AEAD_KEY_SIZE], const uint8_t non
         return NULL;
     crypto_core_hchacha20(derived, nonce, key, NULL);
     memcpy(rest + 4, nonce + crypto_core_hchacha20_INPUTBYTES, 8);
-    int begun = EVP_CipherInit_ex(cipher, EVP_chacha20_poly1305(), NULL, derived, rest, sealing);
+    int begun = EVP_CipherInit_ex2(cipher, algorithm, derived, rest, sealing, NULL);
     sodium_memzero(derived, sizeof derived);
     if (begun != 1) {
         EVP_CIPHER_CTX_free(cipher);

@@ -15,6 +15,9 @@ struct error;
 #define AEAD_NONCE_SIZE 24
 #define AEAD_TAG_SIZE 16
 
+/* Must be called before anything else here, and before there are threads. It fails for lack of memory alone. */
+int aead_init(struct error *e);
+
 /* n + AEAD_TAG_SIZE bytes to out, which may be p; the tag is at the end. It fails for lack of memory alone. */
 int aead_seal(const uint8_t key[AEAD_KEY_SIZE], const uint8_t nonce[AEAD_NONCE_SIZE], const void *context,
               size_t context_length, const void *p, size_t n, uint8_t *out, struct error *e);

@@ -31,6 +31,8 @@ int seal_init(struct error *e)
 {
     if (sodium_init() < 0)
         return error_set(e, ERROR_UNSUPPORTED, "start libsodium: no source of random numbers");
+    if (aead_init(e) < 0)
+        return -1;
     /* BLAKE3 looks at the processor in its first hash and remembers what it found without a lock: before any thread. */
     uint8_t unused[SEAL_HASH_SIZE];
     seal_hash("", 0, unused);
