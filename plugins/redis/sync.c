@@ -184,10 +184,9 @@ static int32_t pass_piece(struct transfer *t, const struct sync_target *target, 
 }
 
 int32_t sync_receive(struct link *link, struct cofre_call *call, const struct sync_target *target, struct rdb *rdb,
-                     struct cofre_error *error)
+                     struct rdb_summary *summary, struct cofre_error *error)
 {
     struct transfer t = {.link = link, .call = call, .fd = link_descriptor(link)};
-    struct rdb_summary summary;
     int32_t class = offer(&t, "capa", "eof", error);
     if (class == COFRE_OK)
         class = offer(&t, "rdb-only", "1", error);
@@ -197,5 +196,5 @@ int32_t sync_receive(struct link *link, struct cofre_call *call, const struct sy
         class = begin(&t, error);
     while (class == COFRE_OK && !t.ended)
         class = pass_piece(&t, target, rdb, error);
-    return class == COFRE_OK ? rdb_end(rdb, &summary, error) : class;
+    return class == COFRE_OK ? rdb_end(rdb, summary, error) : class;
 }
