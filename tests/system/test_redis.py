@@ -150,13 +150,17 @@ def test_everything_comes_back(vault, servers, name):
     assert_same(other, state(second))
 
 
-def test_after_a_restore_the_data_outlives_a_crash(vault, servers):
+@pytest.mark.parametrize('empty', [False, True])
+def test_after_a_restore_the_data_outlives_a_crash(vault, servers, empty):
     server = servers(appendonly='yes')
     fill(server, KEYS)
     original = state(server)
     configure(vault, server)
     vault.ok('run', 'job')
-    fill(server, KEYS, seed=2)
+    if empty:
+        emptied(server)
+    else:
+        fill(server, KEYS, seed=2)
     restored_in_place(vault)
     server.stop(signal.SIGKILL)
     server.start()
@@ -518,23 +522,22 @@ def restorable(vault, servers):
     new = state(server)
     configure(vault, server)
     vault.ok('run', 'job')
-    with closing(server.client()) as client:
-        client('FLUSHALL')
-        client('FUNCTION', 'FLUSH')
+    emptied(server)
     fill(server, 120, seed=5, functions=1)
     return vault, server, new, state(server)
 
 
-def killed_restores(restorable, faults, wanted):
+def killed_restores(restorable, faults, wanted, empty):
     world, server, new, old = restorable
     words = ('restore', 'job', 'app', '--in-place', '--yes')
+    if empty:
+        emptied(server)
     faults.kill_at(0, world, *words)
     outcomes = []
     for number in sample(faults.count(), wanted):
-        with closing(server.client()) as client:
-            client('FLUSHALL')
-            client('FUNCTION', 'FLUSH')
-        fill(server, 120, seed=5, functions=1)
+        emptied(server)
+        if not empty:
+            fill(server, 120, seed=5, functions=1)
         old = state(server)
         for rescue in rescues(world):
             rescue.unlink()
@@ -545,20 +548,23 @@ def killed_restores(restorable, faults, wanted):
         replaced = now.keys() == new.keys()
         outcomes.append(replaced)
         assert_same(new if replaced else old, now)
-        if replaced:
+        assert setting(server) == 'disabled'
+        if replaced and not empty:
             rescue, = rescues(world)
             checked = subprocess.run(['redis-check-rdb', rescue], capture_output=True, check=False)
             assert checked.returncode == 0, number
     return outcomes
 
 
-def test_killed_restores_sample(restorable, faults):
-    killed_restores(restorable, faults, 8)
+@pytest.mark.parametrize('empty', [False, True])
+def test_killed_restores_sample(restorable, faults, empty):
+    killed_restores(restorable, faults, 8, empty)
 
 
 @pytest.mark.long
-def test_killed_restores_everywhere(restorable, faults):
-    outcomes = killed_restores(restorable, faults, 100)
+@pytest.mark.parametrize('empty', [False, True])
+def test_killed_restores_everywhere(restorable, faults, empty):
+    outcomes = killed_restores(restorable, faults, 100, empty)
     assert True in outcomes and False in outcomes
 
 
