@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/failure.h"
+#include "redis/direct.h"
 #include "redis/info.h"
 #include "redis/link.h"
 #include "redis/primary.h"
@@ -18,12 +19,12 @@
 
 /* ---- before the server has it all ---- */
 
-static int32_t check_version(const struct play *play, const struct rdb *rdb, struct cofre_error *error)
+static int32_t check_version(const struct play *play, const struct rdb_summary *summary, struct cofre_error *error)
 {
-    if (play->newest == 0 || rdb_version(rdb) <= play->newest)
+    if (play->newest == 0 || summary->version <= play->newest)
         return COFRE_OK;
     failure_set(error, COFRE_E_UNSUPPORTED, "%s: it reads RDB version %d, and the snapshot has version %d",
-                play->link->name, play->newest, rdb_version(rdb));
+                play->link->name, play->newest, summary->version);
     failure_hint(error, "restore into a server that is at least as new as the one that was saved");
     return COFRE_E_UNSUPPORTED;
 }
@@ -39,26 +40,27 @@ static int32_t check_modules(const struct play *play, const struct rdb_summary *
     return COFRE_E_UNSUPPORTED;
 }
 
-/* A server that meets a database it does not have ends itself, too. Whoever may not SELECT is not asked. */
+/* A server that meets a database it does not have ends itself, too. */
 static int32_t check_databases(const struct play *play, const struct rdb_summary *summary, struct cofre_error *error)
 {
-    uint64_t highest = 0;
-    char number[24];
-    struct cofre_error why = {.struct_size = sizeof why};
-    for (size_t i = 0; i < summary->database_count; i++)
-        highest = summary->databases[i].number > highest ? summary->databases[i].number : highest;
-    snprintf(number, sizeof number, "%" PRIu64, highest);
-    int32_t class = link_do(play->link, play->call, &why, LINK_WORDS("SELECT", number));
-    if (class == COFRE_OK || class == COFRE_E_DENIED)
+    if (play->databases == 0 || summary->highest < play->databases)
         return COFRE_OK;
-    if (class != COFRE_E_PERMANENT) {
-        *error = why;
-        return class;
-    }
-    failure_set(error, COFRE_E_UNSUPPORTED, "%s: the snapshot holds database %s, which the server does not have",
-                play->link->name, number);
+    failure_set(error, COFRE_E_UNSUPPORTED,
+                "%s: the snapshot holds database %" PRIu64 ", which the server does not have", play->link->name,
+                summary->highest);
     failure_hint(error, "raise 'databases' in the server's configuration");
     return COFRE_E_UNSUPPORTED;
+}
+
+/* Before the server is given the bytes in question: it may load them as they come. */
+static int32_t check_fit(const struct play *play, const struct rdb *rdb, struct cofre_error *error)
+{
+    struct rdb_summary summary;
+    rdb_so_far(rdb, &summary);
+    int32_t class = check_version(play, &summary, error);
+    if (class == COFRE_OK)
+        class = check_databases(play, &summary, error);
+    return class == COFRE_OK ? check_modules(play, &summary, error) : class;
 }
 
 static int32_t pump(struct play *play, struct primary *primary, const struct play_feed *feed, struct rdb *rdb,
@@ -74,7 +76,7 @@ static int32_t pump(struct play *play, struct primary *primary, const struct pla
             const void *p = bytes ? bytes : zeros;
             class = rdb_feed(rdb, p, piece, error);
             if (class == COFRE_OK)
-                class = check_version(play, rdb, error);
+                class = check_fit(play, rdb, error);
             if (class == COFRE_OK)
                 class = primary_send(primary, p, piece, error);
             n -= piece;
@@ -82,12 +84,7 @@ static int32_t pump(struct play *play, struct primary *primary, const struct pla
         if (class != COFRE_OK)
             return class;
     }
-    if (class != COFRE_END)
-        return class;
-    class = rdb_end(rdb, summary, error);
-    if (class == COFRE_OK)
-        class = check_modules(play, summary, error);
-    return class == COFRE_OK ? check_databases(play, summary, error) : class;
+    return class == COFRE_END ? rdb_end(rdb, summary, error) : class;
 }
 
 /* ---- while it loads ---- */
@@ -187,7 +184,7 @@ static int32_t compare(const struct play *play, const struct rdb_summary *summar
 
 static int32_t tell(struct play *play, struct primary *primary, struct cofre_error *error)
 {
-    char theirs[64], port[16], *info;
+    char theirs[64], port[16], direct[DIRECT_VALUE] = DIRECT_NONE, *info;
     /* Asked now: the first replica of a server, such as the rescue just before, gives it a new one. */
     int32_t class = link_info(play->link, play->call, &info, error);
     if (class != COFRE_OK)
@@ -195,8 +192,12 @@ static int32_t tell(struct play *play, struct primary *primary, struct cofre_err
     info_text(info, "master_replid", theirs, sizeof theirs);
     free(info);
     class = primary_listen(primary, play->link, play->call, theirs, error);
+    if (class == COFRE_OK && play->empty)
+        class = direct_look(play->link, play->call, direct, error);
     if (class == COFRE_OK)
-        class = undo_note(primary, play->call, error);
+        class = undo_note(primary, direct, play->call, error);
+    if (class == COFRE_OK && strcmp(direct, DIRECT_NONE) != 0)
+        class = direct_begin(play->link, play->call, error);
     if (class != COFRE_OK)
         return class;
     snprintf(port, sizeof port, "%d", primary->port);
@@ -209,7 +210,10 @@ int32_t play_run(struct play *play, const struct play_feed *feed, struct cofre_e
     struct rdb_summary summary;
     struct rdb *rdb = rdb_new();
     play->replaced = false;
-    int32_t class = rdb ? tell(play, &primary, error) : failure_set(error, COFRE_E_MEMORY, "out of memory");
+    int32_t class = rdb ? direct_databases(play->link, play->call, &play->databases, error)
+                        : failure_set(error, COFRE_E_MEMORY, "out of memory");
+    if (class == COFRE_OK)
+        class = tell(play, &primary, error);
     if (class == COFRE_OK)
         class = primary_accept(&primary, error);
     if (class == COFRE_OK)

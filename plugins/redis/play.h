@@ -21,7 +21,9 @@ struct play {
     struct link *link; /* for commands to the server */
     struct cofre_call *call;
     const struct server *server; /* as it was before */
+    bool empty;                  /* nothing is lost when the server replaces what it has before all was checked */
     int newest;                  /* RDB version that it can read; 0 = not known, and nothing to lose */
+    uint64_t databases;          /* that it has; 0 = not known; play_run asks */
     bool replaced;               /* out: the server was given the whole RDB, so what it had is gone or going */
 };
 

@@ -72,7 +72,9 @@ int32_t primary_send(struct primary *primary, const void *p, size_t n, struct co
         if (errno != EAGAIN && errno != EINTR) {
             failure_system(error, errno, "%s: it ended the connection before it had the whole RDB",
                            primary->server->name);
-            failure_hint(error, "see the server's log; what it had is still there");
+            failure_hint(
+                error,
+                "see the server's log: no space on its disk, no memory, a newer format; what it had is still there");
             return COFRE_E_PERMANENT;
         }
         int32_t class = wait_for(primary->call, primary->peer, POLLOUT, primary->server->conf->patience,

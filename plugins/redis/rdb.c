@@ -17,7 +17,8 @@
  *   1 4 8             so many bytes
  *   ( ... )           a length, then that many times what stands between
  *   o                 parts of a module's value, up to the one that ends it
- *   and what is done with what was read: D database, E the next key expires, F functions, $ the end */
+ *   and what is done with what was read: D database, E the next key expires, F functions, M a module,
+ *   $ the end */
 static const char *const programs[256] = {
     /* values */
     [0] = "s",
@@ -26,7 +27,7 @@ static const char *const programs[256] = {
     [3] = "(sd)",
     [4] = "(ss)",
     [5] = "(s8)",
-    [7] = "lo",
+    [7] = "Mlo",
     [9] = "s",
     [10] = "s",
     [11] = "s",
@@ -45,7 +46,7 @@ static const char *const programs[256] = {
     /* opcodes */
     [244] = "lll",
     [245] = "sF",
-    [247] = "lo",
+    [247] = "Mlo",
     [248] = "l",
     [249] = "1",
     [250] = "ss",
@@ -85,6 +86,7 @@ struct rdb {
     uint64_t libraries, module_values;
     struct rdb_count *databases;
     size_t database_count, current;
+    uint64_t highest;
 };
 
 struct rdb *rdb_new(void)
@@ -102,16 +104,12 @@ void rdb_free(struct rdb *rdb)
     free(rdb);
 }
 
-int rdb_version(const struct rdb *rdb)
-{
-    return rdb->version;
-}
-
 /* ---- counting ---- */
 
 static void select_database(struct rdb *r, uint64_t number)
 {
     size_t i = 0;
+    r->highest = number > r->highest ? number : r->highest;
     while (i < r->database_count && r->databases[i].number != number)
         i++;
     if (i == r->database_count) {
@@ -273,7 +271,6 @@ static void op_module(struct rdb *r, const uint8_t **p, size_t *n)
     if (r->value >= PARTS) {
         r->lost = true;
     } else if (r->value == 0) {
-        r->module_values++;
         r->at++;
     } else {
         push(r, parts[r->value], 1, r->at);
@@ -304,6 +301,14 @@ static void op_functions(struct rdb *r, const uint8_t **p, size_t *n)
     r->at++;
 }
 
+static void op_of_module(struct rdb *r, const uint8_t **p, size_t *n)
+{
+    (void)p;
+    (void)n;
+    r->module_values++;
+    r->at++;
+}
+
 static void op_end(struct rdb *r, const uint8_t **p, size_t *n)
 {
     (void)p;
@@ -314,9 +319,9 @@ static void op_end(struct rdb *r, const uint8_t **p, size_t *n)
 
 typedef void operation(struct rdb *r, const uint8_t **p, size_t *n);
 static operation *const operations[128] = {
-    ['s'] = op_string,  ['l'] = op_length,    ['('] = op_repeat, [')'] = op_again,  ['d'] = op_number,
-    ['1'] = op_bytes,   ['4'] = op_bytes,     ['8'] = op_bytes,  ['o'] = op_module, ['D'] = op_database,
-    ['E'] = op_expires, ['F'] = op_functions, ['$'] = op_end,
+    ['s'] = op_string,  ['l'] = op_length,    ['('] = op_repeat,    [')'] = op_again,  ['d'] = op_number,
+    ['1'] = op_bytes,   ['4'] = op_bytes,     ['8'] = op_bytes,     ['o'] = op_module, ['D'] = op_database,
+    ['E'] = op_expires, ['F'] = op_functions, ['M'] = op_of_module, ['$'] = op_end,
 };
 
 /* The next type byte or opcode. A type is followed by a key, then by its value. */
@@ -338,7 +343,7 @@ static void dispatch(struct rdb *r, uint8_t code)
 /* Operations that take no byte run also when none is left, so that the state at the end tells the truth. */
 static bool is_silent(char op)
 {
-    return strchr(")DEF$148", op) != NULL && op != '\0';
+    return strchr(")DEFM$148", op) != NULL && op != '\0';
 }
 
 static void scan(struct rdb *r, const uint8_t *p, size_t n)
@@ -414,25 +419,29 @@ int32_t rdb_feed(struct rdb *rdb, const void *p, size_t n, struct cofre_error *e
     return COFRE_OK;
 }
 
-int32_t rdb_end(struct rdb *rdb, struct rdb_summary *summary, struct cofre_error *error)
+void rdb_so_far(const struct rdb *rdb, struct rdb_summary *summary)
 {
     static const uint8_t none[TAIL - 1];
-    bool zero = memcmp(rdb->tail + 1, none, sizeof none) == 0;
-    bool counted = !rdb->lost && rdb->ended;
     *summary = (struct rdb_summary){.bytes = rdb->bytes,
                                     .version = rdb->version,
-                                    .counted = counted,
-                                    .checksum = !zero,
+                                    .counted = !rdb->lost && rdb->ended,
+                                    .checksum = memcmp(rdb->tail + 1, none, sizeof none) != 0,
                                     .libraries = rdb->libraries,
                                     .module_values = rdb->module_values,
                                     .databases = rdb->databases,
-                                    .database_count = rdb->database_count};
+                                    .database_count = rdb->database_count,
+                                    .highest = rdb->highest};
+}
+
+int32_t rdb_end(struct rdb *rdb, struct rdb_summary *summary, struct cofre_error *error)
+{
+    rdb_so_far(rdb, summary);
     if (rdb->bytes < HEADER + TAIL || rdb->tail[0] != 255 || (!rdb->lost && !rdb->ended))
         return failure_set(error, COFRE_E_INTEGRITY, "the RDB ends early, after %llu bytes",
                            (unsigned long long)rdb->bytes);
-    if (rdb->crc != 0 && !zero)
+    if (rdb->crc != 0 && summary->checksum)
         return failure_set(error, COFRE_E_INTEGRITY, "the RDB is damaged: its checksum is not right");
-    if (zero && !counted)
+    if (!summary->checksum && !summary->counted)
         return failure_set(error, COFRE_E_INTEGRITY,
                            "the RDB has no checksum, and not all of it is understood: it cannot be checked");
     return COFRE_OK;

@@ -29,6 +29,7 @@ struct rdb_summary {
     uint64_t module_values;            /* values and records that only a module can read */
     const struct rdb_count *databases; /* ascending in the order of the file; those that have keys */
     size_t database_count;
+    uint64_t highest; /* database that was met */
 };
 
 #define RDB_DATABASES_MAX 65536
@@ -45,7 +46,8 @@ int32_t rdb_feed(struct rdb *rdb, const void *p, size_t n, struct cofre_error *e
  * an error. */
 int32_t rdb_end(struct rdb *rdb, struct rdb_summary *summary, struct cofre_error *error);
 
-/* The version, once 9 bytes were fed; before that 0. */
-int rdb_version(const struct rdb *rdb);
+/* The same of what was fed so far, unchecked. The version is 0 until 9 bytes were fed. A module's value, a database and
+ * the version are there as soon as the bytes that name them were fed. */
+void rdb_so_far(const struct rdb *rdb, struct rdb_summary *summary);
 
 #endif

@@ -104,9 +104,7 @@ static int32_t stream(struct link *link, struct cofre_call *call, struct rdb *rd
     struct sync_target target = {.reserve = host_reserve, .commit = host_commit, .context = call};
     int32_t class = cofre->entry(call, &entry, error);
     if (class == COFRE_OK)
-        class = sync_receive(link, call, &target, rdb, error);
-    if (class == COFRE_OK)
-        class = rdb_end(rdb, summary, error);
+        class = sync_receive(link, call, &target, rdb, summary, error);
     return class == COFRE_OK ? cofre->end(call, COFRE_OK, NULL, error) : class;
 }
 

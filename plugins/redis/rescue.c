@@ -52,14 +52,14 @@ static int32_t make_durable(const struct file *f, const char *directory, struct 
 }
 
 static int32_t fill(struct file *f, const struct conf *conf, struct cofre_call *call, struct rdb *rdb,
-                    struct cofre_error *error)
+                    struct rdb_summary *summary, struct cofre_error *error)
 {
     struct link *link;
     int32_t class = link_open(call, conf, &link, error);
     if (class != COFRE_OK)
         return class;
     struct sync_target target = {.reserve = file_reserve, .commit = file_commit, .context = f};
-    class = sync_receive(link, call, &target, rdb, error);
+    class = sync_receive(link, call, &target, rdb, summary, error);
     link_close(link);
     return class;
 }
@@ -72,6 +72,7 @@ int32_t rescue_take(const struct conf *conf, struct cofre_call *call, char path[
     if (class != COFRE_OK)
         return class;
     snprintf(path, RESCUE_PATH, "%s/rescue-%s.rdb", directory, id ? id : "restore");
+    struct rdb_summary summary;
     struct rdb *rdb = rdb_new();
     struct file file = {.path = path, .buffer = malloc(BUFFER), .fd = -1};
     if (!rdb || !file.buffer)
@@ -79,11 +80,11 @@ int32_t rescue_take(const struct conf *conf, struct cofre_call *call, char path[
     else if ((file.fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600)) < 0)
         class = failure_system(error, errno, "create rescue file '%s'", path);
     if (class == COFRE_OK)
-        class = fill(&file, conf, call, rdb, error);
+        class = fill(&file, conf, call, rdb, &summary, error);
     if (class == COFRE_OK)
         class = make_durable(&file, directory, error);
     if (class == COFRE_OK)
-        *version = rdb_version(rdb);
+        *version = summary.version;
     else if (file.fd >= 0)
         unlink(path);
     if (file.fd >= 0)

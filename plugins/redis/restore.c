@@ -93,7 +93,8 @@ static int32_t take_file(void *context, const void **bytes, uint64_t *length, st
 
 static int32_t play(struct restoration *r, const struct play_feed *feed, bool *replaced, struct cofre_error *error)
 {
-    struct play play = {.link = r->link, .call = r->call, .server = &r->server, .newest = r->newest};
+    bool empty = r->rescue[0] == '\0';
+    struct play play = {.link = r->link, .call = r->call, .server = &r->server, .newest = r->newest, .empty = empty};
     int32_t class = play_run(&play, feed, error);
     *replaced = play.replaced;
     return class == COFRE_OK ? undo_promote(r->link, r->call, error) : class;

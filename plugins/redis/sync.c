@@ -119,11 +119,30 @@ static int32_t begin(struct transfer *t, struct cofre_error *error)
 
 /* ---- the bytes ---- */
 
-/* Fill p with at least one byte, and with more as long as more is there. */
+/* Be woken when so many bytes are there, instead of at each of the server's small writes. A UNIX socket does not know
+ * how, and wakes us as before. */
+static void wake_at(const struct transfer *t, size_t bytes)
+{
+    int least = (int)bytes;
+    (void)setsockopt(t->fd, SOL_SOCKET, SO_RCVLOWAT, &least, sizeof least);
+}
+
+/* False: in PAUSE there came less than that. */
+static bool await_more(const struct transfer *t, size_t bytes)
+{
+    struct pollfd more = {.fd = t->fd, .events = POLLIN};
+    wake_at(t, bytes);
+    bool ready = poll(&more, 1, PAUSE) > 0;
+    wake_at(t, 1);
+    return ready;
+}
+
+/* Fill p with at least one byte, and with ENOUGH as long as more is there. */
 static int32_t fill(struct transfer *t, uint8_t *p, size_t room, size_t *got, struct cofre_error *error)
 {
-    *got = 0;
-    while (*got < room) {
+    size_t enough = room < ENOUGH ? room : ENOUGH;
+    bool ready = true;
+    for (*got = 0; *got < enough;) {
         ssize_t n = recv(t->fd, p + *got, room - *got, MSG_DONTWAIT);
         if (n > 0) {
             *got += (size_t)n;
@@ -134,10 +153,10 @@ static int32_t fill(struct transfer *t, uint8_t *p, size_t room, size_t *got, st
             int32_t class = wait_for(t->call, t->fd, POLLIN, t->link->conf->patience, t->link->name, error);
             if (class != COFRE_OK)
                 return class;
+        } else if (ready) {
+            ready = await_more(t, enough - *got);
         } else {
-            struct pollfd more = {.fd = t->fd, .events = POLLIN};
-            if (*got >= ENOUGH || poll(&more, 1, PAUSE) <= 0)
-                return COFRE_OK;
+            return COFRE_OK;
         }
     }
     return COFRE_OK;
@@ -184,10 +203,9 @@ static int32_t pass_piece(struct transfer *t, const struct sync_target *target, 
 }
 
 int32_t sync_receive(struct link *link, struct cofre_call *call, const struct sync_target *target, struct rdb *rdb,
-                     struct cofre_error *error)
+                     struct rdb_summary *summary, struct cofre_error *error)
 {
     struct transfer t = {.link = link, .call = call, .fd = link_descriptor(link)};
-    struct rdb_summary summary;
     int32_t class = offer(&t, "capa", "eof", error);
     if (class == COFRE_OK)
         class = offer(&t, "rdb-only", "1", error);
@@ -197,5 +215,5 @@ int32_t sync_receive(struct link *link, struct cofre_call *call, const struct sy
         class = begin(&t, error);
     while (class == COFRE_OK && !t.ended)
         class = pass_piece(&t, target, rdb, error);
-    return class == COFRE_OK ? rdb_end(rdb, &summary, error) : class;
+    return class == COFRE_OK ? rdb_end(rdb, summary, error) : class;
 }

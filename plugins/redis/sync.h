@@ -10,6 +10,7 @@
 
 struct link;
 struct rdb;
+struct rdb_summary;
 
 /* Where the bytes go: lend room for about *length bytes, and take the first length of them, as in struct cofre_host. */
 struct sync_target {
@@ -18,9 +19,9 @@ struct sync_target {
     void *context;
 };
 
-/* Ask for the RDB and take all of it, fed to rdb on the way and checked at its end. The link is of no use afterwards,
- * whatever came of it. COFRE_E_RETRY: the server ended the connection before the end. */
+/* Ask for the RDB and take all of it, fed to rdb on the way and checked at its end (rdb_end). The link is of no use
+ * afterwards, whatever came of it. COFRE_E_RETRY: the server ended the connection before the end. */
 int32_t sync_receive(struct link *link, struct cofre_call *call, const struct sync_target *target, struct rdb *rdb,
-                     struct cofre_error *error);
+                     struct rdb_summary *summary, struct cofre_error *error);
 
 #endif

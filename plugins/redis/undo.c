@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/failure.h"
+#include "redis/direct.h"
 #include "redis/info.h"
 #include "redis/link.h"
 #include "redis/primary.h"
@@ -35,16 +36,16 @@ static int sync_directory(const char *path)
     return failed;
 }
 
-int32_t undo_note(const struct primary *primary, struct cofre_call *call, struct cofre_error *error)
+int32_t undo_note(const struct primary *primary, const char *direct, struct cofre_call *call, struct cofre_error *error)
 {
-    char path[NOTE_PATH], line[PRIMARY_HOST + 16];
+    char path[NOTE_PATH], line[PRIMARY_HOST + 16 + DIRECT_VALUE];
     const char *directory, *id = cofre->id(call);
     if (!id)
         return failure_set(error, COFRE_E_BUG, "the host gave no id for this restore");
     int32_t class = note_path(call, id, path, &directory, error);
     if (class != COFRE_OK)
         return class;
-    int n = snprintf(line, sizeof line, "%s %d\n", primary->host, primary->port);
+    int n = snprintf(line, sizeof line, "%s %d %s\n", primary->host, primary->port, direct);
     int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
     int failed = fd < 0 || write(fd, line, (size_t)n) != n || fsync(fd) < 0 ? errno : 0;
     if (fd >= 0)
@@ -59,17 +60,20 @@ int32_t undo_promote(struct link *link, struct cofre_call *call, struct cofre_er
     return link_do(link, call, error, LINK_WORDS("REPLICAOF", "NO", "ONE"));
 }
 
-/* Does the note name this primary? */
-static bool is_noted(FILE *note, const char *info)
+/* Does the note name this primary? direct: what the setting was before the first change. */
+static bool is_noted(FILE *note, const char *info, char direct[DIRECT_VALUE])
 {
-    char host[PRIMARY_HOST], noted[PRIMARY_HOST];
+    char host[PRIMARY_HOST], noted[PRIMARY_HOST], value[DIRECT_VALUE];
     int port;
+    bool found = false;
     info_text(info, "master_host", host, sizeof host);
-    rewind(note);
-    while (fscanf(note, "%255s %d", noted, &port) == 2)
-        if (strcmp(noted, host) == 0 && (uint64_t)port == info_number(info, "master_port"))
-            return true;
-    return false;
+    snprintf(direct, DIRECT_VALUE, DIRECT_NONE);
+    while (fscanf(note, "%255s %d %31s", noted, &port, value) == 3) {
+        found = found || (strcmp(noted, host) == 0 && (uint64_t)port == info_number(info, "master_port"));
+        if (strcmp(direct, DIRECT_NONE) == 0)
+            snprintf(direct, DIRECT_VALUE, "%s", value);
+    }
+    return found;
 }
 
 /* A server that loads takes no REPLICAOF; what it loads is complete, and stays. */
@@ -91,16 +95,19 @@ static int32_t await_loaded(struct link *link, struct cofre_call *call, char **i
 static int32_t put_right(FILE *note, const struct conf *conf, struct cofre_call *call, struct cofre_error *error)
 {
     struct link *link;
-    char *info = NULL;
+    char *info = NULL, direct[DIRECT_VALUE];
     int32_t class = link_open(call, conf, &link, error);
     if (class != COFRE_OK)
         return class;
     class = await_loaded(link, call, &info, error);
-    if (class == COFRE_OK && info_is(info, "role", "slave") && is_noted(note, info)) {
+    bool noted = class == COFRE_OK && is_noted(note, info, direct);
+    if (noted && info_is(info, "role", "slave")) {
         class = undo_promote(link, call, error);
         if (class == COFRE_OK)
             cofre->log(call, COFRE_LOG_WARNING, "the server was still set to take data from us: it is a primary again");
     }
+    if (class == COFRE_OK)
+        class = direct_end(link, call, direct, error);
     free(info);
     link_close(link);
     return class;

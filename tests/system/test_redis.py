@@ -13,7 +13,7 @@ import pytest
 from support import redis
 from support.cli import BAD_CONFIG, CLEAN, DAMAGED, DONE, FAILED, INCOMPLETE, USAGE, WRONG_KEY
 from support.faults import sample
-from support.redis import Pretender, Proxy, Server, Writer, assert_same, fill, rdb, state, written
+from support.redis import Ancient, Pretender, Proxy, Server, Writer, assert_same, fill, rdb, state, written
 
 PASSWORD = 'open sesame'.replace(' ', '-')
 SAVING = ('+ping', '+info', '+replconf', '+psync', '+module|list', '+function|list')
@@ -87,6 +87,13 @@ def assert_primary(world, server):
     assert not list((world.base / 'state' / 'sources').glob('*/restore-*'))
 
 
+def emptied(server) -> dict:
+    with closing(server.client()) as client:
+        client('FLUSHALL')
+        client('FUNCTION', 'FLUSH')
+    return state(server)
+
+
 def user(server, name, *rights):
     with closing(server.client()) as client:
         client('ACL', 'SETUSER', name, 'on', '>secret', *rights)
@@ -105,9 +112,7 @@ def round_trip(vault, server, count, **options):
     vault.ok('run', 'job')
     after = writer.count + 50
     writer.end()
-    with closing(server.client()) as client:
-        client('FLUSHALL')
-        client('FUNCTION', 'FLUSH')
+    emptied(server)
     fill(server, 60, seed=99, functions=4)
     other = state(server)
     restored_in_place(vault)
@@ -145,13 +150,17 @@ def test_everything_comes_back(vault, servers, name):
     assert_same(other, state(second))
 
 
-def test_after_a_restore_the_data_outlives_a_crash(vault, servers):
+@pytest.mark.parametrize('empty', [False, True])
+def test_after_a_restore_the_data_outlives_a_crash(vault, servers, empty):
     server = servers(appendonly='yes')
     fill(server, KEYS)
     original = state(server)
     configure(vault, server)
     vault.ok('run', 'job')
-    fill(server, KEYS, seed=2)
+    if empty:
+        emptied(server)
+    else:
+        fill(server, KEYS, seed=2)
     restored_in_place(vault)
     server.stop(signal.SIGKILL)
     server.start()
@@ -175,6 +184,65 @@ def test_into_another_server_and_into_a_directory(vault, servers, tmp_path):
     dump = vault.restored() / 'app' / 'dump.rdb'
     checked = subprocess.run(['redis-check-rdb', dump], capture_output=True, text=True, check=False)
     assert checked.returncode == 0 and 'Checksum OK' in checked.stdout, checked.stdout
+
+
+def setting(server, name='repl-diskless-load'):
+    with closing(server.client()) as client:
+        return client('CONFIG', 'GET', name)[1].decode()
+
+
+def test_an_empty_server_loads_what_comes(vault, servers):
+    """Without a file on its disk; what it was told for that is as before, afterwards."""
+    server, second, third = servers(), servers('second'), servers('third')
+    fill(server, KEYS)
+    configure(vault, server)
+    vault.ok('run', 'job')
+    restored_in_place(vault, '--set', f'port={second.port}')
+    assert_same(state(server), state(second))
+    assert_primary(vault, second)
+    assert 'to parser' in (second.directory / 'log').read_text() and setting(second) == 'disabled'
+    # Whoever may not change that restores all the same.
+    user(third, 'saver', *ACL, '+config|get')
+    configure(vault, third, user='saver', password='secret')
+    restored_in_place(vault)
+    assert_same(state(server), state(third))
+    assert 'to disk' in (third.directory / 'log').read_text()
+    assert_primary(vault, third)
+
+
+@pytest.mark.parametrize('value', ['swapdb', 'on-empty-db'])
+def test_a_server_that_is_set_to_load_what_comes(restorable, value):
+    world, server, new, _ = restorable
+    with closing(server.client()) as client:
+        client('CONFIG', 'SET', 'repl-diskless-load', value)
+    restored_in_place(world)
+    assert_same(new, state(server))
+    emptied(server)
+    restored_in_place(world)
+    assert_same(new, state(server))
+    assert setting(server) == value
+
+
+def test_a_killed_restore_into_an_empty_server(vault, servers):
+    server, second = servers(), servers('second', loading_process_events_interval_bytes=1024)
+    fill(server, KEYS)
+    configure(vault, server)
+    vault.ok('run', 'job')
+    configure(vault, second)
+    with closing(second.client()) as client:
+        client('CONFIG', 'SET', 'key-load-delay', 3000)
+        process = subprocess.Popen(vault.command('restore', 'job', 'app', '--in-place', '--yes'), env=CLEAN,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while client.info()['loading'] == '0':
+            time.sleep(0.005)
+        process.kill()
+        process.wait()
+        client('CONFIG', 'SET', 'key-load-delay', 0)
+    vault.ok('check', 'app')
+    assert_primary(vault, second)
+    assert setting(second) == 'disabled'
+    now = state(second)
+    assert not now or assert_same(state(server), now) is None
 
 
 def test_an_empty_server(vault, servers):
@@ -369,6 +437,26 @@ def test_pretended_transfers(vault, listeners):
     assert vault.snapshots() == committed
 
 
+@pytest.mark.parametrize('version, diskless', [('6.0.16', True), ('6.0.16', False), ('2.8.3', False)])
+def test_what_comes_from_older_servers(vault, servers, listeners, version, diskless):
+    """A server of today loads it."""
+    format_, sizes = (9, b'\xfb\x05\x01') if version >= '6' else (6, b'')
+    keys = b'\xfe\x00' + sizes + b''.join(b'\x00\x02k%d\x01v' % n for n in range(4))
+    keys += b'\xfc' + (4102444800000).to_bytes(8, 'little') + b'\x00\x02k4\x01v'
+    old = listeners(Ancient(rdb(keys, version=format_), version, diskless))
+    vault.section('source app', plugin='redis', port=old.port)
+    vault.ok('run', 'job')
+    assert b'capa eof' in old.asked and b'rdb-only 1' in old.asked
+    shown = vault.ok('show', 'job').out
+    assert f'redis.version = {version}\n' in shown and f'rdb.version = {format_}\n' in shown
+    assert 'redis.db0.keys = 5\n' in shown and 'redis.db0.expires = 1\n' in shown and 'redis.libraries = 0\n' in shown
+    server = servers()
+    configure(vault, server)
+    restored_in_place(vault)
+    assert {key: ttl > 0 for (_, key), (_, ttl) in state(server).items()} == {b'k%d' % n: n == 4 for n in range(5)}
+    assert_primary(vault, server)
+
+
 def test_types_of_a_newer_server(vault, listeners):
     """A type that is not known: kept whole, by its checksum, and not counted."""
     server = listeners(Pretender(PSYNC=Pretender.transfer(rdb(b'\xfe\x00\xc7\x02k1odd things', version=99))))
@@ -434,23 +522,22 @@ def restorable(vault, servers):
     new = state(server)
     configure(vault, server)
     vault.ok('run', 'job')
-    with closing(server.client()) as client:
-        client('FLUSHALL')
-        client('FUNCTION', 'FLUSH')
+    emptied(server)
     fill(server, 120, seed=5, functions=1)
     return vault, server, new, state(server)
 
 
-def killed_restores(restorable, faults, wanted):
+def killed_restores(restorable, faults, wanted, empty):
     world, server, new, old = restorable
     words = ('restore', 'job', 'app', '--in-place', '--yes')
+    if empty:
+        emptied(server)
     faults.kill_at(0, world, *words)
     outcomes = []
     for number in sample(faults.count(), wanted):
-        with closing(server.client()) as client:
-            client('FLUSHALL')
-            client('FUNCTION', 'FLUSH')
-        fill(server, 120, seed=5, functions=1)
+        emptied(server)
+        if not empty:
+            fill(server, 120, seed=5, functions=1)
         old = state(server)
         for rescue in rescues(world):
             rescue.unlink()
@@ -461,20 +548,23 @@ def killed_restores(restorable, faults, wanted):
         replaced = now.keys() == new.keys()
         outcomes.append(replaced)
         assert_same(new if replaced else old, now)
-        if replaced:
+        assert setting(server) == 'disabled'
+        if replaced and not empty:
             rescue, = rescues(world)
             checked = subprocess.run(['redis-check-rdb', rescue], capture_output=True, check=False)
             assert checked.returncode == 0, number
     return outcomes
 
 
-def test_killed_restores_sample(restorable, faults):
-    killed_restores(restorable, faults, 8)
+@pytest.mark.parametrize('empty', [False, True])
+def test_killed_restores_sample(restorable, faults, empty):
+    killed_restores(restorable, faults, 8, empty)
 
 
 @pytest.mark.long
-def test_killed_restores_everywhere(restorable, faults):
-    outcomes = killed_restores(restorable, faults, 100)
+@pytest.mark.parametrize('empty', [False, True])
+def test_killed_restores_everywhere(restorable, faults, empty):
+    outcomes = killed_restores(restorable, faults, 100, empty)
     assert True in outcomes and False in outcomes
 
 
@@ -516,8 +606,11 @@ def test_ctrl_c_in_a_restore(restorable):
     assert_same(new if now.keys() == new.keys() else old, now)
 
 
-def test_a_damaged_snapshot_leaves_the_server_as_it_was(restorable):
+@pytest.mark.parametrize('empty', [False, True])
+def test_a_damaged_snapshot_leaves_the_server_as_it_was(restorable, empty):
     world, server, _, old = restorable
+    if empty:
+        old = emptied(server)
     pack = max(world.objects('packs'), key=lambda p: p.stat().st_size)
     content = bytearray(pack.read_bytes())
     content[len(content) // 3] ^= 1
@@ -545,22 +638,27 @@ def test_counts_that_differ_put_the_old_data_back(vault, servers, listeners):
     assert_primary(vault, server)
 
 
-def test_what_the_server_cannot_load_is_not_given_to_it(vault, servers, listeners):
-    """A newer format, and a database that it does not have: it would end itself, or be left empty."""
-    for name, body, version in (('newer', b'\xfe\x00\x00\x01k\x01v', 42), ('databases', b'\xfe\x30\x00\x01k\x01v', 10),
-                                ('modules', b'\xfe\x00\x07\x01k\x81\x01\x02\x03\x04\x05\x06\x07\x08\x02\x05\x00', 10)):
-        source = listeners(Pretender(PSYNC=Pretender.transfer(rdb(body, version))))
-        vault.section('source app', plugin='redis', port=source.port)
-        vault.ok('run', 'job')
-        server = servers(name)
-        fill(server, 60)
-        old = state(server)
-        configure(vault, server)
+ALIEN = {'newer': (b'\xfe\x00\x00\x01k\x01v', 42), 'databases': (b'\xfe\x30\x00\x01k\x01v', 10),
+         'modules': (b'\xfe\x00\x07\x01k\x81\x01\x02\x03\x04\x05\x06\x07\x08\x02\x05\x00', 10)}
+
+
+@pytest.mark.parametrize('name', ALIEN)
+def test_what_the_server_cannot_load_is_not_given_to_it(vault, servers, listeners, name):
+    """A newer format, a database, a module that it does not have: it would end itself, or be left empty."""
+    source = listeners(Pretender(PSYNC=Pretender.transfer(rdb(*ALIEN[name]))))
+    vault.section('source app', plugin='redis', port=source.port)
+    vault.ok('run', 'job')
+    server, empty = servers(), servers('empty')
+    fill(server, 60)
+    for target, said in (server, 'the snapshot'), (empty, 'a newer format' if name == 'newer' else 'the snapshot'):
+        old = state(target)
+        configure(vault, target)
         result = in_place(vault)
-        assert result.status == FAILED and 'the snapshot' in result.err, result
-        assert server.process.poll() is None
-        assert_same(old, state(server))
-        assert_primary(vault, server)
+        assert result.status == FAILED and said in result.err, result
+        assert target.process.poll() is None
+        assert_same(old, state(target))
+        assert_primary(vault, target)
+        assert setting(target) == 'disabled'
 
 
 def test_the_data_is_shown_to_nobody_else(restorable, listeners):

@@ -327,6 +327,7 @@ class Pretender(Listener):
 
     def __init__(self, **replies) -> None:
         self.replies = {'PING': '+PONG', 'AUTH': '+OK', 'REPLCONF': '+OK', 'MODULE': '*0', 'FUNCTION': '*0',
+                        'SELECT': '-ERR DB index is out of range', 'CONFIG': '*0',
                         'INFO': self.bulk('redis_version:7.0.15\r\nrole:master\r\n')} | replies
         super().__init__()
 
@@ -354,3 +355,27 @@ class Pretender(Listener):
         end = b'e' * 40
         head = b'\n+FULLRESYNC ' + b'a' * 40 + b' 0\r\n\n'
         return head + (b'$EOF:' + end + b'\r\n' + data + end if mark else b'$%d\r\n' % len(data) + data)
+
+
+class Ancient(Pretender):
+    """Answers as Redis 6.0 does, or as 2.8, which knows no EOF mark: which options of REPLCONF there are, what INFO and unknown
+    commands say. Serves this RDB, without a file of its own when it is diskless. asked: the options it was given."""
+
+    def __init__(self, data: bytes, version: str = '6.0.16', diskless: bool = False) -> None:
+        self.data, self.diskless, self.asked, self.capa = data, diskless, [], version >= '6'
+        super().__init__(REPLCONF=self.replconf, PSYNC=self.psync, MODULE='*0', FUNCTION=self.unknown, CONFIG=self.unknown,
+                         INFO=self.bulk('# Server\r\nredis_version:%s\r\nredis_mode:standalone\r\n\r\n# Persistence\r\nloading:0\r\n\r\n'
+                                        '# Replication\r\nrole:master\r\nmaster_replid:%s\r\n\r\n# Cluster\r\ncluster_enabled:0\r\n\r\n'
+                                        '# Keyspace\r\ndb0:keys=5,expires=0,avg_ttl=0\r\n' % (version, 'b' * 40)))
+
+    def unknown(self, *words: bytes) -> str:
+        shown = ', '.join(f'`{word.decode()}`' for word in words[1:])
+        return f'-ERR unknown command `{words[0].decode()}`, with args beginning with: {shown}, '
+
+    def replconf(self, *words: bytes) -> str:
+        self.asked.append(b' '.join(words[1:]))
+        known = {b'listening-port', b'ip-address', b'ack', b'getack'} | ({b'capa'} if self.capa else set())
+        return '+OK' if words[1] in known else f'-ERR Unrecognized REPLCONF option: {words[1].decode()}'
+
+    def psync(self, *words: bytes) -> bytes:
+        return self.transfer(self.data, mark=self.diskless and self.capa and b'capa eof' in self.asked)

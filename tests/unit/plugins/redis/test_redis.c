@@ -120,6 +120,35 @@ static void test_other_servers(void **state)
     }
 }
 
+/* What a server may not have is known before the byte that would end it. */
+static void test_so_far(void **state)
+{
+    (void)state;
+    static const char begin[] = "REDIS0010\xfe\x30\x07\x01k";
+    static const struct {
+        size_t fed;
+        int version;
+        uint64_t highest, module_values;
+    } steps[] = {{8, 0, 0, 0}, {9, 10, 0, 0}, {10, 10, 0, 0}, {11, 10, 48, 0}, {13, 10, 48, 0}, {14, 10, 48, 1}};
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++)
+        for (size_t piece = 1; piece <= 14; piece++) {
+            struct cofre_error error = {.struct_size = sizeof error};
+            struct rdb_summary summary;
+            struct rdb *rdb = rdb_new();
+            assert_non_null(rdb);
+            for (size_t at = 0, n; at < steps[i].fed; at += n) {
+                n = steps[i].fed - at < piece ? steps[i].fed - at : piece;
+                assert_int_equal(rdb_feed(rdb, begin + at, n, &error), COFRE_OK);
+            }
+            rdb_so_far(rdb, &summary);
+            assert_int_equal(summary.version, steps[i].version);
+            assert_int_equal(summary.highest, steps[i].highest);
+            assert_int_equal(summary.module_values, steps[i].module_values);
+            assert_false(summary.counted);
+            rdb_free(rdb);
+        }
+}
+
 static void test_cut_everywhere(void **state)
 {
     (void)state;
@@ -203,10 +232,15 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_crc64),         cmocka_unit_test(test_counts),
-        cmocka_unit_test(test_other_servers), cmocka_unit_test(test_cut_everywhere),
-        cmocka_unit_test(test_too_long),      cmocka_unit_test(test_flipped_everywhere),
-        cmocka_unit_test(test_no_checksum),   cmocka_unit_test(test_info),
+        cmocka_unit_test(test_crc64),
+        cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_other_servers),
+        cmocka_unit_test(test_so_far),
+        cmocka_unit_test(test_cut_everywhere),
+        cmocka_unit_test(test_too_long),
+        cmocka_unit_test(test_flipped_everywhere),
+        cmocka_unit_test(test_no_checksum),
+        cmocka_unit_test(test_info),
         cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests_name("redis", tests, NULL, NULL);
