@@ -79,6 +79,15 @@ static size_t next_body(const struct bytes *all, size_t at)
     return memcmp(hash, all->data + at + 4 + n, sizeof hash) == 0 ? n : 0;
 }
 
+int journal_is_empty(const struct journal *journal, bool *empty, struct error *e)
+{
+    struct stat st;
+    if (fstat(journal->fd, &st) < 0)
+        return error_system(e, errno, "look at journal '%s'", journal->path);
+    *empty = st.st_size == 0;
+    return 0;
+}
+
 int journal_each(struct journal *journal,
                  int (*pack)(void *context, const uint8_t name[SEAL_HASH_SIZE], uint64_t size,
                              const struct pack_chunk *chunks, uint32_t count, struct error *e),

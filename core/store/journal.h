@@ -8,6 +8,7 @@
 #ifndef COFRE_STORE_JOURNAL_H
 #define COFRE_STORE_JOURNAL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,9 @@ void journal_close(struct journal *journal);
 
 int journal_add(struct journal *journal, const uint8_t pack[SEAL_HASH_SIZE], uint64_t size,
                 const struct pack_chunk *chunks, uint32_t count, struct error *e);
+
+/* Then there is nothing to adopt. */
+int journal_is_empty(const struct journal *journal, bool *empty, struct error *e);
 
 /* Every pack in it, up to the first record that is not whole; that one and what follows is cut off. pack returns 0, or
  * -1 with *e set. */

@@ -118,6 +118,11 @@ static int adopt(struct shipper_sink *sink, struct error *e)
 {
     AUTO_FREE struct index_pack *packs = NULL;
     struct adoption a = {.sink = sink};
+    bool empty;
+    if (journal_is_empty(sink->journal, &empty, e) < 0)
+        return -1;
+    if (empty)
+        return 0;
     if (repository_list_packs(sink->repository, &packs, &a.count, e) < 0 ||
         index_set_present(sink->repository->index, packs, a.count, e) < 0)
         return -1;

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "common/failure.h"
-#include "rsync/transfer.h"
 
 #define SMALL ((int64_t)1 << 20)
 #define LISTED_MAX 65536
@@ -115,15 +114,13 @@ static int32_t choose(struct inbox *inbox, const char *key, struct transfer_name
     return result;
 }
 
-/* What came. The sentinel goes, so that the next run shows it anew. */
-static int32_t collect(struct inbox *inbox, const struct transfer_names *names, struct cofre_error *error)
+int32_t inbox_keep(struct inbox *inbox, const char *names, size_t length, struct cofre_error *error)
 {
     char path[WORKSPACE_PATH];
     struct stat st;
-    if (rmdir(workspace_path(&inbox->link->workspace, WORKSPACE_IN, TRANSFER_TEMPORARY, path)))
-        return transfer_no_place(inbox->link, error);
-    for (size_t at = strlen(names->text) + 1; at < names->length; at += strlen(names->text + at) + 1) {
-        const char *key = names->text + at;
+    shrink(inbox, inbox->link->options->staging_size / 2);
+    for (size_t at = 0; at < length; at += strlen(names + at) + 1) {
+        const char *key = names + at;
         if (lstat(workspace_path(&inbox->link->workspace, WORKSPACE_IN, key, path), &st) || !S_ISREG(st.st_mode))
             continue;
         struct inbox_row *row = add(&inbox->kept, key, st.st_size);
@@ -133,6 +130,44 @@ static int32_t collect(struct inbox *inbox, const struct transfer_names *names, 
         inbox->bytes += st.st_size;
     }
     return COFRE_OK;
+}
+
+static bool is_same_content(int one, int other)
+{
+    char a[16384], b[16384];
+    for (off_t at = 0;;) {
+        ssize_t n = pread(one, a, sizeof a, at);
+        if (n < 0 || pread(other, b, sizeof b, at) != n || memcmp(a, b, (size_t)n) != 0)
+            return false;
+        if (n == 0)
+            return true;
+        at += n;
+    }
+}
+
+bool inbox_is_same(const struct inbox *inbox, const char *key, const char *path)
+{
+    char kept[WORKSPACE_PATH];
+    if (!find(&inbox->kept, key))
+        return false;
+    workspace_path(&inbox->link->workspace, WORKSPACE_IN, key, kept);
+    int one = open(kept, O_RDONLY | O_NOFOLLOW | O_CLOEXEC), other = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    bool same = one >= 0 && other >= 0 && is_same_content(one, other);
+    if (one >= 0)
+        close(one);
+    if (other >= 0)
+        close(other);
+    return same;
+}
+
+/* What came. The sentinel goes, so that the next run shows it anew. */
+static int32_t collect(struct inbox *inbox, const struct transfer_names *names, struct cofre_error *error)
+{
+    char path[WORKSPACE_PATH];
+    size_t sentinel = strlen(names->text) + 1;
+    if (rmdir(workspace_path(&inbox->link->workspace, WORKSPACE_IN, TRANSFER_TEMPORARY, path)))
+        return transfer_no_place(inbox->link, error);
+    return inbox_keep(inbox, names->text + sentinel, names->length - sentinel, error);
 }
 
 /* Nothing came: it is absent, or too large to be kept. */

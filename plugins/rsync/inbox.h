@@ -3,12 +3,14 @@
 #ifndef COFRE_RSYNC_INBOX_H
 #define COFRE_RSYNC_INBOX_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cofre/plugin.h>
 
 #include "rsync/link.h"
+#include "rsync/transfer.h"
 
 struct inbox_row {
     char key[COFRE_MAX_KEY + 1];
@@ -42,6 +44,10 @@ void inbox_remember(struct inbox *inbox, const char *key, int64_t size);
 /* The object, open for reading; the caller closes. Absent, or the place is: COFRE_E_NOT_FOUND. */
 int32_t inbox_get(struct inbox *inbox, struct cofre_call *call, const char *key, int *fd, int64_t *size,
                   struct cofre_error *error);
+/* Keep what a run of TRANSFER_FETCH brought of these. */
+int32_t inbox_keep(struct inbox *inbox, const char *names, size_t length, struct cofre_error *error);
+/* Is it kept, with the content of that file? */
+bool inbox_is_same(const struct inbox *inbox, const char *key, const char *path);
 /* What is kept of the key is no longer what is there. */
 void inbox_drop(struct inbox *inbox, const char *key);
 

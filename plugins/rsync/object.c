@@ -13,7 +13,6 @@
 int32_t object_put(struct place *place, struct cofre_call *call, const char *key, const struct cofre_put *put,
                    struct cofre_error *error)
 {
-    inbox_drop(&place->inbox, key);
     return outbox_put(&place->outbox, call, key, put, error);
 }
 
@@ -119,8 +118,8 @@ int32_t object_remove(struct place *place, struct cofre_call *call, const char *
     struct transfer_names names = {0};
     struct transfer t = {.kind = TRANSFER_REMOVE, .names = &names, .subject = subject};
     snprintf(subject, sizeof subject, "object '%s'", key);
-    inbox_drop(&place->inbox, key);
     int32_t result = outbox_flush(&place->outbox, call, error);
+    inbox_drop(&place->inbox, key);
     if (!result)
         result = transfer_name(&names, key, error);
     /* rsync wants the directories above a name on both sides. */

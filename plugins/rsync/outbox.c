@@ -9,11 +9,13 @@
 
 #include "common/failure.h"
 
-#define BATCH 2000 /* objects in one run */
+#define BATCH 2000                 /* objects in one run */
+#define SMALL ((int64_t)256 << 10) /* bytes of a run that comes back */
 
-void outbox_open(struct outbox *box, struct link *link)
+void outbox_open(struct outbox *box, struct link *link, struct inbox *inbox)
 {
-    *box = (struct outbox){.link = link, .comparing.program = PROGRAM_NONE, .sending.program = PROGRAM_NONE};
+    *box = (struct outbox){
+        .link = link, .inbox = inbox, .comparing.program = PROGRAM_NONE, .sending.program = PROGRAM_NONE};
 }
 
 static void end_run(struct outbox_run *run)
@@ -37,7 +39,7 @@ void outbox_close(struct outbox *box)
     transfer_free_names(&box->sending.names);
     transfer_free_names(&box->comparing.names);
     free(box->parcels);
-    outbox_open(box, NULL);
+    outbox_open(box, NULL, NULL);
 }
 
 bool outbox_has(const struct outbox *box, const char *key)
@@ -63,6 +65,7 @@ static void choose(struct outbox *box)
     size_t left = box->count - box->comparing.count;
     while (run->count < left && run->count < BATCH && first[run->count].replace == first->replace)
         run->bytes += first[run->count++].size;
+    run->kind = first->replace ? TRANSFER_REPLACE : TRANSFER_SEND;
 }
 
 static int32_t write_names(const struct outbox *box, struct outbox_run *run, struct cofre_error *error)
@@ -74,12 +77,10 @@ static int32_t write_names(const struct outbox *box, struct outbox_run *run, str
     return result;
 }
 
-static struct transfer describe(const struct outbox *box, const struct outbox_run *run, char subject[64])
+static struct transfer describe(const struct outbox_run *run, char subject[64])
 {
     snprintf(subject, 64, "%zu object%s", run->count, run->count == 1 ? "" : "s");
-    struct transfer t = {.names = &run->names, .subject = subject, .kind = TRANSFER_COMPARE, .work = run->bytes};
-    if (run == &box->sending)
-        t.kind = first_of(box, run)->replace ? TRANSFER_REPLACE : TRANSFER_SEND;
+    struct transfer t = {.names = &run->names, .subject = subject, .kind = run->kind, .work = run->bytes};
     return t;
 }
 
@@ -89,7 +90,7 @@ static int32_t start(struct outbox *box, struct outbox_run *run, struct cofre_ca
     int32_t result = write_names(box, run, error);
     if (!result && run == &box->sending)
         result = transfer_add_mark(box->link, WORKSPACE_OUT, &run->names, error);
-    struct transfer t = describe(box, run, subject);
+    struct transfer t = describe(run, subject);
     return result ? result : transfer_start(box->link, &t, &run->program, call, error);
 }
 
@@ -143,10 +144,49 @@ static int32_t look_at_all(struct outbox *box, const char *text, struct cofre_er
     return COFRE_OK;
 }
 
-static int32_t finish_comparing(struct outbox *box, struct cofre_error *error)
+/* What came back goes into the inbox, or all of it is forgotten. */
+static int32_t look_at_returned(struct outbox *box, bool *same, struct cofre_error *error)
+{
+    char path[WORKSPACE_PATH];
+    const struct outbox_run *run = &box->comparing;
+    *same = true;
+    int32_t result = inbox_keep(box->inbox, run->names.text, run->names.length, error);
+    for (size_t i = 0; i < run->count && *same; i++) {
+        const char *key = box->parcels[i].key;
+        *same = inbox_is_same(box->inbox, key, workspace_path(&box->link->workspace, WORKSPACE_OUT, key, path));
+    }
+    for (size_t i = 0; i < run->count && (result || !*same); i++)
+        inbox_drop(box->inbox, box->parcels[i].key);
+    return result;
+}
+
+/* Those that did not all come back as they were are compared again, the other way, which tells what is wrong. */
+static int32_t finish_fetching(struct outbox *box, struct cofre_call *call, struct cofre_error *error)
+{
+    char subject[64];
+    bool same;
+    struct outbox_run *run = &box->comparing;
+    struct transfer t = describe(run, subject);
+    int32_t result = transfer_finish(box->link, &t, &run->program, NULL, error);
+    if (!result)
+        result = look_at_returned(box, &same, error);
+    if (result)
+        return result;
+    if (!same) {
+        run->kind = TRANSFER_COMPARE;
+        return start(box, run, call, error);
+    }
+    drop_first(box, run->count);
+    end_run(run);
+    return COFRE_OK;
+}
+
+static int32_t finish_comparing(struct outbox *box, struct cofre_call *call, struct cofre_error *error)
 {
     char subject[64], *text = NULL;
-    struct transfer t = describe(box, &box->comparing, subject);
+    if (box->comparing.kind == TRANSFER_FETCH)
+        return finish_fetching(box, call, error);
+    struct transfer t = describe(&box->comparing, subject);
     int32_t result = transfer_finish(box->link, &t, &box->comparing.program, &text, error);
     if (!result)
         result = look_at_all(box, text, error);
@@ -159,12 +199,13 @@ static int32_t finish_sending(struct outbox *box, struct cofre_call *call, struc
 {
     char subject[64];
     struct outbox_run *sending = &box->sending;
-    struct transfer t = describe(box, sending, subject);
+    struct transfer t = describe(sending, subject);
     int32_t result = transfer_finish(box->link, &t, &sending->program, NULL, error);
     if (result)
         return result;
     box->comparing.count = sending->count;
     box->comparing.bytes = sending->bytes;
+    box->comparing.kind = sending->bytes <= SMALL ? TRANSFER_FETCH : TRANSFER_COMPARE;
     end_run(sending);
     return start(box, &box->comparing, call, error);
 }
@@ -192,7 +233,7 @@ static int32_t step(struct outbox *box, bool wait, int64_t enough, bool *go, str
         return COFRE_OK;
     int32_t result = program_wait(program, call, error);
     if (!result)
-        result = comparing ? finish_comparing(box, error) : finish_sending(box, call, error);
+        result = comparing ? finish_comparing(box, call, error) : finish_sending(box, call, error);
     return result;
 }
 
@@ -305,6 +346,7 @@ int32_t outbox_put(struct outbox *box, struct cofre_call *call, const char *key,
     snprintf(parcel.key, sizeof parcel.key, "%s", key);
     /* What failed meanwhile is said before anything new is taken. The same key twice: one after the other. */
     int32_t result = pump(box, outbox_has(box, key) ? -1 : bound, bound / 4, call, error);
+    inbox_drop(box->inbox, key);
     if (!result)
         result = make_room(box, error);
     if (!result)

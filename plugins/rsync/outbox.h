@@ -1,8 +1,9 @@
 /* Objects on their way to the far side.
  *
  * A put ends in the outbox. From there many go at once, in one run of rsync, while the next ones are being staged. A
- * second run has the far side read them again and compares, while the next ones are being sent. Only then is the local
- * copy given up. outbox_flush waits until all are there: durable, and the same. */
+ * second run has the far side read them again and compares, while the next ones are being sent; what is small comes
+ * back for it, into the inbox, where a get that reads it back finds it. Only then is the local copy given up.
+ * outbox_flush waits until all are there: durable, and the same. */
 #ifndef COFRE_RSYNC_OUTBOX_H
 #define COFRE_RSYNC_OUTBOX_H
 
@@ -11,6 +12,7 @@
 
 #include <cofre/plugin.h>
 
+#include "rsync/inbox.h"
 #include "rsync/link.h"
 #include "rsync/transfer.h"
 
@@ -21,6 +23,7 @@ struct parcel {
 };
 
 struct outbox_run {
+    enum transfer_kind kind;
     size_t count; /* parcels that it is about; 0 = there is none */
     int64_t bytes;
     struct transfer_names names;
@@ -29,13 +32,14 @@ struct outbox_run {
 
 struct outbox {
     struct link *link;
+    struct inbox *inbox;
     struct parcel *parcels; /* in the order of their puts */
     size_t count, room;
     int64_t bytes;                        /* of them */
     struct outbox_run comparing, sending; /* the first parcels, and those after them */
 };
 
-void outbox_open(struct outbox *outbox, struct link *link);
+void outbox_open(struct outbox *outbox, struct link *link, struct inbox *inbox);
 /* What was not flushed is given up. */
 void outbox_close(struct outbox *outbox);
 

@@ -55,8 +55,8 @@ static int32_t rsync_open(struct cofre_call *call, const void *conf, void **inst
         free(place);
         return result;
     }
-    outbox_open(&place->outbox, &place->link);
     inbox_open(&place->inbox, &place->link);
+    outbox_open(&place->outbox, &place->link, &place->inbox);
     *instance = place;
     return COFRE_OK;
 }

@@ -108,6 +108,35 @@ def test_many_objects_go_in_one_run(world, far, sshd, staging, tmp_path):
     assert_same_tree(tmp_path / 'tree', world.restored() / 'tree')
 
 
+def far_rsync(tmp_path: Path, first: str) -> Path:
+    """A program that does something first, with the words of the command in $*, and then is rsync."""
+    path = tmp_path / 'far-rsync'
+    path.write_text(f'#!/bin/sh\n{first}\nexec rsync "$@"\n')
+    path.chmod(0o755)
+    return path
+
+
+def test_few_starts_for_a_run(world, far, sshd, tmp_path):
+    log = tmp_path / 'starts'
+    made(world, sshd.options(far, rsync_path=far_rsync(tmp_path, f'echo "$*" >> {log}')))
+    log.unlink()
+    world.ok('run', 'job')
+    starts = log.read_text().splitlines()
+    # Three sendings (packs, index, manifest), and what looks at each; to begin with, config, debris, and three listings.
+    assert len([words for words in starts if '--sender' not in words]) == 3, starts
+    assert len(starts) <= 11, starts
+
+
+@pytest.mark.parametrize('kind', ['packs', 'index', 'snapshots'])
+def test_damaged_as_soon_as_it_is_there(world, far, sshd, tmp_path, kind):
+    """Whatever it was, it is found before anything is said to be committed."""
+    damage = 'printf "\\377" | dd of="$file" bs=1 conv=notrunc status=none'
+    made(world, sshd.options(far, rsync_path=far_rsync(
+        tmp_path, f'for file in $(find {far}/{kind} -type f); do {damage}; done 2>/dev/null')))
+    result = world.fails(FAILURES, 'run', 'job')
+    assert 'with other content' in result.text and 'committed' not in result.text, result
+
+
 def room(place: Path) -> int:
     total = 0
     for directory, _, files in os.walk(place):

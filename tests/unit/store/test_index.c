@@ -235,7 +235,10 @@ static int count_journal(struct journal *journal)
 {
     struct error e;
     int seen = 0;
+    bool empty;
     assert_int_equal(journal_each(journal, count_pack, &seen, &e), 0);
+    assert_int_equal(journal_is_empty(journal, &empty, &e), 0);
+    assert_int_equal(empty, seen == 0);
     return seen;
 }
 
