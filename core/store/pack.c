@@ -143,8 +143,8 @@ struct pack_compressor {
 
 /* Level 3 works on tables of 768 KiB, and at every second step misses the second-level cache, which in many processors
  * has 512 KiB and holds the chunk, too. With tables of 160 KiB, and matches of at least 6 bytes, which pay for
- * themselves, it compresses 214 MB/s of small files instead of 173 and 271 MB/s of SQL instead of 196; what comes out is
- * 2.1 and 0.9 % larger. Even smaller tables gain little and lose more. */
+ * themselves, it compresses 214 MB/s of small files instead of 173 and 271 MB/s of SQL instead of 196; what comes out
+ * is 2.1 and 0.9 % larger. Even smaller tables gain little and lose more. */
 static size_t set_parameters(ZSTD_CCtx *context)
 {
     static const struct {
