@@ -212,8 +212,10 @@ static int read_file(const json_t *object, const char *name, struct inventory *i
 
 static bool read_row_texts(const json_t *object, struct inventory_row *r)
 {
-    const json_t *mtime = json_object_get(object, "mtime");
-    r->sparse = json_is_true(json_object_get(object, "sparse"));
+    const json_t *mtime = json_object_get(object, "mtime"), *sparse = json_object_get(object, "sparse");
+    if (sparse && !json_is_boolean(sparse))
+        return false;
+    r->sparse = json_is_true(sparse);
     r->mtime = mtime ? json_integer_value(mtime) : COFRE_NO_TIME;
     return read_text(object, "path", &r->path) && read_text(object, "error", &r->error) &&
            read_text(object, "file", &r->file) && read_text(object, "user", &r->user) &&
