@@ -15,12 +15,12 @@ static int flush(struct dig *d, bool last, struct error *e)
 {
     uint64_t begin = d->at - d->zeros, end = last ? d->at : d->at / DIG_BLOCK * DIG_BLOCK;
     uint64_t first = (begin + DIG_BLOCK - 1) / DIG_BLOCK * DIG_BLOCK;
-    uint64_t whole = d->zeros;
     d->zeros = 0;
-    if (first >= end) /* fewer than two blocks, which touch no whole one */
-        return whole > DIG_BLOCK ? (pass_zeros(d, DIG_BLOCK, e) < 0 ? -1 : pass_zeros(d, whole - DIG_BLOCK, e))
-                                 : pass_zeros(d, whole, e);
-    if (pass_zeros(d, first - begin, e) < 0 || d->to->hole(d->to->context, end - first, e) < 0)
+    if (first >= end) /* no whole block: all of it is less than two */
+        first = end = begin + (d->at - begin) / 2;
+    if (pass_zeros(d, first - begin, e) < 0)
+        return -1;
+    if (end > first && d->to->hole(d->to->context, end - first, e) < 0)
         return -1;
     return pass_zeros(d, d->at - end, e);
 }
