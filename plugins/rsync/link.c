@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/failure.h"
@@ -14,6 +15,8 @@
 #define OLDEST "3.2.4"        /* escapes odd characters in paths, knows --fsync */
 #define LEAST_RATE (10 << 20) /* bytes per second that a far side reads and compares, at least */
 #define CONNECTING 10         /* ms between looks for the socket */
+#define PAUSE_FIRST 50        /* ms before a run to a crowded daemon */
+#define PAUSE_LONGEST 2000
 
 /* ---- the options ---- */
 
@@ -241,10 +244,22 @@ static int32_t wait_for_socket(struct link *link, enum link_way way, struct cofr
     return COFRE_OK;
 }
 
+void link_is_crowded(struct link *link)
+{
+    link->pause = link->pause == 0 ? PAUSE_FIRST : link->pause < PAUSE_LONGEST / 2 ? 2 * link->pause : PAUSE_LONGEST;
+}
+
+static int32_t need_daemon(struct link *link, struct cofre_call *call, struct cofre_error *error)
+{
+    struct timespec pause = {link->pause / 1000, link->pause % 1000 * 1000000L};
+    nanosleep(&pause, NULL);
+    return link->checked ? COFRE_OK : check_version(link, call, error);
+}
+
 int32_t link_need(struct link *link, enum link_way way, struct cofre_call *call, struct cofre_error *error)
 {
     if (link->target.daemon)
-        return link->checked ? COFRE_OK : check_version(link, call, error);
+        return need_daemon(link, call, error);
     if (way == LINK_READ && !link->options->read_identity_file)
         way = LINK_WRITE;
     if (link->masters[way].pid && !program_ended(&link->masters[way], 0))

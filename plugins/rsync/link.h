@@ -27,16 +27,20 @@ struct link {
     struct workspace workspace;
     struct program masters[LINK_WAYS]; /* one ssh connection each, shared by all that run through it */
     bool checked;                      /* the rsync here is new enough */
+    int pause;                         /* ms before each run: link_is_crowded */
 };
 
 /* Reaches nothing. After an error nothing is left. */
 int32_t link_open(struct link *link, const struct options *options, struct cofre_error *error);
 void link_close(struct link *link);
 
-/* See that the ssh connection is there; does nothing with a daemon. */
+/* See that the ssh connection is there; to a daemon each run connects for itself, after the pause that it needs. */
 int32_t link_need(struct link *link, enum link_way way, struct cofre_call *call, struct cofre_error *error);
 /* End the connections: they may hang. The next need makes new ones. */
 void link_drop(struct link *link);
+/* The daemon had no room for a connection. It notices the end of one only after we do, so that a run that follows at
+ * once may meet the one before it: from now on there is a pause before each, longer every time this is called. */
+void link_is_crowded(struct link *link);
 
 /* The words of "rsync" with what is the same for every run. work: bytes that the far side may have to read and compare
  * before it answers: it is given time for that. */

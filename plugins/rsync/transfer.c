@@ -162,6 +162,8 @@ static int32_t judge(struct link *link, const struct transfer *t, const struct p
         return COFRE_E_MEMORY;
     snprintf(what, sizeof what, "%s %s", kinds[t->kind].verb, t->subject);
     int32_t result = verdict_fail(error, what, link->options->target, status, text);
+    if (verdict_is_crowded(text))
+        link_is_crowded(link);
     free(text);
     /* What failed may be the connection: another try begins with a new one. */
     if (result == COFRE_E_RETRY)

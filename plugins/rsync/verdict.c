@@ -14,6 +14,7 @@ struct verdict {
 };
 
 #define FAR_LOG "look into the log of sshd or rsyncd on the far side"
+#define CROWDED "@ERROR: max connections"
 #define RETRIED "it is tried again by itself; when it stays, look at the line and at the far side"
 #define KNOW                                                                                                           \
     "get it from the far side's console (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub), compare, and add it to "   \
@@ -47,7 +48,7 @@ static const struct verdict signs[] = {
     {"failed to read a password", COFRE_E_AUTH, "the module asks for a password and none is configured",
      "set password, and the user in target: rsync://user@host/module"},
     {"@ERROR: access denied", COFRE_E_DENIED, NULL, "see 'hosts allow' of the module in the far side's rsyncd.conf"},
-    {"@ERROR: max connections", COFRE_E_RETRY, NULL, "see 'max connections' in the far side's rsyncd.conf"},
+    {CROWDED, COFRE_E_RETRY, NULL, "see 'max connections' in the far side's rsyncd.conf"},
     {"@ERROR: chdir failed", COFRE_E_NOT_FOUND, "the module's path does not exist there",
      "is its disk mounted on the far side?"},
     {"@ERROR: chroot failed", COFRE_E_NOT_FOUND, "the module's path does not exist there",
@@ -185,4 +186,9 @@ int32_t verdict_fail(struct cofre_error *error, const char *what, const char *ta
     int32_t class = say(error, what, target, v ? v : &unknown, text, at);
     snprintf(error->code, sizeof error->code, "exit %d", status);
     return class;
+}
+
+bool verdict_is_crowded(const char *text)
+{
+    return strstr(text, CROWDED) != NULL;
 }

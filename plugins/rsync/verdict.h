@@ -6,6 +6,7 @@
 #ifndef COFRE_RSYNC_VERDICT_H
 #define COFRE_RSYNC_VERDICT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <cofre/plugin.h>
@@ -13,5 +14,8 @@
 /* Fills *error, with "exit N" as its code, and returns the class. what: "send 3 objects". status: as from program_exit,
  * not 0. text: what was printed on stderr. */
 int32_t verdict_fail(struct cofre_error *error, const char *what, const char *target, int status, const char *text);
+
+/* The daemon refused for no other reason than that it has as many connections as it takes. */
+bool verdict_is_crowded(const char *text);
 
 #endif
