@@ -256,11 +256,13 @@ def test_killed_restore_is_cleaned_up_by_the_next_start(world, cluster, tools, w
 def test_ended_run_leaves_nothing(world, cluster, tools, number):
     """No snapshot of the repository, and no session that holds a snapshot of the database open."""
     fill(cluster)
-    cluster.world(world, database='gym', bin_dir=tools('pg_dump', 'REAL "$@" | head -c 50000; sleep 60'))
+    mark = world.base / 'mark'
+    cluster.world(world, database='gym', bin_dir=tools('pg_dump', f'REAL "$@" | head -c 50000; touch {mark}; sleep 60'))
     process = subprocess.Popen(world.command('run', 'job'), env=CLEAN, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                stderr=subprocess.DEVNULL)
-    while 'gym pg_dump active' not in cluster.sessions() and process.poll() is None:
+    while not mark.exists() and process.poll() is None:
         time.sleep(0.02)
+    assert cluster.sessions() != []
     process.send_signal(number)
     assert process.wait(timeout=20) in (128 + number, -number)
     assert world.snapshots() == []

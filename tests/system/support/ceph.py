@@ -11,6 +11,8 @@ import time
 import uuid
 from pathlib import Path
 
+from .ports import free_port
+
 ACCESS, SECRET = 'AKCOFRE', 'secret+of/the=tests'
 
 CONFIGURATION = """
@@ -49,12 +51,6 @@ debug rgw = 0/0
 rgw frontends = beast endpoint=127.0.0.1:{port}
 rgw dns name = localhost
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
 
 
 def wait_for_port(port: int, seconds: float = 60) -> None:

@@ -58,15 +58,23 @@ def without_leak_detection(env: dict) -> dict:
     return env | {'ASAN_OPTIONS': env.get('ASAN_OPTIONS', '') + ':detect_leaks=0'}
 
 
+def decoded(output: bytes | None) -> str:
+    return (output or b'').decode(errors='replace')
+
+
 def execute(command: list, env: dict | None = None, timeout: float = 120, **options) -> Result:
     command = [str(word) for word in command]
     env = CLEAN if env is None else env
     if Path(command[0]).name in TRACERS:
         env = without_leak_detection(env)
     streams = {'stdin': subprocess.DEVNULL, 'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE} | options
-    done = subprocess.run(command, env=env, timeout=timeout, check=False, **streams)
+    try:
+        done = subprocess.run(command, env=env, timeout=timeout, check=False, **streams)
+    except subprocess.TimeoutExpired as expired:
+        raise AssertionError(f'{" ".join(command)}\nnot done after {timeout} s\n--- stdout\n{decoded(expired.stdout)}\n'
+                             f'--- stderr\n{decoded(expired.stderr)}') from expired
     status = done.returncode if done.returncode >= 0 else 128 - done.returncode
-    return Result(command, status, *(((s or b'').decode(errors='replace')) for s in (done.stdout, done.stderr)))
+    return Result(command, status, decoded(done.stdout), decoded(done.stderr))
 
 
 class World:

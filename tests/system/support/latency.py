@@ -4,7 +4,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from .ceph import free_port
+from .ports import free_port
 
 
 class LatencyProxy:

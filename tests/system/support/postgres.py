@@ -4,7 +4,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -12,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from .ports import free_port
 
 BIN = Path('/usr/lib/postgresql/15/bin')
 PASSWORD = r"s3cr:et\ 'quoted' pass"
@@ -23,12 +24,6 @@ hostssl all by_certificate 127.0.0.1/32 cert
 host all all 127.0.0.1/32 scram-sha-256
 hostssl all all 127.0.0.2/32 scram-sha-256
 '''
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
 
 
 class Cluster:

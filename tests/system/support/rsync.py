@@ -11,16 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .directory_store import DirectoryStore
+from .ports import free_port
 
 PASSWORD = 'pass word\'"$(x)'
 USER = 'cofre'
 RRSYNC = '/usr/bin/rrsync'
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(('127.0.0.1', 0))
-        return s.getsockname()[1]
 
 
 def wait_for_port(port: int, process: subprocess.Popen, log: Path, host: str = '127.0.0.1') -> None:
