@@ -10,6 +10,7 @@ from support.archive import check_sums, content, extract, manifest, snapshots
 from support.cli import BAD_CONFIG, DONE, FAILED, INCOMPLETE, NO_REPOSITORY, USAGE
 from support.gnupg import Gnupg, stop_agent
 from support.oracle import assert_same_tree, stored_bytes, tree_state
+from support.session import watched
 from support.tree import make_tree, plain_tree
 
 PHRASE = 'correct horse'
@@ -118,6 +119,26 @@ def test_streams_are_files_of_their_own(world, tmp_path, binary, archive, ring, 
         cat = subprocess.run(world.command('cat', 'job', f'memory:{name}'), capture_output=True, check=True).stdout
         assert cat == expected
     assert [e['kind'] for e in world.ok('--json', 'ls', 'job').json() if e['type'] == 'entry'] == ['stream'] * 2
+
+
+@pytest.mark.long
+def test_a_stream_of_20_gib_in_bounded_memory(world, tmp_path, binary, archive, ring):
+    """gpg included; and no file beside the one that is stored is larger than 64 MiB, be it deleted or not."""
+    size = 20 << 30
+    memory(world, binary, streams='db.dump', size='20GiB')
+    place = archive('disk', 'recipients')
+    world.ok('init', 'disk')
+    most, largest = watched(world.command('run', 'job'), place)
+    assert most <= 160 << 20, most
+    assert largest <= 64 << 20, largest
+    [snapshot] = snapshots(place)
+    words = ' '.join(ring.command('--decrypt', snapshot / 'memory.db.dump.zst.gpg'))
+    by_tools = subprocess.run(f'{words} | zstd -dc | tee >(wc -c >{tmp_path}/count) | sha256sum', shell=True, check=True,
+                              executable='/bin/bash', capture_output=True, stdin=subprocess.DEVNULL).stdout
+    assert int((tmp_path / 'count').read_text()) == size
+    with subprocess.Popen(world.command('cat', 'job', 'memory:db.dump'), stdout=subprocess.PIPE) as cat:
+        assert subprocess.run(['sha256sum'], stdin=cat.stdout, capture_output=True, check=True).stdout == by_tools
+    assert cat.returncode == DONE
 
 
 def test_files_and_streams_of_one_source(world, tmp_path, binary, archive):

@@ -17,10 +17,12 @@ class Gnupg:
         self.home.chmod(0o700)
 
     def __call__(self, *words: object, data: bytes | None = None, check: bool = True) -> subprocess.CompletedProcess:
-        command = ['gpg', '--homedir', self.home, '--batch', '--no-tty', '--pinentry-mode', 'loopback', '--trust-model',
-                   'always', *words]
-        return subprocess.run([str(w) for w in command], input=data if data is not None else b'', capture_output=True,
+        return subprocess.run(self.command(*words), input=data if data is not None else b'', capture_output=True,
                               check=check, timeout=60)
+
+    def command(self, *words: object) -> list[str]:
+        return [str(w) for w in ('gpg', '--homedir', self.home, '--batch', '--no-tty', '--pinentry-mode', 'loopback',
+                                 '--trust-model', 'always', *words)]
 
     def generate(self, name: str, expire: str = 'never', passphrase: str = '', when: str = '') -> str:
         """A key that signs, with a subkey that encrypts; its fingerprint."""
