@@ -1,4 +1,4 @@
-"""What all processes of a command use together, those included that are children of none of them: gpg's agent."""
+"""What all processes of a command use together, those included that are children of none of them, as gpg is."""
 from __future__ import annotations
 
 import os

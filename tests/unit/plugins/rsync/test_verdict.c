@@ -99,12 +99,22 @@ static void test_hostile_text(void **state)
     assert_true(strlen(error.message) < sizeof error.message);
 }
 
+/* Too many connections are told from every other refusal: there is a pause after them alone. */
+static void test_crowded(void **state)
+{
+    (void)state;
+    assert_true(verdict_is_crowded("@ERROR: max connections (1) reached -- try again later\n"));
+    assert_false(verdict_is_crowded("@ERROR: access denied to m from h (192.0.2.1)\n"));
+    assert_false(verdict_is_crowded(""));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_statuses),
         cmocka_unit_test(test_hostile_text),
+        cmocka_unit_test(test_crowded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
