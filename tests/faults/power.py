@@ -12,11 +12,13 @@ import fcntl
 import os
 import struct
 import subprocess
+import time
 from pathlib import Path
 
 # linux: FS_IOC_SHUTDOWN (ext4, xfs, f2fs) and its flag "do not flush the log".
 SHUTDOWN = 0x8004587D
 NO_LOG_FLUSH = 2
+PATIENCE = 120  # s
 
 MAKE = {
     'ext4': (['mkfs.ext4', '-q', '-F', '-E', 'lazy_itable_init=0,lazy_journal_init=0'], 128),
@@ -44,9 +46,15 @@ class Disk:
         self.mounted = True
 
     def unmount(self) -> None:
-        if self.mounted:
-            run('umount', str(self.path))
-            self.mounted = False
+        if not self.mounted:
+            return
+        run('umount', str(self.path))
+        self.mounted = False
+        # A mount namespace that somebody made meanwhile holds it still; mounted again, it would be the same dead disk.
+        until = time.monotonic() + PATIENCE
+        while subprocess.run(['losetup', '-j', self.image], check=True, stdout=subprocess.PIPE).stdout:
+            assert time.monotonic() < until, f'{self.image} is still in use after {PATIENCE} s'
+            time.sleep(0.02)
 
     def cut(self) -> None:
         fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)

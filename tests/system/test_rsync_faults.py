@@ -2,6 +2,7 @@
 nothing that was committed is lost, and the next run needs no help."""
 import itertools
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -43,11 +44,14 @@ def committed_and_cut(world, disk, tmp_path) -> None:
         disk.cut()
         disk.restart()
         (tmp_path / 'tree' / f'new{generation}').write_bytes(os.urandom(300_000))
+        said = ''
         with subprocess.Popen(world.command('run', 'job'), env=CLEAN, stderr=subprocess.PIPE, text=True) as process:
             # At the very moment at which it is said.
             for line in process.stderr:
-                if 'committed' in line:
+                said += line
+                if re.search(r'committed \S+ to far', line):
                     disk.cut()
+        assert process.returncode == 0, said
         disk.restart()
         assert len(world.snapshots()) == generation + 1
         world.ok('verify', 'job', '--all')
