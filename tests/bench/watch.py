@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from support import session
 
 INTERVAL = 0.05  # s between two looks: each costs some milliseconds, which the command is missing
+SHARES = 8       # one look in so many asks for shares, which walks page tables
 
 
 @dataclass
@@ -17,11 +18,12 @@ class Usage:
     seconds: float
     cpu: float    # user and system time of all processes
     rss: int      # peak of the sum over the processes, bytes: shared pages count once for each; 0 = was not watched
+    pss: int      # the same, shared pages divided among those who share them: what they really take
 
 
 def run(command: list[str], env: dict[str, str], quiet: bool = True, memory: bool = True) -> Usage:
     """Fails loudly when the command does. memory=False looks at nothing, and costs nothing, while it runs."""
-    peak = 0
+    rss = pss = looks = 0
     before = os.times()
     start = time.monotonic()
     process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, start_new_session=True,
@@ -30,7 +32,11 @@ def run(command: list[str], env: dict[str, str], quiet: bool = True, memory: boo
     reader = threading.Thread(target=lambda: messages.append(process.stderr.read()))
     reader.start()
     while memory and process.poll() is None:
-        peak = max(peak, sum(map(session.resident, session.members(process.pid))))
+        here = session.members(process.pid)
+        rss = max(rss, sum(map(session.resident, here)))
+        if looks % SHARES == 0:
+            pss = max(pss, sum(map(session.share, here)))
+        looks += 1
         time.sleep(INTERVAL)
     process.wait()
     seconds = time.monotonic() - start
@@ -39,4 +45,4 @@ def run(command: list[str], env: dict[str, str], quiet: bool = True, memory: boo
     if process.returncode:
         raise RuntimeError(f'{" ".join(command)}: status {process.returncode}\n{"".join(messages)[-2000:]}')
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return Usage(seconds, cpu, peak)
+    return Usage(seconds, cpu, rss, pss)

@@ -30,6 +30,14 @@ def resident(process: Path) -> int:
         return 0
 
 
+def share(process: Path) -> int:
+    """Bytes: of pages that several processes have, each its part."""
+    try:
+        return int((process / 'smaps_rollup').read_text().partition('Pss:')[2].split()[0]) * 1024
+    except (OSError, IndexError):
+        return 0
+
+
 def largest_file(process: Path, apart: Path) -> int:
     """Bytes of the largest file that it has open, deleted or not, without those below `apart`."""
     most = 0
