@@ -86,6 +86,7 @@ static void print_result(struct verification *v, const struct verify_result *r)
         output_print(out, ", in %s snapshot%s", view_count(r->snapshots_damaged, count),
                      r->snapshots_damaged == 1 ? "" : "s");
     output_print(out, "\n");
+    output_flush(out); /* the next sink may take an hour */
 }
 
 static int verify_opened(struct verification *v, const struct config_instance *sink, struct verify_result *result,

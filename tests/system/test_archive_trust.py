@@ -99,6 +99,7 @@ def test_warning_before_a_key_expires(world, make, ring):
         assert ring.soon in result.text and 'expires in 29 days' in result.text and ring.alice not in result.err
 
 
+@pytest.mark.preload
 def test_old_archives_open_with_keys_that_have_expired(world, tmp_path, make, ring, binary):
     make(encrypt_to=ring.soon, sign_with=ring.soon)
     result = world('restore', 'job', '--into', tmp_path / 'later', prefix=('faketime', '-f', '+90d'))

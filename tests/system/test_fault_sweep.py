@@ -173,7 +173,7 @@ def starve(place: Place, faults, wanted: int) -> tuple[int, list[str]]:
     return points, failures
 
 
-@pytest.mark.own_allocator
+@pytest.mark.preload
 @pytest.mark.parametrize('verb', VERBS)
 def test_no_memory(place, faults, verb):
     points, failures = starve(place, faults, SHORT)
@@ -181,7 +181,7 @@ def test_no_memory(place, faults, verb):
 
 
 @pytest.mark.long
-@pytest.mark.own_allocator
+@pytest.mark.preload
 @pytest.mark.parametrize('verb', VERBS)
 def test_no_memory_everywhere(place, faults, verb):
     points, failures = starve(place, faults, 80)

@@ -195,7 +195,7 @@ def test_the_source_cannot_be_read(made, faults, tmp_path, call):
         made.ok('verify', 'job')
 
 
-@pytest.mark.own_allocator
+@pytest.mark.preload
 def test_memory_runs_out(made, faults):
     execute(made.command('run', 'job'), env=CLEAN | faults.alloc_environment(0))
     total = max(map(int, faults.out.read_text().split()))

@@ -131,14 +131,20 @@ CONNECTIONS = {
 }
 
 
-@pytest.mark.parametrize('name', CONNECTIONS)
-def test_everything_comes_back(vault, servers, name):
+def connected(servers, name):
+    """A server with the settings of CONNECTIONS, and the options of a source for it."""
     settings, options = CONNECTIONS[name]
     server = servers(**settings)
     if 'user' in options:
         user(server, 'saver', *ACL)
     if 'socket' in options:
         options = options | {'socket': server.socket}
+    return server, settings, options
+
+
+@pytest.mark.parametrize('name', CONNECTIONS)
+def test_everything_comes_back(vault, servers, name):
+    server, settings, options = connected(servers, name)
     other = round_trip(vault, server, 3000, **options)
     # What was replaced is kept, and can be loaded by a server that starts.
     rescue, = rescues(vault)
@@ -723,6 +729,8 @@ def test_no_secret_leaks(vault, servers):
 
 
 @pytest.mark.long
-def test_a_million_keys(vault, servers):
-    """With AOF and a password, while others write; a million and more in the end."""
-    round_trip(vault, servers(password=PASSWORD, appendonly='yes'), 1_000_000)
+@pytest.mark.parametrize('name', ['aof, password', 'acl user', 'socket'])
+def test_a_million_keys(vault, servers, name):
+    """While others write; a million and more in the end."""
+    server, _, options = connected(servers, name)
+    round_trip(vault, server, 1_000_000, **options)
