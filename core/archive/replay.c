@@ -229,7 +229,8 @@ static int compare_rows(const void *a, const void *b)
 static const struct inventory_row *find_row(const struct replay *r, const char *path)
 {
     const struct inventory_row wanted = {.path = (char *)(uintptr_t)path};
-    return bsearch(&wanted, r->row_first, (size_t)(r->row_end - r->row_first), sizeof wanted, compare_rows);
+    size_t count = (size_t)(r->row_end - r->row_first);
+    return count > 0 ? bsearch(&wanted, r->row_first, count, sizeof wanted, compare_rows) : NULL;
 }
 
 static int need_links(struct replay *r, struct error *e)

@@ -106,7 +106,7 @@ static void sort_once(struct links *l)
 static struct target *find(const struct links *l, const char *name)
 {
     const struct target wanted = {.name = (char *)(uintptr_t)name};
-    return bsearch(&wanted, l->targets, l->count, sizeof wanted, compare);
+    return l->count > 0 ? bsearch(&wanted, l->targets, l->count, sizeof wanted, compare) : NULL;
 }
 
 static int note_target(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n,

@@ -299,7 +299,8 @@ static void find_needed(const struct verify *v, const struct index_pack *packs, 
         struct index_pack wanted;
         if (!v->needed[row] || !index_pack_at(v->repository->index, row, wanted.name, &wanted.size))
             continue;
-        const struct index_pack *found = bsearch(&wanted, packs, count, sizeof wanted, compare_names);
+        const struct index_pack *found =
+            count > 0 ? bsearch(&wanted, packs, count, sizeof wanted, compare_names) : NULL;
         if (found)
             needed[found - packs] = 1;
     }

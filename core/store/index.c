@@ -420,7 +420,7 @@ int index_set_present(struct index *index, struct index_pack *packs, size_t coun
     for (size_t i = 0; i < pack_count(index); i++) {
         struct index_pack wanted;
         memcpy(wanted.name, index->packs[i].name, sizeof wanted.name);
-        struct index_pack *found = bsearch(&wanted, packs, count, sizeof *packs, compare_packs);
+        struct index_pack *found = count > 0 ? bsearch(&wanted, packs, count, sizeof *packs, compare_packs) : NULL;
         if (!found)
             continue;
         index->present[i] = found->size == index->packs[i].size;

@@ -99,7 +99,8 @@ static int adopt_pack(void *context, const uint8_t name[SEAL_HASH_SIZE], uint64_
     const struct adoption *a = context;
     struct index_pack wanted;
     memcpy(wanted.name, name, sizeof wanted.name);
-    const struct index_pack *found = bsearch(&wanted, a->packs, a->count, sizeof wanted, compare_packs);
+    const struct index_pack *found =
+        a->count > 0 ? bsearch(&wanted, a->packs, a->count, sizeof wanted, compare_packs) : NULL;
     if (!found || found->known || found->size != size)
         return 0;
     index_body_add_pack(&a->sink->index_body, name, size, chunks, count);
