@@ -1,11 +1,11 @@
 #include "rsync/link.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/failure.h"
@@ -251,9 +251,11 @@ void link_is_crowded(struct link *link)
 
 static int32_t need_daemon(struct link *link, struct cofre_call *call, struct cofre_error *error)
 {
-    struct timespec pause = {link->pause / 1000, link->pause % 1000 * 1000000L};
-    nanosleep(&pause, NULL);
-    return link->checked ? COFRE_OK : check_version(link, call, error);
+    struct pollfd cancel = {.fd = cofre->cancel_fd(call), .events = POLLIN};
+    if (link->pause > 0)
+        poll(&cancel, 1, link->pause);
+    int32_t result = cofre->cancelled(call, error);
+    return result || link->checked ? result : check_version(link, call, error);
 }
 
 int32_t link_need(struct link *link, enum link_way way, struct cofre_call *call, struct cofre_error *error)

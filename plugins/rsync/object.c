@@ -129,6 +129,7 @@ int32_t object_remove(struct place *place, struct cofre_call *call, const char *
         result = transfer_add_mark(&place->link, WORKSPACE_VOID, &names, error);
     if (!result)
         result = transfer_run(&place->link, &t, call, NULL, error);
+    transfer_remove_mark(&place->link, WORKSPACE_VOID, &names);
     transfer_free_names(&names);
     return result;
 }

@@ -10,34 +10,41 @@
 #include "common/failure.h"
 
 #define BATCH 2000                 /* objects in one run */
+#define WORTH ((int64_t)32 << 20)  /* bytes that are worth a run */
 #define SMALL ((int64_t)256 << 10) /* bytes of a run that comes back */
 
 void outbox_open(struct outbox *box, struct link *link, struct inbox *inbox)
 {
-    *box = (struct outbox){
-        .link = link, .inbox = inbox, .comparing.program = PROGRAM_NONE, .sending.program = PROGRAM_NONE};
+    *box = (struct outbox){.link = link, .inbox = inbox};
+    for (size_t i = 0; i < OUTBOX_RUNS; i++)
+        box->runs[i].program = (struct program)PROGRAM_NONE;
 }
 
-static void end_run(struct outbox_run *run)
+static void end_run(const struct outbox *box, struct outbox_run *run)
 {
     program_kill(&run->program);
     program_close(&run->program);
+    transfer_remove_mark(box->link, WORKSPACE_OUT, &run->names);
+    run->names.length = 0;
     run->count = 0;
     run->bytes = 0;
 }
 
-/* What they were about stays in the outbox. */
+/* What they were about stays in the outbox, and waits. */
 static void end_runs(struct outbox *box)
 {
-    end_run(&box->sending);
-    end_run(&box->comparing);
+    for (size_t i = 0; i < OUTBOX_RUNS; i++)
+        end_run(box, &box->runs[i]);
+    for (size_t i = 0; i < box->count; i++)
+        box->parcels[i].run = NULL;
+    box->waiting = box->bytes;
 }
 
 void outbox_close(struct outbox *box)
 {
     end_runs(box);
-    transfer_free_names(&box->sending.names);
-    transfer_free_names(&box->comparing.names);
+    for (size_t i = 0; i < OUTBOX_RUNS; i++)
+        transfer_free_names(&box->runs[i].names);
     free(box->parcels);
     outbox_open(box, NULL, NULL);
 }
@@ -52,35 +59,51 @@ bool outbox_has(const struct outbox *box, const char *key)
 
 /* ---- the runs ---- */
 
-static const struct parcel *first_of(const struct outbox *box, const struct outbox_run *run)
+/* As many of the parcels that wait as can go together. */
+static void choose(struct outbox *box, struct outbox_run *run)
 {
-    return box->parcels + (run == &box->sending ? box->comparing.count : 0);
+    const struct parcel *first = NULL;
+    for (size_t i = 0; i < box->count && run->count < BATCH; i++) {
+        struct parcel *parcel = &box->parcels[i];
+        if (parcel->run)
+            continue;
+        first = first ? first : parcel;
+        if (parcel->replace != first->replace)
+            break;
+        parcel->run = run;
+        run->count++;
+        run->bytes += parcel->size;
+    }
+    box->waiting -= run->bytes;
+    run->kind = first->replace ? TRANSFER_REPLACE : TRANSFER_SEND;
 }
 
-/* The longest row of parcels, after those that were sent, that can go together. */
-static void choose(struct outbox *box)
+static bool is_sending(const struct outbox_run *run)
 {
-    struct outbox_run *run = &box->sending;
-    const struct parcel *first = first_of(box, run);
-    size_t left = box->count - box->comparing.count;
-    while (run->count < left && run->count < BATCH && first[run->count].replace == first->replace)
-        run->bytes += first[run->count++].size;
-    run->kind = first->replace ? TRANSFER_REPLACE : TRANSFER_SEND;
+    return run->kind == TRANSFER_SEND || run->kind == TRANSFER_REPLACE;
 }
 
 static int32_t write_names(const struct outbox *box, struct outbox_run *run, struct cofre_error *error)
 {
     int32_t result = COFRE_OK;
+    transfer_remove_mark(box->link, WORKSPACE_OUT, &run->names);
     run->names.length = 0;
-    for (size_t i = 0; i < run->count && !result; i++)
-        result = transfer_name(&run->names, first_of(box, run)[i].key, error);
+    for (size_t i = 0; i < box->count && !result; i++)
+        if (box->parcels[i].run == run)
+            result = transfer_name(&run->names, box->parcels[i].key, error);
+    if (!result && is_sending(run))
+        result = transfer_add_mark(box->link, WORKSPACE_OUT, &run->names, error);
     return result;
 }
 
-static struct transfer describe(const struct outbox_run *run, char subject[64])
+static struct transfer describe(const struct outbox *box, const struct outbox_run *run, char subject[64])
 {
     snprintf(subject, 64, "%zu object%s", run->count, run->count == 1 ? "" : "s");
-    struct transfer t = {.names = &run->names, .subject = subject, .kind = run->kind, .work = run->bytes};
+    struct transfer t = {.names = &run->names,
+                         .subject = subject,
+                         .kind = run->kind,
+                         .work = run->bytes,
+                         .slot = 1 + (int)(run - box->runs)};
     return t;
 }
 
@@ -88,9 +111,7 @@ static int32_t start(struct outbox *box, struct outbox_run *run, struct cofre_ca
 {
     char subject[64];
     int32_t result = write_names(box, run, error);
-    if (!result && run == &box->sending)
-        result = transfer_add_mark(box->link, WORKSPACE_OUT, &run->names, error);
-    struct transfer t = describe(run, subject);
+    struct transfer t = describe(box, run, subject);
     return result ? result : transfer_start(box->link, &t, &run->program, call, error);
 }
 
@@ -116,125 +137,157 @@ static int32_t look_at(const struct outbox *box, const struct parcel *parcel, co
     return COFRE_E_INTEGRITY;
 }
 
-static void drop_first(struct outbox *box, size_t count)
+static void drop(struct outbox *box, const struct parcel *parcel)
 {
     char path[WORKSPACE_PATH];
-    for (size_t i = 0; i < count; i++) {
-        unlink(workspace_path(&box->link->workspace, WORKSPACE_OUT, box->parcels[i].key, path));
-        box->bytes -= box->parcels[i].size;
-    }
-    box->count -= count;
-    memmove(box->parcels, box->parcels + count, box->count * sizeof *box->parcels);
+    unlink(workspace_path(&box->link->workspace, WORKSPACE_OUT, parcel->key, path));
+    box->bytes -= parcel->size;
+}
+
+/* All of a run's parcels are there. */
+static void drop_all(struct outbox *box, struct outbox_run *run)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < box->count; i++)
+        if (box->parcels[i].run == run)
+            drop(box, &box->parcels[i]);
+        else
+            box->parcels[kept++] = box->parcels[i];
+    box->count = kept;
+    end_run(box, run);
 }
 
 /* One that is there already with other content goes out of the way, or it would stop all others for ever. */
-static int32_t look_at_all(struct outbox *box, const char *text, struct cofre_error *error)
+static int32_t look_at_all(struct outbox *box, struct outbox_run *run, const char *text, struct cofre_error *error)
 {
-    size_t count = box->comparing.count;
-    box->comparing.count = 0;
-    box->comparing.bytes = 0;
-    for (size_t i = 0; i < count; i++) {
-        int32_t result = look_at(box, &box->parcels[i], text, error);
-        if (result) {
-            drop_first(box, i + 1);
-            return result;
-        }
+    for (size_t i = 0; i < box->count; i++) {
+        int32_t result = box->parcels[i].run == run ? look_at(box, &box->parcels[i], text, error) : COFRE_OK;
+        if (!result)
+            continue;
+        drop(box, &box->parcels[i]);
+        memmove(box->parcels + i, box->parcels + i + 1, (--box->count - i) * sizeof *box->parcels);
+        return result;
     }
-    drop_first(box, count);
+    drop_all(box, run);
     return COFRE_OK;
 }
 
 /* What came back goes into the inbox, or all of it is forgotten. */
-static int32_t look_at_returned(struct outbox *box, bool *same, struct cofre_error *error)
+static int32_t look_at_returned(struct outbox *box, const struct outbox_run *run, bool *same, struct cofre_error *error)
 {
     char path[WORKSPACE_PATH];
-    const struct outbox_run *run = &box->comparing;
     *same = true;
     int32_t result = inbox_keep(box->inbox, run->names.text, run->names.length, error);
-    for (size_t i = 0; i < run->count && *same; i++) {
-        const char *key = box->parcels[i].key;
-        *same = inbox_is_same(box->inbox, key, workspace_path(&box->link->workspace, WORKSPACE_OUT, key, path));
+    for (size_t i = 0; i < box->count && *same; i++) {
+        const struct parcel *parcel = &box->parcels[i];
+        workspace_path(&box->link->workspace, WORKSPACE_OUT, parcel->key, path);
+        *same = parcel->run != run || inbox_is_same(box->inbox, parcel->key, path);
     }
-    for (size_t i = 0; i < run->count && (result || !*same); i++)
-        inbox_drop(box->inbox, box->parcels[i].key);
+    for (size_t i = 0; i < box->count && (result || !*same); i++)
+        if (box->parcels[i].run == run)
+            inbox_drop(box->inbox, box->parcels[i].key);
     return result;
 }
 
+/* What is compared is what was sent, and not what came since. */
+static int32_t finish_sending(struct outbox *box, struct outbox_run *run, struct cofre_call *call,
+                              struct cofre_error *error)
+{
+    char subject[64];
+    struct transfer t = describe(box, run, subject);
+    int32_t result = transfer_finish(box->link, &t, &run->program, NULL, error);
+    run->kind = run->bytes <= SMALL ? TRANSFER_FETCH : TRANSFER_COMPARE;
+    return result ? result : start(box, run, call, error);
+}
+
 /* Those that did not all come back as they were are compared again, the other way, which tells what is wrong. */
-static int32_t finish_fetching(struct outbox *box, struct cofre_call *call, struct cofre_error *error)
+static int32_t finish_fetching(struct outbox *box, struct outbox_run *run, struct cofre_call *call,
+                               struct cofre_error *error)
 {
     char subject[64];
     bool same;
-    struct outbox_run *run = &box->comparing;
-    struct transfer t = describe(run, subject);
+    struct transfer t = describe(box, run, subject);
     int32_t result = transfer_finish(box->link, &t, &run->program, NULL, error);
     if (!result)
-        result = look_at_returned(box, &same, error);
-    if (result)
-        return result;
-    if (!same) {
+        result = look_at_returned(box, run, &same, error);
+    if (!result && !same) {
         run->kind = TRANSFER_COMPARE;
         return start(box, run, call, error);
     }
-    drop_first(box, run->count);
-    end_run(run);
-    return COFRE_OK;
+    if (!result)
+        drop_all(box, run);
+    return result;
 }
 
-static int32_t finish_comparing(struct outbox *box, struct cofre_call *call, struct cofre_error *error)
+static int32_t finish_comparing(struct outbox *box, struct outbox_run *run, struct cofre_error *error)
 {
     char subject[64], *text = NULL;
-    if (box->comparing.kind == TRANSFER_FETCH)
-        return finish_fetching(box, call, error);
-    struct transfer t = describe(&box->comparing, subject);
-    int32_t result = transfer_finish(box->link, &t, &box->comparing.program, &text, error);
+    struct transfer t = describe(box, run, subject);
+    int32_t result = transfer_finish(box->link, &t, &run->program, &text, error);
     if (!result)
-        result = look_at_all(box, text, error);
+        result = look_at_all(box, run, text, error);
     free(text);
     return result;
 }
 
-/* Nothing is being compared. What is compared next is what was sent, and not what came since. */
-static int32_t finish_sending(struct outbox *box, struct cofre_call *call, struct cofre_error *error)
+static int32_t finish(struct outbox *box, struct outbox_run *run, struct cofre_call *call, struct cofre_error *error)
 {
-    char subject[64];
-    struct outbox_run *sending = &box->sending;
-    struct transfer t = describe(sending, subject);
-    int32_t result = transfer_finish(box->link, &t, &sending->program, NULL, error);
-    if (result)
-        return result;
-    box->comparing.count = sending->count;
-    box->comparing.bytes = sending->bytes;
-    box->comparing.kind = sending->bytes <= SMALL ? TRANSFER_FETCH : TRANSFER_COMPARE;
-    end_run(sending);
-    return start(box, &box->comparing, call, error);
+    if (is_sending(run))
+        return finish_sending(box, run, call, error);
+    return run->kind == TRANSFER_FETCH ? finish_fetching(box, run, call, error) : finish_comparing(box, run, error);
 }
 
-/* A daemon may permit one connection at a time. */
-static bool may_send(const struct outbox *box, int64_t enough)
+/* A daemon may permit one connection at a time, and a bandwidth is that of one run. */
+static struct outbox_run *find_free(struct outbox *box)
 {
-    size_t running = box->comparing.count + box->sending.count;
-    bool able = box->sending.count == 0 && (box->comparing.count == 0 || !box->link->target.daemon);
-    return able && box->count > running && box->bytes - box->comparing.bytes >= enough;
+    size_t most = box->link->target.daemon || box->link->options->bandwidth ? 1 : OUTBOX_RUNS;
+    for (size_t i = 0; i < most; i++)
+        if (box->runs[i].count == 0)
+            return &box->runs[i];
+    return NULL;
 }
 
-/* Begin or end one run. wait: for one to end, if none can begin; otherwise *go = false says that nothing is to do. */
+static struct outbox_run *find_ended(struct outbox *box)
+{
+    for (size_t i = 0; i < OUTBOX_RUNS; i++)
+        if (box->runs[i].count > 0 && program_ended(&box->runs[i].program, 0))
+            return &box->runs[i];
+    return NULL;
+}
+
+static int32_t wait_for_one(struct outbox *box, struct cofre_call *call, struct cofre_error *error)
+{
+    struct program *programs[OUTBOX_RUNS];
+    size_t count = 0;
+    for (size_t i = 0; i < OUTBOX_RUNS; i++)
+        if (box->runs[i].count > 0)
+            programs[count++] = &box->runs[i].program;
+    return program_wait_any(programs, count, call, error);
+}
+
+/* Is there something for another run? Too little is left to wait, unless everything waits for it. */
+static bool is_worth_a_run(const struct outbox *box, bool wait, int64_t enough)
+{
+    size_t under_way = 0;
+    for (size_t i = 0; i < OUTBOX_RUNS; i++)
+        under_way += box->runs[i].count;
+    return under_way < box->count && (box->waiting >= enough || (wait && under_way == 0));
+}
+
+/* End or begin one run. wait: for one to end, if there is nothing else to do; otherwise *go = false says so. */
 static int32_t step(struct outbox *box, bool wait, int64_t enough, bool *go, struct cofre_call *call,
                     struct cofre_error *error)
 {
-    if (may_send(box, wait ? 0 : enough)) {
-        choose(box);
-        return start(box, &box->sending, call, error);
+    struct outbox_run *run = find_ended(box);
+    if (run)
+        return finish(box, run, call, error);
+    run = is_worth_a_run(box, wait, enough) ? find_free(box) : NULL;
+    if (run) {
+        choose(box, run);
+        return start(box, run, call, error);
     }
-    bool comparing = box->comparing.count > 0;
-    struct program *program = comparing ? &box->comparing.program : &box->sending.program;
-    *go = wait || ((comparing || box->sending.count > 0) && program_ended(program, 0));
-    if (!*go)
-        return COFRE_OK;
-    int32_t result = program_wait(program, call, error);
-    if (!result)
-        result = comparing ? finish_comparing(box, call, error) : finish_sending(box, call, error);
-    return result;
+    *go = wait;
+    return wait ? wait_for_one(box, call, error) : COFRE_OK;
 }
 
 /* Go on with what can be gone on with. limit: wait as long as more bytes than this are staged; -1 = wait for all.
@@ -256,6 +309,13 @@ int32_t outbox_flush(struct outbox *box, struct cofre_call *call, struct cofre_e
 }
 
 /* ---- put ---- */
+
+/* So many bytes that others still find room while these are under way. */
+static int64_t enough_of(const struct outbox *box)
+{
+    int64_t part = box->link->options->staging_size / (OUTBOX_RUNS + 1);
+    return part > WORTH ? part : WORTH;
+}
 
 static int32_t too_large(const struct outbox *box, const char *key, struct cofre_error *error)
 {
@@ -297,7 +357,7 @@ static int32_t receive(struct outbox *box, struct cofre_call *call, int fd, stru
         if (parcel->size > bound)
             return too_large(box, parcel->key, error);
         if (box->bytes + parcel->size > bound)
-            result = pump(box, bound - parcel->size, bound / 4, call, error);
+            result = pump(box, bound - parcel->size, enough_of(box), call, error);
         if (!result)
             result = write_all(box, fd, parcel->key, bytes, length, error);
         if (result)
@@ -345,7 +405,7 @@ int32_t outbox_put(struct outbox *box, struct cofre_call *call, const char *key,
     struct parcel parcel = {.replace = !(put->flags & COFRE_PUT_IF_ABSENT)};
     snprintf(parcel.key, sizeof parcel.key, "%s", key);
     /* What failed meanwhile is said before anything new is taken. The same key twice: one after the other. */
-    int32_t result = pump(box, outbox_has(box, key) ? -1 : bound, bound / 4, call, error);
+    int32_t result = pump(box, outbox_has(box, key) ? -1 : bound, enough_of(box), call, error);
     inbox_drop(box->inbox, key);
     if (!result)
         result = make_room(box, error);
@@ -355,5 +415,6 @@ int32_t outbox_put(struct outbox *box, struct cofre_call *call, const char *key,
         return result;
     box->parcels[box->count++] = parcel;
     box->bytes += parcel.size;
-    return pump(box, bound, bound / 4, call, error);
+    box->waiting += parcel.size;
+    return pump(box, bound, enough_of(box), call, error);
 }

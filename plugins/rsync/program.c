@@ -145,18 +145,37 @@ void program_kill(struct program *p)
         ;
 }
 
-int32_t program_wait(struct program *p, struct cofre_call *call, struct cofre_error *error)
+/* One of them has ended, or the time is over. */
+static bool has_one_ended(struct program *const *programs, size_t count, int milliseconds)
 {
-    while (!program_ended(p, SLICE)) {
+    struct pollfd fds[PROGRAM_MANY];
+    for (size_t i = 0; i < count; i++)
+        fds[i] = (struct pollfd){.fd = programs[i]->handle, .events = POLLIN};
+    poll(fds, count, milliseconds);
+    for (size_t i = 0; i < count; i++)
+        if (program_ended(programs[i], 0))
+            return true;
+    return false;
+}
+
+int32_t program_wait_any(struct program *const *programs, size_t count, struct cofre_call *call,
+                         struct cofre_error *error)
+{
+    while (!has_one_ended(programs, count, SLICE)) {
         int32_t result = cofre->cancelled(call, error);
-        if (result) {
-            program_kill(p);
+        for (size_t i = 0; i < count && result; i++)
+            program_kill(programs[i]);
+        if (result)
             return result;
-        }
         /* A silent line is not waited for: rsync ends itself then, by its --timeout. */
-        cofre->progress(call, ++p->slices, 0);
+        cofre->progress(call, ++programs[0]->slices, 0);
     }
     return COFRE_OK;
+}
+
+int32_t program_wait(struct program *p, struct cofre_call *call, struct cofre_error *error)
+{
+    return program_wait_any(&p, 1, call, error);
 }
 
 void program_close(struct program *p)

@@ -11,6 +11,8 @@
 
 struct workspace;
 
+#define PROGRAM_MANY 8 /* that can be waited for together */
+
 /* The words of a command. What does not fit is remembered and refused at the start. */
 #define PROGRAM_WORDS 48
 struct program_words {
@@ -42,6 +44,9 @@ bool program_ended(struct program *program, int milliseconds);
 /* Until it has ended. Cancelled: it is ended first. Feeds the stall watchdog: what is started must end a silent line by
  * itself. */
 int32_t program_wait(struct program *program, struct cofre_call *call, struct cofre_error *error);
+/* Until one of them has ended. Cancelled: all are ended first. */
+int32_t program_wait_any(struct program *const *programs, size_t count, struct cofre_call *call,
+                         struct cofre_error *error);
 /* SIGTERM, two seconds, SIGKILL. */
 void program_kill(struct program *program);
 /* Forget it: descriptors are closed. It must have ended. */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/failure.h"
 #include "rsync/verdict.h"
@@ -65,13 +66,21 @@ int32_t transfer_add_mark(const struct link *link, const char *folder, struct tr
     if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
         return failure_system(error, errno, "get random bytes");
     snprintf(name, sizeof name, TRANSFER_MARKS "/%010lld.%08x", (long long)time(NULL), random);
-    /* The earlier one has done its work. */
-    workspace_remove_tree(workspace_path(&link->workspace, folder, TRANSFER_MARKS, path));
     int32_t result = workspace_parents(&link->workspace, folder, name, error);
     snprintf(path, sizeof path, "%s/%s", folder, name);
     if (!result)
         result = workspace_write(&link->workspace, path, "flush\n", 6, error);
     return result ? result : transfer_name(names, name, error);
+}
+
+void transfer_remove_mark(const struct link *link, const char *folder, const struct transfer_names *names)
+{
+    char path[WORKSPACE_PATH];
+    size_t last = names->length;
+    while (last > 0 && (last == names->length || names->text[last - 1] != '\0'))
+        last--;
+    if (names->length > 0 && strncmp(names->text + last, TRANSFER_MARKS "/", sizeof TRANSFER_MARKS) == 0)
+        unlink(workspace_path(&link->workspace, folder, names->text + last, path));
 }
 
 void transfer_free_names(struct transfer_names *names)
@@ -105,7 +114,7 @@ static void add_words(const struct link *link, const struct transfer *t, struct 
         program_word(words, "--mkpath");
     if (t->kind == TRANSFER_FETCH)
         program_word(words, "--max-size=%lld", (long long)o->staging_size);
-    program_word(words, "--files-from=%s/names%d", link->workspace.path, t->kind);
+    program_word(words, "--files-from=%s/names%d", link->workspace.path, t->slot);
     program_word(words, "--");
     workspace_path(&link->workspace, kinds[t->kind].folder, "", folder);
     if (kinds[t->kind].push)
@@ -121,7 +130,7 @@ static int32_t write_names(const struct link *link, const struct transfer *t, st
     struct transfer_names prefixed = {0};
     const struct transfer_names *names = t->names;
     int32_t result = COFRE_OK;
-    snprintf(file, sizeof file, "names%d", t->kind);
+    snprintf(file, sizeof file, "names%d", t->slot);
     if (!kinds[t->kind].push && link->target.inner[0]) {
         names = &prefixed;
         for (size_t at = 0; !result && at < t->names->length; at += strlen(t->names->text + at) + 1) {

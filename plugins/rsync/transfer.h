@@ -47,6 +47,8 @@ int32_t transfer_name(struct transfer_names *names, const char *name, struct cof
  * replaces nothing, and what is passed over is not flushed. */
 int32_t transfer_add_mark(const struct link *link, const char *folder, struct transfer_names *names,
                           struct cofre_error *error);
+/* The run is over: what transfer_add_mark made here, if anything, goes. */
+void transfer_remove_mark(const struct link *link, const char *folder, const struct transfer_names *names);
 void transfer_free_names(struct transfer_names *names);
 
 struct transfer {
@@ -54,6 +56,7 @@ struct transfer {
     const struct transfer_names *names;
     int64_t work;        /* bytes that the far side must read before it answers */
     const char *subject; /* for messages: "object 'packs/ab/1'" */
+    int slot;            /* of the runs that are under way, each has its own */
 };
 
 /* Start one; the connection is made when there is none. */
