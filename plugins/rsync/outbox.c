@@ -13,6 +13,8 @@
 #define WORTH ((int64_t)32 << 20)  /* bytes that are worth a run */
 #define SMALL ((int64_t)256 << 10) /* bytes of a run that comes back */
 
+_Static_assert(OUTBOX_RUNS <= PROGRAM_MANY, "all runs can be waited for together");
+
 void outbox_open(struct outbox *box, struct link *link, struct inbox *inbox)
 {
     *box = (struct outbox){.link = link, .inbox = inbox};

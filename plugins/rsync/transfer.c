@@ -76,11 +76,12 @@ int32_t transfer_add_mark(const struct link *link, const char *folder, struct tr
 void transfer_remove_mark(const struct link *link, const char *folder, const struct transfer_names *names)
 {
     char path[WORKSPACE_PATH];
-    size_t last = names->length;
-    while (last > 0 && (last == names->length || names->text[last - 1] != '\0'))
-        last--;
-    if (names->length > 0 && strncmp(names->text + last, TRANSFER_MARKS "/", sizeof TRANSFER_MARKS) == 0)
-        unlink(workspace_path(&link->workspace, folder, names->text + last, path));
+    if (names->length == 0)
+        return;
+    const char *before = memrchr(names->text, '\0', names->length - 1);
+    const char *last = before ? before + 1 : names->text;
+    if (strncmp(last, TRANSFER_MARKS "/", sizeof TRANSFER_MARKS) == 0)
+        unlink(workspace_path(&link->workspace, folder, last, path));
 }
 
 void transfer_free_names(struct transfer_names *names)

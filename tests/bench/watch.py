@@ -1,6 +1,7 @@
 """Run a command, take its time, and watch the memory of all its processes together."""
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import threading
@@ -21,9 +22,24 @@ class Usage:
     pss: int      # the same, shared pages divided among those who share them: what they really take
 
 
+class Peak:
+    def __init__(self) -> None:
+        self.rss = self.pss = 0
+        self.over = threading.Event()
+
+    def watch(self, process: int) -> None:
+        for look in itertools.count():
+            here = session.members(process)
+            self.rss = max(self.rss, sum(map(session.resident, here)))
+            if look % SHARES == 0:
+                self.pss = max(self.pss, sum(map(session.share, here)))
+            if self.over.wait(INTERVAL):
+                return
+
+
 def run(command: list[str], env: dict[str, str], quiet: bool = True, memory: bool = True) -> Usage:
     """Fails loudly when the command does. memory=False looks at nothing, and costs nothing, while it runs."""
-    rss = pss = looks = 0
+    peak = Peak()
     before = os.times()
     start = time.monotonic()
     process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, start_new_session=True,
@@ -31,18 +47,17 @@ def run(command: list[str], env: dict[str, str], quiet: bool = True, memory: boo
     messages: list[str] = []
     reader = threading.Thread(target=lambda: messages.append(process.stderr.read()))
     reader.start()
-    while memory and process.poll() is None:
-        here = session.members(process.pid)
-        rss = max(rss, sum(map(session.resident, here)))
-        if looks % SHARES == 0:
-            pss = max(pss, sum(map(session.share, here)))
-        looks += 1
-        time.sleep(INTERVAL)
+    watcher = threading.Thread(target=peak.watch, args=(process.pid,))
+    if memory:
+        watcher.start()
     process.wait()
     seconds = time.monotonic() - start
+    peak.over.set()
+    if memory:
+        watcher.join()
     reader.join()
     after = os.times()
     if process.returncode:
         raise RuntimeError(f'{" ".join(command)}: status {process.returncode}\n{"".join(messages)[-2000:]}')
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return Usage(seconds, cpu, rss, pss)
+    return Usage(seconds, cpu, peak.rss, peak.pss)
