@@ -13,8 +13,6 @@ struct ahead;
 struct error;
 struct repository;
 
-#define AHEAD_WINDOW ((size_t)4 << 20) /* bytes of one range at most, the pack's header aside */
-
 /* *ahead is NULL when the sink has one worker only. */
 int ahead_new(struct repository *repository, struct ahead **ahead, struct error *e);
 /* Waits for what is under way. NULL is fine. */
@@ -22,7 +20,7 @@ void ahead_free(struct ahead *ahead);
 
 /* The chunk will be wanted: each once, in this order, at most AHEAD_CHUNKS of them before they are taken (more are
  * passed over: they are not expected). */
-#define AHEAD_CHUNKS 64
+#define AHEAD_CHUNKS 128
 void ahead_expect(struct ahead *ahead, const struct index_location *location);
 
 /* Is this the chunk that is expected next? */

@@ -1,10 +1,16 @@
 """A TCP proxy that makes the way longer: every byte arrives some time later than it was sent."""
 from __future__ import annotations
 
-import asyncio
+import contextlib
+import socket
 import threading
+import time
+from queue import Queue
 
 from .ports import free_port
+
+PIECE = 1 << 18  # bytes
+UNDER_WAY = 64   # pieces in one direction of one connection at most: what comes after them waits at its sender
 
 
 class LatencyProxy:
@@ -12,64 +18,69 @@ class LatencyProxy:
 
     def __init__(self, target: int, seconds: float) -> None:
         self.port, self.target, self.delay = free_port(), target, seconds / 2
-        self.loop = asyncio.new_event_loop()
-        started = threading.Event()
-        self.thread = threading.Thread(target=self._run, args=(started,), daemon=True)
+        self.sockets: set[socket.socket] = set()
+        self.listener = socket.create_server(('127.0.0.1', self.port), backlog=64)
+        self.thread = threading.Thread(target=self._accept, daemon=True)
         self.thread.start()
-        assert started.wait(10)
 
     @property
     def endpoint(self) -> str:
         return f'http://127.0.0.1:{self.port}'
 
-    def _run(self, started: threading.Event) -> None:
-        asyncio.set_event_loop(self.loop)
-        self.loop.run_until_complete(asyncio.start_server(self._serve, '127.0.0.1', self.port, limit=1 << 20))
-        started.set()
-        self.loop.run_forever()
-        self.loop.close()
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Reading goes on while what was read waits for its time."""
-        queue: asyncio.Queue = asyncio.Queue(maxsize=64)
-
-        async def write() -> None:
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
             while True:
-                due, data = await queue.get()
-                await asyncio.sleep(max(0.0, due - self.loop.time()))
-                if not data:
-                    break
-                writer.write(data)
-                await writer.drain()
-            writer.close()
+                client, _ = self.listener.accept()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
-        task = asyncio.ensure_future(write())
-        try:
-            while data := await reader.read(1 << 18):
-                await queue.put((self.loop.time() + self.delay, data))
-        except ConnectionError:
-            pass
-        await queue.put((self.loop.time() + self.delay, b''))
-        await asyncio.gather(task, return_exceptions=True)
+    def _serve(self, client: socket.socket) -> None:
+        with client, socket.socket() as server:
+            self.sockets |= {client, server}
+            # The connection itself takes a round trip.
+            time.sleep(2 * self.delay)
+            with contextlib.suppress(OSError):
+                server.connect(('127.0.0.1', self.target))
+                back = threading.Thread(target=self._pump, args=(server, client), daemon=True)
+                back.start()
+                self._pump(client, server)
+                back.join()
+            self.sockets -= {client, server}
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # The connection itself takes a round trip.
-        await asyncio.sleep(2 * self.delay)
-        try:
-            there, back = await asyncio.open_connection('127.0.0.1', self.target, limit=1 << 20)
-        except OSError:
-            writer.close()
-            return
-        await asyncio.gather(self._pump(reader, back), self._pump(there, writer), return_exceptions=True)
+    def _pump(self, source: socket.socket, target: socket.socket) -> None:
+        """Reading goes on while what was read waits for its time."""
+        due: Queue = Queue(UNDER_WAY)
+        sender = threading.Thread(target=self._send, args=(due, source, target), daemon=True)
+        sender.start()
+        data = b'the first'
+        while data:
+            try:
+                data = source.recv(PIECE)
+            except OSError:
+                data = b''
+            due.put((time.monotonic() + self.delay, data))
+        sender.join()
+
+    @staticmethod
+    def _send(due: Queue, source: socket.socket, target: socket.socket) -> None:
+        when, data = due.get()
+        while data:
+            time.sleep(max(0.0, when - time.monotonic()))
+            try:
+                target.sendall(data)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    source.shutdown(socket.SHUT_RD)  # the reader comes to an end, and what it still had goes nowhere
+            when, data = due.get()
+        time.sleep(max(0.0, when - time.monotonic()))
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_WR)
 
     def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._end(), self.loop)
+        """Whoever is still connected is cut off."""
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for each in list(self.sockets):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
         self.thread.join(10)
-
-    async def _end(self) -> None:
-        """Whoever is still connected is left behind in good order."""
-        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-        self.loop.stop()
