@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from support import session
 
-INTERVAL = 0.05  # s between two looks: each costs some milliseconds, which the command is missing
-SHARES = 8       # one look in so many asks for shares, which walks page tables
+INTERVAL = 0.2   # s between two looks: each costs some milliseconds, which the command is missing
+SHARES = 2       # one look in so many asks for shares, which walks page tables
 
 
 @dataclass
