@@ -48,7 +48,7 @@ debug osd = 0/0
 debug mon = 0/0
 debug rgw = 0/0
 [client.rgw.a]
-rgw frontends = beast endpoint=127.0.0.1:{port}
+rgw frontends = beast endpoint=127.0.0.1:{port} tcp_nodelay=1
 rgw dns name = localhost
 """
 

@@ -36,6 +36,8 @@ class LatencyProxy:
     def _serve(self, client: socket.socket) -> None:
         with client, socket.socket() as server:
             self.sockets |= {client, server}
+            for each in (client, server):
+                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # The connection itself takes a round trip.
             time.sleep(2 * self.delay)
             with contextlib.suppress(OSError):
