@@ -116,6 +116,35 @@ def far_rsync(tmp_path: Path, first: str) -> Path:
     return path
 
 
+def test_transfers_side_by_side(world, far, sshd, tmp_path):
+    """The first that receives waits until another one has begun: they would wait in vain if one came after the other."""
+    begun = tmp_path / 'begun'
+    begun.mkdir()
+    made(world, sshd.options(far))
+    meet = (f'case "$*" in *--sender*) ;; *) touch {begun}/$$; for i in $(seq 200); do '
+            f'[ $(ls {begun} | wc -l) -ge 2 ] && break; [ $i = 200 ] && touch {tmp_path}/alone; sleep 0.1; done ;; esac')
+    sink(world, sshd.options(far, rsync_path=far_rsync(tmp_path, meet)))
+    for i in range(4):
+        (tmp_path / 'tree' / f'big{i}').write_bytes(os.urandom(30_000_000))
+    world.ok('run', 'job')
+    assert len(list(begun.iterdir())) >= 2 and not (tmp_path / 'alone').exists()
+    world.ok('verify', 'job', '--all')
+
+
+def test_a_server_that_takes_one_session_of_a_connection(world, far, tmp_path):
+    with Sshd() as server:
+        config = server.base / 'sshd_config'
+        config.write_text(config.read_text() + 'MaxSessions 1\n')
+        server.stop()
+        server.start()
+        made(world, server.options(far))
+        for i in range(4):
+            (tmp_path / 'tree' / f'big{i}').write_bytes(os.urandom(30_000_000))
+        world.ok('run', 'job')
+        world.ok('verify', 'job', '--all')
+        assert_same_tree(tmp_path / 'tree', world.restored() / 'tree')
+
+
 def test_few_starts_for_a_run(world, far, sshd, tmp_path):
     log = tmp_path / 'starts'
     made(world, sshd.options(far, rsync_path=far_rsync(tmp_path, f'echo "$*" >> {log}')))

@@ -160,6 +160,27 @@ def test_manifests_of_a_far_store_are_read_side_by_side(ceph, bucket, host):
     assert took < 16 * seconds, f'{took:.2f} s'
 
 
+@pytest.mark.parametrize('parallel', [2, 16])
+def test_a_restore_reads_ahead(ceph, bucket, host, parallel):
+    """What is wanted is under way before it is wanted: a far store is read in less time than one request after another takes."""
+    world = host('one', bucket, parallel=parallel)
+    (world.base / 'tree' / 'large').write_bytes(random.Random(parallel).randbytes(64_000_000))
+    world.ok('init', 'disk')
+    world.ok('run', 'job')
+    seconds = 0.25
+    proxy = LatencyProxy(ceph.port, seconds)
+
+    def restored(connections: int) -> float:
+        world.sink(endpoint=proxy.endpoint, parallel=connections)
+        before = time.monotonic()
+        assert_same_tree(world.base / 'tree', world.restored(name=f'restored{connections}') / 'tree')
+        return time.monotonic() - before
+    alone, together = restored(1), restored(parallel)
+    proxy.stop()
+    # One connection takes 16 ranges of 4 MiB in turn; two take them 8 MiB at a time, one of them while the other is used.
+    assert together < alone - 5 * seconds, f'{together:.2f} s, {alone:.2f} s with one connection'
+
+
 # ---- rights --------------------------------------------------------------------------------------------------------------
 
 def test_credentials_that_only_add(ceph, bucket, host):
