@@ -130,8 +130,8 @@ static int32_t put_whole(struct store *store, struct cofre_call *call, const cha
     return result;
 }
 
-/* The store has to check the signature of every piece, and with it the SHA-256, before it takes the piece: an MD5 beside it
- * would show nothing more, and would cost more than all else that is done here. */
+/* The store has to check the signature of every piece, and with it the SHA-256, before it takes the piece: an MD5
+ * beside it would show nothing more, and would cost more than all else that is done here. */
 static int32_t put_pieces(struct store *store, struct cofre_call *call, const char *key, const struct cofre_put *put,
                           struct cofre_error *error)
 {

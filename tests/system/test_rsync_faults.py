@@ -80,8 +80,8 @@ def test_without_fsync_check_has_said_so(world, sshd, tmp_path):
 class Scene:
     """A place that starts from one committed snapshot, a tree that has changed since, and a run of about a second."""
 
-    def __init__(self, world, tmp_path, place: Path) -> None:
-        self.world, self.base, self.place = world, tmp_path, place
+    def __init__(self, world, tmp_path, place: Path, size: int = 3_000_000) -> None:
+        self.world, self.base, self.place, self.size = world, tmp_path, place, size
         self.tree = tmp_path / 'tree'
         plain_tree(self.tree, files=8)
         self.before: dict = {}
@@ -97,7 +97,7 @@ class Scene:
         return time.monotonic() - start
 
     def grow(self) -> None:
-        (self.tree / 'big').write_bytes(os.urandom(3_000_000))
+        (self.tree / 'big').write_bytes(os.urandom(self.size))
         self.before = tree_state(self.tree)
 
     def start(self) -> subprocess.Popen:
@@ -182,11 +182,12 @@ def fill(place: Path, process: subprocess.Popen) -> None:
 
 
 def broken_points(world, tmp_path, tmpfs, points: list[int], kind: str) -> None:
-    disk = tmpfs('disk', 'size=256m')
-    with Sshd() if kind == 'ssh' else Daemon(disk) as server:
-        scene = Scene(world, tmp_path, disk / 'place')
-        # Slow enough that a point can be in the middle of an object.
-        seconds = scene.begin(server.options(scene.place, bandwidth='6MiB'))
+    disk = tmpfs('disk', 'size=512m')
+    several = kind == 'several at once'
+    with Daemon(disk) if kind == 'daemon' else Sshd() as server:
+        scene = Scene(world, tmp_path, disk / 'place', 100_000_000 if several else 3_000_000)
+        # One is slow enough that a point can be in the middle of an object; several share a line without a limit.
+        seconds = scene.begin(server.options(scene.place, bandwidth=None if several else '6MiB'))
         sweep(scene, seconds, points, {
             'a full disk': lambda process: fill(scene.place, process),
             'rsync there': lambda process: kill(descendants(server.process.pid)),
@@ -194,15 +195,16 @@ def broken_points(world, tmp_path, tmpfs, points: list[int], kind: str) -> None:
             'everything here': lambda process: process.kill()})
 
 
-def test_broken_at_some_points(world, tmp_path, tmpfs):
-    broken_points(world, tmp_path, tmpfs, [400, 700], 'ssh')
+@pytest.mark.parametrize('kind', ['ssh', 'several at once'])
+def test_broken_at_some_points(world, tmp_path, tmpfs, kind):
+    broken_points(world, tmp_path, tmpfs, [400, 700], kind)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize('kind', ['ssh', 'daemon'])
+@pytest.mark.parametrize('kind', ['ssh', 'daemon', 'several at once'])
 @pytest.mark.parametrize('part', range(8))
 def test_broken_at_many_points(world, tmp_path, tmpfs, kind, part):
-    broken_points(world, tmp_path, tmpfs, sample(1000, 80)[part::8], kind)
+    broken_points(world, tmp_path, tmpfs, sample(1000, 40 if kind == 'several at once' else 80)[part::8], kind)
 
 
 # ---- the line ----
