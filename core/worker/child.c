@@ -101,5 +101,5 @@ int child_run(int socket, int memory, struct error *e)
             channel_sleep(&child.channel);
     }
     release(&child);
-    return got < 0 ? error_set(e, ERROR_BUG, "the ring from the engine is broken") : 0;
+    return got < 0 ? error_set(e, ERROR_BUG, "the ring from the engine is broken") : !child.ended;
 }

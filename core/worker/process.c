@@ -191,6 +191,11 @@ void process_confine(void)
     signal(SIGPIPE, SIG_IGN);
 }
 
+void process_end_group(void)
+{
+    kill(getpgrp() == getpid() ? 0 : getpid(), SIGKILL);
+}
+
 /* Not PR_SET_PDEATHSIG: that is sent when the thread that started the worker ends, and it spares the plugin's children.
  */
 static int watch(void *context, struct error *e)
@@ -202,7 +207,7 @@ static int watch(void *context, struct error *e)
         if (poll(&engine, 1, -1) > 0 && (engine.revents & (POLLHUP | POLLERR | POLLNVAL)))
             break;
     }
-    kill(getpgrp() == getpid() ? 0 : getpid(), SIGKILL);
+    process_end_group();
     return 0;
 }
 

@@ -33,5 +33,7 @@ bool process_ended(pid_t pid, char *how, size_t size);
 void process_confine(void);
 /* In the worker: end the group when the engine is gone, even while the plugin hangs. */
 int process_watch(struct error *e);
+/* In the worker, whose engine is gone: end, with all that the plugin has started. */
+void process_end_group(void);
 
 #endif

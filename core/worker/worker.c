@@ -74,10 +74,13 @@ static int run_worker(struct error *e)
 int worker_main(void)
 {
     struct error e;
-    if (run_worker(&e) == 0)
-        return 0;
-    log_error(LOG_ERROR, &e);
-    return 1;
+    int result = run_worker(&e);
+    /* The watcher sees the same, but the process might end before it comes to it, and leave the plugin's programs behind. */
+    if (result > 0)
+        process_end_group();
+    if (result < 0)
+        log_error(LOG_ERROR, &e);
+    return result < 0;
 }
 
 /* In-process: the same, as a thread. */
@@ -91,7 +94,7 @@ static int run_thread(void *context, struct error *e)
     free(context);
     int result = child_run(channel.socket, channel.memory, e);
     close(channel.memory);
-    return result;
+    return result < 0 ? -1 : 0;
 }
 
 /* ---- starting ---- */

@@ -448,6 +448,21 @@ def test_killed_here_nothing_stays(world, sshd, far, staging, tmp_path):
     world.ok('verify', 'job', '--all')
 
 
+def test_killed_while_the_sink_has_nothing_to_do(world, sshd, far, staging, tmp_path):
+    """Its connection goes too, whoever of the worker's threads notices first that cofre is gone."""
+    built = world.binary.parent
+    made(world, sshd.options(far, staging=staging))
+    world.section('engine', state_dir=tmp_path / 'state', cache_dir=tmp_path / 'cache', host='testhost',
+                  plugin_dir=f'{built / "plugins"}, {built / "tests" / "plugins"}')
+    world.section('source tree', plugin='faulty-source', habit='hang')
+    for _ in range(8):
+        with subprocess.Popen(world.command('run', 'job'), env=CLEAN, stderr=subprocess.DEVNULL) as process:
+            wait_until(lambda: any('-MN' in line for line in users(staging)))
+            time.sleep(0.5)
+            process.kill()
+        wait_until(lambda: not users(staging))
+
+
 def test_directories_of_other_people_are_no_debris(world, sshd, far, staging):
     for name in ('.cofre-backup', '.cofre-', 'cofre-rsync-bench'):
         (staging / name).mkdir()
