@@ -169,4 +169,6 @@ def namespace(name: str):
         ip('-n', name, 'link', 'set', 'lo', 'up')
         yield there
     finally:
+        # By itself it would go some time after the namespace, and stand in the way of the next one until then.
+        subprocess.run(['ip', 'link', 'del', outside], check=False)
         subprocess.run(['ip', 'netns', 'del', name], check=False)
