@@ -77,8 +77,8 @@ struct cofre_call {
     bool more;
 };
 
-/* Serve calls until told to end, then 0, or until the engine is gone, then 1. Takes over the socket; the memfd stays the
- * caller's. */
+/* Serve calls until told to end, then 0, or until the engine is gone, then 1. Takes over the socket; the memfd stays
+ * the caller's. */
 int child_run(int socket, int memory, struct error *e);
 
 /* Run the call; the result is in *error, ERROR_NONE = success. */

@@ -58,6 +58,7 @@ bool worker_is_child(int argc, char **argv)
            (fcntl(PROCESS_MEMORY, F_GET_SEALS) & F_SEAL_SHRINK);
 }
 
+/* As child_run. */
 static int run_worker(struct error *e)
 {
     fcntl(PROCESS_SOCKET, F_SETFD, FD_CLOEXEC);
@@ -75,7 +76,8 @@ int worker_main(void)
 {
     struct error e;
     int result = run_worker(&e);
-    /* The watcher sees the same, but the process might end before it comes to it, and leave the plugin's programs behind. */
+    /* The watcher sees the same, but the process might end before it comes to that, and leave behind what its plugin
+     * has started. */
     if (result > 0)
         process_end_group();
     if (result < 0)
