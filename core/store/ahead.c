@@ -39,7 +39,7 @@ struct ahead {
     struct repository *repository;
     struct runner runners[BUFFERS_MAX];
     size_t runner_count, runner_limit;
-    size_t window; /* bytes of a window at most */
+    size_t window;        /* bytes of a window at most */
     pthread_mutex_t lock; /* guards what follows, but not what a runner has of the window that it reads */
     pthread_cond_t to_read, read;
     struct window windows[AHEAD_CHUNKS]; /* a ring: those not taken, oldest first */

@@ -1,5 +1,6 @@
 #include "s3/object.h"
 
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +60,21 @@ int32_t object_read(void *source, void *p, size_t n, size_t *got, struct cofre_e
         *got += part;
     }
     return COFRE_OK;
+}
+
+/* The same, hashed as it goes. */
+struct hashed {
+    struct object_source source;
+    EVP_MD_CTX *md5;
+};
+
+static int32_t read_hashed(void *context, void *p, size_t n, size_t *got, struct cofre_error *error)
+{
+    struct hashed *h = context;
+    int32_t result = object_read(&h->source, p, n, got, error);
+    if (!result && EVP_DigestUpdate(h->md5, p, *got) != 1)
+        return failure_set(error, COFRE_E_MEMORY, "out of memory");
+    return result;
 }
 
 int32_t object_compare_tag(const struct store *store, const struct request *request, const struct http_head *head,
@@ -130,16 +146,25 @@ static int32_t put_whole(struct store *store, struct cofre_call *call, const cha
     return result;
 }
 
-/* The store has to check the signature of every piece, and with it the SHA-256, before it takes the piece: an MD5
- * beside it would show nothing more, and would cost more than all else that is done here. */
 static int32_t put_pieces(struct store *store, struct cofre_call *call, const char *key, const struct cofre_put *put,
                           struct cofre_error *error)
 {
-    struct object_source source = {.call = call};
+    struct hashed hashed = {.source = {.call = call}, .md5 = EVP_MD_CTX_new()};
     struct request r = {
-        .method = "PUT", .what = "put", .key = key, .length = put->size, .read = object_read, .read_context = &source};
+        .method = "PUT", .what = "put", .key = key, .length = put->size, .read = read_hashed, .read_context = &hashed};
+    uint8_t md5[SIGN_MD5];
     struct http_head head;
-    return run_put(store, call, &r, put->flags & COFRE_PUT_IF_ABSENT, &head, error);
+    int32_t result;
+    if (!hashed.md5 || EVP_DigestInit_ex(hashed.md5, EVP_md5(), NULL) != 1)
+        result = failure_set(error, COFRE_E_MEMORY, "put '%.200s': out of memory", key);
+    else
+        result = run_put(store, call, &r, put->flags & COFRE_PUT_IF_ABSENT, &head, error);
+    if (!result && EVP_DigestFinal_ex(hashed.md5, md5, NULL) != 1)
+        result = failure_set(error, COFRE_E_MEMORY, "put '%.200s': out of memory", key);
+    if (!result)
+        result = object_compare_tag(store, &r, &head, md5, error);
+    EVP_MD_CTX_free(hashed.md5);
+    return result;
 }
 
 /* Where the store has no conditional put, a look before saves at least what was there before. */
