@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "base/error.h"
 #include "flow/task.h"
@@ -11,6 +12,7 @@
 enum state { FREE, READY, WORKING, DONE };
 
 #define WORKERS_MAX 64
+#define YIELDING 10 /* added to a worker's nice value */
 
 /* Items travel round the ring: [consumed, submitted) are in flight, and started is the next that a worker takes. */
 struct line {
@@ -43,9 +45,18 @@ static bool stopped(const struct line *line)
     return line->stop || line->failed;
 }
 
+/* Workers compute for long without a wait. On a busy machine they give way to those who feed the line and carry off
+ * what it makes, such as the program that dumps a database, or rsync: these need little, but at once. On Linux a nice
+ * value is that of a thread. */
+static void give_way(void)
+{
+    setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + YIELDING);
+}
+
 static int worker(void *context, struct error *e)
 {
     struct line *line = context;
+    give_way();
     pthread_mutex_lock(&line->lock);
     size_t number = line->next_worker++;
     for (;;) {

@@ -5,9 +5,9 @@
  *   line_slot -> fill -> line_submit ──► work(item) ──► consume(item), in order
  *
  * Items are the line's own: a fixed number of equal structs, made at birth and used round and round, so memory is known
- * and back-pressure is the wait in line_slot. The first failure wins: it stops the line, and every later line_slot and
- * line_finish returns that error. With no workers everything runs inside line_submit, in the same order, with the same
- * results.
+ * and back-pressure is the wait in line_slot. The first failure wins: it stops the line, and every later line_slot,
+ * line_submit and line_drain returns that error. Workers have a lower priority than the producer and the consumer. With
+ * no workers everything runs inside line_submit, in the same order, with the same results.
  */
 #ifndef COFRE_FLOW_LINE_H
 #define COFRE_FLOW_LINE_H

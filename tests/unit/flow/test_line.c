@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/resource.h>
 
 #include "base/error.h"
 #include "flow/line.h"
@@ -25,6 +26,7 @@ struct world {
     uint64_t consumed;
     uint64_t fail_work_at, fail_consume_at;
     atomic_int at_work, most_at_work;
+    atomic_int working_nice, consuming_nice;
 };
 
 static int work(void *context, size_t worker, void *slot, struct error *e)
@@ -38,6 +40,7 @@ static int work(void *context, size_t worker, void *slot, struct error *e)
     for (uint64_t i = 0; i < item->number % 7; i++)
         sched_yield(); /* so that items are ready out of order */
     item->square = item->number * item->number;
+    atomic_store(&w->working_nice, getpriority(PRIO_PROCESS, 0));
     atomic_fetch_sub(&w->at_work, 1);
     if (item->number == w->fail_work_at)
         return error_set(e, ERROR_INTEGRITY, "work on %llu failed", (unsigned long long)item->number);
@@ -53,6 +56,7 @@ static int consume(void *context, void *slot, struct error *e)
                          (unsigned long long)w->consumed);
     if (item->number == w->fail_consume_at)
         return error_set(e, ERROR_NO_SPACE, "consuming %llu failed", (unsigned long long)item->number);
+    atomic_store(&w->consuming_nice, getpriority(PRIO_PROCESS, 0));
     w->consumed++;
     return 0;
 }
@@ -97,6 +101,21 @@ static void test_order(void **state)
         assert_int_equal(w.consumed, 3010);
         line_free(line);
     }
+}
+
+static void test_workers_give_way(void **state)
+{
+    (void)state;
+    struct world w;
+    struct error e;
+    int here = getpriority(PRIO_PROCESS, 0);
+    struct line *line = start(&w, 2);
+    assert_int_equal(push(line, 0, &e), 0);
+    assert_int_equal(line_drain(line, &e), 0);
+    assert_int_equal(w.consuming_nice, here);
+    assert_int_equal(w.working_nice, here + 10 < 19 ? here + 10 : 19);
+    assert_int_equal(getpriority(PRIO_PROCESS, 0), here);
+    line_free(line);
 }
 
 static void test_slot_is_the_same_until_submitted(void **state)
@@ -183,9 +202,9 @@ static void test_task(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),    cmocka_unit_test(test_slot_is_the_same_until_submitted),
-        cmocka_unit_test(test_failures), cmocka_unit_test(test_free_in_flight),
-        cmocka_unit_test(test_task),
+        cmocka_unit_test(test_order),          cmocka_unit_test(test_workers_give_way),
+        cmocka_unit_test(test_failures),       cmocka_unit_test(test_slot_is_the_same_until_submitted),
+        cmocka_unit_test(test_free_in_flight), cmocka_unit_test(test_task),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
