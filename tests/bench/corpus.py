@@ -96,6 +96,15 @@ def change(root: Path, round_number: int) -> None:
             file.write(sql(rng, 5000))
 
 
+def forget(root: Path) -> None:
+    """The files are written out and leave the page cache."""
+    os.sync()
+    for path in root.rglob('*'):
+        if path.is_file() and not path.is_symlink():
+            with open(path, 'rb') as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 def read_all(root: Path) -> None:
     for path in root.rglob('*'):
         if path.is_file():

@@ -17,9 +17,22 @@ SHARES = 2       # one look in so many asks for shares, which walks page tables
 @dataclass
 class Usage:
     seconds: float
-    cpu: float    # user and system time of all processes
+    cpu: float    # user and system time of all its processes
+    busy: float   # what the processors worked meanwhile for anyone: servers on this machine, too
     rss: int      # peak of the sum over the processes, bytes: shared pages count once for each; 0 = was not watched
     pss: int      # the same, shared pages divided among those who share them: what they really take
+
+
+def busy() -> float:
+    """Seconds of work of all processors since the machine started (proc(5): idle and iowait are the fourth and fifth)."""
+    with open('/proc/stat', encoding='ascii') as file:
+        ticks = [int(word) for word in file.readline().split()[1:9]]
+    return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf('SC_CLK_TCK')
+
+
+def least(computing: Usage, carrying: Usage) -> float:
+    """How many times as long as the first takes alone must take who does the work of both, were no processor ever idle."""
+    return (computing.busy + carrying.busy) / os.cpu_count() / computing.seconds
 
 
 class Peak:
@@ -40,7 +53,7 @@ class Peak:
 def run(command: list[str], env: dict[str, str], quiet: bool = True, memory: bool = True) -> Usage:
     """Fails loudly when the command does. memory=False looks at nothing, and costs nothing, while it runs."""
     peak = Peak()
-    before = os.times()
+    before, busy_before = os.times(), busy()
     start = time.monotonic()
     process = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, start_new_session=True,
                                stdout=subprocess.DEVNULL if quiet else None, stderr=subprocess.PIPE, text=True)
@@ -51,7 +64,7 @@ def run(command: list[str], env: dict[str, str], quiet: bool = True, memory: boo
     if memory:
         watcher.start()
     process.wait()
-    seconds = time.monotonic() - start
+    seconds, worked = time.monotonic() - start, busy() - busy_before
     peak.over.set()
     if memory:
         watcher.join()
@@ -60,4 +73,4 @@ def run(command: list[str], env: dict[str, str], quiet: bool = True, memory: boo
     if process.returncode:
         raise RuntimeError(f'{" ".join(command)}: status {process.returncode}\n{"".join(messages)[-2000:]}')
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return Usage(seconds, cpu, peak.rss, peak.pss)
+    return Usage(seconds, cpu, worked, peak.rss, peak.pss)
