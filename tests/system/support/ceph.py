@@ -19,6 +19,7 @@ CONFIGURATION = """
 [global]
 fsid = {fsid}
 mon initial members = a
+# a change is decided at once, and does not wait for others until a second is over
 paxos propose interval = 0.02
 paxos min wait = 0.01
 mon host = v1:127.0.0.1:{mon}
