@@ -138,6 +138,32 @@ const struct command cmd_list = {
     .run = list,
 };
 
+static void show_problems(struct output *out, const struct manifest_source *s)
+{
+    char count[VIEW_COUNT_MAX];
+    for (size_t i = 0; i < s->problems_listed; i++) {
+        const struct manifest_problem *p = &s->problems[i];
+        output_print(out, "  not whole %s%s", output_escape(out, p->path, strlen(p->path)), p->path[0] ? ": " : "");
+        output_print(out, "%s\n", output_escape(out, p->error, strlen(p->error)));
+    }
+    if (s->problem_count > s->problems_listed)
+        output_print(out, "  ... and %s more that are not whole\n",
+                     view_count(s->problem_count - s->problems_listed, count));
+}
+
+static void show_left_out(struct output *out, const struct manifest_source *s)
+{
+    char count[VIEW_COUNT_MAX];
+    for (size_t i = 0; i < s->left_out_listed; i++) {
+        const struct manifest_left_out *item = &s->left_out[i];
+        output_print(out, "  left out  %s: ", output_escape(out, item->name, strlen(item->name)));
+        output_print(out, "%s\n", output_escape(out, item->why, strlen(item->why)));
+    }
+    if (s->left_out_count > s->left_out_listed)
+        output_print(out, "  ... and %s more that are left out\n",
+                     view_count(s->left_out_count - s->left_out_listed, count));
+}
+
 static void show_source(struct output *out, const struct manifest_source *s)
 {
     char size[TEXT_SIZE_MAX], count[VIEW_COUNT_MAX];
@@ -155,13 +181,8 @@ static void show_source(struct output *out, const struct manifest_source *s)
         output_print(out, "  fact      %s = ", output_escape(out, s->facts[i].key, strlen(s->facts[i].key)));
         output_print(out, "%s\n", output_escape(out, s->facts[i].value, strlen(s->facts[i].value)));
     }
-    for (size_t i = 0; i < s->problems_listed; i++) {
-        output_print(out, "  not whole %s: ", output_escape(out, s->problems[i].path, strlen(s->problems[i].path)));
-        output_print(out, "%s\n", output_escape(out, s->problems[i].error, strlen(s->problems[i].error)));
-    }
-    if (s->problem_count > s->problems_listed)
-        output_print(out, "  ... and %s more that are not whole\n",
-                     view_count(s->problem_count - s->problems_listed, count));
+    show_problems(out, s);
+    show_left_out(out, s);
 }
 
 static void show_manifest(struct output *out, const struct manifest *m, const char *sinks)

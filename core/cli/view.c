@@ -15,15 +15,19 @@ const char *view_status(int status)
     return (size_t)status < sizeof names / sizeof names[0] ? names[status] : "unknown";
 }
 
-static json_t *pairs(struct output *out, const struct manifest_pair *items, size_t count)
+static void add_pair(struct output *out, json_t *object, const char *key, const char *value)
+{
+    char shown[1024];
+    snprintf(shown, sizeof shown, "%s", output_escape(out, key, strlen(key)));
+    if (json_object_set_new(object, shown, output_text(out, value)) < 0)
+        out->no_memory = true;
+}
+
+static json_t *options(struct output *out, const struct manifest_source *source)
 {
     json_t *object = json_object();
-    for (size_t i = 0; i < count && object; i++) {
-        char key[1024];
-        snprintf(key, sizeof key, "%s", output_escape(out, items[i].key, strlen(items[i].key)));
-        if (json_object_set_new(object, key, output_text(out, items[i].value)) < 0)
-            out->no_memory = true;
-    }
+    for (size_t i = 0; i < source->option_count && object; i++)
+        add_pair(out, object, source->options[i].key, source->options[i].value);
     return object;
 }
 
@@ -39,15 +43,35 @@ static json_t *problems(struct output *out, const struct manifest_source *source
     return list;
 }
 
+static json_t *facts(struct output *out, const struct manifest_source *source)
+{
+    json_t *object = json_object();
+    for (size_t i = 0; i < source->fact_count && object; i++)
+        add_pair(out, object, source->facts[i].key, source->facts[i].value);
+    return object;
+}
+
+static json_t *left_out(struct output *out, const struct manifest_source *source)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < source->left_out_listed && list; i++) {
+        const struct manifest_left_out *item = &source->left_out[i];
+        if (json_array_append_new(list, json_pack("{s:o, s:o}", "name", output_text(out, item->name), "why",
+                                                  output_text(out, item->why))) < 0)
+            out->no_memory = true;
+    }
+    return list;
+}
+
 static json_t *view_source(struct output *out, const struct manifest_source *s)
 {
-    return json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", output_text(out, s->name),
-                     "plugin", output_text(out, s->plugin), "plugin_version", output_text(out, s->plugin_version),
-                     "status", view_status((int)s->status), "error", output_text(out, s->error), "entries",
-                     output_number(s->entries), "bytes", output_number(s->bytes), "vanished",
-                     output_number(s->vanished), "problem_count", output_number(s->problem_count), "problems",
-                     problems(out, s), "facts", pairs(out, s->facts, s->fact_count), "options",
-                     pairs(out, s->options, s->option_count));
+    return json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+                     output_text(out, s->name), "plugin", output_text(out, s->plugin), "plugin_version",
+                     output_text(out, s->plugin_version), "status", view_status((int)s->status), "error",
+                     output_text(out, s->error), "entries", output_number(s->entries), "bytes", output_number(s->bytes),
+                     "vanished", output_number(s->vanished), "problem_count", output_number(s->problem_count),
+                     "problems", problems(out, s), "left_out_count", output_number(s->left_out_count), "left_out",
+                     left_out(out, s), "facts", facts(out, s), "options", options(out, s));
 }
 
 json_t *view_manifest(struct output *out, const struct manifest *m, json_t *sinks)

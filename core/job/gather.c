@@ -10,71 +10,29 @@
 #include "base/text.h"
 #include "job/engine.h"
 #include "job/baseline.h"
+#include "job/row.h"
 #include "job/saver.h"
+#include "store/catalogue.h"
 #include "store/manifest.h"
 #include "worker/source.h"
 #include "worker/worker.h"
 
 #define REPORT_INTERVAL 100 /* ms */
-#define PROBLEMS_LOGGED 100
 
 struct state {
     struct gather *gather;
     char path[4096]; /* of the entry at hand, for messages; cut when longer */
     size_t path_length;
     uint64_t entries, bytes;
+    bool rooted; /* the first entry is the source's own root */
     int64_t reported;
     char stage[96];
 };
 
-static char *copy_bytes(const char *p, size_t n)
-{
-    char *copy = malloc(n + 1);
-    if (copy) {
-        memcpy(copy, p, n);
-        copy[n] = '\0';
-    }
-    return copy;
-}
-
-/* Name something that is not whole: in the manifest, as far as the list goes, and in the log. */
-static int add_problem(struct manifest_source *source, const char *path, size_t n, const char *why, struct error *e)
-{
-    char shown[1024];
-    if (source->problem_count < PROBLEMS_LOGGED)
-        log_line(LOG_WARNING, "source '%s': '%s': %s", source->name, log_escape(path, n, shown, sizeof shown), why);
-    if (source->problem_count == PROBLEMS_LOGGED)
-        log_line(LOG_WARNING, "source '%s': further problems are only counted here; the snapshot names them",
-                 source->name);
-    source->problem_count++;
-    source->status = MANIFEST_INCOMPLETE;
-    if (source->problems_listed == MANIFEST_PROBLEMS_MAX)
-        return 0;
-    struct manifest_problem *problems = realloc(source->problems, (source->problems_listed + 1) * sizeof *problems);
-    if (!problems)
-        return error_memory(e);
-    source->problems = problems;
-    struct manifest_problem *p = &problems[source->problems_listed];
-    *p = (struct manifest_problem){.path = copy_bytes(path, n), .error = text_copy(why)};
-    source->problems_listed++;
-    return p->path && p->error ? 0 : error_memory(e);
-}
-
-static int add_fact(struct manifest_source *source, const char *key, const char *value, struct error *e)
-{
-    struct manifest_pair *facts = realloc(source->facts, (source->fact_count + 1) * sizeof *facts);
-    if (!facts)
-        return error_memory(e);
-    source->facts = facts;
-    struct manifest_pair *fact = &facts[source->fact_count];
-    *fact = (struct manifest_pair){.key = text_copy(key), .value = text_copy(value)};
-    source->fact_count++;
-    return fact->key && fact->value ? 0 : error_memory(e);
-}
-
 static int on_entry(struct state *s, const struct source_event *event, struct error *e)
 {
     const struct source_entry *entry = &event->entry;
+    s->rooted = s->rooted || entry->path_length == 0;
     s->entries++;
     s->path_length = entry->path_length < sizeof s->path ? entry->path_length : sizeof s->path - 1;
     memcpy(s->path, entry->path, s->path_length);
@@ -106,9 +64,22 @@ static int on_end(struct state *s, const struct source_event *event, struct erro
                                    : result->class == ERROR_CHANGED ? CATALOGUE_CHANGED
                                                                     : CATALOGUE_UNREADABLE;
     const char *why = status == CATALOGUE_WHOLE ? NULL : result->message;
-    if (why && add_problem(s->gather->source, s->path, s->path_length, why, e) < 0)
+    if (why && row_problem(s->gather->source, s->path, s->path_length, why, e) < 0)
         return -1;
     return saver_end(s->gather->savers, status, why, e);
+}
+
+/* An entry that was taken over is known by its records alone. */
+static bool is_root(const uint8_t *records, size_t n)
+{
+    struct catalogue_decoder decoder = {0};
+    struct catalogue_record record;
+    struct error ignored; /* what is wrong with them is said by whoever saves them */
+    size_t first;
+    bool root = catalogue_record_length(records, n, &first, &ignored) == 0 && first > 0 && first <= n &&
+                catalogue_decode(&decoder, records, first, &record, &ignored) == 0 && record.entry.path_length == 0;
+    catalogue_decoder_free(&decoder);
+    return root;
 }
 
 static int on_unchanged(struct state *s, const struct source_event *event, struct error *e)
@@ -118,6 +89,8 @@ static int on_unchanged(struct state *s, const struct source_event *event, struc
     uint64_t size;
     if (baseline_take(s->gather->baseline, event->ordinal, &records, &n, &size, e) < 0)
         return -1;
+    if (s->entries == 0)
+        s->rooted = is_root(records, n);
     s->entries++;
     s->bytes += size;
     s->gather->unchanged++;
@@ -130,18 +103,23 @@ static int on_missing(struct state *s, const struct source_event *event, struct 
         s->gather->source->vanished++;
         return 0;
     }
-    return add_problem(s->gather->source, event->path, event->path_length, event->result.message, e);
+    return row_problem(s->gather->source, event->path, event->path_length, event->result.message, e);
 }
 
 static int on_fact(struct state *s, const struct source_event *event, struct error *e)
 {
-    return add_fact(s->gather->source, event->key, event->value, e);
+    return row_fact(s->gather->source, event->key, event->value, event->flags, e);
+}
+
+static int on_left_out(struct state *s, const struct source_event *event, struct error *e)
+{
+    return row_left_out(s->gather->source, event->path, event->path_length, event->value, e);
 }
 
 static int (*const handlers[])(struct state *, const struct source_event *, struct error *) = {
     [SOURCE_ENTRY] = on_entry,     [SOURCE_DATA] = on_data, [SOURCE_HOLE] = on_hole,
     [SOURCE_RESTART] = on_restart, [SOURCE_END] = on_end,   [SOURCE_UNCHANGED] = on_unchanged,
-    [SOURCE_MISSING] = on_missing, [SOURCE_FACT] = on_fact,
+    [SOURCE_MISSING] = on_missing, [SOURCE_FACT] = on_fact, [SOURCE_LEFT_OUT] = on_left_out,
 };
 
 static void report(struct state *s)
@@ -187,6 +165,7 @@ int gather_run(struct gather *gather, bool *source_failed, struct error *e)
         result = take_events(s, source_failed, e);
     gather->source->entries = s->entries;
     gather->source->bytes = s->bytes;
+    gather->below = s->entries - s->rooted;
     if (result == 0)
         result = saver_finish(gather->savers, gather->source, e);
     free(s);

@@ -19,6 +19,7 @@ struct gather {
     struct baseline *baseline;
     struct manifest_source *source;
     uint64_t unchanged; /* out: entries taken over */
+    uint64_t below;     /* out: entries besides the source's own root */
 };
 
 /* Run the source's backup to its end. *source_failed tells whose fault a -1 is: true = the source's, and the other

@@ -1,13 +1,18 @@
 #include "job/row.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/text.h"
+#include "cofre/plugin.h"
 #include "config/config.h"
 #include "store/manifest.h"
 #include "worker/worker.h"
+
+#define LOGGED_MAX 100 /* of a kind, for each source */
 
 static int copy_texts(struct error *e, char **to, const char *from)
 {
@@ -45,15 +50,104 @@ int row_describe(struct manifest_source *row, const struct config_instance *conf
     return copy_options(row, config, plugin, e);
 }
 
-int row_missing(struct manifest_source *row, const struct error *why, struct error *e)
+static char *copy_bytes(const char *p, size_t n)
 {
-    row->status = MANIFEST_MISSING;
-    row->entries = row->bytes = row->vanished = row->problem_count = row->catalogue_bytes = 0;
+    char *copy = malloc(n + 1);
+    if (copy) {
+        memcpy(copy, p, n);
+        copy[n] = '\0';
+    }
+    return copy;
+}
+
+/* The source itself has no path. */
+static void log_named(enum log_level level, const struct manifest_source *row, const char *name, size_t n,
+                      const char *text)
+{
+    char shown[1024];
+    if (n == 0)
+        log_line(level, "source '%s': %s", row->name, text);
+    else
+        log_line(level, "source '%s': '%s': %s", row->name, log_escape(name, n, shown, sizeof shown), text);
+}
+
+int row_problem(struct manifest_source *row, const char *path, size_t n, const char *why, struct error *e)
+{
+    if (row->problem_count < LOGGED_MAX)
+        log_named(LOG_WARNING, row, path, n, why);
+    if (row->problem_count == LOGGED_MAX)
+        log_line(LOG_WARNING, "source '%s': further problems are only counted here; the snapshot names them",
+                 row->name);
+    row->problem_count++;
+    row->status = MANIFEST_INCOMPLETE;
+    if (row->problems_listed == MANIFEST_PROBLEMS_MAX)
+        return 0;
+    struct manifest_problem *problems = realloc(row->problems, (row->problems_listed + 1) * sizeof *problems);
+    if (!problems)
+        return error_memory(e);
+    row->problems = problems;
+    struct manifest_problem *p = &problems[row->problems_listed++];
+    *p = (struct manifest_problem){.path = copy_bytes(path, n), .error = text_copy(why)};
+    return p->path && p->error ? 0 : error_memory(e);
+}
+
+int row_left_out(struct manifest_source *row, const char *name, size_t n, const char *why, struct error *e)
+{
+    char text[1024];
+    snprintf(text, sizeof text, "left out: %s", why);
+    if (row->left_out_count < LOGGED_MAX)
+        log_named(LOG_NOTICE, row, name, n, text);
+    if (row->left_out_count == LOGGED_MAX)
+        log_line(LOG_NOTICE, "source '%s': what else is left out is only counted here; the snapshot names it",
+                 row->name);
+    row->left_out_count++;
+    if (row->left_out_listed == MANIFEST_LEFT_OUT_MAX)
+        return 0;
+    struct manifest_left_out *list = realloc(row->left_out, (row->left_out_listed + 1) * sizeof *list);
+    if (!list)
+        return error_memory(e);
+    row->left_out = list;
+    struct manifest_left_out *item = &list[row->left_out_listed++];
+    *item = (struct manifest_left_out){.name = copy_bytes(name, n), .why = text_copy(why)};
+    return item->name && item->why ? 0 : error_memory(e);
+}
+
+int row_fact(struct manifest_source *row, const char *key, const char *value, uint32_t flags, struct error *e)
+{
+    struct manifest_fact *facts = realloc(row->facts, (row->fact_count + 1) * sizeof *facts);
+    if (!facts)
+        return error_memory(e);
+    row->facts = facts;
+    struct manifest_fact *fact = &facts[row->fact_count++];
+    *fact = (struct manifest_fact){.key = text_copy(key), .value = text_copy(value)};
+    fact->identity = (flags & COFRE_FACT_IDENTITY) != 0;
+    return fact->key && fact->value ? 0 : error_memory(e);
+}
+
+static void forget_problems(struct manifest_source *row)
+{
     for (size_t i = 0; i < row->problems_listed; i++) {
         free(row->problems[i].path);
         free(row->problems[i].error);
     }
-    row->problems_listed = 0;
+    row->problem_count = row->problems_listed = 0;
+}
+
+static void forget_left_out(struct manifest_source *row)
+{
+    for (size_t i = 0; i < row->left_out_listed; i++) {
+        free(row->left_out[i].name);
+        free(row->left_out[i].why);
+    }
+    row->left_out_count = row->left_out_listed = 0;
+}
+
+int row_missing(struct manifest_source *row, const struct error *why, struct error *e)
+{
+    row->status = MANIFEST_MISSING;
+    row->entries = row->bytes = row->vanished = row->catalogue_bytes = 0;
+    forget_problems(row);
+    forget_left_out(row);
     for (size_t i = 0; i < row->chunk_count; i++)
         free(row->chunks[i].first_path);
     row->chunk_count = 0;

@@ -99,6 +99,8 @@ static int check_source(const struct manifest *m, size_t i, const char *name, st
             return refuse(name, source->name, "is there twice", e);
     if (source->problems_listed > source->problem_count)
         return refuse(name, source->name, "lists more problems than it counts", e);
+    if (source->left_out_listed > source->left_out_count)
+        return refuse(name, source->name, "lists more that was left out than it counts", e);
     bool missing = source->status == MANIFEST_MISSING;
     if (missing && (!source->error || source->chunk_count > 0))
         return refuse(name, source->name, "is missing, but has a catalogue or no reason", e);

@@ -21,6 +21,7 @@ struct key;
 #define MANIFEST_ID_SIZE 24 /* "20261120T020000Z-ab12cd" and a NUL */
 #define MANIFEST_MAX (64u << 20)
 #define MANIFEST_PROBLEMS_MAX 1000u
+#define MANIFEST_LEFT_OUT_MAX 1000u
 
 enum manifest_status {
     MANIFEST_COMPLETE,   /* everything that was asked for */
@@ -42,6 +43,18 @@ struct manifest_pair {
     char *key, *value;
 };
 
+/* What the plugin said about the data. */
+struct manifest_fact {
+    char *key, *value;
+    bool identity; /* it says which thing was read: COFRE_FACT_IDENTITY */
+};
+
+/* Something that was there and is not saved, for a reason that is no failure. */
+struct manifest_left_out {
+    char *name; /* raw bytes */
+    char *why;
+};
+
 struct manifest_problem {
     char *path; /* raw bytes */
     char *error;
@@ -53,8 +66,11 @@ struct manifest_source {
     char *error;                   /* MISSING: why */
     struct manifest_pair *options; /* as configured, without secrets */
     size_t option_count;
-    struct manifest_pair *facts;
+    struct manifest_fact *facts;
     size_t fact_count;
+    uint64_t left_out_count; /* the first MANIFEST_LEFT_OUT_MAX are listed */
+    struct manifest_left_out *left_out;
+    size_t left_out_listed;
     uint64_t entries;       /* records that are no continuation */
     uint64_t bytes;         /* of content, holes included */
     uint64_t vanished;      /* entries that were gone before they could be read */

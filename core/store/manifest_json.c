@@ -11,114 +11,10 @@
 #include "store/catalogue.h"
 #include "store/key.h"
 #include "store/manifest.h"
+#include "store/manifest_shape.h"
 #include "store/manifest_text.h"
 
 #define FORMAT 1
-
-/* ---- what a manifest's JSON holds: one table for writing, reading and freeing ---- */
-
-enum member_type {
-    MEMBER_NAME,       /* char *, text_is_name */
-    MEMBER_TEXT,       /* char *, any text; NULL = the member is left out */
-    MEMBER_PATH,       /* char *, catalogue_is_path */
-    MEMBER_COUNT,      /* uint64_t, at most INT64_MAX */
-    MEMBER_TIME,       /* int64_t */
-    MEMBER_STATUS,     /* enum manifest_status */
-    MEMBER_ID,         /* char[MANIFEST_ID_SIZE]; may be "" when optional */
-    MEMBER_HEX,        /* size bytes */
-    MEMBER_SNAPSHOT,   /* char *, manifest_is_id */
-    MEMBER_REPOSITORY, /* char *, 32 hexadecimal digits */
-    MEMBER_LIST,       /* pointer and size_t count; elements are objects of other members */
-    MEMBER_HASHES      /* pointer and size_t count; elements are SEAL_HASH_SIZE bytes */
-};
-
-struct shape;
-
-struct member {
-    const char *name;
-    enum member_type type;
-    bool optional;
-    size_t offset;
-    size_t size;         /* of MEMBER_HEX, or of a list's element */
-    size_t count_offset; /* lists */
-    size_t maximum;      /* elements */
-    const struct shape *element;
-};
-
-struct shape {
-    const struct member *members;
-    size_t count;
-};
-
-#define FIELD(T, f) .offset = offsetof(struct T, f), .size = sizeof(((struct T *)0)->f)
-#define LIST(T, f, n, E, most)                                                                                         \
-    .offset = offsetof(struct T, f), .size = sizeof(*((struct T *)0)->f), .count_offset = offsetof(struct T, n),       \
-    .maximum = (most), .element = (E)
-#define SHAPE(rows)                                                                                                    \
-    {                                                                                                                  \
-        (rows), sizeof(rows) / sizeof((rows)[0])                                                                       \
-    }
-
-static const struct member pair_members[] = {
-    {"key", MEMBER_TEXT, FIELD(manifest_pair, key)},
-    {"value", MEMBER_TEXT, FIELD(manifest_pair, value)},
-};
-static const struct shape pair_shape = SHAPE(pair_members);
-
-static const struct member problem_members[] = {
-    {"path", MEMBER_PATH, FIELD(manifest_problem, path)},
-    {"error", MEMBER_TEXT, FIELD(manifest_problem, error)},
-};
-static const struct shape problem_shape = SHAPE(problem_members);
-
-static const struct member chunk_members[] = {
-    {"id", MEMBER_HEX, FIELD(manifest_chunk, id)},
-    {"length", MEMBER_COUNT, FIELD(manifest_chunk, length)},
-    {"first_record", MEMBER_COUNT, FIELD(manifest_chunk, first_record)},
-    {"first_path", MEMBER_PATH, FIELD(manifest_chunk, first_path)},
-};
-static const struct shape chunk_shape = SHAPE(chunk_members);
-
-static const struct member missed_members[] = {
-    {"repository", MEMBER_REPOSITORY, FIELD(manifest_missed, repository)},
-    {"id", MEMBER_SNAPSHOT, FIELD(manifest_missed, id)},
-};
-static const struct shape missed_shape = SHAPE(missed_members);
-
-static const struct member source_members[] = {
-    {"name", MEMBER_NAME, FIELD(manifest_source, name)},
-    {"plugin", MEMBER_NAME, FIELD(manifest_source, plugin)},
-    {"plugin_version", MEMBER_TEXT, .optional = true, FIELD(manifest_source, plugin_version)},
-    {"status", MEMBER_STATUS, FIELD(manifest_source, status)},
-    {"error", MEMBER_TEXT, .optional = true, FIELD(manifest_source, error)},
-    {"options", MEMBER_LIST, LIST(manifest_source, options, option_count, &pair_shape, 4096)},
-    {"facts", MEMBER_LIST, LIST(manifest_source, facts, fact_count, &pair_shape, 1000000)},
-    {"entries", MEMBER_COUNT, FIELD(manifest_source, entries)},
-    {"bytes", MEMBER_COUNT, FIELD(manifest_source, bytes)},
-    {"vanished", MEMBER_COUNT, FIELD(manifest_source, vanished)},
-    {"problem_count", MEMBER_COUNT, FIELD(manifest_source, problem_count)},
-    {"problems", MEMBER_LIST, LIST(manifest_source, problems, problems_listed, &problem_shape, MANIFEST_PROBLEMS_MAX)},
-    {"fingerprint_key", MEMBER_HEX, FIELD(manifest_source, fingerprint_key)},
-    {"catalogue_bytes", MEMBER_COUNT, FIELD(manifest_source, catalogue_bytes)},
-    {"catalogue", MEMBER_LIST, LIST(manifest_source, chunks, chunk_count, &chunk_shape, 1000000)},
-};
-static const struct shape source_shape = SHAPE(source_members);
-
-static const struct member manifest_members[] = {
-    {"id", MEMBER_ID, FIELD(manifest, id)},
-    {"job", MEMBER_NAME, FIELD(manifest, job)},
-    {"host", MEMBER_NAME, FIELD(manifest, host)},
-    {"version", MEMBER_TEXT, FIELD(manifest, version)},
-    {"started", MEMBER_TIME, FIELD(manifest, started)},
-    {"ended", MEMBER_TIME, FIELD(manifest, ended)},
-    {"status", MEMBER_STATUS, FIELD(manifest, status)},
-    {"previous", MEMBER_ID, .optional = true, FIELD(manifest, previous_id)},
-    {"added", MEMBER_COUNT, FIELD(manifest, added)},
-    {"missed", MEMBER_LIST, LIST(manifest, missed, missed_count, &missed_shape, 4096)},
-    {"indexes", MEMBER_HASHES, LIST(manifest, indexes, index_count, NULL, 100000)},
-    {"sources", MEMBER_LIST, LIST(manifest, sources, source_count, &source_shape, 4096)},
-};
-static const struct shape manifest_shape = SHAPE(manifest_members);
 
 static const char *const status_names[] = {
     [MANIFEST_COMPLETE] = "complete",
@@ -205,6 +101,8 @@ static json_t *write_value(const struct member *m, const void *base)
     case MEMBER_STATUS:
         memcpy(&status, at, sizeof status);
         return json_string(status_names[status]);
+    case MEMBER_FLAG:
+        return json_true();
     case MEMBER_ID:
         return json_string(at);
     case MEMBER_HEX:
@@ -221,6 +119,8 @@ static bool is_absent(const struct member *m, const void *base)
 {
     if (!m->optional)
         return false;
+    if (m->type == MEMBER_FLAG)
+        return !*((const bool *)base + m->offset);
     return m->type == MEMBER_ID ? *((const char *)base + m->offset) == '\0' : target_of(m, base) == NULL;
 }
 
@@ -337,6 +237,14 @@ static int read_status(const struct reading *r, const struct member *m, json_t *
     return malformed(r, m->name, "is not a status");
 }
 
+static int read_flag(const struct reading *r, const struct member *m, json_t *value, bool *at)
+{
+    if (!json_is_boolean(value))
+        return malformed(r, m->name, "is neither true nor false");
+    *at = json_is_true(value);
+    return 0;
+}
+
 static int read_id(const struct reading *r, const struct member *m, json_t *value, char *at)
 {
     const char *text = json_string_value(value);
@@ -391,6 +299,8 @@ static int read_value(const struct reading *r, const struct member *m, json_t *v
         return read_integer(r, m, value, at);
     case MEMBER_STATUS:
         return read_status(r, m, value, at);
+    case MEMBER_FLAG:
+        return read_flag(r, m, value, at);
     case MEMBER_ID:
         return read_id(r, m, value, at);
     case MEMBER_HEX:

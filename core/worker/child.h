@@ -5,7 +5,7 @@
  *   child_calls.c    one function for each call
  *   child_host.c     the host's table, and services that every call has
  *   child_content.c  bytes in and out: reserve commit hole take
- *   child_backup.c   entry end restart missing fact
+ *   child_backup.c   entry end restart missing fact left_out
  *   child_restore.c  next done late
  *   child_past.c     snapshot recorded
  *   child_list.c     object more
@@ -112,7 +112,8 @@ int32_t child_backup_end(struct cofre_call *, int32_t, const struct cofre_error 
 int32_t child_backup_restart(struct cofre_call *, struct cofre_error *);
 int32_t child_backup_missing(struct cofre_call *, const char *, size_t, int32_t, const struct cofre_error *,
                              struct cofre_error *);
-int32_t child_backup_fact(struct cofre_call *, const char *, const char *, struct cofre_error *);
+int32_t child_backup_fact(struct cofre_call *, const char *, const char *, uint32_t flags, struct cofre_error *);
+int32_t child_backup_left_out(struct cofre_call *, const char *, size_t, const char *why, struct cofre_error *);
 
 int32_t child_restore_next(struct cofre_call *, const struct cofre_entry **, struct cofre_error *);
 int32_t child_restore_done(struct cofre_call *, int32_t, const struct cofre_error *, struct cofre_error *);

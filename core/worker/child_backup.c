@@ -117,8 +117,7 @@ int32_t child_backup_unchanged(struct cofre_call *call, const char *path, size_t
     if (child_host_enter(call, HERE, "unchanged", &error) != COFRE_OK)
         return COFRE_OK;
     if (!call->previous || fingerprint_length == 0 || fingerprint_length > COFRE_MAX_FINGERPRINT || !fingerprint ||
-        !path_valid(path, length) || call->child->grammar.open ||
-        !grammar_follows(&call->child->grammar, path, length))
+        !path_valid(path, length) || call->child->grammar.open || !grammar_follows(&call->child->grammar, path, length))
         return COFRE_OK;
     crypto_shorthash_siphashx24(hash, fingerprint, fingerprint_length, call->fingerprint_key);
     return look_up(call, path, length, hash, &error) == COFRE_UNCHANGED ? COFRE_UNCHANGED : COFRE_OK;
@@ -187,7 +186,8 @@ int32_t child_backup_missing(struct cofre_call *call, const char *path, size_t l
     return child_host_send(call, WIRE_MISSING, error);
 }
 
-int32_t child_backup_fact(struct cofre_call *call, const char *key, const char *value, struct cofre_error *error)
+int32_t child_backup_fact(struct cofre_call *call, const char *key, const char *value, uint32_t flags,
+                          struct cofre_error *error)
 {
     int32_t class = child_host_enter(call, FACTS, "fact", error);
     if (class != COFRE_OK)
@@ -195,8 +195,27 @@ int32_t child_backup_fact(struct cofre_call *call, const char *key, const char *
     size_t n = key ? strnlen(key, WIRE_MAX_NAME + 1) : 0;
     if (n == 0 || n > WIRE_MAX_NAME || !value || strnlen(value, WIRE_MAX_VALUE + 1) > WIRE_MAX_VALUE)
         return fault(call, error, "said a fact without a key, or one that is too long");
+    if (flags & ~COFRE_FACT_IDENTITY)
+        return fault(call, error, "said a fact with flags that there are not");
     struct bytes *frame = child_host_frame(call);
     wire_put_string(frame, key);
     wire_put_string(frame, value);
+    bytes_put_u32(frame, flags);
     return child_host_send(call, WIRE_FACT, error);
+}
+
+int32_t child_backup_left_out(struct cofre_call *call, const char *name, size_t length, const char *why,
+                              struct cofre_error *error)
+{
+    int32_t class = child_host_enter(call, HERE, "left_out", error);
+    if (class != COFRE_OK)
+        return class;
+    if (!name || length == 0 || length > PATH_LONGEST || memchr(name, '\0', length))
+        return fault(call, error, "left out something without a name, or with one that is too long");
+    if (!why || !why[0])
+        return fault(call, error, "left something out without saying why");
+    struct bytes *frame = child_host_frame(call);
+    wire_put_text(frame, name, length);
+    wire_put_text(frame, why, strnlen(why, sizeof error->message));
+    return child_host_send(call, WIRE_LEFT_OUT, error);
 }

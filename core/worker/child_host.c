@@ -202,8 +202,7 @@ int32_t child_host_receive(struct cofre_call *call, struct channel_frame *frame,
 
 static uint32_t log_level(int32_t level)
 {
-    return level == COFRE_LOG_ERROR || level == COFRE_LOG_WARNING || level == COFRE_LOG_DEBUG ? (uint32_t)level
-                                                                                              : COFRE_LOG_INFO;
+    return level >= COFRE_LOG_ERROR && level <= COFRE_LOG_DEBUG ? (uint32_t)level : COFRE_LOG_INFO;
 }
 
 static void host_log(struct cofre_call *call, int32_t level, const char *text)
@@ -276,4 +275,5 @@ const struct cofre_host child_host_table = {
     .directory = host_directory,
     .snapshot = child_past_snapshot,
     .recorded = child_past_recorded,
+    .left_out = child_backup_left_out,
 };

@@ -94,15 +94,32 @@ static int event_missing(struct worker *w, struct cursor *c, struct source_event
     return 0;
 }
 
+/* In our own copy of the frame. */
+static void scrub_value(struct worker *w, const struct source_event *event)
+{
+    scrub_text(&w->scrub, (char *)w->frame.data + ((const uint8_t *)event->value - w->frame.data));
+}
+
 static int event_fact(struct worker *w, struct cursor *c, struct source_event *event, struct error *e)
 {
     event->type = SOURCE_FACT;
     event->key = wire_text_required(c, WIRE_MAX_NAME, NULL);
     event->value = wire_text_required(c, WIRE_MAX_VALUE, NULL);
+    event->flags = cursor_u32(c);
     if (!cursor_done(c))
         return malformed(e);
-    /* In our own copy of the frame. */
-    scrub_text(&w->scrub, (char *)w->frame.data + ((const uint8_t *)event->value - w->frame.data));
+    scrub_value(w, event);
+    return 0;
+}
+
+static int event_left_out(struct worker *w, struct cursor *c, struct source_event *event, struct error *e)
+{
+    event->type = SOURCE_LEFT_OUT;
+    event->path = wire_text_required(c, PATH_LONGEST, &event->path_length);
+    event->value = wire_text_required(c, WIRE_MAX_VALUE, NULL);
+    if (!cursor_done(c) || event->path_length == 0)
+        return malformed(e);
+    scrub_value(w, event);
     return 0;
 }
 
@@ -116,7 +133,7 @@ static int event_finished(struct worker *w, struct cursor *c, struct source_even
 static event_function *const events[] = {
     [WIRE_ENTRY] = event_entry, [WIRE_HOLE] = event_hole,           [WIRE_RESTART] = event_restart,
     [WIRE_END] = event_end,     [WIRE_UNCHANGED] = event_unchanged, [WIRE_MISSING] = event_missing,
-    [WIRE_FACT] = event_fact,   [WIRE_FINISHED] = event_finished,
+    [WIRE_FACT] = event_fact,   [WIRE_FINISHED] = event_finished,   [WIRE_LEFT_OUT] = event_left_out,
 };
 
 static int decode(struct worker *w, const struct channel_frame *frame, struct source_event *event, struct error *e)

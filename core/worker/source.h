@@ -54,7 +54,8 @@ enum source_event_type {
     SOURCE_UNCHANGED, /* ordinal: the entry's number, from 0, in the previous table; ordinals ascend. Its path is not
                        * known here: whoever looks it up checks that it comes after the entry before */
     SOURCE_MISSING,   /* path, result: could not be announced. ERROR_NOT_FOUND = vanished */
-    SOURCE_FACT,      /* key, value */
+    SOURCE_FACT,      /* key, value, flags */
+    SOURCE_LEFT_OUT,  /* path: its name; value: why it is not saved */
     SOURCE_FINISHED   /* the plugin's backup() returned success; nothing follows */
 };
 
@@ -69,6 +70,7 @@ struct source_event {
     size_t path_length;
     struct error result; /* END, MISSING: class ERROR_NONE = fine */
     const char *key, *value;
+    uint32_t flags; /* COFRE_FACT_* */
 };
 
 /* The id that covers the backup or restore that follows, as the plugin sees it; lent for as long. NULL = none. */

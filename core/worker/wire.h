@@ -75,9 +75,10 @@ enum wire_frame {
     WIRE_RESTART,
     WIRE_UNCHANGED, /* u64 ordinal */
     WIRE_MISSING,   /* path, error */
-    WIRE_FACT,      /* key, value; to the worker: recorded in the snapshot that is restored, before its entries */
+    WIRE_FACT,      /* key, value, u32 flags; to the worker, without flags: recorded in the snapshot that is restored */
     WIRE_FINISHED,
-    WIRE_OBJECT, /* u64 size, u64 mtime, key */
+    WIRE_OBJECT,  /* u64 size, u64 mtime, key */
+    WIRE_LEFT_OUT /* name, why */
 };
 
 void wire_put_text(struct bytes *b, const char *text, size_t length);

@@ -271,7 +271,14 @@ struct cofre_space {
 
 /* ---- host services ------------------------------------------------------------------------------------------------*/
 
-enum { COFRE_LOG_ERROR = 3, COFRE_LOG_WARNING = 4, COFRE_LOG_INFO = 6, COFRE_LOG_DEBUG = 7 };
+/* NOTICE: what the operator should always be told, such as what was kept and where; INFO and DEBUG are shown on demand.
+ */
+enum { COFRE_LOG_ERROR = 3, COFRE_LOG_WARNING = 4, COFRE_LOG_NOTICE = 5, COFRE_LOG_INFO = 6, COFRE_LOG_DEBUG = 7 };
+
+/* The fact says which thing this was read from: a server's own identifier, that of a file system. When it changes from
+ * one snapshot to the next, the new one is incomplete until the operator accepts it: somebody may have put another
+ * server in the place of the one that is wanted. Say none rather than one that changes by itself. */
+#define COFRE_FACT_IDENTITY 1u
 
 struct cofre_host {
     uint32_t struct_size, abi_level;
@@ -327,8 +334,10 @@ struct cofre_host {
      * any other class makes the snapshot incomplete. */
     int32_t (*missing)(struct cofre_call *, const char *path, size_t path_length, int32_t result,
                        const struct cofre_error *why, struct cofre_error *error);
-    /* A key/value pair recorded with the snapshot, to be compared after a restore: "rows.public.users", "412". */
-    int32_t (*fact)(struct cofre_call *, const char *key, const char *value, struct cofre_error *error);
+    /* A key/value pair recorded with the snapshot, to be compared after a restore: "rows.public.users", "412". The key
+     * has at most 255 bytes, the value at most 65,536; flags: COFRE_FACT_*. backup and facts. */
+    int32_t (*fact)(struct cofre_call *, const char *key, const char *value, uint32_t flags,
+                    struct cofre_error *error);
 
     /* restore. next lends the next entry, in path order, until the following call of next; COFRE_END after the last.
      * Then its content with take (FILE, STREAM), then done. */
@@ -361,6 +370,12 @@ struct cofre_host {
     const char *(*snapshot)(struct cofre_call *);
     int32_t (*recorded)(struct cofre_call *, uint64_t index, const char **key, const char **value,
                         struct cofre_error *error);
+    /* backup. Something that belongs to what the source was asked for is there and is not saved, for a reason that is
+     * no failure: a mount point that is not entered, a database that takes no connections. It is named in the log and
+     * in the snapshot; when it was not left out before, the snapshot is incomplete until the operator accepts it.
+     * name: any bytes, at most 65,535, in any order; why: text, as of an error. check says the same with finding. */
+    int32_t (*left_out)(struct cofre_call *, const char *name, size_t name_length, const char *why,
+                        struct cofre_error *error);
 };
 
 /* ---- roles --------------------------------------------------------------------------------------------------------
@@ -382,8 +397,9 @@ struct cofre_source {
     void (*close)(void *instance);
     /* Say with finding() what is fine and what is not. Returns an error only when looking itself failed. Required. */
     int32_t (*check)(void *instance, struct cofre_call *, int32_t depth, struct cofre_error *error);
-    /* Announce and send every entry. COFRE_OK = all was announced; what could not be read was said with end or missing.
-     * Required. */
+    /* Announce and send every entry. COFRE_OK = all was announced; what could not be read was said with end or missing,
+     * and what is not saved on purpose with left_out. A backup that announces nothing, or nothing but its root where
+     * there was more before, is incomplete: a disk that is not mounted looks like that. Required. */
     int32_t (*backup)(void *instance, struct cofre_call *, struct cofre_error *error);
     /* Take every entry and put it back where the options say. An option "overwrite" (BOOLEAN, default no,
      * COFRE_O_RESTORE) allows to replace what is there: the host sets it for restore --in-place. Required. */
@@ -482,7 +498,7 @@ COFRE_TIGHT_(cofre_attribute, length);
 COFRE_TIGHT_(cofre_object, mtime);
 COFRE_TIGHT_(cofre_put, size);
 COFRE_TIGHT_(cofre_space, available);
-COFRE_TIGHT_(cofre_host, recorded);
+COFRE_TIGHT_(cofre_host, left_out);
 COFRE_TIGHT_(cofre_source, facts);
 COFRE_TIGHT_(cofre_sink, retain);
 COFRE_TIGHT_(cofre_plugin, environment);

@@ -124,7 +124,7 @@ static void say_count(struct cofre_call *call, const char *key, uint64_t value, 
     char text[24];
     snprintf(text, sizeof text, "%llu", (unsigned long long)value);
     if (*status == COFRE_OK)
-        *status = cofre->fact(call, key, text, error);
+        *status = cofre->fact(call, key, text, 0, error);
 }
 
 static int32_t say_counts(struct cofre_call *call, const struct tree_read_counts *counts, struct cofre_error *error)

@@ -122,7 +122,7 @@ int32_t cluster_say(struct cofre_call *call, const PGresult *facts, const char *
     for (int i = 0; status == COFRE_OK && i < PQnfields(facts) && PQntuples(facts) == 1; i++) {
         char key[RECORDED_KEY_MAX];
         snprintf(key, sizeof key, "%s%s", prefix, PQfname(facts, i));
-        status = cofre->fact(call, key, PQgetvalue(facts, 0, i), error);
+        status = cofre->fact(call, key, PQgetvalue(facts, 0, i), 0, error);
     }
     return status;
 }
@@ -137,7 +137,7 @@ int32_t cluster_server_facts(struct session *session, struct cofre_error *error)
     static const char *const keys[] = {"postgres.version", "postgres.data_checksums", "postgres.standby"};
     for (int i = 0; status == COFRE_OK && i < 3; i++) {
         const char *value = PQgetvalue(found, 0, i);
-        status = cofre->fact(session->call, keys[i], i == 2 ? (*value == 't' ? "yes" : "no") : value, error);
+        status = cofre->fact(session->call, keys[i], i == 2 ? (*value == 't' ? "yes" : "no") : value, 0, error);
     }
     return status;
 }

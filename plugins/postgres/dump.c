@@ -133,7 +133,7 @@ static int32_t say_counts(struct dump *d, struct cofre_error *error)
         char key[RECORDED_KEY_MAX], value[24];
         recorded_rows_key(d->prefix, d->items[i]->schema, d->items[i]->name, key);
         snprintf(value, sizeof value, "%s%lld", d->count.estimate ? "~" : "", (long long)d->counted[i]);
-        status = cofre->fact(d->call, key, value, error);
+        status = cofre->fact(d->call, key, value, 0, error);
     }
     return status;
 }

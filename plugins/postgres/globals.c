@@ -87,7 +87,7 @@ static int32_t say_roles(struct session *s, bool may, struct cofre_error *error)
     for (int i = 0; status == COFRE_OK && i < PQntuples(found); i++) {
         char key[RECORDED_KEY_MAX];
         snprintf(key, sizeof key, ROLE_FACT "%.200s", PQgetvalue(found, i, 0));
-        status = cofre->fact(s->call, key, PQgetvalue(found, i, 1), error);
+        status = cofre->fact(s->call, key, PQgetvalue(found, i, 1), 0, error);
     }
     return status;
 }

@@ -106,7 +106,7 @@ bool server_is_tight(const struct server *server, char *text, size_t size)
 static void say(struct cofre_call *call, int32_t *class, struct cofre_error *error, const char *key, const char *value)
 {
     if (*class == COFRE_OK && value[0])
-        *class = cofre->fact(call, key, value, error);
+        *class = cofre->fact(call, key, value, 0, error);
 }
 
 static void say_number(struct cofre_call *call, int32_t *class, struct cofre_error *error, const char *key,

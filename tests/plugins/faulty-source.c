@@ -215,7 +215,7 @@ static int32_t unreadable(struct cofre_call *call, struct cofre_error *error)
     TRY(content(call, "half", error));
     TRY(cofre->restart(call, error));
     TRY(cofre->end(call, COFRE_E_DENIED, &why, error));
-    TRY(cofre->fact(call, "files", "3", error));
+    TRY(cofre->fact(call, "files", "3", 0, error));
     return cofre->missing(call, "c", 1, COFRE_E_NOT_FOUND, NULL, error);
 }
 

@@ -104,7 +104,7 @@ static inline int32_t habits_perform(const char *habit, struct cofre_call *call,
     if (strcmp(habit, "wrong_service") == 0) {
         cofre->next(call, &entry, error);
         cofre->take(call, &bytes, &length, error);
-        cofre->fact(call, "a", "b", error);
+        cofre->fact(call, "a", "b", 0, error);
         return COFRE_OK;
     }
     if (strcmp(habit, "look") == 0)

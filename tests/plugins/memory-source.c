@@ -158,7 +158,7 @@ static int32_t source_backup(void *instance, struct cofre_call *call, struct cof
     }
     for (size_t i = 0; i < conf->streams.count; i++)
         TRY(send_entry(conf, call, COFRE_STREAM, conf->streams.items[i], conf->size, 0, error));
-    return conf->fact ? cofre->fact(call, "memory.fact", conf->fact, error) : COFRE_OK;
+    return conf->fact ? cofre->fact(call, "memory.fact", conf->fact, 0, error) : COFRE_OK;
 }
 
 static int32_t write_all(int fd, const char *bytes, uint64_t length, const char *path, struct cofre_error *error)
@@ -234,7 +234,7 @@ static int32_t source_estimate(void *instance, struct cofre_call *call, int64_t 
 static int32_t source_facts(void *instance, struct cofre_call *call, struct cofre_error *error)
 {
     const struct conf *conf = instance;
-    return conf->fact ? cofre->fact(call, "memory.fact", conf->fact, error) : COFRE_OK;
+    return conf->fact ? cofre->fact(call, "memory.fact", conf->fact, 0, error) : COFRE_OK;
 }
 
 static const struct cofre_source role = {

@@ -254,12 +254,12 @@ def members(shape, value, what):
 
 HEX16, HEX32 = partial(unhex, size=16), partial(unhex, size=32)
 SNAPSHOT, STATUS = partial(word, form=ID), "complete|incomplete"
-PAIRS = list_of({"key": text, "value": text})
+PAIRS, LEFT_OUT = list_of({"key": text, "value": text}), list_of({"name": text, "why": text})
 SOURCE = {
     "name": word, "plugin": word, "plugin_version?": text, "status": partial(word, form=STATUS + "|missing"),
-    "error?": text,"options": PAIRS, "facts": PAIRS, "entries": number, "bytes": number, "vanished": number,
-    "problem_count": number, "problems": list_of({"path": text, "error": text}), "fingerprint_key": HEX16,
-    "catalogue_bytes": number,
+    "error?": text, "options": PAIRS, "facts": PAIRS, "left_out_count": number, "left_out": LEFT_OUT,
+    "entries": number, "bytes": number, "vanished": number, "catalogue_bytes": number, "fingerprint_key": HEX16,
+    "problem_count": number, "problems": list_of({"path": text, "error": text}),
     "catalogue": list_of({"id": HEX32, "length": number, "first_record": number, "first_path": text}),
 }
 MANIFEST = {

@@ -262,8 +262,10 @@ static int32_t host_missing(struct cofre_call *call, const char *path, size_t le
     return COFRE_OK;
 }
 
-static int32_t host_fact(struct cofre_call *call, const char *key, const char *value, struct cofre_error *error)
+static int32_t host_fact(struct cofre_call *call, const char *key, const char *value, uint32_t flags,
+                         struct cofre_error *error)
 {
+    (void)flags;
     (void)error;
     if (call->fact_count < sizeof call->facts / sizeof call->facts[0]) {
         snprintf(call->facts[call->fact_count][0], sizeof call->facts[0][0], "%s", key);

@@ -40,7 +40,8 @@ static int tear_down(void **state)
  * program. */
 #define TEXT(t) ((char[]){t})
 static struct manifest_pair options[] = {{TEXT("path"), TEXT("/srv/\xff")}};
-static struct manifest_pair facts[] = {{TEXT("files"), TEXT("3")}, {TEXT("empty"), TEXT("")}};
+static struct manifest_fact facts[] = {{TEXT("files"), TEXT("3"), false}, {TEXT("empty"), TEXT(""), true}};
+static struct manifest_left_out left_out[] = {{TEXT("a\nb \xff"), TEXT("it takes no connections")}};
 static struct manifest_problem problems[] = {{TEXT("secret\n"), TEXT("open 'secret': permission denied")}};
 static struct manifest_chunk chunks[] = {
     {.id = {9}, .length = 1000, .first_path = TEXT("caf\xc3\xa9 100%/\"q\"\\\x01")},
@@ -62,6 +63,9 @@ static struct manifest sample(void)
                                           .option_count = 1,
                                           .facts = facts,
                                           .fact_count = 2,
+                                          .left_out_count = 1,
+                                          .left_out = left_out,
+                                          .left_out_listed = 1,
                                           .entries = 3,
                                           .bytes = UINT64_C(1) << 62,
                                           .vanished = 1,
@@ -123,6 +127,10 @@ static void test_round_trip(void **state)
     const struct manifest_source *s = &out->sources[0];
     assert_string_equal(s->options[0].value, "/srv/\xff");
     assert_string_equal(s->facts[1].value, "");
+    assert_false(s->facts[0].identity);
+    assert_true(s->facts[1].identity);
+    assert_int_equal(s->left_out_listed, 1);
+    assert_string_equal(s->left_out[0].name, "a\nb \xff");
     assert_string_equal(s->problems[0].path, "secret\n");
     assert_true(s->bytes == UINT64_C(1) << 62);
     assert_memory_equal(s->fingerprint_key, sources[0].fingerprint_key, 16);
