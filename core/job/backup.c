@@ -1,15 +1,11 @@
 #include "job/backup.h"
 
-#include <errno.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "job/chain.h"
@@ -18,6 +14,7 @@
 #include "job/freeze.h"
 #include "job/gather.h"
 #include "job/row.h"
+#include "job/state.h"
 #include "worker/worker.h"
 
 /* Everything of one run. */
@@ -56,18 +53,10 @@ bool backup_complete(const struct backup_result *result)
 
 static int take_lock(struct run *run, struct error *e)
 {
-    char path[PATH_MAX];
-    long holder;
-    if (chain_directory(run->engine->config, run->job->name, run->to.state, e) < 0)
+    const char *job = run->job->name;
+    if (state_directory(run->engine->config, job, run->to.state, e) < 0)
         return -1;
-    if (snprintf(path, sizeof path, "%s/lock", run->to.state) >= (int)sizeof path)
-        return error_set(e, ERROR_CONFIG, "state_dir '%s' is too long", run->to.state);
-    if (file_lock(path, &run->lock, &holder, e) == 0)
-        return 0;
-    if (e->class != ERROR_BUSY)
-        return -1;
-    error_set(e, ERROR_BUSY, "another run of job '%s' is active (process %ld)", run->job->name, holder);
-    return error_hint(e, "wait for it, or end that process");
+    return state_lock(run->to.state, job, &run->lock, e);
 }
 
 static int describe_run(struct run *run, struct error *e)

@@ -11,18 +11,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "config/config.h"
 #include "job/vault.h"
 
 #define FILE_MAX_BYTES ((size_t)16 << 20)
 #define ADOPT_TRIES 8 /* names looked at, newest first */
-
-int chain_directory(const struct config *config, const char *job, char *out, struct error *e)
-{
-    if (snprintf(out, PATH_MAX, "%s/jobs/%s", config->state_dir, job) >= PATH_MAX - 128)
-        return error_set(e, ERROR_CONFIG, "state_dir '%s' is too long", config->state_dir);
-    return file_make_directories(out, e);
-}
 
 void chain_free(struct chain *chain)
 {

@@ -12,7 +12,6 @@
 
 #include "store/manifest.h"
 
-struct config;
 struct error;
 struct vault;
 
@@ -42,10 +41,7 @@ struct chain {
     char newest[MANIFEST_ID_SIZE]; /* the greatest id of a snapshot of ours, here or in a sink */
 };
 
-/* The directory of a job's state, STATE/jobs/JOB, made. out has PATH_MAX bytes. */
-int chain_directory(const struct config *config, const char *job, char *out, struct error *e);
-
-/* None yet: an empty chain. A damaged file is ERROR_INTEGRITY. */
+/* directory: of state_directory. None yet: an empty chain. A damaged file is ERROR_INTEGRITY. */
 int chain_load(const char *directory, const char *host, struct chain *chain, struct error *e);
 void chain_free(struct chain *chain);
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "job/engine.h"
+#include "job/state.h"
 
 void verify_chain_report(struct verify_chain *chain, const struct verify_link *link, const char *text)
 {
@@ -126,7 +127,7 @@ static int check_newest(struct verify_chain *chain, const char *job, struct erro
     const struct config *config = chain->engine->config;
     char directory[PATH_MAX];
     struct chain state;
-    if (chain_directory(config, job, directory, e) < 0 || chain_load(directory, config->host, &state, e) < 0)
+    if (state_directory(config, job, directory, e) < 0 || chain_load(directory, config->host, &state, e) < 0)
         return -1;
     size_t i = state.count;
     while (i > 0 && !was_committed(chain, &state.links[i - 1]))
