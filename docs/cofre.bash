@@ -30,13 +30,13 @@ _cofre_command()
 _cofre_words()
 {
     case $command in
-    '') echo 'init check run list show ls cat restore verify copy key plugin version help' ;;
+    '') echo 'init check run list show ls cat restore verify copy accept key plugin version help' ;;
     init) _cofre_names sink ;;
     check) _cofre_names source; _cofre_names sink; _cofre_names job ;;
-    run | list | show | ls | cat | restore | verify | copy) _cofre_names job ;;
+    run | list | show | ls | cat | restore | verify | copy | accept) _cofre_names job ;;
     key) [[ $form ]] || echo 'create put show recover' ;;
     plugin) [[ $form ]] || echo 'list describe' ;;
-    help) echo 'init check run list show ls cat restore verify copy key plugin version' ;;
+    help) echo 'init check run list show ls cat restore verify copy accept key plugin version' ;;
     esac
 }
 

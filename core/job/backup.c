@@ -11,6 +11,7 @@
 #include "job/chain.h"
 #include "job/destination.h"
 #include "job/engine.h"
+#include "job/expect.h"
 #include "job/freeze.h"
 #include "job/gather.h"
 #include "job/row.h"
@@ -27,6 +28,8 @@ struct run {
     int lock;
     struct worker **sources; /* started and checked; opened, used and stopped one after another */
     struct freeze *freeze;
+    struct expect *expect;
+    bool differs; /* from it, in a source at least */
     struct destinations to;
 };
 
@@ -97,7 +100,37 @@ static int open_sinks(struct run *run, struct error *e)
     return destination_open(&run->to, result->sinks, run->manifest, e);
 }
 
+/* Where this machine does not know what to expect, the snapshot before may tell. That it cannot is no failure. */
+static int learn_expectations(struct run *run, struct error *e)
+{
+    struct manifest *before;
+    struct error why;
+    if (expect_load(run->to.state, &run->expect, e) < 0)
+        return -1;
+    if (expect_knows(run->expect) || run->manifest->previous_id[0] == '\0')
+        return 0;
+    if (destination_before(&run->to, run->manifest, &before, &why) < 0) {
+        log_line(LOG_NOTICE, "job '%s': nothing is known of what its sources were before: %s", run->job->name,
+                 why.message);
+        return worker_cancelled() ? (*e = why, -1) : 0;
+    }
+    int result = expect_learn(run->expect, before, e);
+    manifest_free(before);
+    return result;
+}
+
 /* ---- sources ---- */
+
+static int compare_source(struct run *run, struct manifest_source *row, uint64_t below, bool *source_failed,
+                          struct error *e)
+{
+    bool differs;
+    *source_failed = false;
+    if (expect_compare(run->expect, row, below, &differs, e) < 0)
+        return -1;
+    run->differs = run->differs || differs;
+    return 0;
+}
 
 /* Open the source and take all that it has. A frozen one is open, and goes on as soon as it was read. */
 static int gather_source(struct run *run, size_t i, struct baseline *baseline, bool *source_failed, struct error *e)
@@ -113,6 +146,8 @@ static int gather_source(struct run *run, size_t i, struct baseline *baseline, b
                             .baseline = baseline,
                             .source = &run->manifest->sources[i]};
     int result = gather_run(&gather, source_failed, e);
+    if (result == 0)
+        result = compare_source(run, gather.source, gather.below, source_failed, e);
     run->result->unchanged += gather.unchanged;
     freeze_thaw(run->freeze, i, worker);
     worker_stop(worker);
@@ -170,22 +205,37 @@ static int record_sources(struct run *run, struct error *e)
 
 /* ---- the run ---- */
 
+static void keep_expectations(const struct run *run)
+{
+    struct error e;
+    if (!run->dry && expect_save(run->expect, &e) < 0)
+        log_line(LOG_WARNING, "the snapshot is committed, but this machine could not note what it found: %s",
+                 e.message);
+    if (run->differs)
+        log_line(LOG_WARNING, "job '%s': if what differs from before is as it should be: cofre accept %s",
+                 run->job->name, run->job->name);
+}
+
 static int carry_out(struct run *run, struct error *e)
 {
     struct destinations *to = &run->to;
     if (describe_run(run, e) < 0 || take_lock(run, e) < 0 || check_sources(run, e) < 0 ||
         chain_load(to->state, run->manifest->host, &to->chain, e) < 0 || open_sinks(run, e) < 0)
         return -1;
-    if (chain_continue(&to->chain, run->manifest, e) < 0 || destination_start(to, run->manifest, e) < 0 ||
-        record_sources(run, e) < 0)
+    if (chain_continue(&to->chain, run->manifest, e) < 0 || learn_expectations(run, e) < 0 ||
+        destination_start(to, run->manifest, e) < 0 || record_sources(run, e) < 0)
         return -1;
-    return run->dry ? 0 : destination_commit(to, run->manifest, e);
+    if (!run->dry && destination_commit(to, run->manifest, e) < 0)
+        return -1;
+    keep_expectations(run);
+    return 0;
 }
 
 static void end_run(struct run *run)
 {
     run->result->held = freeze_end(run->freeze, run->sources);
     destination_close(&run->to);
+    expect_free(run->expect);
     for (size_t i = 0; run->sources && i < run->job->source_count; i++)
         worker_stop(run->sources[i]);
     free(run->sources);

@@ -107,6 +107,19 @@ int destination_open(struct destinations *d, struct backup_sink *results, struct
     return -1;
 }
 
+int destination_before(struct destinations *d, const struct manifest *now, struct manifest **before, struct error *e)
+{
+    struct vault_name name = {.id = ""};
+    snprintf(name.host, sizeof name.host, "%s", now->host);
+    snprintf(name.job, sizeof name.job, "%s", now->job);
+    snprintf(name.id, sizeof name.id, "%s", now->previous_id);
+    error_set(e, ERROR_AUTH, "no key is at hand that opens snapshot %s", name.id);
+    for (size_t i = 0; i < d->count; i++)
+        if (d->items[i].vault && d->items[i].vault->opens && vault_read(d->items[i].vault, &name, before, e) == 0)
+            return 0;
+    return -1;
+}
+
 /* ---- starting ---- */
 
 /* Sources of which this machine has no catalogue: make it anew from the newest snapshot. Before the sinks are written

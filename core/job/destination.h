@@ -56,6 +56,8 @@ struct destinations {
 /* Open every sink, and see what it has of the job. One that cannot be used is dropped; none left is an error; a mistake
  * in the configuration ends the run. results: one for each sink. The chain is loaded. */
 int destination_open(struct destinations *d, struct backup_sink *results, struct manifest *manifest, struct error *e);
+/* The manifest has its id: the one before it, from the first sink that can give it. */
+int destination_before(struct destinations *d, const struct manifest *now, struct manifest **before, struct error *e);
 /* The manifest has its id: get ready to store. */
 int destination_start(struct destinations *d, struct manifest *manifest, struct error *e);
 void destination_close(struct destinations *d);

@@ -19,6 +19,8 @@ struct conf {
     int64_t piece;
     const char *into;
     const char *fact;
+    const char *identity;
+    struct cofre_list left_out;
 };
 
 static const struct cofre_option rows[] = {
@@ -32,6 +34,8 @@ static const struct cofre_option rows[] = {
     COFRE_OPTION_RANGE(struct conf, piece, SIZE, 0, "1MiB", 1, 1 << 20, "bytes of one write"),
     COFRE_OPTION(struct conf, into, PATH, COFRE_O_RESTORE, NULL, "directory to restore into"),
     COFRE_OPTION(struct conf, fact, STRING, 0, NULL, "value of the fact 'memory.fact'"),
+    COFRE_OPTION(struct conf, identity, STRING, 0, NULL, "value of the fact 'memory.identity', which identifies"),
+    COFRE_OPTION(struct conf, left_out, LIST, 0, NULL, "names of what is left out"),
 };
 
 static const struct cofre_source role;
@@ -147,6 +151,15 @@ static int32_t source_check(void *instance, struct cofre_call *call, int32_t dep
     return COFRE_OK;
 }
 
+static int32_t say_facts(const struct conf *conf, struct cofre_call *call, struct cofre_error *error)
+{
+    if (conf->fact)
+        TRY(cofre->fact(call, "memory.fact", conf->fact, 0, error));
+    if (conf->identity)
+        TRY(cofre->fact(call, "memory.identity", conf->identity, COFRE_FACT_IDENTITY, error));
+    return COFRE_OK;
+}
+
 static int32_t source_backup(void *instance, struct cofre_call *call, struct cofre_error *error)
 {
     const struct conf *conf = instance;
@@ -158,7 +171,9 @@ static int32_t source_backup(void *instance, struct cofre_call *call, struct cof
     }
     for (size_t i = 0; i < conf->streams.count; i++)
         TRY(send_entry(conf, call, COFRE_STREAM, conf->streams.items[i], conf->size, 0, error));
-    return conf->fact ? cofre->fact(call, "memory.fact", conf->fact, 0, error) : COFRE_OK;
+    for (size_t i = 0; i < conf->left_out.count; i++)
+        TRY(cofre->left_out(call, conf->left_out.items[i], strlen(conf->left_out.items[i]), "it is closed", error));
+    return say_facts(conf, call, error);
 }
 
 static int32_t write_all(int fd, const char *bytes, uint64_t length, const char *path, struct cofre_error *error)
@@ -233,8 +248,7 @@ static int32_t source_estimate(void *instance, struct cofre_call *call, int64_t 
 
 static int32_t source_facts(void *instance, struct cofre_call *call, struct cofre_error *error)
 {
-    const struct conf *conf = instance;
-    return conf->fact ? cofre->fact(call, "memory.fact", conf->fact, 0, error) : COFRE_OK;
+    return say_facts(instance, call, error);
 }
 
 static const struct cofre_source role = {
