@@ -15,7 +15,7 @@ from support.oracle import assert_same_tree
 from support.tree import plain_tree
 
 MANUAL = Path(__file__).resolve().parents[2] / 'docs/cofre.8'
-COMMANDS = ['init', 'check', 'run', 'list', 'show', 'ls', 'cat', 'restore', 'verify', 'copy', 'key', 'plugin', 'version']
+COMMANDS = ['init', 'check', 'run', 'list', 'show', 'ls', 'cat', 'restore', 'verify', 'copy', 'accept', 'key', 'plugin', 'version']
 
 
 @pytest.fixture
@@ -252,7 +252,8 @@ def test_quiet_says_nothing_when_all_is_well(made, tmp_path):
 SNAPSHOT = {'id': str, 'job': str, 'host': str, 'time': str, 'ended': str, 'status': str, 'sequence': int,
             'previous': (str, type(None)), 'version': str, 'sources': list, 'sinks': list, 'bytes': int, 'added': int}
 SOURCE = {'name': str, 'plugin': str, 'plugin_version': str, 'status': str, 'error': (str, type(None)), 'entries': int,
-          'bytes': int, 'vanished': int, 'problem_count': int, 'problems': list, 'facts': dict, 'options': dict}
+          'bytes': int, 'vanished': int, 'problem_count': int, 'problems': list,
+          'left_out_count': int, 'left_out': list, 'facts': dict, 'options': dict}
 ENTRY = {'source': str, 'path': str, 'kind': str, 'mode': str, 'size': (int, type(None)), 'mtime': (str, type(None)),
          'uid': int, 'gid': int, 'user': (str, type(None)), 'group': (str, type(None)), 'link': (str, type(None)),
          'attributes': list, 'status': str, 'error': (str, type(None))}
@@ -264,7 +265,8 @@ SUMMARY = {'run': {'job': str, 'snapshot': (str, type(None)), 'status': str, 'dr
            'check': {'status': str, 'errors': int, 'warnings': int},
            'copy': {'snapshot': str, 'job': str, 'from': str, 'to': str, 'status': str, 'existed': bool, 'objects': int,
                     'bytes': int}}
-OTHERS = {'finding': {'level': str, 'subject': str, 'text': str, 'hint': (str, type(None)), 'class': (str, type(None))},
+OTHERS = {'accepted': {'job': str, 'source': str, 'difference': str},
+          'finding': {'level': str, 'subject': str, 'text': str, 'hint': (str, type(None)), 'class': (str, type(None))},
           'repository': {'sink': str, 'plugin': str, 'repository': str, 'encryption': str, 'key_file': (str, type(None)),
                          'key': (str, type(None)), 'key_created': bool, 'existed': bool},
           'key': {'file': str, 'kind': str, 'id': str, 'sealing': str, 'root': str, 'signer': str},
