@@ -16,6 +16,7 @@
 #include "cli/help.h"
 #include "cli/progress.h"
 #include "cli/stop.h"
+#include "job/watchdog.h"
 #include "store/seal.h"
 #include "worker/worker.h"
 
@@ -110,6 +111,7 @@ static int run(struct cli *cli, const struct command *command, struct error *e)
     progress_start(&cli->engine);
     stop_install();
     int status = command->run(cli, e);
+    watchdog_end();
     progress_stop();
     config_free(config);
     return status;
@@ -218,6 +220,10 @@ int main(int argc, char **argv)
     if (worker_is_child(argc, argv)) {
         keep_secrets();
         return worker_main();
+    }
+    if (watchdog_is_one(argc, argv)) {
+        keep_secrets();
+        return seal_init(&e) < 0 ? EXIT_FAILED : watchdog_main(argv);
     }
     int status = prepare(&cli, (size_t)argc, argv, &command, &e);
     if (status == 0 && command)

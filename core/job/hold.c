@@ -19,6 +19,7 @@
 #include "config/config.h"
 #include "job/engine.h"
 #include "job/hold_text.h"
+#include "job/watchdog.h"
 #include "store/seal.h"
 #include "worker/source.h"
 #include "worker/worker.h"
@@ -131,6 +132,7 @@ int hold_make(const struct engine *engine, const struct hold_spec *spec, const s
     struct hold *h = calloc(1, sizeof *h);
     if (!h)
         return error_memory(e);
+    watchdog_start(engine->config->directory);
     h->engine = engine;
     h->fd = -1;
     make_id(h->id);

@@ -2,8 +2,8 @@
  *
  * Before the call, a hold is written to STATE/holds/ID: what it is, of which source, with which options. Afterwards it
  * is undone by the plugin's thaw(id) or scratch_drop(id), and the file goes. When this process is killed in between,
- * the file stays, and the next start of cofre undoes it from a fresh worker (hold_recover). The file is locked while
- * its process lives, so a hold in use is left alone.
+ * the file stays, and the watchdog (job/watchdog.h), or the next start of cofre, undoes it from a fresh worker
+ * (hold_recover). The file is locked while its process lives, so a hold in use is left alone.
  *
  *   hold_make    durable: now freeze, restore or scratch_make may be called
  *   hold_undo    thaw or scratch_drop; twice does no harm

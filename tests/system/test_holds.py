@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.cli import CLEAN, DONE, FAILED, INCOMPLETE
+from support.watchdog import children, kill_with_watchdog, watchdogs
 
 
 @pytest.fixture
@@ -61,11 +62,14 @@ def wait_for(condition, seconds=20):
 
 
 def killed_in(world, verb, *words, number=signal.SIGKILL):
-    """Starts the command, whose plugin hangs in this call, and kills it there."""
+    """Starts the command, whose plugin hangs in this call, and kills it there, with its watchdog."""
     process = start(world, *words)
     wait_for(lambda: verb in verbs(world))
-    process.send_signal(number)
-    status = process.wait(60)
+    if number == signal.SIGKILL:
+        status = kill_with_watchdog(process)
+    else:
+        process.send_signal(number)
+        status = process.wait(60)
     time.sleep(0.1)
     return status
 
@@ -156,8 +160,8 @@ def test_ctrl_c_thaws_even_when_the_worker_had_to_be_killed(app):
     wait_for(lambda: 'backup' in verbs(app))
     process.send_signal(signal.SIGTERM)
     time.sleep(0.1)
-    for worker in Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split():
-        os.kill(int(worker), signal.SIGKILL)
+    for worker in children(process):
+        os.kill(worker, signal.SIGKILL)
     assert process.wait(60) == 128 + signal.SIGTERM
     assert verbs(app)[-1] == 'thaw' and held(app) == [] and holds(app) == []
 
@@ -216,6 +220,8 @@ def test_a_restore_that_was_ended(app, number, tmp_path):
     process = start(app, 'restore', 'job', 'one', '--in-place', '--yes', '--set', f'place={other}',
                     '--set', f'password=@file:{secret}')
     wait_for(lambda: 'restore' in verbs(app, 'other'))
+    if number == signal.SIGKILL:
+        kill_with_watchdog(process)
     process.send_signal(number)
     process.wait(60)
     time.sleep(0.1)
@@ -227,3 +233,109 @@ def test_a_restore_that_was_ended(app, number, tmp_path):
         assert app.ok('check').status == DONE
     assert verbs(app, 'other')[-1] == 'thaw' and held(app, 'other') == [] and holds(app) == []
     assert (app.base / 'state').stat().st_mode & 0o777 == 0o700
+
+
+# ---- the watchdog ----
+
+
+def processes_of(directory):
+    """Every process whose command line names this configuration."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            if os.fsencode(directory) in Path(f'/proc/{pid}/cmdline').read_bytes():
+                found.append(int(pid))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize('at', ['freeze', 'backup'])
+def test_the_watchdog_thaws_what_a_killed_run_leaves(app, at):
+    configure(app, 'one', habit='hang', at=at)
+    process = start(app, 'run', 'job')
+    wait_for(lambda: at in verbs(app))
+    process.kill()
+    process.wait()
+    wait_for(lambda: held(app) == held(app, 'two') == [] and holds(app) == [])
+    assert verbs(app)[-1] == 'thaw' and (at == 'freeze' or verbs(app, 'two')[-1] == 'thaw')
+    wait_for(lambda: not processes_of(app.conf))
+    configure(app, 'one')
+    assert 'undo' not in app.ok('run', 'job').err
+
+
+def test_the_watchdog_thaws_when_the_whole_group_is_killed(app):
+    """As a terminal that closes, or timeout --kill-after, does it."""
+    configure(app, 'one', habit='hang', at='backup')
+    process = subprocess.Popen(app.command('run', 'job'), env=CLEAN, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL, start_new_session=True)
+    wait_for(lambda: 'backup' in verbs(app))
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    wait_for(lambda: held(app) == held(app, 'two') == [] and holds(app) == [])
+
+
+def test_the_watchdog_undoes_a_restore_that_was_killed(app, tmp_path):
+    app.ok('run', 'job')
+    other = tmp_path / 'other'
+    other.mkdir()
+    configure(app, 'one', habit='hang', at='restore')
+    process = start(app, 'restore', 'job', 'one', '--in-place', '--yes', '--set', f'place={other}')
+    wait_for(lambda: 'restore' in verbs(app, 'other'))
+    process.kill()
+    process.wait()
+    wait_for(lambda: verbs(app, 'other')[-1] == 'thaw' and held(app, 'other') == [] and holds(app) == [])
+
+
+def test_the_watchdog_says_what_it_did_where_the_run_wrote(app, tmp_path):
+    configure(app, 'one', habit='hang', at='backup')
+    log = tmp_path / 'log'
+    with log.open('wb') as stderr:
+        process = subprocess.Popen(app.command('run', 'job'), env=CLEAN, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                   stderr=stderr)
+    wait_for(lambda: 'backup' in verbs(app))
+    process.kill()
+    process.wait()
+    wait_for(lambda: log.read_text().count('is undone') == 2)
+
+
+def test_the_second_ctrl_c_leaves_it_to_the_watchdog(app):
+    configure(app, 'one', habit='hang_', at='backup')
+    process = start(app, 'run', 'job')
+    wait_for(lambda: 'backup' in verbs(app))
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 128 + signal.SIGTERM
+    wait_for(lambda: held(app) == held(app, 'two') == [] and holds(app) == [])
+
+
+def test_what_ends_the_engine_does_not_end_the_watchdog(app):
+    configure(app, 'one', habit='hang', at='backup')
+    process = start(app, 'run', 'job')
+    wait_for(lambda: 'backup' in verbs(app))
+    watchdog, = watchdogs(process)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        os.kill(watchdog, number)
+    process.kill()
+    process.wait()
+    wait_for(lambda: held(app) == held(app, 'two') == [] and holds(app) == [])
+
+
+def test_no_watchdog_is_left_by_a_run_that_ends(app, world):
+    app.ok('run', 'job')
+    assert processes_of(app.conf) == []
+
+
+def test_there_is_none_where_nothing_is_frozen(world, tmp_path):
+    (tmp_path / 'tree').mkdir()
+    (tmp_path / 'tree' / 'file').write_text('x')
+    world.simple(tmp_path / 'tree')
+    trace = tmp_path / 'trace'
+    world.ok('run', 'job', prefix=('strace', '-f', '-e', 'trace=execve', '-o', trace))
+    assert 'watchdog' not in trace.read_text()
+
+
+def test_nobody_can_ask_for_one(world):
+    result = world('watchdog', world.conf)
+    assert result.status == 2 and "unknown command 'watchdog'" in result.err

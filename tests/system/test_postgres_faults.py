@@ -13,6 +13,7 @@ import pytest
 from support.cli import BAD_CONFIG, CLEAN, DONE, FAILED, INCOMPLETE, WRONG_KEY
 from support.postgres import BIN, PASSWORD, cluster, running_cluster, tools  # noqa: F401
 from support.tree import plain_tree
+from support.watchdog import kill_with_watchdog
 
 
 def fill(cluster, name='gym', rows=2000):
@@ -243,8 +244,7 @@ def test_killed_restore_is_cleaned_up_by_the_next_start(world, cluster, tools, w
         if databases_of_ours(cluster):
             break
         time.sleep(0.05)
-    process.kill()
-    process.wait()
+    kill_with_watchdog(process)
     assert databases_of_ours(cluster)
     cluster.source(world, database='gym')
     world.ok('run', 'job')

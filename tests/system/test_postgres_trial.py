@@ -7,6 +7,7 @@ import pytest
 
 from support.cli import CLEAN
 from support.postgres import cluster, running_cluster, tools  # noqa: F401
+from support.watchdog import kill_with_watchdog
 
 
 @pytest.fixture
@@ -80,8 +81,7 @@ def test_trial_that_was_killed(world, cluster, ask, saved, tools):
     deadline = time.monotonic() + 30
     while not (world.base / 'mark1').exists() and time.monotonic() < deadline:
         time.sleep(0.02)
-    process.kill()
-    process.wait()
+    kill_with_watchdog(process)
     left = sorted(set(cluster.databases()) - {'one', 'two', 'postgres'})
     assert len(left) == 2 and left[1] == 'trial-3-s-one' and left[0].startswith('cofre'), left
     ask('drop', 'trial-3')

@@ -14,6 +14,7 @@ from support import redis
 from support.cli import BAD_CONFIG, CLEAN, DAMAGED, DONE, FAILED, INCOMPLETE, USAGE, WRONG_KEY
 from support.faults import sample
 from support.redis import Ancient, Pretender, Proxy, Server, Writer, assert_same, fill, rdb, state, written
+from support.watchdog import kill_with_watchdog
 
 PASSWORD = 'open sesame'.replace(' ', '-')
 SAVING = ('+ping', '+info', '+replconf', '+psync', '+module|list', '+function|list')
@@ -241,8 +242,7 @@ def test_a_killed_restore_into_an_empty_server(vault, servers):
                                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while client.info()['loading'] == '0':
             time.sleep(0.005)
-        process.kill()
-        process.wait()
+        kill_with_watchdog(process)
         client('CONFIG', 'SET', 'key-load-delay', 0)
     vault.ok('check', 'app')
     assert_primary(vault, second)
@@ -584,13 +584,32 @@ def test_a_restore_killed_while_the_server_is_told(restorable):
     with closing(server.client()) as client:
         while client.info()['role'] != 'slave':
             time.sleep(0.005)
-        process.kill()
-        process.wait()
+        kill_with_watchdog(process)
         time.sleep(0.2)
         assert client.info()['role'] == 'slave'
         client('CONFIG', 'SET', 'key-load-delay', 0)
     result = world.ok('check', 'app')
     assert "restore of source 'app'" in result.err and 'is undone' in result.err
+    assert_primary(world, server)
+    now = state(server)
+    assert_same(new if now.keys() == new.keys() else old, now)
+
+
+def test_the_watchdog_puts_a_killed_restore_right(restorable):
+    world, server, new, old = restorable
+    with closing(server.client()) as client:
+        client('CONFIG', 'SET', 'key-load-delay', 3000, 'loading-process-events-interval-bytes', 1024)
+        process = subprocess.Popen(world.command('restore', 'job', 'app', '--in-place', '--yes'), env=CLEAN,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while client.info()['role'] != 'slave':
+            time.sleep(0.005)
+        process.kill()
+        process.wait()
+        client('CONFIG', 'SET', 'key-load-delay', 0)
+    deadline = time.monotonic() + 60
+    while list((world.base / 'state' / 'holds').iterdir()):
+        assert time.monotonic() < deadline, 'the watchdog did nothing'
+        time.sleep(0.05)
     assert_primary(world, server)
     now = state(server)
     assert_same(new if now.keys() == new.keys() else old, now)

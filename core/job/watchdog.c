@@ -1,0 +1,131 @@
+#include "job/watchdog.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "job/engine.h"
+#include "job/hold.h"
+
+#define ARGUMENT "watchdog"
+#define WATCHED 3 /* the descriptor of the process that is watched */
+
+extern char **environ;
+
+static pid_t running; /* 0 = none */
+
+/* ---- the engine's side ---- */
+
+/* What asks the engine to end may be sent to all of a service's processes, and the engine be killed a little later. */
+static void block_requests(sigset_t *blocked)
+{
+    sigemptyset(blocked);
+    sigaddset(blocked, SIGINT);
+    sigaddset(blocked, SIGTERM);
+    sigaddset(blocked, SIGHUP);
+}
+
+/* Standard error stays, so that what is undone is said where the run's own lines went. Output and input do not: whoever
+ * waits for their end waits for the run alone. */
+static int spawn(int watched, const char *config_directory, pid_t *pid)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t all, blocked;
+    char name[] = "cofre", argument[] = ARGUMENT;
+    char *const arguments[] = {name, argument, (char *)(uintptr_t)config_directory, NULL};
+    sigfillset(&all);
+    block_requests(&blocked);
+    int result = posix_spawn_file_actions_init(&actions);
+    if (result != 0)
+        return result;
+    if ((result = posix_spawnattr_init(&attributes)) != 0) {
+        posix_spawn_file_actions_destroy(&actions);
+        return result;
+    }
+    if ((result = posix_spawnattr_setflags(&attributes,
+                                           POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK)) == 0 &&
+        (result = posix_spawnattr_setsigdefault(&attributes, &all)) == 0 &&
+        (result = posix_spawnattr_setsigmask(&attributes, &blocked)) == 0 &&
+        (result = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)) == 0 &&
+        (result = posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)) == 0 &&
+        (result = posix_spawn_file_actions_adddup2(&actions, watched, WATCHED)) == 0 &&
+        (result = posix_spawn_file_actions_addclosefrom_np(&actions, WATCHED + 1)) == 0)
+        result = posix_spawn(pid, "/proc/self/exe", &actions, &attributes, arguments, environ);
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&actions);
+    return result;
+}
+
+void watchdog_start(const char *config_directory)
+{
+    if (running)
+        return;
+    int own = pidfd_open(getpid(), 0), result = own < 0 ? errno : spawn(own, config_directory, &running);
+    if (own >= 0)
+        close(own);
+    if (result == 0)
+        return;
+    running = 0;
+    log_line(
+        LOG_WARNING,
+        "no watchdog could be started (%s): if this run is killed, the next start of cofre puts back what it leaves",
+        strerror(result));
+}
+
+void watchdog_end(void)
+{
+    if (!running)
+        return;
+    kill(running, SIGKILL);
+    while (waitpid(running, NULL, 0) < 0 && errno == EINTR)
+        ;
+    running = 0;
+}
+
+/* ---- the watchdog itself ---- */
+
+bool watchdog_is_one(int argc, char **argv)
+{
+    char target[32];
+    if (argc != 3 || strcmp(argv[1], ARGUMENT) != 0)
+        return false;
+    ssize_t n = readlink("/proc/self/fd/3", target, sizeof target - 1);
+    if (n <= 0)
+        return false;
+    target[n] = '\0';
+    return strncmp(target, "pidfd:", 6) == 0 || strcmp(target, "anon_inode:[pidfd]") == 0; /* from 6.9 on, and before */
+}
+
+/* Readable when every thread of the process has ended and its files, with the locks of its holds, are closed. */
+static void wait_for_end(void)
+{
+    struct pollfd watched = {.fd = WATCHED, .events = POLLIN};
+    while (poll(&watched, 1, -1) < 0 && errno == EINTR)
+        ;
+}
+
+int watchdog_main(char **argv)
+{
+    struct error e;
+    struct config *config;
+    wait_for_end();
+    log_set_timestamps(!isatty(STDERR_FILENO));
+    if (config_load(argv[2], &config, &e) < 0) {
+        log_error(LOG_ERROR, &e);
+        return error_exit_status(e.class);
+    }
+    const struct engine engine = {.config = config};
+    size_t left = hold_recover(&engine);
+    config_free(config);
+    return left == 0 ? 0 : 1;
+}
