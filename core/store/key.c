@@ -274,7 +274,7 @@ static int check_put(struct key *read, const char *name, struct error *e)
     return 0;
 }
 
-int key_decode(const void *p, size_t n, const char *name, struct key **key, struct error *e)
+static int decode(const void *p, size_t n, const char *name, struct key **key, struct error *e)
 {
     struct cursor c = cursor_of(p, n);
     const struct form *form = take_form(&c);
@@ -303,6 +303,41 @@ static void wipe(struct bytes *b)
     if (b->data)
         sodium_memzero(b->data, b->capacity);
     bytes_free(b);
+}
+
+static bool is_blank(uint8_t c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+/* What mail programs, editors and other systems do to a text: a byte order mark, blanks at the ends of lines (CR LF is
+ * one), empty lines, no last newline. The line 'check' proves that nothing else has changed. to: room for n + 1. */
+static size_t tidy(const uint8_t *p, size_t n, uint8_t *to)
+{
+    size_t length = 0, line = 0; /* line: where the last one begins, in *to */
+    size_t mark = n >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    for (size_t i = mark; i <= n; i++) {
+        if (i < n && p[i] != '\n') {
+            to[length++] = p[i];
+            continue;
+        }
+        while (length > line && is_blank(to[length - 1]))
+            length--;
+        if (length > line)
+            to[length++] = '\n';
+        line = length;
+    }
+    return length;
+}
+
+int key_decode(const void *p, size_t n, const char *name, struct key **key, struct error *e)
+{
+    uint8_t *text = secret_alloc(n + 1);
+    if (!text)
+        return error_memory(e);
+    int result = decode(text, tidy(p, n, text), name, key, e);
+    secret_free(text);
+    return result;
 }
 
 int key_load(const char *path, struct key **key, struct error *e)

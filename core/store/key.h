@@ -72,7 +72,9 @@ void key_free(struct key *key);
  * it an empty one. */
 #define KEY_TEXT_MAX 1024
 int key_encode(const struct key *key, struct bytes *out, struct error *e);
-/* name is for messages. Wrong form or checksum: ERROR_AUTH. */
+/* What happens to a text on its way through mail programs, editors and other systems does no harm: blanks and carriage
+ * returns at the ends of lines, empty lines, no last newline, a byte order mark. name is for messages. Wrong form or
+ * checksum: ERROR_AUTH. */
 int key_decode(const void *p, size_t n, const char *name, struct key **key, struct error *e);
 
 /* Files: private (file_read_private); never overwritten: ERROR_EXISTS. */
