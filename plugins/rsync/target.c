@@ -9,13 +9,35 @@
 #define DIGITS "0123456789"
 #define URL "rsync://"
 
-static int32_t refuse(const char *text, const char *why, struct cofre_error *error)
+static int32_t refuse_with(const char *text, const char *why, const char *hint, struct cofre_error *error)
 {
     char shown[FAILURE_QUOTE_MAX];
     int32_t class =
         failure_set(error, COFRE_E_CONFIG, "target '%s': %s", failure_quote(text, strlen(text), shown), why);
-    failure_hint(error, "write user@host:/path, or rsync://user@host/module/path for an rsync daemon");
+    failure_hint(error, "%s", hint);
     return class;
+}
+
+static int32_t refuse(const char *text, const char *why, struct cofre_error *error)
+{
+    return refuse_with(text, why, "write user@host:/path, or rsync://user@host/module/path for an rsync daemon", error);
+}
+
+/* What other programs take for a target: whoever writes it is told how it is written here. */
+static int32_t refuse_foreign(const char *text, struct cofre_error *error)
+{
+    size_t before = strcspn(text, ":/[");
+    if (text[0] == '/' || text[0] == '.')
+        return refuse_with(text, "it names no host",
+                           "for a directory of this machine, or one that is mounted here, take plugin = local", error);
+    if (strncmp(text + before, "::", 2) == 0)
+        return refuse_with(text, "an rsync daemon is not named so", "write rsync://user@host/module/path", error);
+    if (strncmp(text, "ssh://", 6) == 0 || strncmp(text, "sftp://", 7) == 0)
+        return refuse_with(text, "it is an address of another form",
+                           "write user@host:/path, and the port of sshd as ssh_port = PORT", error);
+    if (strncmp(text + before, "://", 3) == 0)
+        return refuse(text, "rsync knows no such kind of address", error);
+    return COFRE_OK;
 }
 
 /* Is text, of length bytes, a name that no program takes for an option? */
@@ -93,6 +115,9 @@ int32_t target_parse(const char *text, struct target *target, struct cofre_error
     *target = (struct target){.daemon = strncmp(text, URL, strlen(URL)) == 0};
     if (strlen(text) > TARGET_MAX - 2)
         return refuse(text, "it is too long", error);
+    int32_t foreign = target->daemon ? COFRE_OK : refuse_foreign(text, error);
+    if (foreign)
+        return foreign;
     const char *from = target->daemon ? text + strlen(URL) : text;
     const char *path = strchr(from, '/');
     size_t length = path ? (size_t)(path - from) : 0;

@@ -102,6 +102,19 @@ static bool bucket_in_host(const struct store *s)
     return s->is_aws && !strchr(s->options->bucket, '.');
 }
 
+/* As the first part of a host's name the bucket must be one itself. */
+static int32_t check_label(const char *bucket, struct cofre_error *error)
+{
+    size_t n = strlen(bucket);
+    if (n >= 3 && n <= 63 && bucket[strspn(bucket, "abcdefghijklmnopqrstuvwxyz0123456789.-")] == '\0' &&
+        bucket[0] != '-' && bucket[n - 1] != '-' && bucket[n - 1] != '.')
+        return COFRE_OK;
+    failure_set(error, COFRE_E_CONFIG, "bucket '%.100s' cannot be in the name of a host", bucket);
+    failure_hint(error, "a bucket has 3 to 63 small letters, digits, '-' and '.'; for an old one with another name, or "
+                        "a store that takes more, write path_style = yes");
+    return COFRE_E_CONFIG;
+}
+
 static int32_t take_address(struct store *s, const struct address *a, struct cofre_error *error)
 {
     const char *bucket = s->options->bucket, *port = a->port ? a->port : "", *colon = a->port ? ":" : "";
@@ -110,6 +123,8 @@ static int32_t take_address(struct store *s, const struct address *a, struct cof
     s->is_local = is_loopback(a->host);
     s->is_plain = strcmp(a->scheme, "http") == 0;
     bool in_host = bucket_in_host(s);
+    if (in_host && check_label(bucket, error))
+        return COFRE_E_CONFIG;
     size_t path_length = strlen(a->path);
     while (path_length > 0 && a->path[path_length - 1] == '/')
         path_length--;

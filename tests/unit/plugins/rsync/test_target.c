@@ -90,6 +90,24 @@ static void test_bad(void **state)
     }
 }
 
+/* What other programs take for a target leads on to how it is written here. */
+static void test_foreign(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *hint;
+    } cases[] = {{"ssh://u@h:2222/srv", "ssh_port"}, {"sftp://h/srv", "ssh_port"},   {"/mnt/nas", "plugin = local"},
+                 {"./x", "plugin = local"},          {"h::m/x", "rsync://"},         {"u@h::m", "rsync://"},
+                 {"https://h/x", "rsync://"},        {"rsync://h:/m", "user@host:"}, {"RSYNC://h/m", "rsync://"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct target target;
+        struct cofre_error error = {.struct_size = sizeof error};
+        assert_int_equal(target_parse(cases[i].text, &target, &error), COFRE_E_CONFIG);
+        if (!strstr(error.hint, cases[i].hint))
+            fail_msg("'%s': %s", cases[i].text, error.hint);
+    }
+}
+
 static void test_too_long(void **state)
 {
     (void)state;
@@ -110,6 +128,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good),
         cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_foreign),
         cmocka_unit_test(test_too_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
