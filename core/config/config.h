@@ -149,9 +149,11 @@ struct config_value {
  * has one row per option. Errors name file and line, and suggest. A fault in an override is ERROR_USAGE. */
 int config_check_options(const struct config_instance *instance, const struct option *options, size_t option_count,
                          char *const *overrides, size_t override_count, struct config_value **values, struct error *e);
-/* As config_check_options, but secrets are not resolved: what `check --offline` may do. */
+/* As config_check_options, but no secret is looked up: each that is set has CONFIG_PLACEHOLDER for its text. What
+ * `check --offline` may do. */
+#define CONFIG_PLACEHOLDER "(not looked up)"
 int config_check_syntax(const struct config_instance *instance, const struct option *options, size_t option_count,
-                        struct error *e);
+                        struct config_value **values, struct error *e);
 void config_values_free(struct config_value *values, size_t count);
 
 /* The engine's own keys, for `check`, the manual and suggestions; end with a row without name. */

@@ -41,12 +41,23 @@ static ptrdiff_t find_option(const struct check *c, const char *name, size_t len
     return -1;
 }
 
+/* Something, so that a plugin can tell a secret that is set from one that is not. */
+static int take_placeholder(struct config_value *v, struct error *e)
+{
+    v->length = strlen(CONFIG_PLACEHOLDER);
+    v->text = secret_alloc(v->length + 1);
+    if (!v->text)
+        return error_memory(e);
+    memcpy(v->text, CONFIG_PLACEHOLDER, v->length);
+    return 0;
+}
+
 static int take_secret(const struct check *c, struct config_value *v, const char *text, bool literal_allowed,
                        struct error *e)
 {
-    if (!c->resolve)
-        return secret_check(text, literal_allowed, e);
     uint8_t *bytes;
+    if (!c->resolve)
+        return secret_check(text, literal_allowed, e) < 0 ? -1 : take_placeholder(v, e);
     if (secret_resolve(text, literal_allowed, &bytes, &v->length, e) < 0)
         return -1;
     v->text = (char *)bytes;
@@ -202,10 +213,7 @@ int config_check_options(const struct config_instance *instance, const struct op
 }
 
 int config_check_syntax(const struct config_instance *instance, const struct option *options, size_t option_count,
-                        struct error *e)
+                        struct config_value **values, struct error *e)
 {
-    struct config_value *values;
-    int result = check(instance, options, option_count, false, NULL, 0, &values, e);
-    config_values_free(values, option_count);
-    return result;
+    return check(instance, options, option_count, false, NULL, 0, values, e);
 }

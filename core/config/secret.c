@@ -222,3 +222,22 @@ int secret_resolve(const char *text, bool literal_allowed, uint8_t **out, size_t
     secret_free(f.bytes);
     return result;
 }
+
+const char *secret_suspicion(const uint8_t *bytes, size_t length)
+{
+    if (length >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0)
+        return "begins with a byte order mark";
+    if (length == 0)
+        return NULL;
+    switch (bytes[length - 1]) {
+    case '\r':
+        return "ends with a carriage return";
+    case '\n':
+        return "ends with a newline";
+    case ' ':
+    case '\t':
+        return "ends with a blank";
+    default:
+        return NULL;
+    }
+}

@@ -29,4 +29,8 @@ int secret_resolve(const char *text, bool literal_allowed, uint8_t **out, size_t
 /* The form alone, as far as it can be known without looking anywhere: what secret_resolve checks first. */
 int secret_check(const char *text, bool literal_allowed, struct error *e);
 
+/* What stands at an end of the secret and hardly ever belongs to it, since an editor or a mail program put it there:
+ * "ends with a carriage return", ... NULL: nothing does. */
+const char *secret_suspicion(const uint8_t *bytes, size_t length);
+
 #endif

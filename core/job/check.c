@@ -8,8 +8,10 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "config/secret.h"
 #include "job/engine.h"
 #include "job/hold.h"
+#include "job/idle.h"
 #include "job/vault.h"
 #include "job/recovery.h"
 #include "store/key.h"
@@ -24,6 +26,8 @@ struct check {
     void *context;
     char subject[96];
     unsigned errors;
+    const struct config_instance **looked_at;
+    size_t looked_at_count;
 };
 
 static void report(struct check *c, int level, const char *text, const char *hint, int error_class)
@@ -46,7 +50,62 @@ static void report_error(struct check *c, const struct error *e)
 
 static void on_finding(void *context, const struct worker_finding *finding)
 {
-    report(context, finding->level, finding->text, finding->hint, ERROR_PERMANENT);
+    const struct check *c = context;
+    /* Where nothing was looked at but the options, it is they that are wrong. */
+    report(context, finding->level, finding->text, finding->hint, c->offline ? ERROR_CONFIG : ERROR_PERMANENT);
+}
+
+/* ---- secrets ---- */
+
+/* Where a secret comes from, for messages; a command may hold more than one should see. */
+static const char *origin(const char *text)
+{
+    if (text[0] != '@' || text[1] == '@')
+        return "in the configuration";
+    return strncmp(text, "@cmd:", 5) == 0 ? "from @cmd" : text;
+}
+
+/* One that cannot be had is said by whoever needs it. */
+static void check_secret(struct check *c, const char *key, const char *text, bool private_file)
+{
+    uint8_t *bytes;
+    size_t length;
+    struct error e;
+    if (!text || secret_resolve(text, private_file, &bytes, &length, &e) < 0)
+        return;
+    const char *suspicion = secret_suspicion(bytes, length);
+    secret_free(bytes);
+    if (!suspicion)
+        return;
+    char said[512];
+    snprintf(said, sizeof said, "'%s', %.300s, %s", key, origin(text), suspicion);
+    report(c, LOG_WARNING, said,
+           "unless it belongs to the secret, take it off: an editor or a mail program put it there", 0);
+}
+
+static void check_secrets(struct check *c, const struct config_instance *instance, const struct worker_plugin *plugin)
+{
+    const struct config_openpgp *o = &instance->openpgp;
+    for (size_t i = 0; i < instance->key_count; i++)
+        for (size_t k = 0; k < plugin->option_count; k++)
+            if (plugin->options[k].type == OPTION_SECRET &&
+                strcmp(plugin->options[k].name, instance->keys[i].name) == 0)
+                check_secret(c, instance->keys[i].name, instance->keys[i].value, instance->keys[i].private_file);
+    check_secret(c, instance->format == CONFIG_ARCHIVE ? "passphrase" : "recovery_passphrase", o->passphrase.text,
+                 o->passphrase.private_file);
+    check_secret(c, "key_passphrase", o->key_passphrase.text, o->key_passphrase.private_file);
+}
+
+/* ---- sources and sinks ---- */
+
+/* Both a job and its source may have the name that was given, and jobs share sinks: each is looked at once. */
+static bool first_look(struct check *c, const struct config_instance *instance)
+{
+    for (size_t i = 0; i < c->looked_at_count; i++)
+        if (c->looked_at[i] == instance)
+            return false;
+    c->looked_at[c->looked_at_count++] = instance;
+    return true;
 }
 
 /* The plugin loads, its options are right, and it finds what it needs. */
@@ -54,17 +113,20 @@ static void check_instance(struct check *c, const struct config_instance *instan
 {
     struct worker *worker;
     struct error e;
+    unsigned before = c->errors;
     snprintf(c->subject, sizeof c->subject, "%s '%s'", role == WORKER_SOURCE ? "source" : "sink", instance->name);
-    int result = c->offline ? engine_start(c->engine, instance, role, NULL, 0, &worker, &e)
+    int result = c->offline ? engine_open_offline(c->engine, instance, role, &worker, &e)
                             : engine_open(c->engine, instance, role, NULL, 0, &worker, &e);
     if (result < 0) {
         report_error(c, &e);
         return;
     }
-    if (c->offline)
-        report(c, LOG_INFO, "plugin and options are fine", NULL, 0);
-    else if (worker_check(worker, true, on_finding, c, &e) < 0)
+    if (!c->offline)
+        check_secrets(c, instance, worker_plugin(worker));
+    if (worker_check(worker, !c->offline, on_finding, c, &e) < 0)
         report_error(c, &e);
+    else if (c->offline && c->errors == before)
+        report(c, LOG_INFO, "plugin and options are fine", NULL, 0);
     worker_stop(worker);
 }
 
@@ -148,9 +210,17 @@ static void check_key(struct check *c, const struct config_instance *sink)
     key_free(key);
 }
 
+static void check_source(struct check *c, const struct config_instance *source)
+{
+    if (first_look(c, source))
+        check_instance(c, source, WORKER_SOURCE);
+}
+
 static void check_sink(struct check *c, const struct config_instance *sink)
 {
     unsigned before = c->errors;
+    if (!first_look(c, sink))
+        return;
     check_instance(c, sink, WORKER_SINK);
     if (c->offline)
         check_key(c, sink);
@@ -158,10 +228,22 @@ static void check_sink(struct check *c, const struct config_instance *sink)
         (sink->format == CONFIG_ARCHIVE ? check_archive : check_repository)(c, sink);
 }
 
+/* Who writes keep_daily believes that snapshots are removed, and who writes max_age that somebody watches. */
+static void check_idle_keys(struct check *c, const struct config_job *job)
+{
+    char keys[128], text[200];
+    if (!idle_keys(job, keys, sizeof keys))
+        return;
+    snprintf(c->subject, sizeof c->subject, "job '%s'", job->name);
+    snprintf(text, sizeof text, "this version does not act on %s", keys);
+    report(c, LOG_WARNING, text, "run jobs from cron or a systemd timer; every snapshot is kept", 0);
+}
+
 static void check_job(struct check *c, const struct config_job *job)
 {
+    check_idle_keys(c, job);
     for (size_t i = 0; i < job->source_count; i++)
-        check_instance(c, job->sources[i], WORKER_SOURCE);
+        check_source(c, job->sources[i]);
     for (size_t i = 0; i < job->sink_count; i++)
         check_sink(c, job->sinks[i]);
 }
@@ -196,7 +278,7 @@ static int check_name(struct check *c, const char *name, struct error *e)
         }
     for (size_t i = 0; i < config->source_count; i++)
         if (strcmp(config->sources[i].name, name) == 0) {
-            check_instance(c, &config->sources[i], WORKER_SOURCE);
+            check_source(c, &config->sources[i]);
             known = true;
         }
     for (size_t i = 0; i < config->sink_count; i++)
@@ -219,23 +301,33 @@ static void check_holds(struct check *c)
     report(c, LOG_ERROR, text, NULL, ERROR_PERMANENT);
 }
 
+static void check_everything(struct check *c)
+{
+    const struct config *config = c->engine->config;
+    for (size_t i = 0; i < config->source_count; i++)
+        check_source(c, &config->sources[i]);
+    for (size_t i = 0; i < config->sink_count; i++)
+        check_sink(c, &config->sinks[i]);
+    for (size_t i = 0; i < config->job_count; i++)
+        check_job(c, &config->jobs[i]);
+}
+
 int check_run(const struct engine *engine, char *const *names, size_t name_count, bool offline,
               void (*found)(void *context, const struct check_finding *), void *context, struct error *e)
 {
     struct check c = {.engine = engine, .offline = offline, .found = found, .context = context};
-    const struct config *config = engine->config;
+    int result = 0;
     if (seal_init(e) < 0)
         return -1;
+    c.looked_at = calloc(engine->config->source_count + engine->config->sink_count + 1, sizeof *c.looked_at);
+    if (!c.looked_at)
+        return error_memory(e);
     if (!offline)
         check_holds(&c);
-    for (size_t i = 0; i < name_count; i++)
-        if (check_name(&c, names[i], e) < 0)
-            return -1;
-    if (name_count > 0)
-        return 0;
-    for (size_t i = 0; i < config->source_count; i++)
-        check_instance(&c, &config->sources[i], WORKER_SOURCE);
-    for (size_t i = 0; i < config->sink_count; i++)
-        check_sink(&c, &config->sinks[i]);
-    return 0;
+    for (size_t i = 0; i < name_count && result == 0; i++)
+        result = check_name(&c, names[i], e);
+    if (name_count == 0)
+        check_everything(&c);
+    free(c.looked_at);
+    return result;
 }

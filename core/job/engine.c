@@ -50,8 +50,9 @@ static int own_directory(const struct engine *engine, const char *source, char *
     return 0;
 }
 
+/* The worker of a section, with the plugin that the section needs; its options are not looked at. */
 static int start(const struct engine *engine, const struct config_instance *instance, int role, bool undoes,
-                 char *const *overrides, size_t override_count, struct worker **worker, struct error *e)
+                 struct worker **worker, struct error *e)
 {
     char name[96], directory[PATH_MAX];
     snprintf(name, sizeof name, "%s '%s'", role == WORKER_SOURCE ? "source" : "sink", instance->name);
@@ -70,20 +71,33 @@ static int start(const struct engine *engine, const struct config_instance *inst
         return e->class == ERROR_CONFIG || e->class == ERROR_NOT_FOUND
                    ? error_context(e, "%s:%u: ", instance->file, instance->line)
                    : -1;
-    struct config_value *values = NULL;
-    if (check_role(instance, w, role, e) < 0 || check_options(instance, w, overrides, override_count, &values, e) < 0) {
-        worker_stop(w);
-        return -1;
-    }
-    config_values_free(values, worker_plugin(w)->option_count);
     *worker = w;
-    return 0;
+    if (check_role(instance, w, role, e) == 0)
+        return 0;
+    worker_stop(w);
+    return -1;
+}
+
+/* result: of what was done with the worker. One that is of no use is stopped. */
+static int keep(struct worker *started, int result, struct worker **worker)
+{
+    if (result < 0)
+        worker_stop(started);
+    else
+        *worker = started;
+    return result;
 }
 
 int engine_start(const struct engine *engine, const struct config_instance *instance, int role, char *const *overrides,
                  size_t override_count, struct worker **worker, struct error *e)
 {
-    return start(engine, instance, role, false, overrides, override_count, worker, e);
+    struct worker *w;
+    struct config_value *values = NULL;
+    if (start(engine, instance, role, false, &w, e) < 0)
+        return -1;
+    int result = check_options(instance, w, overrides, override_count, &values, e);
+    config_values_free(values, worker_plugin(w)->option_count);
+    return keep(w, result, worker);
 }
 
 int engine_open_worker(const struct config_instance *instance, struct worker *worker, char *const *overrides,
@@ -101,14 +115,24 @@ static int start_and_open(const struct engine *engine, const struct config_insta
                           char *const *overrides, size_t override_count, struct worker **worker, struct error *e)
 {
     struct worker *w;
-    if (start(engine, instance, role, undoes, overrides, override_count, &w, e) < 0)
+    if (start(engine, instance, role, undoes, &w, e) < 0)
         return -1;
-    if (engine_open_worker(instance, w, overrides, override_count, e) < 0) {
-        worker_stop(w);
+    return keep(w, engine_open_worker(instance, w, overrides, override_count, e), worker);
+}
+
+int engine_open_offline(const struct engine *engine, const struct config_instance *instance, int role,
+                        struct worker **worker, struct error *e)
+{
+    struct worker *w;
+    struct config_value *values = NULL;
+    if (start(engine, instance, role, false, &w, e) < 0)
         return -1;
-    }
-    *worker = w;
-    return 0;
+    const struct worker_plugin *plugin = worker_plugin(w);
+    int result = config_check_syntax(instance, plugin->options, plugin->option_count, &values, e);
+    if (result == 0)
+        result = worker_open(w, values, e);
+    config_values_free(values, plugin->option_count);
+    return keep(w, result, worker);
 }
 
 int engine_open(const struct engine *engine, const struct config_instance *instance, int role, char *const *overrides,

@@ -39,6 +39,10 @@ int engine_open_worker(const struct config_instance *instance, struct worker *wo
 /* engine_start, then engine_open_worker. */
 int engine_open(const struct engine *engine, const struct config_instance *instance, int role, char *const *overrides,
                 size_t override_count, struct worker **worker, struct error *e);
+/* For `check --offline`: opened, which reaches nothing, without a look at any secret (config_check_syntax). No call but
+ * an offline check makes sense. */
+int engine_open_offline(const struct engine *engine, const struct config_instance *instance, int role,
+                        struct worker **worker, struct error *e);
 /* A source's worker, opened, whose calls run although everything else is being cancelled: to undo something. */
 int engine_open_undoing(const struct engine *engine, const struct config_instance *source, char *const *overrides,
                         size_t override_count, struct worker **worker, struct error *e);

@@ -383,7 +383,7 @@ struct cofre_host {
  * NULL = not offered, unless marked "required".
  */
 enum {
-    COFRE_CHECK_OFFLINE = 0,   /* look at nothing but the options */
+    COFRE_CHECK_OFFLINE = 0,   /* look at nothing but the options; a secret that is set may hold some other text */
     COFRE_CHECK_CONNECT = 1    /* reach the thing, prove the credentials; change nothing that stays */
 };
 
@@ -391,7 +391,9 @@ enum {
 
 struct cofre_source {
     uint32_t struct_size, reserved;
-    /* Make an instance. After an error nothing is left behind. Required. */
+    /* Make an instance: look at the options, refuse (COFRE_E_CONFIG) what can never work, and reach nothing outside:
+     * `cofre check --offline` opens too, and looks up no secrets then: each one that is set holds some other text. What
+     * a secret holds is for the first call that needs it. After an error nothing is left behind. Required. */
     int32_t (*open)(struct cofre_call *, const void *conf, void **instance, struct cofre_error *error);
     /* Must not block for more than 5 seconds. Required. */
     void (*close)(void *instance);
@@ -434,7 +436,8 @@ struct cofre_source {
 struct cofre_sink {
     uint32_t struct_size, reserved;
     uint64_t capabilities;
-    int32_t (*open)(struct cofre_call *, const void *conf, void **instance, struct cofre_error *error); /* required */
+    int32_t (*open)(struct cofre_call *, const void *conf, void **instance,
+                    struct cofre_error *error); /* as that of a source; required */
     void (*close)(void *instance);                                                                      /* required */
     int32_t (*check)(void *instance, struct cofre_call *, int32_t depth, struct cofre_error *error);    /* required */
     /* Make the place (directory, bucket) that the options name. Called by `cofre init` alone; every other call fails

@@ -19,9 +19,13 @@ static const struct option plugin_options[] = {
 /* Secrets are not resolved: that would run commands. */
 static void check_instances(const struct config_instance *list, size_t count)
 {
+    const size_t options = sizeof plugin_options / sizeof plugin_options[0];
+    struct config_value *values;
     struct error e;
-    for (size_t i = 0; i < count; i++)
-        config_check_syntax(&list[i], plugin_options, sizeof plugin_options / sizeof plugin_options[0], &e);
+    for (size_t i = 0; i < count; i++) {
+        config_check_syntax(&list[i], plugin_options, options, &values, &e);
+        config_values_free(values, options);
+    }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -512,11 +512,15 @@ static void check_instance(const struct config_instance *instance)
         {"directory", directory_options, COUNT(directory_options)},
         {"local", local_options, COUNT(local_options)},
     };
+    struct config_value *values;
     struct error e;
-    for (size_t i = 0; i < COUNT(known); i++)
-        if (strcmp(instance->plugin, known[i].plugin) == 0 &&
-            config_check_syntax(instance, known[i].options, known[i].count, &e) < 0)
+    for (size_t i = 0; i < COUNT(known); i++) {
+        if (strcmp(instance->plugin, known[i].plugin) != 0)
+            continue;
+        if (config_check_syntax(instance, known[i].options, known[i].count, &values, &e) < 0)
             fail_msg("%s", e.message);
+        config_values_free(values, known[i].count);
+    }
 }
 
 static void check_samples(void)

@@ -1,0 +1,56 @@
+"""check says what an operator believes wrongly: of keys that do nothing, and of secrets that are not what they seem."""
+import pytest
+
+from support.cli import WRONG_KEY
+from support.tree import plain_tree
+
+
+@pytest.fixture
+def made(world, tmp_path):
+    return world.simple(plain_tree(tmp_path / 'tree', files=2))
+
+
+def test_keys_that_nothing_acts_on_yet(made):
+    made.job('job', schedule='@daily', max_age='2d', keep_daily=7)
+    made.section('job job on disk', keep_last=3)
+    for words in (('check', '--offline'), ('check',), ('check', 'job', '--offline')):
+        result = made.ok(*words)
+        assert result.err.count("job 'job': this version does not act on schedule, max_age, keep_last, keep_daily") == 1
+    assert 'act on' not in made.ok('check', 'disk').text
+    made.job('job')
+    (made.conf / 'job-job-on-disk.conf').unlink()
+    assert 'act on' not in made.ok('check').text
+
+
+@pytest.mark.parametrize('text, words', [
+    (b'hunter7', None), (b'hunter7\n', None), (b'hunter7\r\n', 'carriage return'), (b'hunter7\n\n', 'newline'),
+    (b'hunter7 ', 'blank'), (b'hunter7\t\n', 'blank'), (b'\xef\xbb\xbfhunter7', 'byte order mark')])
+def test_secrets_with_something_at_their_ends(made, tmp_path, text, words):
+    secret = tmp_path / 'password'
+    secret.write_bytes(text)
+    secret.chmod(0o600)
+    kinds = {f'@file:{secret}': f'@file:{secret}', f'@cmd:cat {secret}': 'from @cmd'}
+    for value, origin in kinds.items():
+        made.section('sink away', plugin='rsync', target='rsync://127.0.0.1:1/m', password=value, encryption='none')
+        result = made('check', 'away')
+        assert b'hunter7' not in result.text.replace(str(secret), '').replace("'secret", '').encode(), result
+        if words:
+            assert f"'password', {origin}, " in result.err and words in result.err, result
+        else:
+            assert "'password'" not in result.err, result
+    assert words is None or words not in made('check', '--offline', 'away').err
+
+
+def test_a_secret_from_the_environment(made, tmp_path):
+    made.section('sink away', plugin='local', path=tmp_path / 'away', format='archive', passphrase='@env:ARCHIVE_SECRET')
+    result = made('check', 'away', env={'ARCHIVE_SECRET': 'x\r', 'PATH': '/usr/bin:/bin'})
+    assert "'passphrase', @env:ARCHIVE_SECRET, ends with a carriage return" in result.err, result
+
+
+def test_a_key_file_that_came_by_mail(made):
+    good = made.key.read_bytes()
+    for changed in (good[:-1], good.replace(b'\n', b'\r\n'), good + b'\n\r\n', b'\xef\xbb\xbf' + good, good.replace(b'\n', b' \n')):
+        made.key.write_bytes(changed)
+        made.ok('list', 'job')
+    made.key.write_bytes(good.replace(b'\n', b'\r\n').replace(b'a', b'b', 1))
+    made.fails(WRONG_KEY, 'list', 'job')
