@@ -222,6 +222,7 @@ static int carry_out(struct run *run, struct error *e)
     if (describe_run(run, e) < 0 || take_lock(run, e) < 0 || check_sources(run, e) < 0 ||
         chain_load(to->state, run->manifest->host, &to->chain, e) < 0 || open_sinks(run, e) < 0)
         return -1;
+    chain_say_renamed(&to->chain, run->job->name);
     if (chain_continue(&to->chain, run->manifest, e) < 0 || learn_expectations(run, e) < 0 ||
         destination_start(to, run->manifest, e) < 0 || record_sources(run, e) < 0)
         return -1;

@@ -101,8 +101,10 @@ static int parse_link(struct chain *chain, const json_t *json, struct error *e)
                     &sequence, "hash", &hash, "repositories", &repositories) < 0 ||
         !manifest_is_id(id) || sequence < 1 || !json_is_array(repositories))
         return damaged(chain, e);
-    if (strcmp(host, chain->host) != 0)
+    if (strcmp(host, chain->host) != 0) {
+        snprintf(chain->former_host, sizeof chain->former_host, "%s", host);
         return 0;
+    }
     struct chain_link *link = add_link(chain, e);
     if (!link || set_repositories(link, json_array_size(repositories), e) < 0)
         return -1;
@@ -137,6 +139,19 @@ int chain_load(const char *directory, const char *host, struct chain *chain, str
         result = parse_link(chain, json_array_get(json, i), e);
     json_decref(json);
     return result;
+}
+
+void chain_say_renamed(const struct chain *chain, const char *job)
+{
+    struct error e;
+    if (chain->count > 0 || chain->former_host[0] == '\0')
+        return;
+    error_set(&e, ERROR_CONFIG,
+              "job '%s': this is its first snapshot as host '%s', but this machine was '%s' before: a second history "
+              "begins, and everything is read and stored anew",
+              job, chain->host, chain->former_host);
+    error_hint(&e, "to go on with the first, set host = %s in [engine]", chain->former_host);
+    log_error(LOG_WARNING, &e);
 }
 
 static json_t *link_json(const struct chain *chain, const struct chain_link *link)

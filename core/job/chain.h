@@ -38,6 +38,7 @@ struct chain {
     size_t count;
     bool adopted;                  /* the newest link is what sinks say */
     char host[64];                 /* whose it is */
+    char former_host[64];          /* whose the state was before, when this machine was called so; "" = nobody's */
     char newest[MANIFEST_ID_SIZE]; /* the greatest id of a snapshot of ours, here or in a sink */
 };
 
@@ -54,6 +55,10 @@ bool chain_has_form(const struct chain_forms *forms, const uint8_t hash[SEAL_HAS
  * now. */
 int chain_compare(struct chain *chain, struct vault *vault, const char *job, struct manifest *manifest,
                   struct error *e);
+
+/* To be called when all sinks were compared: warn when the machine has another name than before and the chain begins
+ * anew. The next commit forgets the former name, so it is said once. */
+void chain_say_renamed(const struct chain *chain, const char *job);
 
 /* Sequence, predecessor and id for a new manifest. Ids ascend with the sequence, even when the clock went back: the
  * id's time is then a second behind the one before. */
