@@ -48,7 +48,7 @@ static int copy(struct cli *cli, struct error *e)
     struct manifest *manifest;
     struct copy_result result = {0};
     if (choose(cli, sinks, e) < 0 || snapshot_parse(cli->arguments.words[0], &selector, e) < 0 ||
-        snapshot_open(&cli->engine, &selector, sinks[0], &from, &manifest, e) < 0)
+        snapshot_open(&cli->engine, &selector, NULL, sinks[0], &from, &manifest, e) < 0)
         return -1;
     int status = vault_open(&cli->engine, sinks[1], &to, e);
     if (status == 0) {

@@ -24,6 +24,15 @@ static int list_status(size_t unreachable, size_t damaged)
     return unreachable || damaged ? EXIT_INCOMPLETE : EXIT_DONE;
 }
 
+/* "!gymdb" is missing in the snapshot, "gymdb?" incomplete. */
+static void add_source(char *out, size_t size, const struct manifest_source *source)
+{
+    char marked[80];
+    snprintf(marked, sizeof marked, "%s%.64s%s", source->status == MANIFEST_MISSING ? "!" : "", source->name,
+             source->status == MANIFEST_INCOMPLETE ? "?" : "");
+    view_join(out, size, marked);
+}
+
 /* The cells that only the manifest knows: time, status, sources, size, added. */
 static int add_manifest(struct table *t, const struct manifest *m, struct error *e)
 {
@@ -34,7 +43,7 @@ static int add_manifest(struct table *t, const struct manifest *m, struct error 
                    ? -1
                    : 0;
     for (size_t i = 0; i < m->source_count; i++)
-        view_join(sources, sizeof sources, m->sources[i].name);
+        add_source(sources, sizeof sources, &m->sources[i]);
     const char *cells[] = {clock_format(m->started, time), view_status((int)m->status), sources,
                            text_size(view_bytes(m), size), text_size(m->added, added)};
     for (size_t i = 0; i < sizeof cells / sizeof cells[0]; i++)
@@ -126,7 +135,8 @@ const struct command cmd_list = {
     .usage = "list [JOB] [--sink SINK] [--all-hosts]",
     .summary = "which snapshots are there",
     .help = "Lists the snapshots of a job, or of all jobs, oldest first: when they were made, whether they are\n"
-            "complete, how much they vault, how much they added to the repository, and which sinks have them.\n"
+            "complete, how much they hold, how much they added to the repository, and which sinks have them.\n"
+            "!SOURCE is missing in the snapshot, SOURCE? is not whole.\n"
             "Status 'sealed' means that only a put key is at hand, which cannot open manifests.",
     .example = "cofre list\ncofre list nightly --sink nas\ncofre --json list nightly",
     .statuses = "0   all of it\n"
@@ -238,7 +248,7 @@ static int show(struct cli *cli, struct error *e)
 {
     struct vault *vault;
     struct manifest *manifest;
-    if (command_open(cli, cli->arguments.words[0], &vault, &manifest, e) < 0)
+    if (command_open(cli, cli->arguments.words[0], NULL, &vault, &manifest, e) < 0)
         return -1;
     int status = show_manifest_of(cli, manifest, vault->sink, e);
     manifest_free(manifest);

@@ -145,9 +145,6 @@ static int list_source(struct cli *cli, struct vault *vault, const struct manife
                        const struct manifest_source *source, bool named, const char *path, struct error *e)
 {
     struct listing listing = {.out = &cli->output, .source = source->name, .named = named};
-    if (source->status == MANIFEST_MISSING && named)
-        return error_set(e, ERROR_NOT_FOUND, "source '%s' is missing in this snapshot: %s", source->name,
-                         source->error ? source->error : "nothing of it was saved");
     if (source->status == MANIFEST_MISSING)
         return 0;
     if (restore_list(vault, manifest, source, path, list_entry, &listing, e) < 0)
@@ -171,7 +168,7 @@ static int list_some(struct cli *cli, struct vault *vault, const struct manifest
     const char *name;
     char *path;
     command_split(text, &name, &path);
-    if (snapshot_source(manifest, name, &source, e) < 0)
+    if (command_source(cli, manifest, name, &source, e) < 0)
         return -1;
     return list_source(cli, vault, manifest, source, true, path, e) < 0 ? -1 : EXIT_DONE;
 }
@@ -181,7 +178,7 @@ static int ls(struct cli *cli, struct error *e)
     const struct arguments *a = &cli->arguments;
     struct vault *vault;
     struct manifest *manifest;
-    if (command_open(cli, a->words[0], &vault, &manifest, e) < 0)
+    if (command_open(cli, a->words[0], a->word_count > 1 ? a->words[1] : NULL, &vault, &manifest, e) < 0)
         return -1;
     int status =
         a->word_count == 1 ? list_all(cli, vault, manifest, e) : list_some(cli, vault, manifest, a->words[1], e);
@@ -196,7 +193,7 @@ static int write_piece(void *context, const void *p, size_t n, struct error *e)
     return file_write_all(STDOUT_FILENO, p, n, "standard output", e);
 }
 
-static int cat_path(struct vault *vault, const struct manifest *manifest, char *text, struct error *e)
+static int cat_path(struct cli *cli, struct vault *vault, const struct manifest *manifest, char *text, struct error *e)
 {
     const struct manifest_source *source;
     const char *name;
@@ -206,7 +203,7 @@ static int cat_path(struct vault *vault, const struct manifest *manifest, char *
         error_set(e, ERROR_USAGE, "'%.200s' names no path", text);
         return error_hint(e, "write SOURCE:PATH; cofre ls shows what there is");
     }
-    if (snapshot_source(manifest, name, &source, e) < 0)
+    if (command_source(cli, manifest, name, &source, e) < 0)
         return -1;
     return restore_cat(vault, manifest, source, path, write_piece, NULL, e);
 }
@@ -215,9 +212,9 @@ static int cat(struct cli *cli, struct error *e)
 {
     struct vault *vault;
     struct manifest *manifest;
-    if (command_open(cli, cli->arguments.words[0], &vault, &manifest, e) < 0)
+    if (command_open(cli, cli->arguments.words[0], cli->arguments.words[1], &vault, &manifest, e) < 0)
         return -1;
-    int result = cat_path(vault, manifest, cli->arguments.words[1], e);
+    int result = cat_path(cli, vault, manifest, cli->arguments.words[1], e);
     manifest_free(manifest);
     vault_close(vault);
     return result < 0 ? -1 : EXIT_DONE;

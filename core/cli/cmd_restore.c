@@ -112,7 +112,7 @@ static int restore_opened(struct cli *cli, struct vault *vault, const struct man
     char *path = NULL;
     if (what)
         command_split(what, &name, &path);
-    if (name && snapshot_source(manifest, name, &request.source, e) < 0)
+    if (name && command_source(cli, manifest, name, &request.source, e) < 0)
         return -1;
     request.path = path;
     request.overrides = arguments_values(a, "set", &request.override_count);
@@ -131,17 +131,18 @@ static int restore(struct cli *cli, struct error *e)
 {
     struct arguments *a = &cli->arguments;
     const char *target = arguments_value(a, "into");
+    char *what = a->word_count > 1 ? a->words[1] : NULL;
     struct vault *vault;
     struct manifest *manifest;
     if (check_arguments(a, e) < 0)
         return -1;
     AUTO_FREE char *into = target ? absolute(target, e) : NULL;
-    if ((target && !into) || command_open(cli, a->words[0], &vault, &manifest, e) < 0)
+    if ((target && !into) || command_open(cli, a->words[0], what, &vault, &manifest, e) < 0)
         return -1;
     bool held = hold_recover(&cli->engine) > 0;
     log_line(LOG_NOTICE, "restoring snapshot '%s' of job '%s' from sink '%s'", manifest->id, manifest->job,
              vault->sink);
-    int status = restore_opened(cli, vault, manifest, a->word_count > 1 ? a->words[1] : NULL, into, e);
+    int status = restore_opened(cli, vault, manifest, what, into, e);
     manifest_free(manifest);
     vault_close(vault);
     return status == EXIT_DONE && held ? EXIT_INCOMPLETE : status;

@@ -196,7 +196,7 @@ static int verify_one(struct verification *v, const struct snapshot_selector *se
     char id[MANIFEST_ID_SIZE];
     if (v->request.everything)
         return error_set(e, ERROR_USAGE, "--all means everything in the repository: it does not go with '@ID'");
-    if (command_open(v->cli, v->cli->arguments.words[0], &vault, &manifest, e) < 0)
+    if (command_open(v->cli, v->cli->arguments.words[0], NULL, &vault, &manifest, e) < 0)
         return -1;
     memcpy(id, manifest->id, sizeof id);
     manifest_free(manifest);

@@ -13,8 +13,8 @@
 #define COMMANDS_MAX 32
 
 const struct command *const command_table[] = {
-    &cmd_init,    &cmd_check,  &cmd_run,  &cmd_list, &cmd_show,   &cmd_ls,      &cmd_cat,
-    &cmd_restore, &cmd_verify, &cmd_copy, &cmd_accept, &cmd_key,  &cmd_plugin, &cmd_version, NULL,
+    &cmd_init,   &cmd_check, &cmd_run,    &cmd_list, &cmd_show,   &cmd_ls,      &cmd_cat, &cmd_restore,
+    &cmd_verify, &cmd_copy,  &cmd_accept, &cmd_key,  &cmd_plugin, &cmd_version, NULL,
 };
 
 const struct argument_option command_global_options[] = {
@@ -93,9 +93,10 @@ bool command_job_uses(const struct config_job *job, const struct config_instance
     return false;
 }
 
-int command_open(const struct cli *cli, const char *text, struct vault **vault, struct manifest **manifest,
-                 struct error *e)
+int command_open(const struct cli *cli, const char *text, const char *what, struct vault **vault,
+                 struct manifest **manifest, struct error *e)
 {
+    char source[64] = "";
     struct snapshot_selector selector;
     const struct config_instance *sink;
     const struct config_job *job;
@@ -104,7 +105,23 @@ int command_open(const struct cli *cli, const char *text, struct vault **vault, 
         return -1;
     if (command_snapshots_of(cli, selector.job, sink, &job, e) < 0)
         return -1;
-    return snapshot_open(&cli->engine, &selector, sink, vault, manifest, e);
+    if (what)
+        snprintf(source, sizeof source, "%.*s", (int)strcspn(what, ":"), what);
+    return snapshot_open(&cli->engine, &selector, what ? source : NULL, sink, vault, manifest, e);
+}
+
+int command_source(const struct cli *cli, const struct manifest *manifest, const char *name,
+                   const struct manifest_source **source, struct error *e)
+{
+    const struct config_instance *sink;
+    struct error ignored;
+    char id[MANIFEST_ID_SIZE];
+    if (snapshot_source(manifest, name, source, e) == 0)
+        return 0;
+    if (command_sink(cli, arguments_value(&cli->arguments, "sink"), &sink, &ignored) == 0 &&
+        snapshot_newest_with(&cli->engine, manifest->job, manifest->host, name, sink, id))
+        error_hint(e, "the newest that has it is %s@%s", manifest->job, id);
+    return -1;
 }
 
 void command_split(char *text, const char **source, char **path)

@@ -61,9 +61,14 @@ int command_snapshots_of(const struct cli *cli, const char *name, const struct c
 /* Does the job write to this sink? */
 bool command_job_uses(const struct config_job *job, const struct config_instance *sink);
 
-/* What JOB[@ID] in text means, on the sink of --sink when that was given: both to be freed by the caller. */
-int command_open(const struct cli *cli, const char *text, struct vault **vault, struct manifest **manifest,
-                 struct error *e);
+/* What JOB[@ID] in text means, on the sink of --sink when that was given: both to be freed by the caller. what:
+ * SOURCE[:PATH] as it was typed, or NULL: JOB alone then means the newest that has the source. */
+int command_open(const struct cli *cli, const char *text, const char *what, struct vault **vault,
+                 struct manifest **manifest, struct error *e);
+/* The source of that name in the snapshot, of which something was saved (snapshot_source). The hint names the newest
+ * snapshot that has it, when there is one. */
+int command_source(const struct cli *cli, const struct manifest *manifest, const char *name,
+                   const struct manifest_source **source, struct error *e);
 
 /* SOURCE[:PATH] in place: the ':' ends the name. *path is NULL when none is given, without "/" at its ends
  * and "./" in front. */

@@ -39,7 +39,8 @@ void help_program(FILE *to)
     fprintf(to, "\nOptions, before or after the command:\n");
     print_options(command_global_options, to);
     fprintf(to,
-            "\nJOB[@ID] is the newest snapshot of a job, or JOB@latest, JOB@latest~N, JOB@ID, JOB@START-OF-ID.\n"
+            "\nJOB[@ID] is the newest snapshot of a job, or JOB@latest, JOB@latest~N, JOB@complete, JOB@ID,\n"
+            "JOB@START-OF-ID.\n"
             "Exit status: 0 all done, 1 failed, 2 usage, 3 incomplete, 10 no repository, 11 job is running already,\n"
             "12 wrong key or credentials, 13 verification failed, 78 configuration, 128+N ended by signal N.\n"
             "The manual: man 8 cofre\n");

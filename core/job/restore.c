@@ -12,6 +12,7 @@
 #include "cofre/plugin.h"
 #include "job/engine.h"
 #include "job/vault.h"
+#include "job/snapshot.h"
 #include "job/target.h"
 #include "store/catalogue.h"
 #include "store/manifest.h"
@@ -333,6 +334,17 @@ static int restore_source(const struct engine *engine, struct vault *vault, cons
     return done;
 }
 
+static void say_missing(const struct engine *engine, const struct manifest *manifest,
+                        const struct manifest_source *source)
+{
+    struct error e;
+    char id[MANIFEST_ID_SIZE];
+    error_set(&e, ERROR_NOT_FOUND, "nothing of source '%s' is in this snapshot: %s", source->name, source->error);
+    if (snapshot_newest_with(engine, manifest->job, manifest->host, source->name, NULL, id))
+        error_hint(&e, "the newest that has it is %s@%s", manifest->job, id);
+    log_error(LOG_WARNING, &e);
+}
+
 int restore_run(const struct engine *engine, struct vault *vault, const struct manifest *manifest,
                 const struct restore_request *request, struct restore_result *result, struct error *e)
 {
@@ -344,7 +356,7 @@ int restore_run(const struct engine *engine, struct vault *vault, const struct m
         if (request->source && source != request->source)
             continue;
         if (source->status == MANIFEST_MISSING) {
-            log_line(LOG_WARNING, "nothing of source '%s' is in this snapshot: %s", source->name, source->error);
+            say_missing(engine, manifest, source);
             result->problems++;
         } else if (restore_source(engine, vault, manifest, source, request, result, e) < 0) {
             return -1;

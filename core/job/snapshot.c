@@ -23,7 +23,8 @@
 static int bad_selector(const char *text, struct error *e)
 {
     error_set(e, ERROR_USAGE, "'%s' names no snapshot", text);
-    return error_hint(e, "write JOB, JOB@latest, JOB@latest~N, JOB@ID, or JOB@ and the beginning of an id");
+    return error_hint(e,
+                      "write JOB, JOB@latest, JOB@latest~N, JOB@complete, JOB@ID, or JOB@ and the beginning of an id");
 }
 
 static bool parse_back(const char *text, unsigned *back)
@@ -39,6 +40,11 @@ static bool parse_back(const char *text, unsigned *back)
     return true;
 }
 
+static const struct {
+    const char *word;
+    enum snapshot_by by;
+} ages[] = {{"latest", SNAPSHOT_LATEST}, {"complete", SNAPSHOT_COMPLETE}};
+
 int snapshot_parse(const char *text, struct snapshot_selector *selector, struct error *e)
 {
     *selector = (struct snapshot_selector){0};
@@ -51,8 +57,14 @@ int snapshot_parse(const char *text, struct snapshot_selector *selector, struct 
         return bad_selector(text, e);
     if (!at)
         return 0;
-    if (strncmp(at + 1, "latest", 6) == 0)
-        return parse_back(at + 7, &selector->back) ? 0 : bad_selector(text, e);
+    for (size_t i = 0; i < sizeof ages / sizeof ages[0]; i++) {
+        size_t length = strlen(ages[i].word);
+        if (strncmp(at + 1, ages[i].word, length) != 0)
+            continue;
+        selector->by = ages[i].by;
+        return parse_back(at + 1 + length, &selector->back) ? 0 : bad_selector(text, e);
+    }
+    selector->by = SNAPSHOT_ID;
     if (at[1] == '\0' || strlen(at + 1) >= sizeof selector->id ||
         strspn(at + 1, "0123456789abcdefTZ-") != strlen(at + 1))
         return bad_selector(text, e);
@@ -259,25 +271,73 @@ int snapshot_list(const struct engine *engine, const char *job, const char *host
 
 /* ---- one snapshot ---- */
 
-static int choose(const struct snapshot_list *list, const struct snapshot_selector *selector,
-                  const struct snapshot **chosen, struct error *e)
+/* The source in the manifest, whatever became of it; NULL when it was not asked for. */
+static const struct manifest_source *find_source(const struct manifest *manifest, const char *name)
 {
-    *chosen = NULL;
-    for (size_t i = 0; i < list->count && selector->id[0] == '\0'; i++) {
+    for (size_t i = 0; i < manifest->source_count; i++)
+        if (strcmp(manifest->sources[i].name, name) == 0)
+            return &manifest->sources[i];
+    return NULL;
+}
+
+static bool has_source(const struct snapshot *s, const char *name)
+{
+    const struct manifest_source *source = s->manifest ? find_source(s->manifest, name) : NULL;
+    return source && source->status != MANIFEST_MISSING;
+}
+
+/* May the selector mean this one, as far as that can be known? What no key at hand opens may be anything. */
+static bool counts(const struct snapshot *s, enum snapshot_by by, const char *source)
+{
+    if (!s->manifest)
+        return true;
+    if (by == SNAPSHOT_COMPLETE)
+        return s->manifest->status == MANIFEST_COMPLETE;
+    return by != SNAPSHOT_NEWEST || !source || has_source(s, source);
+}
+
+/* The one that counts after `back` newer ones do; NULL when there are not so many. *count: how many were seen. */
+static const struct snapshot *back_from_newest(const struct snapshot_list *list, enum snapshot_by by,
+                                               const char *source, unsigned back, size_t *count)
+{
+    *count = 0;
+    for (size_t i = list->count; i-- > 0;)
+        if (counts(&list->items[i], by, source) && (*count)++ == back)
+            return &list->items[i];
+    return NULL;
+}
+
+static int choose_by_age(const struct snapshot_list *list, const struct snapshot_selector *selector, const char *source,
+                         const struct snapshot **chosen, struct error *e)
+{
+    size_t count;
+    for (size_t i = 0; i < list->count; i++) {
         if (list->items[i].damaged == ERROR_NONE)
             continue;
         error_set(e, ERROR_INTEGRITY, "snapshot %s of job '%s' is damaged, so it cannot be told which one is meant",
                   list->items[i].id, selector->job);
         return error_hint(e, "name the one you want by its id: cofre list %s", selector->job);
     }
-    if (selector->id[0] == '\0') {
-        if (selector->back < list->count)
-            *chosen = &list->items[list->count - 1 - selector->back];
-        if (*chosen)
-            return 0;
-        return error_set(e, ERROR_NOT_FOUND, "job '%s' has %zu snapshot%s, so there is none %u before the latest",
-                         selector->job, list->count, list->count == 1 ? "" : "s", selector->back);
-    }
+    *chosen = back_from_newest(list, selector->by, source, selector->back, &count);
+    /* Where none has the source, the newest says why. */
+    if (!*chosen && selector->by == SNAPSHOT_NEWEST)
+        *chosen = back_from_newest(list, SNAPSHOT_LATEST, NULL, 0, &count);
+    if (!*chosen)
+        return error_set(e, ERROR_NOT_FOUND, "job '%s' has %zu %ssnapshot%s, so there is none %u before the newest",
+                         selector->job, count, selector->by == SNAPSHOT_COMPLETE ? "complete " : "",
+                         count == 1 ? "" : "s", selector->back);
+    const struct snapshot *newest = &list->items[list->count - 1];
+    if (selector->by == SNAPSHOT_NEWEST && *chosen != newest)
+        log_line(LOG_WARNING,
+                 "nothing of source '%s' is in the newest snapshot, %s: this is %s, the newest that has it", source,
+                 newest->id, (*chosen)->id);
+    return 0;
+}
+
+static int choose_by_id(const struct snapshot_list *list, const struct snapshot_selector *selector,
+                        const struct snapshot **chosen, struct error *e)
+{
+    *chosen = NULL;
     for (size_t i = 0; i < list->count; i++) {
         if (strncmp(list->items[i].id, selector->id, strlen(selector->id)) != 0)
             continue;
@@ -323,7 +383,7 @@ static int open_chosen(const struct engine *engine, const struct snapshot *chose
     return -1;
 }
 
-int snapshot_open(const struct engine *engine, const struct snapshot_selector *selector,
+int snapshot_open(const struct engine *engine, const struct snapshot_selector *selector, const char *source,
                   const struct config_instance *sink, struct vault **vault, struct manifest **manifest, struct error *e)
 {
     const struct config_job *job;
@@ -335,27 +395,53 @@ int snapshot_open(const struct engine *engine, const struct snapshot_selector *s
     if (snapshot_list(engine, selector->job, engine->config->host, sink, &list, &unreachable, &damaged, e) < 0)
         return -1;
     const struct snapshot *chosen = NULL;
-    int result = list.count == 0 ? no_snapshots(engine, selector, e) : choose(&list, selector, &chosen, e);
+    int result = list.count == 0               ? no_snapshots(engine, selector, e)
+                 : selector->by == SNAPSHOT_ID ? choose_by_id(&list, selector, &chosen, e)
+                                               : choose_by_age(&list, selector, source, &chosen, e);
     if (result == 0)
         result = open_chosen(engine, chosen, vault, manifest, e);
     snapshot_list_free(&list);
     return result;
 }
 
-int snapshot_source(const struct manifest *manifest, const char *name, const struct manifest_source **source,
-                    struct error *e)
+static int unknown_source(const struct manifest *manifest, const char *name, struct error *e)
 {
     const char *names[NAMES_SUGGESTED + 1];
     size_t n = 0;
-    for (size_t i = 0; i < manifest->source_count; i++) {
-        *source = &manifest->sources[i];
-        if (strcmp((*source)->name, name) == 0)
-            return 0;
-        if (n < NAMES_SUGGESTED)
-            names[n++] = (*source)->name;
-    }
+    for (size_t i = 0; i < manifest->source_count && n < NAMES_SUGGESTED; i++)
+        names[n++] = manifest->sources[i].name;
     names[n] = NULL;
     error_set(e, ERROR_USAGE, "snapshot %s@%s has no source '%s'", manifest->job, manifest->id, name);
     const char *nearest = text_nearest(name, names);
     return nearest ? error_hint(e, "did you mean '%s'?", nearest) : -1;
+}
+
+int snapshot_source(const struct manifest *manifest, const char *name, const struct manifest_source **source,
+                    struct error *e)
+{
+    *source = find_source(manifest, name);
+    if (!*source)
+        return unknown_source(manifest, name, e);
+    if ((*source)->status != MANIFEST_MISSING)
+        return 0;
+    return error_set(e, ERROR_NOT_FOUND, "nothing of source '%s' is in snapshot %s: %s", name, manifest->id,
+                     (*source)->error ? (*source)->error : "it is not known why");
+}
+
+bool snapshot_newest_with(const struct engine *engine, const char *job, const char *host, const char *source,
+                          const struct config_instance *sink, char id[MANIFEST_ID_SIZE])
+{
+    struct snapshot_list list;
+    struct error ignored;
+    size_t unreachable, damaged;
+    bool found = false;
+    if (snapshot_list(engine, job, host, sink, &list, &unreachable, &damaged, &ignored) < 0)
+        return false;
+    for (size_t i = list.count; i-- > 0 && !found;) {
+        found = has_source(&list.items[i], source);
+        if (found)
+            memcpy(id, list.items[i].id, MANIFEST_ID_SIZE);
+    }
+    snapshot_list_free(&list);
+    return found;
 }

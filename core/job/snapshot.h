@@ -14,11 +14,18 @@ struct engine;
 struct vault;
 struct repository;
 
-/* JOB, JOB@latest, JOB@latest~N, JOB@ID or JOB@PREFIX. */
+/* JOB, JOB@latest[~N], JOB@complete[~N], JOB@ID or JOB@PREFIX. */
+enum snapshot_by {
+    SNAPSHOT_NEWEST,   /* JOB: the newest; where a source is asked for, the newest that has it */
+    SNAPSHOT_LATEST,   /* the newest, whatever it has */
+    SNAPSHOT_COMPLETE, /* the newest complete one */
+    SNAPSHOT_ID
+};
 struct snapshot_selector {
     char job[64];
-    char id[MANIFEST_ID_SIZE]; /* prefix; "" = by age */
-    unsigned back;             /* N of latest~N */
+    enum snapshot_by by;
+    char id[MANIFEST_ID_SIZE]; /* SNAPSHOT_ID: the id or its beginning */
+    unsigned back;             /* N of ~N: so many before that */
 };
 /* ERROR_USAGE says what is wrong and shows the forms. */
 int snapshot_parse(const char *text, struct snapshot_selector *selector, struct error *e);
@@ -46,8 +53,9 @@ int snapshot_list(const struct engine *engine, const char *job, const char *host
                   struct snapshot_list *list, size_t *unreachable, size_t *damaged, struct error *e);
 
 /* The one that the selector means, and the vault, opened and prepared, that has it: sink when given, else the first
- * sink of the job that can be reached and has it. */
-int snapshot_open(const struct engine *engine, const struct snapshot_selector *selector,
+ * sink of the job that can be reached and has it. source: the one that is asked for; NULL = none in particular. When
+ * that leads away from the newest snapshot, it is said. */
+int snapshot_open(const struct engine *engine, const struct snapshot_selector *selector, const char *source,
                   const struct config_instance *sink, struct vault **vault, struct manifest **manifest,
                   struct error *e);
 
@@ -57,8 +65,14 @@ bool snapshot_parse_key(const char *key, char host[64], char job[64], char id[MA
 /* Of a repository: the manifest stored under key. */
 int snapshot_read(struct repository *repository, const char *key, struct manifest **manifest, struct error *e);
 
-/* The source of that name in the manifest; ERROR_USAGE with a suggestion. */
+/* The source of that name in the manifest, of which something was saved. ERROR_USAGE with a suggestion, or
+ * ERROR_NOT_FOUND with why nothing was. */
 int snapshot_source(const struct manifest *manifest, const char *name, const struct manifest_source **source,
                     struct error *e);
+
+/* The id of the newest snapshot of this host and job that has something of the source, on this sink (NULL = those of
+ * the job), for hints: false when none is known. What cannot be looked at is logged. */
+bool snapshot_newest_with(const struct engine *engine, const char *job, const char *host, const char *source,
+                          const struct config_instance *sink, char id[MANIFEST_ID_SIZE]);
 
 #endif
