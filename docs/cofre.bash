@@ -42,7 +42,7 @@ _cofre_words()
 
 _cofre_options()
 {
-    echo '--config-dir --json --quiet --verbose --in-process --help --version'
+    echo '--config-dir --json --quiet --verbose --utc --in-process --help --version'
     case $command in
     check) echo '--offline' ;;
     run) echo '--all --dry-run' ;;

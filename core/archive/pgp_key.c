@@ -128,7 +128,7 @@ void pgp_key_warn(gpgme_key_t key, const char *fingerprint, enum pgp_use use,
     char text[512], date[CLOCK_TEXT_MAX];
     if (!warn || end == 0 || left > (int64_t)WARN_DAYS * DAY)
         return;
-    clock_format((int64_t)end * 1000000000, date);
+    clock_format_shown((int64_t)end * 1000000000, date);
     date[10] = '\0';
     snprintf(text, sizeof text, "the OpenPGP key '%s' of '%s' expires in %lld days, on %s: no %s with it from then on",
              fingerprint, owner_of(key), (long long)(left / DAY), date, purposes[use]);

@@ -34,25 +34,44 @@ void clock_sleep(int64_t milliseconds)
         continue;
 }
 
+static bool show_utc;
+
 /* False when the year has not four digits. */
-static bool break_down(int64_t ns, struct tm *tm)
+static bool break_down(int64_t ns, struct tm *(*how)(const time_t *, struct tm *), struct tm *tm)
 {
     time_t when = ns / NS_PER_SECOND - (ns % NS_PER_SECOND < 0 ? 1 : 0);
-    return gmtime_r(&when, tm) && tm->tm_year + 1900 >= 1 && tm->tm_year + 1900 <= 9999;
+    return how(&when, tm) && tm->tm_year + 1900 >= 1 && tm->tm_year + 1900 <= 9999;
 }
 
 const char *clock_format(int64_t ns, char *out)
 {
     struct tm tm;
-    if (!break_down(ns, &tm) || strftime(out, CLOCK_TEXT_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+    if (!break_down(ns, gmtime_r, &tm) || strftime(out, CLOCK_TEXT_MAX, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
         memcpy(out, "?", 2);
+    return out;
+}
+
+void clock_show_utc(void)
+{
+    show_utc = true;
+}
+
+const char *clock_format_shown(int64_t ns, char *out)
+{
+    struct tm tm;
+    if (show_utc || !break_down(ns, localtime_r, &tm) || tm.tm_gmtoff == 0)
+        return clock_format(ns, out);
+    /* "-0300": the colon comes between its hours and minutes. */
+    size_t n = strftime(out, CLOCK_TEXT_MAX - 1, "%Y-%m-%dT%H:%M:%S%z", &tm);
+    memmove(out + n - 1, out + n - 2, 3);
+    out[n - 2] = ':';
     return out;
 }
 
 const char *clock_format_compact(int64_t ns, char *out)
 {
     struct tm tm;
-    if (!break_down(ns, &tm) || strftime(out, CLOCK_TEXT_MAX, "%Y%m%dT%H%M%SZ", &tm) == 0)
+    if (!break_down(ns, gmtime_r, &tm) || strftime(out, CLOCK_TEXT_MAX, "%Y%m%dT%H%M%SZ", &tm) == 0)
         memcpy(out, "?", 2);
     return out;
 }

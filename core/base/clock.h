@@ -2,6 +2,7 @@
 #ifndef COFRE_BASE_CLOCK_H
 #define COFRE_BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 int64_t clock_now(void);            /* wall clock, ns */
@@ -10,6 +11,10 @@ void clock_sleep(int64_t milliseconds);
 
 /* "2026-11-20T02:00:00Z" into out[CLOCK_TEXT_MAX]; years 1 to 9999, else "?". Returns out. */
 const char *clock_format(int64_t ns, char *out);
+/* The same for people: local time with its offset, "2026-11-19T23:00:00-03:00", and with Z where the offset is 0. */
+const char *clock_format_shown(int64_t ns, char *out);
+/* From now on people are shown UTC. */
+void clock_show_utc(void);
 /* "20261120T020000Z", the start of a snapshot id. */
 const char *clock_format_compact(int64_t ns, char *out);
 #define CLOCK_TEXT_MAX 40

@@ -5,9 +5,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 
 static enum log_level threshold = LOG_NOTICE;
@@ -89,17 +89,12 @@ const char *log_escape(const void *text, size_t length, char *out, size_t size)
 static void write_line(enum log_level level, const char *label, const char *text)
 {
     static const char *const names[] = {[LOG_ERROR] = "error: ", [LOG_WARNING] = "warning: "};
-    char line[4096], safe[3072], stamp[40] = "";
-    if (timestamps) {
-        struct timespec now;
-        struct tm tm;
-        clock_gettime(CLOCK_REALTIME, &now);
-        gmtime_r(&now.tv_sec, &tm);
-        strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ ", &tm);
-    }
+    char line[4096], safe[3072], stamp[CLOCK_TEXT_MAX] = "";
+    if (timestamps)
+        clock_format_shown(clock_now(), stamp);
     const char *name = label ? label : level <= LOG_WARNING && names[level] ? names[level] : "";
     log_escape(text, strlen(text), safe, sizeof safe);
-    int n = snprintf(line, sizeof line, "%s%s%s\n", stamp, name, safe);
+    int n = snprintf(line, sizeof line, "%s%s%s%s\n", stamp, timestamps ? " " : "", name, safe);
     if (hook_before)
         hook_before();
     /* A log that cannot be written must not fail a backup. */

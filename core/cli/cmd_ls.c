@@ -83,10 +83,10 @@ static void print_entry(const struct listing *listing, const struct catalogue_re
     char mode[10], size[TEXT_SIZE_MAX], time[CLOCK_TEXT_MAX] = "-";
     format_mode(entry->mode, mode);
     if (entry->mtime != COFRE_NO_TIME)
-        clock_format(entry->mtime, time);
+        clock_format_shown(entry->mtime, time);
     output_print(out, "%c%s ", kinds[known_kind(entry->kind)].letter, mode);
     print_owner(out, entry);
-    output_print(out, "%10s %20s ", entry->size >= 0 ? text_size((uint64_t)entry->size, size) : "?", time);
+    output_print(out, "%10s %25s ", entry->size >= 0 ? text_size((uint64_t)entry->size, size) : "?", time);
     if (!listing->named)
         output_print(out, "%s:", listing->source);
     output_print(out, "%s", entry->path_length ? output_escape(out, entry->path, entry->path_length) : ".");

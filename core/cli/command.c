@@ -24,6 +24,7 @@ const struct argument_option command_global_options[] = {
     {.name = "json", .help = "results as JSON, one object per line"},
     {.name = "quiet", .letter = 'q', .help = "say only warnings and errors"},
     {.name = "verbose", .letter = 'v', .help = "say more"},
+    {.name = "utc", .help = "show times in UTC; default: local time, with its offset"},
     {.name = "in-process", .help = "run plugins in this process: for debuggers, without protection from their faults"},
     {.name = "help", .letter = 'h', .help = "explain the program or the command"},
     {.name = "version", .help = "say the version"},

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/command.h"
@@ -47,6 +48,8 @@ static int set_up(struct cli *cli, struct error *e)
     cli->output.json = arguments_has(a, "json");
     cli->quiet = arguments_has(a, "quiet");
     cli->engine.in_process = arguments_has(a, "in-process");
+    if (arguments_has(a, "utc"))
+        clock_show_utc();
     log_set_timestamps(!isatty(STDERR_FILENO));
     if (cli->quiet && arguments_has(a, "verbose"))
         return error_set(e, ERROR_USAGE, "--quiet and --verbose exclude each other");

@@ -6,8 +6,10 @@
 #include <cmocka.h>
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+#include <time.h>
 
 #include "base/clock.h"
 
@@ -33,6 +35,31 @@ static void test_format(void **state)
         assert_string_equal(clock_format(cases[i].ns, out), cases[i].text);
         assert_string_equal(clock_format_compact(cases[i].ns, out), cases[i].compact);
     }
+}
+
+static void test_shown(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *zone;
+        int64_t ns;
+        const char *text;
+    } cases[] = {
+        {"<-03>3", INT64_C(1795140000) * SECOND, "2026-11-19T23:00:00-03:00"},
+        {"<+0530>-5:30", INT64_C(1795140000) * SECOND, "2026-11-20T07:30:00+05:30"},
+        {"CET-1CEST,M3.5.0,M10.5.0/3", INT64_C(1782000000) * SECOND, "2026-06-21T02:00:00+02:00"},
+        {"UTC0", INT64_C(1795140000) * SECOND, "2026-11-20T02:00:00Z"},
+    };
+    char out[CLOCK_TEXT_MAX];
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        setenv("TZ", cases[i].zone, 1);
+        tzset();
+        assert_string_equal(clock_format_shown(cases[i].ns, out), cases[i].text);
+    }
+    setenv("TZ", cases[0].zone, 1);
+    tzset();
+    clock_show_utc();
+    assert_string_equal(clock_format_shown(cases[0].ns, out), "2026-11-20T02:00:00Z");
 }
 
 static void test_now(void **state)
@@ -73,6 +100,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_format),
+        cmocka_unit_test(test_shown),
         cmocka_unit_test(test_now),
         cmocka_unit_test(test_sleep_outlives_signals),
     };
