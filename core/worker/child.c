@@ -7,7 +7,6 @@
 #include "base/clock.h"
 
 #define FRAME_MAX (4u << 20)
-#define DEFERRED_MAX 65536
 
 static void drain_socket(struct child *child)
 {
@@ -48,7 +47,6 @@ static void serve(struct child *child, const struct channel_frame *frame)
     uint64_t left = cursor_u64(&arguments);
     call.deadline = left ? clock_monotonic() + (int64_t)left : 0;
     drain_socket(child);
-    bytes_reset(&child->deferred);
     struct error result;
     child_calls_run(&call, &arguments, &result);
     explicit_bzero(copy->data, copy->length);
@@ -77,7 +75,7 @@ int child_run(int socket, int memory, struct error *e)
     struct child child = {.previous_fd = -1,
                           .arguments = {.maximum = CHANNEL_RING},
                           .frame = {.maximum = FRAME_MAX},
-                          .deferred = {.maximum = DEFERRED_MAX},
+                          .deferred = {.maximum = CHILD_DEFERRED},
                           .entry = {.maximum = CHANNEL_RING}};
     if (channel_attach(&child.channel, socket, memory, e) < 0) {
         close(socket);

@@ -29,6 +29,8 @@
 
 struct previous;
 
+#define CHILD_DEFERRED 65536 /* bytes of log lines that wait */
+
 struct child {
     struct channel channel;
     bool loaded, opened, ended;
@@ -38,7 +40,8 @@ struct child {
     void *instance;
     struct bytes arguments; /* of the call at hand */
     struct bytes frame;     /* being made */
-    struct bytes deferred;  /* log lines that wait for a commit */
+    struct bytes deferred;  /* log lines that wait until nothing is lent */
+    unsigned deferred_lost; /* lines for which there was no room */
     struct bytes entry;     /* restore: the frame of the entry at hand */
     struct source_attribute *attributes;
     struct cofre_attribute *lent_attributes;
@@ -86,13 +89,18 @@ void child_calls_run(struct cofre_call *call, struct cursor *arguments, struct e
 
 extern const struct cofre_host child_host_table;
 
-/* May this service be used now? COFRE_OK; else *error is filled: cancelled, out of time, or not in this call (a fault).
- * calls: bits 1 << WIRE_BACKUP ... */
+/* May this service be used now? COFRE_OK; else *error is filled: cancelled, out of time, not in this call, or without
+ * an error to fill (faults). calls: bits 1 << WIRE_BACKUP ... */
 int32_t child_host_enter(struct cofre_call *call, uint32_t calls, const char *service, struct cofre_error *error);
 /* The plugin broke its contract: the call is going to fail with ERROR_PLUGIN, whatever it returns. */
 int32_t child_host_fault(struct cofre_call *call, const struct error *why, struct cofre_error *error);
+/* The same in words: "announced an entry without a path". */
+int32_t child_host_broke(struct cofre_call *call, struct cofre_error *error, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 int32_t child_host_fail(struct cofre_error *error, const struct error *why);
-/* An error of the plugin's as the engine has it. Any class that is none counts as permanent. */
+/* Is it COFRE_OK, or COFRE_E_*? */
+bool child_host_is_result(int32_t result);
+/* An error of the plugin's, of a class that child_host_is_result, as the engine has it. */
 void child_host_error(int32_t class, const struct cofre_error *from, struct error *to);
 /* Begin a frame; fill it; send it. Waits for room; fails when the call is cancelled meanwhile. */
 struct bytes *child_host_frame(struct cofre_call *call);

@@ -116,6 +116,10 @@ int32_t child_backup_unchanged(struct cofre_call *call, const char *path, size_t
     uint8_t hash[16];
     if (child_host_enter(call, HERE, "unchanged", &error) != COFRE_OK)
         return COFRE_OK;
+    if (!path) {
+        child_host_broke(call, &error, "asked about an entry without a path");
+        return COFRE_OK;
+    }
     if (!call->previous || fingerprint_length == 0 || fingerprint_length > COFRE_MAX_FINGERPRINT || !fingerprint ||
         !path_valid(path, length) || call->child->grammar.open || !grammar_follows(&call->child->grammar, path, length))
         return COFRE_OK;
@@ -128,6 +132,8 @@ int32_t child_backup_entry(struct cofre_call *call, const struct cofre_entry *an
     int32_t class = child_host_enter(call, HERE, "entry", error);
     if (class != COFRE_OK)
         return class;
+    if (!announced)
+        return fault(call, error, "announced an entry that is NULL");
     struct source_entry entry;
     const char *what = copy_entry(call, announced, &entry);
     if (what)
@@ -148,6 +154,8 @@ int32_t child_backup_end(struct cofre_call *call, int32_t result, const struct c
     int32_t class = child_host_enter(call, HERE, "end", error);
     if (class != COFRE_OK)
         return class;
+    if (!child_host_is_result(result))
+        return child_host_broke(call, error, "ended an entry with %d, which is no result", (int)result);
     struct error because;
     if (grammar_end(&call->child->grammar, &because) < 0)
         return child_host_fault(call, &because, error);
@@ -178,6 +186,8 @@ int32_t child_backup_missing(struct cofre_call *call, const char *path, size_t l
         return class;
     if (!path || length > PATH_LONGEST || memchr(path, '\0', length))
         return fault(call, error, "named what is no path as missing");
+    if (!child_host_is_result(result))
+        return child_host_broke(call, error, "named something as missing with %d, which is no result", (int)result);
     struct error because;
     child_host_error(result == COFRE_OK ? COFRE_E_PERMANENT : result, why, &because);
     struct bytes *frame = child_host_frame(call);

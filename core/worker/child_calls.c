@@ -188,11 +188,8 @@ static int32_t call_restore(struct cofre_call *call, struct cursor *c, struct co
     if (class == COFRE_OK)
         class = source(call)->restore(call->child->instance, call, error);
     child_past_forget(call);
-    if (class == COFRE_OK && call->fault.class == ERROR_NONE && (call->input != CHILD_ALL_ENDED || call->entry_open)) {
-        struct error why;
-        error_set(&why, ERROR_PLUGIN, "returned success before it had taken every entry");
-        return child_host_fault(call, &why, error);
-    }
+    if (class == COFRE_OK && call->fault.class == ERROR_NONE && (call->input != CHILD_ALL_ENDED || call->entry_open))
+        return child_host_broke(call, error, "returned success before it had taken every entry");
     /* Counted also when the restore failed: the report says how far it came. */
     struct bytes *frame = child_host_frame(call);
     bytes_put_u64(frame, call->restored);
@@ -311,9 +308,8 @@ static int32_t call_put(struct cofre_call *call, struct cursor *c, struct cofre_
         uint64_t length;
         if (child_content_take(call, &bytes, &length, error) == COFRE_END)
             return COFRE_OK;
-        struct error why;
-        error_set(&why, ERROR_PLUGIN, "returned success from put '%s' before it had taken the whole object", key);
-        return child_host_fault(call, &why, error);
+        return child_host_broke(call, error, "returned success from put '%s' before it had taken the whole object",
+                                key);
     }
     return class;
 }
@@ -426,6 +422,8 @@ void child_calls_run(struct cofre_call *call, struct cursor *arguments, struct e
         class = cofre_fail(&said, COFRE_E_BUG, "there is no such call now");
     else
         class = calls[call->kind].run(call, arguments, &said);
+    if (!child_host_is_result(class))
+        child_host_broke(call, &said, "returned %d, which is neither COFRE_OK nor an error class", (int)class);
     if (call->fault.class != ERROR_NONE)
         *error = call->fault;
     else

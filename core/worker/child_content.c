@@ -11,6 +11,8 @@ int32_t child_content_reserve(struct cofre_call *call, void **buffer, size_t *le
     int32_t class = child_host_enter(call, SENDING, "reserve", error);
     if (class != COFRE_OK)
         return class;
+    if (!buffer || !length)
+        return child_host_broke(call, error, "reserved without a place for the buffer or its length");
     struct channel *channel = &call->child->channel;
     size_t most = *length < 1 ? 1 : *length < CHANNEL_LARGEST ? *length : CHANNEL_LARGEST, n;
     size_t least = most < LEAST ? most : LEAST;
@@ -37,14 +39,12 @@ int32_t child_content_commit(struct cofre_call *call, size_t length, struct cofr
     int32_t class = child_host_enter(call, SENDING, "commit", error);
     if (class != COFRE_OK)
         return class;
-    struct error why;
-    if (length > call->lent) {
-        error_set(&why, ERROR_PLUGIN, "committed %zu bytes after %zu were reserved", length, call->lent);
-        return child_host_fault(call, &why, error);
-    }
+    if (length > call->lent)
+        return child_host_broke(call, error, "committed %zu bytes after %zu were reserved", length, call->lent);
     call->lent = 0;
     if (length == 0)
         return COFRE_OK;
+    struct error why;
     if (call->kind == WIRE_BACKUP && grammar_content(&call->child->grammar, length, &why) < 0)
         return child_host_fault(call, &why, error);
     channel_commit(&call->child->channel, WIRE_DATA, length);
@@ -68,11 +68,10 @@ int32_t child_content_take(struct cofre_call *call, const void **bytes, uint64_t
     int32_t class = child_host_enter(call, TAKING, "take", error);
     if (class != COFRE_OK)
         return class;
-    struct error why;
-    if (call->input == CHILD_NO_INPUT) {
-        error_set(&why, ERROR_PLUGIN, "took content before the first entry");
-        return child_host_fault(call, &why, error);
-    }
+    if (!bytes || !length)
+        return child_host_broke(call, error, "took content without a place for the bytes or their length");
+    if (call->input == CHILD_NO_INPUT)
+        return child_host_broke(call, error, "took content before the first entry");
     *bytes = NULL;
     *length = 0;
     if (call->input != CHILD_CONTENT)
@@ -93,6 +92,7 @@ int32_t child_content_take(struct cofre_call *call, const void **bytes, uint64_t
     call->input = frame.type == WIRE_END ? CHILD_CONTENT_ENDED : CHILD_ALL_ENDED;
     if (frame.length == 0)
         return COFRE_END;
+    struct error why;
     struct cursor c = cursor_of(frame.payload, frame.length);
     return wire_error(&c, &why) ? child_host_fail(error, &why) : COFRE_E_BUG;
 }

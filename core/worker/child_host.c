@@ -1,12 +1,12 @@
+#include <stdarg.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "worker/child.h"
-
-#define MAX_DEFERRED 65536 /* bytes of log lines between reserve and commit */
 
 /* ---- errors ---- */
 
@@ -19,12 +19,17 @@ static void copy_text(char *to, size_t size, const char *from, size_t from_size)
     to[n] = '\0';
 }
 
+bool child_host_is_result(int32_t result)
+{
+    return result == COFRE_OK || (result >= COFRE_E_RETRY && result <= COFRE_E_BUG);
+}
+
 void child_host_error(int32_t class, const struct cofre_error *from, struct error *to)
 {
     memset(to, 0, sizeof *to);
     if (class == COFRE_OK)
         return;
-    to->class = class >= COFRE_E_RETRY && class <= COFRE_E_BUG ? (enum error_class) class : ERROR_PERMANENT;
+    to->class = (enum error_class) class;
     if (from) {
         to->os_errno = from->os_errno;
         to->retry_after = from->retry_after;
@@ -42,9 +47,11 @@ void child_host_error(int32_t class, const struct cofre_error *from, struct erro
 
 int32_t child_host_fail(struct cofre_error *error, const struct error *why)
 {
-    copy_text(error->message, sizeof error->message, why->message, sizeof why->message);
-    copy_text(error->hint, sizeof error->hint, why->hint, sizeof why->hint);
-    error->os_errno = why->os_errno;
+    if (error) {
+        copy_text(error->message, sizeof error->message, why->message, sizeof why->message);
+        copy_text(error->hint, sizeof error->hint, why->hint, sizeof why->hint);
+        error->os_errno = why->os_errno;
+    }
     /* A fault is known to the plugin as the bug that it is. */
     return why->class == ERROR_PLUGIN ? COFRE_E_BUG : (int32_t)why->class;
 }
@@ -58,10 +65,24 @@ int32_t child_host_fault(struct cofre_call *call, const struct error *why, struc
     return child_host_fail(error, &call->fault);
 }
 
+int32_t child_host_broke(struct cofre_call *call, struct cofre_error *error, const char *format, ...)
+{
+    struct error why;
+    char text[sizeof why.message];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    error_set(&why, ERROR_PLUGIN, "%s", text);
+    return child_host_fault(call, &why, error);
+}
+
 /* ---- services of every call ---- */
 
 static int32_t host_cancelled(struct cofre_call *call, struct cofre_error *error)
 {
+    if (!error)
+        return child_host_broke(call, error, "used the host's 'cancelled' without an error to fill");
     if (call->fault.class != ERROR_NONE)
         return child_host_fail(error, &call->fault);
     if (atomic_load_explicit(&call->child->channel.shared->cancel, memory_order_relaxed) == call->number)
@@ -100,6 +121,8 @@ static const char *host_id(struct cofre_call *call)
 static int32_t host_directory(struct cofre_call *call, const char **path, struct cofre_error *error)
 {
     struct error why;
+    if (!path || !error)
+        return child_host_broke(call, error, "asked for its directory without a place for the answer");
     *path = call->child->directory;
     if (!*path)
         return cofre_fail(error, COFRE_E_UNSUPPORTED, "there is no directory of its own for this source");
@@ -108,11 +131,10 @@ static int32_t host_directory(struct cofre_call *call, const char **path, struct
 
 int32_t child_host_enter(struct cofre_call *call, uint32_t calls, const char *service, struct cofre_error *error)
 {
-    if (!(calls & CHILD_IN(call->kind))) {
-        struct error why;
-        error_set(&why, ERROR_PLUGIN, "used the host's '%s', which there is not in this call", service);
-        return child_host_fault(call, &why, error);
-    }
+    if (!(calls & CHILD_IN(call->kind)))
+        return child_host_broke(call, error, "used the host's '%s', which there is not in this call", service);
+    if (!error)
+        return child_host_broke(call, error, "used the host's '%s' without an error to fill", service);
     return host_cancelled(call, error);
 }
 
@@ -130,14 +152,14 @@ struct bytes *child_host_frame(struct cofre_call *call)
 }
 
 /* final: a result is sent even when the call was cancelled. */
-static int32_t send_bytes(struct cofre_call *call, uint32_t type, const struct bytes *frame, bool final,
+static int32_t send_bytes(struct cofre_call *call, uint32_t type, const void *p, size_t n, bool final,
                           struct cofre_error *error)
 {
     struct channel *channel = &call->child->channel;
     uint8_t *to;
     size_t room;
     int lent;
-    while ((lent = channel_lend(channel, frame->length, frame->length, &to, &room)) == 0) {
+    while ((lent = channel_lend(channel, n, n, &to, &room)) == 0) {
         int32_t class = final ? COFRE_OK : host_cancelled(call, error);
         if (class != COFRE_OK)
             return class;
@@ -147,25 +169,44 @@ static int32_t send_bytes(struct cofre_call *call, uint32_t type, const struct b
     }
     if (lent < 0)
         return gone(error);
-    if (frame->length)
-        memcpy(to, frame->data, frame->length);
-    channel_commit(channel, type, frame->length);
+    if (n > 0)
+        memcpy(to, p, n);
+    channel_commit(channel, type, n);
     return COFRE_OK;
 }
 
-/* Lines that came between reserve and commit, now that nothing is lent. */
+static void put_line(struct bytes *frame, uint32_t level, const char *text, size_t length)
+{
+    bytes_put_u32(frame, level);
+    wire_put_text(frame, text, length);
+}
+
+/* A log line that cannot be sent, because the call was cancelled, is not worth an error. */
+static void send_line(struct cofre_call *call, const void *p, size_t n)
+{
+    struct cofre_error ignored = {.struct_size = sizeof ignored};
+    if (send_bytes(call, WIRE_LOG, p, n, false, &ignored) == COFRE_OK)
+        channel_wake(&call->child->channel);
+}
+
+/* Nothing is lent any more: the lines that came meanwhile. */
 static void send_deferred(struct cofre_call *call)
 {
     struct bytes *deferred = &call->child->deferred;
     struct cursor c = cursor_of(deferred->data, deferred->length);
-    struct cofre_error ignored = {.struct_size = sizeof ignored};
     while (c.left > 0 && !c.failed) {
         size_t n;
-        const uint8_t *p = cursor_blob(&c, MAX_DEFERRED, &n);
-        struct bytes *frame = child_host_frame(call);
-        bytes_put(frame, p, n);
-        send_bytes(call, WIRE_LOG, frame, false, &ignored);
+        const uint8_t *p = cursor_blob(&c, CHILD_DEFERRED, &n);
+        send_line(call, p, n);
     }
+    bytes_reset(deferred);
+    if (call->child->deferred_lost == 0)
+        return;
+    char text[80];
+    snprintf(text, sizeof text, "%u lines between reserve and commit were dropped", call->child->deferred_lost);
+    call->child->deferred_lost = 0;
+    put_line(deferred, LOG_WARNING, text, strlen(text));
+    send_line(call, deferred->data, deferred->length);
     bytes_reset(deferred);
 }
 
@@ -177,7 +218,9 @@ int32_t child_host_send(struct cofre_call *call, enum wire_frame type, struct co
                           "%s: too large to be described: more than %u bytes of attributes and names",
                           wire_call_name(call->kind), CHANNEL_LARGEST);
     call->lent = 0;
-    int32_t class = send_bytes(call, type, frame, type == WIRE_RESULT || type == WIRE_REPLY, error);
+    send_deferred(call);
+    bool final = type == WIRE_RESULT || type == WIRE_REPLY;
+    int32_t class = send_bytes(call, type, frame->data, frame->length, final, error);
     if (type == WIRE_RESULT)
         channel_wake(&call->child->channel);
     return class;
@@ -200,30 +243,40 @@ int32_t child_host_receive(struct cofre_call *call, struct channel_frame *frame,
 
 /* ---- log and findings ---- */
 
-static uint32_t log_level(int32_t level)
+/* Keep a line for later: what reserve lent lies where its frame would go. */
+static bool defer(struct bytes *deferred, const struct bytes *frame)
 {
-    return level >= COFRE_LOG_ERROR && level <= COFRE_LOG_DEBUG ? (uint32_t)level : COFRE_LOG_INFO;
+    size_t length = deferred->length;
+    bytes_put_blob(deferred, frame->data, frame->length);
+    if (!deferred->failed)
+        return true;
+    deferred->failed = false;
+    deferred->length = length;
+    return false;
 }
 
 static void host_log(struct cofre_call *call, int32_t level, const char *text)
 {
-    if ((int)log_level(level) > call->child->log_level)
+    if (!text)
+        child_host_broke(call, NULL, "wrote a line without text to the log");
+    else if (level < COFRE_LOG_ERROR || level > COFRE_LOG_DEBUG)
+        child_host_broke(call, NULL, "wrote to the log at level %d, which there is not", (int)level);
+    if (!text || level > call->child->log_level)
         return;
-    struct cofre_error ignored = {.struct_size = sizeof ignored};
     struct bytes *frame = child_host_frame(call);
-    bytes_put_u32(frame, log_level(level));
-    wire_put_text(frame, text, strnlen(text, WIRE_MAX_LOG));
+    put_line(frame, (uint32_t)level, text, strnlen(text, WIRE_MAX_LOG));
     if (frame->failed)
         return;
-    /* What reserve lent lies where the frame would go. */
-    if (call->lent) {
-        bytes_put_blob(&call->child->deferred, frame->data, frame->length);
-        call->child->deferred.failed = false;
-        return;
-    }
-    /* A log line that cannot be sent, because the call was cancelled, is not worth an error. */
-    if (send_bytes(call, WIRE_LOG, frame, false, &ignored) == COFRE_OK)
-        channel_wake(&call->child->channel);
+    if (!call->lent)
+        send_line(call, frame->data, frame->length);
+    else if (!defer(&call->child->deferred, frame))
+        call->child->deferred_lost++;
+}
+
+/* What is none of the three levels must not pass for fine. */
+static uint32_t finding_level(int32_t level)
+{
+    return level == COFRE_LOG_INFO || level == COFRE_LOG_WARNING ? (uint32_t)level : COFRE_LOG_ERROR;
 }
 
 static void host_finding(struct cofre_call *call, int32_t level, const char *text, const char *hint)
@@ -231,17 +284,20 @@ static void host_finding(struct cofre_call *call, int32_t level, const char *tex
     struct cofre_error error = {.struct_size = sizeof error};
     if (child_host_enter(call, CHILD_IN(WIRE_CHECK), "finding", &error) != COFRE_OK)
         return;
+    if (!text || !text[0]) {
+        child_host_broke(call, &error, "had a finding without text");
+        return;
+    }
     struct bytes *frame = child_host_frame(call);
-    bytes_put_u32(frame, log_level(level));
-    wire_put_text(frame, text, strnlen(text, WIRE_MAX_LOG));
-    wire_put_text(frame, hint, hint ? strnlen(hint, WIRE_MAX_LOG) : 0);
+    put_line(frame, finding_level(level), text, strnlen(text, WIRE_MAX_LOG));
+    wire_put_text(frame, hint ? hint : "", hint ? strnlen(hint, WIRE_MAX_LOG) : 0);
     child_host_send(call, WIRE_FINDING, &error);
 }
 
 static int32_t host_commit(struct cofre_call *call, size_t length, struct cofre_error *error)
 {
     int32_t class = child_content_commit(call, length, error);
-    if (call->child->deferred.length > 0 && !call->lent)
+    if (!call->lent)
         send_deferred(call);
     return class;
 }

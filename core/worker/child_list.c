@@ -9,12 +9,9 @@ int32_t child_list_object(struct cofre_call *call, const struct cofre_object *ob
     int32_t class = child_host_enter(call, HERE, "object", error);
     if (class != COFRE_OK)
         return class;
-    struct error why;
-    size_t n = object->key ? strnlen(object->key, COFRE_MAX_KEY + 1) : 0;
-    if (object->struct_size < sizeof *object || n == 0 || object->size < 0) {
-        error_set(&why, ERROR_PLUGIN, "listed an object without key or size");
-        return child_host_fault(call, &why, error);
-    }
+    size_t n = object && object->key ? strnlen(object->key, COFRE_MAX_KEY + 1) : 0;
+    if (n == 0 || object->struct_size < sizeof *object || object->size < 0)
+        return child_host_broke(call, error, "listed an object without key or size");
     /* Too long to be one of ours. */
     if (n > COFRE_MAX_KEY)
         return COFRE_OK;
@@ -30,12 +27,9 @@ int32_t child_list_more(struct cofre_call *call, const void *cursor, size_t leng
     int32_t class = child_host_enter(call, HERE, "more", error);
     if (class != COFRE_OK)
         return class;
-    if (length > sizeof call->cursor || (length && !cursor)) {
-        struct error why;
-        error_set(&why, ERROR_PLUGIN, "gave a cursor of %zu bytes, where at most %zu are allowed", length,
-                  sizeof call->cursor);
-        return child_host_fault(call, &why, error);
-    }
+    if (length > sizeof call->cursor || (length && !cursor))
+        return child_host_broke(call, error, "gave a cursor of %zu bytes%s, where at most %zu are allowed", length,
+                                cursor ? "" : " at no place", sizeof call->cursor);
     if (length)
         memcpy(call->cursor, cursor, length);
     call->cursor_length = length;

@@ -60,6 +60,8 @@ int32_t child_past_recorded(struct cofre_call *call, uint64_t index, const char 
     int32_t class = child_host_enter(call, HERE, "recorded", error);
     if (class != COFRE_OK)
         return class;
+    if (!key || !value)
+        return child_host_broke(call, error, "asked for a recorded fact without a place for key or value");
     if (index >= call->fact_count)
         return COFRE_END;
     *key = call->facts[index].key;

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "worker/child.h"
+#include "worker/path.h"
 
 #define HERE CHILD_IN(WIRE_RESTORE)
 
@@ -70,17 +71,18 @@ static int32_t lend_entry(struct cofre_call *call, const struct channel_frame *f
 
 int32_t child_restore_next(struct cofre_call *call, const struct cofre_entry **entry, struct cofre_error *error)
 {
-    *entry = NULL;
     int32_t class = child_host_enter(call, HERE, "next", error);
-    if (class == COFRE_OK && call->entry_open) {
-        struct error why;
+    if (class != COFRE_OK)
+        return class;
+    if (!entry)
+        return child_host_broke(call, error, "asked for the next entry without a place for it");
+    *entry = NULL;
+    if (call->entry_open) {
         char shown[200];
-        error_set(&why, ERROR_PLUGIN, "asked for the next entry before it had called done for '%s'",
-                  log_escape(call->entry.path, call->entry.path_length, shown, sizeof shown));
-        return child_host_fault(call, &why, error);
+        return child_host_broke(call, error, "asked for the next entry before it had called done for '%s'",
+                                log_escape(call->entry.path, call->entry.path_length, shown, sizeof shown));
     }
-    if (class == COFRE_OK)
-        class = skip_content(call, error);
+    class = skip_content(call, error);
     if (class != COFRE_OK)
         return class;
     if (call->input == CHILD_ALL_ENDED)
@@ -104,6 +106,8 @@ static int32_t send_problem(struct cofre_call *call, const char *path, size_t le
                             const struct cofre_error *why, struct cofre_error *error)
 {
     struct error because;
+    if (!child_host_is_result(result))
+        return child_host_broke(call, error, "said of an entry that it came to %d, which is no result", (int)result);
     call->problems++;
     child_host_error(result, why, &because);
     struct bytes *frame = child_host_frame(call);
@@ -118,11 +122,8 @@ int32_t child_restore_done(struct cofre_call *call, int32_t result, const struct
     int32_t class = child_host_enter(call, HERE, "done", error);
     if (class != COFRE_OK)
         return class;
-    struct error because;
-    if (!call->entry_open) {
-        error_set(&because, ERROR_PLUGIN, "called done without an entry");
-        return child_host_fault(call, &because, error);
-    }
+    if (!call->entry_open)
+        return child_host_broke(call, error, "called done without an entry");
     call->entry_open = false;
     if (result == COFRE_OK) {
         call->restored++;
@@ -137,11 +138,10 @@ int32_t child_restore_late(struct cofre_call *call, const char *path, size_t len
     int32_t class = child_host_enter(call, HERE, "late", error);
     if (class != COFRE_OK || result == COFRE_OK)
         return class;
-    if (call->restored == 0) {
-        struct error because;
-        error_set(&because, ERROR_PLUGIN, "called late for more entries than it had called a success");
-        return child_host_fault(call, &because, error);
-    }
+    if (!path || length > PATH_LONGEST || memchr(path, '\0', length))
+        return child_host_broke(call, error, "called late for what is no path");
+    if (call->restored == 0)
+        return child_host_broke(call, error, "called late for more entries than it had called a success");
     call->restored--;
     return send_problem(call, path, length, result, why, error);
 }

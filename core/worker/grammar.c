@@ -63,17 +63,35 @@ static const char *entry_fault(const struct source_entry *entry)
     return NULL;
 }
 
-bool grammar_follows(const struct grammar *g, const char *path, size_t length)
+/* In path order the first entry below another one comes right behind it: only the last one has to be known. */
+static bool below_last(const struct grammar *g, const char *path, size_t length)
 {
-    return !g->any || path_compare(g->path, g->path_length, path, length) < 0;
+    return g->any && g->closed && path_is_below(path, length, g->path, g->path_length);
 }
 
-static void advance(struct grammar *g, const char *path, size_t length)
+bool grammar_follows(const struct grammar *g, const char *path, size_t length)
+{
+    return !g->any || (path_compare(g->path, g->path_length, path, length) < 0 && !below_last(g, path, length));
+}
+
+static void advance(struct grammar *g, const char *path, size_t length, bool closed)
 {
     memcpy(g->path, path, length);
     g->path[length] = '\0';
     g->path_length = length;
     g->any = true;
+    g->closed = closed;
+}
+
+static int misplaced(const struct grammar *g, const struct source_entry *entry, struct error *e)
+{
+    char shown[SHOWN], last[SHOWN];
+    log_escape(entry->path, entry->path_length, shown, sizeof shown);
+    log_escape(g->path, g->path_length, last, sizeof last);
+    if (below_last(g, entry->path, entry->path_length))
+        return error_set(e, ERROR_PLUGIN, "announced '%s' below '%s', which is no directory", shown, last);
+    return error_set(e, ERROR_PLUGIN, "announced '%s' after '%s': entries must come in path order, each once", shown,
+                     last);
 }
 
 int grammar_entry(struct grammar *g, const struct source_entry *entry, struct error *e)
@@ -83,13 +101,9 @@ int grammar_entry(struct grammar *g, const struct source_entry *entry, struct er
     const char *fault = entry_fault(entry);
     if (fault)
         return bad(e, "announced", entry->path, entry->path_length, fault);
-    if (!grammar_follows(g, entry->path, entry->path_length)) {
-        char shown[SHOWN], last[SHOWN];
-        return error_set(e, ERROR_PLUGIN, "announced '%s' after '%s': entries must come in path order, each once",
-                         log_escape(entry->path, entry->path_length, shown, sizeof shown),
-                         log_escape(g->path, g->path_length, last, sizeof last));
-    }
-    advance(g, entry->path, entry->path_length);
+    if (!grammar_follows(g, entry->path, entry->path_length))
+        return misplaced(g, entry, e);
+    advance(g, entry->path, entry->path_length, entry->kind != COFRE_DIRECTORY);
     g->open = true;
     g->has_content = kinds[entry->kind].content;
     g->content = 0;
@@ -131,7 +145,7 @@ void grammar_withdraw(struct grammar *g)
 
 void grammar_unchanged(struct grammar *g, const char *path, size_t length)
 {
-    advance(g, path, length);
+    advance(g, path, length, false);
 }
 
 int grammar_ordinal(struct grammar *g, uint64_t ordinal, struct error *e)

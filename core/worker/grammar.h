@@ -17,6 +17,7 @@ struct grammar {
     char *path; /* of the last entry, room for the longest */
     size_t path_length;
     bool any;          /* an entry was seen */
+    bool closed;       /* nothing can be below it: it is known to be no directory */
     bool open;         /* it waits for its end */
     bool has_content;  /* its kind has content */
     uint64_t content;  /* bytes so far */
@@ -31,11 +32,11 @@ int grammar_entry(struct grammar *g, const struct source_entry *entry, struct er
 int grammar_content(struct grammar *g, uint64_t length, struct error *e);
 int grammar_restart(struct grammar *g, struct error *e);
 int grammar_end(struct grammar *g, struct error *e);
-/* Does path come after every entry so far? */
+/* Does path come after every entry so far, and below none that is no directory? */
 bool grammar_follows(const struct grammar *g, const char *path, size_t length);
 /* The entry just announced could not be sent: it is not open, and missing() may name it (worker's side). */
 void grammar_withdraw(struct grammar *g);
-/* An entry is as in the last snapshot (worker's side). */
+/* An entry is as in the last snapshot (worker's side, which does not know its kind). */
 void grammar_unchanged(struct grammar *g, const char *path, size_t length);
 /* An unchanged entry, of which only the ordinal is known (engine's side). */
 int grammar_ordinal(struct grammar *g, uint64_t ordinal, struct error *e);

@@ -52,6 +52,13 @@ int path_compare(const char *a, size_t a_length, const char *b, size_t b_length)
     return (a_length > b_length) - (a_length < b_length);
 }
 
+bool path_is_below(const char *path, size_t length, const char *parent, size_t parent_length)
+{
+    if (parent_length == 0)
+        return length > 0;
+    return length > parent_length && path[parent_length] == '/' && memcmp(path, parent, parent_length) == 0;
+}
+
 static bool key_byte(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||

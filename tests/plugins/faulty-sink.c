@@ -236,6 +236,10 @@ static int32_t sink_list(void *instance, struct cofre_call *call, const char *pr
         struct cofre_object object = {.struct_size = sizeof object, .key = "elsewhere", .size = 1};
         cofre->object(call, &object, error);
     }
+    if (shows(in, "list", "null_object"))
+        cofre->object(call, NULL, error);
+    if (shows(in, "list", "null_cursor"))
+        cofre->more(call, NULL, 9, error);
     int64_t listed = 0;
     for (; at < in->count && listed < in->conf->page; at++) {
         const struct object *object = &in->objects[at];

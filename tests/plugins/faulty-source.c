@@ -66,7 +66,14 @@ static void source_close(void *instance)
 
 static int32_t source_check(void *instance, struct cofre_call *call, int32_t depth, struct cofre_error *error)
 {
+    const struct conf *conf = instance;
     cofre->finding(call, COFRE_LOG_INFO, depth == COFRE_CHECK_CONNECT ? "connected" : "looked", NULL);
+    if (strcmp(conf->habit, "odd_levels") == 0) {
+        cofre->finding(call, 99, "level 99", NULL);
+        cofre->finding(call, COFRE_LOG_DEBUG, "level debug", NULL);
+    }
+    if (strcmp(conf->habit, "null_finding") == 0)
+        cofre->finding(call, COFRE_LOG_ERROR, NULL, NULL);
     return perform(instance, "check", call, error);
 }
 
@@ -173,6 +180,92 @@ static int32_t huge_hole(struct cofre_call *call, struct cofre_error *error)
     return cofre->hole(call, 1, error);
 }
 
+static int32_t below_file(struct cofre_call *call, struct cofre_error *error)
+{
+    TRY(file(call, "b", error));
+    return file(call, "b/c", error);
+}
+
+static int32_t below_link(struct cofre_call *call, struct cofre_error *error)
+{
+    struct cofre_entry entry = {.struct_size = sizeof entry,
+                                .kind = COFRE_SYMLINK,
+                                .path = "b",
+                                .path_length = 1,
+                                .link = "z",
+                                .link_length = 1};
+    TRY(cofre->entry(call, &entry, error));
+    TRY(cofre->end(call, COFRE_OK, NULL, error));
+    return file(call, "b/c/d", error);
+}
+
+/* Not directly behind it: "b" is followed by "b-c" in the order of bytes, but not in that of paths. */
+static int32_t below_directory(struct cofre_call *call, struct cofre_error *error)
+{
+    TRY(announce(call, COFRE_DIRECTORY, "b", error));
+    TRY(cofre->end(call, COFRE_OK, NULL, error));
+    TRY(file(call, "b/c", error));
+    TRY(file(call, "b/d/e/f", error));
+    return file(call, "b-c", error);
+}
+
+/* The host's services, each without what it cannot do without. */
+static int32_t null_entry(struct cofre_call *call, struct cofre_error *error)
+{
+    return cofre->entry(call, NULL, error);
+}
+
+static int32_t null_path(struct cofre_call *call, struct cofre_error *error)
+{
+    struct cofre_entry entry = {.struct_size = sizeof entry, .kind = COFRE_FILE, .path_length = 1};
+    return cofre->entry(call, &entry, error);
+}
+
+static int32_t null_unchanged(struct cofre_call *call, struct cofre_error *error)
+{
+    (void)error;
+    return cofre->unchanged(call, NULL, 1, "f", 1);
+}
+
+static int32_t null_missing(struct cofre_call *call, struct cofre_error *error)
+{
+    return cofre->missing(call, NULL, 1, COFRE_E_DENIED, NULL, error);
+}
+
+static int32_t null_reserve(struct cofre_call *call, struct cofre_error *error)
+{
+    TRY(announce(call, COFRE_FILE, "b", error));
+    return cofre->reserve(call, NULL, NULL, error);
+}
+
+static int32_t null_error(struct cofre_call *call, struct cofre_error *error)
+{
+    (void)error;
+    return cofre->end(call, COFRE_OK, NULL, NULL);
+}
+
+static int32_t null_cancelled(struct cofre_call *call, struct cofre_error *error)
+{
+    (void)error;
+    return cofre->cancelled(call, NULL);
+}
+
+static int32_t null_directory(struct cofre_call *call, struct cofre_error *error)
+{
+    return cofre->directory(call, NULL, error);
+}
+
+static int32_t end_odd(struct cofre_call *call, struct cofre_error *error)
+{
+    TRY(announce(call, COFRE_FILE, "b", error));
+    return cofre->end(call, COFRE_UNCHANGED, NULL, error);
+}
+
+static int32_t missing_odd(struct cofre_call *call, struct cofre_error *error)
+{
+    return cofre->missing(call, "b", 1, -1, NULL, error);
+}
+
 /* Goes on for ever although every call fails. */
 static int32_t deaf(struct cofre_call *call, struct cofre_error *error)
 {
@@ -191,6 +284,31 @@ static int32_t scribble(struct cofre_call *call, struct cofre_error *error)
     TRY(cofre->reserve(call, &buffer, &n, error));
     memset((char *)buffer - 256, 0xee, 512);
     return cofre->commit(call, 1, error);
+}
+
+/* As every read loop ends: room is reserved, there is nothing to put into it. */
+static int32_t log_before_end(struct cofre_call *call, struct cofre_error *error)
+{
+    void *buffer;
+    size_t n = 1 << 20;
+    TRY(announce(call, COFRE_FILE, "b", error));
+    TRY(cofre->reserve(call, &buffer, &n, error));
+    cofre->log(call, COFRE_LOG_WARNING, "before the end");
+    return cofre->end(call, COFRE_OK, NULL, error);
+}
+
+/* And nothing follows but the return. More lines than are kept. */
+static int32_t log_last(struct cofre_call *call, struct cofre_error *error)
+{
+    char line[300];
+    void *buffer;
+    size_t n = 1;
+    TRY(cofre->reserve(call, &buffer, &n, error));
+    for (int i = 0; i < 500; i++) {
+        snprintf(line, sizeof line, "line %d %200s", i, "");
+        cofre->log(call, COFRE_LOG_WARNING, line);
+    }
+    return COFRE_OK;
 }
 
 static int32_t log_between(struct cofre_call *call, struct cofre_error *error)
@@ -223,15 +341,38 @@ static const struct {
     const char *name;
     int32_t (*run)(struct cofre_call *, struct cofre_error *);
 } backups[] = {
-    {"early", early},           {"order", order},
-    {"twice", twice},           {"dotdot", dotdot},
-    {"absolute", absolute},     {"nested", nested},
-    {"no_entry", no_entry},     {"directory_content", directory_content},
-    {"bad_kind", bad_kind},     {"no_target", no_target},
-    {"overcommit", overcommit}, {"no_end", no_end},
-    {"huge_hole", huge_hole},   {"deaf", deaf},
-    {"scribble", scribble},     {"log_between", log_between},
+    {"early", early},
+    {"order", order},
+    {"twice", twice},
+    {"dotdot", dotdot},
+    {"absolute", absolute},
+    {"nested", nested},
+    {"no_entry", no_entry},
+    {"directory_content", directory_content},
+    {"bad_kind", bad_kind},
+    {"no_target", no_target},
+    {"overcommit", overcommit},
+    {"no_end", no_end},
+    {"huge_hole", huge_hole},
+    {"deaf", deaf},
+    {"scribble", scribble},
+    {"log_between", log_between},
     {"unreadable", unreadable},
+    {"below_file", below_file},
+    {"below_link", below_link},
+    {"below_directory", below_directory},
+    {"null_entry", null_entry},
+    {"null_path", null_path},
+    {"null_unchanged", null_unchanged},
+    {"null_missing", null_missing},
+    {"null_reserve", null_reserve},
+    {"null_error", null_error},
+    {"null_cancelled", null_cancelled},
+    {"null_directory", null_directory},
+    {"end_odd", end_odd},
+    {"missing_odd", missing_odd},
+    {"log_before_end", log_before_end},
+    {"log_last", log_last},
 };
 
 static int32_t source_backup(void *instance, struct cofre_call *call, struct cofre_error *error)
@@ -244,7 +385,8 @@ static int32_t source_backup(void *instance, struct cofre_call *call, struct cof
             backups[i].run(call, error); /* and does not look at the result */
     if (strcmp(conf->habit, "early") == 0)
         return COFRE_OK;
-    file(call, "z", error);
+    if (strncmp(conf->habit, "log_last", 8) != 0)
+        file(call, "z", error);
     return COFRE_OK;
 }
 
@@ -267,10 +409,20 @@ static int32_t source_restore(void *instance, struct cofre_call *call, struct co
     if (strcmp(conf->habit, "restore_early") == 0)
         return COFRE_OK;
     while ((result = cofre->next(call, &entry, error)) == COFRE_OK) {
-        if (strcmp(conf->habit, "no_done") != 0)
+        if (strcmp(conf->habit, "done_odd") == 0)
+            cofre->done(call, 4711, NULL, error);
+        else if (strcmp(conf->habit, "no_done") != 0)
             TRY(cofre->done(call, COFRE_OK, NULL, error));
         if (strcmp(conf->habit, "done_twice") == 0)
             TRY(cofre->done(call, COFRE_OK, NULL, error));
+        if (strcmp(conf->habit, "late_null") == 0)
+            cofre->late(call, NULL, 1, COFRE_E_DENIED, NULL, error);
+        if (strcmp(conf->habit, "next_null") == 0)
+            cofre->next(call, NULL, error);
+        if (strcmp(conf->habit, "recorded_null") == 0)
+            cofre->recorded(call, 0, NULL, NULL, error);
+        if (strcmp(conf->habit, "take_null") == 0)
+            cofre->take(call, NULL, NULL, error);
         if (strcmp(conf->habit, "late") == 0 || strcmp(conf->habit, "late_twice") == 0)
             TRY(say_late(call, entry, strcmp(conf->habit, "late_twice") == 0 ? 2 : 1, error));
     }

@@ -91,6 +91,16 @@ static inline int32_t habits_perform(const char *habit, struct cofre_call *call,
         return COFRE_E_DENIED;
     if (strcmp(habit, "odd_class") == 0)
         return cofre_fail(error, 4711, "something odd");
+    if (strcmp(habit, "return_end") == 0)
+        return COFRE_END;
+    if (strcmp(habit, "return_unchanged") == 0)
+        return COFRE_UNCHANGED;
+    if (strcmp(habit, "return_negative") == 0)
+        return -1;
+    if (strcmp(habit, "null_log") == 0)
+        cofre->log(call, COFRE_LOG_WARNING, NULL);
+    if (strcmp(habit, "odd_log") == 0)
+        cofre->log(call, 99, "at a level that there is not");
     if (strcmp(habit, "retry") == 0)
         return cofre_fail(error, COFRE_E_RETRY, "connection reset");
     if (strcmp(habit, "tell_secret") == 0) {

@@ -166,6 +166,24 @@ static const struct {
     {"huge_hole", "more bytes than there can be", false},
     {"scribble", "broke its contract", true},
     {"wrong_service", "used the host's 'next'", false},
+    {"below_file", "announced 'b/c' below 'b', which is no directory", false},
+    {"below_link", "announced 'b/c/d' below 'b', which is no directory", false},
+    {"null_entry", "announced an entry that is NULL", false},
+    {"null_path", "announced an entry without a path", false},
+    {"null_unchanged", "asked about an entry without a path", false},
+    {"null_missing", "named what is no path as missing", false},
+    {"null_reserve", "reserved without a place for the buffer", false},
+    {"null_error", "used the host's 'end' without an error to fill", false},
+    {"null_cancelled", "used the host's 'cancelled' without an error to fill", false},
+    {"null_directory", "asked for its directory without a place", false},
+    {"null_log", "wrote a line without text to the log", false},
+    {"odd_log", "wrote to the log at level 99", false},
+    {"end_odd", "ended an entry with 101, which is no result", false},
+    {"missing_odd", "named something as missing with -1, which is no result", false},
+    {"odd_class", "returned 4711, which is neither", false},
+    {"return_end", "returned 100, which is neither", false},
+    {"return_unchanged", "returned 101, which is neither", false},
+    {"return_negative", "returned -1, which is neither", false},
 };
 
 static void test_faults(void **state)
@@ -207,6 +225,51 @@ static void test_allowed(void **state)
         fail_msg("%s", e.message);
     assert_int_equal(total.bytes, 8 + 5 + 8);
     assert_non_null(strstr(harness_log(), "between reserve and commit"));
+    bytes_free(&total.table);
+    worker_stop(w);
+    w = harness_worker("faulty-source", "habit=below_directory");
+    if (run_backup(w, &no_previous, &total, &e) < 0)
+        fail_msg("%s", e.message);
+    assert_int_equal(total.entries, 6);
+    bytes_free(&total.table);
+    worker_stop(w);
+}
+
+static size_t count_text(const char *in, const char *text)
+{
+    size_t n = 0;
+    for (const char *p = in; (p = strstr(p, text)); p += strlen(text))
+        n++;
+    return n;
+}
+
+/* What was reserved and not committed is given up by the call that follows; the lines logged meanwhile are not. */
+static void test_log_while_lent(void **state)
+{
+    (void)state;
+    struct error e = {.class = ERROR_NONE};
+    struct total total;
+    struct worker *w = harness_worker("faulty-source", "habit=log_before_end");
+    harness_log();
+    if (run_backup(w, &no_previous, &total, &e) < 0)
+        fail_msg("%s", e.message);
+    assert_int_equal(total.ended, 3);
+    assert_int_equal(count_text(harness_log(), "before the end"), 1);
+    bytes_free(&total.table);
+    /* As many as are kept, and how many were not. */
+    worker_stop(w);
+    w = harness_worker("faulty-source", "habit=log_last");
+    if (run_backup(w, &no_previous, &total, &e) < 0)
+        fail_msg("%s", e.message);
+    const char *log = harness_log();
+    unsigned dropped = 0;
+    const char *said = strstr(log, "lines between reserve and commit were dropped");
+    assert_non_null(said);
+    while (said > log && said[-1] != ':')
+        said--;
+    assert_int_equal(sscanf(said, " %u lines", &dropped), 1);
+    assert_true(dropped > 0 && dropped < 500);
+    assert_int_equal(count_text(log, ": line "), 500 - dropped);
     bytes_free(&total.table);
     worker_stop(w);
 }
@@ -299,6 +362,12 @@ static const struct {
     {"no_done", "before it had called done for 'a'", false},
     {"done_twice", "called done without an entry", false},
     {"late_twice", "called late for more entries than it had called a success", false},
+    {"late_null", "called late for what is no path", false},
+    {"next_null", "asked for the next entry without a place for it", false},
+    {"recorded_null", "asked for a recorded fact without a place", false},
+    {"take_null", "took content without a place for the bytes", false},
+    {"done_odd", "came to 4711, which is no result", false},
+    {"return_end", "returned 100, which is neither", false},
     {"crash", "in the middle of restore", true},
 };
 
@@ -355,7 +424,7 @@ static int tests(void)
     const struct CMUnitTest all[] = {
         cmocka_unit_test(test_backup),       cmocka_unit_test(test_facts),   cmocka_unit_test(test_unchanged),
         cmocka_unit_test(test_faults),       cmocka_unit_test(test_allowed), cmocka_unit_test(test_restore),
-        cmocka_unit_test(test_bad_restores), cmocka_unit_test(test_late),
+        cmocka_unit_test(test_bad_restores), cmocka_unit_test(test_late),    cmocka_unit_test(test_log_while_lent),
     };
     return cmocka_run_group_tests_name("worker/source", all, NULL, NULL);
 }

@@ -115,11 +115,12 @@ static void test_description(void **state)
 /* ---- checks and secrets ---- */
 
 static char found_text[4][400];
-static int found_count;
+static int found_level[4], found_count;
 
 static void found(void *context, const struct worker_finding *finding)
 {
     (void)context;
+    found_level[found_count & 3] = finding->level;
     snprintf(found_text[found_count++ & 3], sizeof found_text[0], "%s", finding->text);
 }
 
@@ -133,6 +134,26 @@ static void test_check(void **state)
     assert_int_equal(found_count, 2);
     assert_string_equal(found_text[0], "connected");
     assert_string_equal(found_text[1], "password '***' was tried");
+    worker_stop(w);
+}
+
+/* What is none of the three levels must not pass for fine. */
+static void test_odd_findings(void **state)
+{
+    (void)state;
+    struct error e;
+    struct worker *w = harness_worker("faulty-source", "habit=odd_levels");
+    found_count = 0;
+    assert_int_equal(worker_check(w, true, found, NULL, &e), 0);
+    assert_int_equal(found_count, 3);
+    assert_int_equal(found_level[0], LOG_INFO);
+    assert_int_equal(found_level[1], LOG_ERROR);
+    assert_int_equal(found_level[2], LOG_ERROR);
+    worker_stop(w);
+    w = harness_worker("faulty-source", "habit=null_finding");
+    assert_int_equal(worker_check(w, true, found, NULL, &e), -1);
+    assert_int_equal(e.class, ERROR_PLUGIN);
+    assert_non_null(strstr(e.message, "had a finding without text"));
     worker_stop(w);
 }
 
@@ -420,11 +441,14 @@ static void test_cancel_all(void **state)
 static int tests(void)
 {
     const struct CMUnitTest all[] = {
-        cmocka_unit_test(test_refused),         cmocka_unit_test(test_places),    cmocka_unit_test(test_description),
-        cmocka_unit_test(test_check),           cmocka_unit_test(test_secrets),   cmocka_unit_test(test_deadly),
-        cmocka_unit_test(test_signal_is_named), cmocka_unit_test(test_timeout),   cmocka_unit_test(test_progress),
-        cmocka_unit_test(test_flood),           cmocka_unit_test(test_output),    cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_bad_close),       cmocka_unit_test(test_isolation), cmocka_unit_test(test_engine_killed),
+        cmocka_unit_test(test_refused),      cmocka_unit_test(test_places),
+        cmocka_unit_test(test_description),  cmocka_unit_test(test_check),
+        cmocka_unit_test(test_odd_findings), cmocka_unit_test(test_secrets),
+        cmocka_unit_test(test_deadly),       cmocka_unit_test(test_signal_is_named),
+        cmocka_unit_test(test_timeout),      cmocka_unit_test(test_progress),
+        cmocka_unit_test(test_flood),        cmocka_unit_test(test_output),
+        cmocka_unit_test(test_memory),       cmocka_unit_test(test_bad_close),
+        cmocka_unit_test(test_isolation),    cmocka_unit_test(test_engine_killed),
         cmocka_unit_test(test_cancel_all),
     };
     return cmocka_run_group_tests_name("worker/worker", all, NULL, NULL);
