@@ -130,6 +130,15 @@ static int take_log(struct worker *w, struct cursor *c, struct error *e)
     return 0;
 }
 
+/* What a class is in a plugin and what it is in the engine, whose exit status it becomes: "busy" is there another run
+ * of the same job, "integrity" damage in what is stored. */
+static enum error_class class_here(uint32_t kind, enum error_class class)
+{
+    if (class == ERROR_BUSY)
+        return ERROR_RETRY;
+    return class == ERROR_INTEGRITY && kind != WIRE_GET && kind != WIRE_RESTORE ? ERROR_PERMANENT : class;
+}
+
 static int take_result(struct worker *w, struct cursor *c, struct error *e)
 {
     struct error result;
@@ -143,6 +152,7 @@ static int take_result(struct worker *w, struct cursor *c, struct error *e)
         return 0;
     scrub_error(&w->scrub, &result);
     *e = result;
+    e->class = class_here(w->kind, result.class);
     if (result.class != ERROR_PLUGIN)
         return error_context(e, "%s: ", w->instance);
     error_context(e, "%s: plugin '%s' broke its contract in %s: it ", w->instance, w->name, wire_call_name(w->kind));

@@ -78,7 +78,8 @@ struct bytes *call_arguments(struct worker *w);
 int call_begin(struct worker *w, enum wire_call kind, struct error *e);
 
 /* The next frame that is not a log line, copied to private memory unless it is content. 1 = frame, 0 = the call's
- * result was success, -1 = it ended otherwise. After 0 and -1 the call is over. */
+ * result was success, -1 = it ended otherwise, with the plugin's class; but "busy" is ERROR_RETRY here, and "integrity"
+ * of another call than get and restore ERROR_PERMANENT. After 0 and -1 the call is over. */
 int call_next(struct worker *w, struct channel_frame *frame, struct error *e);
 /* The same without waiting; 2 = nothing there. */
 int call_poll(struct worker *w, struct channel_frame *frame, struct error *e);

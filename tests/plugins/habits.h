@@ -101,6 +101,10 @@ static inline int32_t habits_perform(const char *habit, struct cofre_call *call,
         cofre->log(call, COFRE_LOG_WARNING, NULL);
     if (strcmp(habit, "odd_log") == 0)
         cofre->log(call, 99, "at a level that there is not");
+    if (strcmp(habit, "busy") == 0)
+        return cofre_fail(error, COFRE_E_BUSY, "lock 'thing': somebody else has it");
+    if (strcmp(habit, "integrity") == 0)
+        return cofre_fail(error, COFRE_E_INTEGRITY, "read 'thing': its checksum is wrong");
     if (strcmp(habit, "retry") == 0)
         return cofre_fail(error, COFRE_E_RETRY, "connection reset");
     if (strcmp(habit, "tell_secret") == 0) {

@@ -133,6 +133,10 @@ static void test_retry(void **state)
     assert_int_equal(sink_put(w, "one", "abc", 3, true, &e), 0);
     assert_non_null(strstr(harness_log(), "connection reset; trying again"));
     worker_stop(w);
+    w = harness_worker("faulty-sink", "habit=busy;at=put;times=2");
+    assert_int_equal(sink_put(w, "one", "abc", 3, true, &e), 0);
+    assert_non_null(strstr(harness_log(), "somebody else has it; trying again"));
+    worker_stop(w);
     w = harness_worker("faulty-sink", "habit=retry;at=list;times=2");
     for (int i = 0; i < 5; i++) {
         char key[8];
@@ -187,6 +191,8 @@ static const struct {
     {"abort", "put", ERROR_PLUGIN, "in the middle of put", false, true},
     {"exit", "put", ERROR_PLUGIN, "called exit(0) in the middle of put", false, true},
     {"fail", "put", ERROR_NO_SPACE, "no space left", true, false},
+    {"integrity", "put", ERROR_PERMANENT, "its checksum is wrong", true, false},
+    {"integrity", "get", ERROR_INTEGRITY, "its checksum is wrong", true, false},
     {"silent", "stat", ERROR_DENIED, "without saying why", true, false},
     {"odd_class", "stat", ERROR_PLUGIN, "returned 4711, which is neither COFRE_OK nor an error class", false, false},
     {"return_end", "put", ERROR_PLUGIN, "returned 100, which is neither", false, false},
