@@ -42,7 +42,7 @@ int call_offence(struct worker *w, struct error *e, const char *format, ...)
     error_set(e, ERROR_PLUGIN, "%s: plugin '%s' broke its contract in %s: it %s", w->instance, w->name,
               wire_call_name(w->kind), what);
     call_fail(w, e);
-    call_bury(w, 0);
+    call_kill(w);
     return -1;
 }
 
@@ -70,9 +70,9 @@ static bool wait_end(struct worker *w, int64_t patience)
     return true;
 }
 
-void call_bury(struct worker *w, int64_t patience)
+void call_kill(struct worker *w)
 {
-    if (wait_end(w, patience))
+    if (call_ended(w))
         return;
     if (w->pid <= 0) {
         w->abandoned = true;
@@ -80,14 +80,22 @@ void call_bury(struct worker *w, int64_t patience)
                  w->instance, w->name);
         return;
     }
-    if (patience > 0) {
-        process_signal(w->pid, SIGTERM);
-        if (wait_end(w, patience / 2))
-            return;
-    }
     process_signal(w->pid, SIGKILL);
     while (!call_ended(w))
         clock_sleep(1);
+}
+
+void call_bury(struct worker *w, int64_t patience)
+{
+    if (wait_end(w, patience))
+        return;
+    /* What the plugin has started, such as pg_dump, may have something to put away. */
+    if (w->pid > 0) {
+        process_signal(w->pid, SIGTERM);
+        if (wait_end(w, w->grace / 10))
+            return;
+    }
+    call_kill(w);
 }
 
 static int died(struct worker *w, struct error *e)
@@ -95,7 +103,9 @@ static int died(struct worker *w, struct error *e)
     error_set(e, ERROR_PLUGIN, "%s: plugin '%s' %s in the middle of %s", w->instance, w->name, w->how,
               wire_call_name(w->kind));
     if (strstr(w->how, "signal 9 "))
-        error_hint(e, "if nobody killed it, the system did for want of memory: see its log");
+        error_hint(
+            e,
+            "if nobody killed it, the system did for want of memory (see its log), or it closed what is not its own");
     return call_fail(w, e);
 }
 
@@ -283,16 +293,18 @@ int call_abort(struct worker *w, struct error *e)
     /* When it cannot be sent the worker is gone, which shows below. */
     channel_send(&w->channel, WIRE_CANCEL, w->number, -1, &ignored);
     channel_wake(&w->channel);
-    if (wait_result(w, w->grace))
+    bool closing = w->kind == WIRE_CLOSE;
+    if (wait_result(w, closing ? 0 : w->grace))
         return -1;
     bool was_dead = w->how[0] != '\0';
     if (!was_dead)
-        call_bury(w, w->grace / 2 > 0 ? w->grace / 2 : 1);
+        call_bury(w, 0);
     size_t used = strlen(e->message);
-    snprintf(e->message + used, sizeof e->message - used, "; it %s",
-             was_dead       ? w->how
-             : w->abandoned ? "ignored its cancellation"
-                            : "ignored its cancellation and was killed");
+    snprintf(e->message + used, sizeof e->message - used, "; it %s%s%s", was_dead ? w->how : "",
+             was_dead || closing ? "" : "ignored its cancellation",
+             was_dead || w->abandoned ? ""
+             : closing                ? "was killed"
+                                      : " and was killed");
     if (e->class != ERROR_CANCELLED)
         e->class = ERROR_PLUGIN;
     return call_fail(w, e);

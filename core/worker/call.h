@@ -96,13 +96,16 @@ int call_room(struct worker *w, size_t least, size_t most, uint8_t **p, size_t *
 
 /* The worker did what it must not: it is killed, the call fails. -1. */
 int call_offence(struct worker *w, struct error *e, const char *format, ...) __attribute__((format(printf, 3, 4)));
-/* End the call with this reason, which stays in *e: cancel, grace, SIGTERM, SIGKILL. -1. */
+/* End the call with this reason, which stays in *e: cancelled, it has the grace to return; then the worker is ended. A
+ * close cannot be told anything: it has had its time. -1. */
 int call_abort(struct worker *w, struct error *e);
 
 /* Has the worker ended? Then w->how says how. Also takes what it wrote to stdout and stderr to the log. */
 bool call_ended(struct worker *w);
-/* Wait until the worker has ended, for `patience` ms; then SIGTERM, half of that again, SIGKILL. */
+/* Wait until the worker has ended, for `patience` ms; then SIGTERM, a tenth of the grace later SIGKILL. */
 void call_bury(struct worker *w, int64_t patience);
+/* SIGKILL, now. */
+void call_kill(struct worker *w);
 /* No further call will work. -1. */
 int call_fail(struct worker *w, const struct error *e);
 

@@ -1,7 +1,10 @@
 #include "worker/retry.h"
 
 #include <sodium.h>
+#include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -13,7 +16,8 @@
 #define LONGEST 15000
 #define SLICE 50 /* between looks at the cancellation */
 
-static int64_t backoff(int try, const struct error *e)
+/* How long to wait before the next try, when there are `left` ms; -1 = it would come too late. */
+static int64_t backoff(int try, int64_t left, const struct error *e)
 {
     int64_t ms = FIRST;
     for (int i = 0; i < try && ms < LONGEST; i++)
@@ -22,14 +26,31 @@ static int64_t backoff(int try, const struct error *e)
         ms = LONGEST;
     /* Between half and the whole, so that many hosts that failed together do not come back together. */
     ms = ms / 2 + randombytes_uniform((uint32_t)(ms / 2));
-    return (int64_t)e->retry_after > ms ? (int64_t)e->retry_after : ms;
+    if (ms < (int64_t)e->retry_after)
+        ms = e->retry_after;
+    else if (ms > left)
+        ms = left;
+    return left > 0 && ms <= left ? ms : -1;
+}
+
+static void append(struct error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void append(struct error *e, const char *format, ...)
+{
+    size_t used = strlen(e->message);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(e->message + used, sizeof e->message - used, format, arguments);
+    va_end(arguments);
 }
 
 static int wait_for(int64_t ms, struct error *e)
 {
     for (int64_t until = clock_monotonic() + ms, now; (now = clock_monotonic()) < until;) {
-        if (worker_cancelled())
-            return error_context(e, "cancelled while waiting to try again: ");
+        if (worker_cancelled()) {
+            append(e, "; cancelled while waiting to try again");
+            e->class = ERROR_CANCELLED;
+            return -1;
+        }
         clock_sleep(until - now < SLICE ? until - now : SLICE);
     }
     return 0;
@@ -37,23 +58,22 @@ static int wait_for(int64_t ms, struct error *e)
 
 int retry_run(int64_t patience, int (*attempt)(void *context, struct error *e), void *context, struct error *e)
 {
-    char elapsed[TEXT_ELAPSED_MAX];
+    char elapsed[TEXT_ELAPSED_MAX], left[TEXT_ELAPSED_MAX];
     int64_t start = clock_monotonic();
     for (int try = 0;; try++) {
         if (attempt(context, e) == 0)
             return 0;
         if (e->class != ERROR_RETRY)
             return -1;
-        int64_t ms = backoff(try, e), gone = clock_monotonic() - start;
-        if (gone + ms > patience) {
+        int64_t gone = clock_monotonic() - start, ms = backoff(try, patience - gone, e);
+        if (ms < 0) {
             if (try > 0)
-                error_context(e, "given up after %d tries in %s: ", try + 1, text_elapsed(gone, elapsed));
+                append(e, "; given up after %d tries in %s", try + 1, text_elapsed(gone, elapsed));
             return -1;
         }
-        log_line(LOG_WARNING, "%s; trying again in %s", e->message, text_elapsed(ms, elapsed));
-        if (wait_for(ms, e) < 0) {
-            e->class = ERROR_CANCELLED;
+        log_line(LOG_WARNING, "%s; trying again in %s, for %s at most", e->message, text_elapsed(ms, elapsed),
+                 text_elapsed(patience - gone, left));
+        if (wait_for(ms, e) < 0)
             return -1;
-        }
     }
 }

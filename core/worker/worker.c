@@ -295,7 +295,7 @@ static void close_instance(struct worker *w)
     if (w->how[0])
         return;
     w->failure.class = ERROR_NONE;
-    w->timeout = w->grace;
+    w->timeout = w->grace / 2;
     call_arguments(w);
     if (call_simple(w, WIRE_CLOSE, &e) < 0)
         log_error(LOG_WARNING, &e);
@@ -311,7 +311,7 @@ static void end_worker(struct worker *w)
     if (w->channel.memory && (w->pid > 0 || w->task) && !w->abandoned)
         close_instance(w);
     if (w->pid > 0)
-        call_bury(w, w->failure.class == ERROR_NONE ? w->grace : 0);
+        call_bury(w, w->failure.class == ERROR_NONE ? w->grace / 2 : 0);
     if (w->task && !w->abandoned) {
         /* The thread ends when it has closed, or when it sees that we are gone. */
         shutdown(w->channel.socket, SHUT_RDWR);

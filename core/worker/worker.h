@@ -38,7 +38,8 @@ struct worker_spec {
     const char *directory; /* that the plugin may have for itself, made when it asks; NULL = none */
     bool undoes;           /* it is there to undo something: its calls run although everything else is cancelled */
     int64_t patience;      /* ms that a failing operation of a sink is tried again; 0 = 5 minutes */
-    int64_t grace;         /* ms from a cancellation to SIGTERM, and half of it from there to SIGKILL; 0 = 10 s */
+    int64_t grace;         /* ms that a cancelled call has to return, before SIGTERM; a tenth of it later SIGKILL. close
+                            * has half of it. 0 = 10 s */
 };
 
 /* What a worker may allocate (RLIMIT_DATA, for each of its processes; not in builds with sanitizers): a plugin that
@@ -87,8 +88,8 @@ struct worker_finding {
 int worker_check(struct worker *worker, bool connect, void (*found)(void *context, const struct worker_finding *),
                  void *context, struct error *e);
 
-/* close(), then end of the process: 10 s, SIGTERM, 5 s, SIGKILL. NULL is fine. Never fails: there is nothing left to
- * save. */
+/* close(), then the process ends; each has half the grace for it, then SIGTERM and SIGKILL follow. NULL is fine. Never
+ * fails: there is nothing left to save. */
 void worker_stop(struct worker *worker);
 
 /* Is it of no use any more: did it crash, hang or break the contract? */

@@ -234,6 +234,30 @@ static void test_deadly(void **state)
     }
 }
 
+/* A cancelled call has its whole grace; a close, which cannot be told anything, half of it and no more. */
+static void test_grace(void **state)
+{
+    (void)state;
+    static const struct harness_times times = {.stall = 300, .grace = 2000};
+    struct error e;
+    struct worker *w;
+    if (harness_in_process)
+        return;
+    int64_t start = clock_monotonic();
+    assert_int_equal(sink_call("put", "habit=hang_stubborn;at=put", times, &e), -1);
+    int64_t killed = clock_monotonic() - start;
+    assert_true(killed >= times.stall + times.grace);
+    assert_int_equal(harness_start_timed("faulty-source", times, &w, &e), 0);
+    assert_int_equal(harness_open(w, "habit=hang_stubborn;at=close", &e), 0);
+    harness_log();
+    start = clock_monotonic();
+    worker_stop(w);
+    assert_true(clock_monotonic() - start >= 300);
+    const char *log = harness_log();
+    assert_non_null(strstr(log, "close"));
+    assert_non_null(strstr(log, "; it was killed"));
+}
+
 static void test_signal_is_named(void **state)
 {
     (void)state;
@@ -441,15 +465,12 @@ static void test_cancel_all(void **state)
 static int tests(void)
 {
     const struct CMUnitTest all[] = {
-        cmocka_unit_test(test_refused),      cmocka_unit_test(test_places),
-        cmocka_unit_test(test_description),  cmocka_unit_test(test_check),
-        cmocka_unit_test(test_odd_findings), cmocka_unit_test(test_secrets),
-        cmocka_unit_test(test_deadly),       cmocka_unit_test(test_signal_is_named),
-        cmocka_unit_test(test_timeout),      cmocka_unit_test(test_progress),
-        cmocka_unit_test(test_flood),        cmocka_unit_test(test_output),
-        cmocka_unit_test(test_memory),       cmocka_unit_test(test_bad_close),
-        cmocka_unit_test(test_isolation),    cmocka_unit_test(test_engine_killed),
-        cmocka_unit_test(test_cancel_all),
+        cmocka_unit_test(test_refused),   cmocka_unit_test(test_places),        cmocka_unit_test(test_description),
+        cmocka_unit_test(test_check),     cmocka_unit_test(test_odd_findings),  cmocka_unit_test(test_secrets),
+        cmocka_unit_test(test_deadly),    cmocka_unit_test(test_grace),         cmocka_unit_test(test_signal_is_named),
+        cmocka_unit_test(test_timeout),   cmocka_unit_test(test_progress),      cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_output),    cmocka_unit_test(test_memory),        cmocka_unit_test(test_bad_close),
+        cmocka_unit_test(test_isolation), cmocka_unit_test(test_engine_killed), cmocka_unit_test(test_cancel_all),
     };
     return cmocka_run_group_tests_name("worker/worker", all, NULL, NULL);
 }
