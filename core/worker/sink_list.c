@@ -8,6 +8,7 @@
 #include "worker/call.h"
 #include "worker/path.h"
 #include "worker/retry.h"
+#include "worker/seen.h"
 #include "worker/sink.h"
 
 /* A page is held back until it is complete, so that it can be fetched again; of one that is larger than this, what was
@@ -20,13 +21,24 @@ struct list {
     int (*object)(void *context, const struct sink_object *, struct error *e);
     void *context;
     struct bytes page;
-    bool given; /* of this page */
+    struct seen seen; /* what was given on, of all pages */
+    bool given;       /* of this page */
     bool more;
     uint8_t cursor[WIRE_MAX_CURSOR], next[WIRE_MAX_CURSOR];
     size_t cursor_length, next_length;
     bool has_cursor;
     uint64_t strangers;
 };
+
+/* Not when a page comes in: it may come twice, being tried again. */
+static int check_once(struct list *list, const char *key, size_t n, struct error *e)
+{
+    bool before;
+    char shown[COFRE_MAX_KEY * 4];
+    if (seen_add(&list->seen, key, n, &before, e) < 0)
+        return -1;
+    return before ? call_offence(list->w, e, "listed '%s' twice", log_escape(key, n, shown, sizeof shown)) : 0;
+}
 
 static int give_page(struct list *list, struct error *e)
 {
@@ -35,10 +47,11 @@ static int give_page(struct list *list, struct error *e)
         struct sink_object object;
         object.size = cursor_u64(&c);
         object.mtime = (int64_t)cursor_u64(&c);
-        object.key = wire_text_required(&c, COFRE_MAX_KEY, NULL);
+        size_t n;
+        object.key = wire_text_required(&c, COFRE_MAX_KEY, &n);
         ASSERT(!c.failed);
         list->given = true;
-        if (list->object(list->context, &object, e) < 0)
+        if (check_once(list, object.key, n, e) < 0 || list->object(list->context, &object, e) < 0)
             return -1;
     }
     bytes_reset(&list->page);
@@ -138,6 +151,7 @@ int sink_list(struct worker *sink, const char *prefix,
     *list = (struct list){.w = sink, .prefix = prefix, .object = object, .context = context, .page = {.maximum = PAGE}};
     int result = run_pages(list, e);
     bytes_free(&list->page);
+    seen_free(&list->seen);
     free(list);
     return result;
 }

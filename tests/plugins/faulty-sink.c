@@ -1,11 +1,15 @@
-/* A sink that keeps objects in memory, and has one bad habit in one call. */
+/* A sink that keeps objects in memory, and in files when it has a path, and has one bad habit in one call. */
 #include <cofre/plugin.h>
+#include <dirent.h>
+#include <sys/stat.h>
 
 struct conf {
     const char *habit, *at;
     int64_t times; /* the habit shows in the first so many calls; 0 = in all */
     struct cofre_secret password;
     int64_t page; /* objects per page of list */
+    const char *path;
+    const char *match;
 };
 
 static const struct cofre_option rows[] = {
@@ -14,6 +18,8 @@ static const struct cofre_option rows[] = {
     COFRE_OPTION(struct conf, times, INTEGER, 0, "0", "how often, 0 = always"),
     COFRE_OPTION(struct conf, password, SECRET, 0, NULL, "a secret"),
     COFRE_OPTION_RANGE(struct conf, page, INTEGER, 0, "3", 1, 1000000, "objects per page"),
+    COFRE_OPTION(struct conf, path, PATH, 0, NULL, "directory that keeps the objects; none: they end with the process"),
+    COFRE_OPTION(struct conf, match, STRING, 0, "", "keys that begin so are put badly"),
 };
 
 static const struct cofre_sink role;
@@ -59,6 +65,60 @@ static int32_t perform(struct instance *in, const char *at, struct cofre_call *c
     return shows(in, at, NULL) ? habits_perform(in->conf->habit, call, &in->conf->password, error) : COFRE_OK;
 }
 
+static int32_t store(struct instance *in, const char *key, char *bytes, size_t length, struct cofre_error *error);
+
+/* The file of an object: its key, with ~ for each slash. */
+static void file_of(const struct instance *in, const char *key, char *out, size_t n)
+{
+    int at = snprintf(out, n, "%s/", in->conf->path);
+    snprintf(out + at, n - (size_t)at, "%s", key);
+    for (char *p = out + at; (p = strchr(p, '/'));)
+        *p = '~';
+}
+
+static int32_t load_file(struct instance *in, const char *name, struct cofre_error *error)
+{
+    char key[256], path[4400];
+    struct stat st;
+    snprintf(key, sizeof key, "%s", name);
+    for (char *p = key; (p = strchr(p, '~'));)
+        *p = '/';
+    file_of(in, key, path, sizeof path);
+    FILE *file = fopen(path, "re");
+    if (!file || fstat(fileno(file), &st) != 0)
+        return cofre_fail(error, COFRE_E_PERMANENT, "open '%s'", path);
+    char *bytes = malloc((size_t)st.st_size + 1);
+    size_t n = bytes ? fread(bytes, 1, (size_t)st.st_size, file) : 0;
+    fclose(file);
+    return bytes ? store(in, key, bytes, n, error) : cofre_fail(error, COFRE_E_MEMORY, "out of memory");
+}
+
+static int32_t load_files(struct instance *in, struct cofre_error *error)
+{
+    int32_t result = COFRE_OK;
+    DIR *directory = in->conf->path ? opendir(in->conf->path) : NULL;
+    if (!directory)
+        return COFRE_OK;
+    for (struct dirent *file; result == COFRE_OK && (file = readdir(directory));)
+        if (file->d_name[0] != '.')
+            result = load_file(in, file->d_name, error);
+    closedir(directory);
+    return result;
+}
+
+static int32_t keep_file(const struct instance *in, const char *key, const char *bytes, size_t length,
+                         struct cofre_error *error)
+{
+    char path[4400];
+    if (!in->conf->path)
+        return COFRE_OK;
+    file_of(in, key, path, sizeof path);
+    FILE *file = fopen(path, "we");
+    if (!file || fwrite(bytes, 1, length, file) != length || fclose(file) != 0)
+        return cofre_fail(error, COFRE_E_PERMANENT, "write '%s'", path);
+    return COFRE_OK;
+}
+
 static int32_t sink_open(struct cofre_call *call, const void *conf, void **instance, struct cofre_error *error)
 {
     struct instance *in = calloc(1, sizeof *in);
@@ -66,6 +126,8 @@ static int32_t sink_open(struct cofre_call *call, const void *conf, void **insta
         return cofre_fail(error, COFRE_E_MEMORY, "out of memory");
     in->conf = conf;
     int32_t result = perform(in, "open", call, error);
+    if (result == COFRE_OK)
+        result = load_files(in, error);
     if (result == COFRE_OK)
         *instance = in;
     else
@@ -122,6 +184,18 @@ static int32_t store(struct instance *in, const char *key, char *bytes, size_t l
     return COFRE_OK;
 }
 
+/* Says that it has stored the object, and has not, or only a part of it, or something else. */
+static int is_kept(struct instance *in, const char *key, char *bytes, size_t *length)
+{
+    if (strncmp(key, in->conf->match, strlen(in->conf->match)) != 0)
+        return 1;
+    if (shows(in, "put", "half"))
+        *length /= 2;
+    if (*length > 0 && shows(in, "put", "other"))
+        bytes[*length / 2] ^= 1;
+    return !shows(in, "put", "nothing");
+}
+
 /* All that take gives. */
 static int32_t collect(struct cofre_call *call, char **bytes, size_t *length, struct cofre_error *error)
 {
@@ -165,6 +239,12 @@ static int32_t sink_put(void *instance, struct cofre_call *call, const char *key
     if (result == COFRE_OK && put->size >= 0 && (size_t)put->size != length)
         result = cofre_fail(error, COFRE_E_INTEGRITY, "put '%s': %zu bytes instead of %lld", key, length,
                             (long long)put->size);
+    if (result == COFRE_OK && !is_kept(in, key, bytes, &length)) {
+        free(bytes);
+        return COFRE_OK;
+    }
+    if (result == COFRE_OK)
+        result = keep_file(in, key, bytes, length, error);
     if (result == COFRE_OK)
         result = store(in, key, bytes, length, error);
     /* Stored, but the answer got lost. */
@@ -248,11 +328,16 @@ static int32_t sink_list(void *instance, struct cofre_call *call, const char *pr
         struct cofre_object out = {
             .struct_size = sizeof out, .key = object->key, .size = (int64_t)object->length, .mtime = COFRE_NO_TIME};
         int32_t result = cofre->object(call, &out, error);
+        if (result == COFRE_OK && shows(in, "list", "twice"))
+            result = cofre->object(call, &out, error);
         if (result != COFRE_OK)
             return result;
         listed++;
     }
     int32_t result = perform(in, "list", call, error);
+    /* The next page begins with the last object of this one. */
+    if (result == COFRE_OK && at < in->count && shows(in, "list", "overlap"))
+        at--;
     if (result == COFRE_OK && at < in->count)
         result = cofre->more(call, &at, sizeof at, error);
     return result;
@@ -264,6 +349,11 @@ static int32_t sink_remove(void *instance, struct cofre_call *call, const char *
     int32_t result = perform(in, "remove", call, error);
     struct object *object = find(in, key);
     if (result == COFRE_OK && object) {
+        char path[4400];
+        if (in->conf->path) {
+            file_of(in, key, path, sizeof path);
+            unlink(path);
+        }
         free(object->bytes);
         *object = in->objects[--in->count];
     }

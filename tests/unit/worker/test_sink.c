@@ -160,6 +160,26 @@ static void test_retry(void **state)
     worker_stop(w);
 }
 
+/* Each page by itself is right. */
+static void test_pages_that_overlap(void **state)
+{
+    (void)state;
+    if (harness_in_process)
+        return;
+    struct error e;
+    struct worker *w = harness_worker("faulty-sink", "page=2;habit=overlap;at=list");
+    for (int i = 0; i < 9; i++) {
+        char key[8];
+        snprintf(key, sizeof key, "k%d", i);
+        assert_int_equal(sink_put(w, key, "abc", 3, true, &e), 0);
+    }
+    struct seen seen = {0};
+    assert_int_equal(sink_list(w, "", count_object, &seen, &e), -1);
+    assert_int_equal(e.class, ERROR_PLUGIN);
+    assert_non_null(strstr(e.message, "twice"));
+    worker_stop(w);
+}
+
 static int any_call(struct worker *w, const char *call, struct error *e)
 {
     uint8_t buffer[16];
@@ -205,6 +225,7 @@ static const struct {
     {"more", "get", ERROR_PLUGIN, "sent more of 'old'", false, true},
     {"lie", "stat", ERROR_PLUGIN, "impossible size", false, true},
     {"foreign", "list", ERROR_PLUGIN, "which does not begin with 'o'", false, true},
+    {"twice", "list", ERROR_PLUGIN, "listed 'old' twice", false, true},
     {"repeat", "list", ERROR_PLUGIN, "same cursor twice", false, true},
     {"wrong_service", "put", ERROR_PLUGIN, "used the host's 'next'", false, false},
 };
@@ -239,8 +260,13 @@ static void test_bad_habits(void **state)
 static int tests(void)
 {
     const struct CMUnitTest all[] = {
-        cmocka_unit_test(test_put_and_get), cmocka_unit_test(test_streamed_put), cmocka_unit_test(test_list),
-        cmocka_unit_test(test_large_page),  cmocka_unit_test(test_retry),        cmocka_unit_test(test_bad_habits),
+        cmocka_unit_test(test_put_and_get),
+        cmocka_unit_test(test_streamed_put),
+        cmocka_unit_test(test_list),
+        cmocka_unit_test(test_large_page),
+        cmocka_unit_test(test_retry),
+        cmocka_unit_test(test_bad_habits),
+        cmocka_unit_test(test_pages_that_overlap),
     };
     return cmocka_run_group_tests_name("worker/sink", all, NULL, NULL);
 }
