@@ -34,6 +34,17 @@ struct copy {
     uint8_t *sealed, *plain; /* of one chunk */
 };
 
+/* What is there, once and for all: rows are counted by. */
+static int load_index(struct repository *r, struct error *e)
+{
+    AUTO_FREE struct index_pack *packs = NULL;
+    size_t count;
+    if (repository_load_index(r, e) < 0 || repository_list_packs(r, &packs, &count, e) < 0 ||
+        index_set_present(r->index, packs, count, e) < 0)
+        return -1;
+    return repository_fix_index(r, packs, count, e);
+}
+
 /* ---- what is lacking ---- */
 
 /* Has the target this very pack, under whoever's name? Then what is in it is what is in ours. */
@@ -247,7 +258,7 @@ int copy_run(const struct engine *engine, struct repository *from, struct reposi
         error_set(e, ERROR_UNSUPPORTED, "sinks '%s' and '%s' have different keys", from->sink, to->sink);
         return error_hint(e, "a snapshot can be copied between sinks of one key; otherwise restore it and run a job");
     }
-    if (repository_load_index(from, e) < 0 || repository_load_index(to, e) < 0)
+    if (load_index(from, e) < 0 || repository_load_index(to, e) < 0)
         return -1;
     struct copy c = {.engine = engine,
                      .from = from,

@@ -423,18 +423,19 @@ static int check_chain(struct verify *v, struct error *e)
 /* ---- the whole ---- */
 
 /* What is there, and, where an index object is gone, what the packs themselves say: before rows of the index are
- * counted. */
+ * counted. Snapshots first: what those need that are listed is there when packs are listed afterwards. */
 static int load(struct verify *v, struct error *e)
 {
     struct repository *r = v->repository;
-    if (repository_load_index(r, e) < 0 || repository_list_packs(r, &v->packs, &v->pack_count, e) < 0 ||
+    if (sink_list(r->worker, "snapshots/", collect_key, &v->keys, e) < 0 || repository_load_index(r, e) < 0 ||
+        repository_list_packs(r, &v->packs, &v->pack_count, e) < 0 ||
         index_set_present(r->index, v->packs, v->pack_count, e) < 0)
         return -1;
     report_absent(v);
-    if (repository_recover_index(r, e) < 0)
+    if (repository_fix_index(r, v->packs, v->pack_count, e) < 0)
         return -1;
-    v->needed = calloc(index_pack_count(v->repository->index) + 1, 1);
-    v->whole = calloc(index_chunk_count(v->repository->index) + 1, 1);
+    v->needed = calloc(index_pack_count(r->index) + 1, 1);
+    v->whole = calloc(index_chunk_count(r->index) + 1, 1);
     return v->needed && v->whole ? 0 : error_memory(e);
 }
 
@@ -461,8 +462,7 @@ static int verify_outside(struct verify *v, struct error *e)
 
 static int carry_out(struct verify *v, struct error *e)
 {
-    if (load(v, e) < 0 || check_index_objects(v, e) < 0 ||
-        sink_list(v->repository->worker, "snapshots/", collect_key, &v->keys, e) < 0)
+    if (load(v, e) < 0 || check_index_objects(v, e) < 0)
         return -1;
     if (!v->request->id && check_chain(v, e) < 0)
         return -1;

@@ -53,6 +53,7 @@ struct index {
     const struct chunk_row *chunks;
     uint8_t *present; /* per pack row */
     bool unnamed;     /* something without a name was absorbed */
+    bool fixed;
     /* absorbed, not yet settled */
     struct bytes new_objects, new_packs, new_chunks;
 };
@@ -198,8 +199,14 @@ bool index_covers(const struct index *index, const uint8_t name[SEAL_HASH_SIZE])
     return count > 0 && bsearch(name, index->objects, count, SEAL_HASH_SIZE, compare_names);
 }
 
+void index_fix(struct index *index)
+{
+    index->fixed = true;
+}
+
 void index_clear(struct index *index)
 {
+    ASSERT(!index->fixed);
     unmap(index);
     index->unnamed = false;
     bytes_reset(&index->new_objects);
@@ -236,6 +243,7 @@ static int absorb_pack(void *context, const uint8_t name[SEAL_HASH_SIZE], uint64
 
 int index_absorb(struct index *index, const uint8_t *name, const void *body, size_t n, bool own, struct error *e)
 {
+    ASSERT(!index->fixed);
     if (index_body_each(body, n, NULL, NULL, e) < 0)
         return -1;
     struct absorbing a = {.index = index, .own = own};

@@ -35,6 +35,8 @@ const uint8_t *index_object_name(const struct index *index, size_t i);
 bool index_covers(const struct index *index, const uint8_t name[SEAL_HASH_SIZE]);
 /* Start over: nothing covered. */
 void index_clear(struct index *index);
+/* From now on rows keep their numbers: whoever counts by them may. Nothing can be absorbed any more, nor cleared. */
+void index_fix(struct index *index);
 
 /* Absorb an object's body (format in docs/format.md). name: of the object, or NULL for what has none yet: that is
  * known to this instance only, and the next index_open starts over. own: written by ourselves, so its chunks may be

@@ -22,7 +22,6 @@ struct reader {
     uint8_t *sealed, *plain;
     uint8_t id[SEAL_HASH_SIZE]; /* of the chunk in plain; valid when length > 0 */
     size_t length;
-    bool recovered; /* the index was made good once already */
 };
 
 int reader_new(struct repository *repository, struct reader **reader, struct error *e)
@@ -69,8 +68,7 @@ int reader_locate(struct reader *reader, const uint8_t id[SEAL_HASH_SIZE], unsig
     struct index *index = reader->repository->index;
     if (index_find(index, id, false, nth, location))
         goto found;
-    if (!reader->recovered) {
-        reader->recovered = true;
+    if (!reader->repository->recovered) {
         if (repository_recover_index(reader->repository, e) < 0)
             return -1;
         if (index_find(index, id, false, nth, location))

@@ -49,6 +49,7 @@ struct repository {
     uint8_t id[REPOSITORY_ID_SIZE];
     char id_text[2 * REPOSITORY_ID_SIZE + 1];
     struct index *index; /* NULL until repository_load_index */
+    bool recovered;      /* packs without an index object were looked into */
 };
 
 /* Take the opened worker (also after an error) and open the repository in it: read config, check format, features, key.
@@ -72,11 +73,16 @@ int repository_create(struct worker *worker, const struct key *key, bool plain,
 /* Read all index objects that the cache lacks, list the packs, and build the index of what is really there. Damaged
  * index objects are logged as warnings; what they said is then found by repository_recover_index. */
 int repository_load_index(struct repository *repository, struct error *e);
-/* Read the directories of packs that no index object describes. Only the full key can; without it nothing happens. */
+/* Read the directories of packs that no index object describes: once, later calls do nothing. Only the full key can;
+ * without it nothing happens. */
 int repository_recover_index(struct repository *repository, struct error *e);
 
 /* All packs of the sink, sorted by name; the caller frees. */
 int repository_list_packs(struct repository *repository, struct index_pack **packs, size_t *count, struct error *e);
+/* These packs, as listed and compared with the index (index_set_present), are what counts from now on: the directories
+ * of those that it does not know are read, as above, and after it the index stays as it is (index_fix), whatever is
+ * found missing or turns up. */
+int repository_fix_index(struct repository *repository, const struct index_pack *packs, size_t count, struct error *e);
 /* The body of an index object, verified and opened. own: written by this host with this key. Wrong: ERROR_INTEGRITY,
  * ERROR_AUTH. */
 int repository_read_index_object(struct repository *repository, const uint8_t name[SEAL_HASH_SIZE], struct bytes *body,

@@ -19,7 +19,7 @@ static const struct cofre_option rows[] = {
     COFRE_OPTION(struct conf, password, SECRET, 0, NULL, "a secret"),
     COFRE_OPTION_RANGE(struct conf, page, INTEGER, 0, "3", 1, 1000000, "objects per page"),
     COFRE_OPTION(struct conf, path, PATH, 0, NULL, "directory that keeps the objects; none: they end with the process"),
-    COFRE_OPTION(struct conf, match, STRING, 0, "", "keys that begin so are put badly"),
+    COFRE_OPTION(struct conf, match, STRING, 0, "", "only keys that begin so are stored or listed badly"),
 };
 
 static const struct cofre_sink role;
@@ -320,10 +320,13 @@ static int32_t sink_list(void *instance, struct cofre_call *call, const char *pr
         cofre->object(call, NULL, error);
     if (shows(in, "list", "null_cursor"))
         cofre->more(call, NULL, 9, error);
+    /* As if somebody else were storing them now. */
+    int late = strncmp(in->conf->match, prefix, strlen(prefix)) == 0 && shows(in, "list", "late");
     int64_t listed = 0;
     for (; at < in->count && listed < in->conf->page; at++) {
         const struct object *object = &in->objects[at];
-        if (strncmp(object->key, prefix, strlen(prefix)) != 0)
+        if (strncmp(object->key, prefix, strlen(prefix)) != 0 ||
+            (late && strncmp(object->key, in->conf->match, strlen(in->conf->match)) == 0))
             continue;
         struct cofre_object out = {
             .struct_size = sizeof out, .key = object->key, .size = (int64_t)object->length, .mtime = COFRE_NO_TIME};
