@@ -1,5 +1,6 @@
 #include "archive/bundle.h"
 
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 
 #include "archive/archive.h"
 #include "archive/outlet.h"
+#include "archive/present.h"
 #include "archive/tarball.h"
 #include "base/bytes.h"
 #include "base/error.h"
@@ -42,6 +44,9 @@ struct bundle {
     uint64_t size;             /* of what goes into a file */
     struct inventory_row next; /* the entry at hand, as it stands if it is to have a row */
     uint64_t stored;
+    uint64_t sums, signature;     /* bytes of those two; 0 = none */
+    struct outlet_sample *sample; /* of one of the files; NULL = none */
+    char sampled[NAME_MAX_BYTES + 1];
     bool broken, committed;
 };
 
@@ -104,6 +109,7 @@ void bundle_free(struct bundle *bundle)
         remove_files(bundle, 0);
     worker_stop(bundle->second);
     forget_next(bundle);
+    free(bundle->sample);
     bundle->inventory.manifest = NULL;
     inventory_free(&bundle->inventory);
     free(bundle);
@@ -184,18 +190,34 @@ static int open_part(struct bundle *b, struct part *part, struct worker *worker,
     return outlet_new(&outlet, &part->outlet, e);
 }
 
+/* Of all stored bytes each is in the sample with about the same chance. */
+static void keep_sample(struct bundle *b, const struct part *part, const struct outlet_result *result)
+{
+    double share = (double)result->stored / (double)(b->stored + 1);
+    if (b->sample && (double)randombytes_random() / UINT32_MAX > share) {
+        free(result->sample);
+        return;
+    }
+    free(b->sample);
+    b->sample = result->sample;
+    memcpy(b->sampled, part->name, sizeof b->sampled);
+}
+
 static int close_part(struct bundle *b, struct part *part, struct error *e)
 {
     struct outlet_result result;
     struct inventory_file *file;
     struct outlet *outlet = part->outlet;
     part->outlet = NULL;
-    if (outlet_end(outlet, &result, e) < 0 || inventory_add_file(&b->inventory, b->source, &file, e) < 0)
+    if (outlet_end(outlet, &result, e) < 0)
+        return -1;
+    b->stored += result.stored;
+    keep_sample(b, part, &result);
+    if (inventory_add_file(&b->inventory, b->source, &file, e) < 0)
         return -1;
     file->plain = result.plain;
     file->stored = result.stored;
     memcpy(file->sha256, result.sha256, sizeof file->sha256);
-    b->stored += result.stored;
     return (file->name = text_copy(part->name)) ? 0 : error_memory(e);
 }
 
@@ -413,6 +435,8 @@ void bundle_drop(struct bundle *bundle)
     while (rows > 0 && strcmp(inventory->rows[rows - 1].source, bundle->source) == 0)
         rows--;
     remove_files(bundle, files);
+    free(bundle->sample); /* it may be of one of these */
+    bundle->sample = NULL;
     inventory_cut(inventory, files, rows);
     *bundle->count = (struct inventory_count){0};
 }
@@ -442,6 +466,8 @@ static int seal(struct bundle *b, struct bytes *text, struct error *e)
     if (inventory_write(&b->inventory, text, e) < 0 || put_signature(b, text, &signature, e) < 0 ||
         archive_sums(&b->inventory, text, signature.length > 0 ? &signature : NULL, &sums, e) < 0)
         return -1;
+    b->sums = sums.length;
+    b->signature = signature.length;
     return put(b, ARCHIVE_SUMS, &sums, e);
 }
 
@@ -452,4 +478,20 @@ int bundle_seal(struct bundle *bundle, struct manifest *manifest, struct bytes *
     int result = note(bundle, seal(bundle, text, e));
     bundle->inventory.manifest = NULL;
     return result;
+}
+
+static int confirm(struct bundle *b, struct error *e)
+{
+    char prefix[ARCHIVE_KEY_SIZE], key[ARCHIVE_KEY_SIZE];
+    archive_key(b->job, b->id, "", prefix);
+    archive_key(b->job, b->id, b->sampled, key);
+    if ((b->second && sink_sync(b->second, e) < 0) || sink_sync(b->archive->worker, e) < 0 ||
+        present_check(b->archive->worker, prefix, &b->inventory, b->sums, b->signature, e) < 0)
+        return -1;
+    return b->sample ? present_compare(b->archive->worker, key, b->sample, e) : 0;
+}
+
+int bundle_confirm(struct bundle *bundle, struct error *e)
+{
+    return note(bundle, confirm(bundle, e));
 }

@@ -1,5 +1,6 @@
 #include "archive/outlet.h"
 
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,8 @@ struct outlet {
     struct pgp_run *run; /* NULL = no encryption */
     struct task *task;   /* that takes from the pipe */
     uint64_t plain, stored;
+    uint32_t pieces;
+    struct outlet_sample *sample;
     uint8_t piece[PIECE];
 };
 
@@ -34,9 +37,20 @@ static int read_piece(void *context, void *p, size_t n, size_t *got, struct erro
     return pipe_read(o->pipe, p, n, got, 0, e);
 }
 
+/* Each piece is the sample with the same chance. */
+static void sample(struct outlet *o, const void *p, size_t n)
+{
+    if (n == 0 || randombytes_uniform(++o->pieces) != 0)
+        return;
+    o->sample->offset = o->stored;
+    o->sample->length = n < OUTLET_SAMPLE ? n : OUTLET_SAMPLE;
+    memcpy(o->sample->bytes, p, o->sample->length);
+}
+
 static int store_piece(void *context, const void *p, size_t n, struct error *e)
 {
     struct outlet *o = context;
+    sample(o, p, n);
     digest_add(o->digest, p, n);
     o->stored += n;
     return sink_put_write(o->sink, p, n, e);
@@ -87,6 +101,7 @@ static void dispose(struct outlet *o)
     digest_free(o->digest);
     pipe_free(o->pipe);
     pgp_run_free(o->run);
+    free(o->sample);
     free(o);
 }
 
@@ -95,6 +110,8 @@ static int make_parts(struct outlet *o, const struct outlet_spec *spec, struct e
     struct compress_spec compress = {
         .kind = spec->compress, .level = spec->level, .threads = spec->threads, .take = to_pipe, .context = o};
     struct pipe_spec pipe = {.size = PIPE, .cancelled = worker_cancelled};
+    if (!(o->sample = calloc(1, sizeof *o->sample)))
+        return error_memory(e);
     if (compress_new(&compress, &o->compress, e) < 0 || digest_new(&o->digest, e) < 0 ||
         pipe_new(&pipe, &o->pipe, e) < 0)
         return -1;
@@ -153,8 +170,11 @@ int outlet_end(struct outlet *outlet, struct outlet_result *result, struct error
     pipe_end(outlet->pipe);
     int joined = task_join(outlet->task, e);
     *result = (struct outlet_result){.plain = outlet->plain, .stored = outlet->stored};
-    if (joined == 0)
+    if (joined == 0) {
         digest_end(outlet->digest, result->sha256);
+        result->sample = outlet->sample;
+        outlet->sample = NULL;
+    }
     dispose(outlet);
     return joined;
 }

@@ -24,9 +24,18 @@ struct outlet_spec {
     int64_t patience; /* ms that gpg and sink together may move no byte; 0 = for ever */
 };
 
+/* Some bytes of a stored file, from any place in it: to be compared with what the sink has kept. */
+#define OUTLET_SAMPLE ((size_t)64 << 10)
+struct outlet_sample {
+    uint64_t offset;
+    size_t length; /* 0 = the file is empty */
+    uint8_t bytes[OUTLET_SAMPLE];
+};
+
 struct outlet_result {
     uint64_t plain, stored; /* bytes in and out */
     uint8_t sha256[DIGEST_SIZE];
+    struct outlet_sample *sample; /* the caller's to free */
 };
 
 int outlet_new(const struct outlet_spec *spec, struct outlet **outlet, struct error *e);

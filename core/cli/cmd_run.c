@@ -199,7 +199,7 @@ const struct command cmd_run = {
             "fails does not keep the others from being written; what cannot be read is named, and the rest is\n"
             "saved. Several jobs run one after another, and each has its turn whatever became of those before.",
     .example = "cofre run nightly\ncofre run --all -q\ncofre run nightly --dry-run",
-    .statuses = "0   everything that was asked for is stored, durable and read back, in every sink\n"
+    .statuses = "0   everything that was asked for is stored, durable and looked at again, in every sink\n"
                 "1   failed: nothing was committed\n"
                 "3   committed, but parts or sinks are missing, or a source is still frozen; each is named\n"
                 "11  another run of the job is active\n"

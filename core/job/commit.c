@@ -18,6 +18,6 @@ int commit_manifest(struct worker *sink, const char *key, const struct bytes *ma
     if (sink_get(sink, key, manifest->length, &back, e) < 0)
         return error_context(e, "read back '%s': ", key);
     if (back.length != manifest->length || memcmp(back.data, manifest->data, back.length) != 0)
-        return error_set(e, ERROR_INTEGRITY, "read back '%s': it is not what was written", key);
+        return error_set(e, ERROR_PERMANENT, "read back '%s': it is not what was written", key);
     return 0;
 }

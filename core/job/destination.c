@@ -363,7 +363,7 @@ static void commit_archive(const struct destinations *d, struct destination *ite
 {
     AUTO_BYTES struct bytes text = {.maximum = MANIFEST_MAX};
     char key[201];
-    if (bundle_seal(item->bundle, m, &text, key, e) < 0) {
+    if (bundle_seal(item->bundle, m, &text, key, e) < 0 || bundle_confirm(item->bundle, e) < 0) {
         saver_fail(&item->saver, e);
         return;
     }

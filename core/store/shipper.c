@@ -144,6 +144,7 @@ static int open_sink(struct shipper_sink *sink, struct repository *repository, c
     sink->repository = repository;
     sink->index_body.maximum = INDEX_BODY_MAX;
     sink->indexes.maximum = (size_t)1 << 20;
+    confirm_begin(&sink->confirm);
     char path[PATH_MAX];
     if (snprintf(path, sizeof path, "%s/sent-%s", state_dir, repository->id_text) >= (int)sizeof path)
         return error_set(e, ERROR_RANGE, "path '%s' is too long", state_dir);
@@ -209,6 +210,7 @@ void shipper_free(struct shipper *shipper)
         journal_close(shipper->sinks[i].journal);
         bytes_free(&shipper->sinks[i].index_body);
         bytes_free(&shipper->sinks[i].indexes);
+        confirm_free(&shipper->sinks[i].confirm);
     }
     for (size_t i = 0; i < PACKS_MAX; i++)
         pack_free(shipper->parcels[i].pack);
@@ -244,7 +246,7 @@ static int note_pack(struct shipper_sink *sink, const struct pack *pack, struct 
     index_body_add_pack(&sink->index_body, pack->name, pack->length, pack->chunks, pack->count);
     sink->index_packs++;
     sink->added += pack->length;
-    return bytes_check(&sink->index_body, "index", e);
+    return bytes_check(&sink->index_body, "index", e) < 0 ? -1 : confirm_note(&sink->confirm, pack, e);
 }
 
 static void end_upload(struct shipper *s, size_t i)
@@ -407,6 +409,17 @@ int shipper_add(struct shipper *shipper, uint32_t mask, const uint8_t id[SEAL_HA
 
 /* ---- checkpoint ---- */
 
+/* Nothing of what a sink did not keep is adopted later. */
+static int confirm_sent(struct shipper_sink *sink, struct error *e)
+{
+    struct error ignored;
+    if (confirm_packs(&sink->confirm, sink->repository, e) == 0)
+        return 0;
+    if (e->class == ERROR_PERMANENT && journal_clear(sink->journal, &ignored) < 0)
+        log_error(LOG_WARNING, &ignored);
+    return -1;
+}
+
 static int put_index(struct shipper_sink *sink, struct error *e)
 {
     if (sink->index_packs == 0)
@@ -421,8 +434,9 @@ static int put_index(struct shipper_sink *sink, struct error *e)
     seal_hash(object.data, object.length, name);
     repository_index_key(name, key);
     /* Twice: the packs are there before what describes them, and that before we rely on it. */
-    if (repository_sync(r, e) < 0 || sink_put(r->worker, key, object.data, object.length, true, e) < 0 ||
-        repository_sync(r, e) < 0)
+    if (repository_sync(r, e) < 0 || confirm_sent(sink, e) < 0 ||
+        sink_put(r->worker, key, object.data, object.length, true, e) < 0 || repository_sync(r, e) < 0 ||
+        confirm_object(r, key, object.length, e) < 0)
         return -1;
     sink->added += object.length;
     bytes_put(&sink->indexes, name, sizeof name);

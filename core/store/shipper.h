@@ -14,6 +14,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "store/confirm.h"
 #include "store/seal.h"
 
 struct index_pack;
@@ -31,6 +32,7 @@ struct shipper_sink {
     struct journal *journal;
     struct bytes index_body; /* packs that no index object describes yet */
     uint32_t index_packs;
+    struct confirm confirm;
     struct bytes indexes; /* names of the index objects put, SEAL_HASH_SIZE each */
 };
 
@@ -48,7 +50,8 @@ int shipper_add(struct shipper *shipper, uint32_t mask, const uint8_t id[SEAL_HA
                 const void *compressed, size_t n, struct error *e);
 
 /* Finish and send everything, wait until it is durable, put the index objects, and make it findable in each
- * repository's index. After it, all that was added is committed data. */
+ * repository's index. A sink that has not kept what it was given (confirm.h) fails. After it, all that was added is
+ * committed data. */
 int shipper_checkpoint(struct shipper *shipper, struct error *e);
 
 #endif

@@ -1,9 +1,10 @@
 """A sink that does not keep its word: what it lists, and what it says it has stored."""
 import os
+import re
 
 import pytest
 
-from support.cli import DAMAGED, DONE
+from support.cli import DAMAGED, DONE, FAILED, INCOMPLETE
 from support.directory_store import DirectoryStore
 
 
@@ -57,3 +58,55 @@ def test_packs_that_turn_up_during_verify(faulty, tmp_path, lists, options):
     result = faulty(*options, 'verify', 'job')
     assert result.status in (DONE, DAMAGED), result
     assert result.status == DAMAGED or ' 0 objects' not in result.text, f'nothing was looked at\n{result}'
+
+
+def tree_and_change(world, name='new'):
+    (world.base / 'tree' / name).write_bytes(os.urandom(30_000))
+
+
+@pytest.mark.parametrize('kind', ['packs/', 'index/', 'snapshots/'])
+@pytest.mark.parametrize('habit', ['nothing', 'half', 'other'])
+def test_what_was_taken_and_not_kept(faulty, habit, kind):
+    """The sink says that it has stored an object, and has not: then the snapshot is not committed there."""
+    faulty.ok('run', 'job')
+    tree_and_change(faulty)
+    behave(faulty, habit, match=kind)
+    if (habit, kind) == ('other', 'index/'):
+        return  # only its presence and size are looked at: what it said is found again in the packs
+    result = faulty.fails(FAILED, 'run', 'job')
+    assert f"'{kind}" in result.err and 'committed' not in result.text.replace('not committed', ''), result
+    behave(faulty)
+    saved, = faulty.ok('run', 'job').ids
+    assert len(faulty('list', 'job').ids) == 2 + (kind == 'snapshots/' and habit != 'nothing')
+    faulty.ok('restore', f'job@{saved}', '--into', faulty.base / 'back')
+
+
+def test_a_sink_that_keeps_nothing_is_dropped_and_the_others_go_on(faulty, tmp_path):
+    faulty.sink('other', path=tmp_path / 'other')
+    faulty.job(sinks='disk, other')
+    faulty.ok('init', 'other')
+    behave(faulty, 'nothing', match='packs/')
+    result = faulty.fails(INCOMPLETE, 'run', 'job')
+    assert re.search(r"sink 'disk': 'packs/\S+' was stored and is not there", result.err), result
+    assert faulty.ok('list', 'job', '--sink', 'other').ids and not faulty.ok('list', 'job', '--sink', 'disk').ids
+
+
+@pytest.mark.parametrize('habit', ['nothing', 'half', 'other'])
+def test_an_archive_of_which_nothing_is_kept(faulty, habit):
+    behave_archive(faulty)
+    faulty.ok('init', 'disk')
+    for path in list((faulty.base / 'tree').iterdir())[1:]:
+        path.unlink()  # one sample of its bytes is then the whole
+    behave_archive(faulty, habit, match='job/')
+    result = faulty.fails(FAILED, 'run', 'job')
+    assert re.search(r"'job/\S+/(tree.tar|SHA256SUMS)", result.err), result
+    behave_archive(faulty)
+    faulty.ok('run', 'job')
+    faulty.ok('verify', 'job')
+
+
+def behave_archive(world, habit='none', **options):
+    place = world.base / 'archive'
+    place.mkdir(exist_ok=True)
+    world.section('sink disk', plugin='faulty-sink', path=place, format='archive', encryption='none', compress='none',
+                  habit=habit, at='put', page=1000, **options)

@@ -1,0 +1,44 @@
+/* Confirming: what a sink says that it has stored is looked at before anybody relies on it.
+ *
+ * Every new object is there and has its size; and one pack, any of them, is read back whole, compared with its name,
+ * and, with the full key, a chunk of it is opened.
+ */
+#ifndef COFRE_STORE_CONFIRM_H
+#define COFRE_STORE_CONFIRM_H
+
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "store/pack.h"
+
+struct error;
+struct repository;
+
+/* One pack, and one chunk in it; neither is chosen by whoever stores it. */
+struct confirm_sample {
+    uint8_t name[SEAL_HASH_SIZE];
+    uint64_t size;
+    struct pack_chunk chunk;
+};
+
+/* What was stored and not looked at yet. */
+struct confirm {
+    struct bytes packs; /* struct index_pack each */
+    struct confirm_sample sample;
+};
+
+void confirm_begin(struct confirm *confirm);
+void confirm_free(struct confirm *confirm);
+/* One more pack was stored. */
+int confirm_note(struct confirm *confirm, const struct pack *pack, struct error *e);
+
+/* Look at all that was noted, and forget it. Missing, of another size, other bytes: ERROR_PERMANENT, which names the
+ * object. */
+int confirm_packs(struct confirm *confirm, struct repository *repository, struct error *e);
+/* The same of one object: that it is there and has its size. */
+int confirm_object(struct repository *repository, const char *key, uint64_t size, struct error *e);
+
+/* Read a pack back. ERROR_INTEGRITY: it is not what its name stands for; other errors as of sink_get. */
+int confirm_read(struct repository *repository, const struct confirm_sample *sample, struct error *e);
+
+#endif
