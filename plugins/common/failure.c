@@ -64,9 +64,9 @@ void failure_hint(struct cofre_error *error, const char *format, ...)
     va_end(arguments);
 }
 
-/* Bytes of the valid, printable UTF-8 character at p; 0 when there is none. */
-static size_t character(const unsigned char *p, size_t left)
+size_t failure_character(const char *text, size_t left)
 {
+    const unsigned char *p = (const unsigned char *)text;
     if (p[0] < 0x80)
         return p[0] >= 0x20 && p[0] != 0x7f;
     size_t need = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
@@ -82,16 +82,16 @@ static size_t character(const unsigned char *p, size_t left)
 }
 
 /* One character, or one byte escaped, to out[at], when it fits below limit. Returns the bytes read; 0 = full. */
-static size_t quote_one(const unsigned char *p, size_t left, char *out, size_t *at, size_t limit)
+static size_t quote_one(const char *p, size_t left, char *out, size_t *at, size_t limit)
 {
     char piece[8];
-    size_t take = character(p, left), length = take;
+    size_t take = failure_character(p, left), length = take;
     if (*p == '\\')
         length = (size_t)snprintf(piece, sizeof piece, "\\\\");
     else if (take)
         memcpy(piece, p, take);
     else
-        length = (size_t)snprintf(piece, sizeof piece, "\\x%02x", *p);
+        length = (size_t)snprintf(piece, sizeof piece, "\\x%02x", (unsigned char)*p);
     if (*at + length > limit)
         return 0;
     memcpy(out + *at, piece, length);
@@ -102,18 +102,17 @@ static size_t quote_one(const unsigned char *p, size_t left, char *out, size_t *
 const char *failure_quote(const char *path, size_t length, char out[FAILURE_QUOTE_MAX])
 {
     enum { HEAD = 140, TAIL_BYTES = 40 };
-    const unsigned char *p = (const unsigned char *)path;
     size_t at = 0, i = 0, n;
     /* What is longer shows its beginning and its last bytes: the name matters most. */
     size_t limit = length > HEAD ? HEAD : FAILURE_QUOTE_MAX - 1;
-    while (i < length && (n = quote_one(p + i, length - i, out, &at, limit)) > 0)
+    while (i < length && (n = quote_one(path + i, length - i, out, &at, limit)) > 0)
         i += n;
     if (i < length) {
         memcpy(out + at, "...", 3);
         at += 3;
         if (i < length - TAIL_BYTES)
             i = length - TAIL_BYTES;
-        while (i < length && (n = quote_one(p + i, length - i, out, &at, FAILURE_QUOTE_MAX - 1)) > 0)
+        while (i < length && (n = quote_one(path + i, length - i, out, &at, FAILURE_QUOTE_MAX - 1)) > 0)
             i += n;
     }
     out[at] = '\0';

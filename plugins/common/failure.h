@@ -20,6 +20,9 @@ int32_t failure_set(struct cofre_error *error, int32_t error_class, const char *
 
 void failure_hint(struct cofre_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The bytes of the printable UTF-8 character that text, of `left` bytes, begins with; 0 = it begins with none. */
+size_t failure_character(const char *text, size_t left);
+
 /* A path made fit for a message: control bytes and invalid UTF-8 as \xHH, backslash doubled, a long one cut in the
  * middle. Returns out. */
 #define FAILURE_QUOTE_MAX 320

@@ -215,10 +215,11 @@ static const struct cofre_plugin plugin = {
     .example = "host     = /run/postgresql\nuser     = postgres\ndatabase = app\n",
     .options = COFRE_OPTIONS(struct options, rows),
     .source = &source,
-    /* libpq's own, less PGPASSWORD: a password comes from the configuration. */
+    /* libpq's own, less PGPASSWORD: a password comes from the configuration; and less PGCLIENTENCODING: a dump is in
+     * the encoding of its database. */
     .environment = "PGHOST PGHOSTADDR PGPORT PGDATABASE PGUSER PGPASSFILE PGSERVICE PGSERVICEFILE PGOPTIONS PGAPPNAME "
                    "PGSSL* PGREQUIREPEER PGREQUIRESSL PGCHANNELBINDING PGGSS* PGKRBSRVNAME PGCONNECT_TIMEOUT "
-                   "PGCLIENTENCODING PGTARGETSESSIONATTRS PGSYSCONFDIR PGTZ PGDATESTYLE",
+                   "PGTARGETSESSIONATTRS PGSYSCONFDIR PGTZ PGDATESTYLE",
 };
 
 COFRE_PLUGIN(plugin)

@@ -9,6 +9,7 @@
 
 #include "common/failure.h"
 #include "postgres/failing.h"
+#include "postgres/pool.h"
 
 #define PATIENCE 100 /* ms between two looks at a cancellation */
 
@@ -51,7 +52,8 @@ static int32_t collect(struct parameters *p, const struct options *o, const char
     add(p, "sslkey", o->sslkey);
     add(p, "dbname", database ? database : o->database);
     add(p, "application_name", name ? name : "cofre");
-    add(p, "client_encoding", "UTF8");
+    /* What every database can speak: its own bytes. Some can be converted from, but not while connecting. */
+    add(p, "client_encoding", "SQL_ASCII");
     /* A server that is gone without a word is noticed within a minute or two. */
     add(p, "keepalives_idle", "30");
     add(p, "keepalives_interval", "10");
@@ -171,10 +173,43 @@ static void discard_notice(void *context, const PGresult *result)
     (void)result;
 }
 
+/* Connected; nothing is set that another session could find in its server's memory. */
+static int32_t reach(struct session *session, struct cofre_call *call, const struct options *options,
+                     const struct parameters *p, struct cofre_error *error)
+{
+    int32_t status = COFRE_OK;
+    *session = (struct session){.call = call, .connection = PQconnectStartParams(p->keys, p->values, 0)};
+    if (!session->connection)
+        return failure_system(error, ENOMEM, "connect");
+    PQsetNoticeReceiver(session->connection, discard_notice, NULL);
+    /* The only way to the SQLSTATE of a connection that fails. */
+    PQsetErrorVerbosity(session->connection, PQERRORS_VERBOSE);
+    if (PQstatus(session->connection) == CONNECTION_BAD)
+        status = failing_query(error, session->connection, NULL, "connect");
+    if (status == COFRE_OK)
+        status = check_proof(session->connection, options, error);
+    if (status == COFRE_OK)
+        status = establish(session, options, error);
+    PQsetErrorVerbosity(session->connection, PQERRORS_DEFAULT);
+    return status;
+}
+
+static int32_t refuse_pool(struct session *session, const struct options *options, const struct parameters *p,
+                           struct cofre_error *error)
+{
+    SESSION_AUTO other = {.call = session->call};
+    bool direct = false;
+    int32_t status = pool_absent(session, &direct, error);
+    if (status != COFRE_OK || direct)
+        return status;
+    status = reach(&other, session->call, options, p, error);
+    return status == COFRE_OK ? pool_refuse(session, &other, error) : status;
+}
+
 static int32_t settle(struct session *s, const struct options *options, struct cofre_error *error)
 {
     char sql[400];
-    PQsetNoticeReceiver(s->connection, discard_notice, NULL);
+    struct cofre_error ignored = {.struct_size = sizeof ignored};
     snprintf(sql, sizeof sql,
              "SET search_path TO ''; SET statement_timeout TO 0; SET idle_in_transaction_session_timeout TO 0; "
              "SET row_security TO off; SET DateStyle TO ISO; SET lock_timeout TO %lld",
@@ -182,6 +217,9 @@ static int32_t settle(struct session *s, const struct options *options, struct c
     int32_t status = session_run(s, "prepare the session", sql, error);
     if (status == COFRE_OK && PQserverVersion(s->connection) >= 140000)
         status = session_run(s, "prepare the session", "SET idle_session_timeout TO 0", error);
+    /* There is no way from MULE_INTERNAL to UTF-8. */
+    if (status == COFRE_OK)
+        session_run(s, "prepare the session", "SET client_encoding TO 'UTF8'", &ignored);
     return status;
 }
 
@@ -191,23 +229,21 @@ int32_t session_open(struct session *session, struct cofre_call *call, const str
     struct parameters p = {.count = 0};
     *session = (struct session){.call = call};
     int32_t status = collect(&p, options, database, name, error);
-    if (status == COFRE_OK) {
-        session->connection = PQconnectStartParams(p.keys, p.values, 0);
-        if (!session->connection)
-            status = failure_system(error, ENOMEM, "connect");
-        else if (PQstatus(session->connection) == CONNECTION_BAD)
-            status = failing_query(error, session->connection, NULL, "connect");
-    }
+    if (status == COFRE_OK)
+        status = reach(session, call, options, &p, error);
+    if (status == COFRE_OK)
+        status = refuse_pool(session, options, &p, error);
     wipe(&p);
-    if (status == COFRE_OK)
-        status = check_proof(session->connection, options, error);
-    if (status == COFRE_OK)
-        status = establish(session, options, error);
     if (status == COFRE_OK)
         status = settle(session, options, error);
     if (status != COFRE_OK)
         session_close(session);
     return status;
+}
+
+int32_t session_speak_raw(struct session *session, struct cofre_error *error)
+{
+    return session_run(session, "prepare the session", "SET client_encoding TO 'SQL_ASCII'", error);
 }
 
 void session_close(struct session *session)
@@ -234,6 +270,12 @@ static void cancel(struct session *session)
     PQfreeCancel(handle);
 }
 
+static int weight(const PGresult *result)
+{
+    ExecStatusType type = PQresultStatus(result);
+    return type == PGRES_COMMAND_OK ? 0 : type == PGRES_TUPLES_OK ? 1 : 2;
+}
+
 int32_t session_wait(struct session *session, PGresult **result, const char *what, struct cofre_error *error)
 {
     int32_t status = COFRE_OK;
@@ -248,8 +290,8 @@ int32_t session_wait(struct session *session, PGresult **result, const char *wha
         PGresult *next = PQgetResult(session->connection);
         if (!next)
             break;
-        /* Of several statements the first error counts, else the last result. */
-        if (*result && PQresultStatus(*result) == PGRES_FATAL_ERROR)
+        /* Of several statements the first error counts, else the last rows, else the last result. */
+        if (*result && weight(*result) > weight(next))
             PQclear(next);
         else {
             PQclear(*result);

@@ -17,12 +17,16 @@ struct session {
 
 /* Connect to `database` (NULL: what the options, the environment or libpq say), as application_name `name` (NULL:
  * "cofre"). A server elsewhere must prove who it is (sslmode=verify-full) unless allow_unverified is set. In the
- * session nothing times out but locks (lock_timeout), row security is an error, and only pg_catalog is searched. After
- * failure the session is closed. */
+ * session nothing times out but locks (lock_timeout), row security is an error, only pg_catalog is searched, and text
+ * is UTF-8 where the server can convert the database's to it. A pool that gives the server's sessions to others in
+ * between is refused (COFRE_E_CONFIG) before anything is set in one. After failure the session is closed. */
 int32_t session_open(struct session *session, struct cofre_call *call, const struct options *options,
                      const char *database, const char *name, struct cofre_error *error);
 /* Any state; twice does no harm. Ends the transaction, if there is one. */
 void session_close(struct session *session);
+
+/* From now on names and texts are the database's own bytes, in whatever encoding it has: as pg_dump writes them. */
+int32_t session_speak_raw(struct session *session, struct cofre_error *error);
 
 /* Is the host of these n bytes this machine: a socket, loopback, or none at all? */
 bool session_is_local(const char *host, size_t n);

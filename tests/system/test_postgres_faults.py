@@ -54,7 +54,7 @@ def test_other_sources_still_run(world, cluster, tmp_path):
 
 @pytest.mark.parametrize('options, status, words', [
     ({'database': 'missing'}, FAILED, ('database "missing" does not exist',)),
-    ({'user': 'nobody_here'}, FAILED, ('role "nobody_here" does not exist',)),
+    ({'user': 'nobody_here'}, WRONG_KEY, ('role "nobody_here" does not exist',)),
     ({'host': '127.0.0.1'}, WRONG_KEY, ('no password supplied', 'PGPASSWORD')),
     ({'port': 1, 'host': '127.0.0.1'}, FAILED, ('Connection refused',)),
     ({'host': '/nowhere'}, FAILED, ('/nowhere/.s.PGSQL', 'is the server running')),

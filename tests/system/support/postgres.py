@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -36,6 +37,7 @@ class Cluster:
         self.data.mkdir(mode=0o700)
         shutil.chown(self.data, 'postgres', 'postgres')
         self._fill_data()
+        self.environment: dict[str, str] = {}
         self.settings = {'fsync': 'off', 'full_page_writes': 'off', 'listen_addresses': "'127.0.0.1'", 'max_connections': 60,
                          'unix_socket_directories': f"'{self.sockets}'", 'port': self.port, 'autovacuum': 'off',
                          'logging_collector': 'off', 'log_statement': "'none'"}
@@ -54,7 +56,8 @@ class Cluster:
         (self.data / 'postgresql.auto.conf').write_text(text)
         # Its output must not keep ours open.
         subprocess.run(['runuser', '-u', 'postgres', '--', BIN / 'pg_ctl', '-D', self.data, '-l', self.data / 'log', '-w', '-t', '60',
-                        'start'], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd='/', check=True)
+                        'start'], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd='/', check=True,
+                       env=os.environ | self.environment)
 
     def stop(self, mode: str = 'fast') -> None:
         if (self.data / 'postmaster.pid').exists():
@@ -145,6 +148,51 @@ class Cluster:
         world.job(sources='db')
         world.ok('init', 'disk')
         return world
+
+
+class German(Cluster):
+    """A server that speaks German, in a locale made for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        subprocess.run(['localedef', '-i', 'de_DE', '-f', 'UTF-8', self.base / 'de_DE.UTF-8'], check=True, capture_output=True)
+        self.environment = {'LOCPATH': str(self.base)}
+        self.settings |= {'lc_messages': "'de_DE.UTF-8'"}
+
+
+class Pool:
+    """pgbouncer in front of a server."""
+
+    def __init__(self, server: Cluster, mode: str) -> None:
+        self.base, self.port, self.server = Path(tempfile.mkdtemp(prefix='cofre-pool-', dir='/tmp')), free_port(), server
+        (self.base / 'users').write_text('"postgres" ""\n')
+        (self.base / 'ini').write_text(f'''[databases]
+* = host={server.sockets} port={server.port}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {self.port}
+unix_socket_dir =
+auth_type = trust
+auth_file = {self.base}/users
+pool_mode = {mode}
+default_pool_size = 6
+''')
+        for path in (self.base, *self.base.iterdir()):
+            shutil.chown(path, 'postgres', 'postgres')
+        self.process = subprocess.Popen(['runuser', '-u', 'postgres', '--', '/usr/sbin/pgbouncer', '-q', self.base / 'ini'],
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 30
+        while socket.socket().connect_ex(('127.0.0.1', self.port)) != 0:
+            assert time.monotonic() < deadline and self.process.poll() is None
+            time.sleep(0.02)
+
+    def sql(self, text: str, database: str) -> list[str]:
+        return self.server.run('psql', '-X', '-A', '-t', '-q', '-h', '127.0.0.1', '-p', self.port, '-d', database, '-c', text).splitlines()
+
+    def remove(self) -> None:
+        self.process.terminate()
+        self.process.wait()
+        shutil.rmtree(self.base, ignore_errors=True)
 
 
 class Standby(Cluster):
