@@ -167,7 +167,6 @@ static void test_two_processes(void **state)
     struct pair pair;
     struct channel_frame frame;
     pair_make(&pair);
-    int64_t start = clock_monotonic();
     pid_t child = fork();
     if (child == 0) {
         produce(&pair.worker);
@@ -184,7 +183,6 @@ static void test_two_processes(void **state)
     int status;
     waitpid(child, &status, 0);
     assert_int_equal(status, 0);
-    assert_true(clock_monotonic() - start < 30000);
     pair_free(&pair);
 }
 
