@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/text.h"
 
 static enum log_level threshold = LOG_NOTICE;
 static int timestamps = 1;
@@ -84,6 +85,45 @@ const char *log_escape(const void *text, size_t length, char *out, size_t size)
     }
     out[at] = '\0';
     return out;
+}
+
+/* The length of the escape at p, and its byte; 0 when it is none. */
+static size_t escape_at(const char *p, char *byte)
+{
+    uint8_t value;
+    char digits[3] = "";
+    if (p[1] == '\\' || p[1] == 'n') {
+        *byte = p[1] == 'n' ? '\n' : '\\';
+        return 2;
+    }
+    if (p[1] != 'x' || !p[2] || !p[3])
+        return 0;
+    memcpy(digits, p + 2, 2);
+    if (!text_parse_hex(digits, &value, 1) || value == 0)
+        return 0;
+    *byte = (char)value;
+    return 4;
+}
+
+bool log_unescape(const char *text, char *out)
+{
+    char byte;
+    for (const char *p = strchr(text, '\\'); p; p = strchr(p, '\\')) {
+        size_t n = escape_at(p, &byte);
+        if (n == 0)
+            return false;
+        p += n;
+    }
+    while (*text) {
+        size_t n = 1;
+        byte = *text;
+        if (byte == '\\')
+            n = escape_at(text, &byte);
+        *out++ = byte;
+        text += n;
+    }
+    *out = '\0';
+    return true;
 }
 
 static void write_line(enum log_level level, const char *label, const char *text)

@@ -6,6 +6,7 @@
 #ifndef COFRE_BASE_LOG_H
 #define COFRE_BASE_LOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct error;
@@ -31,5 +32,8 @@ void log_error(enum log_level level, const struct error *e);
 /* text escaped for a terminal or log into out, terminated, cut with "..." when it does not fit. Returns out. Bytes that
  * are not printable UTF-8 become \xHH, newline \n, backslash \\. */
 const char *log_escape(const void *text, size_t length, char *out, size_t size);
+/* The bytes that an escaped text stands for, into out, which is as large as text and may be text. False, with nothing
+ * done, when a backslash in it begins no escape, or a NUL would be in it. */
+bool log_unescape(const char *text, char *out);
 
 #endif

@@ -170,6 +170,8 @@ static int list_some(struct cli *cli, struct vault *vault, const struct manifest
     command_split(text, &name, &path);
     if (command_source(cli, manifest, name, &source, e) < 0)
         return -1;
+    if (path && command_path(vault, manifest, source, path, e) < 0)
+        return -1;
     return list_source(cli, vault, manifest, source, true, path, e) < 0 ? -1 : EXIT_DONE;
 }
 
@@ -203,7 +205,7 @@ static int cat_path(struct cli *cli, struct vault *vault, const struct manifest 
         error_set(e, ERROR_USAGE, "'%.200s' names no path", text);
         return error_hint(e, "write SOURCE:PATH; cofre ls shows what there is");
     }
-    if (command_source(cli, manifest, name, &source, e) < 0)
+    if (command_source(cli, manifest, name, &source, e) < 0 || command_path(vault, manifest, source, path, e) < 0)
         return -1;
     return restore_cat(vault, manifest, source, path, write_piece, NULL, e);
 }

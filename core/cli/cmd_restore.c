@@ -114,6 +114,8 @@ static int restore_opened(struct cli *cli, struct vault *vault, const struct man
         command_split(what, &name, &path);
     if (name && command_source(cli, manifest, name, &request.source, e) < 0)
         return -1;
+    if (path && command_path(vault, manifest, request.source, path, e) < 0)
+        return -1;
     request.path = path;
     request.overrides = arguments_values(a, "set", &request.override_count);
     if (request.in_place && !request.yes) {

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/progress.h"
+#include "job/restore.h"
 
 #define COMMANDS_MAX 32
 
@@ -139,6 +140,45 @@ void command_split(char *text, const char **source, char **path)
         (*path)[--length] = '\0';
     if (length == 0)
         *path = NULL;
+}
+
+static int stop_at_first(void *found, const struct catalogue_record *record, struct error *e)
+{
+    (void)record;
+    *(bool *)found = true;
+    return error_set(e, ERROR_CANCELLED, "the first entry is enough");
+}
+
+static int look_for(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
+                    const char *path, bool *found, struct error *e)
+{
+    *found = false;
+    int result = restore_list(vault, manifest, source, path, stop_at_first, found, e);
+    return *found ? 0 : result;
+}
+
+int command_path(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source, char *path,
+                 struct error *e)
+{
+    bool as_typed, as_shown;
+    if (!strchr(path, '\\'))
+        return 0;
+    AUTO_FREE char *meant = text_copy(path);
+    if (!meant)
+        return error_memory(e);
+    if (!log_unescape(path, meant))
+        return 0;
+    if (look_for(vault, manifest, source, path, &as_typed, e) < 0 ||
+        look_for(vault, manifest, source, meant, &as_shown, e) < 0)
+        return -1;
+    if (as_typed && as_shown)
+        log_line(LOG_WARNING,
+                 "source '%s': two entries go by this name, as it stands and as ls shows it: this is the one whose "
+                 "name is '%s'; for the other write its bytes themselves",
+                 source->name, path);
+    else if (as_shown)
+        snprintf(path, strlen(path) + 1, "%s", meant);
+    return 0;
 }
 
 void command_name_error(struct error *e, const char *what, const char *name)

@@ -74,6 +74,12 @@ int command_source(const struct cli *cli, const struct manifest *manifest, const
  * and "./" in front. */
 void command_split(char *text, const char **source, char **path);
 
+/* A path inside the source as it was typed, or was copied from what `ls` shows, which is escaped: where there is no
+ * entry of the name as it stands, path becomes, in place, what it is the escaped form of. When both are there it stays,
+ * and that is said. */
+int command_path(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source, char *path,
+                 struct error *e);
+
 /* Put "WHAT 'NAME': " in front of the message, unless it names it already. */
 void command_name_error(struct error *e, const char *what, const char *name);
 
