@@ -18,6 +18,7 @@
 #include "store/reader.h"
 #include "store/repository.h"
 #include "store/writer.h"
+#include "worker/path.h"
 
 #define BUFFER_SIZE ((size_t)256 << 10)
 #define ENTRY_RECORDS_MAX ((size_t)1 << 30)
@@ -28,6 +29,7 @@ struct baseline {
     /* baseline_take: where the input stands */
     uint64_t next;        /* ordinal of the next entry */
     struct bytes records; /* of the entry taken */
+    struct bytes path;    /* of it */
 };
 
 /* ---- the table ---- */
@@ -157,6 +159,7 @@ int baseline_none(const uint8_t fingerprint_key[16], struct baseline **baseline,
         return error_memory(e);
     p->table.fd = -1;
     p->records.maximum = ENTRY_RECORDS_MAX;
+    p->path.maximum = PATH_LONGEST + 1;
     memcpy(p->table.fingerprint_key, fingerprint_key, sizeof p->table.fingerprint_key);
     *baseline = p;
     return 0;
@@ -196,6 +199,7 @@ void baseline_close(struct baseline *baseline)
     if (baseline->table.fd >= 0)
         close(baseline->table.fd);
     bytes_free(&baseline->records);
+    bytes_free(&baseline->path);
     free(baseline);
 }
 
@@ -204,11 +208,12 @@ const struct source_previous *baseline_table(const struct baseline *baseline)
     return &baseline->table;
 }
 
-/* Pass over, or keep, the records of the next entry. */
-static int read_entry(struct baseline *p, bool keep, uint64_t *size, struct error *e)
+/* Pass over the records of the next entry, or, with somewhere to say what it is, keep them. */
+static int read_entry(struct baseline *p, struct baseline_entry *entry, struct error *e)
 {
     bool more = true;
     bytes_reset(&p->records);
+    bytes_reset(&p->path);
     for (bool first = true; more; first = false) {
         struct catalogue_record record;
         const uint8_t *bytes;
@@ -218,30 +223,36 @@ static int read_entry(struct baseline *p, bool keep, uint64_t *size, struct erro
             return -1;
         if (end || record.continuation == first)
             return error_set(e, ERROR_INTEGRITY, "the previous catalogue has fewer entries than its table");
-        if (first)
-            *size = (uint64_t)record.entry.size;
-        if (keep)
+        if (entry)
             bytes_put(&p->records, bytes, n);
+        if (entry && first) {
+            bytes_put(&p->path, record.entry.path, record.entry.path_length);
+            *entry = (struct baseline_entry){.kind = record.entry.kind, .size = (uint64_t)record.entry.size};
+        }
         more = record.more;
     }
     p->next++;
+    if (!entry)
+        return 0;
+    entry->path_length = p->path.length;
+    bytes_put_u8(&p->path, 0);
+    if (bytes_check(&p->path, "path", e) < 0)
+        return -1;
+    entry->path = (const char *)p->path.data;
+    entry->records = p->records.data;
+    entry->records_length = p->records.length;
     return bytes_check(&p->records, "records of an entry", e);
 }
 
-int baseline_take(struct baseline *baseline, uint64_t ordinal, const uint8_t **records, size_t *n, uint64_t *size,
-                  struct error *e)
+int baseline_take(struct baseline *baseline, uint64_t ordinal, struct baseline_entry *entry, struct error *e)
 {
     if (!baseline->input || ordinal < baseline->next)
         return error_set(e, ERROR_BUG, "entry %llu of the previous catalogue was asked for out of order",
                          (unsigned long long)ordinal);
     while (baseline->next < ordinal)
-        if (read_entry(baseline, false, size, e) < 0)
+        if (read_entry(baseline, NULL, e) < 0)
             return -1;
-    if (read_entry(baseline, true, size, e) < 0)
-        return -1;
-    *records = baseline->records.data;
-    *n = baseline->records.length;
-    return 0;
+    return read_entry(baseline, entry, e);
 }
 
 /* ---- from a repository ---- */

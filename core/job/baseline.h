@@ -37,9 +37,17 @@ int baseline_recover(const char *path, struct repository *repository, const stru
 /* For source_backup_begin. */
 const struct source_previous *baseline_table(const struct baseline *baseline);
 
-/* The records of entry number ordinal (ordinals ascend from call to call), lent until the next call, and its content's
- * length. */
-int baseline_take(struct baseline *baseline, uint64_t ordinal, const uint8_t **records, size_t *n, uint64_t *size,
-                  struct error *e);
+/* An entry that is taken over: all is lent until the next call. */
+struct baseline_entry {
+    const char *path; /* NUL terminated */
+    size_t path_length;
+    uint32_t kind;          /* COFRE_FILE ... */
+    uint64_t size;          /* of its content */
+    const uint8_t *records; /* as they stood in the catalogue */
+    size_t records_length;
+};
+
+/* Entry number ordinal; ordinals ascend from call to call. */
+int baseline_take(struct baseline *baseline, uint64_t ordinal, struct baseline_entry *entry, struct error *e);
 
 #endif

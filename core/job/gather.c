@@ -69,32 +69,18 @@ static int on_end(struct state *s, const struct source_event *event, struct erro
     return saver_end(s->gather->savers, status, why, e);
 }
 
-/* An entry that was taken over is known by its records alone. */
-static bool is_root(const uint8_t *records, size_t n)
-{
-    struct catalogue_decoder decoder = {0};
-    struct catalogue_record record;
-    struct error ignored; /* what is wrong with them is said by whoever saves them */
-    size_t first;
-    bool root = catalogue_record_length(records, n, &first, &ignored) == 0 && first > 0 && first <= n &&
-                catalogue_decode(&decoder, records, first, &record, &ignored) == 0 && record.entry.path_length == 0;
-    catalogue_decoder_free(&decoder);
-    return root;
-}
-
 static int on_unchanged(struct state *s, const struct source_event *event, struct error *e)
 {
-    const uint8_t *records;
-    size_t n;
-    uint64_t size;
-    if (baseline_take(s->gather->baseline, event->ordinal, &records, &n, &size, e) < 0)
+    struct gather *g = s->gather;
+    struct baseline_entry entry;
+    if (baseline_take(g->baseline, event->ordinal, &entry, e) < 0 ||
+        source_taken_over(g->worker, entry.path, entry.path_length, entry.kind, e) < 0)
         return -1;
-    if (s->entries == 0)
-        s->rooted = is_root(records, n);
+    s->rooted = s->rooted || entry.path_length == 0;
     s->entries++;
-    s->bytes += size;
-    s->gather->unchanged++;
-    return saver_unchanged(s->gather->savers, records, n, size, e);
+    s->bytes += entry.size;
+    g->unchanged++;
+    return saver_unchanged(g->savers, entry.records, entry.records_length, entry.size, e);
 }
 
 static int on_missing(struct state *s, const struct source_event *event, struct error *e)

@@ -9,13 +9,6 @@
 #define HERE CHILD_IN(WIRE_BACKUP)
 #define FACTS (CHILD_IN(WIRE_BACKUP) | CHILD_IN(WIRE_FACTS))
 
-static int32_t fault(struct cofre_call *call, struct cofre_error *error, const char *what)
-{
-    struct error why;
-    error_set(&why, ERROR_PLUGIN, "%s", what);
-    return child_host_fault(call, &why, error);
-}
-
 /* Attributes by their stride into our own array. NULL, or what is wrong with them. */
 static const char *copy_attributes(struct child *child, const struct cofre_entry *from, struct source_entry *to)
 {
@@ -133,11 +126,11 @@ int32_t child_backup_entry(struct cofre_call *call, const struct cofre_entry *an
     if (class != COFRE_OK)
         return class;
     if (!announced)
-        return fault(call, error, "announced an entry that is NULL");
+        return child_host_broke(call, error, "announced an entry that is NULL");
     struct source_entry entry;
     const char *what = copy_entry(call, announced, &entry);
     if (what)
-        return fault(call, error, what);
+        return child_host_broke(call, error, "%s", what);
     struct error why;
     if (grammar_entry(&call->child->grammar, &entry, &why) < 0)
         return child_host_fault(call, &why, error);
@@ -185,7 +178,7 @@ int32_t child_backup_missing(struct cofre_call *call, const char *path, size_t l
     if (class != COFRE_OK)
         return class;
     if (!path || length > PATH_LONGEST || memchr(path, '\0', length))
-        return fault(call, error, "named what is no path as missing");
+        return child_host_broke(call, error, "named what is no path as missing");
     if (!child_host_is_result(result))
         return child_host_broke(call, error, "named something as missing with %d, which is no result", (int)result);
     struct error because;
@@ -204,9 +197,9 @@ int32_t child_backup_fact(struct cofre_call *call, const char *key, const char *
         return class;
     size_t n = key ? strnlen(key, WIRE_MAX_NAME + 1) : 0;
     if (n == 0 || n > WIRE_MAX_NAME || !value || strnlen(value, WIRE_MAX_VALUE + 1) > WIRE_MAX_VALUE)
-        return fault(call, error, "said a fact without a key, or one that is too long");
+        return child_host_broke(call, error, "said a fact without a key, or one that is too long");
     if (flags & ~COFRE_FACT_IDENTITY)
-        return fault(call, error, "said a fact with flags that there are not");
+        return child_host_broke(call, error, "said a fact with flags that there are not");
     struct bytes *frame = child_host_frame(call);
     wire_put_string(frame, key);
     wire_put_string(frame, value);
@@ -221,9 +214,9 @@ int32_t child_backup_left_out(struct cofre_call *call, const char *name, size_t 
     if (class != COFRE_OK)
         return class;
     if (!name || length == 0 || length > PATH_LONGEST || memchr(name, '\0', length))
-        return fault(call, error, "left out something without a name, or with one that is too long");
+        return child_host_broke(call, error, "left out something without a name, or with one that is too long");
     if (!why || !why[0])
-        return fault(call, error, "left something out without saying why");
+        return child_host_broke(call, error, "left something out without saying why");
     struct bytes *frame = child_host_frame(call);
     wire_put_text(frame, name, length);
     wire_put_text(frame, why, strnlen(why, sizeof error->message));

@@ -83,14 +83,20 @@ static void advance(struct grammar *g, const char *path, size_t length, bool clo
     g->closed = closed;
 }
 
-static int misplaced(const struct grammar *g, const struct source_entry *entry, struct error *e)
+/* what: was done with the entry. */
+static int take_place(struct grammar *g, const char *what, const char *path, size_t length, uint32_t kind,
+                      struct error *e)
 {
     char shown[SHOWN], last[SHOWN];
-    log_escape(entry->path, entry->path_length, shown, sizeof shown);
+    if (grammar_follows(g, path, length)) {
+        advance(g, path, length, kind != COFRE_DIRECTORY);
+        return 0;
+    }
+    log_escape(path, length, shown, sizeof shown);
     log_escape(g->path, g->path_length, last, sizeof last);
-    if (below_last(g, entry->path, entry->path_length))
-        return error_set(e, ERROR_PLUGIN, "announced '%s' below '%s', which is no directory", shown, last);
-    return error_set(e, ERROR_PLUGIN, "announced '%s' after '%s': entries must come in path order, each once", shown,
+    if (below_last(g, path, length))
+        return error_set(e, ERROR_PLUGIN, "%s '%s' below '%s', which is no directory", what, shown, last);
+    return error_set(e, ERROR_PLUGIN, "%s '%s' after '%s': entries must come in path order, each once", what, shown,
                      last);
 }
 
@@ -101,9 +107,8 @@ int grammar_entry(struct grammar *g, const struct source_entry *entry, struct er
     const char *fault = entry_fault(entry);
     if (fault)
         return bad(e, "announced", entry->path, entry->path_length, fault);
-    if (!grammar_follows(g, entry->path, entry->path_length))
-        return misplaced(g, entry, e);
-    advance(g, entry->path, entry->path_length, entry->kind != COFRE_DIRECTORY);
+    if (take_place(g, "announced", entry->path, entry->path_length, entry->kind, e) < 0)
+        return -1;
     g->open = true;
     g->has_content = kinds[entry->kind].content;
     g->content = 0;
@@ -156,6 +161,11 @@ int grammar_ordinal(struct grammar *g, uint64_t ordinal, struct error *e)
         return error_set(e, ERROR_PLUGIN, "named unchanged entries out of order");
     g->ordinals = ordinal + 1;
     return 0;
+}
+
+int grammar_taken_over(struct grammar *g, const char *path, size_t length, uint32_t kind, struct error *e)
+{
+    return take_place(g, "took over", path, length, kind, e);
 }
 
 int grammar_finish(struct grammar *g, struct error *e)

@@ -38,8 +38,9 @@ bool grammar_follows(const struct grammar *g, const char *path, size_t length);
 void grammar_withdraw(struct grammar *g);
 /* An entry is as in the last snapshot (worker's side, which does not know its kind). */
 void grammar_unchanged(struct grammar *g, const char *path, size_t length);
-/* An unchanged entry, of which only the ordinal is known (engine's side). */
+/* An unchanged entry, of which only the ordinal is known (engine's side); then what it is, once it was looked up. */
 int grammar_ordinal(struct grammar *g, uint64_t ordinal, struct error *e);
+int grammar_taken_over(struct grammar *g, const char *path, size_t length, uint32_t kind, struct error *e);
 int grammar_finish(struct grammar *g, struct error *e);
 
 #endif

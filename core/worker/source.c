@@ -167,6 +167,14 @@ int source_event(struct worker *source, struct source_event *event, struct error
     return event->type == SOURCE_FINISHED ? call_finish(source, e) : 0;
 }
 
+int source_taken_over(struct worker *source, const char *path, size_t path_length, uint32_t kind, struct error *e)
+{
+    struct error why;
+    if (grammar_taken_over(&source->grammar, path, path_length, kind, &why) == 0)
+        return 0;
+    return call_offence(source, e, "%s", why.message);
+}
+
 /* ---- restore ---- */
 
 static void forget_problems(struct worker *w)

@@ -51,8 +51,8 @@ enum source_event_type {
     SOURCE_HOLE,      /* length */
     SOURCE_RESTART,   /* the content so far is void */
     SOURCE_END,       /* of the entry; result says how, content_length what was sent, counted by the worker */
-    SOURCE_UNCHANGED, /* ordinal: the entry's number, from 0, in the previous table; ordinals ascend. Its path is not
-                       * known here: whoever looks it up checks that it comes after the entry before */
+    SOURCE_UNCHANGED, /* ordinal: the entry's number, from 0, in the previous table; ordinals ascend. What it
+                       * is is not known here: whoever looks it up says it with source_taken_over */
     SOURCE_MISSING,   /* path, result: could not be announced. ERROR_NOT_FOUND = vanished */
     SOURCE_FACT,      /* key, value, flags */
     SOURCE_LEFT_OUT,  /* path: its name; value: why it is not saved */
@@ -80,6 +80,10 @@ int source_backup_begin(struct worker *source, const struct source_previous *pre
 /* The next event. The worker has checked the order of paths and the grammar (entry, content, end); so has the engine's
  * side: a violation is ERROR_PLUGIN. -1 also when backup() failed: then with its own error. */
 int source_event(struct worker *source, struct source_event *event, struct error *e);
+
+/* What the entry of the last SOURCE_UNCHANGED is. Its place is then checked, and that of what follows, as those of
+ * entries that are announced. -1: ERROR_PLUGIN, as source_event. */
+int source_taken_over(struct worker *source, const char *path, size_t path_length, uint32_t kind, struct error *e);
 
 /* ---- restore ---- */
 
