@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -20,11 +19,10 @@
 #include "job/engine.h"
 #include "job/hold_text.h"
 #include "job/watchdog.h"
-#include "store/seal.h"
+#include "worker/id.h"
 #include "worker/source.h"
 #include "worker/worker.h"
 
-#define ID_MAX 41
 #define RECOVER_MAX 1000 /* at one start */
 
 /* One function for each enum hold_what. */
@@ -76,17 +74,6 @@ static int lock_directory(const char *path, int *fd, struct error *e)
 
 /* ---- making ---- */
 
-static void make_id(char *out)
-{
-    char when[CLOCK_TEXT_MAX], hex[7];
-    uint8_t random[3];
-    seal_random(random, sizeof random);
-    snprintf(out, ID_MAX, "cofre-%.16s-%s", clock_format_compact(clock_now(), when),
-             text_hex(random, sizeof random, hex));
-    for (char *p = out; *p; p++)
-        *p = (char)(*p == 'T' ? 't' : *p == 'Z' ? 'z' : *p);
-}
-
 /* Under a temporary name until it is locked and durable. */
 static int write_file(struct hold *hold, int directory, struct error *e)
 {
@@ -135,7 +122,7 @@ int hold_make(const struct engine *engine, const struct hold_spec *spec, const s
     watchdog_start(engine->config->directory);
     h->engine = engine;
     h->fd = -1;
-    make_id(h->id);
+    id_make(h->id);
     if (hold_text_make(spec, worker_plugin(worker), &h->text, e) < 0 || make_file(h, e) < 0) {
         free_hold(h);
         return error_context(e, "source '%s': ", spec->source->name);

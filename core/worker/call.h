@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "worker/channel.h"
 #include "worker/grammar.h"
+#include "worker/id.h"
 #include "worker/process.h"
 #include "worker/scrub.h"
 #include "worker/source.h"
@@ -62,7 +63,8 @@ struct worker {
     uint64_t consumed;
 
     /* source.c */
-    const char *hold; /* id that covers backup or restore; NULL = none */
+    const char *hold;               /* id that covers backup or restore; NULL = none */
+    char own_id[ID_MAX];            /* of a backup or restore that none covers */
     const struct source_past *past; /* for the next restore; NULL = nothing is known */
     struct grammar grammar;
     struct source_attribute *attributes;

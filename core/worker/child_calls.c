@@ -148,7 +148,7 @@ static const struct cofre_source *source(const struct cofre_call *call)
 static int start_backup(struct cofre_call *call, struct cursor *c, struct error *e)
 {
     struct child *child = call->child;
-    call->id = wire_text(c, COFRE_MAX_ID, NULL);
+    call->id = wire_text_required(c, COFRE_MAX_ID, NULL);
     const uint8_t *key = cursor_bytes(c, sizeof call->fingerprint_key);
     bool expected = cursor_u32(c) != 0;
     AUTO_CLOSE int fd = child->previous_fd;
@@ -183,7 +183,7 @@ static int32_t call_backup(struct cofre_call *call, struct cursor *c, struct cof
 
 static int32_t call_restore(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
 {
-    call->id = wire_text(c, COFRE_MAX_ID, NULL);
+    call->id = wire_text_required(c, COFRE_MAX_ID, NULL);
     int32_t class = c->failed ? malformed(error) : child_past_take(call, c, error);
     if (class == COFRE_OK)
         class = source(call)->restore(call->child->instance, call, error);

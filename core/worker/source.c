@@ -16,13 +16,21 @@ void source_cover(struct worker *source, const char *id)
     source->hold = id;
 }
 
+/* So that what a plugin names after its id is never that of another backup or restore. */
+static void put_id(struct worker *w, struct bytes *b)
+{
+    if (!w->hold)
+        id_make(w->own_id);
+    wire_put_string(b, w->hold ? w->hold : w->own_id);
+}
+
 int source_backup_begin(struct worker *source, const struct source_previous *previous, struct error *e)
 {
     if (grammar_start(&source->grammar, e) < 0)
         return -1;
     source->finished = false;
     struct bytes *b = call_arguments(source);
-    wire_put_string(b, source->hold);
+    put_id(source, b);
     bytes_put(b, previous->fingerprint_key, sizeof previous->fingerprint_key);
     bytes_put_u32(b, previous->fd >= 0);
     /* A worker that is gone is told of by call_begin, in words. */
@@ -271,7 +279,7 @@ int source_restore_begin(struct worker *source, struct error *e)
     const struct source_past *past = source->past ? source->past : &nothing;
     forget_problems(source);
     struct bytes *b = call_arguments(source);
-    wire_put_string(b, source->hold);
+    put_id(source, b);
     wire_put_string(b, past->snapshot);
     bytes_put_u64(b, past->fact_count);
     int result = call_begin(source, WIRE_RESTORE, e);

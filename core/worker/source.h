@@ -73,7 +73,8 @@ struct source_event {
     uint32_t flags; /* COFRE_FACT_* */
 };
 
-/* The id that covers the backup or restore that follows, as the plugin sees it; lent for as long. NULL = none. */
+/* The id that covers the backup or restore that follows, as the plugin sees it; lent for as long. NULL = none: each
+ * gets one of its own, which nobody remembers. */
 void source_cover(struct worker *source, const char *id);
 
 int source_backup_begin(struct worker *source, const struct source_previous *previous, struct error *e);
