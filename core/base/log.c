@@ -164,7 +164,15 @@ void log_error(enum log_level level, const struct error *e)
         return;
     int saved = errno;
     write_line(level, NULL, e->message);
-    if (e->hint[0])
-        write_line(level, "  hint: ", e->hint);
+    errno = saved;
+    log_hint(level, e->hint);
+}
+
+void log_hint(enum log_level level, const char *hint)
+{
+    if (level > threshold || !hint || !hint[0])
+        return;
+    int saved = errno;
+    write_line(level, "  hint: ", hint);
     errno = saved;
 }

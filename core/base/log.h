@@ -29,6 +29,9 @@ void log_line(enum log_level level, const char *format, ...) __attribute__((form
 /* The error's message at this level, and its hint as a second line. */
 void log_error(enum log_level level, const struct error *e);
 
+/* The line below a message that says what to do. NULL and "" are nothing to say. */
+void log_hint(enum log_level level, const char *hint);
+
 /* text escaped for a terminal or log into out, terminated, cut with "..." when it does not fit. Returns out. Bytes that
  * are not printable UTF-8 become \xHH, newline \n, backslash \\. */
 const char *log_escape(const void *text, size_t length, char *out, size_t size);

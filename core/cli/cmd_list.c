@@ -155,6 +155,8 @@ static void show_problems(struct output *out, const struct manifest_source *s)
         const struct manifest_problem *p = &s->problems[i];
         output_print(out, "  not whole %s%s", output_escape(out, p->path, strlen(p->path)), p->path[0] ? ": " : "");
         output_print(out, "%s\n", output_escape(out, p->error, strlen(p->error)));
+        if (p->hint)
+            output_print(out, "    hint: %s\n", output_escape(out, p->hint, strlen(p->hint)));
     }
     if (s->problem_count > s->problems_listed)
         output_print(out, "  ... and %s more that are not whole\n",

@@ -92,8 +92,8 @@ static void give_result(struct cli *cli, const struct manifest *manifest, const 
                             "bytes", output_number(result->bytes), "problems", output_number(result->problems)));
     if (cli->quiet)
         return;
-    output_print(out, "restored %s: %s entries, %s", manifest->id, view_count(result->entries, entries),
-                 text_size(result->bytes, size));
+    output_print(out, "restored %s: %s entries, %s%s", manifest->id, view_count(result->entries, entries),
+                 text_size(result->bytes, size), result->problems ? " read" : "");
     if (request->into)
         output_print(out, ", into %s", output_escape(out, request->into, strlen(request->into)));
     if (result->problems)
@@ -101,12 +101,27 @@ static void give_result(struct cli *cli, const struct manifest *manifest, const 
     output_print(out, "\n");
 }
 
+/* Each as soon as it is known, before the summary. */
+static void give_problem(void *context, const struct restore_problem *problem)
+{
+    struct output *out = context;
+    const struct error *why = problem->why;
+    output_object(out, "problem",
+                  json_pack("{s:o, s:o, s:s, s:o, s:o}", "source", output_text(out, problem->source), "path",
+                            output_bytes(out, problem->path, problem->path_length), "class",
+                            error_class_name(why->class), "message", output_text(out, why->message), "hint",
+                            output_text(out, why->hint[0] ? why->hint : NULL)));
+}
+
 static int restore_opened(struct cli *cli, struct vault *vault, const struct manifest *manifest, char *what,
                           const char *into, struct error *e)
 {
     struct arguments *a = &cli->arguments;
-    struct restore_request request = {
-        .into = into, .in_place = arguments_has(a, "in-place"), .yes = arguments_has(a, "yes")};
+    struct restore_request request = {.into = into,
+                                      .in_place = arguments_has(a, "in-place"),
+                                      .yes = arguments_has(a, "yes"),
+                                      .problem = give_problem,
+                                      .context = &cli->output};
     struct restore_result result = {0};
     const char *name = NULL;
     char *path = NULL;

@@ -36,8 +36,8 @@ static json_t *problems(struct output *out, const struct manifest_source *source
     json_t *list = json_array();
     for (size_t i = 0; i < source->problems_listed && list; i++) {
         const struct manifest_problem *p = &source->problems[i];
-        if (json_array_append_new(list, json_pack("{s:o, s:o}", "path", output_text(out, p->path), "error",
-                                                  output_text(out, p->error))) < 0)
+        if (json_array_append_new(list, json_pack("{s:o, s:o, s:o}", "path", output_text(out, p->path), "error",
+                                                  output_text(out, p->error), "hint", output_text(out, p->hint))) < 0)
             out->no_memory = true;
     }
     return list;

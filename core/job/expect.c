@@ -165,7 +165,7 @@ static int differ(struct comparison *c, struct error *e, const char *format, ...
     va_end(arguments);
     if (json_array_append_new(c->differences, json_string(text)) < 0)
         return error_memory(e);
-    return row_problem(c->row, "", 0, text, e);
+    return row_problem(c->row, "", 0, text, NULL, e);
 }
 
 static int compare_identity(struct comparison *c, json_t *expected, const json_t *found, struct error *e)
@@ -217,7 +217,7 @@ int expect_compare(struct expect *expect, struct manifest_source *row, uint64_t 
     struct comparison c = {.row = row, .differences = json_array()};
     int result = found && c.differences ? 0 : error_memory(e);
     if (result == 0 && row->entries == 0)
-        result = row_problem(row, "", 0, "nothing was announced: the source has no entry at all", e);
+        result = row_problem(row, "", 0, "nothing was announced: the source has no entry at all", NULL, e);
     if (result == 0 && expected)
         result = compare(&c, expected, found, e);
     *differs = json_array_size(c.differences) > 0;

@@ -64,7 +64,7 @@ static int on_end(struct state *s, const struct source_event *event, struct erro
                                    : result->class == ERROR_CHANGED ? CATALOGUE_CHANGED
                                                                     : CATALOGUE_UNREADABLE;
     const char *why = status == CATALOGUE_WHOLE ? NULL : result->message;
-    if (why && row_problem(s->gather->source, s->path, s->path_length, why, e) < 0)
+    if (why && row_problem(s->gather->source, s->path, s->path_length, why, result->hint, e) < 0)
         return -1;
     return saver_end(s->gather->savers, status, why, e);
 }
@@ -89,7 +89,8 @@ static int on_missing(struct state *s, const struct source_event *event, struct 
         s->gather->source->vanished++;
         return 0;
     }
-    return row_problem(s->gather->source, event->path, event->path_length, event->result.message, e);
+    return row_problem(s->gather->source, event->path, event->path_length, event->result.message, event->result.hint,
+                       e);
 }
 
 static int on_fact(struct state *s, const struct source_event *event, struct error *e)

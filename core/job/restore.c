@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -17,6 +18,7 @@
 #include "store/catalogue.h"
 #include "store/manifest.h"
 #include "store/player.h"
+#include "worker/path.h"
 #include "worker/source.h"
 #include "worker/worker.h"
 
@@ -155,43 +157,87 @@ int restore_cat(struct vault *vault, const struct manifest *manifest, const stru
 struct putting {
     const struct engine *engine;
     const struct manifest_source *source;
+    const struct restore_request *request;
     const char *snapshot; /* its id */
     struct target target;
     struct tally tally;
-    uint64_t unreadable; /* entries that were not readable when the snapshot was made */
-    uint64_t skipped;    /* those of them that are nothing without their content */
-    bool skipping;       /* the entry at hand is one */
-    uint64_t damaged;    /* entries whose content is no longer whole in the repository */
+    uint64_t lost;     /* entries that are not in the snapshot as they should be, whatever the target does */
+    uint64_t skipped;  /* those of them that cannot be put back at all */
+    bool skipping;     /* the entry at hand is one */
+    struct bytes leaf; /* path of the last entry that is no directory: nothing can be below it */
+    uint64_t restored;
+    uint64_t damaged; /* entries whose content is no longer whole in the repository */
     uint64_t total;
     int64_t reported;
-    uint64_t logged;
+    uint64_t named;
     char stage[96];
 };
 
-static void log_problem(struct putting *p, const char *path, size_t n, const char *why)
+static void log_problem(const struct putting *p, const char *path, size_t n, const struct error *why)
 {
     char shown[1024];
-    if (p->logged < PROBLEMS_LOGGED)
-        log_line(LOG_WARNING, "source '%s': '%s': %s", p->source->name, log_escape(path, n, shown, sizeof shown), why);
-    if (p->logged++ == PROBLEMS_LOGGED)
-        log_line(LOG_WARNING, "source '%s': further problems are only counted", p->source->name);
+    log_line(LOG_WARNING, "source '%s': '%s': %s", p->source->name, log_escape(path, n, shown, sizeof shown),
+             why->message);
+    log_hint(LOG_WARNING, why->hint);
+}
+
+static void name_problem(struct putting *p, const char *path, size_t n, const struct error *why)
+{
+    const struct restore_request *request = p->request;
+    if (p->named < PROBLEMS_LOGGED)
+        log_problem(p, path, n, why);
+    if (p->named == PROBLEMS_LOGGED)
+        log_line(LOG_WARNING, "source '%s': further problems are only counted%s", p->source->name,
+                 request->problem ? " here" : "");
+    if (p->named++ < RESTORE_PROBLEMS && request->problem)
+        request->problem(request->context, &(struct restore_problem){
+                                               .source = p->source->name, .path = path, .path_length = n, .why = why});
+}
+
+/* The snapshot has less of the entry than there was. */
+static void lose(struct putting *p, const struct source_entry *entry, bool skip, const struct error *why)
+{
+    p->lost++;
+    p->skipping = skip;
+    p->skipped += skip;
+    name_problem(p, entry->path, entry->path_length, why);
+}
+
+/* What plugins could announce in earlier versions, and what a foreign snapshot may hold: an entry below one that is no
+ * directory. It gives way, since nothing but itself is lost with it. */
+static bool is_below_leaf(struct putting *p, const struct source_entry *entry, struct error *why)
+{
+    char shown[512];
+    const char *leaf = (const char *)p->leaf.data;
+    if (p->leaf.length > 0 && path_is_below(entry->path, entry->path_length, leaf, p->leaf.length)) {
+        error_set(why, ERROR_INTEGRITY, "in the snapshot it lies below '%s', which is no directory",
+                  log_escape(leaf, p->leaf.length, shown, sizeof shown));
+        return true;
+    }
+    bytes_reset(&p->leaf);
+    if (entry->kind != COFRE_DIRECTORY)
+        bytes_put(&p->leaf, entry->path, entry->path_length);
+    return false;
 }
 
 static int put_entry(void *context, const struct catalogue_record *record, struct error *e)
 {
     struct putting *p = context;
     const struct source_entry *entry = &record->entry;
+    struct error why;
     tally_entry(&p->tally, record);
     p->skipping = false;
-    if (record->status == CATALOGUE_UNREADABLE) {
-        p->unreadable++;
-        p->skipping = entry->kind == COFRE_FILE || entry->kind == COFRE_STREAM;
-        p->skipped += p->skipping;
-        log_problem(p, entry->path, entry->path_length,
-                    "it was not readable when the snapshot was made, so it is not there");
+    if (is_below_leaf(p, entry, &why)) {
+        lose(p, entry, true, &why);
+    } else if (record->status == CATALOGUE_UNREADABLE) {
+        error_set(&why, ERROR_NOT_FOUND, "it was not readable when the snapshot was made, so it is not there");
+        lose(p, entry, entry->kind == COFRE_FILE || entry->kind == COFRE_STREAM, &why);
     } else if (record->status == CATALOGUE_CHANGED) {
-        log_problem(p, entry->path, entry->path_length, "it changed while the snapshot was made");
+        error_set(&why, ERROR_CHANGED, "it changed while the snapshot was made");
+        log_problem(p, entry->path, entry->path_length, &why);
     }
+    if (bytes_check(&p->leaf, "a path", e) < 0)
+        return -1;
     return p->skipping ? 0 : source_give_entry(p->target.worker, entry, e);
 }
 
@@ -238,7 +284,7 @@ static int put_end(void *context, struct error *e)
 
 static void note_problem(void *context, const struct source_problem *problem)
 {
-    log_problem(context, problem->path, problem->path_length, problem->result.message);
+    name_problem(context, problem->path, problem->path_length, &problem->result);
 }
 
 /* The counts of what was given must be those that the manifest was signed with. */
@@ -276,9 +322,10 @@ static int begin(const struct putting *p, struct error *e)
     return source_restore_begin(p->target.worker, e);
 }
 
-static int put_all(struct putting *p, struct vault *vault, const struct manifest *manifest, const char *path,
+static int put_all(struct putting *p, struct vault *vault, const struct manifest *manifest,
                    struct restore_result *result, struct error *e)
 {
+    const char *path = p->request->path;
     struct player_audience audience = {
         .entry = put_entry, .data = put_data, .hole = put_hole, .end = put_end, .damaged = put_damaged, .context = p};
     uint64_t restored, problems;
@@ -295,9 +342,10 @@ static int put_all(struct putting *p, struct vault *vault, const struct manifest
                          "source '%s': %llu entries were given to its plugin, and it accounts for %llu",
                          p->source->name, (unsigned long long)(p->tally.entries - p->skipped),
                          (unsigned long long)(restored + problems));
+    p->restored = restored;
     result->entries += restored;
     result->bytes += p->tally.bytes;
-    result->problems += problems + p->unreadable;
+    result->problems += problems + p->lost;
     return p->damaged > 0 ? say_damaged(p, vault, e) : 0;
 }
 
@@ -310,6 +358,18 @@ static void close_target(struct target *target, struct restore_result *result)
     result->held++;
 }
 
+static void say_restored(const struct putting *p)
+{
+    char size[TEXT_SIZE_MAX];
+    text_size(p->tally.bytes, size);
+    if (p->restored == p->tally.entries)
+        log_line(LOG_NOTICE, "source '%s': %llu entries, %s restored", p->source->name, (unsigned long long)p->restored,
+                 size);
+    else
+        log_line(LOG_NOTICE, "source '%s': %llu of %llu entries restored; %s were read", p->source->name,
+                 (unsigned long long)p->restored, (unsigned long long)p->tally.entries, size);
+}
+
 static int restore_source(const struct engine *engine, struct vault *vault, const struct manifest *manifest,
                           const struct manifest_source *source, const struct restore_request *request,
                           struct restore_result *result, struct error *e)
@@ -317,32 +377,40 @@ static int restore_source(const struct engine *engine, struct vault *vault, cons
     struct putting *p = calloc(1, sizeof *p);
     if (!p)
         return error_memory(e);
-    *p = (struct putting){
-        .engine = engine, .source = source, .snapshot = manifest->id, .total = request->path ? 0 : source->bytes};
+    *p = (struct putting){.engine = engine,
+                          .source = source,
+                          .request = request,
+                          .snapshot = manifest->id,
+                          .total = request->path ? 0 : source->bytes,
+                          .leaf = {.maximum = PATH_LONGEST}};
     snprintf(p->stage, sizeof p->stage, "restoring %s", source->name);
     int done = target_open(engine, manifest, source, request, &p->target, e);
-    if (done == 0 && (done = put_all(p, vault, manifest, request->path, result, e)) == 0)
+    if (done == 0 && (done = put_all(p, vault, manifest, result, e)) == 0)
         done = target_finish(&p->target, e);
     close_target(&p->target, result);
-    char size[TEXT_SIZE_MAX];
     if (done == 0)
-        log_line(LOG_NOTICE, "source '%s': %llu entries, %s restored", source->name,
-                 (unsigned long long)p->tally.entries, text_size(p->tally.bytes, size));
+        say_restored(p);
     else if (strncmp(e->message, "source '", 8) != 0)
         error_context(e, "source '%s': ", source->name);
+    bytes_free(&p->leaf);
     free(p);
     return done;
 }
 
-static void say_missing(const struct engine *engine, const struct manifest *manifest,
-                        const struct manifest_source *source)
+static void lose_source(const struct engine *engine, const struct manifest *manifest,
+                        const struct restore_request *request, const struct manifest_source *source,
+                        struct restore_result *result)
 {
-    struct error e;
+    struct error why;
     char id[MANIFEST_ID_SIZE];
-    error_set(&e, ERROR_NOT_FOUND, "nothing of source '%s' is in this snapshot: %s", source->name, source->error);
+    error_set(&why, ERROR_NOT_FOUND, "nothing of source '%s' is in this snapshot: %s", source->name,
+              source->error ? source->error : "the reason is not known");
     if (snapshot_newest_with(engine, manifest->job, manifest->host, source->name, NULL, id))
-        error_hint(&e, "the newest that has it is %s@%s", manifest->job, id);
-    log_error(LOG_WARNING, &e);
+        error_hint(&why, "the newest that has it is %s@%s", manifest->job, id);
+    log_error(LOG_WARNING, &why);
+    result->problems++;
+    if (request->problem)
+        request->problem(request->context, &(struct restore_problem){.source = source->name, .why = &why});
 }
 
 int restore_run(const struct engine *engine, struct vault *vault, const struct manifest *manifest,
@@ -356,8 +424,7 @@ int restore_run(const struct engine *engine, struct vault *vault, const struct m
         if (request->source && source != request->source)
             continue;
         if (source->status == MANIFEST_MISSING) {
-            say_missing(engine, manifest, source);
-            result->problems++;
+            lose_source(engine, manifest, request, source, result);
         } else if (restore_source(engine, vault, manifest, source, request, result, e) < 0) {
             return -1;
         }

@@ -14,6 +14,15 @@ struct vault;
 struct manifest;
 struct manifest_source;
 
+/* Something that was not put back, or not whole. */
+struct restore_problem {
+    const char *source;
+    const char *path; /* NULL = all of it */
+    size_t path_length;
+    const struct error *why;
+};
+#define RESTORE_PROBLEMS 1000 /* of a source that are named; further ones are counted */
+
 struct restore_request {
     const struct manifest_source *source; /* NULL = all sources */
     const char *path;                     /* inside the source; NULL = everything */
@@ -22,12 +31,15 @@ struct restore_request {
     bool yes;                             /* a target that has content may be written into */
     char *const *overrides;               /* --set */
     size_t override_count;
+    void (*problem)(void *context, const struct restore_problem *); /* beside the log; may be NULL */
+    void *context;
 };
 
 struct restore_result {
-    uint64_t entries, bytes; /* put back */
-    size_t held;             /* sources that are not as they were before the restore: thaw failed, and was logged */
-    uint64_t problems;       /* entries not put back, or not whole; each was logged */
+    uint64_t entries;  /* put back */
+    uint64_t bytes;    /* read and given to the plugins */
+    size_t held;       /* sources that are not as they were before the restore: thaw failed, and was logged */
+    uint64_t problems; /* entries not put back, or not whole; each was named */
 };
 
 /* 0: every entry was given to the plugin, every byte checked, counts as in the manifest; *result tells whether the

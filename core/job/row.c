@@ -71,10 +71,13 @@ static void log_named(enum log_level level, const struct manifest_source *row, c
         log_line(level, "source '%s': '%s': %s", row->name, log_escape(name, n, shown, sizeof shown), text);
 }
 
-int row_problem(struct manifest_source *row, const char *path, size_t n, const char *why, struct error *e)
+int row_problem(struct manifest_source *row, const char *path, size_t n, const char *why, const char *hint,
+                struct error *e)
 {
-    if (row->problem_count < LOGGED_MAX)
+    if (row->problem_count < LOGGED_MAX) {
         log_named(LOG_WARNING, row, path, n, why);
+        log_hint(LOG_WARNING, hint);
+    }
     if (row->problem_count == LOGGED_MAX)
         log_line(LOG_WARNING, "source '%s': further problems are only counted here; the snapshot names them",
                  row->name);
@@ -87,8 +90,10 @@ int row_problem(struct manifest_source *row, const char *path, size_t n, const c
         return error_memory(e);
     row->problems = problems;
     struct manifest_problem *p = &problems[row->problems_listed++];
-    *p = (struct manifest_problem){.path = copy_bytes(path, n), .error = text_copy(why)};
-    return p->path && p->error ? 0 : error_memory(e);
+    bool hinted = hint && hint[0];
+    *p = (struct manifest_problem){
+        .path = copy_bytes(path, n), .error = text_copy(why), .hint = hinted ? text_copy(hint) : NULL};
+    return p->path && p->error && (p->hint || !hinted) ? 0 : error_memory(e);
 }
 
 int row_left_out(struct manifest_source *row, const char *name, size_t n, const char *why, struct error *e)
@@ -129,6 +134,7 @@ static void forget_problems(struct manifest_source *row)
     for (size_t i = 0; i < row->problems_listed; i++) {
         free(row->problems[i].path);
         free(row->problems[i].error);
+        free(row->problems[i].hint);
     }
     row->problem_count = row->problems_listed = 0;
 }

@@ -16,7 +16,8 @@ int row_describe(struct manifest_source *row, const struct config_instance *conf
 
 /* Something that is not whole, at path (n bytes, "" = the source itself): the source is incomplete. It is named in the
  * row and in the log, as far as their lists go, and counted. */
-int row_problem(struct manifest_source *row, const char *path, size_t n, const char *why, struct error *e);
+int row_problem(struct manifest_source *row, const char *path, size_t n, const char *why, const char *hint,
+                struct error *e);
 /* Something that is not saved, for a reason that is no failure: named and counted likewise. */
 int row_left_out(struct manifest_source *row, const char *name, size_t n, const char *why, struct error *e);
 /* flags: COFRE_FACT_*. */

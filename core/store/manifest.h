@@ -58,6 +58,7 @@ struct manifest_left_out {
 struct manifest_problem {
     char *path; /* raw bytes */
     char *error;
+    char *hint; /* NULL = none */
 };
 
 struct manifest_source {

@@ -33,6 +33,7 @@ static const struct shape left_out_shape = SHAPE(left_out_members);
 static const struct member problem_members[] = {
     {"path", MEMBER_PATH, FIELD(manifest_problem, path)},
     {"error", MEMBER_TEXT, FIELD(manifest_problem, error)},
+    {"hint", MEMBER_TEXT, .optional = true, FIELD(manifest_problem, hint)},
 };
 static const struct shape problem_shape = SHAPE(problem_members);
 

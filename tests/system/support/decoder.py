@@ -259,7 +259,7 @@ SOURCE = {
     "name": word, "plugin": word, "plugin_version?": text, "status": partial(word, form=STATUS + "|missing"),
     "error?": text, "options": PAIRS, "facts": PAIRS, "left_out_count": number, "left_out": LEFT_OUT,
     "entries": number, "bytes": number, "vanished": number, "catalogue_bytes": number, "fingerprint_key": HEX16,
-    "problem_count": number, "problems": list_of({"path": text, "error": text}),
+    "problem_count": number, "problems": list_of({"path": text, "error": text, "hint?": text}),
     "catalogue": list_of({"id": HEX32, "length": number, "first_record": number, "first_path": text}),
 }
 MANIFEST = {

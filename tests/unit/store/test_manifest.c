@@ -42,7 +42,10 @@ static int tear_down(void **state)
 static struct manifest_pair options[] = {{TEXT("path"), TEXT("/srv/\xff")}};
 static struct manifest_fact facts[] = {{TEXT("files"), TEXT("3"), false}, {TEXT("empty"), TEXT(""), true}};
 static struct manifest_left_out left_out[] = {{TEXT("a\nb \xff"), TEXT("it takes no connections")}};
-static struct manifest_problem problems[] = {{TEXT("secret\n"), TEXT("open 'secret': permission denied")}};
+static struct manifest_problem problems[] = {
+    {TEXT("secret\n"), TEXT("open 'secret': permission denied"), TEXT("run it as root")},
+    {TEXT(""), TEXT("nothing was announced"), NULL},
+};
 static struct manifest_chunk chunks[] = {
     {.id = {9}, .length = 1000, .first_path = TEXT("caf\xc3\xa9 100%/\"q\"\\\x01")},
     {.id = {8}, .length = 7, .first_record = 7, .first_path = TEXT("caf\xc3\xa9 100%/\"q\"\\\x01")},
@@ -71,7 +74,7 @@ static struct manifest sample(void)
                                           .vanished = 1,
                                           .problem_count = 5,
                                           .problems = problems,
-                                          .problems_listed = 1,
+                                          .problems_listed = 2,
                                           .fingerprint_key = {0x5a, 1},
                                           .chunks = chunks,
                                           .chunk_count = 2,
@@ -132,6 +135,8 @@ static void test_round_trip(void **state)
     assert_int_equal(s->left_out_listed, 1);
     assert_string_equal(s->left_out[0].name, "a\nb \xff");
     assert_string_equal(s->problems[0].path, "secret\n");
+    assert_string_equal(s->problems[0].hint, "run it as root");
+    assert_null(s->problems[1].hint);
     assert_true(s->bytes == UINT64_C(1) << 62);
     assert_memory_equal(s->fingerprint_key, sources[0].fingerprint_key, 16);
     assert_int_equal(s->chunk_count, 2);
