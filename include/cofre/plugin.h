@@ -324,9 +324,10 @@ struct cofre_host {
     /* Announce the next entry; then send its content, if the kind has any (FILE, STREAM), then call end, for every
      * kind. */
     int32_t (*entry)(struct cofre_call *, const struct cofre_entry *, struct cofre_error *error);
-    /* The entry is complete. result: COFRE_OK; COFRE_E_CHANGED = kept, but it changed while it was read, which makes
-     * the snapshot incomplete; any other class = not readable: the content is dropped, the entry is named as missing,
-     * with the text of why. The fingerprint is kept with COFRE_OK only. */
+    /* The entry is complete. result: COFRE_OK; COFRE_E_CHANGED = kept, but not as it was: it changed while it was
+     * read, or a part such as an attribute could not be read, which makes the snapshot incomplete; any other class =
+     * not readable: the content is dropped, the entry is named as missing, with the text of why. The fingerprint is
+     * kept with COFRE_OK only. */
     int32_t (*end)(struct cofre_call *, int32_t result, const struct cofre_error *why, struct cofre_error *error);
     /* Forget the content sent for this entry so far: it is going to be sent again from the start. */
     int32_t (*restart)(struct cofre_call *, struct cofre_error *error);

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/xattr.h>
 
+#include "common/failure.h"
+
 /* Attributes of one file altogether; file systems allow much less. */
 #define VALUES_MAX ((size_t)16 << 20)
 
@@ -56,22 +58,32 @@ static bool make_room(struct attribute_set *set)
     return true;
 }
 
-/* Values may move while the room grows: rows get their pointers when all are there. */
-static int read_values(struct attribute_set *set, const struct subject *s, size_t names_length)
+static int32_t read_value(struct attribute_set *set, const struct subject *s, const char *name, struct cofre_error *why)
 {
-    int failed = 0;
+    char quoted[FAILURE_QUOTE_MAX];
+    if (!make_room(set))
+        return failure_system(why, ENOMEM, "read its extended attributes");
+    ssize_t length = get(s, name, set->values + set->used, XATTR_SIZE_MAX);
+    if (length < 0 && (errno == ENODATA || errno == EOPNOTSUPP))
+        return COFRE_OK;
+    if (length < 0)
+        return failure_system(why, errno, "read its attribute '%s'", failure_quote(name, strlen(name), quoted));
+    set->rows[set->count++] = (struct cofre_attribute){.name = name, .length = (size_t)length};
+    set->used += (size_t)length;
+    return COFRE_OK;
+}
+
+/* Values may move while the room grows: rows get their pointers when all are there. The first failure is told. */
+static int32_t read_values(struct attribute_set *set, const struct subject *s, size_t names_length,
+                           struct cofre_error *why)
+{
+    struct cofre_error later = {.struct_size = sizeof later};
+    int32_t result = COFRE_OK;
     for (const char *name = set->names; name < set->names + names_length; name += strlen(name) + 1) {
-        if (!make_room(set))
-            return ENOMEM;
-        ssize_t length = get(s, name, set->values + set->used, XATTR_SIZE_MAX);
-        if (length < 0 && errno != ENODATA)
-            failed = errno;
-        if (length < 0)
-            continue;
-        set->rows[set->count++] = (struct cofre_attribute){.name = name, .length = (size_t)length};
-        set->used += (size_t)length;
+        int32_t one = read_value(set, s, name, result == COFRE_OK ? why : &later);
+        result = result == COFRE_OK ? one : result;
     }
-    return failed;
+    return result;
 }
 
 static void set_pointers(struct attribute_set *set)
@@ -83,36 +95,38 @@ static void set_pointers(struct attribute_set *set)
     }
 }
 
-static int read_all(struct attribute_set *set, const struct subject *s, dev_t device)
+static int32_t read_all(struct attribute_set *set, const struct subject *s, dev_t device, struct cofre_error *why)
 {
     set->count = 0;
     set->used = 0;
     if (set->knows_without && set->without == device)
-        return 0;
+        return COFRE_OK;
     if (!set->names && !(set->names = malloc(XATTR_LIST_MAX)))
-        return ENOMEM;
+        return failure_system(why, ENOMEM, "read its extended attributes");
     ssize_t length = list(s, set->names, XATTR_LIST_MAX);
     if (length < 0 && errno == EOPNOTSUPP) {
         set->without = device;
         set->knows_without = true;
-        return 0;
+        return COFRE_OK;
     }
+    if (length < 0 && errno == ENOENT && s->path)
+        return COFRE_OK;
     if (length < 0)
-        return errno;
-    int failed = read_values(set, s, (size_t)length);
+        return failure_system(why, errno, "read its extended attributes");
+    int32_t result = read_values(set, s, (size_t)length, why);
     set_pointers(set);
-    return failed;
+    return result;
 }
 
-int attribute_read(struct attribute_set *set, int fd, dev_t device)
+int32_t attribute_read(struct attribute_set *set, int fd, dev_t device, struct cofre_error *why)
 {
-    return read_all(set, &(struct subject){.fd = fd}, device);
+    return read_all(set, &(struct subject){.fd = fd}, device, why);
 }
 
-int attribute_read_at(struct attribute_set *set, int dir, const char *name, dev_t device)
+int32_t attribute_read_at(struct attribute_set *set, int dir, const char *name, dev_t device, struct cofre_error *why)
 {
     /* The calls by name take no directory; through /proc the kernel starts at the descriptor all the same. */
     char path[NAME_MAX + 40];
     snprintf(path, sizeof path, "/proc/self/fd/%d/%s", dir, name);
-    return read_all(set, &(struct subject){.fd = -1, .path = path}, device);
+    return read_all(set, &(struct subject){.fd = -1, .path = path}, device, why);
 }

@@ -23,11 +23,12 @@ struct attribute_set {
 
 void attribute_free(struct attribute_set *set);
 
-/* Read all attributes of the open file fd, which lives on device. Returns 0 or an errno; then the set holds those that
- * could be read. A file system without attributes has none: 0. */
-int attribute_read(struct attribute_set *set, int fd, dev_t device);
+/* Read all attributes of the open file fd, which lives on device. COFRE_OK, also where the file system has none; or an
+ * error class with the text in *why: then the set holds those that could be read. */
+int32_t attribute_read(struct attribute_set *set, int fd, dev_t device, struct cofre_error *why);
 
-/* The same by name, for what cannot be opened: entry name of the directory dir. A symlink is not followed. */
-int attribute_read_at(struct attribute_set *set, int dir, const char *name, dev_t device);
+/* The same by name, for what cannot be opened: entry name of the directory dir. A symlink is not followed. One that
+ * vanished has none. */
+int32_t attribute_read_at(struct attribute_set *set, int dir, const char *name, dev_t device, struct cofre_error *why);
 
 #endif

@@ -2,13 +2,19 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <linux/magic.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "common/failure.h"
 
 #define BUFFER_SIZE ((size_t)64 << 10)
+#define TICK_NS 10000000
 
 void listing_free(struct listing *listing)
 {
@@ -115,17 +121,96 @@ static int32_t read_records(struct listing *listing, int fd, struct cofre_error 
     }
 }
 
+/* Sorts the names from first on, and drops those that are there before. Returns whether there were any. */
+static bool sort(struct listing *listing, size_t first)
+{
+    struct listing_name *names = listing->names;
+    size_t kept = first;
+    bool twice = false;
+    if (listing->count == first)
+        return false;
+    qsort_r(names + first, listing->count - first, sizeof *names, compare, listing->bytes);
+    for (size_t i = first + 1; i < listing->count; i++) {
+        if (compare(&names[kept], &names[i], listing->bytes) != 0) {
+            names[++kept] = names[i];
+            continue;
+        }
+        twice = true;
+        if (names[kept].type != names[i].type)
+            names[kept].type = DT_UNKNOWN;
+    }
+    listing->count = kept + 1;
+    return twice;
+}
+
+/* One time all the names. Those of the times before stay. */
+static int32_t read_round(struct listing *listing, int fd, struct listing_range *range, struct cofre_error *error)
+{
+    size_t first = listing->count;
+    if (first > range->first && lseek(fd, 0, SEEK_SET) < 0)
+        return failure_system(error, errno, "list the directory");
+    int32_t result = read_records(listing, fd, error);
+    range->twice = sort(listing, first);
+    if (first > range->first)
+        sort(listing, range->first);
+    range->end = listing->count;
+    return result;
+}
+
+static int64_t since(const struct timespec *then, const struct timespec *now)
+{
+    return (int64_t)(now->tv_sec - then->tv_sec) * 1000000000 + now->tv_nsec - then->tv_nsec;
+}
+
+/* What the directory is like before its names are read. When it changed within the same tick of the clock that stamps
+ * it, a further change would not show: that tick is let pass. */
+static int look_before(int fd, struct stat *st)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    if (fstat(fd, st) != 0)
+        return errno;
+    int64_t ns = since(&now, &st->st_ctim);
+    if (ns < 0 || ns > TICK_NS)
+        return 0;
+    nanosleep(&(struct timespec){.tv_nsec = TICK_NS}, NULL);
+    return fstat(fd, st) == 0 ? 0 : errno;
+}
+
+static bool changed(const struct stat *before, int fd)
+{
+    struct stat after;
+    return fstat(fd, &after) != 0 || since(&before->st_mtim, &after.st_mtim) != 0 ||
+           since(&before->st_ctim, &after.st_ctim) != 0;
+}
+
+/* File systems that list each name that is there from the beginning to the end, whatever else changes. */
+static bool is_steady(int fd)
+{
+    struct statfs fs;
+    return fstatfs(fd, &fs) == 0 && (fs.f_type == EXT4_SUPER_MAGIC || fs.f_type == XFS_SUPER_MAGIC);
+}
+
 int32_t listing_read(struct listing *listing, int fd, struct listing_range *range, struct cofre_error *error)
 {
-    *range = (struct listing_range){listing->count, listing->count, listing->count, listing->used};
+    struct stat before;
+    *range = (struct listing_range){listing->count, listing->count, listing->count, listing->used, false};
     if (!listing->buffer && !(listing->buffer = malloc(BUFFER_SIZE)))
         return failure_set(error, COFRE_E_MEMORY, "list the directory: out of memory");
-    int32_t result = read_records(listing, fd, error);
-    range->end = listing->count;
-    if (range->end > range->first)
-        qsort_r(listing->names + range->first, range->end - range->first, sizeof *listing->names, compare,
-                listing->bytes);
-    return result;
+    for (int round = 1; round <= LISTING_ROUNDS; round++) {
+        int errnum = look_before(fd, &before);
+        if (errnum)
+            return failure_system(error, errnum, "look at the directory");
+        int32_t result = read_round(listing, fd, range, error);
+        if (result != COFRE_OK || !changed(&before, fd))
+            return result;
+    }
+    range->twice = false;
+    if (is_steady(fd))
+        return COFRE_OK;
+    return failure_set(error, COFRE_E_CHANGED,
+                       "list the directory: it changed each of the %d times it was listed; names may be missing",
+                       LISTING_ROUNDS);
 }
 
 void listing_drop(struct listing *listing, const struct listing_range *range)

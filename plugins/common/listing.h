@@ -3,6 +3,7 @@
 #ifndef COFRE_COMMON_LISTING_H
 #define COFRE_COMMON_LISTING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,11 +28,17 @@ struct listing {
 /* The names of one directory: names[next] up to names[end - 1] are still to come. */
 struct listing_range {
     size_t first, next, end, mark;
+    bool twice; /* the file system listed a name twice; it is here once */
 };
 
 void listing_free(struct listing *listing);
 
-/* Add the names of the directory fd, without "." and "..". After an error the range holds the names that were read. */
+/* Add the names of the directory fd, without "." and "..", each once.
+ *
+ * While a directory changes, some file systems (btrfs, tmpfs) skip names that are there all the time. So one that
+ * changed meanwhile is listed again, LISTING_ROUNDS times, and what any round found is here. COFRE_E_CHANGED: it
+ * changed each time. After an error, too, the range holds the names that were read. */
+#define LISTING_ROUNDS 3
 int32_t listing_read(struct listing *listing, int fd, struct listing_range *range, struct cofre_error *error);
 
 /* Forget the names of the range that was added last. */

@@ -6,7 +6,6 @@
 #include <time.h>
 
 #include "common/attribute.h"
-#include "common/names.h"
 
 #define RACY_NS 2000000000ll
 
@@ -33,12 +32,21 @@ uint32_t look_kind(mode_t mode)
     return 0;
 }
 
+/* The nearest that fits; the least number is COFRE_NO_TIME. */
 static int64_t nanoseconds(const struct timespec *t)
 {
     int64_t ns;
     if (__builtin_mul_overflow((int64_t)t->tv_sec, 1000000000ll, &ns) || __builtin_add_overflow(ns, t->tv_nsec, &ns))
-        return COFRE_NO_TIME;
-    return ns;
+        return t->tv_sec < 0 ? INT64_MIN + 1 : INT64_MAX;
+    return ns == COFRE_NO_TIME ? INT64_MIN + 1 : ns;
+}
+
+bool look_is_far(const struct look *look)
+{
+    int64_t ns = nanoseconds(&look->st.st_mtim), seconds = ns / 1000000000, rest = ns % 1000000000;
+    if (rest < 0)
+        seconds--;
+    return seconds != look->st.st_mtim.tv_sec;
 }
 
 int look_at(struct look *look, int fd, const char *name)
@@ -67,11 +75,17 @@ int look_open(const struct look *look, int dir, const char *name, uid_t user, in
     return fd;
 }
 
+/* Of a time far away, too, no other is the same; what it is does not matter. */
+static uint64_t whole(const struct timespec *t)
+{
+    return (uint64_t)t->tv_sec * 1000000000u + (uint64_t)t->tv_nsec;
+}
+
 bool look_same(const struct look *a, const struct look *b)
 {
     return a->st.st_ino == b->st.st_ino && a->st.st_dev == b->st.st_dev && a->st.st_mode == b->st.st_mode &&
-           a->st.st_size == b->st.st_size && nanoseconds(&a->st.st_mtim) == nanoseconds(&b->st.st_mtim) &&
-           nanoseconds(&a->st.st_ctim) == nanoseconds(&b->st.st_ctim);
+           a->st.st_size == b->st.st_size && whole(&a->st.st_mtim) == whole(&b->st.st_mtim) &&
+           whole(&a->st.st_ctim) == whole(&b->st.st_ctim);
 }
 
 /* FNV-1a. */
@@ -87,12 +101,12 @@ static struct fingerprint fingerprint_of(const struct look *look)
 {
     bool linked = look->kind == COFRE_HARDLINK;
     return (struct fingerprint){
-        .what = (uint64_t)look->st.st_mode << 32 | (look->names ? 0u : 256u) | look->kind,
+        .what = (uint64_t)look->st.st_mode << 32 | (look->rules->numbers_only ? 256u : 0u) | look->kind,
         .size = (uint64_t)look->st.st_size,
-        .mtime = (uint64_t)nanoseconds(&look->st.st_mtim),
-        .ctime = (uint64_t)nanoseconds(&look->st.st_ctim),
-        .inode = look->st.st_ino,
-        .device = look->st.st_dev,
+        .mtime = whole(&look->st.st_mtim),
+        .ctime = whole(&look->st.st_ctim),
+        .inode = look->rules->inodes_vary ? 0 : look->st.st_ino,
+        .device = look->st.st_dev == look->rules->device ? 0 : look->st.st_dev,
         .link = linked ? hash(look->link, look->link_length) : 0,
         .link_length = linked ? look->link_length : 0,
     };
@@ -108,7 +122,7 @@ bool look_unchanged(struct cofre_call *call, struct look *look)
 }
 
 int32_t look_announce(struct cofre_call *call, const struct look *look, const struct attribute_set *attributes,
-                      bool sure, bool *told, struct cofre_error *error)
+                      bool sure, struct cofre_error *error)
 {
     const struct stat *st = &look->st;
     struct fingerprint f = fingerprint_of(look);
@@ -128,18 +142,13 @@ int32_t look_announce(struct cofre_call *call, const struct look *look, const st
         .device_minor = device ? minor(st->st_rdev) : 0,
         .link = look->link,
         .link_length = (uint32_t)look->link_length,
-        .user = look->names ? names_user(look->names, st->st_uid) : NULL,
-        .group = look->names ? names_group(look->names, st->st_gid) : NULL,
+        .user = look->user,
+        .group = look->group,
         .attributes = attributes ? attributes->rows : NULL,
         .attribute_count = attributes ? attributes->count : 0,
         .attribute_stride = sizeof(struct cofre_attribute),
         .fingerprint = trusted ? &f : NULL,
         .fingerprint_length = trusted ? sizeof f : 0,
     };
-    int32_t status = cofre->entry(call, &entry, error);
-    *told = status == COFRE_OK;
-    if (status != COFRE_E_RANGE)
-        return status;
-    struct cofre_error why = *error;
-    return cofre->missing(call, look->path, look->path_length, status, &why, error);
+    return cofre->entry(call, &entry, error);
 }

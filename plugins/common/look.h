@@ -10,9 +10,16 @@
 #include "cofre/plugin.h"
 
 struct attribute_set;
-struct names;
+
+/* What all looks of a run share. */
+struct look_rules {
+    dev_t device; /* of the root: not part of fingerprints, for a snapshot of a file system has a new one each time */
+    bool inodes_vary;  /* nor are inodes: the file system gives out others at each mount */
+    bool numbers_only; /* owners without names */
+};
 
 struct look {
+    const struct look_rules *rules;
     struct stat st;
     uint32_t kind; /* COFRE_FILE ...; HARDLINK when link is the path of the first name */
     bool racy;     /* changed less than two seconds before the look, or dated in the future */
@@ -21,7 +28,7 @@ struct look {
     size_t path_length;
     const char *link; /* SYMLINK, HARDLINK; else NULL */
     size_t link_length;
-    struct names *names; /* NULL: owners as numbers only */
+    const char *user, *group; /* of the owner; NULL = not known, not wanted */
 };
 
 /* The kind of a file type; 0 when there is none. */
@@ -40,9 +47,12 @@ bool look_same(const struct look *a, const struct look *b);
 /* Ask the host: true = taken over from the last snapshot. Racy entries are not asked about; nobody is asked twice. */
 bool look_unchanged(struct cofre_call *call, struct look *look);
 
-/* Announce. sure false leaves the fingerprint out: what follows is known to be not whole. *told false: it has more
- * attributes than can be told, and was named as missing; nothing is to be sent. */
+/* Is its time too far away for nanoseconds since 1970 in 64 bits? It is told as the nearest that fits. */
+bool look_is_far(const struct look *look);
+
+/* Announce. attributes may be NULL. sure false leaves the fingerprint out: it is known to be not whole. COFRE_E_RANGE:
+ * it is too large to be told, with these attributes. */
 int32_t look_announce(struct cofre_call *call, const struct look *look, const struct attribute_set *attributes,
-                      bool sure, bool *told, struct cofre_error *error);
+                      bool sure, struct cofre_error *error);
 
 #endif

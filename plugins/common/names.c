@@ -13,6 +13,7 @@
 struct slot {
     char *name; /* NULL with used: nobody has this number */
     uint32_t id;
+    int failed; /* errno of the database */
     bool used, known;
 };
 
@@ -62,9 +63,15 @@ static bool grow(struct names *names)
     return true;
 }
 
-/* Looks up by name when there is one, else by number. A failing database counts as "not known": numbers are kept
- * anyway. */
-static bool find_user(struct names *names, const char *name, uint32_t *id, const char **found)
+/* What the calls return for names that nobody has, besides 0: getpwnam(3). */
+static int failure(int errnum)
+{
+    bool unknown = errnum == ENOENT || errnum == ESRCH || errnum == EBADF || errnum == EPERM;
+    return unknown ? 0 : errnum;
+}
+
+/* Looks up by name when there is one, else by number. *found is NULL when there is nobody. 0 or an errno. */
+static int find_user(struct names *names, const char *name, uint32_t *id, const char **found)
 {
     struct passwd record, *result = NULL;
     int errnum;
@@ -72,14 +79,13 @@ static bool find_user(struct names *names, const char *name, uint32_t *id, const
         errnum = name ? getpwnam_r(name, &record, names->buffer, names->size, &result)
                       : getpwuid_r(*id, &record, names->buffer, names->size, &result);
     } while (errnum == EINTR || (errnum == ERANGE && grow(names)));
-    if (!result)
-        return false;
-    *id = record.pw_uid;
-    *found = record.pw_name;
-    return true;
+    *found = result ? record.pw_name : NULL;
+    if (result)
+        *id = record.pw_uid;
+    return result ? 0 : failure(errnum);
 }
 
-static bool find_group(struct names *names, const char *name, uint32_t *id, const char **found)
+static int find_group(struct names *names, const char *name, uint32_t *id, const char **found)
 {
     struct group record, *result = NULL;
     int errnum;
@@ -87,29 +93,32 @@ static bool find_group(struct names *names, const char *name, uint32_t *id, cons
         errnum = name ? getgrnam_r(name, &record, names->buffer, names->size, &result)
                       : getgrgid_r(*id, &record, names->buffer, names->size, &result);
     } while (errnum == EINTR || (errnum == ERANGE && grow(names)));
-    if (!result)
-        return false;
-    *id = record.gr_gid;
-    *found = record.gr_name;
-    return true;
+    *found = result ? record.gr_name : NULL;
+    if (result)
+        *id = record.gr_gid;
+    return result ? 0 : failure(errnum);
 }
 
-typedef bool find_function(struct names *, const char *, uint32_t *, const char **);
+typedef int find_function(struct names *, const char *, uint32_t *, const char **);
 
-static const char *name_of(struct names *names, int table, uint32_t id, find_function *find)
+static int name_of(struct names *names, int table, uint32_t id, const char **name, find_function *find)
 {
     struct slot *slot = &names->tables[table][id % SLOTS];
-    if (slot->used && slot->id == id)
-        return slot->name;
-    const char *found = NULL;
-    uint32_t key = id;
-    free(slot->name);
-    slot->name = find(names, NULL, &key, &found) ? strdup(found) : NULL;
-    slot->id = id;
-    slot->used = true;
-    return slot->name;
+    if (!slot->used || slot->id != id) {
+        const char *found = NULL;
+        uint32_t key = id;
+        free(slot->name);
+        slot->failed = find(names, NULL, &key, &found);
+        slot->name = found ? strdup(found) : NULL;
+        slot->failed = found && !slot->name ? ENOMEM : slot->failed;
+        slot->id = id;
+        slot->used = true;
+    }
+    *name = slot->name;
+    return slot->failed;
 }
 
+/* A failing database counts as "not known": there is a number anyway. */
 static uint32_t id_of(struct names *names, int table, const char *name, uint32_t otherwise, find_function *find)
 {
     uint32_t hash = 2166136261u;
@@ -117,22 +126,22 @@ static uint32_t id_of(struct names *names, int table, const char *name, uint32_t
         hash = (hash ^ (unsigned char)*p) * 16777619u;
     struct slot *slot = &names->tables[table][hash % SLOTS];
     if (!slot->name || strcmp(slot->name, name) != 0) {
-        const char *found;
+        const char *found = NULL;
         free(slot->name);
         slot->name = strdup(name);
-        slot->known = find(names, name, &slot->id, &found);
+        slot->known = find(names, name, &slot->id, &found) == 0 && found;
     }
     return slot->known ? slot->id : otherwise;
 }
 
-const char *names_user(struct names *names, uint32_t uid)
+int names_user(struct names *names, uint32_t uid, const char **name)
 {
-    return name_of(names, BY_UID, uid, find_user);
+    return name_of(names, BY_UID, uid, name, find_user);
 }
 
-const char *names_group(struct names *names, uint32_t gid)
+int names_group(struct names *names, uint32_t gid, const char **name)
 {
-    return name_of(names, BY_GID, gid, find_group);
+    return name_of(names, BY_GID, gid, name, find_group);
 }
 
 uint32_t names_uid(struct names *names, const char *user, uint32_t otherwise)

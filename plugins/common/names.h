@@ -10,9 +10,10 @@ struct names;
 struct names *names_new(void);
 void names_free(struct names *names);
 
-/* NULL when nobody has this number. Valid until the next call. */
-const char *names_user(struct names *names, uint32_t uid);
-const char *names_group(struct names *names, uint32_t gid);
+/* *name is NULL when nobody has this number, and valid until the next call. Returns 0 or an errno: whether somebody has
+ * it could not be found out, and is not tried again. */
+int names_user(struct names *names, uint32_t uid, const char **name);
+int names_group(struct names *names, uint32_t gid, const char **name);
 
 /* The number that this name has here; otherwise when it has none. */
 uint32_t names_uid(struct names *names, const char *user, uint32_t otherwise);

@@ -4,10 +4,12 @@
 #include <string.h>
 
 #include "common/failure.h"
+#include "common/remark.h"
 
 struct pattern {
     char *text; /* without the slashes at its ends */
     bool anchored, directories_only;
+    bool used; /* it named something */
 };
 
 /* The class that begins at p, after '[': does it hold c? *end is set behind the ']'. false and *end NULL: not closed.
@@ -128,15 +130,17 @@ bool pattern_matches(const struct pattern_set *set, const char *path, size_t len
 {
     const char *slash = set->count ? memrchr(path, '/', length) : NULL;
     const char *base = slash ? slash + 1 : path, *end = path + length;
+    bool matches = false;
     for (size_t i = 0; i < set->count; i++) {
-        const struct pattern *p = &set->patterns[i];
-        if (p->directories_only && !directory)
+        struct pattern *p = &set->patterns[i];
+        /* After the first match the others are held against it only to learn whether they are of any use. */
+        if ((matches && p->used) || (p->directories_only && !directory))
             continue;
         if (p->anchored ? match_path(p->text, path, end)
                         : match_component(p->text, strlen(p->text), base, (size_t)(end - base)))
-            return true;
+            matches = p->used = true;
     }
-    return false;
+    return matches;
 }
 
 static bool leads_below(const char *p, const char *s, const char *s_end)
@@ -198,7 +202,71 @@ static const char *fault(const char *text)
     return wrong;
 }
 
-static int32_t compile_one(struct pattern *p, const char *option, const char *text, struct cofre_error *error)
+/* ---- what other programs know, and what it would name here: nothing ---- */
+
+static const char *foreign_beginning(const char *text)
+{
+    static const char *const kinds[] = {"re:", "sh:", "fm:", "pp:", "pf:", "glob:", "regex:", "regexp:"};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        if (strncmp(text, kinds[i], strlen(kinds[i])) == 0)
+            return kinds[i];
+    return NULL;
+}
+
+static bool braces_balance(const char *p)
+{
+    int open = 0;
+    for (; *p && open >= 0; p++) {
+        if (*p == '\\' && p[1])
+            p++;
+        else
+            open += (*p == '{') - (*p == '}');
+    }
+    return open == 0;
+}
+
+/* What follows root in a whole path that begins with it; NULL in any other pattern. */
+static const char *behind_root(const char *text, const char *root)
+{
+    size_t n = strlen(root);
+    while (n > 0 && root[n - 1] == '/')
+        n--;
+    return n > 0 && strncmp(text, root, n) == 0 && (text[n] == '\0' || text[n] == '/') ? text + n : NULL;
+}
+
+/* NULL, or what is misunderstood, with the hint. */
+static const char *misunderstanding(const char *text, const char *root, struct cofre_error *error)
+{
+    const char *kind = foreign_beginning(text);
+    failure_hint(error, "write \\%c for a name that has this character", *text);
+    if (text[0] == '!') {
+        failure_hint(error, "what is to be kept all the same stands in include; write \\! for a name that begins so");
+        return "'!' does not take back another pattern";
+    }
+    if (text[0] == '\'' || text[0] == '"')
+        return "quotes would be part of the name";
+    if (text[0] == '~' && (text[1] == '\0' || text[1] == '/'))
+        return "'~' is no home directory: patterns begin at path";
+    if (kind)
+        return "kinds of patterns are not told apart by such a beginning";
+    if (strncmp(text, "# ", 2) == 0 || strstr(text, " # ")) {
+        failure_hint(error, "give the comment a line of its own; write \\# for a name that has this character");
+        return "a comment would be part of the name";
+    }
+    if (!braces_balance(text)) {
+        failure_hint(error, "write a pattern for each, such as *.jpg, *.png; \\{ is the brace itself");
+        return "braces mean nothing, and a comma ends the pattern";
+    }
+    const char *rest = behind_root(text, root);
+    if (rest) {
+        failure_hint(error, "leave out path: '%.100s'; or, for a directory of that name in it, the first slash", rest);
+        return "patterns begin at path, and this one repeats it";
+    }
+    return NULL;
+}
+
+static int32_t compile_one(struct pattern *p, const char *option, const char *text, const char *root,
+                           struct cofre_error *error)
 {
     size_t length = strlen(text);
     p->directories_only = length > 1 && text[length - 1] == '/';
@@ -208,14 +276,18 @@ static int32_t compile_one(struct pattern *p, const char *option, const char *te
     p->text = strndup(text + rooted, length - rooted);
     if (!p->text)
         return failure_set(error, COFRE_E_MEMORY, "read option '%s': out of memory", option);
-    const char *wrong = fault(p->text);
-    if (wrong)
-        return failure_set(error, COFRE_E_CONFIG, "read option '%s': pattern '%.200s' cannot work: %s", option, text,
-                           wrong);
-    return COFRE_OK;
+    struct cofre_error hint = {.struct_size = sizeof hint};
+    const char *wrong = fault(p->text), *foreign = wrong ? NULL : misunderstanding(text, root, &hint);
+    if (!wrong && !foreign)
+        return COFRE_OK;
+    failure_set(error, COFRE_E_CONFIG, "read option '%s': pattern '%.200s' cannot work: %s", option, text,
+                wrong ? wrong : foreign);
+    if (foreign)
+        failure_hint(error, "%s", hint.hint);
+    return COFRE_E_CONFIG;
 }
 
-int32_t pattern_compile(struct pattern_set *set, const char *option, const struct cofre_list *list,
+int32_t pattern_compile(struct pattern_set *set, const char *option, const struct cofre_list *list, const char *root,
                         struct cofre_error *error)
 {
     *set = (struct pattern_set){0};
@@ -226,13 +298,50 @@ int32_t pattern_compile(struct pattern_set *set, const char *option, const struc
         return failure_set(error, COFRE_E_MEMORY, "read option '%s': out of memory", option);
     set->count = list->count;
     for (size_t i = 0; i < list->count; i++) {
-        int32_t result = compile_one(&set->patterns[i], option, list->items[i], error);
+        int32_t result = compile_one(&set->patterns[i], option, list->items[i], root, error);
         if (result != COFRE_OK) {
             pattern_free(set);
             return result;
         }
     }
     return COFRE_OK;
+}
+
+/* ---- both sets together ---- */
+
+enum pattern_verdict pattern_judge(const struct pattern_set *exclude, const struct pattern_set *include,
+                                   const char *path, size_t length, bool directory, bool outside)
+{
+    if (!outside && !exclude->count)
+        return PATTERN_KEEP;
+    if (pattern_matches(include, path, length, directory))
+        return PATTERN_KEEP;
+    if (!outside && !pattern_matches(exclude, path, length, directory))
+        return PATTERN_KEEP;
+    return directory && pattern_leads_below(include, path, length) ? PATTERN_KEEP_PARTLY : PATTERN_LEAVE_OUT;
+}
+
+bool pattern_reaches(const struct pattern_set *exclude, const struct pattern_set *include, const char *path,
+                     size_t length)
+{
+    enum pattern_verdict verdict = PATTERN_KEEP;
+    const char *end = path + length;
+    for (const char *p = path; p < end && verdict != PATTERN_LEAVE_OUT; p++) {
+        p += component_length(p, end);
+        verdict = pattern_judge(exclude, include, path, (size_t)(p - path), true, verdict == PATTERN_KEEP_PARTLY);
+    }
+    return verdict != PATTERN_LEAVE_OUT;
+}
+
+void pattern_say_unused(const struct pattern_set *set, const char *option, struct cofre_call *call)
+{
+    char what[80];
+    struct remark unused = {0};
+    for (size_t i = 0; i < set->count; i++)
+        if (!set->patterns[i].used)
+            remark_add(&unused, set->patterns[i].text, strlen(set->patterns[i].text));
+    snprintf(what, sizeof what, "patterns of %.20s that name nothing in this tree", option);
+    remark_say(&unused, call, COFRE_LOG_NOTICE, what);
 }
 
 void pattern_free(struct pattern_set *set)

@@ -22,8 +22,10 @@ struct pattern_set {
     size_t count;
 };
 
-/* Compile a list. COFRE_E_CONFIG names the option and the pattern that is wrong. After an error the set is empty. */
-int32_t pattern_compile(struct pattern_set *set, const char *option, const struct cofre_list *list,
+/* Compile a list of patterns for what is below root, an absolute path. COFRE_E_CONFIG names the option and the pattern
+ * that is wrong, or that would name nothing though it means something to other programs: "!x", "{a,b}", a whole path.
+ * After an error the set is empty. */
+int32_t pattern_compile(struct pattern_set *set, const char *option, const struct cofre_list *list, const char *root,
                         struct cofre_error *error);
 void pattern_free(struct pattern_set *set);
 
@@ -32,5 +34,17 @@ bool pattern_matches(const struct pattern_set *set, const char *path, size_t len
 
 /* Could one that is held against whole paths name something below this directory? */
 bool pattern_leads_below(const struct pattern_set *set, const char *path, size_t length);
+
+/* What becomes of an entry. outside: it lies in a directory that was kept only for what include names in it. */
+enum pattern_verdict { PATTERN_KEEP, PATTERN_KEEP_PARTLY, PATTERN_LEAVE_OUT };
+enum pattern_verdict pattern_judge(const struct pattern_set *exclude, const struct pattern_set *include,
+                                   const char *path, size_t length, bool directory, bool outside);
+
+/* Does a walk come to this directory? */
+bool pattern_reaches(const struct pattern_set *exclude, const struct pattern_set *include, const char *path,
+                     size_t length);
+
+/* One line for the log: the patterns that named nothing since they were compiled. */
+void pattern_say_unused(const struct pattern_set *set, const char *option, struct cofre_call *call);
 
 #endif

@@ -65,7 +65,7 @@ int32_t root_is_empty(int root, bool *empty, struct cofre_error *error)
     char buffer[4096] __attribute__((aligned(8)));
     *empty = true;
     ssize_t n = getdents64(root, buffer, sizeof buffer);
-    if (n < 0)
+    if (n < 0 || lseek(root, 0, SEEK_SET) < 0)
         return failure_system(error, errno, "list the directory");
     for (ssize_t at = 0; at < n;) {
         const struct dirent64 *record = (const void *)(buffer + at);

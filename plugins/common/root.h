@@ -13,7 +13,7 @@ int32_t root_open(const char *path, int *root, struct cofre_error *error);
 /* Make it, and the directories above it that are missing, with mode 0700, and open it. One that is there is fine. */
 int32_t root_make(const char *path, int *root, struct cofre_error *error);
 
-/* Read its first names. */
+/* Read its first names; it can then be listed from the beginning. */
 int32_t root_is_empty(int root, bool *empty, struct cofre_error *error);
 
 #endif

@@ -3,29 +3,26 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/attribute.h"
 #include "common/cachedir.h"
-#include "common/content.h"
 #include "common/descent.h"
 #include "common/failure.h"
 #include "common/hardlink.h"
 #include "common/listing.h"
-#include "common/look.h"
+#include "common/living.h"
 #include "common/names.h"
 #include "common/pattern.h"
+#include "common/remark.h"
 #include "common/root.h"
+#include "common/visit.h"
 
 #define NAMES_BYTES_MAX ((size_t)4 << 30)
 #define HARDLINK_BYTES_MAX ((size_t)512 << 20)
-#define ATTEMPTS 3         /* looks at an entry that keeps turning into another */
-#define ATTRIBUTE_LINES 10 /* in the log; there may be a million files of the kind */
-#define COUNT_STEP 4096
 
 struct level {
     struct listing_range range;
@@ -33,232 +30,13 @@ struct level {
 };
 
 struct walk {
-    struct cofre_call *call;
-    const struct tree_read_options *options;
-    struct tree_read_counts *counts;
-    struct cofre_error *error;
-    bool counting; /* announce nothing */
+    struct visits visits;
     struct descent descent;
     struct listing listing;
     struct level *levels; /* one for each of descent's */
     size_t level_capacity;
-    struct names *names; /* NULL: numbers only */
-    struct hardlink_table hardlinks;
-    struct attribute_set attributes;
-    struct cofre_error why; /* of the entry at hand */
-    dev_t device;           /* of the root */
-    uid_t user;
-    unsigned attribute_lines;
-    bool hardlinks_full;
-    char target[PATH_MAX + 1];
+    struct remark twice; /* directories that list a name twice */
 };
-
-/* One visit of a name. */
-struct visit {
-    struct look look;
-    const char *name; /* last component */
-    bool outside;     /* a directory that is entered only for what include names in it */
-    bool last;        /* no more attempts */
-    bool again;       /* it turned into something else between two calls: look anew */
-};
-
-enum verdict { KEEP, KEEP_PARTLY, LEAVE_OUT };
-
-/* ---- telling the host ---- */
-
-static int32_t missing(struct walk *w, const struct look *look, int32_t class)
-{
-    return w->counting ? COFRE_OK : cofre->missing(w->call, look->path, look->path_length, class, &w->why, w->error);
-}
-
-static int32_t missing_errno(struct walk *w, const struct look *look, int errnum, const char *what)
-{
-    char quoted[FAILURE_QUOTE_MAX];
-    int32_t class =
-        failure_system(&w->why, errnum, "%s '%s'", what, failure_quote(look->path, look->path_length, quoted));
-    return missing(w, look, class);
-}
-
-static void count(struct walk *w, const struct look *look)
-{
-    if (look->kind == COFRE_SOCKET)
-        return;
-    w->counts->entries++;
-    w->counts->files += look->kind == COFRE_FILE;
-    w->counts->directories += look->kind == COFRE_DIRECTORY;
-    w->counts->bytes += look->kind == COFRE_FILE ? (uint64_t)look->st.st_size : 0;
-    if (w->counting && w->counts->entries % COUNT_STEP == 0)
-        cofre->progress(w->call, w->counts->entries, 0);
-}
-
-static void warn(struct walk *w, const struct look *look, const char *text, const char *cause)
-{
-    char quoted[FAILURE_QUOTE_MAX], line[FAILURE_QUOTE_MAX + 160];
-    snprintf(line, sizeof line, "%s '%s': %s", text, failure_quote(look->path, look->path_length, quoted), cause);
-    cofre->log(w->call, COFRE_LOG_WARNING, line);
-}
-
-static void warn_attributes(struct walk *w, const struct look *look, int errnum)
-{
-    if (errnum && w->attribute_lines++ < ATTRIBUTE_LINES)
-        warn(w, look, "read the extended attributes of", strerrordesc_np(errnum));
-}
-
-/* Attributes by descriptor, or by name when fd is -1. */
-static void gather(struct walk *w, const struct visit *v, int fd)
-{
-    int errnum = fd >= 0 ? attribute_read(&w->attributes, fd, v->look.st.st_dev)
-                         : attribute_read_at(&w->attributes, descent_fd(&w->descent), v->name, v->look.st.st_dev);
-    warn_attributes(w, &v->look, errnum);
-}
-
-/* Announce what has no content of its own, with a result that is known beforehand. */
-static int32_t tell(struct walk *w, const struct look *look, const struct attribute_set *attributes, int32_t result)
-{
-    bool told;
-    int32_t status = look_announce(w->call, look, attributes, result == COFRE_OK, &told, w->error);
-    return status == COFRE_OK && told ? cofre->end(w->call, result, &w->why, w->error) : status;
-}
-
-/* The first name of a file was kept: later ones become links to it. */
-static void remember(struct walk *w, const struct look *look)
-{
-    if (look->st.st_nlink < 2 || look->kind == COFRE_SOCKET || look->kind == COFRE_HARDLINK)
-        return;
-    if (!hardlink_add(&w->hardlinks, &look->st, look->path, look->path_length) && !w->hardlinks_full) {
-        w->hardlinks_full = true;
-        warn(w, look, "remember the names of", "too many hard links; each further name is kept as a file of its own");
-    }
-}
-
-/* ---- opening ---- */
-
-/* The name could be looked at but not opened. Its metadata is kept, and what is wrong is said. */
-static int32_t not_opened(struct walk *w, struct visit *v, int errnum)
-{
-    if (errnum == ENOENT)
-        return missing_errno(w, &v->look, errnum, "open");
-    bool other = errnum == ELOOP || errnum == ENOTDIR || errnum == ENXIO || errnum == ENODEV;
-    if (other && !v->last) {
-        v->again = true;
-        return COFRE_OK;
-    }
-    count(w, &v->look);
-    if (w->counting)
-        return COFRE_OK;
-    gather(w, v, -1);
-    char quoted[FAILURE_QUOTE_MAX];
-    int32_t class =
-        failure_system(&w->why, errnum, "open '%s'", failure_quote(v->look.path, v->look.path_length, quoted));
-    return tell(w, &v->look, &w->attributes, class == COFRE_E_NOT_FOUND ? COFRE_E_PERMANENT : class);
-}
-
-/* ---- kinds ---- */
-
-static int32_t visit_hardlink(struct walk *w, struct visit *v, struct hardlink *link)
-{
-    v->look.kind = COFRE_HARDLINK;
-    v->look.link = link->path;
-    v->look.link_length = link->length;
-    count(w, &v->look);
-    int32_t status = COFRE_OK;
-    if (!w->counting && !look_unchanged(w->call, &v->look))
-        status = tell(w, &v->look, NULL, COFRE_OK);
-    hardlink_met(&w->hardlinks, link);
-    return status;
-}
-
-static int32_t send_file(struct walk *w, struct visit *v, int fd)
-{
-    int32_t result = COFRE_OK;
-    bool told;
-    gather(w, v, fd);
-    int32_t status = look_announce(w->call, &v->look, &w->attributes, true, &told, w->error);
-    if (status != COFRE_OK || !told)
-        return status;
-    status = content_send(w->call, fd, &v->look.st, &result, &w->why, w->error);
-    if (status == COFRE_OK)
-        status = cofre->end(w->call, result, &w->why, w->error);
-    if (result == COFRE_OK || result == COFRE_E_CHANGED)
-        remember(w, &v->look);
-    return status;
-}
-
-/* Was the open file what the name showed? Else it is looked at anew; at last it is taken as it is, without fingerprint.
- */
-static bool settle(struct visit *v, int fd)
-{
-    struct look seen = v->look;
-    if (look_at(&seen, fd, NULL) != 0)
-        return false;
-    bool directory = v->look.kind == COFRE_DIRECTORY;
-    bool same = directory ? seen.st.st_ino == v->look.st.st_ino && seen.st.st_dev == v->look.st.st_dev
-                          : look_same(&seen, &v->look);
-    if (!same && (!v->last || seen.kind != v->look.kind))
-        return false;
-    seen.racy |= !same;
-    v->look = seen;
-    return true;
-}
-
-static int32_t unsettled(struct walk *w, struct visit *v)
-{
-    if (!v->last) {
-        v->again = true;
-        return COFRE_OK;
-    }
-    failure_set(&w->why, COFRE_E_CHANGED, "open the entry: it was replaced each of the %d times it was looked at",
-                ATTEMPTS);
-    return missing(w, &v->look, COFRE_E_CHANGED);
-}
-
-static int32_t visit_file(struct walk *w, struct visit *v)
-{
-    if (w->counting || look_unchanged(w->call, &v->look)) {
-        count(w, &v->look);
-        remember(w, &v->look);
-        return COFRE_OK;
-    }
-    int fd = look_open(&v->look, descent_fd(&w->descent), v->name, w->user, 0);
-    if (fd < 0)
-        return not_opened(w, v, errno);
-    int32_t status;
-    if (settle(v, fd)) {
-        count(w, &v->look);
-        status = send_file(w, v, fd);
-    } else {
-        status = unsettled(w, v);
-    }
-    close(fd);
-    return status;
-}
-
-/* Symlinks, FIFOs, devices, sockets; and directories that are not entered. */
-static int32_t visit_special(struct walk *w, struct visit *v)
-{
-    if (v->look.kind == COFRE_SYMLINK) {
-        ssize_t n = readlinkat(descent_fd(&w->descent), v->name, w->target, sizeof w->target - 1);
-        if (n < 0 && errno == EINVAL)
-            return unsettled(w, v);
-        if (n < 0)
-            return missing_errno(w, &v->look, errno, "read the symlink");
-        w->target[n] = '\0';
-        v->look.link = w->target;
-        v->look.link_length = (size_t)n;
-    }
-    count(w, &v->look);
-    if (!w->counting && !look_unchanged(w->call, &v->look)) {
-        /* A directory is here because it is a mount point, and one of those is not to be touched: it may hang. */
-        bool bare = v->look.kind == COFRE_SOCKET || v->look.kind == COFRE_DIRECTORY;
-        if (!bare)
-            gather(w, v, -1);
-        int32_t status = tell(w, &v->look, bare ? NULL : &w->attributes, COFRE_OK);
-        if (status != COFRE_OK)
-            return status;
-    }
-    remember(w, &v->look);
-    return COFRE_OK;
-}
 
 /* ---- directories ---- */
 
@@ -274,15 +52,15 @@ static int32_t drop_long_names(struct walk *w, const struct look *look, struct l
     if (kept == range->end)
         return COFRE_OK;
     range->end = kept;
-    return failure_set(&w->why, COFRE_E_RANGE, "list the directory: paths below it are longer than %d bytes",
+    return failure_set(&w->visits.why, COFRE_E_RANGE, "list the directory: paths below it are longer than %d bytes",
                        DESCENT_PATH_MAX);
 }
 
 /* Of a directory that is marked as a cache, only the mark is kept. */
 static void drop_cache(const struct walk *w, int fd, struct listing_range *range)
 {
-    size_t at = w->options->exclude_caches ? listing_find(&w->listing, range, CACHEDIR_TAG) : SIZE_MAX;
-    if (at == SIZE_MAX || !cachedir_is_marked(fd, w->user))
+    size_t at = w->visits.options->exclude_caches ? listing_find(&w->listing, range, CACHEDIR_TAG) : SIZE_MAX;
+    if (at == SIZE_MAX || !cachedir_is_marked(fd, w->visits.user))
         return;
     range->next = at;
     range->end = at + 1;
@@ -300,9 +78,40 @@ static int32_t push(struct walk *w, int fd, const struct look *look, const struc
         w->level_capacity = levels ? larger : w->level_capacity;
     }
     if (errnum)
-        return failure_system(w->error, errnum, "go down into a directory");
+        return failure_system(w->visits.error, errnum, "go down into a directory");
     w->levels[w->descent.depth - 1] = *level;
     return COFRE_OK;
+}
+
+struct saying {
+    struct visits *visits;
+    const struct look *directory;
+};
+
+static int32_t say_living(void *context, const struct living *living)
+{
+    const struct saying *s = context;
+    struct look look = *s->directory;
+    char *path = NULL;
+    if (living->name[0] && asprintf(&path, "%s%s%s", look.path, look.path_length ? "/" : "", living->name) < 0)
+        return failure_system(s->visits->error, ENOMEM, "name a running database");
+    if (path) {
+        look.path = path;
+        look.path_length = strlen(path);
+    }
+    living_explain(living, &s->visits->why);
+    int32_t status = visit_missing(s->visits, &look, COFRE_E_CHANGED);
+    free(path);
+    return status;
+}
+
+/* A database that is at work in this directory makes the copy doubtful: named as a problem of it. */
+static int32_t look_for_living(struct walk *w, const struct look *look, int fd, const struct level *level)
+{
+    struct visits *all = &w->visits;
+    if (all->counting || all->options->living_accepted || level->outside)
+        return COFRE_OK;
+    return living_find(fd, &w->listing, &level->range, say_living, &(struct saying){all, look});
 }
 
 /* Announce an open directory and go down into it. Its names are read first: whether that works belongs to its result.
@@ -310,92 +119,97 @@ static int32_t push(struct walk *w, int fd, const struct look *look, const struc
 static int32_t enter(struct walk *w, struct visit *v, int fd)
 {
     struct level level = {.outside = v->outside};
-    int32_t result = listing_read(&w->listing, fd, &level.range, &w->why);
+    int32_t result = listing_read(&w->listing, fd, &level.range, &w->visits.why);
     int32_t too_long = drop_long_names(w, &v->look, &level.range);
+    if (level.range.twice)
+        remark_add(&w->twice, v->look.path, v->look.path_length);
     drop_cache(w, fd, &level.range);
-    result = result == COFRE_OK ? too_long : result;
-    count(w, &v->look);
-    int32_t status = COFRE_OK;
-    if (!w->counting && (result != COFRE_OK || !look_unchanged(w->call, &v->look))) {
-        gather(w, v, fd);
-        status = tell(w, &v->look, &w->attributes, result);
-    }
+    int32_t status = visit_open_directory(&w->visits, v, fd, result == COFRE_OK ? too_long : result);
+    if (status == COFRE_OK)
+        status = look_for_living(w, &v->look, fd, &level);
     if (status != COFRE_OK) {
         close(fd);
         return status;
     }
+    if (w->descent.depth == 0 && result == COFRE_OK && level.range.end == level.range.first && !w->visits.counting)
+        cofre->log(w->visits.call, COFRE_LOG_WARNING, "the source's root is empty; is something not mounted?");
     return push(w, fd, &v->look, &level);
+}
+
+/* Only the directory itself is kept. */
+static int32_t not_entered(struct walk *w, struct visit *v, const char *why)
+{
+    struct visits *all = &w->visits;
+    int32_t status = visit_special(all, v);
+    if (status != COFRE_OK || all->counting)
+        return status;
+    return cofre->left_out(all->call, v->look.path, v->look.path_length, why, all->error);
 }
 
 static int32_t visit_directory(struct walk *w, struct visit *v)
 {
-    if (w->options->one_file_system && v->look.st.st_dev != w->device)
-        return visit_special(w, v);
-    int fd = look_open(&v->look, descent_fd(&w->descent), v->name, w->user, O_DIRECTORY);
+    struct visits *all = &w->visits;
+    if (all->options->one_file_system && v->look.st.st_dev != all->rules.device)
+        return not_entered(w, v, "another file system is mounted there, and one_file_system = yes");
+    int fd = look_open(&v->look, v->dir, v->name, all->user, O_DIRECTORY);
     if (fd < 0)
-        return not_opened(w, v, errno);
-    if (!settle(v, fd)) {
+        return visit_not_opened(all, v, errno);
+    if (!visit_settles(v, fd)) {
         close(fd);
-        return unsettled(w, v);
+        return visit_unsettled(all, v);
     }
     if (descent_holds(&w->descent, &v->look.st)) {
         close(fd);
-        warn(w, &v->look, "enter the directory", "a bind mount leads back to a directory above; it is not entered");
-        return visit_special(w, v);
+        visit_warn(all, &v->look, "enter the directory",
+                   "a bind mount leads back to a directory above; it is not entered");
+        return visit_special(all, v);
     }
     return enter(w, v, fd);
 }
 
 /* ---- the walk ---- */
 
-static enum verdict judge(const struct walk *w, bool directory)
+static enum pattern_verdict judge(const struct walk *w, bool directory)
 {
-    const struct tree_read_options *o = w->options;
-    const char *path = w->descent.path;
-    size_t length = w->descent.path_length;
-    bool outside = w->levels[w->descent.depth - 1].outside;
-    if (!outside && !o->exclude->count)
-        return KEEP;
-    if (pattern_matches(o->include, path, length, directory))
-        return KEEP;
-    if (!outside && !pattern_matches(o->exclude, path, length, directory))
-        return KEEP;
-    return directory && pattern_leads_below(o->include, path, length) ? KEEP_PARTLY : LEAVE_OUT;
+    const struct tree_read_options *o = w->visits.options;
+    return pattern_judge(o->exclude, o->include, w->descent.path, w->descent.path_length, directory,
+                         w->levels[w->descent.depth - 1].outside);
 }
 
 static int32_t visit_once(struct walk *w, struct visit *v)
 {
+    struct visits *all = &w->visits;
     v->look.link = NULL;
     v->look.link_length = 0;
-    int errnum = look_at(&v->look, descent_fd(&w->descent), v->name);
+    int errnum = look_at(&v->look, v->dir, v->name);
     if (errnum)
-        return missing_errno(w, &v->look, errnum, "look at");
-    enum verdict verdict = judge(w, v->look.kind == COFRE_DIRECTORY);
-    if (verdict == LEAVE_OUT)
+        return visit_missing_errno(all, &v->look, errnum, "look at");
+    enum pattern_verdict verdict = judge(w, v->look.kind == COFRE_DIRECTORY);
+    if (verdict == PATTERN_LEAVE_OUT)
         return COFRE_OK;
-    v->outside = verdict == KEEP_PARTLY;
+    v->outside = verdict == PATTERN_KEEP_PARTLY;
     if (v->look.kind == COFRE_DIRECTORY)
         return visit_directory(w, v);
-    struct hardlink *link = v->look.st.st_nlink > 1 ? hardlink_find(&w->hardlinks, &v->look.st) : NULL;
+    struct hardlink *link = v->look.st.st_nlink > 1 ? hardlink_find(&all->hardlinks, &v->look.st) : NULL;
     if (link && v->look.kind != COFRE_SOCKET)
-        return visit_hardlink(w, v, link);
-    return v->look.kind == COFRE_FILE ? visit_file(w, v) : visit_special(w, v);
+        return visit_hardlink(all, v, link);
+    return v->look.kind == COFRE_FILE ? visit_file(all, v) : visit_special(all, v);
 }
 
 static int32_t visit_name(struct walk *w, const struct listing_name *name)
 {
-    struct visit v = {.name = listing_text(&w->listing, name)};
+    struct visit v = {.dir = descent_fd(&w->descent), .name = listing_text(&w->listing, name)};
     /* Names with paths that are too long were dropped with the listing. */
     if (!descent_name(&w->descent, v.name, name->length))
-        return failure_set(w->error, COFRE_E_RANGE, "walk the tree: a path is too long");
+        return failure_set(w->visits.error, COFRE_E_RANGE, "walk the tree: a path is too long");
     /* What is excluded is not even looked at, where the listing tells directories apart: it may be a dead mount. */
-    if (name->type != DT_UNKNOWN && judge(w, name->type == DT_DIR) == LEAVE_OUT)
+    if (name->type != DT_UNKNOWN && judge(w, name->type == DT_DIR) == PATTERN_LEAVE_OUT)
         return COFRE_OK;
+    v.look.rules = &w->visits.rules;
     v.look.path = w->descent.path;
     v.look.path_length = w->descent.path_length;
-    v.look.names = w->names;
     for (int attempt = 1;; attempt++) {
-        v.last = attempt == ATTEMPTS;
+        v.last = attempt == VISIT_ATTEMPTS;
         v.again = false;
         int32_t status = visit_once(w, &v);
         if (status != COFRE_OK || !v.again)
@@ -409,15 +223,15 @@ static int32_t name_lost(struct walk *w, const struct listing_name *name)
     if (!descent_name(&w->descent, listing_text(&w->listing, name), name->length))
         return COFRE_OK;
     struct look look = {.path = w->descent.path, .path_length = w->descent.path_length};
-    failure_set(&w->why, COFRE_E_CHANGED, "read the entry: its directory was moved away while it was read");
-    return missing(w, &look, COFRE_E_CHANGED);
+    failure_set(&w->visits.why, COFRE_E_CHANGED, "read the entry: its directory was moved away while it was read");
+    return visit_missing(&w->visits, &look, COFRE_E_CHANGED);
 }
 
 static int32_t walk_tree(struct walk *w)
 {
     for (;;) {
         struct level *level = &w->levels[w->descent.depth - 1];
-        int32_t status = cofre->cancelled(w->call, w->error);
+        int32_t status = cofre->cancelled(w->visits.call, w->visits.error);
         if (status != COFRE_OK)
             return status;
         if (level->range.next < level->range.end) {
@@ -436,21 +250,33 @@ static int32_t walk_tree(struct walk *w)
 
 static int32_t enter_root(struct walk *w)
 {
+    struct visits *all = &w->visits;
     int root;
-    struct visit v = {.look = {.path = "", .names = w->names}, .last = true};
-    int32_t status = root_open(w->options->path, &root, w->error);
+    struct visit v = {.look = {.rules = &all->rules, .path = ""}, .last = true};
+    int32_t status = root_open(all->options->path, &root, all->error);
     if (status != COFRE_OK)
         return status;
     int errnum = look_at(&v.look, root, NULL);
     if (errnum) {
         close(root);
-        return failure_system(w->error, errnum, "look at '%s'", w->options->path);
+        return failure_system(all->error, errnum, "look at '%s'", all->options->path);
     }
-    w->device = v.look.st.st_dev;
-    status = enter(w, &v, root);
-    if (status == COFRE_OK && w->levels[0].range.end == 0 && !w->counting)
-        cofre->log(w->call, COFRE_LOG_WARNING, "the source's root is empty; is something not mounted?");
-    return status;
+    all->rules.device = v.look.st.st_dev;
+    return enter(w, &v, root);
+}
+
+static int32_t walk(struct walk *w)
+{
+    struct visits *all = &w->visits;
+    int32_t status = enter_root(w);
+    if (status == COFRE_OK)
+        status = walk_tree(w);
+    if (status != COFRE_OK || all->counting)
+        return status;
+    remark_say(&w->twice, all->call, COFRE_LOG_WARNING,
+               "directories list a name twice; each name is kept once, as the file system shows it");
+    visit_remarks(all);
+    return COFRE_OK;
 }
 
 static int32_t run(struct cofre_call *call, const struct tree_read_options *options, struct tree_read_counts *counts,
@@ -460,19 +286,19 @@ static int32_t run(struct cofre_call *call, const struct tree_read_options *opti
     struct walk *w = calloc(1, sizeof *w);
     if (!w)
         return failure_system(error, ENOMEM, "read '%s'", options->path);
-    *w = (struct walk){.call = call, .options = options, .counts = counts, .error = error, .counting = counting};
-    w->why.struct_size = sizeof w->why;
+    struct visits *all = &w->visits;
+    *all = (struct visits){.call = call, .options = options, .counts = counts, .error = error, .counting = counting};
+    all->why.struct_size = sizeof all->why;
+    all->rules = (struct look_rules){.inodes_vary = options->inodes_vary, .numbers_only = options->numeric_owner};
+    all->hardlinks.maximum = HARDLINK_BYTES_MAX;
+    all->user = geteuid();
     w->listing.maximum = NAMES_BYTES_MAX;
-    w->hardlinks.maximum = HARDLINK_BYTES_MAX;
-    w->user = geteuid();
-    w->names = options->numeric_owner ? NULL : names_new();
-    int32_t status = !options->numeric_owner && !w->names ? failure_system(error, ENOMEM, "read '%s'", options->path)
-                                                          : enter_root(w);
-    if (status == COFRE_OK)
-        status = walk_tree(w);
-    names_free(w->names);
-    hardlink_free(&w->hardlinks);
-    attribute_free(&w->attributes);
+    all->names = options->numeric_owner ? NULL : names_new();
+    int32_t status =
+        !options->numeric_owner && !all->names ? failure_system(error, ENOMEM, "read '%s'", options->path) : walk(w);
+    names_free(all->names);
+    hardlink_free(&all->hardlinks);
+    attribute_free(&all->attributes);
     listing_free(&w->listing);
     descent_end(&w->descent);
     free(w->levels);

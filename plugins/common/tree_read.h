@@ -19,6 +19,8 @@ struct tree_read_options {
     const char *path;                            /* absolute; a directory, not a symlink to one */
     const struct pattern_set *exclude, *include; /* may be empty */
     bool exclude_caches, one_file_system, numeric_owner;
+    bool inodes_vary;     /* inodes say nothing from one run to the next */
+    bool living_accepted; /* files of a running database are as good as others */
 };
 
 struct tree_read_counts {

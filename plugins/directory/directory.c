@@ -11,14 +11,18 @@
 #include "common/failure.h"
 #include "common/pattern.h"
 #include "common/root.h"
+#include "common/tree_check.h"
 #include "common/tree_read.h"
 #include "common/tree_write.h"
 
 struct conf {
     const char *path;
     struct cofre_list exclude, include;
-    int32_t exclude_caches, one_file_system, numeric_owner, overwrite, devices, setuid;
+    int32_t exclude_caches, one_file_system, inodes, live_database, numeric_owner, overwrite, devices, setuid;
 };
+
+enum { INODES_STABLE, INODES_UNSTABLE };
+enum { LIVE_INCOMPLETE, LIVE_ACCEPT };
 
 static const struct cofre_option rows[] = {
     COFRE_OPTION(struct conf, path, PATH, COFRE_O_REQUIRED | COFRE_O_RESTORE, NULL,
@@ -28,6 +32,10 @@ static const struct cofre_option rows[] = {
     COFRE_OPTION(struct conf, exclude_caches, BOOLEAN, 0, "no",
                  "leave out what is in directories marked by a CACHEDIR.TAG"),
     COFRE_OPTION(struct conf, one_file_system, BOOLEAN, 0, "yes", "do not enter mount points below path"),
+    COFRE_OPTION_CHOICE(struct conf, inodes, 0, "stable", "stable|unstable",
+                        "unstable: the file system gives files other inode numbers at each mount (sshfs, FUSE)"),
+    COFRE_OPTION_CHOICE(struct conf, live_database, 0, "incomplete", "incomplete|accept",
+                        "what files of a database are worth whose server is running: the snapshot is then incomplete"),
     COFRE_OPTION(struct conf, numeric_owner, BOOLEAN, COFRE_O_RESTORE, "no", "owners as numbers only, not by name"),
     COFRE_OPTION(struct conf, overwrite, BOOLEAN, COFRE_O_RESTORE, "no",
                  "restore: replace files that are there, each at once"),
@@ -56,9 +64,9 @@ static int32_t directory_open(struct cofre_call *call, const void *conf, void **
     if (!d)
         return failure_system(error, ENOMEM, "open the source");
     d->conf = conf;
-    int32_t status = pattern_compile(&d->exclude, "exclude", &d->conf->exclude, error);
+    int32_t status = pattern_compile(&d->exclude, "exclude", &d->conf->exclude, d->conf->path, error);
     if (status == COFRE_OK)
-        status = pattern_compile(&d->include, "include", &d->conf->include, error);
+        status = pattern_compile(&d->include, "include", &d->conf->include, d->conf->path, error);
     if (status != COFRE_OK) {
         directory_close(d);
         return status;
@@ -74,7 +82,9 @@ static struct tree_read_options reading(const struct directory *d)
                                       .include = &d->include,
                                       .exclude_caches = d->conf->exclude_caches,
                                       .one_file_system = d->conf->one_file_system,
-                                      .numeric_owner = d->conf->numeric_owner};
+                                      .numeric_owner = d->conf->numeric_owner,
+                                      .inodes_vary = d->conf->inodes == INODES_UNSTABLE,
+                                      .living_accepted = d->conf->live_database == LIVE_ACCEPT};
 }
 
 /* path begins a file system of its own, so that the numbers of the file system are those of the source. */
@@ -86,13 +96,26 @@ static bool is_mount_point(int root)
     return here.st_dev != above.st_dev || here.st_ino == above.st_ino;
 }
 
+static void say_root(struct cofre_call *call, const char *path, int root)
+{
+    char text[FAILURE_QUOTE_MAX + 64], quoted[FAILURE_QUOTE_MAX];
+    struct cofre_error why = {.struct_size = sizeof why};
+    bool empty = false;
+    int32_t status = root_is_empty(root, &empty, &why);
+    snprintf(text, sizeof text, "directory '%s' can be read", failure_quote(path, strlen(path), quoted));
+    if (status != COFRE_OK)
+        cofre->finding(call, COFRE_LOG_ERROR, why.message, why.hint);
+    else if (empty)
+        cofre->finding(call, COFRE_LOG_WARNING, "the directory is empty", "is something not mounted?");
+    else
+        cofre->finding(call, COFRE_LOG_INFO, text, "");
+}
+
 static int32_t directory_check(void *instance, struct cofre_call *call, int32_t depth, struct cofre_error *error)
 {
     struct directory *d = instance;
     struct tree_read_options options = reading(d);
-    char text[FAILURE_QUOTE_MAX + 64], quoted[FAILURE_QUOTE_MAX];
     int root;
-    (void)error;
     if (depth == COFRE_CHECK_OFFLINE)
         return COFRE_OK;
     struct cofre_error why = {.struct_size = sizeof why};
@@ -101,17 +124,11 @@ static int32_t directory_check(void *instance, struct cofre_call *call, int32_t 
         cofre->finding(call, COFRE_LOG_ERROR, why.message, why.hint);
         return COFRE_OK;
     }
-    bool empty = false;
-    status = root_is_empty(root, &empty, &why);
+    say_root(call, options.path, root);
+    status = tree_check(call, &options, root, error);
     close(root);
-    snprintf(text, sizeof text, "directory '%s' can be read",
-             failure_quote(options.path, strlen(options.path), quoted));
     if (status != COFRE_OK)
-        cofre->finding(call, COFRE_LOG_ERROR, why.message, why.hint);
-    else if (empty)
-        cofre->finding(call, COFRE_LOG_WARNING, "the directory is empty", "is something not mounted?");
-    else
-        cofre->finding(call, COFRE_LOG_INFO, text, "");
+        return status;
     if (geteuid() != 0)
         cofre->finding(call, COFRE_LOG_WARNING, "not run as root: files closed to this user will be missing",
                        "run cofre as root, or give this user the rights to read");
@@ -142,7 +159,11 @@ static int32_t directory_backup(void *instance, struct cofre_call *call, struct 
     struct tree_read_options options = reading(instance);
     struct tree_read_counts counts;
     int32_t status = tree_read(call, &options, &counts, error);
-    return status == COFRE_OK ? say_counts(call, &counts, error) : status;
+    if (status != COFRE_OK)
+        return status;
+    pattern_say_unused(options.exclude, "exclude", call);
+    pattern_say_unused(options.include, "include", call);
+    return say_counts(call, &counts, error);
 }
 
 static int32_t directory_facts(void *instance, struct cofre_call *call, struct cofre_error *error)

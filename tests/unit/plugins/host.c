@@ -274,6 +274,14 @@ static int32_t host_fact(struct cofre_call *call, const char *key, const char *v
     return COFRE_OK;
 }
 
+static int32_t host_left_out(struct cofre_call *call, const char *name, size_t length, const char *why,
+                             struct cofre_error *error)
+{
+    (void)error, (void)why;
+    snprintf(call->left_out[call->left_out_count++ % 4], sizeof call->left_out[0], "%.*s", (int)length, name);
+    return COFRE_OK;
+}
+
 static int32_t host_next(struct cofre_call *call, const struct cofre_entry **entry, struct cofre_error *error)
 {
     (void)error;
@@ -337,6 +345,7 @@ const struct cofre_host host_table = {
     .next = host_next,
     .done = host_done,
     .late = host_late,
+    .left_out = host_left_out,
 };
 
 static void release(const void *p)

@@ -49,6 +49,8 @@ struct cofre_call {
     unsigned findings[8], lines; /* by level; log lines */
     char last_finding[512], last_line[1024];
     char facts[16][2][64];
+    char left_out[4][256]; /* names, the last four */
+    size_t left_out_count;
     size_t fact_count;
     unsigned late; /* calls of late() */
     unsigned broken;

@@ -6,6 +6,9 @@
 #include <cmocka.h>
 
 #include "common/pattern.h"
+#include "host.h"
+
+const struct cofre_host *cofre = &host_table;
 
 static const struct {
     const char *pattern, *path;
@@ -75,14 +78,23 @@ static const struct {
     {"/c", "", true},      {"/c", "c", false},     {"**/c", "x", true},
 };
 
-static const char *const wrong[] = {"", "/", "a//b", "a/../b", ".", "./a", "[a", "a\\", "//"};
+static const char *const wrong[] = {"", "/", "a//b", "a/../b", ".", "./a", "[a", "a\\", "//",
+                                    /* what other programs know, and would name nothing here */
+                                    "!audit.log", "!/a/b", "'cache/'", "\"a\"", "~", "~/cache", "re:^a", "sh:a/*",
+                                    "x # comment", "# comment", "*.{jpg", "png}", "{a}}", "/srv/tree",
+                                    "/srv/tree/cache", "/srv/tree/"};
+
+/* Names that only look like that. */
+static const char *const right[] = {"\\!audit.log", "#recycle", "#notes#", "~$*",  "*~",
+                                    "{4D36E96E}",   "Bob's",    "\\'a'",   "a!b",  "srv/tree/cache",
+                                    "/srv/trees",   "\\{a",     "re\\:a",  "\\# x"};
 
 static struct pattern_set compile(const char *text)
 {
     struct pattern_set set;
     struct cofre_error error = {.struct_size = sizeof error};
     struct cofre_list list = {&text, 1};
-    if (pattern_compile(&set, "exclude", &list, &error) != COFRE_OK)
+    if (pattern_compile(&set, "exclude", &list, "/srv/tree/", &error) != COFRE_OK)
         fail_msg("%s", error.message);
     return set;
 }
@@ -116,11 +128,59 @@ static void test_wrong_patterns_are_named(void **state)
         struct pattern_set set;
         struct cofre_error error = {.struct_size = sizeof error};
         struct cofre_list list = {&wrong[i], 1};
-        if (pattern_compile(&set, "exclude", &list, &error) != COFRE_E_CONFIG)
+        if (pattern_compile(&set, "exclude", &list, "/srv/tree/", &error) != COFRE_E_CONFIG)
             fail_msg("'%s' was taken", wrong[i]);
         assert_non_null(strstr(error.message, "'exclude'"));
         assert_int_equal(set.count, 0);
     }
+}
+
+static void test_names_that_look_like_it_are_taken(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof right / sizeof right[0]; i++) {
+        struct pattern_set set = compile(right[i]);
+        pattern_free(&set);
+    }
+}
+
+static bool reaches(const char *exclude, const char *include, const char *path)
+{
+    struct pattern_set out = compile(exclude), in = compile(include);
+    bool does = pattern_reaches(&out, &in, path, strlen(path));
+    pattern_free(&out);
+    pattern_free(&in);
+    return does;
+}
+
+static void test_reaches(void **state)
+{
+    (void)state;
+    assert_true(reaches("/other", "/none", "a/b"));
+    assert_false(reaches("/a", "/none", "a/b"));
+    assert_false(reaches("a/b/", "/none", "a/b"));
+    assert_true(reaches("/a", "/a/b/", "a/b"));
+    assert_false(reaches("/a", "/a/b/", "a/c"));
+}
+
+static void test_patterns_of_no_use_are_named_once(void **state)
+{
+    (void)state;
+    const char *items[] = {"*.log", "/a.log", "*.tmp"};
+    struct pattern_set set;
+    struct cofre_error error = {.struct_size = sizeof error};
+    struct cofre_list list = {items, 3};
+    struct cofre_call call = {0};
+    assert_int_equal(pattern_compile(&set, "exclude", &list, "/srv/tree", &error), COFRE_OK);
+    assert_true(pattern_matches(&set, "a.log", 5, false));
+    pattern_say_unused(&set, "exclude", &call);
+    assert_int_equal(call.lines, 1);
+    assert_string_equal(call.last_line, "patterns of exclude that name nothing in this tree (1): '*.tmp'");
+    assert_true(pattern_matches(&set, "b.tmp", 5, false));
+    pattern_say_unused(&set, "exclude", &call);
+    assert_int_equal(call.lines, 1);
+    pattern_free(&set);
+    host_clear(&call);
 }
 
 /* Many stars must not cost exponential time. */
@@ -146,6 +206,9 @@ int main(void)
         cmocka_unit_test(test_matches),
         cmocka_unit_test(test_leads_below),
         cmocka_unit_test(test_wrong_patterns_are_named),
+        cmocka_unit_test(test_names_that_look_like_it_are_taken),
+        cmocka_unit_test(test_reaches),
+        cmocka_unit_test(test_patterns_of_no_use_are_named_once),
         cmocka_unit_test(test_is_not_exponential),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
