@@ -88,14 +88,16 @@ static void give_up_parts(struct bundle *b)
     b->tar.outlet = b->stream.outlet = NULL;
 }
 
-/* Files of a snapshot that will not be. A sink that has failed is left alone. */
+/* Files of a snapshot that will not be. A sink that has failed is left alone. Each worker is asked, since one may still
+ * hold what it took and others cannot see. */
 static void remove_files(struct bundle *b, size_t first)
 {
     struct error ignored;
     char key[ARCHIVE_KEY_SIZE];
     for (size_t i = first; i < b->inventory.file_count && !b->broken && !worker_cancelled(); i++) {
         archive_key(b->job, b->id, b->inventory.files[i].name, key);
-        if (sink_remove(b->archive->worker, key, &ignored) < 0)
+        if (sink_remove(b->archive->worker, key, &ignored) < 0 ||
+            (b->second && sink_remove(b->second, key, &ignored) < 0))
             return;
     }
 }
@@ -460,10 +462,13 @@ static int put_signature(struct bundle *b, const struct bytes *text, struct byte
     return put(b, ARCHIVE_SIGNATURE, signature, e);
 }
 
+/* The worker that puts the manifest is synced before it does so; what went through the other one must be durable, too.
+ */
 static int seal(struct bundle *b, struct bytes *text, struct error *e)
 {
     AUTO_BYTES struct bytes signature = {.maximum = (size_t)1 << 20}, sums = {.maximum = (size_t)64 << 20};
-    if (inventory_write(&b->inventory, text, e) < 0 || put_signature(b, text, &signature, e) < 0 ||
+    if ((b->second && sink_sync(b->second, e) < 0) || inventory_write(&b->inventory, text, e) < 0 ||
+        put_signature(b, text, &signature, e) < 0 ||
         archive_sums(&b->inventory, text, signature.length > 0 ? &signature : NULL, &sums, e) < 0)
         return -1;
     b->sums = sums.length;

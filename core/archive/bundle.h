@@ -35,7 +35,8 @@ int bundle_finish(struct bundle *bundle, uint64_t *entries, uint64_t *bytes, str
 void bundle_drop(struct bundle *bundle);
 
 /* All sources have ended: sign, put the checksums, and give the text of the manifest, which is to be put under *key,
- * last. manifest: of the whole run; borrowed. */
+ * last, when the archive's worker has been synced; what went through another worker is durable when this returns.
+ * manifest: of the whole run; borrowed. */
 int bundle_seal(struct bundle *bundle, struct manifest *manifest, struct bytes *text, char key[201], struct error *e);
 /* After bundle_seal: every stored file is there and has its size, and some bytes of one, any of them, are what was
  * written. ERROR_PERMANENT names the file. */

@@ -40,7 +40,8 @@ struct outlet_result {
 
 int outlet_new(const struct outlet_spec *spec, struct outlet **outlet, struct error *e);
 int outlet_write(struct outlet *outlet, const void *p, size_t n, struct error *e);
-/* The file is durable under its key. Frees the outlet, also after an error. */
+/* The file is under its key; durable, or, where the plugin offers sync, when sink_sync of its worker has returned.
+ * Frees the outlet, also after an error. */
 int outlet_end(struct outlet *outlet, struct outlet_result *result, struct error *e);
 /* There is no such file. NULL is fine. */
 void outlet_free(struct outlet *outlet);

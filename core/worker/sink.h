@@ -19,8 +19,8 @@ int sink_create(struct worker *sink, struct error *e);
  * earlier success compares and succeeds. */
 int sink_put(struct worker *sink, const char *key, const void *p, size_t n, bool if_absent, struct error *e);
 
-/* A put of unknown length, once, without retry: begin, write..., then end (durable) or abort. After begin succeeded one
- * of the two must follow. */
+/* A put of unknown length, once, without retry: begin, write..., then end (durable as after sink_put) or abort. After
+ * begin succeeded one of the two must follow. */
 int sink_put_begin(struct worker *sink, const char *key, bool if_absent, struct error *e);
 int sink_put_write(struct worker *sink, const void *p, size_t n, struct error *e);
 int sink_put_end(struct worker *sink, struct error *e);

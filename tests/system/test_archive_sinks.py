@@ -37,6 +37,26 @@ def test_everything_comes_back(world, tmp_path):
     assert 'all whole' in world.ok('verify').out
 
 
+@pytest.mark.every_sink(slow=True)
+def test_files_and_streams_are_durable_before_the_manifest(world, tmp_path, binary):
+    """A stream that comes while the tar archive is open goes through a connection of its own, and a sink may keep what it
+    took in a place of its own until it is asked to have it durable: on each connection, before the manifest."""
+    plugins = binary.parent
+    world.section('engine', state_dir=world.base / 'state', cache_dir=world.base / 'cache', host='testhost',
+                  plugin_dir=f'{plugins / "plugins"}, {plugins / "tests" / "plugins"}')
+    world.section('source memory', plugin='memory-source', streams='y.dump, z.dump', size='100000', files=5, file_size='20000')
+    phrase = world.write('../keys/phrase', PHRASE)
+    world.section('sink disk', **world.store.options(), format='archive', passphrase=f'@file:{phrase}')
+    world.job(sources='memory')
+    world.ok('init', 'disk')
+    world.ok('run', 'job')
+    assert {o.name for o in world.objects('job/')} == {
+        'memory.tar.zst.gpg', 'memory.y.dump.zst.gpg', 'memory.z.dump.zst.gpg', 'SHA256SUMS', 'manifest.json'}
+    assert 'all whole' in world.ok('verify').out
+    restored = world.restored() / 'memory'
+    assert {p.name: p.stat().st_size for p in restored.iterdir()}['z.dump'] == 100000 and len(list(restored.iterdir())) == 7
+
+
 def flip(data: bytes, rng) -> bytes:
     at = rng.randrange(len(data))
     return data[:at] + bytes([data[at] ^ 1 << rng.randrange(8)]) + data[at + 1:]
