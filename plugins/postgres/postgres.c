@@ -5,7 +5,7 @@
  *   dump.c       one database: pg_dump, its dump looked at (archive.c), rows counted beside it (count.c)
  *   globals.c    roles and tablespaces
  *   freeze.c     snapshots that stay open
- *   restore.c    entries back to databases: stage.c, target.c, load.c, swap.c
+ *   restore.c    entries back to databases: stage.c, target.c, load.c, swap.c; what is in their way: obstacle.c
  *   inspect.c    cofre check
  *   session.c    libpq; program.c, tool.c, pump.c: PostgreSQL's own programs
  */

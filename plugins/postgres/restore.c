@@ -11,6 +11,7 @@
 #include "postgres/cluster.h"
 #include "postgres/globals.h"
 #include "postgres/load.h"
+#include "postgres/obstacle.h"
 #include "postgres/swap.h"
 
 struct restore {
@@ -73,6 +74,14 @@ static int32_t make_roles(struct restore *r, struct cofre_error *error)
     return globals_make_roles(&r->admin, &r->recorded, &r->made, error);
 }
 
+/* What would make the last step impossible is looked for before the first. */
+static int32_t look_ahead(struct restore *r, struct target *t, struct cofre_error *error)
+{
+    if (!t->exists || !r->options->overwrite)
+        return COFRE_OK;
+    return obstacle_look(&r->admin, t->name, error);
+}
+
 static void say(const struct restore *r, const struct target *t, const char *origin, uint64_t tables)
 {
     char text[400];
@@ -119,6 +128,8 @@ static int32_t restore_database(struct restore *r, const char *origin, struct co
         status = leave(r, t.name, error);
     if (status == COFRE_OK)
         status = target_choose(&t, temporary, error);
+    if (status == COFRE_OK)
+        status = look_ahead(r, &t, error);
     if (status == COFRE_OK)
         status = make_roles(r, error);
     if (status == COFRE_OK)

@@ -7,6 +7,7 @@
 #include "common/failure.h"
 #include "postgres/cluster.h"
 #include "postgres/failing.h"
+#include "postgres/obstacle.h"
 
 #define ATTEMPTS 2  /* the server itself waits up to 5 seconds in each */
 #define PATIENCE 50 /* ms between two looks */
@@ -53,25 +54,6 @@ static void end_sessions(struct session *second, const char *database)
         const char *const pid[] = {PQgetvalue(found, i, 0)};
         session_query(second, &ended, "end a session", "SELECT pg_terminate_backend($1::int)", 1, pid, &ignored);
     }
-}
-
-static int32_t name_sessions(struct session *second, const char *database, struct cofre_error *error)
-{
-    SESSION_RESULT found = NULL;
-    const char *const parameters[] = {database};
-    struct cofre_error ignored = {.struct_size = sizeof ignored};
-    int32_t status =
-        session_query(second, &found, "list sessions",
-                      "SELECT string_agg(format('%s %s (process %s)', usename, nullif(application_name, ''), "
-                      "pid), ', ') FROM (SELECT * FROM pg_stat_activity WHERE datname = $1 LIMIT 8) a",
-                      1, parameters, &ignored);
-    const char *who =
-        status == COFRE_OK && *PQgetvalue(found, 0, 0) ? PQgetvalue(found, 0, 0) : "nobody that can be seen";
-    status = failure_set(error, COFRE_E_PERMANENT,
-                         "rename database '%s': sessions that cannot be ended are using it: %s", database, who);
-    error->code[0] = '\0';
-    failure_hint(error, "end them (a superuser may end any), then restore again; the database is as it was");
-    return status;
 }
 
 /* The statement takes the database's lock, so that nobody new comes in, and waits for those who are there; meanwhile a
@@ -146,7 +128,7 @@ static int32_t replace(struct target *t, const char *id, struct cofre_error *err
             break;
     }
     if (status == COFRE_E_BUSY)
-        return name_sessions(&second, t->name, error);
+        return obstacle_name(&second, t->name, error);
     t->made = t->made && status != COFRE_OK;
     if (status == COFRE_OK)
         say(t, before, t->options->drop_old && drop_old(t, before));

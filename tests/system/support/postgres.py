@@ -40,7 +40,8 @@ class Cluster:
         self.environment: dict[str, str] = {}
         self.settings = {'fsync': 'off', 'full_page_writes': 'off', 'listen_addresses': "'127.0.0.1'", 'max_connections': 60,
                          'unix_socket_directories': f"'{self.sockets}'", 'port': self.port, 'autovacuum': 'off',
-                         'logging_collector': 'off', 'log_statement': "'none'"}
+                         'logging_collector': 'off', 'log_statement': "'none'", 'max_prepared_transactions': 10,
+                         'wal_level': 'logical'}
 
     def _fill_data(self) -> None:
         self._as_postgres('initdb', '-D', self.data, '-A', 'trust', '-E', 'UTF8', '--locale=C.UTF-8', '--no-sync', '-U', 'postgres')
@@ -95,6 +96,15 @@ class Cluster:
         if sql:
             self.sql(sql, name)
         return name
+
+    def drop(self, name: str) -> None:
+        """Also with what the server would not let go: prepared transactions, subscriptions."""
+        for gid in self.sql(f"SELECT quote_literal(gid) FROM pg_prepared_xacts WHERE database = $x${name}$x$"):
+            self.sql(f'ROLLBACK PREPARED {gid}', name)
+        for one in self.sql(f"SELECT quote_ident(subname) FROM pg_subscription s JOIN pg_database d ON d.oid = subdbid "
+                            f"WHERE datname = $x${name}$x$"):
+            self.sql(f'ALTER SUBSCRIPTION {one} DISABLE; ALTER SUBSCRIPTION {one} SET (slot_name = NONE); DROP SUBSCRIPTION {one}', name)
+        self.run('dropdb', '--force', name)
 
     def databases(self) -> list[str]:
         return self.sql('SELECT datname FROM pg_database WHERE NOT datistemplate ORDER BY 1')
@@ -232,7 +242,7 @@ def cluster(running_cluster):
         running_cluster.start()
     for name in running_cluster.databases():
         if name != 'postgres':
-            running_cluster.run('dropdb', '--force', name)
+            running_cluster.drop(name)
     for name in running_cluster.sql("SELECT quote_ident(spcname) FROM pg_tablespace WHERE spcname !~ '^pg_'"):
         running_cluster.sql(f'DROP TABLESPACE {name}')
     for name in running_cluster.sql("SELECT quote_ident(rolname) FROM pg_roles WHERE rolname !~ '^pg_' AND rolname <> 'postgres'"):
