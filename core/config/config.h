@@ -62,12 +62,13 @@ struct config_instance {
     size_t key_count;
     int64_t timeout;       /* ms for one call, 0 = none (default) */
     int64_t stall_timeout; /* ms without a byte moved (default 15min) */
+    int64_t retry_for;     /* ms that what fails in passing is tried again (default 1min; sinks 5min) */
+    int64_t wait;          /* sources: ms that the thing may be out of reach at first, also for check (default 0) */
     /* sinks only */
     enum config_format format;
     enum config_encryption encryption;
-    char *key;         /* key file, NULL when encryption = none */
-    bool trust_hosts;  /* re-use chunks that other hosts wrote */
-    int64_t retry_for; /* ms that a failing operation is tried again (default 5min) */
+    char *key;        /* key file, NULL when encryption = none */
+    bool trust_hosts; /* re-use chunks that other hosts wrote */
     struct config_openpgp openpgp;
     /* archives only */
     enum config_compress compress;

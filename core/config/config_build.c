@@ -122,7 +122,10 @@ static int build_instance(struct config_instance *instance, struct section *s, s
         return error_memory(e);
     if (check_reserved(s, own, e) < 0 || build_plugin(instance, s, own, e) < 0 ||
         take_number(&instance->timeout, s, own, "timeout", e) < 0 ||
-        take_number(&instance->stall_timeout, s, own, "stall_timeout", e) < 0)
+        take_number(&instance->stall_timeout, s, own, "stall_timeout", e) < 0 ||
+        take_number(&instance->retry_for, s, own, "retry_for", e) < 0)
+        return -1;
+    if (s->kind == SECTION_SOURCE && take_number(&instance->wait, s, own, "wait", e) < 0)
         return -1;
     if (s->kind == SECTION_SINK && config_sink_build(instance, s, e) < 0)
         return -1;

@@ -28,7 +28,12 @@ const struct option config_engine_options[] = {
     END_ROW,
 };
 
-const struct option config_source_options[] = {PLUGIN_ROW, TIMEOUT_ROW, STALL_ROW, END_ROW};
+const struct option config_source_options[] = {
+    PLUGIN_ROW,
+    {"retry_for", OPTION_DURATION, 0, "1min", 0, LONGEST, NULL, "how long what fails in passing is tried again"},
+    {"wait", OPTION_DURATION, 0, "0", 0, LONGEST, NULL, "how long it may be out of reach at first, also for check"},
+    TIMEOUT_ROW, STALL_ROW, END_ROW,
+};
 
 const struct option config_sink_options[] = {
     PLUGIN_ROW,

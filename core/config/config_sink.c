@@ -207,8 +207,7 @@ int config_sink_build(struct config_instance *sink, const struct section *s, str
 {
     int64_t format = CONFIG_REPOSITORY, trust = 0, encryption = 0;
     int written = take_number(&encryption, s, "encryption", e);
-    if (written < 0 || take_number(&trust, s, "trust_hosts", e) < 0 || take_number(&format, s, "format", e) < 0 ||
-        take_number(&sink->retry_for, s, "retry_for", e) < 0)
+    if (written < 0 || take_number(&trust, s, "trust_hosts", e) < 0 || take_number(&format, s, "format", e) < 0)
         return -1;
     sink->is_sink = true;
     sink->trust_hosts = trust != 0;

@@ -16,6 +16,7 @@
 #include "job/gather.h"
 #include "job/row.h"
 #include "job/state.h"
+#include "worker/retry.h"
 #include "worker/worker.h"
 
 /* Everything of one run. */
@@ -132,26 +133,67 @@ static int compare_source(struct run *run, struct manifest_source *row, uint64_t
     return 0;
 }
 
-/* Open the source and take all that it has. A frozen one is open, and goes on as soon as it was read. */
-static int gather_source(struct run *run, size_t i, struct baseline *baseline, bool *source_failed, struct error *e)
+/* One source being read, as often as it takes. */
+struct reading {
+    struct run *run;
+    size_t i;
+    struct baseline *baseline;
+    bool source_failed;
+    bool again; /* nothing was taken of it: it may be tried again */
+};
+
+/* A frozen one is open, and has no other moment: it is not tried again. */
+static int open_source(struct reading *r, struct error *e)
 {
-    struct worker *worker = run->sources[i];
-    *source_failed = true;
-    if (freeze_result(run->freeze, i, e) < 0 ||
-        (!freeze_has_opened(run->freeze, i) && engine_open_worker(run->job->sources[i], worker, NULL, 0, e) < 0))
+    struct run *run = r->run;
+    const struct config_instance *source = run->job->sources[r->i];
+    if (freeze_has_opened(run->freeze, r->i))
+        return 0;
+    r->again = true;
+    if (!run->sources[r->i] && engine_start(run->engine, source, WORKER_SOURCE, NULL, 0, &run->sources[r->i], e) < 0)
+        return -1;
+    return engine_try_worker(source, run->sources[r->i], NULL, 0, e);
+}
+
+static int gather_source(struct reading *r, struct error *e)
+{
+    struct run *run = r->run;
+    r->source_failed = true;
+    r->again = false;
+    if (freeze_result(run->freeze, r->i, e) < 0 || open_source(r, e) < 0)
         return -1;
     struct gather gather = {.engine = run->engine,
-                            .worker = worker,
+                            .worker = run->sources[r->i],
                             .savers = &run->to.list,
-                            .baseline = baseline,
-                            .source = &run->manifest->sources[i]};
-    int result = gather_run(&gather, source_failed, e);
+                            .baseline = r->baseline,
+                            .source = &run->manifest->sources[r->i]};
+    int result = gather_run(&gather, &r->source_failed, e);
+    r->again = r->again && r->source_failed && !gather.begun;
     if (result == 0)
-        result = compare_source(run, gather.source, gather.below, source_failed, e);
+        result = compare_source(run, gather.source, gather.below, &r->source_failed, e);
     run->result->unchanged += gather.unchanged;
-    freeze_thaw(run->freeze, i, worker);
-    worker_stop(worker);
-    run->sources[i] = NULL;
+    return result;
+}
+
+/* Once, with a worker of its own. */
+static int try_source(void *context, struct error *e)
+{
+    struct reading *r = context;
+    struct run *run = r->run;
+    int result = gather_source(r, e);
+    freeze_thaw(run->freeze, r->i, run->sources[r->i]);
+    worker_stop(run->sources[r->i]);
+    run->sources[r->i] = NULL;
+    if (result < 0 && !r->again && e->class == ERROR_RETRY)
+        e->class = ERROR_PERMANENT;
+    return result;
+}
+
+static int read_source(struct run *run, size_t i, struct baseline *baseline, bool *source_failed, struct error *e)
+{
+    struct reading reading = {.run = run, .i = i, .baseline = baseline};
+    int result = retry_run(engine_patience(run->job->sources[i]), try_source, &reading, e);
+    *source_failed = reading.source_failed;
     return result;
 }
 
@@ -161,7 +203,7 @@ static int record_source(struct run *run, size_t i, bool *source_failed, struct 
     *source_failed = false;
     int result = destination_begin(&run->to, i, run->manifest, run->sources[i], &source, e);
     if (result == 0)
-        result = gather_source(run, i, source.baseline, source_failed, e);
+        result = read_source(run, i, source.baseline, source_failed, e);
     destination_end(&run->to, &source, result < 0);
     return result;
 }

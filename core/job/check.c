@@ -17,6 +17,7 @@
 #include "store/key.h"
 #include "store/repository.h"
 #include "store/seal.h"
+#include "worker/retry.h"
 #include "worker/worker.h"
 
 struct check {
@@ -26,6 +27,7 @@ struct check {
     void *context;
     char subject[96];
     unsigned errors;
+    uint64_t said; /* findings, of whatever level */
     const struct config_instance **looked_at;
     size_t looked_at_count;
 };
@@ -33,6 +35,7 @@ struct check {
 static void report(struct check *c, int level, const char *text, const char *hint, int error_class)
 {
     c->errors += level <= LOG_ERROR;
+    c->said++;
     struct check_finding finding = {
         .subject = c->subject, .level = level, .text = text, .hint = hint ? hint : "", .error_class = error_class};
     c->found(c->context, &finding);
@@ -108,26 +111,58 @@ static bool first_look(struct check *c, const struct config_instance *instance)
     return true;
 }
 
-/* The plugin loads, its options are right, and it finds what it needs. */
+/* An instance being looked at, as often as it takes. */
+struct look {
+    struct check *check;
+    const struct config_instance *instance;
+    int role;
+    bool again; /* not the first time */
+};
+
+static int open_worker(const struct look *look, struct worker **worker, struct error *e)
+{
+    const struct engine *engine = look->check->engine;
+    if (look->check->offline)
+        return engine_open_offline(engine, look->instance, look->role, worker, e);
+    if (engine_start(engine, look->instance, look->role, NULL, 0, worker, e) < 0)
+        return -1;
+    if (engine_try_worker(look->instance, *worker, NULL, 0, e) == 0)
+        return 0;
+    worker_stop(*worker);
+    return -1;
+}
+
+/* Once. What was found cannot be taken back: then it is not tried again. */
+static int try_look(void *context, struct error *e)
+{
+    struct look *look = context;
+    struct check *c = look->check;
+    struct worker *worker;
+    if (open_worker(look, &worker, e) < 0)
+        return -1;
+    if (!c->offline && !look->again)
+        check_secrets(c, look->instance, worker_plugin(worker));
+    look->again = true;
+    uint64_t before = c->said;
+    int result = worker_check(worker, !c->offline, on_finding, c, e);
+    if (result < 0 && c->said > before && e->class == ERROR_RETRY)
+        e->class = ERROR_PERMANENT;
+    worker_stop(worker);
+    return result;
+}
+
+/* The plugin loads, its options are right, and it finds what it needs. A check tells how things are now: it waits only
+ * for what the section says may be starting. */
 static void check_instance(struct check *c, const struct config_instance *instance, int role)
 {
-    struct worker *worker;
+    struct look look = {.check = c, .instance = instance, .role = role};
     struct error e;
     unsigned before = c->errors;
     snprintf(c->subject, sizeof c->subject, "%s '%s'", role == WORKER_SOURCE ? "source" : "sink", instance->name);
-    int result = c->offline ? engine_open_offline(c->engine, instance, role, &worker, &e)
-                            : engine_open(c->engine, instance, role, NULL, 0, &worker, &e);
-    if (result < 0) {
-        report_error(c, &e);
-        return;
-    }
-    if (!c->offline)
-        check_secrets(c, instance, worker_plugin(worker));
-    if (worker_check(worker, !c->offline, on_finding, c, &e) < 0)
+    if (retry_run(c->offline ? 0 : instance->wait, try_look, &look, &e) < 0)
         report_error(c, &e);
     else if (c->offline && c->errors == before)
         report(c, LOG_INFO, "plugin and options are fine", NULL, 0);
-    worker_stop(worker);
 }
 
 static void on_expiry(void *context, const char *text, const char *hint)

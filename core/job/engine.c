@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "store/repository.h"
+#include "worker/retry.h"
 #include "worker/worker.h"
 
 void engine_report(const struct engine *engine, const char *stage, uint64_t entries, uint64_t bytes, uint64_t total)
@@ -100,8 +101,8 @@ int engine_start(const struct engine *engine, const struct config_instance *inst
     return keep(w, result, worker);
 }
 
-int engine_open_worker(const struct config_instance *instance, struct worker *worker, char *const *overrides,
-                       size_t override_count, struct error *e)
+int engine_try_worker(const struct config_instance *instance, struct worker *worker, char *const *overrides,
+                      size_t override_count, struct error *e)
 {
     struct config_value *values = NULL;
     if (check_options(instance, worker, overrides, override_count, &values, e) < 0)
@@ -109,6 +110,31 @@ int engine_open_worker(const struct config_instance *instance, struct worker *wo
     int result = worker_open(worker, values, e);
     config_values_free(values, worker_plugin(worker)->option_count);
     return result;
+}
+
+int64_t engine_patience(const struct config_instance *source)
+{
+    return source->retry_for > source->wait ? source->retry_for : source->wait;
+}
+
+struct opening {
+    const struct config_instance *instance;
+    struct worker *worker;
+    char *const *overrides;
+    size_t override_count;
+};
+
+static int try_opening(void *context, struct error *e)
+{
+    const struct opening *o = context;
+    return engine_try_worker(o->instance, o->worker, o->overrides, o->override_count, e);
+}
+
+int engine_open_worker(const struct config_instance *instance, struct worker *worker, char *const *overrides,
+                       size_t override_count, struct error *e)
+{
+    struct opening opening = {instance, worker, overrides, override_count};
+    return retry_run(instance->is_sink ? 0 : engine_patience(instance), try_opening, &opening, e);
 }
 
 static int start_and_open(const struct engine *engine, const struct config_instance *instance, int role, bool undoes,

@@ -33,9 +33,17 @@ void engine_report(const struct engine *engine, const char *stage, uint64_t entr
  * it. overrides: "key=value" texts of --set; may be NULL. role: enum worker_role that the plugin must have. */
 int engine_start(const struct engine *engine, const struct config_instance *instance, int role, char *const *overrides,
                  size_t override_count, struct worker **worker, struct error *e);
-/* worker_open with the section's options; secrets are resolved now. The worker stays the caller's. */
+/* How long a run or a restore goes on trying when the source fails in passing, ms: retry_for, or wait when that is
+ * more.
+ */
+int64_t engine_patience(const struct config_instance *source);
+/* worker_open with the section's options; secrets are resolved now. The worker stays the caller's. A source that fails
+ * in passing is tried for engine_patience, a sink is not: another may be at hand. */
 int engine_open_worker(const struct config_instance *instance, struct worker *worker, char *const *overrides,
                        size_t override_count, struct error *e);
+/* The same, once. */
+int engine_try_worker(const struct config_instance *instance, struct worker *worker, char *const *overrides,
+                      size_t override_count, struct error *e);
 /* engine_start, then engine_open_worker. */
 int engine_open(const struct engine *engine, const struct config_instance *instance, int role, char *const *overrides,
                 size_t override_count, struct worker **worker, struct error *e);

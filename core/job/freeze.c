@@ -7,6 +7,7 @@
 #include "config/config.h"
 #include "job/engine.h"
 #include "job/hold.h"
+#include "worker/retry.h"
 #include "worker/source.h"
 #include "worker/worker.h"
 
@@ -21,6 +22,23 @@ struct freeze {
     struct frozen *sources;
 };
 
+struct attempt {
+    struct worker *worker;
+    const char *id;
+};
+
+/* What a failed attempt has left under the id is taken back before the next, which makes it anew. */
+static int try_freeze(void *context, struct error *e)
+{
+    const struct attempt *a = context;
+    struct error undone;
+    if (source_freeze(a->worker, a->id, e) == 0)
+        return 0;
+    if (e->class == ERROR_RETRY && !worker_cancelled() && source_thaw(a->worker, a->id, &undone) < 0)
+        *e = undone;
+    return -1;
+}
+
 static int freeze_one(const struct engine *engine, const struct config_job *job, size_t i, struct worker *worker,
                       struct frozen *frozen, struct error *e)
 {
@@ -28,7 +46,10 @@ static int freeze_one(const struct engine *engine, const struct config_job *job,
     if (engine_open_worker(job->sources[i], worker, NULL, 0, e) < 0)
         return -1;
     frozen->opened = true;
-    if (hold_make(engine, &spec, worker, &frozen->hold, e) < 0 || source_freeze(worker, hold_id(frozen->hold), e) < 0)
+    if (hold_make(engine, &spec, worker, &frozen->hold, e) < 0)
+        return -1;
+    struct attempt attempt = {worker, hold_id(frozen->hold)};
+    if (retry_run(engine_patience(job->sources[i]), try_freeze, &attempt, e) < 0)
         return -1;
     source_cover(worker, hold_id(frozen->hold));
     log_line(LOG_INFO, "source '%s' is frozen (%s)", job->sources[i]->name, hold_id(frozen->hold));

@@ -129,10 +129,13 @@ static int take_events(struct state *s, bool *source_failed, struct error *e)
         if (source_event(s->gather->worker, &event, e) < 0)
             return -1;
         *source_failed = false;
+        s->gather->begun = true;
         if (event.type == SOURCE_FINISHED)
             return 0;
-        if (handlers[event.type](s, &event, e) < 0)
+        if (handlers[event.type](s, &event, e) < 0) {
+            *source_failed = worker_failed(s->gather->worker);
             return -1;
+        }
         if (++since % 64 == 0)
             report(s);
     }

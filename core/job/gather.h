@@ -20,6 +20,7 @@ struct gather {
     struct manifest_source *source;
     uint64_t unchanged; /* out: entries taken over */
     uint64_t below;     /* out: entries besides the source's own root */
+    bool begun;         /* out: something was taken; else it can be run again, with another worker */
 };
 
 /* Run the source's backup to its end. *source_failed tells whose fault a -1 is: true = the source's, and the other

@@ -100,6 +100,8 @@ static int32_t call_open(struct cofre_call *call, struct cursor *c, struct cofre
         return malformed(error);
     struct error why;
     const char *directory = wire_text(c, PATH_LONGEST, NULL);
+    free(child->directory); /* of an earlier try */
+    child->directory = NULL;
     if (directory && !(child->directory = text_copy(directory)))
         return cofre_fail(error, COFRE_E_MEMORY, "out of memory");
     if (values_take(c, d, &child->values, &why) < 0)

@@ -37,8 +37,8 @@ static const size_t type_sizes[] = {
 /* What the engine itself takes from a section: in those of sinks more than in those of sources. */
 static bool reserved(const char *name, bool sink)
 {
-    static const char *const names[] = {"plugin",  "key",           "encryption",  "format",
-                                        "timeout", "stall_timeout", "trust_hosts", "retry_for"};
+    static const char *const names[] = {"plugin",        "key",         "encryption", "format", "timeout",
+                                        "stall_timeout", "trust_hosts", "retry_for",  "wait"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(name, names[i]) == 0)
             return true;

@@ -4,12 +4,18 @@
 struct conf {
     const char *habit, *at;
     struct cofre_secret password;
+    const char *count;
+    int64_t times;
+    int32_t overwrite;
 };
 
 static const struct cofre_option rows[] = {
     COFRE_OPTION(struct conf, habit, STRING, 0, "none", "what it does wrong"),
     COFRE_OPTION(struct conf, at, STRING, 0, "backup", "in which call"),
     COFRE_OPTION(struct conf, password, SECRET, 0, NULL, "a secret"),
+    COFRE_OPTION(struct conf, count, PATH, 0, NULL, "file that grows by a byte with each call of `at`"),
+    COFRE_OPTION(struct conf, times, INTEGER, 0, "1000000", "the habit shows in the first so many calls"),
+    COFRE_OPTION(struct conf, overwrite, BOOLEAN, COFRE_O_RESTORE, "no", "does not matter"),
 };
 
 static const struct cofre_source role;
@@ -36,9 +42,23 @@ COFRE_PLUGIN(descriptor)
             return result_;                                                                                            \
     } while (0)
 
+/* How often the call came before, in this process or in earlier ones. */
+static int64_t count_calls(const struct conf *conf)
+{
+    FILE *file = conf->count ? fopen(conf->count, "ae") : NULL;
+    if (!file)
+        return 0;
+    int64_t before = ftell(file);
+    fputc('.', file);
+    fclose(file);
+    return before;
+}
+
 static int32_t perform(const struct conf *conf, const char *at, struct cofre_call *call, struct cofre_error *error)
 {
-    return strcmp(conf->at, at) == 0 ? habits_perform(conf->habit, call, &conf->password, error) : COFRE_OK;
+    if (strcmp(conf->at, at) != 0 || count_calls(conf) >= conf->times)
+        return COFRE_OK;
+    return habits_perform(conf->habit, call, &conf->password, error);
 }
 
 static int32_t source_open(struct cofre_call *call, const void *conf, void **instance, struct cofre_error *error)
@@ -186,6 +206,24 @@ static int32_t below_file(struct cofre_call *call, struct cofre_error *error)
     return file(call, "b/c", error);
 }
 
+/* The host has "b" from the last snapshot; of what kind it was then only the engine knows. */
+static int32_t below_unchanged(struct cofre_call *call, struct cofre_error *error)
+{
+    if (cofre->unchanged(call, "b", 1, "fingerprint", 11) != COFRE_UNCHANGED) {
+        struct cofre_entry entry = {.struct_size = sizeof entry,
+                                    .kind = COFRE_STREAM,
+                                    .path = "b",
+                                    .path_length = 1,
+                                    .size = -1,
+                                    .mtime = COFRE_NO_TIME,
+                                    .fingerprint = "fingerprint",
+                                    .fingerprint_length = 11};
+        TRY(cofre->entry(call, &entry, error));
+        return cofre->end(call, COFRE_OK, NULL, error);
+    }
+    return file(call, "b/c", error);
+}
+
 static int32_t below_link(struct cofre_call *call, struct cofre_error *error)
 {
     struct cofre_entry entry = {.struct_size = sizeof entry,
@@ -328,12 +366,15 @@ static int32_t log_between(struct cofre_call *call, struct cofre_error *error)
 static int32_t unreadable(struct cofre_call *call, struct cofre_error *error)
 {
     struct cofre_error why = {.struct_size = sizeof why};
+    struct cofre_error absent = {.struct_size = sizeof absent, .hint = "grant it"};
     cofre_fail(&why, COFRE_E_DENIED, "read 'b': permission denied");
+    snprintf(why.hint, sizeof why.hint, "run it as root");
     TRY(announce(call, COFRE_FILE, "b", error));
     TRY(content(call, "half", error));
     TRY(cofre->restart(call, error));
     TRY(cofre->end(call, COFRE_E_DENIED, &why, error));
     TRY(cofre->fact(call, "files", "3", 0, error));
+    TRY(cofre->missing(call, "d", 1, cofre_fail(&absent, COFRE_E_DENIED, "connect to 'd': refused"), &absent, error));
     return cofre->missing(call, "c", 1, COFRE_E_NOT_FOUND, NULL, error);
 }
 
@@ -358,6 +399,7 @@ static const struct {
     {"scribble", scribble},
     {"log_between", log_between},
     {"unreadable", unreadable},
+    {"below_unchanged", below_unchanged},
     {"below_file", below_file},
     {"below_link", below_link},
     {"below_directory", below_directory},
@@ -378,6 +420,7 @@ static const struct {
 static int32_t source_backup(void *instance, struct cofre_call *call, struct cofre_error *error)
 {
     const struct conf *conf = instance;
+    TRY(perform(conf, "before", call, error));
     TRY(file(call, "a", error));
     TRY(perform(conf, "backup", call, error));
     for (size_t i = 0; i < sizeof backups / sizeof backups[0]; i++)
@@ -400,6 +443,15 @@ static int32_t say_late(struct cofre_call *call, const struct cofre_entry *entry
     return COFRE_OK;
 }
 
+/* All but the first entry. */
+static int32_t refuse(struct cofre_call *call, const struct cofre_entry *entry, struct cofre_error *error)
+{
+    struct cofre_error why = {.struct_size = sizeof why, .hint = "say --set overwrite=yes"};
+    if (strcmp(entry->path, "a") == 0)
+        return cofre->done(call, COFRE_OK, NULL, error);
+    return cofre->done(call, cofre_fail(&why, COFRE_E_EXISTS, "there is a database"), &why, error);
+}
+
 static int32_t source_restore(void *instance, struct cofre_call *call, struct cofre_error *error)
 {
     const struct conf *conf = instance;
@@ -409,7 +461,9 @@ static int32_t source_restore(void *instance, struct cofre_call *call, struct co
     if (strcmp(conf->habit, "restore_early") == 0)
         return COFRE_OK;
     while ((result = cofre->next(call, &entry, error)) == COFRE_OK) {
-        if (strcmp(conf->habit, "done_odd") == 0)
+        if (strcmp(conf->habit, "refuse") == 0)
+            TRY(refuse(call, entry, error));
+        else if (strcmp(conf->habit, "done_odd") == 0)
             cofre->done(call, 4711, NULL, error);
         else if (strcmp(conf->habit, "no_done") != 0)
             TRY(cofre->done(call, COFRE_OK, NULL, error));

@@ -101,6 +101,8 @@ static inline int32_t habits_perform(const char *habit, struct cofre_call *call,
         cofre->log(call, COFRE_LOG_WARNING, NULL);
     if (strcmp(habit, "odd_log") == 0)
         cofre->log(call, 99, "at a level that there is not");
+    if (strcmp(habit, "misconfigured") == 0)
+        return cofre_fail(error, COFRE_E_CONFIG, "option 'habit': 'misconfigured' is no good");
     if (strcmp(habit, "busy") == 0)
         return cofre_fail(error, COFRE_E_BUSY, "lock 'thing': somebody else has it");
     if (strcmp(habit, "integrity") == 0)

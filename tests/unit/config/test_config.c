@@ -36,14 +36,14 @@ static struct config *parse(const char *text)
 static void test_whole(void **state)
 {
     (void)state;
-    struct config *c =
-        parse("[engine]\nstate_dir = /st\ncache_dir = /ca\nplugin_dir = /a, /b\nhost = web-1\n"
-              "[job j on e]\nkeep_daily = 30\nkeep_yearly = 0\n"
-              "[job j]\nsources = s, d\nsinks = d, e\nschedule = 0 2 * * *\nmax_age = 26h\nkeep_last = 3\n"
-              "[source s]\nplugin = directory\npath = /s\nexclude = *.tmp, cache/\ntimeout = 1h\n"
-              "[source d]\nplugin = directory\npath = /d\nstall_timeout = 1min\n"
-              "[sink d]\nplugin = local\npath = /x\nkey = /k\ntrust_hosts = yes\nformat = repository\n"
-              "[sink e]\nplugin = local\npath = /y\nencryption = none\n");
+    struct config *c = parse(
+        "[engine]\nstate_dir = /st\ncache_dir = /ca\nplugin_dir = /a, /b\nhost = web-1\n"
+        "[job j on e]\nkeep_daily = 30\nkeep_yearly = 0\n"
+        "[job j]\nsources = s, d\nsinks = d, e\nschedule = 0 2 * * *\nmax_age = 26h\nkeep_last = 3\n"
+        "[source s]\nplugin = directory\npath = /s\nexclude = *.tmp, cache/\ntimeout = 1h\nretry_for = 0\nwait = 60s\n"
+        "[source d]\nplugin = directory\npath = /d\nstall_timeout = 1min\n"
+        "[sink d]\nplugin = local\npath = /x\nkey = /k\ntrust_hosts = yes\nformat = repository\n"
+        "[sink e]\nplugin = local\npath = /y\nencryption = none\n");
     assert_string_equal(c->state_dir, "/st");
     assert_string_equal(c->cache_dir, "/ca");
     assert_string_equal(c->host, "web-1");
@@ -59,12 +59,17 @@ static void test_whole(void **state)
     assert_false(s->is_sink);
     assert_int_equal(s->line, 15);
     assert_int_equal(s->timeout, 3600000);
+    assert_int_equal(s->retry_for, 0);
+    assert_int_equal(s->wait, 60000);
     assert_int_equal(s->stall_timeout, 900000);
     assert_int_equal(s->key_count, 2);
     assert_string_equal(s->keys[1].name, "exclude");
     assert_string_equal(s->keys[1].value, "*.tmp, cache/");
     assert_int_equal(s->keys[1].line, 18);
     assert_true(s->keys[1].private_file);
+    assert_int_equal(config_find_source(c, "d", &d, &error), 0);
+    assert_int_equal(d->retry_for, 60000);
+    assert_int_equal(d->wait, 0);
     assert_int_equal(config_find_sink(c, "d", &d, &error), 0);
     assert_true(d->is_sink);
     assert_string_equal(d->key, "/k");
@@ -72,6 +77,7 @@ static void test_whole(void **state)
     assert_int_equal(d->encryption, CONFIG_ENCRYPTED);
     assert_int_equal(d->key_count, 1);
     assert_int_equal(d->timeout, 0);
+    assert_int_equal(d->retry_for, 300000);
     assert_int_equal(config_find_sink(c, "e", &e, &error), 0);
     assert_int_equal(e->encryption, CONFIG_PLAIN);
     assert_null(e->key);
