@@ -26,10 +26,12 @@
  *    points to is static storage, valid for ever.
  *  - What the plugin allocates the plugin frees; what the host allocates the host frees.
  *  - Sizes and offsets are bytes, points in time are nanoseconds since 1970 UTC, durations are milliseconds.
- *  - A call returns COFRE_OK or an error class and, with a class, has filled *error (never NULL). An unknown class
- *    counts as COFRE_E_PERMANENT. Errors of host calls are passed up as they are: they are already explained.
- *  - Do not retry: the host does, with backoff, for COFRE_E_RETRY, and it knows whether a repetition is safe. It cannot
- *    give the bytes of a put of unknown size again: of those a plugin may repeat what it still holds.
+ *  - A call returns COFRE_OK or an error class and, with a class, has filled *error (never NULL). Any other number
+ *    breaks the contract. Errors of host calls are passed up as they are: they are already explained.
+ *  - No pointer that you pass is NULL, unless a comment says that it may be. The host checks what it is given: what
+ *    breaks this contract fails the call, in words that name the plugin, the call and the fault.
+ *  - Do not retry: the host does, and it knows whether a repetition is safe (see the classes). It cannot give the bytes
+ *    of a put of unknown size again: of those a plugin may repeat what it still holds.
  *  - Never call exit, signal, chdir, umask, setlocale or setenv. Descriptors are O_CLOEXEC. Nothing is written to
  *    stdout or stderr: use log. The shared object is never unloaded.
  */
@@ -65,6 +67,18 @@ extern "C" {
 
 /* ---- results and errors -------------------------------------------------------------------------------------------*/
 
+/* What becomes of a class. RETRY and BUSY are tried again, with growing pauses, each time named in the log: for
+ * `retry_for` (sinks 5min, sources 1min), not before retry_after. Every other class is final for that call.
+ *
+ *   sink     all calls but open, close and check; not a put of unknown size, nor a list of which much was given already
+ *   source   open, and freeze, after a thaw of the same id; backup, with a fresh instance, as long as it has announced
+ *            nothing and nothing is frozen. open and check of `cofre check` are tried again for `wait` alone
+ *            (default 0), as long as nothing was found
+ *
+ * A source whose call failed is missing in the snapshot, and the other sources are saved; a sink that failed is left
+ * out of the run, and the other sinks go on. When nothing could be saved or restored, the class becomes cofre's exit
+ * status: AUTH 12, CONFIG 78, INTEGRITY of a sink's get or a source's restore 13, any other 1. An instance is used on
+ * after an error, also after CANCELLED; not after a broken contract. */
 enum {
     COFRE_OK = 0,
     COFRE_E_RETRY = 1,       /* may well work in a moment: throttled, connection reset, 5xx */
@@ -119,7 +133,7 @@ struct cofre_call;
  *   ... .options = COFRE_OPTIONS(struct conf, rows)
  *
  * Names are [a-z][a-z0-9_]*. Reserved for the host: plugin, key, encryption, format, timeout, stall_timeout,
- * trust_hosts, retry_for, and whatever begins with keep_; for sinks also compress, level, threads, encrypt_to,
+ * trust_hosts, retry_for, wait, and whatever begins with keep_; for sinks also compress, level, threads, encrypt_to,
  * passphrase, sign_with, gnupg_home, key_passphrase, recovery_to and recovery_passphrase.
  *
  * The host heeds two options of a sink: with `parallel` (INTEGER) it starts up to so many workers, to put and get as
@@ -221,8 +235,9 @@ struct cofre_attribute {
 
 /* Paths are bytes, relative, separated by '/', with no empty, "." or ".." component; at most 65,535 bytes. A component
  * may hold any byte but '/' and NUL. Entries are announced in path order: component by component, bytewise, a directory
- * before what is in it; each path once. (Compare with '/' counted as byte 0.) "" names the source's own root, when that
- * is a directory with attributes worth keeping; it comes first. */
+ * before what is in it; each path once. (Compare with '/' counted as byte 0.) The directories in which an entry lies
+ * need not be announced; what is announced and has an entry below it must be a directory. "" names the source's own
+ * root, when that is a directory with attributes worth keeping; it comes first. */
 struct cofre_entry {
     uint32_t struct_size, kind;
     uint32_t flags, path_length;
@@ -284,7 +299,8 @@ struct cofre_host {
     uint32_t struct_size, abi_level;
     const char *version;       /* of cofre, such as "0.1.0" */
 
-    /* One line to the log. The host copies it, adds time and instance, and hides known secrets. */
+    /* One line to the log, at a level of COFRE_LOG_*. The host copies it, adds time and instance, and hides known
+     * secrets. */
     void (*log)(struct cofre_call *, int32_t level, const char *text);
 
     /* COFRE_OK, COFRE_E_CANCELLED or COFRE_E_TIMEOUT (then *error is filled). Costs a few nanoseconds: ask freely. A
@@ -298,7 +314,8 @@ struct cofre_host {
      * so too. total 0 = unknown. */
     void (*progress)(struct cofre_call *, uint64_t done, uint64_t total);
 
-    /* check(): one thing that was looked at. level COFRE_LOG_INFO = fine, WARNING, ERROR = this will fail. */
+    /* check(): one thing that was looked at. level COFRE_LOG_INFO = fine, WARNING, ERROR = this will fail; any other
+     * counts as ERROR. hint may be NULL. */
     void (*finding)(struct cofre_call *, int32_t level, const char *text, const char *hint);
 
     /* Bytes to the host: the content of an entry (backup), of an object (get). reserve lends a buffer of at least 1 and
@@ -326,13 +343,13 @@ struct cofre_host {
     int32_t (*entry)(struct cofre_call *, const struct cofre_entry *, struct cofre_error *error);
     /* The entry is complete. result: COFRE_OK; COFRE_E_CHANGED = kept, but not as it was: it changed while it was
      * read, or a part such as an attribute could not be read, which makes the snapshot incomplete; any other class =
-     * not readable: the content is dropped, the entry is named as missing, with the text of why. The fingerprint is
-     * kept with COFRE_OK only. */
+     * not readable: the content is dropped, the entry is named as missing, with text and hint of why, which may be
+     * NULL. The fingerprint is kept with COFRE_OK only. */
     int32_t (*end)(struct cofre_call *, int32_t result, const struct cofre_error *why, struct cofre_error *error);
     /* Forget the content sent for this entry so far: it is going to be sent again from the start. */
     int32_t (*restart)(struct cofre_call *, struct cofre_error *error);
     /* Something that could not even be announced. COFRE_E_NOT_FOUND = it vanished, which is counted and is no failure;
-     * any other class makes the snapshot incomplete. */
+     * any other class makes the snapshot incomplete. why as in end. */
     int32_t (*missing)(struct cofre_call *, const char *path, size_t path_length, int32_t result,
                        const struct cofre_error *why, struct cofre_error *error);
     /* A key/value pair recorded with the snapshot, to be compared after a restore: "rows.public.users", "412". The key
@@ -344,8 +361,8 @@ struct cofre_host {
      * Then its content with take (FILE, STREAM), then done. */
     int32_t (*next)(struct cofre_call *, const struct cofre_entry **entry, struct cofre_error *error);
     /* result: COFRE_OK, which late can take back; COFRE_E_UNSUPPORTED = left out or put back only in part, for the
-     * reason in why; any other class = failed. Each makes the restore incomplete, with the path and the reason. Content
-     * that was not taken is skipped. */
+     * reason in why; any other class = failed. Each makes the restore incomplete, with the path and text and hint of
+     * why, which may be NULL. Content that was not taken is skipped. */
     int32_t (*done)(struct cofre_call *, int32_t result, const struct cofre_error *why, struct cofre_error *error);
 
     /* list: one object. */
@@ -358,9 +375,17 @@ struct cofre_host {
      * restore returns. COFRE_OK is nothing to say. */
     int32_t (*late)(struct cofre_call *, const char *path, size_t path_length, int32_t result,
                     const struct cofre_error *why, struct cofre_error *error);
-    /* The id that covers this call, durable since before it: of the freeze (backup), of the restore (in place, of a
-     * source with thaw), or the one given to the call. NULL = none. At most COFRE_MAX_ID bytes of [a-z0-9-], never the
-     * same twice. */
+    /* id, directory, snapshot and recorded, by call:
+     *
+     *               open, check   backup   restore   freeze, thaw       sinks
+     *   id          NULL          yes      yes       the one given      NULL
+     *   directory   yes           yes      yes       yes                refused: UNSUPPORTED
+     *   snapshot    ""            ""       yes       ""                 ""
+     *   recorded    -             -        yes       -                  -               - = breaks the contract
+     *
+     * The id of this backup or restore: name after it what must not be mixed up with that of another one. Of a source
+     * that offers freeze (backup) or thaw (restore, but with --into) it is durable since before the call, and thaw
+     * follows with it. At most COFRE_MAX_ID bytes of [a-z0-9-], never the same twice. */
     const char *(*id)(struct cofre_call *);
     /* A directory of this source alone (0700), the same in every run, made when it is missing: for what must outlive
      * the process, such as a copy of what a restore replaces. *path is valid until close. The plugin cleans up in it.
@@ -394,9 +419,10 @@ struct cofre_source {
     uint32_t struct_size, reserved;
     /* Make an instance: look at the options, refuse (COFRE_E_CONFIG) what can never work, and reach nothing outside:
      * `cofre check --offline` opens too, and looks up no secrets then: each one that is set holds some other text. What
-     * a secret holds is for the first call that needs it. After an error nothing is left behind. Required. */
+     * a secret holds is for the first call that needs it. After an error nothing is left behind, and open may be called
+     * again. Required. */
     int32_t (*open)(struct cofre_call *, const void *conf, void **instance, struct cofre_error *error);
-    /* Must not block for more than 5 seconds. Required. */
+    /* Must not block: the worker is killed after 5 seconds. Required. */
     void (*close)(void *instance);
     /* Say with finding() what is fine and what is not. Returns an error only when looking itself failed. Required. */
     int32_t (*check)(void *instance, struct cofre_call *, int32_t depth, struct cofre_error *error);
@@ -410,14 +436,15 @@ struct cofre_source {
     /* Hold the moment that backup is going to read (stop the writers, open a snapshot) until thaw. All sources of a job
      * that offer it are frozen before the first is read. id was made durable by the host before the call: name all that
      * you create after it. The host always calls thaw, also after an error, twice, or from a fresh process if this one
-     * died. */
+     * died. After RETRY or BUSY, and a thaw, freeze may be called again with the same id. */
     int32_t (*freeze)(void *instance, struct cofre_call *, const char *id, struct cofre_error *error);
     /* COFRE_OK when nothing of that id is frozen any more. May be offered without freeze: it also follows each restore
      * in place, whatever came of it, and takes back what restore changed for its own sake (a role, a lock), not the
      * data. Must do with the id alone: in a fresh process, days later, twice, or for an id of which there is nothing.
      * */
     int32_t (*thaw)(void *instance, struct cofre_call *, const char *id, struct cofre_error *error);
-    /* How much a backup would read; both may be -1. */
+    /* This, scratch_make, scratch_drop, facts, and a sink's space are not called by this version of cofre: the commands
+     * that need them are to come. How much a backup would read; both may be -1. */
     int32_t (*estimate)(void *instance, struct cofre_call *, int64_t *entries, int64_t *bytes,
                         struct cofre_error *error);
     /* Make an empty target for a trial restore, named after id, and write the overriding options that lead there, as
@@ -469,6 +496,7 @@ struct cofre_sink {
     int32_t (*sync)(void *instance, struct cofre_call *, struct cofre_error *error);
     /* Remove what interrupted puts left behind, when it began before older_than (ns). */
     int32_t (*sweep)(void *instance, struct cofre_call *, int64_t older_than, struct cofre_error *error);
+    /* Not called by this version of cofre. */
     int32_t (*space)(void *instance, struct cofre_call *, struct cofre_space *space, struct cofre_error *error);
     /* Nobody can remove or replace the object before until (ns). */
     int32_t (*retain)(void *instance, struct cofre_call *, const char *key, int64_t until, struct cofre_error *error);

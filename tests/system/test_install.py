@@ -151,6 +151,15 @@ def test_the_plugin_of_the_guide(prefix, note, tmp_path):
     assert '--in-place' in refused.stderr and not (tmp_path / 'third.txt').exists()
 
 
+@pytest.mark.parametrize('standard', ['c99', 'c11', 'gnu17'])
+def test_the_plugin_of_the_guide_in_any_standard(prefix, note, standard):
+    """The guide promises C99, without extensions; and the header C++11."""
+    warnings = ['-Wall', '-Wextra', '-Wpedantic', '-Werror', '-fsyntax-only', f'-I{prefix}/include']
+    run('cc', f'-std={standard}', *warnings, note / 'note.c')
+    (note / 'empty.cc').write_text('#include <cofre/plugin.h>\n')
+    run('c++', '-std=c++11', *warnings, note / 'empty.cc')
+
+
 def test_find_package(prefix, note, tmp_path):
     text = 'cmake_minimum_required(VERSION 3.25)\nproject(note C)\n' + block('or with CMake', 'cmake')
     (tmp_path / 'CMakeLists.txt').write_text(text)
