@@ -33,7 +33,11 @@ _cofre_words()
     '') echo 'init check run list show ls cat restore verify copy accept key plugin version help' ;;
     init) _cofre_names sink ;;
     check) _cofre_names source; _cofre_names sink; _cofre_names job ;;
-    run | list | show | ls | cat | restore | verify | copy | accept) _cofre_names job ;;
+    run)
+        _cofre_names job
+        [[ $form ]] && _cofre_names source
+        ;;
+    list | show | ls | cat | restore | verify | copy | accept) _cofre_names job ;;
     key) [[ $form ]] || echo 'create put show recover' ;;
     plugin) [[ $form ]] || echo 'list describe' ;;
     help) echo 'init check run list show ls cat restore verify copy accept key plugin version' ;;

@@ -44,8 +44,8 @@ static int add_manifest(struct table *t, const struct manifest *m, struct error 
                    : 0;
     for (size_t i = 0; i < m->source_count; i++)
         add_source(sources, sizeof sources, &m->sources[i]);
-    const char *cells[] = {clock_format_shown(m->started, time), view_status((int)m->status), sources,
-                           text_size(view_bytes(m), size), text_size(m->added, added)};
+    const char *cells[] = {clock_format_shown(m->started, time), view_state(m), sources, text_size(view_bytes(m), size),
+                           text_size(m->added, added)};
     for (size_t i = 0; i < sizeof cells / sizeof cells[0]; i++)
         if (table_add(t, cells[i], e) < 0)
             return -1;
@@ -201,7 +201,7 @@ static void show_manifest(struct output *out, const struct manifest *m, const ch
 {
     char time[CLOCK_TEXT_MAX], size[TEXT_SIZE_MAX], elapsed[TEXT_ELAPSED_MAX];
     output_print(out, "snapshot  %s\njob       %s\nhost      %s\n", m->id, m->job, m->host);
-    output_print(out, "status    %s\n", view_status((int)m->status));
+    output_print(out, "status    %s\n", view_state(m));
     output_print(out, "started   %s, took %s\n", clock_format_shown(m->started, time),
                  text_elapsed((m->ended - m->started) / 1000000, elapsed));
     output_print(out, "sinks     %s\n", sinks);

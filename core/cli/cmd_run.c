@@ -1,4 +1,5 @@
 /* cofre run: one snapshot for each job, in every sink of it. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -14,7 +15,7 @@
 /* What came of one job. */
 struct outcome {
     const struct config_job *job;
-    bool dry_run, complete;
+    bool dry_run, complete; /* complete: everything that was asked for */
     struct backup_result result;
 };
 
@@ -48,9 +49,10 @@ static void give_json(struct output *out, const struct outcome *outcome, bool fa
         output_object(out, "snapshot", view_manifest(out, m, sink_names(out, r)));
     json_t *object = json_pack("{s:s, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "job", outcome->job->name,
                                "snapshot", output_text(out, m && !outcome->dry_run ? m->id : NULL), "status",
-                               failed              ? "failed"
-                               : outcome->complete ? "complete"
-                                                   : "incomplete",
+                               failed               ? "failed"
+                               : !outcome->complete ? "incomplete"
+                               : m                  ? view_state(m)
+                                                    : "complete",
                                "dry_run", outcome->dry_run, "sinks", sink_results(out, r), "entries",
                                output_number(m ? view_entries(m) : 0), "unchanged", output_number(r->unchanged),
                                "bytes", output_number(m ? view_bytes(m) : 0), "added", output_number(m ? m->added : 0),
@@ -101,8 +103,8 @@ static void give_text(struct output *out, const struct outcome *outcome)
         output_print(out, "job '%s' would be saved%s; looked at in %s, nothing was stored\n", outcome->job->name,
                      outcome->complete ? "" : ", but incomplete", elapsed);
     else
-        output_print(out, "job '%s' saved as %s, %s, in %s\n", outcome->job->name, m->id,
-                     outcome->complete ? "complete" : "INCOMPLETE", elapsed);
+        output_print(out, "%sjob '%s' saved as %s, %s, in %s\n", m->partial ? "some sources of " : "",
+                     outcome->job->name, m->id, outcome->complete ? "complete" : "INCOMPLETE", elapsed);
     if (m)
         print_sources(out, m, !outcome->dry_run);
     if (!outcome->dry_run)
@@ -111,12 +113,14 @@ static void give_text(struct output *out, const struct outcome *outcome)
 }
 
 /* The exit status of this job; a failure is said here, so that the next job can have its turn. */
-static int run_job(struct cli *cli, const struct config_job *job, bool dry_run)
+static int run_job(struct cli *cli, const struct backup_request *request)
 {
     struct error e;
+    const struct config_job *job = request->job;
+    const bool dry_run = request->dry_run;
     struct outcome outcome = {.job = job, .dry_run = dry_run};
     int status = EXIT_DONE;
-    bool failed = backup_run(&cli->engine, job, dry_run, &outcome.result, &e) < 0;
+    bool failed = backup_run(&cli->engine, request, &outcome.result, &e) < 0;
     if (failed) {
         status = stop_signal() ? 128 + stop_signal() : error_exit_status(e.class);
         command_name_error(&e, "job", job->name);
@@ -143,7 +147,49 @@ static int worse(int a, int b)
     return a;
 }
 
-static int run_named(struct cli *cli, bool dry_run, struct error *e)
+static const struct config_job *find_job(const struct cli *cli, const char *name)
+{
+    const struct config *config = cli->engine.config;
+    for (size_t i = 0; i < config->job_count; i++)
+        if (strcmp(config->jobs[i].name, name) == 0)
+            return &config->jobs[i];
+    return NULL;
+}
+
+static bool has_source(const struct config_job *job, const char *name)
+{
+    for (size_t i = 0; i < job->source_count; i++)
+        if (strcmp(job->sources[i]->name, name) == 0)
+            return true;
+    return false;
+}
+
+/* Does the word after the first job name a source of it? One that is a job, too, could mean either. */
+static int is_source(const struct cli *cli, const struct config_job *first, const char *word, bool *source,
+                     struct error *e)
+{
+    *source = has_source(first, word);
+    if (!*source || !find_job(cli, word))
+        return 0;
+    error_set(e, ERROR_USAGE, "'%s' is a job, and a source of job '%s'", word, first->name);
+    return error_hint(e, "run the job by itself: cofre run %s; to save the source alone, give it another name", word);
+}
+
+/* The error says that it is no job, and may suggest one; it is no source of the first job either. */
+static int neither(const char *word, const struct config_job *first, struct error *e)
+{
+    const char **names = calloc(first->source_count + 1, sizeof *names);
+    if (!names)
+        return error_memory(e);
+    for (size_t i = 0; i < first->source_count; i++)
+        names[i] = first->sources[i]->name;
+    const char *nearest = text_nearest(word, names);
+    free(names);
+    error_set(e, ERROR_USAGE, "'%.200s' is neither a job nor a source of job '%s'", word, first->name);
+    return nearest ? error_hint(e, "did you mean '%s'?", nearest) : -1;
+}
+
+static int run_jobs(struct cli *cli, bool dry_run, struct error *e)
 {
     int status = EXIT_DONE;
     const struct arguments *a = &cli->arguments;
@@ -151,20 +197,58 @@ static int run_named(struct cli *cli, bool dry_run, struct error *e)
     /* All names first: a slip in the last one is not to be found after hours. */
     for (size_t i = 0; i < a->word_count; i++)
         if (command_job(cli, a->words[i], &job, e) < 0)
-            return -1;
+            return i == 0 ? -1 : neither(a->words[i], find_job(cli, a->words[0]), e);
     for (size_t i = 0; i < a->word_count && !worker_cancelled(); i++) {
-        if (command_job(cli, a->words[i], &job, e) < 0)
-            return -1;
-        status = worse(status, run_job(cli, job, dry_run));
+        const struct backup_request request = {.job = find_job(cli, a->words[i]), .dry_run = dry_run};
+        status = worse(status, run_job(cli, &request));
     }
     return status;
+}
+
+/* The words after the first are sources of the job. */
+static int run_sources(struct cli *cli, const struct config_job *job, bool dry_run, struct error *e)
+{
+    const struct arguments *a = &cli->arguments;
+    struct backup_request request = {.job = job, .dry_run = dry_run};
+    for (size_t i = 1; i < a->word_count; i++)
+        if (!has_source(job, a->words[i])) {
+            error_set(e, ERROR_USAGE, "'%.200s' is no source of job '%s'", a->words[i], job->name);
+            return error_hint(e, "name several jobs, or one and sources of it, not both");
+        }
+    request.sources = calloc(job->source_count, sizeof *request.sources);
+    if (!request.sources)
+        return error_memory(e);
+    for (size_t i = 0; i < job->source_count; i++)
+        for (size_t k = 1; k < a->word_count; k++)
+            if (strcmp(job->sources[i]->name, a->words[k]) == 0) {
+                request.sources[request.source_count++] = job->sources[i];
+                break;
+            }
+    int status = run_job(cli, &request);
+    free(request.sources);
+    return status;
+}
+
+static int run_named(struct cli *cli, bool dry_run, struct error *e)
+{
+    const struct arguments *a = &cli->arguments;
+    const struct config_job *first;
+    bool source = false;
+    if (command_job(cli, a->words[0], &first, e) < 0)
+        return -1;
+    for (size_t i = 1; i < a->word_count && !source; i++)
+        if (is_source(cli, first, a->words[i], &source, e) < 0)
+            return -1;
+    return source ? run_sources(cli, first, dry_run, e) : run_jobs(cli, dry_run, e);
 }
 
 static int run_all(struct cli *cli, bool dry_run)
 {
     int status = EXIT_DONE;
-    for (size_t i = 0; i < cli->engine.config->job_count && !worker_cancelled(); i++)
-        status = worse(status, run_job(cli, &cli->engine.config->jobs[i], dry_run));
+    for (size_t i = 0; i < cli->engine.config->job_count && !worker_cancelled(); i++) {
+        const struct backup_request request = {.job = &cli->engine.config->jobs[i], .dry_run = dry_run};
+        status = worse(status, run_job(cli, &request));
+    }
     return status;
 }
 
@@ -193,12 +277,15 @@ static const struct argument_option options[] = {
 
 const struct command cmd_run = {
     .name = "run",
-    .usage = "run JOB... [--dry-run]\nrun --all [--dry-run]",
+    .usage = "run JOB... [--dry-run]\nrun JOB SOURCE... [--dry-run]\nrun --all [--dry-run]",
     .summary = "save jobs: one snapshot each, in every sink",
-    .help = "Reads the sources of the job once and writes them as one snapshot to each of its sinks. A sink that\n"
-            "fails does not keep the others from being written; what cannot be read is named, and the rest is\n"
-            "saved. Several jobs run one after another, and each has its turn whatever became of those before.",
-    .example = "cofre run nightly\ncofre run --all -q\ncofre run nightly --dry-run",
+    .help =
+        "Reads the sources of the job once and writes them as one snapshot to each of its sinks. A sink that\n"
+        "fails does not keep the others from being written; what cannot be read is named, and the rest is\n"
+        "saved. Several jobs run one after another, and each has its turn whatever became of those before. With\n"
+        "sources of one job, these alone are saved, as a partial snapshot: it is not what JOB or JOB@complete means,\n"
+        "but what JOB SOURCE does.",
+    .example = "cofre run nightly\ncofre run nightly gymdb\ncofre run --all -q\ncofre run nightly --dry-run",
     .statuses = "0   everything that was asked for is stored, durable and looked at again, in every sink\n"
                 "1   failed: nothing was committed\n"
                 "3   committed, but parts or sinks are missing, or a source is still frozen; each is named\n"

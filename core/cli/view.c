@@ -23,6 +23,11 @@ static void add_pair(struct output *out, json_t *object, const char *key, const 
         out->no_memory = true;
 }
 
+const char *view_state(const struct manifest *m)
+{
+    return m->partial && m->status == MANIFEST_COMPLETE ? "partial" : view_status((int)m->status);
+}
+
 static json_t *options(struct output *out, const struct manifest_source *source)
 {
     json_t *object = json_object();
@@ -80,9 +85,9 @@ json_t *view_manifest(struct output *out, const struct manifest *m, json_t *sink
     for (size_t i = 0; i < m->source_count && sources; i++)
         if (json_array_append_new(sources, view_source(out, &m->sources[i])) < 0)
             out->no_memory = true;
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", m->id, "job",
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", m->id, "job",
                      output_text(out, m->job), "host", output_text(out, m->host), "time", output_time(m->started),
-                     "ended", output_time(m->ended), "status", view_status((int)m->status), "sequence",
+                     "ended", output_time(m->ended), "status", view_state(m), "partial", m->partial, "sequence",
                      output_number(m->sequence), "previous",
                      output_text(out, m->previous_id[0] ? m->previous_id : NULL), "version",
                      output_text(out, m->version), "sources", sources, "sinks", sinks, "bytes",

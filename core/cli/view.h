@@ -15,6 +15,10 @@ struct snapshot;
 /* "complete", "incomplete", "missing". */
 const char *view_status(int status);
 
+/* The same of a whole snapshot, and "partial" where all is complete that was asked for, and that was not the whole job.
+ */
+const char *view_state(const struct manifest *manifest);
+
 /* The members of a snapshot object. sinks: names; taken. */
 json_t *view_manifest(struct output *out, const struct manifest *manifest, json_t *sinks);
 /* The same of one that may not be readable: then status is null and there are no sources. */

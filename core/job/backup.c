@@ -23,7 +23,7 @@
 struct run {
     const struct engine *engine;
     const struct config_job *job;
-    bool dry;
+    bool dry, partial;
     struct backup_result *result;
     struct manifest *manifest;
     int lock;
@@ -69,6 +69,7 @@ static int describe_run(struct run *run, struct error *e)
     if (!m || !(m->sources = calloc(run->job->source_count, sizeof *m->sources)))
         return error_memory(e);
     m->started = clock_now();
+    m->partial = run->partial;
     m->job = text_copy(run->job->name);
     m->host = text_copy(run->engine->config->host);
     m->version = text_copy(COFRE_VERSION);
@@ -286,19 +287,26 @@ static void end_run(struct run *run)
         close(run->lock);
 }
 
-int backup_run(const struct engine *engine, const struct config_job *job, bool dry_run, struct backup_result *result,
+int backup_run(const struct engine *engine, const struct backup_request *request, struct backup_result *result,
                struct error *e)
 {
+    /* The job as it is asked for: all below takes its sources from here. */
+    struct config_job job = *request->job;
+    if (request->sources) {
+        job.sources = request->sources;
+        job.source_count = request->source_count;
+    }
     *result = (struct backup_result){0};
     struct run run = {.engine = engine,
-                      .job = job,
-                      .dry = dry_run,
+                      .job = &job,
+                      .dry = request->dry_run,
+                      .partial = job.source_count < request->job->source_count,
                       .result = result,
                       .lock = -1,
-                      .to = {.engine = engine, .job = job, .dry = dry_run}};
+                      .to = {.engine = engine, .job = &job, .dry = request->dry_run}};
     int64_t started = clock_monotonic();
-    if (job->sink_count > SHIPPER_SINKS_MAX)
-        return error_set(e, ERROR_CONFIG, "job '%s' has more than %d sinks", job->name, SHIPPER_SINKS_MAX);
+    if (job.sink_count > SHIPPER_SINKS_MAX)
+        return error_set(e, ERROR_CONFIG, "job '%s' has more than %d sinks", job.name, SHIPPER_SINKS_MAX);
     int done = seal_init(e) < 0 ? -1 : carry_out(&run, e);
     end_run(&run);
     result->elapsed = clock_monotonic() - started;

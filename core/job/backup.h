@@ -7,6 +7,7 @@
 
 #include "store/manifest.h"
 
+struct config_instance;
 struct config_job;
 struct engine;
 struct error;
@@ -30,10 +31,18 @@ struct backup_result {
 };
 void backup_result_free(struct backup_result *result);
 
+/* What is to be saved. */
+struct backup_request {
+    const struct config_job *job;
+    const struct config_instance **sources; /* some of the job's, in its order; NULL = all of them */
+    size_t source_count;
+    bool dry_run; /* reads and counts, stores nothing */
+};
+
 /* 0: committed on at least one sink; result->manifest->status and result->sinks tell whether everything was (exit 0) or
- * parts are missing (exit 3). -1: nothing was committed. ERROR_BUSY: another run of this job is active. dry_run: reads
- * and counts, stores nothing. Each stage and each missing part is logged. */
-int backup_run(const struct engine *engine, const struct config_job *job, bool dry_run, struct backup_result *result,
+ * parts are missing (exit 3). -1: nothing was committed. ERROR_BUSY: another run of this job is active. Each stage and
+ * each missing part is logged. */
+int backup_run(const struct engine *engine, const struct backup_request *request, struct backup_result *result,
                struct error *e);
 /* Is everything there that was asked for, and no source still frozen? */
 bool backup_complete(const struct backup_result *result);

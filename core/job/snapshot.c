@@ -286,11 +286,14 @@ static bool has_source(const struct snapshot *s, const char *name)
     return source && source->status != MANIFEST_MISSING;
 }
 
-/* May the selector mean this one, as far as that can be known? What no key at hand opens may be anything. */
+/* May the selector mean this one, as far as that can be known? What no key at hand opens may be anything. A partial one
+ * counts for the sources that it was asked for. */
 static bool counts(const struct snapshot *s, enum snapshot_by by, const char *source)
 {
     if (!s->manifest)
         return true;
+    if (s->manifest->partial && !(source && find_source(s->manifest, source)))
+        return false;
     if (by == SNAPSHOT_COMPLETE)
         return s->manifest->status == MANIFEST_COMPLETE;
     return by != SNAPSHOT_NEWEST || !source || has_source(s, source);
@@ -307,6 +310,34 @@ static const struct snapshot *back_from_newest(const struct snapshot_list *list,
     return NULL;
 }
 
+/* count: how many count. */
+static int too_few(const struct snapshot_selector *selector, size_t count, struct error *e)
+{
+    if (count == 0 && selector->by != SNAPSHOT_COMPLETE) {
+        error_set(e, ERROR_NOT_FOUND, "every snapshot of job '%s' has only some of its sources", selector->job);
+        return error_hint(e, "name a source, or the snapshot: cofre list %s", selector->job);
+    }
+    return error_set(e, ERROR_NOT_FOUND, "job '%s' has %zu %ssnapshot%s, so there is none %u before the newest",
+                     selector->job, count, selector->by == SNAPSHOT_COMPLETE ? "complete " : "", count == 1 ? "" : "s",
+                     selector->back);
+}
+
+/* What is newer than the one that was chosen, and does not count, where only age was to decide. */
+static void say_newer(const struct snapshot_list *list, enum snapshot_by by, const char *source,
+                      const struct snapshot *chosen)
+{
+    size_t count;
+    const struct snapshot *last = &list->items[list->count - 1];
+    const struct snapshot *newest = back_from_newest(list, SNAPSHOT_LATEST, source, 0, &count);
+    if (by == SNAPSHOT_NEWEST && source && newest && newest != chosen && has_source(chosen, source))
+        log_line(LOG_WARNING,
+                 "nothing of source '%s' is in the newest snapshot, %s: this is %s, the newest that has it", source,
+                 newest->id, chosen->id);
+    if (by != SNAPSHOT_COMPLETE && !source && newest == chosen && last != chosen)
+        log_line(LOG_NOTICE, "this is snapshot %s; %s is newer, and has only some of the job's sources", chosen->id,
+                 last->id);
+}
+
 static int choose_by_age(const struct snapshot_list *list, const struct snapshot_selector *selector, const char *source,
                          const struct snapshot **chosen, struct error *e)
 {
@@ -320,17 +351,11 @@ static int choose_by_age(const struct snapshot_list *list, const struct snapshot
     }
     *chosen = back_from_newest(list, selector->by, source, selector->back, &count);
     /* Where none has the source, the newest says why. */
-    if (!*chosen && selector->by == SNAPSHOT_NEWEST)
-        *chosen = back_from_newest(list, SNAPSHOT_LATEST, NULL, 0, &count);
+    if (!*chosen && selector->by == SNAPSHOT_NEWEST && source)
+        *chosen = &list->items[list->count - 1];
     if (!*chosen)
-        return error_set(e, ERROR_NOT_FOUND, "job '%s' has %zu %ssnapshot%s, so there is none %u before the newest",
-                         selector->job, count, selector->by == SNAPSHOT_COMPLETE ? "complete " : "",
-                         count == 1 ? "" : "s", selector->back);
-    const struct snapshot *newest = &list->items[list->count - 1];
-    if (selector->by == SNAPSHOT_NEWEST && *chosen != newest)
-        log_line(LOG_WARNING,
-                 "nothing of source '%s' is in the newest snapshot, %s: this is %s, the newest that has it", source,
-                 newest->id, (*chosen)->id);
+        return too_few(selector, count, e);
+    say_newer(list, selector->by, source, *chosen);
     return 0;
 }
 

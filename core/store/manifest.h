@@ -92,9 +92,10 @@ struct manifest_missed {
 
 struct manifest {
     char id[MANIFEST_ID_SIZE];
-    char *job, *host, *version; /* version of cofre */
-    int64_t started, ended;     /* ns */
-    enum manifest_status status;
+    char *job, *host, *version;         /* version of cofre */
+    int64_t started, ended;             /* ns */
+    enum manifest_status status;        /* of the sources that were asked for */
+    bool partial;                       /* only some of the job's sources were asked for */
     uint64_t sequence;                  /* from 1, per host and job */
     char previous_id[MANIFEST_ID_SIZE]; /* "" for the first */
     uint8_t previous_hash[SEAL_HASH_SIZE];

@@ -80,6 +80,7 @@ static const struct member manifest_members[] = {
     {"started", MEMBER_TIME, FIELD(manifest, started)},
     {"ended", MEMBER_TIME, FIELD(manifest, ended)},
     {"status", MEMBER_STATUS, FIELD(manifest, status)},
+    {"partial", MEMBER_FLAG, .optional = true, FIELD(manifest, partial)},
     {"previous", MEMBER_ID, .optional = true, FIELD(manifest, previous_id)},
     {"added", MEMBER_COUNT, FIELD(manifest, added)},
     {"missed", MEMBER_LIST, LIST(manifest, missed, missed_count, &missed_shape, 4096)},

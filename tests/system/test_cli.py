@@ -249,7 +249,7 @@ def test_quiet_says_nothing_when_all_is_well(made, tmp_path):
 
 # ---- JSON
 
-SNAPSHOT = {'id': str, 'job': str, 'host': str, 'time': str, 'ended': str, 'status': str, 'sequence': int,
+SNAPSHOT = {'partial': bool, 'id': str, 'job': str, 'host': str, 'time': str, 'ended': str, 'status': str, 'sequence': int,
             'previous': (str, type(None)), 'version': str, 'sources': list, 'sinks': list, 'bytes': int, 'added': int}
 SOURCE = {'name': str, 'plugin': str, 'plugin_version': str, 'status': str, 'error': (str, type(None)), 'entries': int,
           'bytes': int, 'vanished': int, 'problem_count': int, 'problems': list,

@@ -229,6 +229,10 @@ def text(value, what):
     out = unquote_to_bytes(value)
     check(quote(out, safe=PLAIN) == value and 0 not in out, f"{what}: text that is not well encoded")
     return out
+def true(value, what):
+    check(value is True, f"{what}: is not true")
+    return value
+
 def number(value, what, minimum=0):
     check(type(value) is int and minimum <= value < 2**63, f"{what}: not a number in range")
     return value
@@ -265,7 +269,7 @@ SOURCE = {
 MANIFEST = {
     "format": number, "features": list_of(text), "id": SNAPSHOT, "job": word, "host": word, "version": text,
     "started": lambda v, w: number(v, w, -(2**63)), "ended": lambda v, w: number(v, w, -(2**63)),
-    "status": partial(word, form=STATUS), "previous?": SNAPSHOT, "added": number,
+    "status": partial(word, form=STATUS), "partial?": true, "previous?": SNAPSHOT, "added": number,
     "missed": list_of({"repository": HEX16, "id": SNAPSHOT}), "indexes": list_of(HEX32),
     "sources": list_of(SOURCE),
 }
