@@ -111,9 +111,42 @@ static const char facts_sql[] =
     "FROM pg_db_role_setting s, unnest(s.setconfig) x WHERE s.setdatabase = d.oid)) AS database "
     "FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace WHERE d.datname = current_database()";
 
+/* JSON in which bytes that are not UTF-8, from a database in another encoding, are escaped as if they were Latin-1. */
+static bool escape(PGresult *facts, int field)
+{
+    char *text = NULL;
+    size_t size = 0, take;
+    FILE *out = open_memstream(&text, &size);
+    for (const char *p = PQgetvalue(facts, 0, field); out && *p; p += take ? take : 1) {
+        take = failure_character(p, strlen(p));
+        if (take)
+            fwrite(p, 1, take, out);
+        else
+            fprintf(out, "\\u%04x", (unsigned char)*p);
+    }
+    bool fine = out && fclose(out) == 0 && PQsetvalue(facts, 0, field, text, (int)size);
+    free(text);
+    return fine;
+}
+
 int32_t cluster_facts(struct session *session, PGresult **facts, struct cofre_error *error)
 {
-    return session_query(session, facts, "read what the database is like", facts_sql, 0, NULL, error);
+    static const char what[] = "read what the database is like";
+    int32_t status = session_run(session, what, "SAVEPOINT facts", error);
+    if (status == COFRE_OK)
+        status = session_query(session, facts, what, facts_sql, 0, NULL, error);
+    /* Not everything in it is UTF-8, or can be. */
+    if (status != COFRE_OK && !session_is_raw(session)) {
+        status = session_run(session, what, "ROLLBACK TO SAVEPOINT facts", error);
+        if (status == COFRE_OK)
+            status = session_speak_raw(session, error);
+        if (status == COFRE_OK)
+            status = session_query(session, facts, what, facts_sql, 0, NULL, error);
+    }
+    for (int i = 0; status == COFRE_OK && session_is_raw(session) && i < PQnfields(*facts); i++)
+        if (!escape(*facts, i))
+            status = failure_system(error, ENOMEM, "%s", what);
+    return status;
 }
 
 int32_t cluster_say(struct cofre_call *call, const PGresult *facts, const char *prefix, struct cofre_error *error)

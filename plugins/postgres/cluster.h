@@ -24,8 +24,9 @@ const char *cluster_path(const char *database, char out[CLUSTER_PATH_MAX]);
 /* false: path is not of a dump. out: SESSION_NAME_MAX + 1 bytes. */
 bool cluster_database_of(const char *path, char *out);
 
-/* The facts of the session's database, as its transaction sees it: encoding, collation, extensions, size, and
- * "database", which holds all that a new one must be made with, as JSON. *facts is freed with PQclear. */
+/* The facts of the session's database, as its transaction sees it, in UTF-8 (the session may speak raw afterwards):
+ * encoding, collation, extensions, size, and "database", which holds all that a new one must be made with, as JSON.
+ * *facts is freed with PQclear. */
 int32_t cluster_facts(struct session *session, PGresult **facts, struct cofre_error *error);
 /* Say them. prefix as in recorded.h. */
 int32_t cluster_say(struct cofre_call *call, const PGresult *facts, const char *prefix, struct cofre_error *error);

@@ -8,14 +8,16 @@
 #include <unistd.h>
 
 #include "common/failure.h"
+#include "postgres/altered.h"
 #include "postgres/archive.h"
 #include "postgres/cluster.h"
-#include "postgres/count.h"
 #include "postgres/namelist.h"
 #include "postgres/program.h"
 #include "postgres/pump.h"
-#include "postgres/recorded.h"
+#include "postgres/tally.h"
 #include "postgres/tool.h"
+
+#define MOMENTS 5 /* snapshots that are taken of a database before it is given up */
 
 struct dump {
     struct cofre_call *call;
@@ -26,73 +28,13 @@ struct dump {
     struct program program;
     struct archive *archive;
     PGresult *facts;
-    /* counting */
-    struct count count;
-    bool counting;               /* the table of contents has passed */
-    struct namelist partial;     /* tables of which extensions save a part only */
-    struct archive_item **items; /* of count */
-    int64_t *counted;
+    struct tally tally;
+    bool listed; /* the table of contents has passed, and with it pg_dump has locked all its tables */
+    bool stale;  /* the snapshot no longer shows the database as it was at its moment */
+    bool anew;   /* it is not the first one */
 };
 
-/* ---- counting beside the dump ---- */
-
-static int32_t note_count(void *context, const struct archive_item *item, int64_t rows, struct cofre_error *error)
-{
-    struct dump *d = context;
-    (void)item;
-    (void)error;
-    d->counted[d->count.next - 1] = rows;
-    return COFRE_OK;
-}
-
-/* Tables of extensions are dumped without the rows that the extension itself brings. */
-static int32_t find_partial(struct dump *d, struct cofre_error *error)
-{
-    SESSION_RESULT found = NULL;
-    int32_t status = session_query(&d->moment->session, &found, "list the tables of extensions",
-                                   "SELECT n.nspname, c.relname FROM pg_extension e, unnest(e.extconfig) t "
-                                   "JOIN pg_class c ON c.oid = t JOIN pg_namespace n ON n.oid = c.relnamespace",
-                                   0, NULL, error);
-    for (int i = 0; status == COFRE_OK && i < PQntuples(found); i++) {
-        char key[RECORDED_KEY_MAX];
-        if (!namelist_add(&d->partial, recorded_rows_key("", PQgetvalue(found, i, 0), PQgetvalue(found, i, 1), key)))
-            status = failure_system(error, ENOMEM, "list the tables of extensions");
-    }
-    return status;
-}
-
-static bool is_countable(const struct dump *d, const struct archive_item *item)
-{
-    char key[RECORDED_KEY_MAX];
-    return item->is_table && item->schema && item->name &&
-           !namelist_has(&d->partial, recorded_rows_key("", item->schema, item->name, key));
-}
-
-static int32_t begin_count(struct dump *d, struct cofre_error *error)
-{
-    size_t count;
-    struct archive_item *items = archive_items(d->archive, &count);
-    d->items = calloc(count + 1, sizeof(struct archive_item *));
-    d->counted = calloc(count + 1, sizeof *d->counted);
-    if (!d->items || !d->counted)
-        return failure_system(error, ENOMEM, "count rows");
-    d->count = (struct count){.session = &d->moment->session,
-                              .items = d->items,
-                              .estimate = d->options->row_counts == OPTIONS_ESTIMATE,
-                              .found = note_count,
-                              .context = d};
-    for (size_t i = 0; i < count; i++)
-        if (is_countable(d, &items[i]))
-            d->items[d->count.total++] = &items[i];
-    d->counting = true;
-    return COFRE_OK;
-}
-
-static int32_t go_on_counting(void *context, struct cofre_error *error)
-{
-    struct dump *d = context;
-    return d->counting ? count_step(&d->count, error) : COFRE_OK;
-}
+/* ---- the dump as it passes ---- */
 
 /* Which dump it was, in front of what is wrong with it. */
 static int32_t unsound(const struct dump *d, int32_t class, struct cofre_error *error)
@@ -103,39 +45,58 @@ static int32_t unsound(const struct dump *d, int32_t class, struct cofre_error *
     return class;
 }
 
+static int32_t lost_tables(struct dump *d, const struct namelist *tables, struct cofre_error *error)
+{
+    char more[40] = "";
+    d->stale = true;
+    if (tables->count > 1)
+        snprintf(more, sizeof more, " and %zu more", tables->count - 1);
+    int32_t class = failure_set(error, COFRE_E_RETRY,
+                                "%s: '%.200s'%s was emptied, rewritten or altered after the snapshot was taken",
+                                d->what, tables->list[0] + strlen("rows."), more);
+    failure_hint(error, "TRUNCATE and ALTER TABLE take a table away from older snapshots: another hour, or "
+                        "exclude_table_data for what is emptied all the time");
+    return class;
+}
+
+/* A fresh snapshot is as near to what pg_dump asks the server for as one of its own. */
+static int32_t check_definitions(struct dump *d, struct cofre_error *error)
+{
+    if (d->anew)
+        return COFRE_OK;
+    int32_t status = altered_definitions(&d->moment->session, &d->stale, error);
+    return status == COFRE_OK && d->stale
+               ? failure_set(error, COFRE_E_RETRY, "%s: definitions were altered after the snapshot was taken", d->what)
+               : status;
+}
+
+/* From here on nobody can alter the tables that are being dumped. */
+static int32_t begin_rows(struct dump *d, struct cofre_error *error)
+{
+    NAMELIST_AUTO tables = {.count = 0};
+    d->listed = true;
+    int32_t status = altered_tables(&d->moment->session, d->archive, &tables, error);
+    if (status == COFRE_OK && tables.count > 0)
+        return lost_tables(d, &tables, error);
+    if (status == COFRE_OK)
+        status = check_definitions(d, error);
+    return status == COFRE_OK && d->options->row_counts != OPTIONS_NO_COUNTS ? tally_begin(&d->tally, d->archive, error)
+                                                                             : status;
+}
+
 static int32_t look(void *context, const void *bytes, size_t length, struct cofre_error *error)
 {
     struct dump *d = context;
     int32_t status = archive_feed(d->archive, bytes, length, error);
     if (status != COFRE_OK)
         return unsound(d, status, error);
-    if (!d->counting && archive_listed(d->archive) && d->options->row_counts != OPTIONS_NO_COUNTS)
-        status = begin_count(d, error);
-    return status;
+    return !d->listed && archive_listed(d->archive) ? begin_rows(d, error) : COFRE_OK;
 }
 
-/* Two who share nothing must agree: what the server counted, and what is in the dump. */
-static int32_t compare(const struct dump *d, struct cofre_error *error)
+static int32_t go_on_counting(void *context, struct cofre_error *error)
 {
-    for (size_t i = 0; i < d->count.total && d->options->row_counts == OPTIONS_EXACT; i++) {
-        const struct archive_item *item = d->items[i];
-        if (item->rows >= 0 && item->rows != d->counted[i])
-            return failure_set(error, COFRE_E_PERMANENT, "%s: it has %lld rows of '%s.%s', the server counted %lld",
-                               d->what, (long long)item->rows, item->schema, item->name, (long long)d->counted[i]);
-    }
-    return COFRE_OK;
-}
-
-static int32_t say_counts(struct dump *d, struct cofre_error *error)
-{
-    int32_t status = COFRE_OK;
-    for (size_t i = 0; status == COFRE_OK && i < d->count.total; i++) {
-        char key[RECORDED_KEY_MAX], value[24];
-        recorded_rows_key(d->prefix, d->items[i]->schema, d->items[i]->name, key);
-        snprintf(value, sizeof value, "%s%lld", d->count.estimate ? "~" : "", (long long)d->counted[i]);
-        status = cofre->fact(d->call, key, value, 0, error);
-    }
-    return status;
+    struct dump *d = context;
+    return tally_step(&d->tally, error);
 }
 
 /* ---- pg_dump ---- */
@@ -152,14 +113,16 @@ static bool make_words(const struct dump *d, const char *program, const char *pa
 {
     const struct options *o = d->options;
     char *connection = session_string(&d->moment->session, o, d->moment->database, passfile);
-    bool fine = connection && namelist_print(words, "%s", program) && namelist_print(words, "--format=custom") &&
-                namelist_print(words, "--compress=0") && namelist_print(words, "--no-password") &&
-                namelist_print(words, "--snapshot=%s", d->moment->snapshot) &&
-                namelist_print(words, "--dbname=%s", connection) && add_each(words, "--schema", &o->schemas) &&
-                add_each(words, "--exclude-table", &o->exclude_tables) &&
-                add_each(words, "--exclude-table-data", &o->exclude_table_data) &&
-                (o->schemas.count == 0 || namelist_print(words, "--strict-names")) &&
-                (o->lock_timeout == 0 || namelist_print(words, "--lock-wait-timeout=%lld", (long long)o->lock_timeout));
+    bool fine =
+        connection && namelist_print(words, "%s", program) && namelist_print(words, "--format=custom") &&
+        namelist_print(words, "--compress=0") && namelist_print(words, "--no-password") &&
+        namelist_print(words, "--snapshot=%s", d->moment->snapshot) &&
+        namelist_print(words, "--encoding=%s", PQparameterStatus(d->moment->session.connection, "server_encoding")) &&
+        namelist_print(words, "--dbname=%s", connection) && add_each(words, "--schema", &o->schemas) &&
+        add_each(words, "--exclude-table", &o->exclude_tables) &&
+        add_each(words, "--exclude-table-data", &o->exclude_table_data) &&
+        (o->schemas.count == 0 || namelist_print(words, "--strict-names")) &&
+        (o->lock_timeout == 0 || namelist_print(words, "--lock-wait-timeout=%lld", (long long)o->lock_timeout));
     free(connection);
     return fine;
 }
@@ -216,6 +179,14 @@ static int32_t say_lines(const struct dump *d, struct cofre_error *error)
     return status;
 }
 
+/* A table, a column, a function that is gone is an error of the catalogue that pg_dump reads through the snapshot. */
+static void look_for_reason(struct dump *d, int32_t class)
+{
+    struct cofre_error ignored = {.struct_size = sizeof ignored};
+    if (class == COFRE_E_PERMANENT || class == COFRE_E_NOT_FOUND)
+        altered_definitions(&d->moment->session, &d->stale, &ignored);
+}
+
 /* The end of stdout proves nothing: the status, what was said, the dump's own structure and the counts do. */
 static int32_t judge(struct dump *d, int32_t *result, struct cofre_error *why, struct cofre_error *error)
 {
@@ -223,14 +194,13 @@ static int32_t judge(struct dump *d, int32_t *result, struct cofre_error *why, s
     int32_t status = program_wait(&d->program, d->call, false, &code, error);
     if (status != COFRE_OK)
         return status;
-    if (code != 0)
+    if (code != 0) {
         *result = program_fail(&d->program, code, d->what, why);
-    else if ((*result = archive_finish(d->archive, why)) != COFRE_OK)
+        look_for_reason(d, *result);
+    } else if ((*result = archive_finish(d->archive, why)) != COFRE_OK)
         unsound(d, *result, why);
-    if (*result == COFRE_OK && d->counting)
-        *result = count_finish(&d->count, why);
     if (*result == COFRE_OK)
-        *result = compare(d, why);
+        *result = tally_finish(&d->tally, d->what, why);
     return cofre->cancelled(d->call, error);
 }
 
@@ -252,37 +222,70 @@ static int32_t prefer_words(struct dump *d, int32_t result, struct cofre_error *
     return result;
 }
 
+static int32_t prepare(struct dump *d, struct cofre_error *why)
+{
+    struct session *s = &d->moment->session;
+    d->archive = archive_new();
+    int32_t result = d->archive ? cluster_facts(s, &d->facts, why) : failure_system(why, ENOMEM, "%s", d->what);
+    if (result == COFRE_OK)
+        result = session_speak_raw(s, why);
+    if (result == COFRE_OK && d->options->row_counts != OPTIONS_NO_COUNTS)
+        result = tally_prepare(&d->tally, s, d->options, why);
+    return result == COFRE_OK ? start(d, why) : result;
+}
+
 static int32_t run(struct dump *d, int32_t *result, struct cofre_error *why, struct cofre_error *error)
 {
     struct pump pump = {.call = d->call, .program = &d->program, .look = look, .beside = go_on_counting, .context = d};
-    d->archive = archive_new();
-    *result =
-        d->archive ? cluster_facts(&d->moment->session, &d->facts, why) : failure_system(why, ENOMEM, "%s", d->what);
-    if (*result == COFRE_OK && d->options->row_counts != OPTIONS_NO_COUNTS)
-        *result = find_partial(d, why);
-    if (*result == COFRE_OK)
-        *result = start(d, why);
+    *result = prepare(d, why);
     if (*result != COFRE_OK)
         return COFRE_OK;
     int32_t status = pump_run(&pump, result, why, error);
     if (status != COFRE_OK)
         return status;
-    if (*result != COFRE_OK) {
+    if (*result == COFRE_OK)
+        return judge(d, result, why, error);
+    if (!d->stale)
         *result = prefer_words(d, *result, why);
-        return cofre->cancelled(d->call, error);
-    }
-    return judge(d, result, why, error);
+    return cofre->cancelled(d->call, error);
 }
 
-static void release(struct dump *d)
+/* As before run. */
+static void forget(struct dump *d)
 {
     program_stop(&d->program);
     archive_free(d->archive);
     PQclear(d->facts);
-    namelist_free(&d->partial);
-    free(d->items);
-    free(d->counted);
-    free(d);
+    tally_free(&d->tally);
+    d->archive = NULL;
+    d->facts = NULL;
+    d->listed = d->stale = false;
+}
+
+/* A moment that is later than that of other databases and sources, and of which everything is seen. */
+static int32_t begin_anew(struct dump *d, int32_t *result, struct cofre_error *why, struct cofre_error *error)
+{
+    char text[700];
+    snprintf(text, sizeof text, "%s: a new snapshot is taken, of a later moment than the other ones", why->message);
+    cofre->log(d->call, COFRE_LOG_WARNING, text);
+    forget(d);
+    freeze_renew(d->moment);
+    d->anew = true;
+    *result = d->moment->result;
+    if (*result != COFRE_OK)
+        *why = d->moment->why;
+    return cofre->restart(d->call, error);
+}
+
+static int32_t save(struct dump *d, int32_t *result, struct cofre_error *why, struct cofre_error *error)
+{
+    int32_t status = run(d, result, why, error);
+    for (int moment = 1; status == COFRE_OK && d->stale && moment < MOMENTS; moment++) {
+        status = begin_anew(d, result, why, error);
+        if (status == COFRE_OK && *result == COFRE_OK)
+            status = run(d, result, why, error);
+    }
+    return status;
 }
 
 static int32_t announce(const struct dump *d, struct cofre_error *error)
@@ -311,7 +314,7 @@ int32_t dump_database(struct freeze_moment *moment, struct cofre_call *call, con
     int32_t status = announce(d, error);
     *result = moment->result;
     if (status == COFRE_OK && *result == COFRE_OK)
-        status = run(d, result, why, error);
+        status = save(d, result, why, error);
     else if (status == COFRE_OK)
         *why = moment->why;
     if (status == COFRE_OK)
@@ -321,7 +324,8 @@ int32_t dump_database(struct freeze_moment *moment, struct cofre_call *call, con
     if (status == COFRE_OK && *result == COFRE_OK)
         status = cluster_say(call, d->facts, prefix, error);
     if (status == COFRE_OK && *result == COFRE_OK)
-        status = say_counts(d, error);
-    release(d);
+        status = tally_say(&d->tally, d->path, prefix, error);
+    forget(d);
+    free(d);
     return status;
 }

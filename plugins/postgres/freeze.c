@@ -37,6 +37,12 @@ void freeze_open(struct freeze_moment *moment, struct cofre_call *call, const st
     take(moment);
 }
 
+void freeze_renew(struct freeze_moment *m)
+{
+    m->result = session_run(&m->session, "end the transaction of a snapshot", "ROLLBACK", &m->why);
+    take(m);
+}
+
 void freeze_close(struct freeze_moment *moment)
 {
     session_close(&moment->session);

@@ -26,6 +26,8 @@ struct freeze {
 void freeze_open(struct freeze_moment *moment, struct cofre_call *call, const struct options *options,
                  const char *database, const char *name);
 void freeze_close(struct freeze_moment *moment);
+/* The same database, as it is now, in the same session. As freeze_open. */
+void freeze_renew(struct freeze_moment *moment);
 
 /* One for each database, all within moments of each other: first every session is opened, then the snapshots are taken.
  * A database without one has the reason in its moment. id names the sessions. */

@@ -160,6 +160,8 @@ static int32_t prepare(struct load *l, struct cofre_error *error)
     if (status == COFRE_OK)
         status = session_open(&l->session, l->target->admin->call, o, l->target->work, NULL, error);
     if (status == COFRE_OK)
+        status = session_speak_raw(&l->session, error);
+    if (status == COFRE_OK)
         status = tool_find(&l->tool, "pg_restore", o->bin_dir, PQserverVersion(l->session.connection) / 10000, error);
     if (status == COFRE_OK && o->section == OPTIONS_DATA)
         status = check_empty(l, error);
@@ -274,6 +276,8 @@ int32_t load_compare(struct target *target, const struct stage *stage, uint64_t 
     struct count c = {.session = &session, .items = wanted, .found = compare, .context = &comparison};
     int32_t status = wanted ? session_open(&session, target->admin->call, target->options, target->work, NULL, error)
                             : failure_system(error, ENOMEM, "count rows");
+    if (status == COFRE_OK)
+        status = session_speak_raw(&session, error);
     for (size_t i = 0; status == COFRE_OK && i < count; i++)
         if (is_wanted(target->options, &items[i]))
             wanted[c.total++] = &items[i];

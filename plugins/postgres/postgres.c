@@ -2,12 +2,12 @@
  * live ones before it replaces them.
  *
  *   backup.c     what is saved: databases and globals, in order
- *   dump.c       one database: pg_dump, its dump looked at (archive.c), rows counted beside it (count.c)
+ *   dump.c       one database: pg_dump, its dump looked at (archive.c), rows counted beside it (tally.c, count.c)
  *   globals.c    roles and tablespaces
- *   freeze.c     snapshots that stay open
+ *   freeze.c     snapshots that stay open, and altered.c: what they no longer show
  *   restore.c    entries back to databases: stage.c, target.c, load.c, swap.c; what is in their way: obstacle.c
  *   inspect.c    cofre check
- *   session.c    libpq; program.c, tool.c, pump.c: PostgreSQL's own programs
+ *   session.c    libpq, and pool.c: what may be in between; program.c, tool.c, pump.c: PostgreSQL's own programs
  */
 #include <errno.h>
 #include <stdio.h>

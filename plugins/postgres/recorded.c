@@ -9,6 +9,8 @@
 #include "common/failure.h"
 #include "common/record.h"
 
+#define KEY_KEPT 220 /* bytes of a key that is too long */
+
 static bool is_plain(const char *name)
 {
     return *name && !(*name >= '0' && *name <= '9') &&
@@ -22,8 +24,15 @@ static void put_name(FILE *out, const char *name)
         return;
     }
     putc('"', out);
-    for (; *name; name++)
-        fprintf(out, *name == '"' ? "%c%c" : "%c", *name, '"');
+    for (size_t take; *name; name += take ? take : 1) {
+        take = failure_character(name, strlen(name));
+        if (*name == '"')
+            fputs("\"\"", out);
+        else if (take)
+            fwrite(name, 1, take, out);
+        else
+            fprintf(out, "\\x%02x", (unsigned char)*name);
+    }
     putc('"', out);
 }
 
@@ -38,6 +47,14 @@ const char *recorded_prefix(const char *database, char out[RECORDED_PREFIX_MAX])
     }
     out[RECORDED_PREFIX_MAX - 1] = '\0';
     return out;
+}
+
+/* As many of the first n bytes as do not end within a character. */
+static size_t whole_characters(const char *text, size_t n)
+{
+    while (n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80)
+        n--;
+    return n;
 }
 
 const char *recorded_rows_key(const char *prefix, const char *schema, const char *table, char out[RECORDED_KEY_MAX])
@@ -55,7 +72,8 @@ const char *recorded_rows_key(const char *prefix, const char *schema, const char
     if (n < RECORDED_KEY_MAX)
         memcpy(out, whole, n + 1);
     else
-        snprintf(out, RECORDED_KEY_MAX, "%.220s~%016llx", whole, (unsigned long long)record_hash(whole, n));
+        snprintf(out, RECORDED_KEY_MAX, "%.*s~%016llx", (int)whole_characters(whole, KEY_KEPT), whole,
+                 (unsigned long long)record_hash(whole, n));
     return out;
 }
 

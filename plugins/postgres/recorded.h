@@ -10,7 +10,8 @@
 #define RECORDED_KEY_MAX 256
 
 /* Where a source saves several databases, their facts begin with "DATABASE."; prefix is that, or "". Names that are not
- * plain are in double quotes, as in SQL. */
+ * plain are in double quotes, as in SQL; bytes of names that are not UTF-8, as of a database in another encoding, are
+ * \xHH. */
 #define RECORDED_PREFIX_MAX 140
 const char *recorded_prefix(const char *database, char out[RECORDED_PREFIX_MAX]);
 /* "PREFIXrows.SCHEMA.TABLE". A key that would be longer than a fact's may be ends in a number made of all of it. */

@@ -246,6 +246,12 @@ int32_t session_speak_raw(struct session *session, struct cofre_error *error)
     return session_run(session, "prepare the session", "SET client_encoding TO 'SQL_ASCII'", error);
 }
 
+bool session_is_raw(const struct session *session)
+{
+    const char *spoken = PQparameterStatus(session->connection, "client_encoding");
+    return !spoken || strcmp(spoken, "UTF8") != 0;
+}
+
 void session_close(struct session *session)
 {
     PQfinish(session->connection);

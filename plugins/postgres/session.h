@@ -27,6 +27,7 @@ void session_close(struct session *session);
 
 /* From now on names and texts are the database's own bytes, in whatever encoding it has: as pg_dump writes them. */
 int32_t session_speak_raw(struct session *session, struct cofre_error *error);
+bool session_is_raw(const struct session *session);
 
 /* Is the host of these n bytes this machine: a socket, loopback, or none at all? */
 bool session_is_local(const char *host, size_t n);

@@ -45,7 +45,9 @@ static int32_t say_rows(struct session *s, const char *prefix, struct cofre_erro
 {
     SESSION_RESULT tables = NULL;
     struct saying saying = {.call = s->call, .prefix = prefix};
-    int32_t status = session_query(s, &tables, "list the tables", tables_sql, 0, NULL, error);
+    int32_t status = session_speak_raw(s, error);
+    if (status == COFRE_OK)
+        status = session_query(s, &tables, "list the tables", tables_sql, 0, NULL, error);
     size_t total = status == COFRE_OK ? (size_t)PQntuples(tables) : 0;
     struct archive_item *items = calloc(total + 1, sizeof *items), **all = calloc(total + 1, sizeof *all);
     if (status == COFRE_OK && (!items || !all))
