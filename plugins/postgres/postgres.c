@@ -5,7 +5,8 @@
  *   dump.c       one database: pg_dump, its dump looked at (archive.c), rows counted beside it (tally.c, count.c)
  *   globals.c    roles and tablespaces
  *   freeze.c     snapshots that stay open, and altered.c: what they no longer show
- *   restore.c    entries back to databases: stage.c, target.c, load.c, swap.c; what is in their way: obstacle.c
+ *   restore.c    entries back to databases: stage.c, target.c, load.c, swap.c; what is in their way or does not follow
+ *                them: obstacle.c, replication.c
  *   inspect.c    cofre check
  *   session.c    libpq, and pool.c: what may be in between; program.c, tool.c, pump.c: PostgreSQL's own programs
  */
@@ -155,7 +156,7 @@ static int32_t postgres_thaw(void *instance, struct cofre_call *call, const char
         status = session_open(&session, call, p->options, NULL, NULL, error);
     if (status == COFRE_OK)
         status = freeze_forget(&session, id, error);
-    return status == COFRE_OK ? restore_forget(&session, id, error) : status;
+    return status == COFRE_OK ? restore_forget(&session, p->options, id, error) : status;
 }
 
 static int32_t postgres_scratch_make(void *instance, struct cofre_call *call, const char *id, char *overrides,
@@ -175,7 +176,7 @@ static int32_t postgres_scratch_drop(void *instance, struct cofre_call *call, co
     const struct postgres *p = instance;
     SESSION_AUTO session = {.call = call};
     int32_t status = cluster_connect(&session, call, p->options, NULL, error);
-    return status == COFRE_OK ? restore_forget(&session, id, error) : status;
+    return status == COFRE_OK ? restore_forget(&session, p->options, id, error) : status;
 }
 
 static int32_t postgres_facts(void *instance, struct cofre_call *call, struct cofre_error *error)

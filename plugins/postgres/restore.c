@@ -12,6 +12,7 @@
 #include "postgres/globals.h"
 #include "postgres/load.h"
 #include "postgres/obstacle.h"
+#include "postgres/replication.h"
 #include "postgres/swap.h"
 
 struct restore {
@@ -79,16 +80,18 @@ static int32_t look_ahead(struct restore *r, struct target *t, struct cofre_erro
 {
     if (!t->exists || !r->options->overwrite)
         return COFRE_OK;
-    return obstacle_look(&r->admin, t->name, error);
+    int32_t status = obstacle_look(&r->admin, t->name, error);
+    return status == COFRE_OK ? replication_announce(&r->admin, t->name, error) : status;
 }
 
-static void say(const struct restore *r, const struct target *t, const char *origin, uint64_t tables)
+static void say(struct restore *r, const struct target *t, const char *origin, uint64_t tables)
 {
     char text[400];
     snprintf(text, sizeof text,
              "database '%s' of the snapshot is restored as '%s'; the rows of %llu tables are as recorded", origin,
              t->name, (unsigned long long)tables);
     cofre->log(r->call, COFRE_LOG_INFO, text);
+    replication_restored(&r->admin, t->name);
 }
 
 static int32_t fill(struct restore *r, struct target *t, const struct stage *stage, const char *origin,
@@ -248,9 +251,9 @@ int32_t restore_run(struct cofre_call *call, const struct options *options, bool
     return status;
 }
 
-int32_t restore_forget(struct session *admin, const char *id, struct cofre_error *error)
+int32_t restore_forget(struct session *admin, const struct options *options, const char *id, struct cofre_error *error)
 {
     char prefix[SESSION_NAME_MAX + 1];
     snprintf(prefix, sizeof prefix, "%.50s-", id);
-    return target_drop_all(admin, prefix, error);
+    return target_drop_all(admin, options, prefix, error);
 }

@@ -8,6 +8,7 @@
 #include "postgres/cluster.h"
 #include "postgres/failing.h"
 #include "postgres/obstacle.h"
+#include "postgres/replication.h"
 
 #define ATTEMPTS 2  /* the server itself waits up to 5 seconds in each */
 #define PATIENCE 50 /* ms between two looks */
@@ -113,6 +114,15 @@ static bool drop_old(struct target *t, const char *before)
     return dropped;
 }
 
+/* It has happened, and stays. */
+static void conclude(struct target *t, const char *before)
+{
+    bool dropped = t->options->drop_old && drop_old(t, before);
+    say(t, before, dropped);
+    if (!dropped)
+        replication_say(t->admin, before, t->name);
+}
+
 static int32_t replace(struct target *t, const char *id, struct cofre_error *error)
 {
     char before[SESSION_NAME_MAX + 1];
@@ -131,7 +141,7 @@ static int32_t replace(struct target *t, const char *id, struct cofre_error *err
         return obstacle_name(&second, t->name, error);
     t->made = t->made && status != COFRE_OK;
     if (status == COFRE_OK)
-        say(t, before, t->options->drop_old && drop_old(t, before));
+        conclude(t, before);
     return status;
 }
 

@@ -6,6 +6,7 @@
 
 #include "common/failure.h"
 #include "common/record.h"
+#include "postgres/replication.h"
 
 /* Objects that somebody made: whatever initdb made has a number below this one. */
 static const char content_sql[] =
@@ -148,28 +149,30 @@ int32_t target_furnish(struct target *t, struct cofre_error *error)
 
 /* ---- removing ---- */
 
-static int32_t drop(struct session *admin, const char *name, struct cofre_error *error)
+static int32_t drop(struct session *admin, const struct options *options, const char *name, struct cofre_error *error)
 {
     char quoted[SESSION_QUOTED_MAX], sql[SESSION_QUOTED_MAX + 40], what[120];
     bool force = PQserverVersion(admin->connection) >= 130000;
     snprintf(sql, sizeof sql, "DROP DATABASE IF EXISTS %s%s", session_identifier(name, quoted),
              force ? " WITH (FORCE)" : "");
     snprintf(what, sizeof what, "drop database '%s'", name);
-    return session_run(admin, what, sql, error);
+    int32_t status = replication_detach(admin, options, name, error);
+    return status == COFRE_OK ? session_run(admin, what, sql, error) : status;
 }
 
 bool target_discard(struct target *t)
 {
     struct cofre_error why = {.struct_size = sizeof why};
     char text[700];
-    if (!t->made || drop(t->admin, t->work, &why) == COFRE_OK)
+    if (!t->made || drop(t->admin, t->options, t->work, &why) == COFRE_OK)
         return true;
     snprintf(text, sizeof text, "database '%s' stays behind, half filled: %s", t->work, why.message);
     cofre->log(t->admin->call, COFRE_LOG_WARNING, text);
     return false;
 }
 
-int32_t target_drop_all(struct session *admin, const char *prefix, struct cofre_error *error)
+int32_t target_drop_all(struct session *admin, const struct options *options, const char *prefix,
+                        struct cofre_error *error)
 {
     SESSION_RESULT found = NULL;
     const char *const parameters[] = {prefix};
@@ -177,7 +180,7 @@ int32_t target_drop_all(struct session *admin, const char *prefix, struct cofre_
         session_query(admin, &found, "look for databases that an interrupted run left",
                       "SELECT datname FROM pg_database WHERE left(datname, length($1)) = $1", 1, parameters, error);
     for (int i = 0; status == COFRE_OK && i < PQntuples(found); i++)
-        status = drop(admin, PQgetvalue(found, i, 0), error);
+        status = drop(admin, options, PQgetvalue(found, i, 0), error);
     return status;
 }
 

@@ -30,8 +30,9 @@ int32_t target_furnish(struct target *target, struct cofre_error *error);
 /* Remove target->work, when target_make made it, and it did not become target->name. false: it stays; that was logged.
  */
 bool target_discard(struct target *target);
-/* Drop the databases whose names begin with PREFIX; their sessions are ended. */
-int32_t target_drop_all(struct session *admin, const char *prefix, struct cofre_error *error);
+/* Drop the databases whose names begin with PREFIX; their sessions are ended, their subscriptions dropped. */
+int32_t target_drop_all(struct session *admin, const struct options *options, const char *prefix,
+                        struct cofre_error *error);
 
 /* origin, with a prefix, within SESSION_NAME_MAX bytes: a long name ends in a number made of all of it. */
 void target_prefixed(const char *prefix, const char *origin, char out[SESSION_NAME_MAX + 1]);

@@ -1,4 +1,4 @@
-"""Restores of PostgreSQL databases: what stands in their way."""
+"""Restores of PostgreSQL databases: what stands in their way, and what does not follow."""
 import re
 
 import pytest
@@ -68,3 +68,59 @@ def test_sessions_that_cannot_be_ended_are_found_before(world, cluster, filled):
         result = world.fails(FAILED, 'restore', 'job', 'db', '--in-place', '--yes')
     # Its own sessions it may end.
     assert re.search(r'using it: postgres the admin \(process \d+\)\n', result.err) and not was_filled()
+
+
+# ---- what does not follow ----
+
+@pytest.fixture
+def replicating(cluster):
+    """Two databases of which the second subscribes to the first, and has its row."""
+    cluster.create('pub', 'CREATE TABLE s (a int PRIMARY KEY); INSERT INTO s VALUES (1); CREATE PUBLICATION p FOR TABLE s')
+    cluster.create('sub', 'CREATE TABLE s (a int PRIMARY KEY)')
+    cluster.sql("SELECT pg_create_logical_replication_slot('sl', 'pgoutput')", 'pub')
+    cluster.sql(f"CREATE SUBSCRIPTION su CONNECTION 'host={cluster.sockets} port={cluster.port} dbname=pub user=postgres' "
+                "PUBLICATION p WITH (create_slot = false, slot_name = 'sl')", 'sub')
+    cluster.sql_until("SELECT active FROM pg_replication_slots WHERE slot_name = 'sl'")
+    yield
+    for name in cluster.sql("SELECT datname FROM pg_database JOIN pg_subscription ON subdbid = pg_database.oid"):
+        cluster.drop(name)
+    cluster.sql("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE active")
+    cluster.sql_until('SELECT count(*) = 0 FROM pg_replication_slots WHERE active')
+    cluster.sql('SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots')
+
+
+def test_subscription_stays_with_what_is_replaced(world, cluster, replicating):
+    cluster.world(world, database='sub')
+    world.ok('run', 'job')
+    result = world.ok('restore', 'job', 'db', '--in-place', '--yes')
+    old = f'sub_before_{world.snapshots()[-1]}'
+    assert f"subscription 'su' is with '{old}' now" in result.err
+    # Once before anything was done, once after.
+    assert result.err.index("subscription 'su' belongs to database 'sub'") < result.err.index("'sub' was replaced")
+    assert "subscription 'su' of the snapshot is in database 'sub', and disabled" in result.err
+    assert cluster.sql('SELECT datname, subenabled FROM pg_subscription JOIN pg_database d ON d.oid = subdbid ORDER BY 1') == [
+        'sub|f', f'{old}|t']
+
+
+def test_slot_stays_with_what_is_replaced(world, cluster, replicating):
+    cluster.world(world, database='pub')
+    world.ok('run', 'job')
+    result = world.ok('restore', 'job', 'db', '--in-place', '--yes')
+    old = f'pub_before_{world.snapshots()[-1]}'
+    assert "replication slot 'sl' belongs to database 'pub'" in result.err
+    assert f"replication slot 'sl' is with '{old}' now" in result.err
+    assert cluster.sql('SELECT database FROM pg_replication_slots') == [old]
+
+
+def test_restored_subscription_does_not_keep_a_failed_copy(world, cluster, tools, replicating):
+    """The server drops no database that has one: neither after a failure, nor after a kill, nor after a trial."""
+    cluster.world(world, database='sub', bin_dir=tools('pg_restore', 'REAL "$@"; exit 1'))
+    world.ok('run', 'job')
+    world.fails(FAILED, 'restore', 'job', 'db', '--in-place', '--yes')
+    world.fails(FAILED, 'restore', 'job', 'db:sub.dump', '--set', 'database=copy')
+    cluster.source(world, database='sub', bin_dir=tools('pg_restore', 'REAL "$@"; kill -9 $(ps -o ppid= -p $PPID) $PPID; exit 1'))
+    world('restore', 'job', 'db:sub.dump', '--set', 'database=copy')
+    cluster.source(world, database='sub')
+    world.ok('run', 'job')
+    assert cluster.databases() == ['postgres', 'pub', 'sub']
+    assert cluster.sql('SELECT count(*) FROM pg_subscription') == ['1']
