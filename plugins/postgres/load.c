@@ -7,13 +7,18 @@
 #include <unistd.h>
 
 #include "common/failure.h"
+#include "postgres/complaint.h"
 #include "postgres/count.h"
+#include "postgres/failing.h"
 #include "postgres/namelist.h"
 #include "postgres/program.h"
 #include "postgres/tool.h"
 
+#define LOSSES_LOGGED 100
+
 struct load {
     struct target *target;
+    struct load_loss *loss;
     const struct stage *stage;
     struct session session; /* in the database that is filled */
     struct tool tool;
@@ -195,9 +200,9 @@ static int32_t make_words(const struct load *l, const char *passfile, struct nam
 {
     const struct options *o = l->target->options;
     char *connection = session_string(&l->session, o, l->target->work, passfile);
-    bool fine = connection && namelist_print(words, "%s", l->tool.path) && namelist_print(words, "--exit-on-error") &&
-                namelist_print(words, "--no-password") && namelist_print(words, "--dbname=%s", connection) &&
-                add_manner(l, words) &&
+    bool fine = connection && namelist_print(words, "%s", l->tool.path) &&
+                (o->go_on || namelist_print(words, "--exit-on-error")) && namelist_print(words, "--no-password") &&
+                namelist_print(words, "--dbname=%s", connection) && add_manner(l, words) &&
                 (!o->no_owner || (namelist_print(words, "--no-owner") && namelist_print(words, "--no-privileges"))) &&
                 (!l->without_tablespaces || namelist_print(words, "--no-tablespaces"));
     for (size_t i = 0; fine && i < o->only_schemas.count; i++)
@@ -209,14 +214,79 @@ static int32_t make_words(const struct load *l, const char *passfile, struct nam
     return status;
 }
 
+/* ---- what it says ---- */
+
+static void note_loss(void *context, const struct complaint *complaint)
+{
+    struct load *l = context;
+    struct load_loss *loss = l->loss;
+    char text[600];
+    if (loss->objects++ == 0)
+        snprintf(loss->example, sizeof loss->example, "%.159s",
+                 *complaint->command ? complaint->command : complaint->said);
+    loss->data = loss->data || complaint->data;
+    snprintf(text, sizeof text, "database '%s': not restored: %s%s%s", l->target->name, complaint->command,
+             *complaint->command ? ": " : "", complaint->said);
+    if (loss->objects <= LOSSES_LOGGED)
+        cofre->log(l->session.call, COFRE_LOG_WARNING, text);
+    else if (loss->objects == LOSSES_LOGGED + 1)
+        cofre->log(l->session.call, COFRE_LOG_WARNING, "further objects that could not be restored are only counted");
+}
+
+static bool begins(const char *text, const char *beginning)
+{
+    return strncmp(text, beginning, strlen(beginning)) == 0;
+}
+
+/* What helps depends on what was to be made. What the server itself advises may be harmful here: it takes the database
+ * that is being filled for one that is to stay. */
+static void advise(const struct load *l, const struct complaint *first, int32_t class, struct cofre_error *error)
+{
+    const struct target *t = l->target;
+    bool statement = first->command[0] != '\0', function = strstr(first->said, "does not exist");
+    if (!statement || class == COFRE_E_NO_SPACE || class == COFRE_E_RETRY || class == COFRE_E_TIMEOUT)
+        return;
+    if (class == COFRE_E_DENIED)
+        failure_hint(error, "restore as a superuser, or with --set no_owner=yes: everything then belongs to the user");
+    else if (begins(first->command, "CREATE EXTENSION") && t->exists && t->options->overwrite)
+        failure_hint(error,
+                     "if it can be in one database only: rename that one away, make an empty one of its name from "
+                     "template0, and restore with --set database=NAME instead of --in-place");
+    else if (begins(first->command, "CREATE EXTENSION"))
+        failure_hint(error, "install it on this server; if it can be in one database only, restore to an empty one of "
+                            "that name, or all but this with --set go_on=yes");
+    else if (function)
+        failure_hint(error, "if a function names it without its schema: all but this comes back with --set "
+                            "go_on=yes, and for the next backup: ALTER FUNCTION ... SET search_path");
+    else
+        failure_hint(error, "--set go_on=yes restores all but this, and names what is missing");
+}
+
+static int32_t judge(const struct load *l, const struct program *program, const struct complaints *all, int code,
+                     struct cofre_error *error)
+{
+    char what[SESSION_NAME_MAX + 40], whole[SESSION_NAME_MAX + 240];
+    if (code == 0 && all->count == 0)
+        return COFRE_OK;
+    if (l->target->options->go_on && (code == 0 || (code == 1 && all->to_the_end)))
+        return COFRE_OK;
+    snprintf(what, sizeof what, "fill database '%s'", l->target->work);
+    if (code > 128 || all->count == 0)
+        return program_fail(program, code, what, error);
+    snprintf(whole, sizeof whole, *all->first.command ? "%s: '%s'" : "%s: pg_restore", what, all->first.command);
+    int32_t class = failing_set(error, NULL, whole, all->first.said);
+    advise(l, &all->first, class, error);
+    return class;
+}
+
 static int32_t run(struct load *l, struct cofre_error *error)
 {
     PROGRAM_AUTO program = {.pid = 0};
     NAMELIST_AUTO words = {.count = 0};
     const struct options *o = l->target->options;
+    struct complaints complaints = {.found = o->go_on ? note_loss : NULL, .context = l};
     int kept[] = {l->stage->fd, -1, -1}, code;
-    char passfile[40] = "", what[120];
-    snprintf(what, sizeof what, "fill database '%s'", l->target->work);
+    char passfile[40] = "";
     if (o->password.length > 0) {
         kept[1] = program_passfile(&o->password, error);
         if (kept[1] < 0)
@@ -226,19 +296,21 @@ static int32_t run(struct load *l, struct cofre_error *error)
     int32_t status = make_words(l, *passfile ? passfile : NULL, &words, error);
     if (status == COFRE_OK)
         status = program_start(&program, l->tool.path, words.list, kept, false, error);
+    program.heard = complaint_line;
+    program.context = &complaints;
     if (kept[1] >= 0)
         close(kept[1]);
     /* Building an index moves no bytes of ours, and may take hours. */
     if (status == COFRE_OK)
         status = program_wait(&program, l->session.call, true, &code, error);
-    if (status == COFRE_OK && (code != 0 || program.line_count > 0))
-        status = program_fail(&program, code, what, error);
-    return status;
+    complaint_end(&complaints);
+    return status == COFRE_OK ? judge(l, &program, &complaints, code, error) : status;
 }
 
-int32_t load_dump(struct target *target, const struct stage *stage, struct cofre_error *error)
+int32_t load_dump(struct target *target, const struct stage *stage, struct load_loss *loss, struct cofre_error *error)
 {
-    struct load l = {.target = target, .stage = stage};
+    struct load l = {.target = target, .loss = loss, .stage = stage};
+    *loss = (struct load_loss){.objects = 0};
     int32_t status = prepare(&l, error);
     if (status == COFRE_OK)
         status = run(&l, error);

@@ -25,7 +25,7 @@ struct options {
     /* restore */
     struct cofre_list tables, only_schemas;
     int32_t section; /* enum options_section */
-    int32_t overwrite, drop_old, no_owner;
+    int32_t overwrite, drop_old, no_owner, go_on;
     int64_t jobs;
     const char *stage_dir, *prefix;
 };

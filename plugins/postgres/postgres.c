@@ -5,8 +5,8 @@
  *   dump.c       one database: pg_dump, its dump looked at (archive.c), rows counted beside it (tally.c, count.c)
  *   globals.c    roles and tablespaces
  *   freeze.c     snapshots that stay open, and altered.c: what they no longer show
- *   restore.c    entries back to databases: stage.c, target.c, load.c, swap.c; what is in their way or does not follow
- *                them: obstacle.c, replication.c
+ *   restore.c    entries back to databases: stage.c, target.c, load.c with complaint.c, swap.c; what is in their way or
+ *                does not follow them: obstacle.c, replication.c
  *   inspect.c    cofre check
  *   session.c    libpq, and pool.c: what may be in between; program.c, tool.c, pump.c: PostgreSQL's own programs
  */
@@ -59,6 +59,7 @@ static const struct cofre_option rows[] = {
     ROW(overwrite, BOOLEAN, COFRE_O_RESTORE, "no", "restore: replace a database of the same name (--in-place sets it)"),
     ROW(drop_old, BOOLEAN, COFRE_O_RESTORE, "no", "restore: drop the replaced database instead of keeping it"),
     ROW(no_owner, BOOLEAN, COFRE_O_RESTORE, "no", "restore: everything belongs to the user, without grants and roles"),
+    ROW(go_on, BOOLEAN, COFRE_O_RESTORE, "no", "restore: leave out what cannot be made, name it, and go on"),
     ROW(prefix, STRING, COFRE_O_RESTORE, NULL, "restore: put this before the name of every database"),
     COFRE_OPTION_RANGE(struct options, jobs, INTEGER, COFRE_O_RESTORE, "0", 0, 64,
                        "restore: tables and indexes at once; 0 = as many as there are processors, at most 4"),

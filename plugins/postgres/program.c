@@ -98,10 +98,11 @@ static void end_line(struct program *p)
 {
     if (p->partial_length == 0)
         return;
-    if (p->line_count < PROGRAM_LINES) {
-        memcpy(p->lines[p->line_count], p->partial, p->partial_length);
-        p->lines[p->line_count][p->partial_length] = '\0';
-    }
+    p->partial[p->partial_length] = '\0';
+    if (p->line_count < PROGRAM_LINES)
+        memcpy(p->lines[p->line_count], p->partial, p->partial_length + 1);
+    if (p->heard)
+        p->heard(p->context, p->partial);
     p->line_count++;
     p->partial_length = 0;
 }

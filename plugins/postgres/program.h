@@ -21,6 +21,9 @@ struct program {
     size_t line_count;
     char partial[PROGRAM_LINE];
     size_t partial_length;
+    /* Set after program_start: every line, as it comes, also those that are not kept. NULL = nobody. */
+    void (*heard)(void *context, const char *line);
+    void *context;
 };
 
 /* Start path with these arguments. The descriptors in `kept` (ended by -1) stay open in it under their numbers. Without

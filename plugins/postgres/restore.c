@@ -23,8 +23,9 @@ struct restore {
     struct namelist made; /* roles */
     struct namelist used; /* databases that were restored */
     bool roles_made, clean;
+    bool partial; /* the database at hand is there, with go_on, and not whole */
     unsigned number;
-    uint64_t whole;  /* databases */
+    uint64_t there;  /* databases that came back, at least in part */
     uint64_t failed; /* entries */
     int32_t class;   /* of the last that failed */
     struct cofre_error why;
@@ -94,19 +95,73 @@ static void say(struct restore *r, const struct target *t, const char *origin, u
     replication_restored(&r->admin, t->name);
 }
 
+/* The rows are as recorded, or, with go_on, why they are not is in *why. */
+static int32_t compare(const struct restore *r, struct target *t, const struct stage *stage, uint64_t *tables,
+                       struct cofre_error *why, struct cofre_error *error)
+{
+    struct cofre_error found = {.struct_size = sizeof found};
+    int32_t status = load_compare(t, stage, tables, &found);
+    int32_t ended = cofre->cancelled(r->call, error);
+    if (ended != COFRE_OK || status == COFRE_OK)
+        return ended;
+    if (t->partial) {
+        *why = found;
+        return COFRE_OK;
+    }
+    *error = found;
+    return status;
+}
+
+/* It was to be kept whatever happens: when it cannot have its name, it gets another. */
+static int32_t take_place(struct restore *r, struct target *t, struct cofre_error *error)
+{
+    char text[300];
+    struct cofre_error why = {.struct_size = sizeof why};
+    int32_t status = swap_names(t, r->recorded.snapshot, error);
+    if (status == COFRE_OK || !t->made || !r->options->go_on)
+        return status;
+    if (swap_partial(t, r->recorded.snapshot, &why) != COFRE_OK)
+        return status;
+    snprintf(text, sizeof text, "what was restored is kept as database '%s'", t->work);
+    cofre->log(r->call, COFRE_LOG_WARNING, text);
+    return status;
+}
+
+/* Something is missing. It takes the place of what is there only when that is no data. Never COFRE_OK. */
+static int32_t settle_partial(struct restore *r, struct target *t, const struct load_loss *loss,
+                              const struct cofre_error *why, struct cofre_error *error)
+{
+    bool replaces = t->exists && r->options->overwrite, stays = replaces && (loss->data || why->message[0]);
+    int32_t status = stays ? swap_partial(t, r->recorded.snapshot, error) : take_place(r, t, error);
+    if (status != COFRE_OK)
+        return status;
+    replication_restored(&r->admin, stays ? t->work : t->name);
+    failure_set(error, COFRE_E_UNSUPPORTED, "restored as database '%s' without %llu objects, such as '%s'%s%s%s%s",
+                stays ? t->work : t->name, (unsigned long long)loss->objects, loss->example,
+                why->message[0] ? "; " : "", why->message, stays ? "; data are missing, so it did not replace " : "",
+                stays ? t->name : "");
+    r->partial = true;
+    return COFRE_E_UNSUPPORTED;
+}
+
 static int32_t fill(struct restore *r, struct target *t, const struct stage *stage, const char *origin,
                     struct cofre_error *error)
 {
     uint64_t tables = 0;
+    struct load_loss loss = {.objects = 0};
+    struct cofre_error why = {.struct_size = sizeof why};
     int32_t status = target_make(t, error);
     if (status == COFRE_OK)
-        status = load_dump(t, stage, error);
+        status = load_dump(t, stage, &loss, error);
+    t->partial = loss.objects > 0;
     if (status == COFRE_OK)
-        status = load_compare(t, stage, &tables, error);
+        status = compare(r, t, stage, &tables, &why, error);
     if (status == COFRE_OK)
         status = target_furnish(t, error);
+    if (status == COFRE_OK && t->partial)
+        return settle_partial(r, t, &loss, &why, error);
     if (status == COFRE_OK)
-        status = swap_names(t, r->recorded.snapshot, error);
+        status = take_place(r, t, error);
     if (status == COFRE_OK)
         say(r, t, origin, tables);
     else if (t->work[0] && strcmp(t->work, t->name) == 0 && r->options->section != OPTIONS_DATA)
@@ -202,8 +257,9 @@ static int32_t restore_entry(struct restore *r, const struct cofre_entry *entry,
     if (entry->kind == COFRE_STREAM && strcmp(entry->path, GLOBALS_SQL) == 0)
         return COFRE_OK;
     if (entry->kind == COFRE_STREAM && cluster_database_of(entry->path, origin)) {
+        r->partial = false;
         status = restore_database(r, origin, error);
-        r->whole += status == COFRE_OK;
+        r->there += status == COFRE_OK || r->partial;
         return status;
     }
     return failure_set(error, COFRE_E_UNSUPPORTED, "it is no dump of a database");
@@ -239,7 +295,7 @@ int32_t restore_run(struct cofre_call *call, const struct options *options, bool
         status = cluster_connect(&r.admin, call, options, NULL, error);
     if (status == COFRE_OK)
         status = restore_all(&r, error);
-    if (status == COFRE_OK && r.failed > 0 && r.whole == 0) {
+    if (status == COFRE_OK && r.failed > 0 && r.there == 0) {
         *error = r.why;
         status = r.class;
     }

@@ -21,26 +21,6 @@ static int32_t rename_sql(const char *from, const char *to, char *out, size_t si
 }
 #define RENAME_MAX (2 * SESSION_QUOTED_MAX + 40)
 
-/* NAME_before_ID that is not taken. */
-static int32_t choose_before(struct target *t, const char *id, char out[SESSION_NAME_MAX + 1],
-                             struct cofre_error *error)
-{
-    for (int number = 1; number < 1000; number++) {
-        char tail[SESSION_NAME_MAX + 1], suffix[8] = "";
-        bool taken;
-        if (number > 1)
-            snprintf(suffix, sizeof suffix, "_%d", number);
-        snprintf(tail, sizeof tail, "_before_%.40s%s", id, suffix);
-        snprintf(out, SESSION_NAME_MAX + 1, "%.*s%s", (int)target_fitting(t->name, SESSION_NAME_MAX - strlen(tail)),
-                 t->name, tail);
-        int32_t status = target_exists(t->admin, out, &taken, error);
-        if (status != COFRE_OK || !taken)
-            return status;
-    }
-    return failure_set(error, COFRE_E_EXISTS, "keep database '%s': there are too many '%s_before_%s...'", t->name,
-                       t->name, id);
-}
-
 /* Ask every session of the database to go. Each by itself: one that may not be ended must not shield the others. */
 static void end_sessions(struct session *second, const char *database)
 {
@@ -117,7 +97,7 @@ static bool drop_old(struct target *t, const char *before)
 /* It has happened, and stays. */
 static void conclude(struct target *t, const char *before)
 {
-    bool dropped = t->options->drop_old && drop_old(t, before);
+    bool dropped = t->options->drop_old && !t->partial && drop_old(t, before);
     say(t, before, dropped);
     if (!dropped)
         replication_say(t->admin, before, t->name);
@@ -127,7 +107,7 @@ static int32_t replace(struct target *t, const char *id, struct cofre_error *err
 {
     char before[SESSION_NAME_MAX + 1];
     SESSION_AUTO second = {.call = t->admin->call};
-    int32_t status = choose_before(t, id, before, error);
+    int32_t status = target_free_name(t->admin, t->name, "_before_", id, before, error);
     if (status == COFRE_OK)
         status = cluster_connect(&second, t->admin->call, t->options, t->name, error);
     if (status != COFRE_OK)
@@ -145,13 +125,27 @@ static int32_t replace(struct target *t, const char *id, struct cofre_error *err
     return status;
 }
 
+int32_t swap_partial(struct target *t, const char *id, struct cofre_error *error)
+{
+    char sql[RENAME_MAX], name[SESSION_NAME_MAX + 1];
+    int32_t status = target_free_name(t->admin, t->name, "_partial_", id, name, error);
+    rename_sql(t->work, name, sql, sizeof sql);
+    if (status == COFRE_OK)
+        status = session_run(t->admin, "give the restored database a name", sql, error);
+    if (status != COFRE_OK)
+        return status;
+    snprintf(t->work, sizeof t->work, "%s", name);
+    t->made = false;
+    return COFRE_OK;
+}
+
 int32_t swap_names(struct target *t, const char *id, struct cofre_error *error)
 {
     char sql[RENAME_MAX];
     if (strcmp(t->work, t->name) == 0)
         return COFRE_OK;
     if (t->exists)
-        return replace(t, *id ? id : "restore", error);
+        return replace(t, id, error);
     rename_sql(t->work, t->name, sql, sizeof sql);
     int32_t status = session_run(t->admin, "give the restored database its name", sql, error);
     t->made = t->made && status != COFRE_OK;

@@ -58,6 +58,8 @@ int32_t target_choose(struct target *t, const char *temporary, struct cofre_erro
         failure_hint(error, "restore the part into another database, without --in-place: --set database=NAME");
         return status;
     }
+    if (o->section == OPTIONS_DATA && o->go_on)
+        return failure_set(error, COFRE_E_CONFIG, "option 'go_on': with section = data it is all or nothing");
     if (o->section == OPTIONS_DATA && !t->exists)
         return failure_set(error, COFRE_E_NOT_FOUND, "database '%s' does not exist, so its tables cannot be filled",
                            t->name);
@@ -194,6 +196,26 @@ size_t target_fitting(const char *name, size_t most)
     for (n = most; n > 0 && ((unsigned char)name[n] & 0xc0) == 0x80;)
         n--;
     return n;
+}
+
+int32_t target_free_name(struct session *admin, const char *name, const char *infix, const char *id,
+                         char out[SESSION_NAME_MAX + 1], struct cofre_error *error)
+{
+    for (int number = 1; number < 1000; number++) {
+        char tail[SESSION_NAME_MAX + 1], suffix[8] = "";
+        bool taken;
+        if (number > 1)
+            snprintf(suffix, sizeof suffix, "_%d", number);
+        snprintf(tail, sizeof tail, "%.12s%.40s%s", infix, *id ? id : "restore", suffix);
+        size_t n = target_fitting(name, SESSION_NAME_MAX - strlen(tail));
+        memcpy(out, name, n);
+        memcpy(out + n, tail, strlen(tail) + 1);
+        int32_t status = target_exists(admin, out, &taken, error);
+        if (status != COFRE_OK || !taken)
+            return status;
+    }
+    return failure_set(error, COFRE_E_EXISTS, "keep database '%s': there are too many '%s%s%s...'", name, name, infix,
+                       id);
 }
 
 void target_prefixed(const char *prefix, const char *origin, char out[SESSION_NAME_MAX + 1])

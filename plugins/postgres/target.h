@@ -16,9 +16,15 @@ struct target {
     char name[SESSION_NAME_MAX + 1]; /* what it is to be called */
     char work[SESSION_NAME_MAX + 1]; /* what it is called while it is filled; as name when it is there, and empty */
     bool exists, made;
+    bool partial; /* filled, and some of its objects are missing: go_on */
 };
 
 int32_t target_exists(struct session *admin, const char *name, bool *exists, struct cofre_error *error);
+
+/* NAME + infix + id (of a snapshot; "" = "restore"), and _2, _3, ... when that is taken: a name that no database has.
+ * NAME is cut where there is no room for all. */
+int32_t target_free_name(struct session *admin, const char *name, const char *infix, const char *id,
+                         char out[SESSION_NAME_MAX + 1], struct cofre_error *error);
 
 /* May it be filled or replaced? Decides on target->work, from target->name; `temporary` is the name to use for a while.
  * COFRE_E_EXISTS when what is there would be lost. */

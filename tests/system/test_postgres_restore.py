@@ -1,10 +1,10 @@
-"""Restores of PostgreSQL databases: what stands in their way, and what does not follow."""
+"""Restores of PostgreSQL databases: what stands in their way, what does not follow, and what cannot be made."""
 import re
 
 import pytest
 
-from support.cli import FAILED
-from support.postgres import cluster, running_cluster, tools  # noqa: F401
+from support.cli import BAD_CONFIG, FAILED, INCOMPLETE
+from support.postgres import Cluster, cluster, running_cluster, tools  # noqa: F401
 
 TABLE = 'CREATE TABLE t AS SELECT 1 AS a'
 
@@ -124,3 +124,131 @@ def test_restored_subscription_does_not_keep_a_failed_copy(world, cluster, tools
     world.ok('run', 'job')
     assert cluster.databases() == ['postgres', 'pub', 'sub']
     assert cluster.sql('SELECT count(*) FROM pg_subscription') == ['1']
+
+
+# ---- what cannot be made ----
+
+WORDS = ("CREATE TABLE words (w text); INSERT INTO words VALUES ('a'); "
+         "CREATE FUNCTION nwords() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM words'; "
+         'CREATE MATERIALIZED VIEW m AS SELECT nwords() AS n; CREATE VIEW v AS SELECT * FROM m; '
+         'CREATE TABLE other AS SELECT generate_series(1, 7) AS a; CREATE INDEX ON other (a)')
+
+
+def test_object_that_cannot_be_made_is_named(world, cluster):
+    cluster.create('gym', WORDS)
+    cluster.world(world, database='gym')
+    world.ok('run', 'job')
+    result = world.fails(FAILED, 'restore', 'job', 'db', '--in-place', '--yes')
+    assert "'REFRESH MATERIALIZED VIEW public.m': relation \"words\" does not exist\n" in result.err
+    assert 'ALTER FUNCTION ... SET search_path' in result.err and 'go_on=yes' in result.err
+    assert 'this source' not in result.err and cluster.databases() == ['gym', 'postgres']
+
+
+@pytest.mark.parametrize('words', [('--set', 'database=new'), ('--in-place', '--yes', '--set', 'drop_old=yes')], ids=['copy', 'in place'])
+def test_going_on_brings_all_else(world, cluster, words):
+    cluster.create('gym', WORDS)
+    cluster.world(world, database='gym')
+    world.ok('run', 'job')
+    sums = cluster.checksums('gym')
+    result = world.fails(INCOMPLETE, 'restore', 'job', 'db:gym.dump', '--set', 'go_on=yes', *words)
+    new = 'new' if 'database=new' in words else 'gym'
+    assert "not restored: REFRESH MATERIALIZED VIEW public.m: relation \"words\" does not exist" in result.err
+    assert f"restored as database '{new}' without 1 objects" in result.err
+    del sums['public.m']
+    assert cluster.checksums(new) == sums
+    assert cluster.sql("SELECT relname, relispopulated FROM pg_class WHERE relname IN ('m', 'v') ORDER BY 1", new) == ['m|f', 'v|t']
+    # What was replaced is kept, whatever was asked for.
+    expected = ['gym', 'new'] if new == 'new' else ['gym', f'gym_before_{world.snapshots()[-1]}']
+    assert sorted(cluster.databases()) == sorted([*expected, 'postgres'])
+
+
+def test_going_on_without_data_replaces_nothing(world, cluster):
+    """Rows that are missing are named, and the live database stays; what could be restored stays, too."""
+    cluster.create('gym', WORDS + '; CREATE FUNCTION fits(text) RETURNS boolean LANGUAGE plpgsql AS '
+                                  "'BEGIN RETURN EXISTS (SELECT FROM words); END'; CREATE TABLE strict (w text CHECK (fits(w))); "
+                                  "INSERT INTO strict VALUES ('a'), ('b')")
+    cluster.world(world, database='gym', row_counts='no')
+    world.ok('run', 'job')
+    cluster.sql('INSERT INTO other VALUES (8)', 'gym')
+    before, sums = cluster.dump('gym'), cluster.checksums('gym')
+    for number in ('', '_2'):
+        result = world.fails(INCOMPLETE, 'restore', 'job', 'db:gym.dump', '--in-place', '--yes', '--set', 'go_on=yes')
+        partial = f'gym_partial_{world.snapshots()[-1]}{number}'
+        assert f"restored as database '{partial}' without 2 objects" in result.err and 'did not replace gym' in result.err
+        assert 'COPY failed for table "strict"' in result.err
+        found = cluster.checksums(partial)
+        assert found['public.words'] == sums['public.words'] and found['public.strict'].startswith('0 ')
+    assert cluster.dump('gym') == before
+
+
+def test_going_on_changes_nothing_for_what_is_whole(world, cluster):
+    cluster.create('gym', TABLE)
+    cluster.world(world, database='gym')
+    world.ok('run', 'job')
+    world.ok('restore', 'job', 'db', '--in-place', '--yes', '--set', 'go_on=yes', '--set', 'drop_old=yes')
+    assert cluster.databases() == ['gym', 'postgres']
+    result = world.fails(BAD_CONFIG, 'restore', 'job', 'db:gym.dump', '--set', 'go_on=yes', '--set', 'section=data')
+    assert 'all or nothing' in result.err
+
+
+@pytest.mark.parametrize('script', ['exit 1', 'kill -9 $$', 'REAL "$@"; echo "pg_restore: error: connection lost" >&2; exit 1'])
+def test_going_on_needs_an_end(world, cluster, tools, script):
+    """Where pg_restore did not come to its end nobody knows what is missing."""
+    cluster.create('gym', TABLE)
+    cluster.world(world, database='gym', bin_dir=tools('pg_restore', script))
+    world.ok('run', 'job')
+    world.fails(FAILED, 'restore', 'job', 'db:gym.dump', '--in-place', '--yes', '--set', 'go_on=yes')
+    assert cluster.databases() == ['gym', 'postgres']
+
+
+def test_many_that_cannot_be_made(world, cluster, tools):
+    """Each is named, as long as they can be read; all are counted. Two workers may have written at once."""
+    cluster.create('gym', TABLE)
+    noise = ''.join(f"echo 'pg_restore: error: could not execute query: FEHLER:  Rolle »r{i}« existiert nicht';"
+                    f"echo 'Command was: ALTER TABLE public.t{i} OWNER TO r{i};';" for i in range(150))
+    mixed = ("echo 'pg_restore: error: could not execute query: ERROR:  one'; echo 'pg_restore: error: could not execute query: ERROR:  two';"
+             "echo 'HINT:  harmful'; echo 'Command was: GRANT first'; echo 'Command was: GRANT second';")
+    script = f'REAL "$@"; {{ {noise} {mixed} echo "pg_restore: warning: errors ignored on restore: 152"; }} >&2; exit 1'
+    cluster.world(world, database='gym', bin_dir=tools('pg_restore', script))
+    world.ok('run', 'job')
+    result = world.fails(INCOMPLETE, 'restore', 'job', 'db:gym.dump', '--set', 'database=new', '--set', 'go_on=yes')
+    assert 'not restored: ALTER TABLE public.t0 OWNER TO r0: Rolle »r0« existiert nicht' in result.err
+    assert 'public.t99 ' in result.err and 'public.t100 ' not in result.err and 'only counted' in result.err
+    assert "without 153 objects, such as 'ALTER TABLE public.t0 OWNER TO r0'" in result.err and 'harmful' not in result.err
+
+
+@pytest.fixture(scope='module')
+def timed():
+    """A server with pg_cron, which lives in the database 'app' alone."""
+    server = Cluster()
+    server.settings |= {'shared_preload_libraries': "'pg_cron'", 'cron.database_name': "'app'"}
+    try:
+        server.start()
+        server.create('app')
+        server.stop()
+        server.start()
+        server.sql(f"{TABLE}; CREATE EXTENSION pg_cron; SELECT cron.schedule('nightly', '0 3 * * *', 'VACUUM')", 'app')
+        yield server
+    finally:
+        server.remove()
+
+
+def test_extension_of_one_database_only(world, timed):
+    """The message says a way, and it works."""
+    timed.world(world, database='app')
+    world.ok('run', 'job')
+    jobs = timed.sql('SELECT jobname, schedule FROM cron.job', 'app')
+    result = world.fails(FAILED, 'restore', 'job', 'db', '--in-place', '--yes')
+    assert "'CREATE EXTENSION IF NOT EXISTS pg_cron" in result.err and 'can only create extension in database app' in result.err
+    assert 'make an empty one of its name' in result.err and '--set database=NAME' in result.err
+    # The server's own advice is about the name that the new database has for a while.
+    assert 'cron.database_name = ' not in result.err and timed.databases() == ['app', 'postgres']
+    timed.sql("ALTER DATABASE app ALLOW_CONNECTIONS false; SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+              "WHERE datname = 'app'; ALTER DATABASE app RENAME TO app_old; CREATE DATABASE app TEMPLATE template0")
+    world.ok('restore', 'job', 'db:app.dump', '--set', 'database=app')
+    assert timed.sql('SELECT jobname, schedule FROM cron.job', 'app') == jobs == ['nightly|0 3 * * *']
+    # A copy can be had without it.
+    result = world.fails(FAILED, 'restore', 'job', 'db:app.dump', '--set', 'database=copy')
+    assert 'go_on=yes' in result.err
+    world.fails(INCOMPLETE, 'restore', 'job', 'db:app.dump', '--set', 'database=copy', '--set', 'go_on=yes')
+    assert timed.sql('SELECT a FROM t', 'copy') == ['1']
