@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/failure.h"
+#include "postgres/before.h"
 #include "postgres/cluster.h"
 #include "postgres/dump.h"
 #include "postgres/globals.h"
@@ -106,6 +107,14 @@ static int32_t save_all(struct backup *b, const struct namelist *databases, stru
     return b->class;
 }
 
+static bool takes_all(const struct options *options)
+{
+    for (size_t i = 0; i < options->databases.count; i++)
+        if (strcmp(options->databases.items[i], "*") == 0)
+            return true;
+    return false;
+}
+
 int32_t backup_run(struct cofre_call *call, const struct options *options, const struct freeze *frozen,
                    struct cofre_error *error)
 {
@@ -116,7 +125,11 @@ int32_t backup_run(struct cofre_call *call, const struct options *options, const
     if (status == COFRE_OK)
         status = cluster_databases(&b.session, options, &databases, error);
     if (status == COFRE_OK)
+        status = takes_all(options) ? before_say(&b.session, error) : COFRE_OK;
+    if (status == COFRE_OK)
         status = save_all(&b, &databases, error);
+    if (status == COFRE_OK && b.failed == 0)
+        before_drop(&b.session, &databases, options->drop_before);
     session_close(&b.session);
     return status;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/failure.h"
+#include "postgres/before.h"
 #include "postgres/recorded.h"
 
 int32_t cluster_connect(struct session *session, struct cofre_call *call, const struct options *options,
@@ -29,10 +30,10 @@ static int32_t add(struct namelist *names, const char *name, struct cofre_error 
 static int32_t add_all(struct session *session, struct namelist *names, struct cofre_error *error)
 {
     SESSION_RESULT found = NULL;
-    int32_t status = session_query(
-        session, &found, "list the databases",
-        "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname COLLATE \"C\"", 0,
-        NULL, error);
+    int32_t status = session_query(session, &found, "list the databases",
+                                   "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate "
+                                   "AND datname !~ " BEFORE_PATTERN " ORDER BY datname COLLATE \"C\"",
+                                   0, NULL, error);
     for (int i = 0; status == COFRE_OK && i < PQntuples(found); i++)
         status = add(names, PQgetvalue(found, i, 0), error);
     return status;

@@ -13,8 +13,8 @@
 int32_t cluster_connect(struct session *session, struct cofre_call *call, const struct options *options,
                         const char *avoid, struct cofre_error *error);
 
-/* The databases that the options name: `databases`, where * stands for all but templates and those that let nobody in;
- * else `database`, else what libpq connects to. The caller frees them. */
+/* The databases that the options name: `databases`, where * stands for all but templates, those that let nobody in, and
+ * those that restores keep beside (before.h); else `database`, else what libpq connects to. The caller frees them. */
 int32_t cluster_databases(struct session *session, const struct options *options, struct namelist *names,
                           struct cofre_error *error);
 

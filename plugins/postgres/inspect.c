@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/failure.h"
+#include "postgres/before.h"
 #include "postgres/cluster.h"
 #include "postgres/tool.h"
 
@@ -134,6 +135,8 @@ int32_t inspect_run(struct cofre_call *call, const struct options *options, stru
     }
     if (status == COFRE_OK)
         status = cluster_databases(&s, options, &databases, &why);
+    if (status == COFRE_OK)
+        status = before_inspect(&s, &databases, &why);
     if (status != COFRE_OK)
         cofre->finding(call, COFRE_LOG_ERROR, why.message, why.hint);
     for (size_t i = 0; status == COFRE_OK && i < databases.count; i++)

@@ -26,6 +26,7 @@ struct options {
     struct cofre_list tables, only_schemas;
     int32_t section; /* enum options_section */
     int32_t overwrite, drop_old, no_owner, go_on;
+    int64_t drop_before; /* ms; 0 = never. Also after a run */
     int64_t jobs;
     const char *stage_dir, *prefix;
 };

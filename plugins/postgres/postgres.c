@@ -6,7 +6,7 @@
  *   globals.c    roles and tablespaces
  *   freeze.c     snapshots that stay open, and altered.c: what they no longer show
  *   restore.c    entries back to databases: stage.c, target.c, load.c with complaint.c, swap.c; what is in their way or
- *                does not follow them: obstacle.c, replication.c
+ *                does not follow them: obstacle.c, replication.c; what was replaced: before.c
  *   inspect.c    cofre check
  *   session.c    libpq, and pool.c: what may be in between; program.c, tool.c, pump.c: PostgreSQL's own programs
  */
@@ -60,6 +60,8 @@ static const struct cofre_option rows[] = {
     ROW(drop_old, BOOLEAN, COFRE_O_RESTORE, "no", "restore: drop the replaced database instead of keeping it"),
     ROW(no_owner, BOOLEAN, COFRE_O_RESTORE, "no", "restore: everything belongs to the user, without grants and roles"),
     ROW(go_on, BOOLEAN, COFRE_O_RESTORE, "no", "restore: leave out what cannot be made, name it, and go on"),
+    COFRE_OPTION_RANGE(struct options, drop_before, DURATION, COFRE_O_RESTORE, NULL, 86400000, INT64_MAX / 1000000,
+                       "drop a NAME_before_ID so long after a restore replaced it; default: never"),
     ROW(prefix, STRING, COFRE_O_RESTORE, NULL, "restore: put this before the name of every database"),
     COFRE_OPTION_RANGE(struct options, jobs, INTEGER, COFRE_O_RESTORE, "0", 0, 64,
                        "restore: tables and indexes at once; 0 = as many as there are processors, at most 4"),

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/failure.h"
+#include "postgres/before.h"
 #include "postgres/cluster.h"
 #include "postgres/globals.h"
 #include "postgres/load.h"
@@ -299,6 +300,8 @@ int32_t restore_run(struct cofre_call *call, const struct options *options, bool
         *error = r.why;
         status = r.class;
     }
+    if (status == COFRE_OK && r.failed == 0 && options->overwrite)
+        before_drop(&r.admin, &r.used, options->drop_before);
     *clean = r.clean;
     session_close(&r.admin);
     recorded_free(&r.recorded);

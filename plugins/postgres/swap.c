@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/failure.h"
+#include "postgres/before.h"
 #include "postgres/cluster.h"
 #include "postgres/failing.h"
 #include "postgres/obstacle.h"
@@ -73,6 +74,14 @@ static int32_t attempt(struct target *t, struct session *second, const char *bef
     return status;
 }
 
+/* For drop_before, which leaves alone what it knows nothing of. */
+static void mark(struct target *t, const char *before)
+{
+    struct cofre_error why = {.struct_size = sizeof why};
+    if (before_mark(t->admin, before, t->name, &why) != COFRE_OK)
+        cofre->log(t->admin->call, COFRE_LOG_WARNING, why.message);
+}
+
 static void say(struct target *t, const char *before, bool dropped)
 {
     char text[400];
@@ -97,6 +106,7 @@ static bool drop_old(struct target *t, const char *before)
 /* It has happened, and stays. */
 static void conclude(struct target *t, const char *before)
 {
+    mark(t, before);
     bool dropped = t->options->drop_old && !t->partial && drop_old(t, before);
     say(t, before, dropped);
     if (!dropped)
@@ -107,7 +117,7 @@ static int32_t replace(struct target *t, const char *id, struct cofre_error *err
 {
     char before[SESSION_NAME_MAX + 1];
     SESSION_AUTO second = {.call = t->admin->call};
-    int32_t status = target_free_name(t->admin, t->name, "_before_", id, before, error);
+    int32_t status = before_choose(t->admin, t->name, id, before, error);
     if (status == COFRE_OK)
         status = cluster_connect(&second, t->admin->call, t->options, t->name, error);
     if (status != COFRE_OK)

@@ -179,6 +179,11 @@ def test_going_on_without_data_replaces_nothing(world, cluster):
         found = cluster.checksums(partial)
         assert found['public.words'] == sums['public.words'] and found['public.strict'].startswith('0 ')
     assert cluster.dump('gym') == before
+    # They are nobody's to save every night.
+    assert f"database '{partial}' is what a restore left, in part" in world('check').text
+    cluster.source(world, databases='*')
+    world.ok('run', 'job')
+    assert 'partial' not in world.ok('ls', 'job').out
 
 
 def test_going_on_changes_nothing_for_what_is_whole(world, cluster):
