@@ -12,30 +12,38 @@
 #include "redis/fault.h"
 #include "redis/wait.h"
 
+#define IDLE 900 /* ms: a server ends no connection earlier, as its timeout is in whole seconds */
+
 static int32_t memory(struct link *link, struct cofre_error *error)
 {
     return failure_set(error, COFRE_E_MEMORY, "%s: out of memory", link->name);
+}
+
+static void hang_up(struct link *link)
+{
+    if (link->redis)
+        redisFree(link->redis);
+    link->redis = NULL;
 }
 
 void link_close(struct link *link)
 {
     if (!link)
         return;
-    if (link->redis)
-        redisFree(link->redis);
+    hang_up(link);
     free(link);
 }
 
 int link_descriptor(const struct link *link)
 {
-    return link->redis->fd;
+    return link->redis ? link->redis->fd : -1;
 }
 
 bool link_is_local(const struct link *link)
 {
     struct sockaddr_storage peer;
     socklen_t size = sizeof peer;
-    if (getpeername(link->redis->fd, (struct sockaddr *)&peer, &size) < 0)
+    if (getpeername(link_descriptor(link), (struct sockaddr *)&peer, &size) < 0)
         return false;
     if (peer.ss_family == AF_INET)
         return ntohl(((struct sockaddr_in *)&peer)->sin_addr.s_addr) >> 24 == 127;
@@ -82,7 +90,7 @@ static int32_t connect_to(struct link *link, struct cofre_call *call, struct cof
     return COFRE_OK;
 }
 
-/* ---- commands ---- */
+/* ---- talking ---- */
 
 static int32_t broken(struct link *link, struct cofre_error *error)
 {
@@ -107,16 +115,22 @@ static int32_t send_all(struct link *link, struct cofre_call *call, struct cofre
     }
 }
 
+/* hiredis keeps what has come of the answer, so its length is bounded here. */
 static int32_t receive(struct link *link, struct cofre_call *call, struct redisReply **reply, struct cofre_error *error)
 {
-    for (;;) {
+    size_t most = link->redis->reader->len + LINK_REPLY_MAX;
+    for (int64_t until = wait_clock() + link->conf->patience;;) {
         void *got = NULL;
         if (redisGetReplyFromReader(link->redis, &got) != REDIS_OK)
             return broken(link, error);
         *reply = got;
         if (got)
             return COFRE_OK;
-        int32_t class = wait_for(call, link->redis->fd, POLLIN, link->conf->patience, link->name, error);
+        if (link->redis->reader->len > most)
+            return failure_set(error, COFRE_E_PERMANENT, "%s: an answer of more than %u MiB", link->name,
+                               LINK_REPLY_MAX >> 20);
+        int64_t left = until - wait_clock();
+        int32_t class = wait_for(call, link->redis->fd, POLLIN, left > 0 ? left : 0, link->name, error);
         if (class != COFRE_OK)
             return class;
         if (redisBufferRead(link->redis) != REDIS_OK)
@@ -124,57 +138,39 @@ static int32_t receive(struct link *link, struct cofre_call *call, struct redisR
     }
 }
 
-static int32_t exchange(struct link *link, struct cofre_call *call, struct redisReply **reply,
-                        struct cofre_error *error, int count, const char **words, const size_t *lengths)
+/* lengths: NULL = the words are text. */
+struct command {
+    int count;
+    const char **words;
+    const size_t *lengths;
+};
+
+#define COMMANDS_MAX 3
+
+/* All are sent before the first answer is awaited. replies: one for each, NULL after a failure. A connection on which
+ * an answer is still to come is of no use any more. */
+static int32_t try_exchange(struct link *link, struct cofre_call *call, size_t n, const struct command *commands,
+                            struct redisReply **replies, struct cofre_error *error)
 {
-    *reply = NULL;
-    if (redisAppendCommandArgv(link->redis, count, words, lengths) != REDIS_OK)
-        return memory(link, error);
+    for (size_t i = 0; i < n; i++) {
+        replies[i] = NULL;
+        if (redisAppendCommandArgv(link->redis, commands[i].count, commands[i].words, commands[i].lengths) != REDIS_OK)
+            return memory(link, error);
+    }
     int32_t class = send_all(link, call, error);
-    if (class == COFRE_OK)
-        class = receive(link, call, reply, error);
-    if (class != COFRE_OK || (*reply)->type != REDIS_REPLY_ERROR)
-        return class;
-    class = fault_reply(link->name, words[0], (*reply)->str, error);
-    freeReplyObject(*reply);
-    *reply = NULL;
-    return class;
-}
-
-int32_t link_command(struct link *link, struct cofre_call *call, struct redisReply **reply, struct cofre_error *error,
-                     int count, const char *const *words)
-{
-    const char *copy[LINK_WORDS_MAX];
-    if (count > LINK_WORDS_MAX)
-        return failure_set(error, COFRE_E_BUG, "%s: a command of %d words", link->name, count);
-    memcpy(copy, words, (size_t)count * sizeof *copy);
-    return exchange(link, call, reply, error, count, copy, NULL);
-}
-
-int32_t link_do(struct link *link, struct cofre_call *call, struct cofre_error *error, int count,
-                const char *const *words)
-{
-    struct redisReply *reply;
-    int32_t class = link_command(link, call, &reply, error, count, words);
-    if (class == COFRE_OK)
-        freeReplyObject(reply);
-    return class;
-}
-
-int32_t link_info(struct link *link, struct cofre_call *call, char **info, struct cofre_error *error)
-{
-    struct redisReply *reply;
-    *info = NULL;
-    int32_t class = link_command(link, call, &reply, error, LINK_WORDS("INFO"));
+    for (size_t i = 0; class == COFRE_OK && i < n; i++)
+        class = receive(link, call, &replies[i], error);
     if (class != COFRE_OK)
-        return class;
-    if (reply->type == REDIS_REPLY_STRING)
-        *info = strndup(reply->str, reply->len);
-    class = reply->type != REDIS_REPLY_STRING
-                ? failure_set(error, COFRE_E_PERMANENT, "%s: INFO was answered with no text", link->name)
-            : *info ? COFRE_OK
-                    : memory(link, error);
-    freeReplyObject(reply);
+        hang_up(link);
+    for (size_t i = 0; class == COFRE_OK && i < n; i++)
+        if (replies[i]->type == REDIS_REPLY_ERROR)
+            class = fault_reply(link->name, commands[i].words[0], replies[i]->str, error);
+    for (size_t i = 0; class != COFRE_OK && i < n; i++) {
+        if (replies[i])
+            freeReplyObject(replies[i]);
+        replies[i] = NULL;
+    }
+    link->used = wait_clock();
     return class;
 }
 
@@ -196,9 +192,21 @@ static int32_t authenticate(struct link *link, struct cofre_call *call, struct c
     words[count] = conf->password.length ? (const char *)conf->password.bytes : "";
     lengths[count++] = conf->password.length;
     struct redisReply *reply;
-    int32_t class = exchange(link, call, &reply, error, count, words, lengths);
+    const struct command command = {.count = count, .words = words, .lengths = lengths};
+    int32_t class = try_exchange(link, call, 1, &command, &reply, error);
     if (class == COFRE_OK)
         freeReplyObject(reply);
+    return class;
+}
+
+static int32_t open_anew(struct link *link, struct cofre_call *call, struct cofre_error *error)
+{
+    hang_up(link);
+    int32_t class = connect_to(link, call, error);
+    if (class == COFRE_OK)
+        class = authenticate(link, call, error);
+    if (class != COFRE_OK)
+        hang_up(link);
     return class;
 }
 
@@ -212,13 +220,98 @@ int32_t link_open(struct cofre_call *call, const struct conf *conf, struct link 
         snprintf(l->name, sizeof l->name, "redis '%s'", conf->socket);
     else
         snprintf(l->name, sizeof l->name, "redis '%s:%lld'", conf->host, (long long)conf->port);
-    int32_t class = connect_to(l, call, error);
-    if (class == COFRE_OK)
-        class = authenticate(l, call, error);
+    int32_t class = open_anew(l, call, error);
     if (class != COFRE_OK) {
         link_close(l);
         return class;
     }
     *link = l;
     return COFRE_OK;
+}
+
+/* ---- commands ---- */
+
+/* Has the server ended the connection since the last answer? */
+static bool has_ended(const struct link *link)
+{
+    char byte;
+    if (!link->redis)
+        return true;
+    ssize_t n = recv(link->redis->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+/* It may end it just while the command is on its way. */
+static int32_t exchange(struct link *link, struct cofre_call *call, size_t n, const struct command *commands,
+                        struct redisReply **replies, struct cofre_error *error)
+{
+    bool idle = wait_clock() - link->used >= IDLE;
+    for (size_t i = 0; i < n; i++)
+        replies[i] = NULL;
+    int32_t class = has_ended(link) ? open_anew(link, call, error) : COFRE_OK;
+    if (class == COFRE_OK)
+        class = try_exchange(link, call, n, commands, replies, error);
+    if (class != COFRE_E_RETRY || !idle || link->redis)
+        return class;
+    class = open_anew(link, call, error);
+    return class == COFRE_OK ? try_exchange(link, call, n, commands, replies, error) : class;
+}
+
+int32_t link_command(struct link *link, struct cofre_call *call, struct redisReply **reply, struct cofre_error *error,
+                     int count, const char *const *words)
+{
+    const char *copy[LINK_WORDS_MAX];
+    *reply = NULL;
+    if (count > LINK_WORDS_MAX)
+        return failure_set(error, COFRE_E_BUG, "%s: a command of %d words", link->name, count);
+    memcpy(copy, words, (size_t)count * sizeof *copy);
+    const struct command command = {.count = count, .words = copy};
+    return exchange(link, call, 1, &command, reply, error);
+}
+
+int32_t link_do(struct link *link, struct cofre_call *call, struct cofre_error *error, int count,
+                const char *const *words)
+{
+    struct redisReply *reply;
+    int32_t class = link_command(link, call, &reply, error, count, words);
+    if (class == COFRE_OK)
+        freeReplyObject(reply);
+    return class;
+}
+
+/* The text of a reply to INFO, which is given up. */
+static int32_t take_info(struct link *link, struct redisReply *reply, char **info, struct cofre_error *error)
+{
+    bool is_text = reply->type == REDIS_REPLY_STRING;
+    *info = is_text ? strndup(reply->str, reply->len) : NULL;
+    freeReplyObject(reply);
+    if (!is_text)
+        return failure_set(error, COFRE_E_PERMANENT, "%s: INFO was answered with no text", link->name);
+    return *info ? COFRE_OK : memory(link, error);
+}
+
+int32_t link_info(struct link *link, struct cofre_call *call, char **info, struct cofre_error *error)
+{
+    struct redisReply *reply;
+    *info = NULL;
+    int32_t class = link_command(link, call, &reply, error, LINK_WORDS("INFO"));
+    return class == COFRE_OK ? take_info(link, reply, info, error) : class;
+}
+
+int32_t link_follow(struct link *link, struct cofre_call *call, bool again, const char *host, const char *port,
+                    char **info, struct cofre_error *error)
+{
+    const char *nobody[] = {"REPLICAOF", "NO", "ONE"}, *look[] = {"INFO"}, *follow[] = {"REPLICAOF", host, port};
+    const struct command commands[COMMANDS_MAX] = {
+        {.count = 3, .words = nobody}, {.count = 1, .words = look}, {.count = 3, .words = follow}};
+    size_t skipped = again ? 0 : 1, n = COMMANDS_MAX - skipped;
+    struct redisReply *replies[COMMANDS_MAX];
+    *info = NULL;
+    int32_t class = exchange(link, call, n, commands + skipped, replies, error);
+    if (class != COFRE_OK)
+        return class;
+    freeReplyObject(replies[n - 1]);
+    if (again)
+        freeReplyObject(replies[0]);
+    return take_info(link, replies[n - 2], info, error);
 }
