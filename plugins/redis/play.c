@@ -16,6 +16,7 @@
 #include "redis/wait.h"
 
 #define PAUSE 20 /* ms between two looks at the server */
+#define BUSY 10  /* times patience without any progress */
 
 /* ---- before the server has it all ---- */
 
@@ -63,8 +64,8 @@ static int32_t check_fit(const struct play *play, const struct rdb *rdb, struct 
     return class == COFRE_OK ? check_modules(play, &summary, error) : class;
 }
 
-static int32_t pump(struct play *play, struct primary *primary, const struct play_feed *feed, struct rdb *rdb,
-                    struct rdb_summary *summary, struct cofre_error *error)
+static int32_t pump(struct play *play, const struct play_feed *feed, struct rdb *rdb, struct rdb_summary *summary,
+                    struct cofre_error *error)
 {
     static const uint8_t zeros[65536];
     const void *bytes;
@@ -78,7 +79,7 @@ static int32_t pump(struct play *play, struct primary *primary, const struct pla
             if (class == COFRE_OK)
                 class = check_fit(play, rdb, error);
             if (class == COFRE_OK)
-                class = primary_send(primary, p, piece, error);
+                class = primary_send(play->primary, p, piece, error);
             n -= piece;
         }
         if (class != COFRE_OK)
@@ -96,34 +97,53 @@ static int32_t gave_up(const struct play *play, struct cofre_error *error)
     return COFRE_E_PERMANENT;
 }
 
+/* What there is of the transfer and of the loading; busy, it is at one of them. */
+struct progress {
+    bool busy;
+    uint64_t loaded, left;
+};
+
+static bool has_moved(struct progress *p, const char *info)
+{
+    struct progress before = *p;
+    *p = (struct progress){.busy = info_is(info, "loading", "1") || info_is(info, "master_sync_in_progress", "1"),
+                           .loaded = info_number(info, "loading_loaded_bytes"),
+                           .left = info_number(info, "master_sync_left_bytes")};
+    return p->busy != before.busy || p->loaded != before.loaded || p->left != before.left;
+}
+
 /* *loaded: it has it all, from us. It cannot have had it from anybody else: our id is a random number. */
-static int32_t look(struct play *play, struct primary *primary, int64_t *since, bool *loaded, struct cofre_error *error)
+static int32_t look(struct play *play, struct progress *progress, bool *moved, bool *loaded, struct cofre_error *error)
 {
     char *info;
-    int connected = primary_is_connected(primary);
+    bool connected = primary_is_connected(play->primary);
     int32_t class = link_info(play->link, play->call, &info, error);
     if (class != COFRE_OK)
         return class;
-    bool busy = info_is(info, "loading", "1") || info_is(info, "master_sync_in_progress", "1");
-    *loaded = !busy && info_is(info, "master_link_status", "up") && info_is(info, "master_replid", primary->id);
-    if (busy)
-        *since = wait_clock();
-    if (!*loaded && !busy && !connected)
+    *moved = has_moved(progress, info);
+    *loaded = !progress->busy && info_is(info, "master_link_status", "up") &&
+              info_is(info, "master_replid", play->primary->id);
+    if (!*loaded && !progress->busy && !connected)
         class = gave_up(play, error);
     free(info);
     return class;
 }
 
-static int32_t await_loaded(struct play *play, struct primary *primary, struct cofre_error *error)
+/* What it had must be freed first, and during that nothing moves: hence the greater patience with one that is busy. */
+static int32_t await_loaded(struct play *play, struct cofre_error *error)
 {
-    bool loaded = false;
+    bool loaded = false, moved;
+    int64_t patience = play->link->conf->patience;
+    struct progress progress = {0};
     for (int64_t since = wait_clock(); !loaded;) {
-        int32_t class = look(play, primary, &since, &loaded, error);
+        int32_t class = look(play, &progress, &moved, &loaded, error);
         if (class == COFRE_OK && !loaded)
             class = wait_for(play->call, -1, 0, PAUSE, play->link->name, error);
         if (class != COFRE_OK)
             return class;
-        if (wait_clock() - since > play->link->conf->patience)
+        if (moved)
+            since = wait_clock();
+        if (wait_clock() - since > (progress.busy ? BUSY * patience : patience))
             return gave_up(play, error);
         cofre->progress(play->call, 0, 0);
     }
@@ -182,51 +202,37 @@ static int32_t compare(const struct play *play, const struct rdb_summary *summar
 
 /* ---- all of it ---- */
 
-static int32_t tell(struct play *play, struct primary *primary, struct cofre_error *error)
+/* An empty server may load what comes as it comes. */
+static int32_t prepare(struct play *play, struct cofre_error *error)
 {
-    char theirs[64], port[16], direct[DIRECT_VALUE] = DIRECT_NONE, *info;
-    /* Asked now: the first replica of a server, such as the rescue just before, gives it a new one. */
-    int32_t class = link_info(play->link, play->call, &info, error);
-    if (class != COFRE_OK)
-        return class;
-    info_text(info, "master_replid", theirs, sizeof theirs);
-    free(info);
-    class = primary_listen(primary, play->link, play->call, theirs, error);
+    char direct[DIRECT_VALUE] = DIRECT_NONE;
+    int32_t class = direct_databases(play->link, play->call, &play->databases, error);
     if (class == COFRE_OK && play->empty)
         class = direct_look(play->link, play->call, direct, error);
-    if (class == COFRE_OK)
-        class = undo_note(primary, direct, play->call, error);
-    if (class == COFRE_OK && strcmp(direct, DIRECT_NONE) != 0)
-        class = direct_begin(play->link, play->call, error);
-    if (class != COFRE_OK)
+    if (class != COFRE_OK || strcmp(direct, DIRECT_NONE) == 0)
         return class;
-    snprintf(port, sizeof port, "%d", primary->port);
-    return link_do(play->link, play->call, error, LINK_WORDS("REPLICAOF", primary->host, port));
+    class = undo_note(play->primary, direct, play->call, error);
+    return class == COFRE_OK ? direct_begin(play->link, play->call, error) : class;
 }
 
 int32_t play_run(struct play *play, const struct play_feed *feed, struct cofre_error *error)
 {
-    struct primary primary = {.listener = -1, .peer = -1};
     struct rdb_summary summary;
     struct rdb *rdb = rdb_new();
     play->replaced = false;
-    int32_t class = rdb ? direct_databases(play->link, play->call, &play->databases, error)
-                        : failure_set(error, COFRE_E_MEMORY, "out of memory");
+    int32_t class = rdb ? prepare(play, error) : failure_set(error, COFRE_E_MEMORY, "out of memory");
     if (class == COFRE_OK)
-        class = tell(play, &primary, error);
+        class = primary_accept(play->primary, false, error);
     if (class == COFRE_OK)
-        class = primary_accept(&primary, error);
-    if (class == COFRE_OK)
-        class = pump(play, &primary, feed, rdb, &summary, error);
+        class = pump(play, feed, rdb, &summary, error);
     if (class == COFRE_OK) {
         play->replaced = true;
-        class = primary_finish(&primary, error);
+        class = primary_finish(play->primary, error);
     }
     if (class == COFRE_OK)
-        class = await_loaded(play, &primary, error);
+        class = await_loaded(play, error);
     if (class == COFRE_OK)
         class = compare(play, &summary, error);
-    primary_close(&primary);
     rdb_free(rdb);
     return class;
 }

@@ -1,5 +1,5 @@
-/* One synchronisation in which we are the primary: from REPLICAOF to the moment when the server has loaded everything
- * and its counts are those of the RDB. */
+/* One full synchronisation in which we are the primary: to the moment when the server has loaded everything and its
+ * counts are those of the RDB. */
 #ifndef COFRE_REDIS_PLAY_H
 #define COFRE_REDIS_PLAY_H
 
@@ -9,6 +9,7 @@
 #include "cofre/plugin.h"
 
 struct link;
+struct primary;
 struct server;
 
 /* Where the RDB comes from: as take of struct cofre_host, COFRE_END after the last piece. */
@@ -18,7 +19,8 @@ struct play_feed {
 };
 
 struct play {
-    struct link *link; /* for commands to the server */
+    struct primary *primary; /* whom the server was told to follow: redis/hold.h */
+    struct link *link;       /* for commands to the server */
     struct cofre_call *call;
     const struct server *server; /* as it was before */
     bool empty;                  /* nothing is lost when the server replaces what it has before all was checked */

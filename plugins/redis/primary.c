@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <netdb.h>
 #include <poll.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -17,7 +16,9 @@
 #include "redis/wait.h"
 
 #define WORDS_MAX 16
-#define CONVERSATION 3000 /* ms that one who connected may keep silent */
+#define CONVERSATION 3000 /* ms that one who connected may take to say who it is */
+#define SAID_MAX 16384    /* bytes that it may need for that */
+#define SIGN 1000         /* ms between two signs of life */
 
 static int32_t random_text(char out[PRIMARY_ID + 1], struct cofre_error *error)
 {
@@ -29,11 +30,9 @@ static int32_t random_text(char out[PRIMARY_ID + 1], struct cofre_error *error)
     return COFRE_OK;
 }
 
-int32_t primary_listen(struct primary *primary, struct link *server, struct cofre_call *call, const char *theirs,
-                       struct cofre_error *error)
+int32_t primary_listen(struct primary *primary, struct link *server, struct cofre_call *call, struct cofre_error *error)
 {
     *primary = (struct primary){.server = server, .call = call, .listener = -1, .peer = -1};
-    snprintf(primary->theirs, sizeof primary->theirs, "%s", theirs);
     int32_t class = random_text(primary->id, error);
     if (class == COFRE_OK)
         class = random_text(primary->mark, error);
@@ -95,7 +94,7 @@ int32_t primary_finish(struct primary *primary, struct cofre_error *error)
     return primary_send(primary, primary->mark, PRIMARY_ID, error);
 }
 
-int primary_is_connected(struct primary *primary)
+bool primary_is_connected(struct primary *primary)
 {
     char ignored[4096];
     ssize_t n;
@@ -104,9 +103,23 @@ int primary_is_connected(struct primary *primary)
     return n < 0 && (errno == EAGAIN || errno == EINTR);
 }
 
+void primary_tend(struct primary *primary)
+{
+    static const char ping[] = "*1\r\n$4\r\nPING\r\n";
+    int64_t now = wait_clock();
+    if (now - primary->tended < SIGN)
+        return;
+    primary->tended = now;
+    /* One that does not take these few bytes has gone, and comes back. */
+    if (primary_is_connected(primary))
+        (void)send(primary->peer, ping, sizeof ping - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 /* ---- the handshake ---- */
 
 struct handshake {
+    int64_t until;
+    size_t said;     /* bytes */
     bool takes_mark; /* capa eof */
     bool asked;      /* PSYNC, and it is the server */
     bool stranger;
@@ -128,6 +141,8 @@ static int32_t on_psync(struct primary *p, const struct redisReply *r, struct ha
     h->stranger = !h->asked;
     if (h->stranger)
         return COFRE_OK;
+    if (p->keep)
+        return say(p, "+CONTINUE\r\n", error);
     if (!h->takes_mark)
         return failure_set(error, COFRE_E_UNSUPPORTED, "%s: it takes no RDB as a stream", p->server->name);
     snprintf(text, sizeof text, "+FULLRESYNC %s 0\r\n$EOF:%s\r\n", p->id, p->mark);
@@ -177,14 +192,16 @@ static int32_t converse(struct primary *p, struct redisReader *reader, struct ha
 {
     char buffer[4096];
     while (!h->asked && !h->stranger) {
-        int32_t class = wait_for(p->call, p->peer, POLLIN, CONVERSATION, p->server->name, error);
+        int64_t left = h->until - wait_clock();
+        int32_t class = wait_for(p->call, p->peer, POLLIN, left > 0 ? left : 0, p->server->name, error);
         h->stranger = class == COFRE_E_TIMEOUT; /* one who keeps silent keeps the server out */
         if (class != COFRE_OK)
             return h->stranger ? COFRE_OK : class;
         ssize_t n = recv(p->peer, buffer, sizeof buffer, MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             continue;
-        h->stranger = n <= 0 || redisReaderFeed(reader, buffer, (size_t)n) != REDIS_OK;
+        h->said += n > 0 ? (size_t)n : 0;
+        h->stranger = n <= 0 || h->said > SAID_MAX || redisReaderFeed(reader, buffer, (size_t)n) != REDIS_OK;
         if (!h->stranger && (class = answer_all(p, reader, h, error)) != COFRE_OK)
             return class;
     }
@@ -203,7 +220,8 @@ static int32_t receive_one(struct primary *p, bool *ours, struct cofre_error *er
         return errno == EAGAIN || errno == EINTR || errno == ECONNABORTED
                    ? COFRE_OK
                    : failure_system(error, errno, "take the connection of the server");
-    struct handshake h = {.stranger = !address_is_server(p->server, &from, text, sizeof text)};
+    struct handshake h = {.until = wait_clock() + CONVERSATION,
+                          .stranger = !address_is_server(p->server, &from, text, sizeof text)};
     struct redisReader *reader = redisReaderCreate();
     int32_t class = reader ? converse(p, reader, &h, error) : failure_set(error, COFRE_E_MEMORY, "out of memory");
     if (reader)
@@ -217,8 +235,10 @@ static int32_t receive_one(struct primary *p, bool *ours, struct cofre_error *er
     return class;
 }
 
-int32_t primary_accept(struct primary *primary, struct cofre_error *error)
+int32_t primary_accept(struct primary *primary, bool keep, struct cofre_error *error)
 {
+    hang_up(primary);
+    primary->keep = keep;
     char what[PRIMARY_HOST + 80];
     int64_t until = wait_clock() + primary->server->conf->patience;
     bool ours = false;

@@ -25,6 +25,12 @@ static const struct cofre_option rows[] = {
                  "not possible yet: lead the connection through a tunnel"),
     COFRE_OPTION_RANGE(struct conf, patience, DURATION, COFRE_O_RESTORE, "60s", 1000, 86400000,
                        "how long to wait for an answer"),
+    COFRE_OPTION_RANGE(struct conf, start_within, DURATION, COFRE_O_RESTORE, "2h", 1000, 864000000,
+                       "how long the server may take until its RDB begins"),
+    COFRE_OPTION(struct conf, max_size, SIZE, COFRE_O_RESTORE, "0",
+                 "how long its RDB may be; 0 = four times the memory it uses, and 1 GiB"),
+    COFRE_OPTION_CHOICE(struct conf, over_maxmemory, COFRE_O_RESTORE, "refuse", "refuse|keep",
+                        "restore: what to do with more data than the server's maxmemory"),
     COFRE_OPTION(struct conf, announce_host, STRING, COFRE_O_RESTORE, NULL,
                  "restore: the name under which the server reaches us; default: our address"),
     COFRE_OPTION(struct conf, announce_port_range, STRING, COFRE_O_RESTORE, NULL,
@@ -92,8 +98,8 @@ static void warn(struct cofre_call *call, const struct server *server)
         cofre->log(call, COFRE_LOG_WARNING, "this is a node of a cluster: only its own slots are saved");
 }
 
-static int32_t stream(struct link *link, struct cofre_call *call, struct rdb *rdb, struct rdb_summary *summary,
-                      struct cofre_error *error)
+static int32_t stream(struct link *link, struct cofre_call *call, const struct server *server, struct rdb *rdb,
+                      struct rdb_summary *summary, struct cofre_error *error)
 {
     const struct cofre_entry entry = {.struct_size = sizeof entry,
                                       .kind = COFRE_STREAM,
@@ -101,7 +107,10 @@ static int32_t stream(struct link *link, struct cofre_call *call, struct rdb *rd
                                       .path_length = sizeof RESTORE_STREAM - 1,
                                       .size = -1,
                                       .mtime = COFRE_NO_TIME};
-    struct sync_target target = {.reserve = host_reserve, .commit = host_commit, .context = call};
+    struct sync_target target = {.reserve = host_reserve,
+                                 .commit = host_commit,
+                                 .context = call,
+                                 .most = server_most(server, link->conf->max_size)};
     int32_t class = cofre->entry(call, &entry, error);
     if (class == COFRE_OK)
         class = sync_receive(link, call, &target, rdb, summary, error);
@@ -120,7 +129,7 @@ static int32_t redis_backup(void *instance, struct cofre_call *call, struct cofr
     class = rdb ? server_look(link, call, &server, error) : failure_set(error, COFRE_E_MEMORY, "out of memory");
     if (class == COFRE_OK) {
         warn(call, &server);
-        class = stream(link, call, rdb, &summary, error);
+        class = stream(link, call, &server, rdb, &summary, error);
     }
     if (class == COFRE_OK)
         class = server_facts(&server, call, &summary, error);

@@ -8,16 +8,30 @@
 
 #include "common/failure.h"
 #include "redis/link.h"
+#include "redis/primary.h"
 #include "redis/rdb.h"
+#include "redis/server.h"
 #include "redis/sync.h"
 
 #define BUFFER (512u << 10)
+#define PART ".part"
 
 struct file {
     int fd;
-    const char *path;
+    const char *directory, *path;
+    struct primary *primary;
+    uint64_t length;
     uint8_t *buffer;
 };
+
+static int32_t failed_to(const struct file *f, int errnum, const char *what, struct cofre_error *error)
+{
+    int32_t class = failure_system(error, errnum, "%s rescue file '%s'", what, f->path);
+    if (class == COFRE_E_NO_SPACE)
+        failure_hint(error, "make room in '%.120s' for what the server holds now, or set state_dir in [engine]",
+                     f->directory);
+    return class;
+}
 
 static int32_t file_reserve(void *context, void **buffer, size_t *length, struct cofre_error *error)
 {
@@ -34,16 +48,23 @@ static int32_t file_commit(void *context, size_t length, struct cofre_error *err
     for (size_t done = 0; done < length;) {
         ssize_t n = write(f->fd, f->buffer + done, length - done);
         if (n < 0 && errno != EINTR)
-            return failure_system(error, errno, "write rescue file '%s'", f->path);
+            return failed_to(f, errno, "write", error);
         done += n > 0 ? (size_t)n : 0;
     }
+    f->length += length;
+    cofre->progress(f->primary->call, f->length, 0);
+    primary_tend(f->primary);
     return COFRE_OK;
 }
 
-static int32_t make_durable(const struct file *f, const char *directory, struct cofre_error *error)
+static void file_tend(void *context)
 {
-    if (fsync(f->fd) < 0)
-        return failure_system(error, errno, "sync rescue file '%s'", f->path);
+    const struct file *f = context;
+    primary_tend(f->primary);
+}
+
+static int32_t sync_directory(const char *directory, struct cofre_error *error)
+{
     int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int failed = fd < 0 || fsync(fd) < 0 ? errno : 0;
     if (fd >= 0)
@@ -51,45 +72,89 @@ static int32_t make_durable(const struct file *f, const char *directory, struct 
     return failed ? failure_system(error, failed, "sync directory '%s'", directory) : COFRE_OK;
 }
 
-static int32_t fill(struct file *f, const struct conf *conf, struct cofre_call *call, struct rdb *rdb,
-                    struct rdb_summary *summary, struct cofre_error *error)
+static int32_t fill(struct file *f, const struct conf *conf, const struct server *server, int *version,
+                    struct cofre_error *error)
 {
     struct link *link;
-    int32_t class = link_open(call, conf, &link, error);
-    if (class != COFRE_OK)
-        return class;
-    struct sync_target target = {.reserve = file_reserve, .commit = file_commit, .context = f};
-    class = sync_receive(link, call, &target, rdb, summary, error);
-    link_close(link);
+    struct rdb_summary summary;
+    struct rdb *rdb = rdb_new();
+    struct sync_target target = {.reserve = file_reserve,
+                                 .commit = file_commit,
+                                 .tend = file_tend,
+                                 .context = f,
+                                 .most = server_most(server, conf->max_size)};
+    int32_t class =
+        rdb ? link_open(f->primary->call, conf, &link, error) : failure_set(error, COFRE_E_MEMORY, "out of memory");
+    if (class == COFRE_OK) {
+        class = sync_receive(link, f->primary->call, &target, rdb, &summary, error);
+        link_close(link);
+    }
+    if (class == COFRE_OK)
+        *version = summary.version;
+    rdb_free(rdb);
     return class;
 }
 
-int32_t rescue_take(const struct conf *conf, struct cofre_call *call, char path[RESCUE_PATH], int *version,
-                    struct cofre_error *error)
+static int32_t write_part(struct file *f, const struct conf *conf, const struct server *server, int *version,
+                          struct cofre_error *error)
 {
-    const char *directory, *id = cofre->id(call);
-    int32_t class = cofre->directory(call, &directory, error);
+    f->buffer = malloc(BUFFER);
+    if (!f->buffer)
+        return failure_set(error, COFRE_E_MEMORY, "out of memory");
+    f->fd = open(f->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int32_t class = f->fd < 0 ? failed_to(f, errno, "create", error) : fill(f, conf, server, version, error);
+    if (class == COFRE_OK && fsync(f->fd) < 0)
+        class = failed_to(f, errno, "sync", error);
+    if (f->fd >= 0)
+        close(f->fd);
+    free(f->buffer);
+    return class;
+}
+
+static int32_t find_paths(struct cofre_call *call, const char *id, const char **directory, char path[RESCUE_PATH],
+                          char part[RESCUE_PATH + sizeof PART], struct cofre_error *error)
+{
+    int32_t class = cofre->directory(call, directory, error);
     if (class != COFRE_OK)
         return class;
-    snprintf(path, RESCUE_PATH, "%s/rescue-%s.rdb", directory, id ? id : "restore");
-    struct rdb_summary summary;
-    struct rdb *rdb = rdb_new();
-    struct file file = {.path = path, .buffer = malloc(BUFFER), .fd = -1};
-    if (!rdb || !file.buffer)
-        class = failure_set(error, COFRE_E_MEMORY, "out of memory");
-    else if ((file.fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600)) < 0)
-        class = failure_system(error, errno, "create rescue file '%s'", path);
+    snprintf(path, RESCUE_PATH, "%s/rescue-%s.rdb", *directory, id);
+    snprintf(part, RESCUE_PATH + sizeof PART, "%s" PART, path);
+    return COFRE_OK;
+}
+
+int32_t rescue_take(const struct conf *conf, struct primary *primary, const struct server *server,
+                    char path[RESCUE_PATH], int *version, struct cofre_error *error)
+{
+    char part[RESCUE_PATH + sizeof PART];
+    const char *id = cofre->id(primary->call);
+    struct file file = {.path = part, .primary = primary, .fd = -1};
+    path[0] = '\0';
+    int32_t class = find_paths(primary->call, id ? id : "restore", &file.directory, path, part, error);
+    if (class != COFRE_OK)
+        return class;
+    class = write_part(&file, conf, server, version, error);
+    if (class == COFRE_OK && rename(part, path) < 0)
+        class = failed_to(&file, errno, "name", error);
     if (class == COFRE_OK)
-        class = fill(&file, conf, call, rdb, &summary, error);
-    if (class == COFRE_OK)
-        class = make_durable(&file, directory, error);
-    if (class == COFRE_OK)
-        *version = summary.version;
-    else if (file.fd >= 0)
+        class = sync_directory(file.directory, error);
+    if (class != COFRE_OK) {
+        unlink(part);
         unlink(path);
-    if (file.fd >= 0)
-        close(file.fd);
-    free(file.buffer);
-    rdb_free(rdb);
+        path[0] = '\0';
+    }
     return class;
+}
+
+int32_t rescue_clean(struct cofre_call *call, const char *id, char path[RESCUE_PATH], bool *whole,
+                     struct cofre_error *error)
+{
+    char part[RESCUE_PATH + sizeof PART];
+    const char *directory;
+    int32_t class = find_paths(call, id, &directory, path, part, error);
+    if (class != COFRE_OK)
+        return class;
+    if (unlink(part) < 0 && errno != ENOENT)
+        return failure_system(error, errno, "remove '%s'", part);
+    *whole = access(path, F_OK) == 0;
+    return COFRE_OK;
 }

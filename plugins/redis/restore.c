@@ -9,9 +9,13 @@
 #include <unistd.h>
 
 #include "common/failure.h"
+#include "redis/crc64.h"
+#include "redis/fit.h"
+#include "redis/hold.h"
 #include "redis/info.h"
 #include "redis/link.h"
 #include "redis/play.h"
+#include "redis/primary.h"
 #include "redis/rescue.h"
 #include "redis/server.h"
 #include "redis/undo.h"
@@ -24,9 +28,12 @@ struct restoration {
     const struct conf *conf;
     struct cofre_call *call;
     struct link *link;
+    struct primary primary;
     struct server server;     /* as it was */
     char rescue[RESCUE_PATH]; /* "" = there was nothing to rescue */
     int newest;
+    int32_t left; /* the class of what is not as it should be, although the data is there: why */
+    struct cofre_error why;
 };
 
 /* ---- before ---- */
@@ -46,7 +53,19 @@ static int32_t check_target(const struct restoration *r, struct cofre_error *err
     if (server_is_replica(&r->server))
         return refuse(r, "it is a replica, and would take its primary's data again at once",
                       "restore into its primary, or make it one first: REPLICAOF NO ONE", error);
-    return COFRE_OK;
+    return r->conf->over_maxmemory == OVER_MAXMEMORY_KEEP ? COFRE_OK : fit_foresee(r->link, r->call, &r->server, error);
+}
+
+/* From here on the server takes no writes: what it confirmed is in the rescue. */
+static int32_t hold(struct restoration *r, struct cofre_error *error)
+{
+    int32_t class = hold_tell(&r->primary, false, r->link, r->call, error);
+    if (class == COFRE_OK)
+        class = hold_await(&r->primary, error);
+    if (class != COFRE_OK)
+        return class;
+    server_free(&r->server);
+    return server_look(r->link, r->call, &r->server, error);
 }
 
 static int32_t rescue(struct restoration *r, struct cofre_error *error)
@@ -54,15 +73,30 @@ static int32_t rescue(struct restoration *r, struct cofre_error *error)
     char line[RESCUE_PATH + 80];
     if (server_keys(&r->server) == 0 && r->server.libraries <= 0)
         return COFRE_OK;
-    int32_t class = rescue_take(r->conf, r->call, r->rescue, &r->newest, error);
-    if (class != COFRE_OK) {
-        r->rescue[0] = '\0';
+    int32_t class = rescue_take(r->conf, &r->primary, &r->server, r->rescue, &r->newest, error);
+    if (class != COFRE_OK)
         return class;
-    }
     snprintf(line, sizeof line, "what the server holds now is kept in '%s'; remove it when you need it no more",
              r->rescue);
-    cofre->log(r->call, COFRE_LOG_WARNING, line);
+    cofre->log(r->call, COFRE_LOG_NOTICE, line);
     return COFRE_OK;
+}
+
+/* After a failure before the server was given everything. It keeps what it has till then, unless it is set to load what
+ * comes without that care: so look. *replaced: it has something else. A rescue that is not needed goes. */
+static void look_back(struct restoration *r, bool *replaced)
+{
+    struct cofre_error ignored = {.struct_size = sizeof ignored};
+    char line[RESCUE_PATH + 80];
+    struct server now = {0};
+    if (r->rescue[0] == '\0' || server_look(r->link, r->call, &now, &ignored) != COFRE_OK)
+        return;
+    *replaced = server_keys(&now) != server_keys(&r->server);
+    server_free(&now);
+    if (*replaced || unlink(r->rescue) < 0)
+        return;
+    snprintf(line, sizeof line, "the server still has what it held: '%s' is removed", r->rescue);
+    cofre->log(r->call, COFRE_LOG_NOTICE, line);
 }
 
 /* ---- the two sources of an RDB: the snapshot, and the rescue file ---- */
@@ -93,30 +127,102 @@ static int32_t take_file(void *context, const void **bytes, uint64_t *length, st
 
 static int32_t play(struct restoration *r, const struct play_feed *feed, bool *replaced, struct cofre_error *error)
 {
-    bool empty = r->rescue[0] == '\0';
-    struct play play = {.link = r->link, .call = r->call, .server = &r->server, .newest = r->newest, .empty = empty};
+    struct play play = {.primary = &r->primary,
+                        .link = r->link,
+                        .call = r->call,
+                        .server = &r->server,
+                        .newest = r->newest,
+                        .empty = r->rescue[0] == '\0'};
     int32_t class = play_run(&play, feed, error);
     *replaced = play.replaced;
+    return class;
+}
+
+/* The last look before the server is a primary and begins to evict. */
+static int32_t check_room(struct restoration *r, struct cofre_error *error)
+{
+    int32_t class = fit_look(r->link, r->call, error);
+    if (class != COFRE_E_UNSUPPORTED || r->conf->over_maxmemory != OVER_MAXMEMORY_KEEP)
+        return class;
+    r->left = class;
+    r->why = *error;
+    failure_hint(&r->why, "raise maxmemory on the server");
+    return COFRE_OK;
+}
+
+static int32_t play_snapshot(struct restoration *r, bool *replaced, struct cofre_error *error)
+{
+    struct play_feed feed = {.take = take_snapshot, .context = r};
+    int32_t class = play(r, &feed, replaced, error);
+    if (class == COFRE_OK)
+        class = check_room(r, error);
     return class == COFRE_OK ? undo_promote(r->link, r->call, error) : class;
 }
 
-/* The server took the RDB and could not load it: it is empty now, or nearly. What it had goes back. */
-static int32_t roll_back(struct restoration *r, struct cofre_error *error)
+/* ---- back ---- */
+
+/* An RDB without a key. */
+struct nothing {
+    uint8_t bytes[18];
+    bool taken;
+};
+
+static void make_nothing(struct nothing *nothing)
+{
+    struct crc64_table table;
+    size_t n = sizeof nothing->bytes - 8;
+    memcpy(nothing->bytes, "REDIS0006\xff", n);
+    crc64_init(&table);
+    uint64_t crc = crc64_add(&table, 0, nothing->bytes, n);
+    for (; n < sizeof nothing->bytes; n++, crc >>= 8)
+        nothing->bytes[n] = (uint8_t)crc;
+    nothing->taken = false;
+}
+
+static int32_t take_nothing(void *context, const void **bytes, uint64_t *length, struct cofre_error *error)
+{
+    struct nothing *nothing = context;
+    (void)error;
+    if (nothing->taken)
+        return COFRE_END;
+    nothing->taken = true;
+    *bytes = nothing->bytes;
+    *length = sizeof nothing->bytes;
+    return COFRE_OK;
+}
+
+static int32_t play_rescue(struct restoration *r, struct cofre_error *error)
 {
     bool replaced;
-    struct file file = {.path = r->rescue, .fd = -1};
-    int32_t class = undo_promote(r->link, r->call, error);
-    if (class != COFRE_OK || r->rescue[0] == '\0')
-        return class;
+    struct file file = {.path = r->rescue, .fd = open(r->rescue, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)};
+    if (file.fd < 0)
+        return failure_system(error, errno, "open rescue file '%s'", r->rescue);
     file.buffer = malloc(BUFFER);
-    file.fd = open(r->rescue, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     struct play_feed feed = {.take = take_file, .context = &file};
-    class = !file.buffer || file.fd < 0 ? failure_system(error, errno, "open rescue file '%s'", r->rescue)
-                                        : play(r, &feed, &replaced, error);
-    if (file.fd >= 0)
-        close(file.fd);
+    int32_t class =
+        file.buffer ? play(r, &feed, &replaced, error) : failure_set(error, COFRE_E_MEMORY, "out of memory");
+    close(file.fd);
     free(file.buffer);
     return class;
+}
+
+static int32_t play_nothing(struct restoration *r, struct cofre_error *error)
+{
+    bool replaced;
+    struct nothing nothing;
+    struct play_feed feed = {.take = take_nothing, .context = &nothing};
+    make_nothing(&nothing);
+    return play(r, &feed, &replaced, error);
+}
+
+/* What the server has is not what it should have, or it could not load it. What it had goes back, and nobody writes in
+ * between. */
+static int32_t roll_back(struct restoration *r, struct cofre_error *error)
+{
+    int32_t class = hold_tell(&r->primary, true, r->link, r->call, error);
+    if (class == COFRE_OK)
+        class = r->rescue[0] == '\0' ? play_nothing(r, error) : play_rescue(r, error);
+    return class == COFRE_OK ? undo_promote(r->link, r->call, error) : class;
 }
 
 static void say_rolled_back(const struct restoration *r, int32_t class, const struct cofre_error *why,
@@ -125,9 +231,12 @@ static void say_rolled_back(const struct restoration *r, int32_t class, const st
     char cause[sizeof error->message];
     snprintf(cause, sizeof cause, "%s", error->message);
     if (class == COFRE_OK) {
+        char hint[sizeof error->hint];
+        snprintf(hint, sizeof hint, "%s", error->hint);
         failure_set(error, COFRE_E_PERMANENT, "%.300s; %s", cause,
                     r->rescue[0] ? "what it held before is back" : "it is empty, as before");
-        failure_hint(error, "see the server's log: no memory, a newer format, a module that is missing");
+        failure_hint(error, "%s",
+                     hint[0] ? hint : "see the server's log: no memory, a newer format, a module that is missing");
         return;
     }
     failure_set(error, COFRE_E_PERMANENT, "%.200s; and what it held before could not be put back: %.200s", cause,
@@ -141,12 +250,15 @@ static void say_rolled_back(const struct restoration *r, int32_t class, const st
 static int32_t restore_stream(struct restoration *r, struct cofre_error *error)
 {
     bool replaced = false;
-    struct play_feed feed = {.take = take_snapshot, .context = r};
-    int32_t class = rescue(r, error);
+    int32_t class = hold(r, error);
     if (class == COFRE_OK)
-        class = play(r, &feed, &replaced, error);
+        class = rescue(r, error);
     if (class == COFRE_OK)
-        return cofre->done(r->call, COFRE_OK, NULL, error);
+        class = play_snapshot(r, &replaced, error);
+    if (class == COFRE_OK)
+        return cofre->done(r->call, r->left, r->left == COFRE_OK ? NULL : &r->why, error);
+    if (!replaced)
+        look_back(r, &replaced);
     if (!replaced && class == COFRE_E_INTEGRITY) {
         struct cofre_error why = *error; /* only about this entry; the server has what it had */
         return cofre->done(r->call, class, &why, error);
@@ -209,6 +321,7 @@ int32_t restore_run(const struct conf *conf, struct cofre_call *call, struct cof
         return failure_set(error, COFRE_E_MEMORY, "out of memory");
     r->conf = conf;
     r->call = call;
+    r->primary.listener = r->primary.peer = -1;
     int32_t class = link_open(call, conf, &r->link, error);
     if (class == COFRE_OK)
         class = server_look(r->link, call, &r->server, error);
@@ -216,6 +329,7 @@ int32_t restore_run(const struct conf *conf, struct cofre_call *call, struct cof
         class = check_target(r, error);
     if (class == COFRE_OK)
         class = restore_entries(r, error);
+    primary_close(&r->primary);
     server_free(&r->server);
     link_close(r->link);
     free(r);

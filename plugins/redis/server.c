@@ -87,6 +87,16 @@ uint64_t server_keys(const struct server *server)
     return keys;
 }
 
+/* An RDB is shorter than the data in memory; the rest is for modules, which keep some elsewhere, and for what is
+ * written until the fork. */
+uint64_t server_most(const struct server *server, int64_t max_size)
+{
+    uint64_t used = info_number(server->info, "used_memory");
+    if (max_size > 0)
+        return (uint64_t)max_size;
+    return used < UINT64_MAX / 8 ? 4 * used + (UINT64_C(1) << 30) : UINT64_MAX;
+}
+
 /* A fork shares all memory; what is written meanwhile is copied, at worst everything. */
 bool server_is_tight(const struct server *server, char *text, size_t size)
 {

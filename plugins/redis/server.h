@@ -26,6 +26,8 @@ bool server_is_cluster(const struct server *server);
 bool server_is_replica(const struct server *server);
 /* Keys in all databases. */
 uint64_t server_keys(const struct server *server);
+/* How long its RDB can be at most; max_size of the options when that is not 0. */
+uint64_t server_most(const struct server *server, int64_t max_size);
 /* Would a fork be a danger? The text says why. */
 bool server_is_tight(const struct server *server, char *text, size_t size);
 

@@ -19,18 +19,53 @@
 #define PAUSE 20            /* ms that more may take to come */
 #define LINE 1024
 #define SLOW 10000 /* ms: longer than this we kept the server waiting */
+#define TICK 1000  /* ms */
+#define GRACE 10   /* times patience, before its speed is looked at */
 
 struct transfer {
     struct link *link;
     struct cofre_call *call;
+    const struct sync_target *target;
     int fd;
     int64_t left; /* of a stream of known length; -1 = until the mark */
     uint8_t mark[MARK], kept[MARK];
     size_t kept_length; /* bytes that may be the beginning of the mark */
     uint64_t received;
     int64_t slowest; /* ms that the target took for one piece */
+    int64_t waited;  /* ms for bytes since the RDB began */
     bool ended;
 };
+
+/* ---- waiting ---- */
+
+static int32_t silent(const struct transfer *t, struct cofre_error *error)
+{
+    return failure_set(error, COFRE_E_TIMEOUT, "%s: no answer for %lld s", t->link->name,
+                       (long long)(t->link->conf->patience + 999) / 1000);
+}
+
+/* As wait_for, with the target tended. */
+static int32_t await_bytes(struct transfer *t, struct cofre_error *error)
+{
+    int32_t class;
+    int64_t patience = t->link->conf->patience, from = wait_clock(), left;
+    do {
+        left = patience - (wait_clock() - from);
+        class = wait_for(t->call, t->fd, POLLIN, left > TICK ? TICK : left > 0 ? left : 0, t->link->name, error);
+        if (t->target->tend)
+            t->target->tend(t->target->context);
+    } while (class == COFRE_E_TIMEOUT && left > TICK);
+    return class == COFRE_E_TIMEOUT ? silent(t, error) : class;
+}
+
+static int32_t never_begins(const struct transfer *t, struct cofre_error *error)
+{
+    failure_set(error, COFRE_E_TIMEOUT, "%s: its RDB has not begun after %lld s", t->link->name,
+                (long long)t->link->conf->start_within / 1000);
+    failure_hint(error,
+                 "see the server's log, and rdb_bgsave_in_progress in INFO; start_within is how long it may take");
+    return COFRE_E_TIMEOUT;
+}
 
 /* ---- the handshake ---- */
 
@@ -64,23 +99,37 @@ static int32_t ask(struct transfer *t, struct cofre_error *error)
     return n == (ssize_t)sizeof request - 1 ? COFRE_OK : lost(t, error);
 }
 
-/* A line without its end, and not a byte more. Empty ones are the server's way to say that it still works on it. */
-static int32_t read_line(struct transfer *t, char line[LINE], struct cofre_error *error)
+/* What is there of a line, at least a byte of it; nothing is taken. */
+static int32_t peek(struct transfer *t, char line[LINE], size_t *length, struct cofre_error *error)
 {
     for (;;) {
-        int32_t class = wait_for(t->call, t->fd, POLLIN, t->link->conf->patience, t->link->name, error);
+        int32_t class = await_bytes(t, error);
         if (class != COFRE_OK)
             return class;
         ssize_t n = recv(t->fd, line, LINE - 1, MSG_PEEK | MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             continue;
-        if (n <= 0)
-            return lost(t, error);
-        const char *end = memchr(line, '\n', (size_t)n);
+        *length = n > 0 ? (size_t)n : 0;
+        return n > 0 ? COFRE_OK : lost(t, error);
+    }
+}
+
+/* A line without its end, and not a byte more. Empty ones are the server's way to say that it still works on it. */
+static int32_t read_line(struct transfer *t, int64_t until, char line[LINE], struct cofre_error *error)
+{
+    int64_t begun = 0; /* the line, of which not all is there */
+    for (size_t n;;) {
+        int32_t class = wait_clock() > until ? never_begins(t, error) : peek(t, line, &n, error);
+        if (class == COFRE_OK && begun && wait_clock() - begun > t->link->conf->patience)
+            class = silent(t, error);
+        if (class != COFRE_OK)
+            return class;
+        const char *end = memchr(line, '\n', n);
         if (!end && n == LINE - 1)
             return failure_set(error, COFRE_E_PERMANENT, "%s: no answer to PSYNC, but something else", t->link->name);
         if (!end) { /* the rest is on its way */
-            class = wait_for(t->call, -1, 0, 1, t->link->name, error);
+            begun = begun ? begun : wait_clock();
+            class = wait_for(t->call, -1, 0, PAUSE, t->link->name, error);
             if (class != COFRE_OK)
                 return class;
             continue;
@@ -90,9 +139,18 @@ static int32_t read_line(struct transfer *t, char line[LINE], struct cofre_error
             return lost(t, error);
         line[length > 0 && line[length - 1] == '\r' ? length - 1 : length] = '\0';
         cofre->progress(t->call, 0, 0);
+        begun = 0;
         if (line[0] != '\0')
             return COFRE_OK;
     }
+}
+
+static int32_t too_much(const struct transfer *t, struct cofre_error *error)
+{
+    failure_set(error, COFRE_E_PERMANENT, "%s: its RDB has more than %llu bytes, which is more than it can hold",
+                t->link->name, (unsigned long long)t->target->most);
+    failure_hint(error, "is that the right server? max_size is how much it may send");
+    return COFRE_E_PERMANENT;
 }
 
 /* Up to the first byte of the RDB. */
@@ -100,7 +158,8 @@ static int32_t begin(struct transfer *t, struct cofre_error *error)
 {
     char line[LINE], *end;
     int32_t class;
-    while ((class = read_line(t, line, error)) == COFRE_OK && strncmp(line, "+FULLRESYNC", 11) == 0)
+    int64_t until = wait_clock() + t->link->conf->start_within;
+    while ((class = read_line(t, until, line, error)) == COFRE_OK && strncmp(line, "+FULLRESYNC", 11) == 0)
         ;
     if (class != COFRE_OK)
         return class;
@@ -114,7 +173,7 @@ static int32_t begin(struct transfer *t, struct cofre_error *error)
     t->left = strtoll(line + 1, &end, 10);
     if (line[0] != '$' || *end != '\0' || t->left <= 0)
         return failure_set(error, COFRE_E_PERMANENT, "%s: PSYNC was answered with '%.80s'", t->link->name, line);
-    return COFRE_OK;
+    return (uint64_t)t->left > t->target->most ? too_much(t, error) : COFRE_OK;
 }
 
 /* ---- the bytes ---- */
@@ -150,7 +209,7 @@ static int32_t fill(struct transfer *t, uint8_t *p, size_t room, size_t *got, st
         } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
             return *got > 0 ? COFRE_OK : lost(t, error);
         } else if (*got == 0) {
-            int32_t class = wait_for(t->call, t->fd, POLLIN, t->link->conf->patience, t->link->name, error);
+            int32_t class = await_bytes(t, error);
             if (class != COFRE_OK)
                 return class;
         } else if (ready) {
@@ -177,9 +236,24 @@ static size_t settle(struct transfer *t, const uint8_t *p, size_t n)
     return n - kept;
 }
 
-static int32_t pass_piece(struct transfer *t, const struct sync_target *target, struct rdb *rdb,
-                          struct cofre_error *error)
+/* The time for which we let the server wait does not count. */
+static int32_t check_pace(struct transfer *t, int64_t waited, struct cofre_error *error)
 {
+    t->waited += waited;
+    if (t->received > t->target->most)
+        return too_much(t, error);
+    if (t->ended || t->waited < GRACE * t->link->conf->patience ||
+        t->received / SYNC_SLOWEST >= (uint64_t)t->waited / 1000)
+        return COFRE_OK;
+    failure_set(error, COFRE_E_TIMEOUT, "%s: only %llu bytes of its RDB came in %lld s", t->link->name,
+                (unsigned long long)t->received, (long long)t->waited / 1000);
+    failure_hint(error, "look at the network, and at the load of the server");
+    return COFRE_E_TIMEOUT;
+}
+
+static int32_t pass_piece(struct transfer *t, struct rdb *rdb, struct cofre_error *error)
+{
+    const struct sync_target *target = t->target;
     void *buffer;
     size_t room = t->left >= 0 && t->left < (int64_t)PIECE ? (size_t)t->left : PIECE, got;
     int64_t asked = wait_clock();
@@ -190,30 +264,34 @@ static int32_t pass_piece(struct transfer *t, const struct sync_target *target, 
         return failure_set(error, COFRE_E_BUG, "no room for %zu bytes", room);
     if (t->left >= 0 && (int64_t)room > t->left)
         room = (size_t)t->left;
-    if (wait_clock() - asked > t->slowest)
-        t->slowest = wait_clock() - asked;
+    int64_t from = wait_clock();
+    if (from - asked > t->slowest)
+        t->slowest = from - asked;
     memcpy(buffer, t->kept, t->kept_length);
     uint8_t *p = buffer;
     class = fill(t, p + t->kept_length, room - t->kept_length, &got, error);
     if (class != COFRE_OK)
         return class;
     size_t whole = settle(t, p, t->kept_length + got);
-    class = rdb_feed(rdb, p, whole, error);
+    class = check_pace(t, wait_clock() - from, error);
+    if (class == COFRE_OK)
+        class = rdb_feed(rdb, p, whole, error);
     return class == COFRE_OK ? target->commit(target->context, whole, error) : class;
 }
 
 int32_t sync_receive(struct link *link, struct cofre_call *call, const struct sync_target *target, struct rdb *rdb,
                      struct rdb_summary *summary, struct cofre_error *error)
 {
-    struct transfer t = {.link = link, .call = call, .fd = link_descriptor(link)};
+    struct transfer t = {.link = link, .call = call, .target = target};
     int32_t class = offer(&t, "capa", "eof", error);
     if (class == COFRE_OK)
         class = offer(&t, "rdb-only", "1", error);
+    t.fd = link_descriptor(link);
     if (class == COFRE_OK)
         class = ask(&t, error);
     if (class == COFRE_OK)
         class = begin(&t, error);
     while (class == COFRE_OK && !t.ended)
-        class = pass_piece(&t, target, rdb, error);
+        class = pass_piece(&t, rdb, error);
     return class == COFRE_OK ? rdb_end(rdb, summary, error) : class;
 }

@@ -13,6 +13,7 @@
 #include "redis/info.h"
 #include "redis/link.h"
 #include "redis/primary.h"
+#include "redis/rescue.h"
 #include "redis/wait.h"
 
 #define NOTE_PATH 4200
@@ -92,7 +93,16 @@ static int32_t await_loaded(struct link *link, struct cofre_call *call, char **i
     }
 }
 
-static int32_t put_right(FILE *note, const struct conf *conf, struct cofre_call *call, struct cofre_error *error)
+/* The restore died, or it would have said itself where that is. */
+static void say_rescue(struct cofre_call *call, const char *path)
+{
+    char line[RESCUE_PATH + 80];
+    snprintf(line, sizeof line, "what the server held before the restore is kept in '%s'", path);
+    cofre->log(call, COFRE_LOG_NOTICE, line);
+}
+
+static int32_t put_right(FILE *note, const struct conf *conf, struct cofre_call *call, const char *rescue,
+                         struct cofre_error *error)
 {
     struct link *link;
     char *info = NULL, direct[DIRECT_VALUE];
@@ -105,6 +115,8 @@ static int32_t put_right(FILE *note, const struct conf *conf, struct cofre_call 
         class = undo_promote(link, call, error);
         if (class == COFRE_OK)
             cofre->log(call, COFRE_LOG_WARNING, "the server was still set to take data from us: it is a primary again");
+        if (class == COFRE_OK && rescue)
+            say_rescue(call, rescue);
     }
     if (class == COFRE_OK)
         class = direct_end(link, call, direct, error);
@@ -115,15 +127,18 @@ static int32_t put_right(FILE *note, const struct conf *conf, struct cofre_call 
 
 int32_t undo_all(const struct conf *conf, struct cofre_call *call, const char *id, struct cofre_error *error)
 {
-    char path[NOTE_PATH];
+    char path[NOTE_PATH], rescue[RESCUE_PATH];
     const char *directory;
+    bool whole;
     int32_t class = note_path(call, id, path, &directory, error);
+    if (class == COFRE_OK)
+        class = rescue_clean(call, id, rescue, &whole, error);
     if (class != COFRE_OK)
         return class;
     FILE *note = fopen(path, "re");
     if (!note) /* it was never told anything, or all is done */
         return errno == ENOENT ? COFRE_OK : failure_system(error, errno, "read '%s'", path);
-    class = put_right(note, conf, call, error);
+    class = put_right(note, conf, call, whole ? rescue : NULL, error);
     fclose(note);
     if (class == COFRE_OK && unlink(path) < 0 && errno != ENOENT)
         class = failure_system(error, errno, "remove '%s'", path);

@@ -13,91 +13,12 @@ import pytest
 from support import redis
 from support.cli import BAD_CONFIG, CLEAN, DAMAGED, DONE, FAILED, INCOMPLETE, USAGE, WRONG_KEY
 from support.faults import sample
-from support.redis import Ancient, Pretender, Proxy, Server, Writer, assert_same, fill, rdb, state, written
+from support.redis import Ancient, Pretender, Proxy, Writer, assert_same, fill, rdb, state, written
+from support.redis_world import (ACL, KEYS, PASSWORD, SAVING, assert_primary, configure, emptied, in_place,  # noqa: F401
+                                 listeners, rescues, restorable, restored_in_place, says, servers, user, vault)
 from support.watchdog import kill_with_watchdog
 
-PASSWORD = 'open sesame'.replace(' ', '-')
-SAVING = ('+ping', '+info', '+replconf', '+psync', '+module|list', '+function|list')
-ACL = (*SAVING, '+replicaof', '+select')
 NOTHING = {FAILED, DAMAGED}  # committed
-# One of each database, with an expiry, a function library; small enough to be cut everywhere.
-KEYS = 600
-
-
-@pytest.fixture
-def servers(tmp_path):
-    made = []
-
-    def make(name='one', **options) -> Server:
-        made.append(Server(tmp_path / name, **options))
-        return made[-1]
-
-    yield make
-    for server in made:
-        server.stop()
-
-
-@pytest.fixture
-def listeners():
-    made = []
-
-    def keep(listener):
-        made.append(listener)
-        return listener
-
-    yield keep
-    for listener in made:
-        listener.close()
-
-
-@pytest.fixture
-def vault(world):
-    """A sink and a job for the source 'app'."""
-    world.sink()
-    world.job(sources='app')
-    world.section('source app', plugin='redis', port=1)
-    world.ok('init', 'disk')
-    return world
-
-
-def configure(world, server, **options):
-    if server.password:
-        options = {'password': server.password} | options
-    world.section('source app', plugin='redis', **({'port': server.port} | options))
-
-
-def in_place(world, *options, **execution):
-    return world('restore', 'job', 'app', '--in-place', '--yes', *options, **execution)
-
-
-def restored_in_place(world, *options):
-    result = in_place(world, *options)
-    assert result.status == DONE, result
-    return result
-
-
-def rescues(world):
-    return sorted((world.base / 'state' / 'sources' / 'app').glob('rescue-*'))
-
-
-def assert_primary(world, server):
-    with closing(server.client()) as client:
-        info = client.info()
-    assert info['role'] == 'master'
-    assert not list((world.base / 'state' / 'holds').glob('*'))
-    assert not list((world.base / 'state' / 'sources').glob('*/restore-*'))
-
-
-def emptied(server) -> dict:
-    with closing(server.client()) as client:
-        client('FLUSHALL')
-        client('FUNCTION', 'FLUSH')
-    return state(server)
-
-
-def user(server, name, *rights):
-    with closing(server.client()) as client:
-        client('ACL', 'SETUSER', name, 'on', '>secret', *rights)
 
 
 # ---- there and back ----
@@ -297,11 +218,6 @@ def test_without_yes_nothing_is_touched(vault, servers):
 
 
 # ---- errors by name ----
-
-def says(result, *texts):
-    for text in texts:
-        assert text in result.err, result
-
 
 def test_passwords_and_rights(vault, servers):
     server = servers(password=PASSWORD)
@@ -520,19 +436,6 @@ def test_the_server_ends_in_the_middle(vault, servers, end, transfer):
 
 # ---- restores that do not go as planned ----
 
-@pytest.fixture
-def restorable(vault, servers):
-    """A server with other data than its snapshot: (world, server, the snapshot's, what is there)."""
-    server = servers()
-    fill(server, KEYS)
-    new = state(server)
-    configure(vault, server)
-    vault.ok('run', 'job')
-    emptied(server)
-    fill(server, 120, seed=5, functions=1)
-    return vault, server, new, state(server)
-
-
 def killed_restores(restorable, faults, wanted, empty):
     world, server, new, old = restorable
     words = ('restore', 'job', 'app', '--in-place', '--yes')
@@ -687,19 +590,22 @@ def test_what_the_server_cannot_load_is_not_given_to_it(vault, servers, listener
 
 
 def test_the_data_is_shown_to_nobody_else(restorable, listeners):
-    """Whoever connects in the server's place without knowing its replication id is turned away."""
+    """Whoever connects in the server's place without knowing its replication id is turned away, before it follows us and
+    when it is to get the data."""
     world = restorable[0]
-    known, got, threads = 'ab' * 20, {}, []
+    known, got, threads, role = 'ab' * 20, [], [], ['role:master']
 
     def connect(port):
-        for name in ('?', 'cd' * 20, 'silent', known):
+        for name, end in ('?', b'!'), ('cd' * 20, b'!'), ('silent', b'!'), (known, b'CONTINUE'), ('?', b'!'), (known, b'FULLRESYNC'):
             with closing(socket.create_connection(('127.0.0.1', port), 20)) as peer:
                 if name != 'silent':
                     peer.sendall(redis.Client.encode(('REPLCONF', 'capa', 'eof')) + redis.Client.encode(('PSYNC', name, '1')))
                 parts = []
-                while b'FULLRESYNC' not in b''.join(parts) and (part := peer.recv(4096)):
+                while end not in b''.join(parts) and (part := peer.recv(4096)):
                     parts.append(part)
-                got[name] = b''.join(parts)
+                got.append((name, b''.join(parts)))
+                if end == b'CONTINUE':
+                    role[0] = 'role:slave\r\nmaster_link_status:up'
 
     def told(_, __, port):
         if port != b'ONE':
@@ -707,12 +613,16 @@ def test_the_data_is_shown_to_nobody_else(restorable, listeners):
             threads[-1].start()
         return '+OK'
 
-    target = listeners(Pretender(REPLICAOF=told, INFO=Pretender.bulk(f'role:master\r\nmaster_replid:{known}\r\n')))
+    def info(*_):
+        return Pretender.bulk(f'{role[0]}\r\nmaster_replid:{known}\r\n')
+
+    target = listeners(Pretender(REPLICAOF=told, INFO=info))
     result = in_place(world, '--set', f'port={target.port}', '--set', 'patience=6s')
     threads[0].join(30)
     assert result.status == FAILED
-    assert result.err.count('turned away') == 3, result
-    assert b'FULLRESYNC' in got.pop(known) and not any(b'FULLRESYNC' in reply for reply in got.values()), got
+    assert result.err.count('turned away') == 4, result
+    answered = [name for name, reply in got if b'CONTINUE' in reply or b'FULLRESYNC' in reply]
+    assert answered == [known, known] and len(got) == 6, got
 
 
 def test_a_server_that_cannot_reach_us(restorable):
