@@ -51,7 +51,7 @@ static int load_index(struct repository *r, struct error *e)
 static bool has_pack(const struct copy *c, const uint8_t *id, const uint8_t pack[SEAL_HASH_SIZE])
 {
     struct index_location there;
-    for (unsigned n = 0; index_find(c->to->index, id, false, n, &there); n++)
+    for (unsigned n = 0; index_find(c->to->index, id, INDEX_RELY, n, &there); n++)
         if (memcmp(there.pack, pack, SEAL_HASH_SIZE) == 0)
             return true;
     return false;
@@ -61,9 +61,10 @@ static bool has_pack(const struct copy *c, const uint8_t *id, const uint8_t pack
 static int want_chunk(struct copy *c, const uint8_t *id, struct error *e)
 {
     struct index_location location;
-    if (index_find(c->to->index, id, !c->to->trust_hosts, 0, &location))
+    if (repository_has(c->to, id, &location))
         return 0;
-    if (!index_find(c->from->index, id, true, 0, &location) && !index_find(c->from->index, id, false, 0, &location))
+    if (!index_find(c->from->index, id, INDEX_RELY_OWN, 0, &location) &&
+        !index_find(c->from->index, id, INDEX_READ, 0, &location))
         return error_set(e, ERROR_INTEGRITY, "sink '%s' lacks a chunk of the snapshot", c->from->sink);
     if (!has_pack(c, id, location.pack))
         c->wanted[location.pack_row] = 1;

@@ -219,6 +219,7 @@ int engine_open_repository(const struct engine *engine, const struct config_inst
                                    .host = engine->config->host,
                                    .key_file = sink->encryption == CONFIG_PLAIN ? NULL : sink->key,
                                    .cache_dir = engine->config->cache_dir,
+                                   .state_dir = engine->config->state_dir,
                                    .trust_hosts = sink->trust_hosts,
                                    .parallel = parallel < 1 ? 1 : (unsigned)parallel,
                                    .lock = lock,

@@ -41,7 +41,7 @@ static void need(struct retain *h, const uint8_t id[SEAL_HASH_SIZE])
 {
     struct index_location location;
     const struct repository *r = h->repository;
-    if (index_find(r->index, id, !r->trust_hosts, 0, &location) && location.pack_row < h->rows)
+    if (repository_has(r, id, &location) && location.pack_row < h->rows)
         h->needed[location.pack_row] = 1;
 }
 

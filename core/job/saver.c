@@ -1,6 +1,5 @@
 #include "job/saver.h"
 
-
 #include "archive/bundle.h"
 #include "base/log.h"
 #include "store/manifest.h"

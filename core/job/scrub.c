@@ -110,6 +110,8 @@ static int tell(void *context, void *slot, struct error *e)
             audience->chunk(audience->context, item->name, item->chunks[i].id, item->chunks[i].offset);
     if (item->damage.class != ERROR_NONE)
         audience->damage(audience->context, item->name, item->damage.message);
+    else
+        audience->sound(audience->context, item->name);
     audience->progress(audience->context, item->pack.length);
     free(item->chunks);
     free(item->whole);

@@ -15,6 +15,8 @@ struct scrub_audience {
     void (*chunk)(void *context, const uint8_t pack[32], const uint8_t id[32], uint32_t offset);
     /* A pack is not, or a part of it. */
     void (*damage)(void *context, const uint8_t pack[32], const char *text);
+    /* It is whole. */
+    void (*sound)(void *context, const uint8_t pack[32]);
     /* One more pack was read. */
     void (*progress)(void *context, uint64_t bytes);
     void *context;

@@ -6,16 +6,14 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "job/chain.h"
 #include "job/engine.h"
-#include "job/scrub.h"
 #include "job/snapshot.h"
 #include "job/verify_chain.h"
+#include "job/verify_packs.h"
 #include "store/catalogue.h"
-#include "store/index.h"
 #include "store/index_body.h"
 #include "store/objects.h"
 #include "store/reader.h"
@@ -32,12 +30,8 @@ struct verify {
     void (*damage)(void *context, const struct verify_damage *);
     void *context;
     struct verify_result *result;
-    struct bytes keys;        /* of all manifests, each NUL terminated */
-    struct index_pack *packs; /* that the sink lists; known: an index object describes it */
-    size_t pack_count;
-    uint8_t *needed;    /* per pack row: a chosen snapshot refers to it */
-    uint8_t *whole;     /* per chunk row: opened and right */
-    bool looked;        /* `whole` is filled */
+    struct bytes keys; /* of all manifests, each NUL terminated */
+    struct verify_packs packs;
     char snapshot[201]; /* the one at hand: "HOST/JOB/ID" */
     char stage[96];
 };
@@ -132,15 +126,6 @@ static int each_snapshot(struct verify *v, bool first_pass, each_fn each, struct
 
 /* ---- what is needed, and whether it is there ---- */
 
-/* A place of the chunk: any present one, or, once packs were looked into, a whole one. */
-static bool find_chunk(const struct verify *v, const uint8_t *id, struct index_location *location)
-{
-    for (unsigned nth = 0; index_find(v->repository->index, id, false, nth, location); nth++)
-        if (!v->looked || v->whole[location->row])
-            return true;
-    return false;
-}
-
 /* One source being walked. */
 struct source_walk {
     struct verify *v;
@@ -150,13 +135,6 @@ struct source_walk {
     char *path;     /* of it */
 };
 
-static void mark(struct verify *v, const uint8_t *id)
-{
-    struct index_location location;
-    for (unsigned nth = 0; index_find(v->repository->index, id, false, nth, &location); nth++)
-        v->needed[location.pack_row] = 1;
-}
-
 static void end_entry(struct source_walk *w)
 {
     if (!w->bad_entry)
@@ -164,7 +142,7 @@ static void end_entry(struct source_walk *w)
     w->bad_entry = false;
     if (w->bad++ >= PATHS_NAMED)
         return;
-    struct verify_damage damage = {.text = w->v->looked ? "content is damaged" : "content is missing",
+    struct verify_damage damage = {.text = w->v->packs.looked ? "content is damaged" : "content is missing",
                                    .snapshot = w->v->snapshot,
                                    .source = w->source->name,
                                    .path = w->path};
@@ -187,13 +165,12 @@ static int walk_record(void *context, const struct catalogue_record *record, con
             return error_memory(e);
     }
     for (size_t i = 0; i < record->extent_count; i++) {
-        struct index_location location;
         if (catalogue_is_hole(&record->extents[i]))
             continue;
-        if (!find_chunk(w->v, record->extents[i].id, &location))
+        if (!verify_packs_have(&w->v->packs, record->extents[i].id))
             w->bad_entry = true;
-        else if (!w->v->looked)
-            mark(w->v, record->extents[i].id);
+        else if (!w->v->packs.looked)
+            verify_packs_need(&w->v->packs, record->extents[i].id);
     }
     return 0;
 }
@@ -212,7 +189,7 @@ static int walk_source(struct verify *v, struct reader *reader, const struct man
 {
     struct source_walk w = {.v = v, .source = source};
     for (size_t i = 0; i < source->chunk_count; i++)
-        mark(v, source->chunks[i].id);
+        verify_packs_need(&v->packs, source->chunks[i].id);
     int result = reader_catalogue(reader, source, NULL, walk_record, &w, e);
     if (result == 0) {
         end_entry(&w);
@@ -245,106 +222,6 @@ static int walk_snapshot(struct verify *v, const struct manifest *manifest, stru
     reader_free(reader);
     v->result->snapshots_damaged += v->result->damages > before;
     return result;
-}
-
-/* ---- packs ---- */
-
-static void on_chunk(void *context, const uint8_t pack[32], const uint8_t id[32], uint32_t offset)
-{
-    struct verify *v = context;
-    struct index_location location;
-    for (unsigned nth = 0; index_find(v->repository->index, id, false, nth, &location); nth++)
-        if (location.chunk.offset == offset && memcmp(location.pack, pack, SEAL_HASH_SIZE) == 0)
-            v->whole[location.row] = 1;
-}
-
-static void on_damage(void *context, const uint8_t pack[32], const char *text)
-{
-    char key[201];
-    repository_pack_key(pack, key);
-    report_object(context, key, text, NULL);
-}
-
-static void on_progress(void *context, uint64_t bytes)
-{
-    struct verify *v = context;
-    v->result->objects++;
-    v->result->bytes += bytes;
-    engine_report(v->engine, v->stage, v->result->objects, v->result->bytes, 0);
-}
-
-static int compare_names(const void *a, const void *b)
-{
-    return memcmp(((const struct index_pack *)a)->name, ((const struct index_pack *)b)->name, SEAL_HASH_SIZE);
-}
-
-/* Packs that an index object describes and that are not there, or have another size. */
-static void report_absent(struct verify *v)
-{
-    for (size_t row = 0; row < index_pack_count(v->repository->index); row++) {
-        uint8_t name[SEAL_HASH_SIZE];
-        uint64_t size;
-        char key[201];
-        if (index_pack_at(v->repository->index, row, name, &size))
-            continue;
-        repository_pack_key(name, key);
-        report_object(v, key, "it is missing, or has another size than its index object says", NULL);
-    }
-}
-
-/* Which of the listed packs (sorted by name) does a chosen snapshot refer to? */
-static void find_needed(const struct verify *v, const struct index_pack *packs, size_t count, uint8_t *needed)
-{
-    for (size_t row = 0; row < index_pack_count(v->repository->index); row++) {
-        struct index_pack wanted;
-        if (!v->needed[row] || !index_pack_at(v->repository->index, row, wanted.name, &wanted.size))
-            continue;
-        const struct index_pack *found =
-            count > 0 ? bsearch(&wanted, packs, count, sizeof wanted, compare_names) : NULL;
-        if (found)
-            needed[found - packs] = 1;
-    }
-}
-
-/* The packs to look into: those that are needed, or all, moved to the front. One that is listed and that no index
- * object describes is damage when a snapshot needs it; else a run was cut off there, and nothing has followed it yet.
- */
-static int choose_packs(struct verify *v, size_t *chosen, struct error *e)
-{
-    bool all = v->request->everything || !v->repository->key->full;
-    AUTO_FREE uint8_t *needed = calloc(v->pack_count + 1, 1);
-    if (!needed)
-        return error_memory(e);
-    find_needed(v, v->packs, v->pack_count, needed);
-    size_t left_over = 0;
-    *chosen = 0;
-    for (size_t i = 0; i < v->pack_count; i++) {
-        char key[201];
-        repository_pack_key(v->packs[i].name, key);
-        if (!v->packs[i].known && needed[i])
-            report_object(v, key, "snapshots need it, but the index object that described it is gone or damaged", NULL);
-        left_over += !v->packs[i].known && !needed[i];
-        if (all || needed[i])
-            v->packs[(*chosen)++] = v->packs[i];
-    }
-    if (left_over > 0 && v->request->everything)
-        log_line(LOG_NOTICE, "sink '%s': %zu packs of runs that did not end belong to no snapshot", v->repository->sink,
-                 left_over);
-    return 0;
-}
-
-static int look_into_packs(struct verify *v, struct error *e)
-{
-    size_t chosen = 0;
-    if (choose_packs(v, &chosen, e) < 0)
-        return -1;
-    if (v->request->quick)
-        return 0;
-    struct scrub_audience audience = {.chunk = on_chunk, .damage = on_damage, .progress = on_progress, .context = v};
-    if (scrub_packs(v->repository, v->packs, chosen, &audience, e) < 0)
-        return -1;
-    v->looked = true;
-    return 0;
 }
 
 /* ---- the chain ---- */
@@ -422,21 +299,31 @@ static int check_chain(struct verify *v, struct error *e)
 
 /* ---- the whole ---- */
 
-/* What is there, and, where an index object is gone, what the packs themselves say: before rows of the index are
- * counted. Snapshots first: what those need that are listed is there when packs are listed afterwards. */
+static void on_pack_damage(void *context, const char *object, const char *text)
+{
+    report_object(context, object, text, NULL);
+}
+
+static void on_progress(void *context, uint64_t bytes)
+{
+    struct verify *v = context;
+    v->result->objects++;
+    v->result->bytes += bytes;
+    engine_report(v->engine, v->stage, v->result->objects, v->result->bytes, 0);
+}
+
+/* Snapshots first: what those need that are listed is there when packs are listed afterwards. */
 static int load(struct verify *v, struct error *e)
 {
-    struct repository *r = v->repository;
-    if (sink_list(r->worker, "snapshots/", collect_key, &v->keys, e) < 0 || repository_load_index(r, e) < 0 ||
-        repository_list_packs(r, &v->packs, &v->pack_count, e) < 0 ||
-        index_set_present(r->index, v->packs, v->pack_count, e) < 0)
+    if (sink_list(v->repository->worker, "snapshots/", collect_key, &v->keys, e) < 0)
         return -1;
-    report_absent(v);
-    if (repository_fix_index(r, v->packs, v->pack_count, e) < 0)
-        return -1;
-    v->needed = calloc(index_pack_count(r->index) + 1, 1);
-    v->whole = calloc(index_chunk_count(r->index) + 1, 1);
-    return v->needed && v->whole ? 0 : error_memory(e);
+    return verify_packs_load(&v->packs, e);
+}
+
+static int look_into_packs(struct verify *v, struct error *e)
+{
+    bool all = v->request->everything || !v->repository->key->full;
+    return verify_packs_look(&v->packs, all, v->request->quick, e);
 }
 
 /* With the full key: everything that leads to an entry. */
@@ -445,11 +332,11 @@ static int verify_snapshots(struct verify *v, struct error *e)
     uint64_t before = v->result->damages;
     if (each_snapshot(v, true, walk_snapshot, e) < 0 || look_into_packs(v, e) < 0)
         return -1;
-    if (v->request->quick || v->result->damages == before)
-        return 0;
+    if (v->request->quick || (v->result->damages == before && v->packs.bad.length == 0))
+        return verify_packs_report(&v->packs, e);
     /* Something is damaged: whom does it affect? */
     v->result->snapshots_damaged = 0;
-    return each_snapshot(v, false, walk_snapshot, e);
+    return each_snapshot(v, false, walk_snapshot, e) < 0 ? -1 : verify_packs_report(&v->packs, e);
 }
 
 /* With a put key: signatures, chain, and hashes of all bytes. */
@@ -457,7 +344,7 @@ static int verify_outside(struct verify *v, struct error *e)
 {
     log_line(LOG_NOTICE, "sink '%s': with a put key only hashes, signatures and the chain of snapshots can be checked",
              v->repository->sink);
-    return look_into_packs(v, e);
+    return look_into_packs(v, e) < 0 ? -1 : verify_packs_report(&v->packs, e);
 }
 
 static int carry_out(struct verify *v, struct error *e)
@@ -480,12 +367,12 @@ int verify_run(const struct engine *engine, struct repository *repository, const
                        .damage = damage,
                        .context = context,
                        .result = result,
-                       .keys = {.maximum = (size_t)256 << 20}};
+                       .keys = {.maximum = (size_t)256 << 20},
+                       .packs = {.repository = repository, .damage = on_pack_damage, .progress = on_progress}};
+    v.packs.context = &v;
     snprintf(v.stage, sizeof v.stage, "verifying %s", repository->sink);
     int done = carry_out(&v, e);
     bytes_free(&v.keys);
-    free(v.packs);
-    free(v.needed);
-    free(v.whole);
+    verify_packs_free(&v.packs);
     return done;
 }

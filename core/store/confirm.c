@@ -6,9 +6,11 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "store/chunker.h"
 #include "store/index.h"
 #include "store/key.h"
+#include "store/reader.h"
 #include "store/repository.h"
 #include "worker/sink.h"
 
@@ -196,4 +198,36 @@ int confirm_packs(struct confirm *confirm, struct repository *repository, struct
     }
     bytes_reset(&confirm->packs);
     return 0;
+}
+
+/* ---- what is re-used ---- */
+
+#define TRIES 16 /* chunks looked at until one is found that would be relied on */
+
+static bool choose(const struct repository *r, struct confirm_sample *sample)
+{
+    size_t rows = index_chunk_count(r->index);
+    for (int i = 0; i < TRIES && rows > 0; i++) {
+        struct index_location location;
+        if (!index_chunk_at(r->index, random_below(rows), (enum index_use)repository_use(r), &location))
+            continue;
+        *sample = (struct confirm_sample){.size = location.pack_size, .chunk = location.chunk};
+        memcpy(sample->name, location.pack, sizeof sample->name);
+        return true;
+    }
+    return false;
+}
+
+int confirm_reused(struct repository *repository, struct error *e)
+{
+    struct confirm_sample sample;
+    if (!choose(repository, &sample) || confirm_read(repository, &sample, e) == 0)
+        return 0;
+    if (e->class == ERROR_CANCELLED || e->class == ERROR_MEMORY)
+        return -1;
+    log_line(LOG_WARNING, "sink '%s': a pack that would be relied on was read back: %s", repository->sink, e->message);
+    if (e->class == ERROR_AUTH || (e->class != ERROR_PERMANENT && !reader_is_damage(e)))
+        return 0;
+    repository_doubt(repository, sample.name);
+    return repository_heed_doubts(repository, e);
 }

@@ -41,4 +41,9 @@ int confirm_object(struct repository *repository, const char *key, uint64_t size
 /* Read a pack back. ERROR_INTEGRITY: it is not what its name stands for; other errors as of sink_get. */
 int confirm_read(struct repository *repository, const struct confirm_sample *sample, struct error *e);
 
+/* One of the packs that a new snapshot may rely on, any of them, is read back; it is doubted when it is damaged, so
+ * that what it holds is stored again. That it cannot be read at all is a warning. Nothing to rely on: nothing happens.
+ * -1: the run is cancelled, or memory is short. */
+int confirm_reused(struct repository *repository, struct error *e);
+
 #endif

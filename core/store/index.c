@@ -15,62 +15,14 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "store/index_body.h"
+#include "store/index_table.h"
 
-/* The file: header, object names, pack rows, chunk rows sorted by id. It never leaves this machine, so rows are plain
- * structs; another layout or byte order is another magic and gives an empty index. */
 #define FILE_MAGIC UINT64_C(0x0131786572666f63)
 #define BATCH_CHUNKS (256u << 10)
-
-struct header {
-    uint64_t magic;
-    uint8_t identity[SEAL_HASH_SIZE];
-    uint64_t objects, packs, chunks;
-    uint32_t fanout[257];         /* chunks whose first byte is below i */
-    uint32_t unnamed;             /* 1 = has rows that no index object describes yet */
-    uint8_t hash[SEAL_HASH_SIZE]; /* of the header up to here with its rows left out, then of all rows */
-};
-
-struct pack_row {
-    uint8_t name[SEAL_HASH_SIZE];
-    uint64_t size;
-    uint64_t own;
-};
-
-struct chunk_row {
-    uint8_t id[SEAL_HASH_SIZE];
-    uint32_t pack, offset, stored, plain;
-};
-
-struct index {
-    char path[PATH_MAX];
-    uint8_t identity[SEAL_HASH_SIZE];
-    /* the mapped file; map is NULL when empty */
-    void *map;
-    size_t map_size;
-    const struct header *header;
-    const uint8_t *objects; /* names, sorted */
-    const struct pack_row *packs;
-    const struct chunk_row *chunks;
-    uint8_t *present; /* per pack row */
-    bool unnamed;     /* something without a name was absorbed */
-    bool fixed;
-    /* absorbed, not yet settled */
-    struct bytes new_objects, new_packs, new_chunks;
-};
 
 static size_t object_count(const struct index *index)
 {
     return index->header ? index->header->objects : 0;
-}
-
-static size_t pack_count(const struct index *index)
-{
-    return index->header ? index->header->packs : 0;
-}
-
-static size_t chunk_count(const struct index *index)
-{
-    return index->header ? index->header->chunks : 0;
 }
 
 static void unmap(struct index *index)
@@ -172,6 +124,7 @@ void index_free(struct index *index)
     if (!index)
         return;
     unmap(index);
+    free(index->doubted);
     bytes_free(&index->new_objects);
     bytes_free(&index->new_packs);
     bytes_free(&index->new_chunks);
@@ -228,7 +181,7 @@ static int absorb_pack(void *context, const uint8_t name[SEAL_HASH_SIZE], uint64
     struct index *index = a->index;
     struct pack_row row = {.size = size, .own = a->own};
     memcpy(row.name, name, sizeof row.name);
-    uint32_t number = (uint32_t)(pack_count(index) + index->new_packs.length / sizeof row);
+    uint32_t number = (uint32_t)(index_pack_count(index) + index->new_packs.length / sizeof row);
     bytes_put(&index->new_packs, &row, sizeof row);
     for (uint32_t i = 0; i < count; i++) {
         struct chunk_row chunk = {
@@ -281,7 +234,7 @@ static void emit(struct output *out, const void *p, size_t n)
 
 static void emit_merged(struct output *out, const struct index *index)
 {
-    const struct chunk_row *a = index->chunks, *a_end = a + chunk_count(index);
+    const struct chunk_row *a = index->chunks, *a_end = a + index_chunk_count(index);
     const struct chunk_row *b = (const void *)index->new_chunks.data;
     const struct chunk_row *b_end = b + index->new_chunks.length / sizeof *b;
     while (a < a_end || b < b_end) {
@@ -355,8 +308,8 @@ static int write_file(struct index *index, struct error *e)
     snprintf(temporary, sizeof temporary, "%s.tmp", index->path);
     struct header h = {.magic = FILE_MAGIC,
                        .objects = object_count(index) + index->new_objects.length / SEAL_HASH_SIZE,
-                       .packs = pack_count(index) + index->new_packs.length / sizeof(struct pack_row),
-                       .chunks = chunk_count(index) + index->new_chunks.length / sizeof(struct chunk_row)};
+                       .packs = index_pack_count(index) + index->new_packs.length / sizeof(struct pack_row),
+                       .chunks = index_chunk_count(index) + index->new_chunks.length / sizeof(struct chunk_row)};
     h.unnamed = index->unnamed;
     memcpy(h.identity, index->identity, sizeof h.identity);
     count_fanout(&h, index);
@@ -372,7 +325,7 @@ static int write_file(struct index *index, struct error *e)
     seal_hasher_init(&out.hasher);
     seal_hasher_add(&out.hasher, &h, offsetof(struct header, hash));
     emit_objects(&out, index);
-    emit(&out, index->packs, pack_count(index) * sizeof(struct pack_row));
+    emit(&out, index->packs, index_pack_count(index) * sizeof(struct pack_row));
     emit(&out, index->new_packs.data, index->new_packs.length);
     emit_merged(&out, index);
     return finish_file(&out, &h, temporary, index->path, e);
@@ -390,7 +343,7 @@ int index_settle(struct index *index, struct error *e)
     AUTO_CLOSE int lock = lock_file(index, e);
     if (lock < 0 || write_file(index, e) < 0)
         return -1;
-    size_t packs_before = pack_count(index);
+    size_t packs_before = index_pack_count(index);
     uint8_t *present = index->present;
     index->present = NULL;
     if (map_file(index, e) < 0 || !index->map) {
@@ -398,94 +351,16 @@ int index_settle(struct index *index, struct error *e)
         return index->map ? -1 : error_set(e, ERROR_INTEGRITY, "index cache '%s' is not what was written", index->path);
     }
     if (present) { /* packs that were just absorbed by their writer are there */
-        uint8_t *longer = realloc(present, pack_count(index));
+        uint8_t *longer = realloc(present, index_pack_count(index));
         if (!longer) {
             free(present);
             return error_memory(e);
         }
-        memset(longer + packs_before, 1, pack_count(index) - packs_before);
+        memset(longer + packs_before, 1, index_pack_count(index) - packs_before);
         index->present = longer;
     }
     bytes_reset(&index->new_objects);
     bytes_reset(&index->new_packs);
     bytes_reset(&index->new_chunks);
     return 0;
-}
-
-/* ---- finding ---- */
-
-static int compare_packs(const void *a, const void *b)
-{
-    return memcmp(((const struct index_pack *)a)->name, ((const struct index_pack *)b)->name, SEAL_HASH_SIZE);
-}
-
-int index_set_present(struct index *index, struct index_pack *packs, size_t count, struct error *e)
-{
-    free(index->present);
-    index->present = calloc(pack_count(index) + 1, 1);
-    if (!index->present)
-        return error_memory(e);
-    for (size_t i = 0; i < pack_count(index); i++) {
-        struct index_pack wanted;
-        memcpy(wanted.name, index->packs[i].name, sizeof wanted.name);
-        struct index_pack *found = count > 0 ? bsearch(&wanted, packs, count, sizeof *packs, compare_packs) : NULL;
-        if (!found)
-            continue;
-        index->present[i] = found->size == index->packs[i].size;
-        found->known = found->known || index->present[i];
-    }
-    return 0;
-}
-
-static size_t first_row(const struct index *index, const uint8_t *id)
-{
-    size_t low = index->header->fanout[id[0]], high = index->header->fanout[id[0] + 1];
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (memcmp(index->chunks[middle].id, id, SEAL_HASH_SIZE) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-bool index_find(const struct index *index, const uint8_t id[SEAL_HASH_SIZE], bool own_only, unsigned nth,
-                struct index_location *location)
-{
-    if (!index->header || !index->present)
-        return false;
-    for (size_t i = first_row(index, id); i < chunk_count(index); i++) {
-        const struct chunk_row *row = &index->chunks[i];
-        if (memcmp(row->id, id, SEAL_HASH_SIZE) != 0)
-            return false;
-        const struct pack_row *pack = &index->packs[row->pack];
-        if (!index->present[row->pack] || (own_only && !pack->own) || nth-- > 0)
-            continue;
-        memcpy(location->pack, pack->name, sizeof location->pack);
-        location->pack_size = pack->size;
-        location->row = i;
-        location->pack_row = row->pack;
-        location->chunk = (struct pack_chunk){.offset = row->offset, .stored = row->stored, .plain = row->plain};
-        memcpy(location->chunk.id, id, SEAL_HASH_SIZE);
-        return true;
-    }
-    return false;
-}
-
-size_t index_chunk_count(const struct index *index)
-{
-    return chunk_count(index);
-}
-
-size_t index_pack_count(const struct index *index)
-{
-    return pack_count(index);
-}
-
-bool index_pack_at(const struct index *index, size_t i, uint8_t name[SEAL_HASH_SIZE], uint64_t *size)
-{
-    memcpy(name, index->packs[i].name, SEAL_HASH_SIZE);
-    *size = index->packs[i].size;
-    return index->present && index->present[i];
 }

@@ -54,9 +54,18 @@ struct index_pack {
 /* packs: sorted by name. After index_settle. */
 int index_set_present(struct index *index, struct index_pack *packs, size_t count, struct error *e);
 
-/* The nth place (from 0) where the chunk is present; own_only: among packs of our own. */
-bool index_find(const struct index *index, const uint8_t id[SEAL_HASH_SIZE], bool own_only, unsigned nth,
+/* Packs that were found damaged: names, sorted; copied. They are the last to be read, and not relied on. */
+int index_set_doubted(struct index *index, const uint8_t *names, size_t count, struct error *e);
+
+/* What for a chunk is looked for: to be read, wherever it is present; or to be relied on by a new snapshot, in packs
+ * that nobody doubts, of any host or of our own. */
+enum index_use { INDEX_READ, INDEX_RELY, INDEX_RELY_OWN };
+
+/* The nth place (from 0) of the chunk, for that use. */
+bool index_find(const struct index *index, const uint8_t id[SEAL_HASH_SIZE], enum index_use use, unsigned nth,
                 struct index_location *location);
+/* The chunk in row i. False when its place is none for that use. */
+bool index_chunk_at(const struct index *index, size_t i, enum index_use use, struct index_location *location);
 
 /* All rows, of packs present or not. index_pack_at tells whether the pack is present. */
 size_t index_chunk_count(const struct index *index);

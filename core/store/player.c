@@ -36,6 +36,7 @@ enum op {
 struct item {
     bool load;
     bool opened;         /* plain is filled already */
+    bool blame;          /* damage is the fault of the pack at location */
     struct error damage; /* class ERROR_NONE: the chunk is whole */
     uint32_t place;
     struct index_location location;
@@ -149,6 +150,8 @@ static int play_item(void *context, void *slot, struct error *e)
         p->cache[item->place].plain = item->plain;
         p->cache[item->place].damage = item->damage;
         item->plain = free_one;
+        if (item->damage.class == ERROR_INTEGRITY && item->blame)
+            repository_doubt(p->repository, item->location.pack);
     }
     struct cursor c = cursor_of(item->script.data, item->script.length);
     int result = 0;
@@ -275,6 +278,7 @@ static int fetch_into(struct player *p, struct item *item, const struct step *st
     item->opened = false;
     item->location = step->location;
     item->damage = step->damage;
+    item->blame = step->damage.class == ERROR_NONE && !step->careful; /* the careful reader blames for itself */
     if (step->damage.class != ERROR_NONE)
         return 0;
     struct error why;
@@ -362,7 +366,7 @@ static int locate(struct player *p, struct step *step, const uint8_t *id, struct
     step->careful = false;
     struct error why;
     if (reader_locate(p->reader, id, 0, &step->location, &why) == 0) {
-        step->careful = index_find(p->repository->index, id, false, 1, &other);
+        step->careful = index_find(p->repository->index, id, INDEX_READ, 1, &other);
         if (!step->careful)
             fetch_expect(p->fetch, &step->location);
         return 0;

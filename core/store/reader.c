@@ -66,12 +66,12 @@ int reader_locate(struct reader *reader, const uint8_t id[SEAL_HASH_SIZE], unsig
                   struct index_location *location, struct error *e)
 {
     struct index *index = reader->repository->index;
-    if (index_find(index, id, false, nth, location))
+    if (index_find(index, id, INDEX_READ, nth, location))
         goto found;
     if (!reader->repository->recovered) {
         if (repository_recover_index(reader->repository, e) < 0)
             return -1;
-        if (index_find(index, id, false, nth, location))
+        if (index_find(index, id, INDEX_READ, nth, location))
             goto found;
     }
     char hex[2 * SEAL_HASH_SIZE + 1];
@@ -111,10 +111,13 @@ int reader_chunk(struct reader *reader, const uint8_t id[SEAL_HASH_SIZE], const 
         have = open_at(reader, &location, e) == 0;
         if (!have && !reader_is_damage(e))
             return -1;
-        if (!have)
-            log_line(LOG_WARNING, "sink '%s': %s", reader->repository->sink, e->message);
-        else
+        if (have) {
             reader->length = location.chunk.plain;
+            continue;
+        }
+        log_line(LOG_WARNING, "sink '%s': %s", reader->repository->sink, e->message);
+        if (e->class == ERROR_INTEGRITY)
+            repository_doubt(reader->repository, location.pack);
     }
     memcpy(reader->id, id, SEAL_HASH_SIZE);
     *p = reader->plain;

@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "store/config_object.h"
 #include "store/index.h"
@@ -136,12 +137,14 @@ static int load_key(struct repository *r, const struct config_object *config, co
                      want);
 }
 
-static int open_cache(struct repository *r, const char *cache_dir, struct error *e)
+static int open_cache(struct repository *r, const struct repository_spec *spec, struct error *e)
 {
-    char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/%s", cache_dir, r->id_text);
+    char path[PATH_MAX], damaged[PATH_MAX];
+    snprintf(path, sizeof path, "%s/%s", spec->cache_dir, r->id_text);
+    snprintf(damaged, sizeof damaged, "%s/repositories/%s/damaged", spec->state_dir, r->id_text);
     r->cache = text_copy(path);
-    if (!r->cache)
+    r->damaged = text_copy(damaged);
+    if (!r->cache || !r->damaged)
         return error_memory(e);
     return file_make_directories(r->cache, e);
 }
@@ -163,7 +166,7 @@ static int open_in_place(struct repository *r, const struct repository_spec *spe
     text_hex(r->id, sizeof r->id, r->id_text);
     if (load_key(r, &config, spec->key_file, e) < 0)
         return -1;
-    return open_cache(r, spec->cache_dir, e);
+    return open_cache(r, spec, e);
 }
 
 int repository_open(struct worker *worker, const struct repository_spec *spec, struct repository **repository,
@@ -194,6 +197,12 @@ void repository_close(struct repository *repository)
 {
     if (!repository)
         return;
+    if (repository->doubted > 0)
+        log_line(
+            LOG_NOTICE,
+            "sink '%s': damaged packs are not relied on any more (%zu): the next run stores again what its sources "
+            "still have of them",
+            repository->sink, (size_t)repository->doubted);
     for (size_t i = 0; i < REPOSITORY_WORKERS_MAX; i++)
         worker_stop(repository->workers[i]);
     index_free(repository->index);
@@ -201,5 +210,6 @@ void repository_close(struct repository *repository)
     free(repository->sink);
     free(repository->host);
     free(repository->cache);
+    free(repository->damaged);
     free(repository);
 }

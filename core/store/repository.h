@@ -12,6 +12,7 @@
 struct bytes;
 struct error;
 struct index;
+struct index_location;
 struct index_pack;
 struct pack_chunk;
 struct worker;
@@ -24,6 +25,7 @@ struct repository_spec {
     const char *host;      /* ours */
     const char *key_file;  /* NULL = encryption = none */
     const char *cache_dir; /* the index is kept in CACHE_DIR/REPOSITORY/ */
+    const char *state_dir; /* what is known of packs is kept in STATE_DIR/repositories/REPOSITORY/ */
     bool trust_hosts;
     /* More workers of the same sink, opened; up to parallel in all (at least 1). */
     unsigned parallel;
@@ -36,6 +38,8 @@ struct repository_spec {
 
 struct repository {
     char *sink, *host, *cache; /* cache: directory of this repository, made */
+    char *damaged;             /* directory of doubts (doubt.h) */
+    _Atomic size_t doubted;    /* packs that were found damaged since it was opened */
     bool trust_hosts;
     bool plain;            /* encryption = none */
     struct worker *worker; /* opened; owned */
@@ -73,6 +77,18 @@ int repository_create(struct worker *worker, const struct key *key, bool plain,
 /* Read all index objects that the cache lacks, list the packs, and build the index of what is really there. Damaged
  * index objects are logged as warnings; what they said is then found by repository_recover_index. */
 int repository_load_index(struct repository *repository, struct error *e);
+/* The pack is damaged: runs are not to rely on it, from the next repository_load_index on, or repository_heed_doubts.
+ * What goes wrong with remembering it is logged. Once the repository is closed, it is said what that means. */
+void repository_doubt(struct repository *repository, const uint8_t pack[SEAL_HASH_SIZE]);
+/* It is whole, after all. */
+void repository_trust(struct repository *repository, const uint8_t pack[SEAL_HASH_SIZE]);
+int repository_heed_doubts(struct repository *repository, struct error *e);
+/* A place of the chunk that a new snapshot may rely on: as trust_hosts says, and in no damaged pack. */
+bool repository_has(const struct repository *repository, const uint8_t id[SEAL_HASH_SIZE],
+                    struct index_location *location);
+/* Those chunks, for index_chunk_at: enum index_use. */
+int repository_use(const struct repository *repository);
+
 /* Read the directories of packs that no index object describes: once, later calls do nothing. Only the full key can;
  * without it nothing happens. */
 int repository_recover_index(struct repository *repository, struct error *e);

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "store/doubt.h"
 #include "store/index.h"
 #include "store/index_body.h"
 #include "store/objects.h"
@@ -211,7 +212,44 @@ int repository_load_index(struct repository *r, struct error *e)
     /* Objects first: what they say is only believed of packs that are listed afterwards. */
     if (absorb_objects(r, e) < 0 || repository_list_packs(r, &packs, &count, e) < 0)
         return error_context(e, "sink '%s': ", r->sink);
-    return index_set_present(r->index, packs, count, e);
+    return index_set_present(r->index, packs, count, e) < 0 ? -1 : repository_heed_doubts(r, e);
+}
+
+/* ---- damaged packs ---- */
+
+void repository_doubt(struct repository *r, const uint8_t pack[SEAL_HASH_SIZE])
+{
+    struct error e;
+    bool fresh;
+    if (doubt_add(r->damaged, pack, &fresh, &e) == 0)
+        r->doubted += fresh;
+    else
+        log_line(LOG_WARNING, "sink '%s': that a pack is damaged cannot be remembered: %s", r->sink, e.message);
+}
+
+void repository_trust(struct repository *r, const uint8_t pack[SEAL_HASH_SIZE])
+{
+    struct error e;
+    if (doubt_remove(r->damaged, pack, &e) < 0)
+        log_line(LOG_WARNING, "sink '%s': that a pack is whole cannot be remembered: %s", r->sink, e.message);
+}
+
+int repository_heed_doubts(struct repository *r, struct error *e)
+{
+    AUTO_BYTES struct bytes names = {.maximum = DOUBT_MAX * SEAL_HASH_SIZE};
+    if (doubt_list(r->damaged, &names, e) < 0)
+        return -1;
+    return index_set_doubted(r->index, names.data, names.length / SEAL_HASH_SIZE, e);
+}
+
+int repository_use(const struct repository *r)
+{
+    return r->trust_hosts ? INDEX_RELY : INDEX_RELY_OWN;
+}
+
+bool repository_has(const struct repository *r, const uint8_t id[SEAL_HASH_SIZE], struct index_location *location)
+{
+    return index_find(r->index, id, (enum index_use)repository_use(r), 0, location);
 }
 
 /* ---- packs without an index ---- */

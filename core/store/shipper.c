@@ -151,7 +151,7 @@ static int open_sink(struct shipper_sink *sink, struct repository *repository, c
     if (journal_open(path, &sink->journal, e) < 0)
         return -1;
     begin_index_body(sink);
-    return adopt(sink, e);
+    return adopt(sink, e) < 0 ? -1 : confirm_reused(repository, e);
 }
 
 static int make_porters(struct shipper *s, struct repository *const *repositories, struct error *e)

@@ -37,7 +37,7 @@ struct shipper_sink {
 };
 
 /* repositories: of one key, their index loaded. state_dir: where the journals are; one per repository. Adopts what the
- * journals hold. */
+ * journals hold, and reads one of the packs back that would be relied on. */
 int shipper_new(struct repository *const *repositories, size_t count, const char *state_dir, struct shipper **shipper,
                 struct error *e);
 void shipper_free(struct shipper *shipper);

@@ -69,7 +69,7 @@ static uint32_t lacking(const struct writer *w, const uint8_t id[SEAL_HASH_SIZE]
     struct index_location location;
     for (size_t i = 0; i < shipper_sink_count(w->shipper); i++) {
         const struct repository *r = shipper_sink(w->shipper, i)->repository;
-        if (!index_find(r->index, id, !r->trust_hosts, 0, &location))
+        if (!repository_has(r, id, &location))
             mask |= UINT32_C(1) << i;
     }
     return mask;

@@ -115,9 +115,9 @@ static void test_model(void **state)
         number_hash(i, id);
         number_hash(1000000 + i / 50, pack);
         bool there = i < 2000 && i / 50 != 7;
-        assert_int_equal(index_find(index, id, false, 0, &at), there);
-        assert_false(index_find(index, id, false, 1, &at));
-        assert_int_equal(index_find(index, id, true, 0, &at), there && i / 50 % 2 == 0);
+        assert_int_equal(index_find(index, id, INDEX_READ, 0, &at), there);
+        assert_false(index_find(index, id, INDEX_READ, 1, &at));
+        assert_int_equal(index_find(index, id, INDEX_RELY_OWN, 0, &at), there && i / 50 % 2 == 0);
         if (there && i / 50 % 2 == 0) {
             assert_memory_equal(at.pack, pack, sizeof pack);
             assert_int_equal(at.chunk.offset, PACK_HEADER_SIZE + 100 * (i % 50));
@@ -296,11 +296,51 @@ static int teardown(void **state)
     return rmdir(directory);
 }
 
+/* A chunk in two packs: the one that is doubted is read last, and not relied on. */
+static void test_doubted(void **state)
+{
+    (void)state;
+    struct error e;
+    struct bytes body = {.maximum = 1 << 20};
+    struct index_pack packs[2];
+    struct index_location at;
+    uint8_t id[SEAL_HASH_SIZE], doubted[SEAL_HASH_SIZE];
+    const uint8_t nobody[SEAL_HASH_SIZE] = {9};
+    struct index *index = open_index(nobody);
+    for (uint64_t i = 0; i < 2; i++) {
+        make_body(&body, i, 7000, 3);
+        absorb(index, 100 + i, &body, true);
+    }
+    assert_int_equal(index_settle(index, &e), 0);
+    present(index, 2, 9, packs);
+    number_hash(7001, id);
+    for (uint64_t i = 0; i < 2; i++) {
+        number_hash(1000000 + i, doubted);
+        assert_int_equal(index_set_doubted(index, doubted, 1, &e), 0);
+        assert_true(index_find(index, id, INDEX_RELY_OWN, 0, &at));
+        assert_memory_not_equal(at.pack, doubted, sizeof doubted);
+        assert_false(index_find(index, id, INDEX_RELY, 1, &at));
+        assert_true(index_find(index, id, INDEX_READ, 0, &at));
+        assert_memory_not_equal(at.pack, doubted, sizeof doubted);
+        assert_true(index_find(index, id, INDEX_READ, 1, &at));
+        assert_memory_equal(at.pack, doubted, sizeof doubted);
+        assert_false(index_find(index, id, INDEX_READ, 2, &at));
+    }
+    size_t relied_on = 0;
+    for (size_t i = 0; i < index_chunk_count(index); i++)
+        relied_on += index_chunk_at(index, i, INDEX_RELY, &at);
+    assert_int_equal(relied_on, 3);
+    index_free(index);
+    bytes_free(&body);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_model),      cmocka_unit_test(test_for_somebody_else), cmocka_unit_test(test_damaged_file),
-        cmocka_unit_test(test_bad_bodies), cmocka_unit_test(test_idset),             cmocka_unit_test(test_journal),
+        cmocka_unit_test(test_model),        cmocka_unit_test(test_for_somebody_else),
+        cmocka_unit_test(test_damaged_file), cmocka_unit_test(test_bad_bodies),
+        cmocka_unit_test(test_idset),        cmocka_unit_test(test_journal),
+        cmocka_unit_test(test_doubted),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,0 +1,258 @@
+#include "job/verify_packs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "job/scrub.h"
+#include "store/index.h"
+#include "store/key.h"
+#include "store/repository.h"
+
+#define BAD_MAX ((size_t)256 << 20)
+
+/* A pack that is damaged, or not there. */
+struct bad {
+    uint8_t name[SEAL_HASH_SIZE];
+    char text[256];
+    bool described; /* the index has chunks of it */
+    bool lost;      /* one of them is whole nowhere */
+};
+
+static int compare_names(const void *a, const void *b)
+{
+    return memcmp(((const struct index_pack *)a)->name, ((const struct index_pack *)b)->name, SEAL_HASH_SIZE);
+}
+
+static int compare_bad(const void *a, const void *b)
+{
+    return memcmp(((const struct bad *)a)->name, ((const struct bad *)b)->name, SEAL_HASH_SIZE);
+}
+
+static void add_bad(struct verify_packs *v, const uint8_t *name, const char *text)
+{
+    struct bad bad = {.lost = false};
+    memcpy(bad.name, name, sizeof bad.name);
+    snprintf(bad.text, sizeof bad.text, "%s", text);
+    bytes_put(&v->bad, &bad, sizeof bad); /* too many of them: verify_packs_report fails */
+}
+
+/* ---- loading ---- */
+
+/* Packs that an index object describes and that are not there, or have another size. */
+static void note_absent(struct verify_packs *v)
+{
+    const struct index *index = v->repository->index;
+    for (size_t row = 0; row < index_pack_count(index); row++) {
+        uint8_t name[SEAL_HASH_SIZE];
+        uint64_t size;
+        if (!index_pack_at(index, row, name, &size))
+            add_bad(v, name, "it is missing, or has another size than its index object says");
+    }
+}
+
+int verify_packs_load(struct verify_packs *v, struct error *e)
+{
+    struct repository *r = v->repository;
+    v->bad.maximum = BAD_MAX;
+    if (repository_load_index(r, e) < 0 || repository_list_packs(r, &v->listed, &v->count, e) < 0 ||
+        index_set_present(r->index, v->listed, v->count, e) < 0)
+        return -1;
+    note_absent(v);
+    if (repository_fix_index(r, v->listed, v->count, e) < 0)
+        return -1;
+    v->needed = calloc(index_pack_count(r->index) + 1, 1);
+    v->whole = calloc(index_chunk_count(r->index) + 1, 1);
+    v->sound = calloc(v->count + 1, 1);
+    return v->needed && v->whole && v->sound ? 0 : error_memory(e);
+}
+
+void verify_packs_free(struct verify_packs *v)
+{
+    free(v->listed);
+    free(v->needed);
+    free(v->whole);
+    free(v->sound);
+    bytes_free(&v->bad);
+}
+
+void verify_packs_need(struct verify_packs *v, const uint8_t *id)
+{
+    struct index_location location;
+    for (unsigned nth = 0; index_find(v->repository->index, id, INDEX_READ, nth, &location); nth++)
+        v->needed[location.pack_row] = 1;
+}
+
+bool verify_packs_have(const struct verify_packs *v, const uint8_t *id)
+{
+    struct index_location location;
+    for (unsigned nth = 0; index_find(v->repository->index, id, INDEX_READ, nth, &location); nth++)
+        if (!v->looked || v->whole[location.row])
+            return true;
+    return false;
+}
+
+/* ---- looking ---- */
+
+/* The pack among the first so many of those listed. */
+static const struct index_pack *find_listed(const struct verify_packs *v, size_t count, const uint8_t *name)
+{
+    struct index_pack wanted;
+    memcpy(wanted.name, name, sizeof wanted.name);
+    return count > 0 ? bsearch(&wanted, v->listed, count, sizeof wanted, compare_names) : NULL;
+}
+
+/* Which of the listed packs does a chosen snapshot refer to? */
+static void find_needed(const struct verify_packs *v, uint8_t *needed)
+{
+    for (size_t row = 0; row < index_pack_count(v->repository->index); row++) {
+        struct index_pack wanted;
+        if (!v->needed[row] || !index_pack_at(v->repository->index, row, wanted.name, &wanted.size))
+            continue;
+        const struct index_pack *found = find_listed(v, v->count, wanted.name);
+        if (found)
+            needed[found - v->listed] = 1;
+    }
+}
+
+/* The packs to look into: those that are needed, or all, moved to the front. One that is listed and that no index
+ * object describes is damage when a snapshot needs it; else a run was cut off there, and nothing has followed it yet.
+ */
+static int choose(struct verify_packs *v, bool all, struct error *e)
+{
+    AUTO_FREE uint8_t *needed = calloc(v->count + 1, 1);
+    if (!needed)
+        return error_memory(e);
+    find_needed(v, needed);
+    size_t left_over = 0;
+    for (size_t i = 0; i < v->count; i++) {
+        char key[201];
+        repository_pack_key(v->listed[i].name, key);
+        if (!v->listed[i].known && needed[i])
+            v->damage(v->context, key, "snapshots need it, but the index object that described it is gone or damaged");
+        left_over += !v->listed[i].known && !needed[i];
+        if (all || needed[i])
+            v->listed[v->chosen++] = v->listed[i];
+    }
+    if (left_over > 0 && all)
+        log_line(LOG_NOTICE, "sink '%s': %zu packs of runs that did not end belong to no snapshot", v->repository->sink,
+                 left_over);
+    return 0;
+}
+
+static void on_chunk(void *context, const uint8_t pack[32], const uint8_t id[32], uint32_t offset)
+{
+    struct verify_packs *v = context;
+    struct index_location location;
+    for (unsigned nth = 0; index_find(v->repository->index, id, INDEX_READ, nth, &location); nth++)
+        if (location.chunk.offset == offset && memcmp(location.pack, pack, SEAL_HASH_SIZE) == 0)
+            v->whole[location.row] = 1;
+}
+
+static void on_damage(void *context, const uint8_t pack[32], const char *text)
+{
+    struct verify_packs *v = context;
+    add_bad(v, pack, text);
+    repository_doubt(v->repository, pack);
+}
+
+static void on_sound(void *context, const uint8_t pack[32])
+{
+    struct verify_packs *v = context;
+    const struct index_pack *found = find_listed(v, v->chosen, pack);
+    ASSERT(found);
+    v->sound[found - v->listed] = 1;
+    repository_trust(v->repository, pack);
+}
+
+static void on_progress(void *context, uint64_t bytes)
+{
+    const struct verify_packs *v = context;
+    v->progress(v->context, bytes);
+}
+
+int verify_packs_look(struct verify_packs *v, bool all, bool quick, struct error *e)
+{
+    if (choose(v, all, e) < 0)
+        return -1;
+    if (quick)
+        return 0;
+    struct scrub_audience audience = {
+        .chunk = on_chunk, .damage = on_damage, .sound = on_sound, .progress = on_progress, .context = v};
+    if (scrub_packs(v->repository, v->listed, v->chosen, &audience, e) < 0)
+        return -1;
+    v->looked = true;
+    return 0;
+}
+
+/* ---- what is damaged for good ---- */
+
+/* Is the chunk whole at that place, as far as was looked? */
+static bool is_good(const struct verify_packs *v, const struct index_location *location)
+{
+    const struct index_pack *pack = v->looked ? find_listed(v, v->chosen, location->pack) : NULL;
+    if (!pack)
+        return true;
+    return v->repository->key->full ? v->whole[location->row] : v->sound[pack - v->listed];
+}
+
+static bool is_lost(const struct verify_packs *v, const uint8_t *id)
+{
+    struct index_location location;
+    for (unsigned nth = 0; index_find(v->repository->index, id, INDEX_READ, nth, &location); nth++)
+        if (is_good(v, &location))
+            return false;
+    return true;
+}
+
+/* Which of the bad packs have a chunk that is whole nowhere? */
+static void find_lost(const struct verify_packs *v, struct bad *bad, size_t count)
+{
+    const struct index *index = v->repository->index;
+    for (size_t i = 0; i < index_chunk_count(index); i++) {
+        struct index_location location;
+        struct bad wanted;
+        index_chunk_at(index, i, INDEX_READ, &location);
+        memcpy(wanted.name, location.pack, sizeof wanted.name);
+        struct bad *found = bsearch(&wanted, bad, count, sizeof wanted, compare_bad);
+        if (!found)
+            continue;
+        found->described = true;
+        found->lost = found->lost || is_lost(v, location.chunk.id);
+    }
+}
+
+/* One may be both missing with its size and damaged as it is: it is said once. */
+static size_t sort_bad(struct bad *bad, size_t count)
+{
+    size_t kept = 0;
+    qsort(bad, count, sizeof *bad, compare_bad);
+    for (size_t i = 0; i < count; i++)
+        if (kept == 0 || compare_bad(&bad[kept - 1], &bad[i]) != 0)
+            bad[kept++] = bad[i];
+    return kept;
+}
+
+int verify_packs_report(struct verify_packs *v, struct error *e)
+{
+    struct bad *bad = (void *)v->bad.data;
+    if (bytes_check(&v->bad, "list of damaged packs", e) < 0)
+        return -1;
+    if (!bad)
+        return 0;
+    size_t count = sort_bad(bad, v->bad.length / sizeof *bad);
+    find_lost(v, bad, count);
+    for (size_t i = 0; i < count; i++) {
+        char key[201];
+        repository_pack_key(bad[i].name, key);
+        if (bad[i].lost || !bad[i].described)
+            v->damage(v->context, key, bad[i].text);
+        else
+            log_line(LOG_NOTICE, "sink '%s': '%s' is damaged or gone, and all that it held is whole in other packs",
+                     v->repository->sink, key);
+    }
+    return 0;
+}

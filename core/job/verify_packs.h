@@ -1,0 +1,50 @@
+/* Packs under verification: which are needed, which are whole, and whether what a damaged one holds is whole elsewhere.
+ */
+#ifndef COFRE_JOB_VERIFY_PACKS_H
+#define COFRE_JOB_VERIFY_PACKS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+struct error;
+struct index_pack;
+struct repository;
+
+struct verify_packs {
+    struct repository *repository;
+    /* An object is wrong, or one more was read. */
+    void (*damage)(void *context, const char *object, const char *text);
+    void (*progress)(void *context, uint64_t bytes);
+    void *context;
+    /* Its own; zero at first. */
+    struct index_pack *listed; /* that the sink lists; known: an index object describes it */
+    size_t count;
+    size_t chosen;    /* so many of them are to be looked into: the first ones */
+    uint8_t *sound;   /* of those: read, and right */
+    uint8_t *needed;  /* per pack row: a chosen snapshot refers to it */
+    uint8_t *whole;   /* per chunk row: opened and right */
+    bool looked;      /* `whole` and `sound` are filled */
+    struct bytes bad; /* struct bad each */
+};
+
+/* What is there, and, where an index object is gone, what the packs themselves say. Rows of the index are counted from
+ * then on. */
+int verify_packs_load(struct verify_packs *packs, struct error *e);
+void verify_packs_free(struct verify_packs *packs);
+
+/* A chosen snapshot refers to the chunk. */
+void verify_packs_need(struct verify_packs *packs, const uint8_t *id);
+/* Is it anywhere: present, or, once packs were looked into, whole? */
+bool verify_packs_have(const struct verify_packs *packs, const uint8_t *id);
+
+/* Read those that are needed, or all. quick: content is not read. */
+int verify_packs_look(struct verify_packs *packs, bool all, bool quick, struct error *e);
+
+/* Say which packs are damaged, after everything else. One of which every chunk is whole in another pack is no damage: a
+ * run has stored it again. */
+int verify_packs_report(struct verify_packs *packs, struct error *e);
+
+#endif
