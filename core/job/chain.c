@@ -223,17 +223,24 @@ static struct chain_link *find_link(const struct chain *chain, const char *id)
     return NULL;
 }
 
+static int add_repository(struct chain_link *link, const char *id, struct error *e)
+{
+    char(*repositories)[33] = realloc(link->repositories, (link->repository_count + 1) * sizeof *repositories);
+    if (!repositories)
+        return error_memory(e);
+    link->repositories = repositories;
+    snprintf(repositories[link->repository_count++], sizeof *repositories, "%s", id);
+    return 0;
+}
+
 /* Another sink has it, too: in a form of its own, maybe. What repositories have comes first. */
 static int join_link(struct chain_link *link, const struct chain_link *found, const struct vault *vault,
                      struct error *e)
 {
     struct chain_forms forms = vault->repository ? found->forms : link->forms;
     const struct chain_forms *others = vault->repository ? &link->forms : &found->forms;
-    char(*repositories)[33] = realloc(link->repositories, (link->repository_count + 1) * sizeof *repositories);
-    if (!repositories)
-        return error_memory(e);
-    link->repositories = repositories;
-    snprintf(repositories[link->repository_count++], sizeof *repositories, "%s", vault->id);
+    if (add_repository(link, vault->id, e) < 0)
+        return -1;
     for (size_t i = 0; i < others->count; i++)
         add_hash(&forms, others->hashes[i]);
     link->forms = forms;
@@ -312,11 +319,11 @@ static void check_newest(const struct chain *chain, const struct vault *vault, c
 }
 
 /* Which snapshots since the oldest that is there did it never get? Those before were removed by retention, or never
- * came. */
+ * came. Of a sink that begins now it is all: some may be copied there later. */
 static int note_missed(const struct chain *chain, const struct vault *vault, const struct listed *l,
                        struct manifest *manifest, struct error *e)
 {
-    bool begun = false;
+    bool begun = l->ids.length == 0;
     for (size_t i = 0; i < chain->count; i++) {
         const struct chain_link *link = &chain->links[i];
         bool there = has_id(l, link->id);
@@ -357,6 +364,24 @@ int chain_continue(const struct chain *chain, struct manifest *manifest, struct 
     manifest->previous_form_count = last->forms.count - 1;
     memcpy(manifest->previous_forms, last->forms.hashes[1], manifest->previous_form_count * SEAL_HASH_SIZE);
     return 0;
+}
+
+static int add_copy(struct chain *chain, const char *snapshot, const char *id, struct error *e)
+{
+    struct chain_link *link = find_link(chain, snapshot);
+    if (!link || committed_to(link, id))
+        return 0;
+    return add_repository(link, id, e) < 0 ? -1 : save(chain, e);
+}
+
+int chain_copied(const char *directory, const char *host, const char *snapshot, const char *id, struct error *e)
+{
+    struct chain chain;
+    int result = chain_load(directory, host, &chain, e);
+    if (result == 0)
+        result = add_copy(&chain, snapshot, id, e);
+    chain_free(&chain);
+    return result;
 }
 
 int chain_append(struct chain *chain, const struct manifest *manifest, const struct chain_forms *forms,

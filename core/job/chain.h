@@ -64,6 +64,10 @@ void chain_say_renamed(const struct chain *chain, const char *job);
  * id's time is then a second behind the one before. */
 int chain_continue(const struct chain *chain, struct manifest *manifest, struct error *e);
 
+/* A copy of a snapshot of ours was committed to the repository id: remember it, durably, if the snapshot is remembered
+ * at all. directory, host: as of chain_load; the job's lock is held. */
+int chain_copied(const char *directory, const char *host, const char *snapshot, const char *id, struct error *e);
+
 /* Remember a commit, durably. ids: of the repositories that have it. */
 int chain_append(struct chain *chain, const struct manifest *manifest, const struct chain_forms *forms,
                  const char *const *ids, size_t count, struct error *e);

@@ -1,12 +1,17 @@
 #include "job/vault.h"
 
+#include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "job/chain.h"
 #include "job/engine.h"
+#include "job/state.h"
 #include "worker/sink.h"
 
 #define SWEEP_AGE (INT64_C(24) * 3600 * 1000000000) /* ns */
@@ -97,6 +102,15 @@ void vault_sweep(const struct vault *vault)
         log_line(LOG_WARNING, "sink '%s': left-overs of interrupted runs stay: %s", vault->sink, e.message);
 }
 
+/* So that it shows when somebody removes it there. */
+static void note_copy(const struct vault *to, const struct manifest *manifest)
+{
+    const struct config *config = to->engine->config;
+    struct error e;
+    if (strcmp(manifest->host, config->host) == 0 && chain_copied(config, manifest->job, manifest->id, to->id, &e) < 0)
+        log_line(LOG_WARNING, "the snapshot is copied, but this machine could not note it: %s", e.message);
+}
+
 int vault_copy(struct vault *from, struct vault *to, const struct manifest *manifest, struct copy_result *result,
                struct error *e)
 {
@@ -106,5 +120,8 @@ int vault_copy(struct vault *from, struct vault *to, const struct manifest *mani
                           "a snapshot can be copied between sinks of one format; otherwise restore it and run a job");
     }
     vault_sweep(to);
-    return from->format->copy(from, to, manifest, result, e);
+    if (from->format->copy(from, to, manifest, result, e) < 0)
+        return -1;
+    note_copy(to, manifest);
+    return 0;
 }

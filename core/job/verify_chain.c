@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "config/config.h"
@@ -45,20 +46,97 @@ static int compare_links(const void *a, const void *b)
     return order ? order : (x->sequence > y->sequence) - (x->sequence < y->sequence);
 }
 
-/* Snapshots that the sink is known never to have had, as a later manifest says. */
-static bool is_explained(struct verify_chain *chain, const struct verify_link *link, const struct verify_link *before)
+/* ---- gaps ---- */
+
+/* Ids of snapshots between two that follow each other here: those of which it is known that the sink never had them. */
+struct gap {
+    struct verify_chain *chain;
+    const struct verify_link *before, *link;
+    struct bytes ids; /* MANIFEST_ID_SIZE each */
+};
+
+static uint64_t gap_size(const struct gap *g)
 {
-    struct manifest *manifest;
-    struct error ignored; /* a damaged manifest explains nothing, and is reported by itself */
-    if (!chain->read || chain->read(chain->place, link, &manifest, &ignored) < 0)
-        return false;
-    uint64_t missed = 0;
-    for (size_t i = 0; i < manifest->missed_count; i++)
-        missed +=
-            strcmp(manifest->missed[i].repository, chain->id) == 0 && strcmp(manifest->missed[i].id, before->id) > 0;
-    manifest_free(manifest);
-    return missed >= link->sequence - before->sequence - 1;
+    return g->link->sequence - g->before->sequence - 1;
 }
+
+static bool is_explained(const struct gap *g)
+{
+    return g->ids.length / MANIFEST_ID_SIZE >= gap_size(g);
+}
+
+static void explain(struct gap *g, const char *id)
+{
+    char row[MANIFEST_ID_SIZE] = "";
+    if (strcmp(id, g->before->id) <= 0 || strcmp(id, g->link->id) >= 0)
+        return;
+    for (size_t at = 0; at < g->ids.length; at += MANIFEST_ID_SIZE)
+        if (strcmp((const char *)g->ids.data + at, id) == 0)
+            return;
+    snprintf(row, sizeof row, "%s", id);
+    bytes_put(&g->ids, row, sizeof row);
+}
+
+/* What a manifest says, which may be any later one: the one at hand may have been made while the sink was away, and
+ * been copied here. One that is damaged explains nothing, and is reported by itself. */
+static void ask_manifest(struct gap *g, const struct verify_link *link)
+{
+    struct verify_chain *chain = g->chain;
+    struct manifest *manifest;
+    struct error ignored;
+    if (!chain->read || !link->readable || chain->read(chain->place, link, &manifest, &ignored) < 0)
+        return;
+    for (size_t i = 0; i < manifest->missed_count; i++)
+        if (strcmp(manifest->missed[i].repository, chain->id) == 0)
+            explain(g, manifest->missed[i].id);
+    manifest_free(manifest);
+}
+
+static bool was_committed(const struct verify_chain *chain, const struct chain_link *known)
+{
+    for (size_t i = 0; i < known->repository_count; i++)
+        if (strcmp(known->repositories[i], chain->id) == 0)
+            return true;
+    return false;
+}
+
+/* What this machine remembers, if they are its own. False: one of them was here. */
+static bool ask_state(struct gap *g)
+{
+    const struct config *config = g->chain->engine->config;
+    char directory[PATH_MAX];
+    struct chain state;
+    struct error ignored; /* check_newest comes upon it too */
+    bool never = true;
+    if (strcmp(g->link->host, config->host) != 0 || state_directory(config, g->link->job, directory, &ignored) < 0 ||
+        chain_load(directory, config->host, &state, &ignored) < 0)
+        return true;
+    for (size_t i = 0; i < state.count; i++) {
+        const struct chain_link *known = &state.links[i];
+        if (strcmp(known->id, g->before->id) <= 0 || strcmp(known->id, g->link->id) >= 0)
+            continue;
+        never = never && !was_committed(g->chain, known);
+        explain(g, known->id);
+    }
+    chain_free(&state);
+    return never;
+}
+
+/* Is it known of all of them that the sink never had them? */
+static bool explain_gap(struct verify_chain *chain, const struct verify_link *before, const struct verify_link *link)
+{
+    struct gap g = {.chain = chain, .before = before, .link = link, .ids = {.maximum = (size_t)1 << 20}};
+    const struct verify_link *end = chain->links + chain->count;
+    bool explained = ask_state(&g);
+    for (const struct verify_link *later = link; explained && !is_explained(&g) && later < end; later++)
+        if (strcmp(later->host, link->host) == 0 && strcmp(later->job, link->job) == 0)
+            ask_manifest(&g, later);
+    explained = explained && is_explained(&g);
+    bytes_free(&g.ids);
+    return explained;
+}
+
+/* ---- links ---- */
 
 static void check_pair(struct verify_chain *chain, const struct verify_link *before, const struct verify_link *link)
 {
@@ -79,7 +157,7 @@ static void check_pair(struct verify_chain *chain, const struct verify_link *bef
     } else if (link->sequence <= before->sequence) {
         snprintf(text, sizeof text, "it has the same place in the chain as snapshot %s", before->id);
         verify_chain_report(chain, link, text);
-    } else if (!is_explained(chain, link, before)) {
+    } else if (!explain_gap(chain, before, link)) {
         snprintf(text, sizeof text, "%llu snapshots between %s and this one are missing here",
                  (unsigned long long)(link->sequence - before->sequence - 1), before->id);
         verify_chain_report(chain, link, text);
@@ -95,14 +173,6 @@ static const struct verify_link *find(const struct verify_chain *chain, const ch
             return link;
     }
     return NULL;
-}
-
-static bool was_committed(const struct verify_chain *chain, const struct chain_link *known)
-{
-    for (size_t i = 0; i < known->repository_count; i++)
-        if (strcmp(known->repositories[i], chain->id) == 0)
-            return true;
-    return false;
 }
 
 static void compare_newest(struct verify_chain *chain, const struct chain_link *known, const char *job)

@@ -2,7 +2,9 @@
 import os
 import shutil
 
-from support.cli import DONE, INCOMPLETE
+import pytest
+
+from support.cli import DAMAGED, DONE, INCOMPLETE
 from support.tree import plain_tree
 
 
@@ -82,3 +84,72 @@ def test_one_sink_that_cannot_list_its_snapshots_does_not_stop_the_other(world, 
     (tree / 'new').write_text('new')
     result = world('run', 'job')
     assert result.status == INCOMPLETE, result
+
+
+@pytest.fixture(params=['repository', 'archive'])
+def two_sinks(world, tmp_path, request):
+    """A job of two sinks; runs(n, away=True) makes n snapshots while the second is away."""
+    tree = plain_tree(tmp_path / 'tree', files=3)
+    options = {'format': 'archive', 'encryption': 'none'} if request.param == 'archive' else {'key': world.key}
+    world.source('tree', tree)
+    for name in ('disk', 'second'):
+        world.section(f'sink {name}', plugin='local', path=tmp_path / name, **options)
+        world.ok('init', name)
+    world.job(sinks='disk, second')
+
+    def runs(count, away=False):
+        made = []
+        for _ in range(count):
+            world.job(sinks='disk' if away else 'disk, second')
+            made += world.ok('run', 'job').ids
+        world.job(sinks='disk, second')
+        return made
+
+    return runs
+
+
+def manifest_of(place, snapshot):
+    """What makes it a snapshot: a file, or, in an archive, its directory."""
+    return next(path for path in place.rglob(f'*{snapshot}') if path.name == snapshot)
+
+
+def remove(path):
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@pytest.mark.parametrize('copied', [[0], [1], [2, 0]])
+def test_older_snapshots_that_are_copied_leave_gaps_that_are_no_damage(world, two_sinks, tmp_path, copied):
+    """Before the sink's first snapshot, and between two that it has; with and without what this machine remembers."""
+    early = two_sinks(3, away=True)
+    two_sinks(1)
+    late = two_sinks(3, away=True)
+    two_sinks(1)
+    for snapshots in (early, late):
+        for i in copied:
+            world.ok('copy', f'job@{snapshots[i]}', '--from', 'disk', '--to', 'second')
+            world.ok('verify', 'job', '--sink', 'second')
+    two_sinks(1)
+    world.ok('verify', 'job', '--sink', 'second')
+    shutil.rmtree(tmp_path / 'state')
+    world.ok('verify', 'job', '--sink', 'second')
+
+
+@pytest.mark.parametrize('forgotten', [False, True])
+def test_a_snapshot_that_was_committed_and_removed_is_damage(world, two_sinks, tmp_path, forgotten):
+    two_sinks(1, away=True)
+    _, second, _ = two_sinks(3)
+    remove(manifest_of(tmp_path / 'second', second))
+    if forgotten:
+        shutil.rmtree(tmp_path / 'state')
+    result = world.fails(DAMAGED, 'verify', 'job', '--sink', 'second')
+    assert 'missing here' in result.text, result
+
+
+def test_a_copy_that_is_removed_again_is_damage(world, two_sinks, tmp_path):
+    two_sinks(1)
+    missed, = two_sinks(1, away=True)
+    two_sinks(1)
+    world.ok('copy', f'job@{missed}', '--from', 'disk', '--to', 'second')
+    remove(manifest_of(tmp_path / 'second', missed))
+    result = world.fails(DAMAGED, 'verify', 'job', '--sink', 'second')
+    assert 'missing here' in result.text, result
