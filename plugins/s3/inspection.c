@@ -98,11 +98,22 @@ static void try_writing(struct store *store, struct cofre_call *call)
          "the store has no conditional put (If-None-Match): one host could replace what another one just wrote");
 }
 
+/* Of no weight where the object may not be replaced: the first large one tells. */
+static void try_pieces(struct store *store, struct cofre_call *call)
+{
+    struct cofre_error error = {.struct_size = sizeof error};
+    if (object_probe_pieces(store, call, &error) == COFRE_OK && store->whole_bodies)
+        find(call, COFRE_LOG_INFO, "",
+             "the store does not keep bodies that are signed in pieces as they are sent: cofre signs them whole, which "
+             "takes memory for as many objects as parallel says");
+}
+
+/* Really: one that is archived is there, and cannot be read. */
 static void try_reading(struct store *store, struct cofre_call *call)
 {
     struct cofre_error error = {.struct_size = sizeof error};
-    struct cofre_object object = {.struct_size = sizeof object};
-    int32_t result = object_stat(store, call, OBJECT_PROBE, &object, &error);
+    struct request r = {.method = "GET", .what = "get", .key = OBJECT_PROBE};
+    int32_t result = simple(store, call, &r, NULL, &error);
     may(call, "get", result, &error, COFRE_LOG_ERROR, "allow s3:GetObject: also a backup reads its index");
 }
 
@@ -176,6 +187,7 @@ int32_t inspection_run(struct store *store, struct cofre_call *call, struct cofr
     look_at_clock(call, &head);
     may(call, "list", result, error, COFRE_LOG_ERROR, "allow s3:ListBucket: also a backup lists its packs");
     try_writing(store, call);
+    try_pieces(store, call);
     try_reading(store, call);
     try_removing(store, call);
     look_at_lock(store, call);

@@ -62,16 +62,17 @@ int32_t object_read(void *source, void *p, size_t n, size_t *got, struct cofre_e
     return COFRE_OK;
 }
 
-/* The same, hashed as it goes. */
+/* A body that is hashed as it goes. */
 struct hashed {
-    struct object_source source;
+    int32_t (*read)(void *source, void *p, size_t n, size_t *got, struct cofre_error *error);
+    void *source;
     EVP_MD_CTX *md5;
 };
 
 static int32_t read_hashed(void *context, void *p, size_t n, size_t *got, struct cofre_error *error)
 {
     struct hashed *h = context;
-    int32_t result = object_read(&h->source, p, n, got, error);
+    int32_t result = h->read(h->source, p, n, got, error);
     if (!result && EVP_DigestUpdate(h->md5, p, *got) != 1)
         return failure_set(error, COFRE_E_MEMORY, "out of memory");
     return result;
@@ -129,42 +130,64 @@ int32_t object_put_memory(struct store *store, struct cofre_call *call, const ch
     return result ? result : object_compare_tag(store, &r, &head, md5, error);
 }
 
-static int32_t put_whole(struct store *store, struct cofre_call *call, const char *key, const struct cofre_put *put,
+static int32_t put_whole(struct store *store, struct cofre_call *call, const char *key, int64_t size, bool if_absent,
                          struct cofre_error *error)
 {
     struct object_source source = {.call = call};
     size_t got;
-    void *p = malloc((size_t)put->size + 1);
+    void *p = malloc((size_t)size + 1);
     if (!p)
         return failure_set(error, COFRE_E_MEMORY, "put '%.200s': out of memory", key);
-    int32_t result = object_read(&source, p, (size_t)put->size, &got, error);
-    if (!result && (int64_t)got < put->size)
+    int32_t result = object_read(&source, p, (size_t)size, &got, error);
+    if (!result && (int64_t)got < size)
         result = failure_set(error, COFRE_E_BUG, "put '%.200s': the object is shorter than was said", key);
     if (!result)
-        result = object_put_memory(store, call, key, put->flags & COFRE_PUT_IF_ABSENT, p, got, error);
+        result = object_put_memory(store, call, key, if_absent, p, got, error);
     free(p);
     return result;
 }
 
-static int32_t put_pieces(struct store *store, struct cofre_call *call, const char *key, const struct cofre_put *put,
-                          struct cofre_error *error)
+/* body: size bytes, which are signed in pieces. */
+static int32_t put_pieces(struct store *store, struct cofre_call *call, const char *key, int64_t size, bool if_absent,
+                          struct hashed *body, struct cofre_error *error)
 {
-    struct hashed hashed = {.source = {.call = call}, .md5 = EVP_MD_CTX_new()};
     struct request r = {
-        .method = "PUT", .what = "put", .key = key, .length = put->size, .read = read_hashed, .read_context = &hashed};
+        .method = "PUT", .what = "put", .key = key, .length = size, .read = read_hashed, .read_context = body};
     uint8_t md5[SIGN_MD5];
     struct http_head head;
     int32_t result;
-    if (!hashed.md5 || EVP_DigestInit_ex(hashed.md5, EVP_md5(), NULL) != 1)
+    body->md5 = EVP_MD_CTX_new();
+    if (!body->md5 || EVP_DigestInit_ex(body->md5, EVP_md5(), NULL) != 1)
         result = failure_set(error, COFRE_E_MEMORY, "put '%.200s': out of memory", key);
     else
-        result = run_put(store, call, &r, put->flags & COFRE_PUT_IF_ABSENT, &head, error);
-    if (!result && EVP_DigestFinal_ex(hashed.md5, md5, NULL) != 1)
+        result = run_put(store, call, &r, if_absent, &head, error);
+    if (!result && EVP_DigestFinal_ex(body->md5, md5, NULL) != 1)
         result = failure_set(error, COFRE_E_MEMORY, "put '%.200s': out of memory", key);
     if (!result)
         result = object_compare_tag(store, &r, &head, md5, error);
-    EVP_MD_CTX_free(hashed.md5);
+    EVP_MD_CTX_free(body->md5);
     return result;
+}
+
+/* There are stores that keep the frames of the pieces with the bytes. The host tries again, and then the body is signed
+ * whole, and takes the place of the one that was spoilt: it is ours. */
+static int32_t put_large(struct store *store, struct cofre_call *call, const char *key, int64_t size, bool if_absent,
+                         struct cofre_error *error)
+{
+    struct object_source source = {.call = call};
+    struct hashed body = {.read = object_read, .source = &source};
+    if (store->whole_bodies)
+        return put_whole(store, call, key, size, if_absent, error);
+    int32_t result = put_pieces(store, call, key, size, if_absent, &body, error);
+    if (result != COFRE_E_INTEGRITY)
+        return result;
+    store->whole_bodies = true;
+    snprintf(store->spoilt, sizeof store->spoilt, "%s", key);
+    return failure_set(
+        error, COFRE_E_RETRY,
+        "put '%.200s': the store keeps other bytes than were sent when they are signed in pieces, so from "
+        "now on they are signed whole",
+        key);
 }
 
 /* Where the store has no conditional put, a look before saves at least what was there before. */
@@ -199,15 +222,18 @@ int32_t object_put(struct store *store, struct cofre_call *call, const char *key
                    struct cofre_error *error)
 {
     int64_t single = store->options->part_size > SINGLE ? store->options->part_size : SINGLE;
-    int32_t result = put->flags & COFRE_PUT_IF_ABSENT ? spare(store, call, key, error) : COFRE_OK;
+    bool if_absent = (put->flags & COFRE_PUT_IF_ABSENT) && strcmp(key, store->spoilt) != 0;
+    int32_t result = if_absent ? spare(store, call, key, error) : COFRE_OK;
     if (!result) {
         if (put->size < 0 || put->size > single)
             result = upload_run(store, call, key, put, error);
-        else if (put->size <= SMALL || store->whole_bodies)
-            result = put_whole(store, call, key, put, error);
+        else if (put->size <= SMALL)
+            result = put_whole(store, call, key, put->size, if_absent, error);
         else
-            result = put_pieces(store, call, key, put, error);
+            result = put_large(store, call, key, put->size, if_absent, error);
     }
+    if (!result)
+        store->spoilt[0] = '\0';
     return lock(store, call, key, result, error);
 }
 
@@ -226,6 +252,26 @@ int32_t object_probe(struct store *store, struct cofre_call *call, struct cofre_
             "this store has no conditional put (If-None-Match): cofre looks before it writes, which somebody who "
             "writes the same key at the same moment can slip through");
     return COFRE_OK;
+}
+
+static int32_t read_text(void *source, void *p, size_t n, size_t *got, struct cofre_error *error)
+{
+    const char **text = source;
+    (void)error;
+    *got = strnlen(*text, n);
+    memcpy(p, *text, *got);
+    *text += *got;
+    return COFRE_OK;
+}
+
+int32_t object_probe_pieces(struct store *store, struct cofre_call *call, struct cofre_error *error)
+{
+    static const char text[] = "cofre tries out here whether this store keeps what is sent in signed pieces.\n";
+    const char *left = text;
+    struct hashed body = {.read = read_text, .source = &left};
+    int32_t result = put_pieces(store, call, OBJECT_PIECES, sizeof text - 1, false, &body, error);
+    store->whole_bodies = store->whole_bodies || result == COFRE_E_INTEGRITY;
+    return store->whole_bodies ? COFRE_OK : result;
 }
 
 /* ---- stat, remove ------------------------------------------------------------------------------------------------ */

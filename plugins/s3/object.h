@@ -26,6 +26,10 @@ int32_t object_compare_tag(const struct store *store, const struct request *requ
  * stays, so that the next time one request tells. Leaves the answer in store->conditional. */
 #define OBJECT_PROBE "~probe"
 int32_t object_probe(struct store *store, struct cofre_call *call, struct cofre_error *error);
+/* Does it keep what is sent when a body is signed in pieces? Tried out on the object OBJECT_PIECES, which stays too.
+ * Leaves the answer in store->whole_bodies. */
+#define OBJECT_PIECES "~pieces"
+int32_t object_probe_pieces(struct store *store, struct cofre_call *call, struct cofre_error *error);
 
 /* What the host gives, in pieces of any size, read in pieces of ours. */
 struct object_source {

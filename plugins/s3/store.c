@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "common/failure.h"
 #include "s3/sign.h"
@@ -30,6 +31,20 @@ static int32_t check_bucket(const char *bucket, struct cofre_error *error)
         bucket[0] != '.' && !strstr(bucket, ".."))
         return COFRE_OK;
     return failure_set(error, COFRE_E_CONFIG, "bucket '%.100s' is no name of a bucket", bucket);
+}
+
+/* Every run reads what it has stored. */
+static int32_t check_class(const char *name, struct cofre_error *error)
+{
+    static const char *const archives[] = {"GLACIER", "DEEP_ARCHIVE"};
+    for (size_t i = 0; i < sizeof archives / sizeof archives[0]; i++) {
+        if (!name || strcasecmp(name, archives[i]) != 0)
+            continue;
+        failure_set(error, COFRE_E_CONFIG, "storage_class = %s: what is stored so cannot be read at once", archives[i]);
+        failure_hint(error, "choose one that can: STANDARD_IA, GLACIER_IR");
+        return COFRE_E_CONFIG;
+    }
+    return COFRE_OK;
 }
 
 static int32_t take_prefix(struct store *s, const char *prefix, struct cofre_error *error)
@@ -136,13 +151,28 @@ static int32_t take_address(struct store *s, const struct address *a, struct cof
     return s->host && s->base && s->scheme ? COFRE_OK : no_memory(error);
 }
 
+/* The bucket would be named twice. */
+static int32_t check_path(const struct store_options *o, const char *path, struct cofre_error *error)
+{
+    size_t n = strlen(path), m = strlen(o->bucket);
+    while (n > 0 && path[n - 1] == '/')
+        n--;
+    if (n <= m || path[n - m - 1] != '/' || strncmp(path + n - m, o->bucket, m) != 0)
+        return COFRE_OK;
+    failure_set(error, COFRE_E_CONFIG, "endpoint '%.200s' ends with the name of the bucket", o->endpoint);
+    failure_hint(error, "write it without: the option bucket says it");
+    return COFRE_E_CONFIG;
+}
+
 static int32_t take_endpoint(struct store *s, struct cofre_error *error)
 {
     char usual[128];
-    struct address a;
+    struct address a = {.scheme = NULL};
     snprintf(usual, sizeof usual, "https://s3.%.60s" AWS_DOMAIN "%s", s->region,
              strncmp(s->region, "cn-", 3) == 0 ? ".cn" : "");
     int32_t result = parse_address(s->options->endpoint ? s->options->endpoint : usual, &a, error);
+    if (!result)
+        result = check_path(s->options, a.path, error);
     if (!result)
         result = take_address(s, &a, error);
     free_address(&a);
@@ -158,6 +188,8 @@ int32_t store_open(struct store *store, const struct store_options *options, str
                                 .bandwidth = options->bandwidth > 0 && share < 1 ? 1 : share};
     take_region(store, options->region);
     int32_t result = check_bucket(options->bucket, error);
+    if (!result)
+        result = check_class(options->storage_class, error);
     if (!result)
         result = take_prefix(store, options->prefix, error);
     if (!result)

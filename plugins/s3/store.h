@@ -35,7 +35,8 @@ struct store {
     char region[64];
     bool is_aws, is_local, is_plain;    /* plain: http */
     enum store_conditional conditional; /* does a put with If-None-Match spare what is there? */
-    bool whole_bodies;                  /* it takes no body that is signed in pieces */
+    bool whole_bodies;              /* it takes no body that is signed in pieces, or keeps the frames of the pieces */
+    char spoilt[COFRE_MAX_KEY + 1]; /* an object that we put a moment ago, of which it keeps other bytes; "" = none */
 };
 
 /* No request is made. */
