@@ -2,11 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+
+#include "local/temporary.h"
 
 #define LOW_SPACE ((int64_t)1 << 30)
 
@@ -70,28 +72,38 @@ static void look_at_space(struct place *place, struct cofre_call *call)
              (long long)(space.available >> 20), (long long)(space.total >> 20), place->path);
 }
 
-/* A file without a name, as soon as it is made: whatever happens to us, nothing stays. */
-static int probe(struct place *place)
+static int write_probe(int fd, const char *text, size_t n)
 {
-    char name[40];
-    uint64_t random;
-    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
-        return -1;
-    snprintf(name, sizeof name, PLACE_TEMPORARY ".probe.%016llx", (unsigned long long)random);
-    PLACE_CLOSE int fd = openat(place->root, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0 || unlinkat(place->root, name, 0))
-        return -1;
-    ssize_t n = write(fd, name, sizeof name);
-    if (n >= 0 && n < (ssize_t)sizeof name)
+    ssize_t written = write(fd, text, n);
+    if (written >= 0 && written < (ssize_t)n)
         errno = ENOSPC;
-    return n == (ssize_t)sizeof name ? fsync(fd) : -1;
+    return written == (ssize_t)n ? fsync(fd) : -1;
+}
+
+/* What a put does, where puts begin: what stays if we are killed is swept. Nothing was ever put yet: in the root. */
+static int32_t probe(struct place *place, struct cofre_error *error)
+{
+    char name[TEMPORARY_NAME_MAX], other[TEMPORARY_NAME_MAX + 8];
+    PLACE_CLOSE int made = -1;
+    int32_t result = place_temporary(place, false, &made, error);
+    if (result && result != COFRE_E_NOT_FOUND)
+        return result;
+    int temporary = made >= 0 ? made : place->root;
+    PLACE_CLOSE int fd = temporary_make(temporary, name);
+    if (fd < 0)
+        return place_fail(error, errno, "write in directory '%s'", place->path);
+    snprintf(other, sizeof other, "%s.probe", name);
+    int failed = write_probe(fd, name, sizeof name) ? errno : temporary_publish(temporary, name, temporary, other);
+    unlinkat(temporary, failed ? name : other, 0);
+    if (failed == ENOTSUP)
+        return temporary_no_publishing(error, place->path);
+    return failed ? place_fail(error, failed, "write in directory '%s'", place->path) : COFRE_OK;
 }
 
 static void look_at_writing(struct place *place, struct cofre_call *call)
 {
     struct cofre_error error = {.struct_size = sizeof error};
-    if (probe(place)) {
-        place_fail(&error, errno, "write in directory '%s'", place->path);
+    if (probe(place, &error)) {
         find(call, COFRE_LOG_ERROR, error.hint, "%s", error.message);
     } else {
         find(call, COFRE_LOG_INFO, "", "directory '%s' can be written", place->path);

@@ -58,26 +58,16 @@ static int32_t settle(int *fd, const char *key, struct cofre_error *error)
     return COFRE_OK;
 }
 
-/* Where the file system has no rename that spares what is there, a second name does it. */
-static int publish_new(int temporary, const char *name, int directory, const char *leaf)
+static int32_t publish(struct place *place, int temporary, const char *name, int directory, const char *leaf,
+                       const char *key, const struct cofre_put *put, struct cofre_error *error)
 {
-    if (renameat2(temporary, name, directory, leaf, RENAME_NOREPLACE) == 0)
-        return 0;
-    if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
-        return -1;
-    if (linkat(temporary, name, directory, leaf, 0))
-        return -1;
-    return unlinkat(temporary, name, 0);
-}
-
-static int32_t publish(int temporary, const char *name, int directory, const char *leaf, const char *key,
-                       const struct cofre_put *put, struct cofre_error *error)
-{
-    bool spare = put->flags & COFRE_PUT_IF_ABSENT;
-    int failed = spare ? publish_new(temporary, name, directory, leaf) : renameat(temporary, name, directory, leaf);
-    int cause = errno;
-    if (failed && cause != EEXIST)
-        return place_fail(error, cause, "name object '%s'", key);
+    int failed = put->flags & COFRE_PUT_IF_ABSENT             ? temporary_publish(temporary, name, directory, leaf)
+                 : renameat(temporary, name, directory, leaf) ? errno
+                                                              : 0;
+    if (failed == ENOTSUP)
+        return temporary_no_publishing(error, place->path);
+    if (failed && failed != EEXIST)
+        return place_fail(error, failed, "name object '%s'", key);
     /* Also for "exists": whoever relies on the other's object must find it after a power cut. */
     if (fsync(directory))
         return place_fail(error, errno, "write the directory of object '%s' to the disk", key);
@@ -95,7 +85,7 @@ static int32_t fill(struct place *place, struct cofre_call *call, int temporary,
     if (!result)
         result = settle(&fd, key, error);
     if (!result)
-        result = publish(temporary, name, directory, leaf, key, put, error);
+        result = publish(place, temporary, name, directory, leaf, key, put, error);
     if (result) {
         /* Whether this works changes nothing: sweep takes what stays. */
         unlinkat(temporary, name, 0);

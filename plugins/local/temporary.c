@@ -54,6 +54,27 @@ int temporary_make(int directory, char name[TEMPORARY_NAME_MAX])
     return fd;
 }
 
+int temporary_publish(int temporary, const char *name, int directory, const char *leaf)
+{
+    if (renameat2(temporary, name, directory, leaf, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
+        return errno;
+    /* Then a second name does it. */
+    if (linkat(temporary, name, directory, leaf, 0))
+        return errno == EPERM || errno == ENOSYS || errno == EOPNOTSUPP || errno == EMLINK ? ENOTSUP : errno;
+    return unlinkat(temporary, name, 0) ? errno : 0;
+}
+
+int32_t temporary_no_publishing(struct cofre_error *error, const char *path)
+{
+    snprintf(error->hint, sizeof error->hint,
+             "a sink needs one of the two, so that nothing is ever replaced: choose another file system, or reach the "
+             "place with the plugin rsync or s3");
+    return cofre_fail(error, COFRE_E_UNSUPPORTED,
+                      "the file system of '%s' can neither rename without replacing nor make hard links", path);
+}
+
 /* Killed, and not yet waited for by whoever has to. */
 static bool is_zombie(long pid)
 {
