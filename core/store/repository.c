@@ -76,6 +76,17 @@ static int make_config_durable(struct worker *worker, struct error *e)
     return sink_sync(worker, e);
 }
 
+/* A place that takes everything and gives nothing back shows at once. */
+static int read_back(struct worker *worker, const struct bytes *config, struct error *e)
+{
+    AUTO_BYTES struct bytes back = {.maximum = CONFIG_OBJECT_MAX};
+    if (sink_get(worker, "config", CONFIG_OBJECT_MAX, &back, e) < 0)
+        return error_context(e, "read back 'config': ");
+    if (back.length == config->length && memcmp(back.data, config->data, back.length) == 0)
+        return 0;
+    return error_set(e, ERROR_PERMANENT, "read back 'config': it is not what was written");
+}
+
 int repository_create(struct worker *worker, const struct key *key, bool plain,
                       char id_text[2 * REPOSITORY_ID_SIZE + 1], bool *existed, struct error *e)
 {
@@ -96,7 +107,9 @@ int repository_create(struct worker *worker, const struct key *key, bool plain,
     if (config_object_encode(&config, key, &text, e) < 0)
         return -1;
     text_hex(config.repository, sizeof config.repository, id_text);
-    return sink_put(worker, "config", text.data, text.length, true, e) < 0 ? -1 : sink_sync(worker, e);
+    if (sink_put(worker, "config", text.data, text.length, true, e) < 0 || sink_sync(worker, e) < 0)
+        return -1;
+    return read_back(worker, &text, e);
 }
 
 /* ---- open ---- */

@@ -70,7 +70,8 @@ int repository_worker(struct repository *repository, unsigned i, struct worker *
 int repository_sync(struct repository *repository, struct error *e);
 
 /* Make the config object of a new repository, if the place is empty. key: full; plain: its seed goes into the config.
- * *existed: there was one already, of this key. ERROR_EXISTS: of another key, or other objects without a config. */
+ * *existed: there was one already, of this key. ERROR_EXISTS: of another key, or other objects without a config.
+ * What was written is read back. */
 int repository_create(struct worker *worker, const struct key *key, bool plain,
                       char id_text[2 * REPOSITORY_ID_SIZE + 1], bool *existed, struct error *e);
 

@@ -1,10 +1,11 @@
 """A sink that does not keep its word: what it lists, and what it says it has stored."""
 import os
 import re
+import shutil
 
 import pytest
 
-from support.cli import DAMAGED, DONE, FAILED, INCOMPLETE
+from support.cli import DAMAGED, DONE, FAILED, FAILURES, INCOMPLETE
 from support.directory_store import DirectoryStore
 
 
@@ -110,3 +111,15 @@ def behave_archive(world, habit='none', **options):
     place.mkdir(exist_ok=True)
     world.section('sink disk', plugin='faulty-sink', path=place, format='archive', encryption='none', compress='none',
                   habit=habit, at='put', page=1000, **options)
+
+
+@pytest.mark.parametrize('kind', ['repository', 'archive'])
+@pytest.mark.parametrize('habit', ['nothing', 'half', 'other'])
+def test_init_reads_back_what_it_wrote(faulty, habit, kind):
+    shutil.rmtree(faulty.store.root)
+    faulty.store.root.mkdir()
+    if kind == 'archive':
+        behave_archive(faulty, habit)
+    else:
+        behave(faulty, habit)
+    faulty.fails(FAILURES, 'init', 'disk')
