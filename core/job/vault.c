@@ -102,12 +102,21 @@ void vault_sweep(const struct vault *vault)
         log_line(LOG_WARNING, "sink '%s': left-overs of interrupted runs stay: %s", vault->sink, e.message);
 }
 
+static int note_in_chain(const struct vault *to, const struct manifest *m, struct error *e)
+{
+    const struct config *config = to->engine->config;
+    char directory[PATH_MAX];
+    AUTO_CLOSE int lock = -1;
+    if (state_directory(config, m->job, directory, e) < 0 || state_lock(directory, m->job, &lock, e) < 0)
+        return -1;
+    return chain_copied(directory, config->host, m->id, to->id, e);
+}
+
 /* So that it shows when somebody removes it there. */
 static void note_copy(const struct vault *to, const struct manifest *manifest)
 {
-    const struct config *config = to->engine->config;
     struct error e;
-    if (strcmp(manifest->host, config->host) == 0 && chain_copied(config, manifest->job, manifest->id, to->id, &e) < 0)
+    if (strcmp(manifest->host, to->engine->config->host) == 0 && note_in_chain(to, manifest, &e) < 0)
         log_line(LOG_WARNING, "the snapshot is copied, but this machine could not note it: %s", e.message);
 }
 
