@@ -13,9 +13,8 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "config/config_build.h"
+#include "config/environment.h"
 #include "config/section.h"
-
-#define DEFAULT_DIRECTORY "/etc/cofre/conf.d"
 
 /* ---- freeing ---- */
 
@@ -48,6 +47,7 @@ static void free_instances(struct config_instance *list, size_t count)
     for (size_t i = 0; i < count; i++) {
         free(list[i].name);
         free(list[i].plugin);
+        free(list[i].fault);
         free(list[i].key);
         free_openpgp(&list[i].openpgp);
         section_free_keys(list[i].keys, list[i].key_count);
@@ -71,6 +71,7 @@ void config_free(struct config *c)
 {
     if (!c)
         return;
+    environment_forget();
     free_jobs(c->jobs, c->job_count);
     free_instances(c->sources, c->source_count);
     free_instances(c->sinks, c->sink_count);
@@ -184,7 +185,7 @@ static int read_files(struct config *c, struct sections *sections, struct error 
 static const char *choose_directory(const char *directory)
 {
     const char *variable = getenv("COFRE_CONFIG_DIR");
-    return directory ? directory : variable && *variable ? variable : DEFAULT_DIRECTORY;
+    return directory ? directory : variable && *variable ? variable : CONFIG_DIRECTORY;
 }
 
 static int load(struct config *c, const char *directory, struct error *e)
@@ -321,10 +322,19 @@ static int find_instance(const struct config *c, const char *what, const char *n
 
 int config_find_source(const struct config *c, const char *name, const struct config_instance **source, struct error *e)
 {
-    return find_instance(c, "source", name, c->sources, c->source_count, source, e);
+    int found = find_instance(c, "source", name, c->sources, c->source_count, source, e);
+    return found < 0 ? -1 : config_usable(*source, e);
 }
 
 int config_find_sink(const struct config *c, const char *name, const struct config_instance **sink, struct error *e)
 {
     return find_instance(c, "sink", name, c->sinks, c->sink_count, sink, e);
+}
+
+int config_usable(const struct config_instance *instance, struct error *e)
+{
+    if (!instance->fault)
+        return 0;
+    error_set(e, ERROR_CONFIG, "%s", instance->fault);
+    return error_hint(e, "set it, name env_file in [engine], or write ${NAME:-DEFAULT}");
 }

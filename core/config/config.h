@@ -24,7 +24,7 @@ struct error;
 #define CONFIG_FILE_MAX 1048576 /* bytes in a file */
 #define CONFIG_FILES_MAX 1000   /* files in the directory */
 
-/* A key as written, with ${NAME} expanded. */
+/* A key as written, with variables expanded (config/expand.h). */
 struct config_key {
     char *name, *value;
     const char *file; /* owned by the config */
@@ -58,6 +58,9 @@ struct config_instance {
     bool is_sink;
     const char *file;
     unsigned line;
+    /* A variable that the section names is not set: FILE:LINE and why, NULL = all are. Nothing below is set then, and
+     * nothing can be done with the instance (config_usable). */
+    char *fault;
     struct config_key *keys; /* the plugin's options: all keys but those below */
     size_t key_count;
     int64_t timeout;       /* ms for one call, 0 = none (default) */
@@ -116,10 +119,10 @@ struct config {
 
 /* directory: NULL = COFRE_CONFIG_DIR, else /etc/cofre/conf.d. No *.conf file in it: ERROR_CONFIG. Defaults of [engine]:
  * as root /var/lib/cofre and /var/cache/cofre; else $XDG_STATE_HOME or ~/.local/state, and $XDG_CACHE_HOME or ~/.cache,
- * plus
- * "/cofre"; HOME unset and not configured: ERROR_CONFIG. plugin_dir: "plugins" or "../lib/cofre/plugins" seen from the
- * running program, when there is one, else the compiled-in COFRE_PLUGIN_DIR. Refuses files or directories that others
- * can write. */
+ * plus "/cofre"; and of another directory than /etc/cofre/conf.d, plus "/by-config/NAME-HASH", from its path, so that
+ * two configurations do not meet there; HOME unset and not configured: ERROR_CONFIG. plugin_dir: "plugins" or
+ * "../lib/cofre/plugins" seen from the running program, when there is one, else the compiled-in COFRE_PLUGIN_DIR.
+ * Refuses files or directories that others can write. */
 int config_load(const char *directory, struct config **config, struct error *e);
 /* The same from one text, which the messages call file; no file is looked at. private_file: see config_key. */
 int config_parse(const char *file, const void *text, size_t length, bool private_file, struct config **config,
@@ -131,12 +134,15 @@ int config_defaults(struct config **config, struct error *e);
 bool config_exists(const char *directory);
 void config_free(struct config *config);
 
-/* ERROR_CONFIG with a suggestion when there is none of that name. */
+/* ERROR_CONFIG with a suggestion when there is none of that name, and for a source that is not usable. */
 int config_find_job(const struct config *config, const char *name, const struct config_job **job, struct error *e);
 int config_find_source(const struct config *config, const char *name, const struct config_instance **source,
                        struct error *e);
 int config_find_sink(const struct config *config, const char *name, const struct config_instance **sink,
                      struct error *e);
+
+/* ERROR_CONFIG when the instance has a fault. */
+int config_usable(const struct config_instance *instance, struct error *e);
 
 /* One option of a plugin with its final text: secrets resolved, default where not set. */
 struct config_value {

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "config/environment.h"
 #include "config/schedule.h"
 #include "config/section.h"
 
@@ -118,8 +119,14 @@ static int build_instance(struct config_instance *instance, struct section *s, s
     instance->file = s->file;
     instance->line = s->line;
     instance->name = text_copy(s->name);
+    instance->is_sink = s->kind == SECTION_SINK;
     if (!instance->name)
         return error_memory(e);
+    if (s->fault) {
+        instance->fault = s->fault;
+        s->fault = NULL;
+        return 0;
+    }
     if (check_reserved(s, own, e) < 0 || build_plugin(instance, s, own, e) < 0 ||
         take_number(&instance->timeout, s, own, "timeout", e) < 0 ||
         take_number(&instance->stall_timeout, s, own, "stall_timeout", e) < 0 ||
@@ -350,13 +357,25 @@ static int build_override(struct config *c, const struct section *s, struct erro
     return 0;
 }
 
+/* [engine] first: env_file stands in it. */
+static int expand_all(struct sections *all, struct section *engine, struct error *e)
+{
+    environment_forget();
+    if (engine && (section_expand(engine, e) < 0 || config_engine_environment(engine, e) < 0))
+        return -1;
+    for (size_t i = 0; i < all->count; i++)
+        if (&all->items[i] != engine && section_expand(&all->items[i], e) < 0)
+            return -1;
+    return 0;
+}
+
 int config_build_all(struct config *c, struct sections *all, struct error *e)
 {
-    const struct section *engine = NULL;
+    struct section *engine = NULL;
     for (size_t i = 0; i < all->count; i++)
         if (all->items[i].kind == SECTION_ENGINE)
             engine = &all->items[i];
-    if (config_engine_build(c, engine, e) < 0 ||
+    if (expand_all(all, engine, e) < 0 || config_engine_build(c, engine, e) < 0 ||
         build_instances(&c->sources, &c->source_count, all, SECTION_SOURCE, e) < 0 ||
         build_instances(&c->sinks, &c->sink_count, all, SECTION_SINK, e) < 0 || build_jobs(c, all, e) < 0)
         return -1;

@@ -7,13 +7,19 @@
 struct error;
 struct sections;
 
-/* Fill config, which is zeroed but for directory and files, from sections. Keys are moved out of the sections. After an
- * error config can be freed. */
+#define CONFIG_DIRECTORY "/etc/cofre/conf.d"
+
+/* Fill config, which is zeroed but for directory and files, from sections, whose variables are expanded first: those of
+ * [engine], then, with its env_file, the others. Keys are moved out of the sections. After an error config can be
+ * freed.
+ */
 int config_build_all(struct config *config, struct sections *sections, struct error *e);
 
 /* [engine], or its defaults when engine is NULL. */
 struct section;
 int config_engine_build(struct config *config, const struct section *engine, struct error *e);
+/* Load its env_file, if it names one. */
+int config_engine_environment(const struct section *engine, struct error *e);
 /* Those of host and plugin_dirs alone. */
 int config_engine_defaults(struct config *config, struct error *e);
 

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "config/environment.h"
 #include "config/section.h"
 
 #define HOST_MAX 63
@@ -17,6 +18,58 @@ static char *join(const char *directory, const char *rest)
 {
     char *path;
     return asprintf(&path, "%s%s", directory, rest) < 0 ? NULL : path;
+}
+
+/* The system's name as one that text_is_name takes. */
+static void make_host_name(char *out, const char *name)
+{
+    size_t n = 0;
+    for (; *name && n < HOST_MAX; name++) {
+        char c = *name >= 'A' && *name <= 'Z' ? (char)(*name - 'A' + 'a') : *name;
+        bool letter = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+        if (!letter && c != '_')
+            c = '-';
+        if (letter || n > 0)
+            out[n++] = c;
+    }
+    out[n] = '\0';
+    if (n == 0)
+        snprintf(out, HOST_MAX + 1, "localhost");
+}
+
+/* ---- places of our own ---- */
+
+/* "staging-1f6a…" for /srv/staging/conf.d: the name to be recognised by, the hash (FNV-1a) to be another's never. */
+static void name_directory(const char *path, char *out, size_t size)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (const char *p = path; *p; p++)
+        hash = (hash ^ (uint8_t)*p) * UINT64_C(0x100000001b3);
+    size_t length = strlen(path), ending = strlen("/conf.d");
+    if (length > ending && strcmp(path + length - ending, "/conf.d") == 0)
+        length -= ending;
+    const char *name = memrchr(path, '/', length);
+    name = name ? name + 1 : path;
+    char shown[HOST_MAX + 1], cut[256];
+    snprintf(cut, sizeof cut, "%.*s", (int)(length - (size_t)(name - path)), name);
+    make_host_name(shown, cut);
+    snprintf(out, size, "/by-config/%.32s-%016llx", shown, (unsigned long long)hash);
+}
+
+/* What belongs to another configuration than the system's own has a place of its own: locks, chains, caches and undo
+ * records of two that happen to name a job alike must not meet. */
+static char *by_configuration(char *base, const struct config *config, struct error *e)
+{
+    char below[128] = "";
+    AUTO_FREE char *real = realpath(config->directory, NULL), *usual = realpath(CONFIG_DIRECTORY, NULL);
+    const char *path = real ? real : config->directory;
+    if (*path && strcmp(path, usual ? usual : CONFIG_DIRECTORY) != 0)
+        name_directory(path, below, sizeof below);
+    char *whole = join(base, below);
+    free(base);
+    if (!whole)
+        error_memory(e);
+    return whole;
 }
 
 /* Where a user's programs keep things (the XDG base directories); root has the system's places. */
@@ -38,23 +91,6 @@ static char *default_directory(const char *system, const char *variable, const c
     if (!path)
         error_memory(e);
     return path;
-}
-
-/* The system's name as one that text_is_name takes. */
-static void make_host_name(char *out, const char *name)
-{
-    size_t n = 0;
-    for (; *name && n < HOST_MAX; name++) {
-        char c = *name >= 'A' && *name <= 'Z' ? (char)(*name - 'A' + 'a') : *name;
-        bool letter = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-        if (!letter && c != '_')
-            c = '-';
-        if (letter || n > 0)
-            out[n++] = c;
-    }
-    out[n] = '\0';
-    if (n == 0)
-        snprintf(out, HOST_MAX + 1, "localhost");
 }
 
 static int build_host(struct config *config, const struct section *engine, struct error *e)
@@ -124,15 +160,31 @@ static int build_plugin_dirs(struct config *config, const struct section *engine
     return 0;
 }
 
-static int build_directory(char **out, const struct section *engine, const char *name, const char *system,
-                           const char *variable, const char *below_home, struct error *e)
+static int build_directory(const struct config *config, char **out, const struct section *engine, const char *name,
+                           const char *system, const char *variable, const char *below_home, struct error *e)
 {
     struct option_value v = {0};
     int written = engine ? section_value(engine, config_engine_options, name, &v, e) : 0;
     if (written < 0)
         return -1;
     *out = written ? v.text : default_directory(system, variable, below_home, e);
+    if (*out && !written)
+        *out = by_configuration(*out, config, e);
     return *out ? 0 : -1;
+}
+
+int config_engine_environment(const struct section *engine, struct error *e)
+{
+    struct option_value v = {0};
+    int written = section_value(engine, config_engine_options, "env_file", &v, e);
+    if (written <= 0)
+        return written;
+    int result = environment_load(v.text, e);
+    option_value_free(&v);
+    if (result == 0)
+        return 0;
+    error_context(e, "'env_file': ");
+    return section_error_at_key(section_find(engine, "env_file"), e);
 }
 
 int config_engine_defaults(struct config *config, struct error *e)
@@ -146,9 +198,9 @@ int config_engine_build(struct config *config, const struct section *engine, str
         return -1;
     if (build_host(config, engine, e) < 0 || build_plugin_dirs(config, engine, e) < 0)
         return -1;
-    if (build_directory(&config->state_dir, engine, "state_dir", "/var/lib/cofre", "XDG_STATE_HOME",
+    if (build_directory(config, &config->state_dir, engine, "state_dir", "/var/lib/cofre", "XDG_STATE_HOME",
                         "/.local/state/cofre", e) < 0)
         return -1;
-    return build_directory(&config->cache_dir, engine, "cache_dir", "/var/cache/cofre", "XDG_CACHE_HOME",
+    return build_directory(config, &config->cache_dir, engine, "cache_dir", "/var/cache/cofre", "XDG_CACHE_HOME",
                            "/.cache/cofre", e);
 }

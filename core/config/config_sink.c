@@ -209,7 +209,6 @@ int config_sink_build(struct config_instance *sink, const struct section *s, str
     int written = take_number(&encryption, s, "encryption", e);
     if (written < 0 || take_number(&trust, s, "trust_hosts", e) < 0 || take_number(&format, s, "format", e) < 0)
         return -1;
-    sink->is_sink = true;
     sink->trust_hosts = trust != 0;
     sink->encryption = written ? CONFIG_PLAIN : CONFIG_ENCRYPTED;
     sink->format = (enum config_format)format;

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "config/environment.h"
 #include "config/secret_command.h"
 
 #define COMMAND_TIMEOUT 30000
@@ -87,9 +88,14 @@ static int from_file(const char *path, struct found *f, struct error *e)
 
 static int from_environment(const char *name, struct found *f, struct error *e)
 {
-    const char *value = getenv(name);
-    if (!value || !*value)
-        return error_set(e, ERROR_CONFIG, "the environment variable '%s' is %s", name, value ? "empty" : "not set");
+    const char *value;
+    bool private_value;
+    if (environment_find(name, &value, &private_value, e) < 0)
+        return as_config(e);
+    if (!private_value) {
+        error_set(e, ERROR_CONFIG, "the variable '%s' stands in env_file, which others can read", name);
+        return error_hint(e, "chmod 600 it, and think of a new secret");
+    }
     size_t n = strlen(value);
     if (n > SECRET_MAX)
         return error_set(e, ERROR_CONFIG, "the environment variable '%s' is longer than %d bytes", name, SECRET_MAX);

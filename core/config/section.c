@@ -37,6 +37,7 @@ static void free_section(struct section *s)
     free(s->name);
     free(s->sink);
     section_free_keys(s->keys, s->key_count);
+    free(s->fault);
 }
 
 void section_free(struct sections *sections)
@@ -290,15 +291,69 @@ static int on_key(void *user, unsigned line, const char *name, const char *value
     if (check_value(name, value, e) < 0)
         return -1;
     struct config_key key = {.file = r->file, .line = line, .private_file = r->private_file};
-    if (expand_value(value, &key.value, e) < 0)
-        return error_context(e, "'%s': ", name);
+    key.value = text_copy(value);
     key.name = text_copy(name);
-    if (key.name && append_key(s, &key, e) == 0)
+    if (key.name && key.value && append_key(s, &key, e) == 0)
         return 0;
-    explicit_bzero(key.value, strlen(key.value));
+    if (key.value)
+        explicit_bzero(key.value, strlen(key.value));
     free(key.value);
     free(key.name);
     return error_memory(e);
+}
+
+/* ---- variables ---- */
+
+/* 1: the key has a value; 0: nothing is left of it. */
+static int expand_key(struct config_key *key, struct error *e)
+{
+    char *value;
+    bool private_value;
+    if (!strstr(key->value, "${"))
+        return 1;
+    if (expand_value(key->value, &value, &private_value, e) < 0) {
+        error_context(e, "'%s': ", key->name);
+        return section_error_at_key(key, e);
+    }
+    explicit_bzero(key->value, strlen(key->value));
+    free(key->value);
+    key->value = value;
+    key->private_file = key->private_file && private_value;
+    return *value != '\0';
+}
+
+static void drop_key(struct section *s, size_t i)
+{
+    free(s->keys[i].name);
+    free(s->keys[i].value);
+    memmove(&s->keys[i], &s->keys[i + 1], (s->key_count - i - 1) * sizeof *s->keys);
+    s->key_count--;
+}
+
+static int keep_fault(struct section *s, struct error *e)
+{
+    if (e->class != ERROR_NOT_FOUND)
+        return -1;
+    e->class = ERROR_CONFIG;
+    if (s->kind != SECTION_SOURCE && s->kind != SECTION_SINK)
+        return -1;
+    if (!s->fault)
+        s->fault = text_copy(e->message);
+    return s->fault ? 0 : error_memory(e);
+}
+
+int section_expand(struct section *s, struct error *e)
+{
+    for (size_t i = 0; i < s->key_count;) {
+        int result = expand_key(&s->keys[i], e);
+        if (result < 0 && keep_fault(s, e) < 0)
+            return -1;
+        if (result == 0)
+            drop_key(s, i);
+        else
+            i++;
+    }
+    return 0;
 }
 
 int section_read(struct sections *sections, const char *file, const void *text, size_t length, bool private_file,

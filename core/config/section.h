@@ -1,4 +1,4 @@
-/* Sections as they are written: headers and keys, names and duplicates checked, ${NAME} expanded, types not yet known.
+/* Sections as they are written: headers and keys, names and duplicates checked, types not yet known.
  */
 #ifndef COFRE_CONFIG_SECTION_H
 #define COFRE_CONFIG_SECTION_H
@@ -22,6 +22,7 @@ struct section {
     unsigned line;
     struct config_key *keys;
     size_t key_count;
+    char *fault; /* section_expand: why it cannot be used, NULL = it can */
 };
 
 /* Zeroed is empty. */
@@ -33,6 +34,10 @@ struct sections {
 /* Append the sections of one text. file goes in front of messages and must outlive the sections. */
 int section_read(struct sections *sections, const char *file, const void *text, size_t length, bool private_file,
                  struct error *e);
+/* Expand ${NAME} in all values of this section; a key whose value is empty then counts as not written. A variable that
+ * is not set is an error where it would be needed whatever is done; a source or sink that has one gets it for its
+ * fault, since it may not be needed. */
+int section_expand(struct section *section, struct error *e);
 void section_free(struct sections *sections);
 /* Free keys, wiping the values: they may be secrets. */
 void section_free_keys(struct config_key *keys, size_t count);

@@ -257,9 +257,11 @@ static void check_sink(struct check *c, const struct config_instance *sink)
     if (!first_look(c, sink))
         return;
     check_instance(c, sink, WORKER_SINK);
+    if (c->errors > before && (!c->offline || sink->fault))
+        return;
     if (c->offline)
         check_key(c, sink);
-    else if (c->errors == before) /* where nothing can be reached, there is nothing to be opened */
+    else /* where nothing can be reached, there is nothing to be opened */
         (sink->format == CONFIG_ARCHIVE ? check_archive : check_repository)(c, sink);
 }
 

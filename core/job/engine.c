@@ -56,6 +56,8 @@ static int start(const struct engine *engine, const struct config_instance *inst
                  struct worker **worker, struct error *e)
 {
     char name[96], directory[PATH_MAX];
+    if (config_usable(instance, e) < 0)
+        return -1;
     snprintf(name, sizeof name, "%s '%s'", role == WORKER_SOURCE ? "source" : "sink", instance->name);
     struct worker_spec spec = spec_of(engine, name, instance->plugin);
     spec.timeout = instance->timeout;

@@ -235,6 +235,8 @@ int recovery_recover(const struct engine *engine, const struct config_instance *
 {
     struct wrapping w;
     struct worker *worker;
+    if (config_usable(sink, e) < 0)
+        return -1;
     if (sink->format == CONFIG_ARCHIVE || !recovery_wanted(sink)) {
         error_set(e, ERROR_CONFIG, "[sink %s] has neither recovery_to nor recovery_passphrase", sink->name);
         return error_hint(e, "write what was there when the repository was made: how else should the key be opened?");

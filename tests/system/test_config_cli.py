@@ -42,8 +42,9 @@ BAD = {
 }
 
 
-# What only the plugin's table of options tells, and so only a command that asks the plugin.
-PLUGIN_LEVEL = {'unknown key of a plugin', 'unknown plugin', 'required option missing', 'a sink as a source', 'relative path'}
+# What only the plugin's table of options tells, and so only a command that asks the plugin; and what only who uses it needs.
+PLUGIN_LEVEL = {'unknown key of a plugin', 'unknown plugin', 'required option missing', 'a sink as a source', 'relative path',
+                'undefined variable'}
 
 
 @pytest.mark.parametrize('name', BAD)
