@@ -1,7 +1,5 @@
 #include "archive/archive.h"
 
-#include <jansson.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,77 +11,12 @@
 #include "worker/sink.h"
 #include "worker/worker.h"
 
-#define MARKER "archive.json"
-#define MARKER_MAX 4096
-#define FORMAT 1
 #define SMALL ((size_t)16 << 20)
 
 void archive_key(const char *job, const char *id, const char *name, char out[ARCHIVE_KEY_SIZE])
 {
     int n = snprintf(out, ARCHIVE_KEY_SIZE, "%s/%s/%s", job, id, name);
     ASSERT(n > 0 && n < ARCHIVE_KEY_SIZE);
-}
-
-/* ---- the place ---- */
-
-static int read_marker(struct worker *worker, char id[2 * ARCHIVE_ID_SIZE + 1], struct error *e)
-{
-    AUTO_BYTES struct bytes text = {.maximum = MARKER_MAX + 1};
-    uint8_t binary[ARCHIVE_ID_SIZE];
-    if (sink_get(worker, MARKER, MARKER_MAX, &text, e) < 0)
-        return -1;
-    json_t *root = json_loadb((const char *)text.data, text.length, JSON_REJECT_DUPLICATES, NULL);
-    const char *kind = json_string_value(json_object_get(root, "kind"));
-    const char *its_id = json_string_value(json_object_get(root, "id"));
-    json_int_t format = json_integer_value(json_object_get(root, "format"));
-    int result = 0;
-    if (!kind || strcmp(kind, "cofre archive") != 0 || !its_id || !text_parse_hex(its_id, binary, sizeof binary))
-        result = error_set(e, ERROR_INTEGRITY, "read '%s': it is not what makes an archive", MARKER);
-    else if (format != FORMAT)
-        result = error_set(e, ERROR_UNSUPPORTED, "read '%s': its format is %lld, known is %d", MARKER,
-                           (long long)format, FORMAT);
-    else
-        snprintf(id, 2 * ARCHIVE_ID_SIZE + 1, "%s", its_id);
-    json_decref(root);
-    return result;
-}
-
-static int stop_at_first(void *context, const struct sink_object *object, struct error *e)
-{
-    snprintf(context, ARCHIVE_KEY_SIZE, "%s", object->key);
-    return error_set(e, ERROR_CANCELLED, "there is something");
-}
-
-static int check_empty(struct worker *worker, struct error *e)
-{
-    char key[ARCHIVE_KEY_SIZE] = "";
-    if (sink_list(worker, "", stop_at_first, key, e) == 0)
-        return 0;
-    if (key[0] == '\0')
-        return -1;
-    if (strcmp(key, "config") == 0 || strncmp(key, "packs/", 6) == 0 || strncmp(key, "index/", 6) == 0)
-        error_set(e, ERROR_EXISTS, "there is a repository in this place, not an archive");
-    else
-        error_set(e, ERROR_EXISTS, "the place is not empty: it holds '%s'", key);
-    return error_hint(e, "an archive needs a place of its own: choose another");
-}
-
-int archive_create(struct worker *worker, char id[2 * ARCHIVE_ID_SIZE + 1], bool *existed, struct error *e)
-{
-    uint8_t binary[ARCHIVE_ID_SIZE];
-    char text[256];
-    *existed = read_marker(worker, id, e) == 0;
-    if (*existed)
-        return 0;
-    if (e->class != ERROR_NOT_FOUND || check_empty(worker, e) < 0)
-        return -1;
-    randombytes_buf(binary, sizeof binary);
-    text_hex(binary, sizeof binary, id);
-    int n = snprintf(text, sizeof text, "{\n \"kind\": \"cofre archive\",\n \"format\": %d,\n \"id\": \"%s\"\n}\n",
-                     FORMAT, id);
-    if (sink_put(worker, MARKER, text, (size_t)n, true, e) < 0 || sink_sync(worker, e) < 0)
-        return -1;
-    return read_marker(worker, id, e);
 }
 
 /* ---- open ---- */
@@ -99,7 +32,7 @@ static int open_pgp(struct archive *a, struct error *e)
 
 static int look(struct archive *a, struct error *e)
 {
-    if (read_marker(a->worker, a->id, e) == 0)
+    if (marker_read(a->worker, &a->marker, e) == 0)
         return 0;
     if (e->class != ERROR_NOT_FOUND)
         return error_context(e, "sink '%s': ", a->spec.sink);
@@ -143,9 +76,21 @@ struct pgp *archive_sealing(const struct archive *archive)
     return archive->spec.encryption == INVENTORY_PLAIN ? NULL : archive->pgp;
 }
 
+int archive_prove(struct archive *archive, struct error *e)
+{
+    if (archive->proven || archive->spec.encryption != INVENTORY_PASSPHRASE)
+        return 0;
+    if (marker_prove(&archive->marker, archive->pgp, e) < 0)
+        return error_context(e, "sink '%s': ", archive->spec.sink);
+    archive->proven = true;
+    return 0;
+}
+
 int archive_ready(struct archive *archive, void (*warn)(void *context, const char *text, const char *hint),
                   void *context, struct error *e)
 {
+    if (archive_prove(archive, e) < 0)
+        return -1;
     if (!archive->pgp || pgp_ready(archive->pgp, warn, context, e) == 0)
         return 0;
     return error_context(e, "sink '%s': ", archive->spec.sink);

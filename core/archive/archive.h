@@ -1,6 +1,6 @@
 /* An archive: a sink whose objects are plain files that standard tools open.
  *
- *   archive.json                      what makes the place an archive: {"kind", "format", "id"}
+ *   archive.json                      what makes the place an archive: marker.h
  *   JOB/ID/SOURCE.tar[.zst][.gpg]     the files of a source
  *   JOB/ID/SOURCE.ENTRY[.zst][.gpg]   a stream
  *   JOB/ID/SHA256SUMS                 of the stored bytes of everything else in JOB/ID
@@ -16,13 +16,13 @@
 
 #include "archive/compress.h"
 #include "archive/inventory.h"
+#include "archive/marker.h"
 #include "archive/pgp.h"
 
 struct bytes;
 struct error;
 struct worker;
 
-#define ARCHIVE_ID_SIZE 16
 #define ARCHIVE_KEY_SIZE 201
 
 struct archive_spec {
@@ -43,7 +43,8 @@ struct archive {
     struct archive_spec spec;
     struct worker *worker; /* opened; owned */
     struct pgp *pgp;       /* NULL = neither encrypted nor signed */
-    char id[2 * ARCHIVE_ID_SIZE + 1];
+    struct marker marker;
+    bool proven; /* archive_prove has succeeded */
 };
 
 /* Take the opened worker (also after an error) and look for the archive. None: ERROR_NOT_INITIALISED. The spec's texts
@@ -52,11 +53,9 @@ int archive_open(struct worker *worker, const struct archive_spec *spec, struct 
 /* Stops the worker. NULL is fine. */
 void archive_close(struct archive *archive);
 
-/* Make the archive in its place, if the place is empty. *existed: there was one already. ERROR_EXISTS: it holds
- * something else. */
-int archive_create(struct worker *worker, char id[2 * ARCHIVE_ID_SIZE + 1], bool *existed, struct error *e);
-
-/* Everything is there that saving needs: pgp_ready. */
+/* A configured passphrase is that of the archive: marker_prove. To be called before contents are opened or sealed. */
+int archive_prove(struct archive *archive, struct error *e);
+/* Everything is there that saving needs: archive_prove, pgp_ready. */
 int archive_ready(struct archive *archive, void (*warn)(void *context, const char *text, const char *hint),
                   void *context, struct error *e);
 /* The pgp that opens and seals contents; NULL = they are not encrypted. */

@@ -17,7 +17,7 @@ struct audit {
     const struct audit_request *request;
     const struct audit_audience *audience;
     uint64_t objects, bytes, damages;
-    bool sealed; /* no key at hand opens the files, which was said */
+    bool sealed, said; /* no key at hand opens the files of the snapshot; of some snapshot, and that was said */
     char snapshot[160];
 };
 
@@ -143,9 +143,16 @@ static int replay_source(struct audit *a, const struct inventory *inventory, con
         return 0;
     if (why.class != ERROR_AUTH)
         return report(a, NULL, source->name, &why, e);
+    if (a->archive->spec.encryption == INVENTORY_PASSPHRASE) {
+        /* It is the archive's, as its probe has shown: so what does not open with it is not what it should be. */
+        why.class = ERROR_INTEGRITY;
+        return report(a, NULL, source->name, &why, e);
+    }
     a->sealed = true;
-    log_line(LOG_NOTICE, "sink '%s': the files cannot be opened here, only their hashes were checked: %s",
-             a->archive->spec.sink, why.message);
+    if (!a->said)
+        log_line(LOG_NOTICE, "sink '%s': the files cannot be opened here, only their hashes were checked: %s",
+                 a->archive->spec.sink, why.message);
+    a->said = true;
     return 0;
 }
 
@@ -157,6 +164,7 @@ static int check_snapshot(struct audit *a, const struct inventory *inventory, co
     struct error why;
     char key[ARCHIVE_KEY_SIZE];
     uint64_t before = a->damages;
+    a->sealed = false;
     archive_key(m->job, m->id, ARCHIVE_SUMS, key);
     if (archive_check_sums(a->archive, inventory, text, &why) < 0 && report(a, key, NULL, &why, e) < 0)
         return -1;
@@ -222,5 +230,5 @@ int audit_run(struct archive *archive, const struct audit_request *request, cons
 {
     struct audit a = {.archive = archive, .request = request, .audience = audience};
     struct pass pass = {.audit = &a, .snapshots = snapshots, .damaged = damaged};
-    return archive_list(archive, request->job, check_one, &pass, e);
+    return archive_prove(archive, e) < 0 ? -1 : archive_list(archive, request->job, check_one, &pass, e);
 }

@@ -35,8 +35,8 @@ struct audit_audience {
     void *context;
 };
 
-/* 0 also when damage was found. Files that no key at hand opens are only compared with their hashes, and a notice says
- * so. */
+/* 0 also when damage was found. Files encrypted to recipients, of whom none has a secret key here, are only compared
+ * with their hashes, and a notice says so. A passphrase that is not that of the archive: ERROR_AUTH. */
 int audit_run(struct archive *archive, const struct audit_request *request, const struct audit_audience *audience,
               uint64_t *snapshots, uint64_t *damaged, struct error *e);
 

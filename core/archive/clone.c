@@ -1,5 +1,6 @@
 #include "archive/clone.h"
 
+#include <sodium.h>
 #include <string.h>
 
 #include "archive/archive.h"
@@ -82,11 +83,21 @@ static int move_small(struct clone *c, const char *name, bool may_lack, struct e
 
 /* ---- the snapshot ---- */
 
-static int check_alike(const struct archive *from, const struct archive *to, struct error *e)
+static int check_alike(struct archive *from, struct archive *to, struct error *e)
 {
-    if (from->spec.encryption == to->spec.encryption)
+    const struct pgp_spec *a = &from->spec.pgp, *b = &to->spec.pgp;
+    if (archive_prove(from, e) < 0 || archive_prove(to, e) < 0)
+        return -1;
+    if (from->spec.encryption != to->spec.encryption)
+        error_set(e, ERROR_UNSUPPORTED, "sinks '%s' and '%s' encrypt in different ways", from->spec.sink,
+                  to->spec.sink);
+    else if (from->spec.encryption == INVENTORY_PASSPHRASE &&
+             (a->passphrase_length != b->passphrase_length ||
+              sodium_memcmp(a->passphrase, b->passphrase, a->passphrase_length) != 0))
+        error_set(e, ERROR_UNSUPPORTED, "sinks '%s' and '%s' have different passphrases", from->spec.sink,
+                  to->spec.sink);
+    else
         return 0;
-    error_set(e, ERROR_UNSUPPORTED, "sinks '%s' and '%s' encrypt in different ways", from->spec.sink, to->spec.sink);
     return error_hint(e, "a snapshot is copied as it is stored; otherwise restore it and run a job");
 }
 

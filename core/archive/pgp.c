@@ -9,6 +9,7 @@
 
 #include "archive/pgp_key.h"
 #include "archive/pgp_loop.h"
+#include "archive/pgp_passphrase.h"
 #include "base/bytes.h"
 #include "base/error.h"
 
@@ -385,18 +386,10 @@ int pgp_verify(struct pgp *pgp, const void *p, size_t n, const void *signature, 
 
 /* ---- opening ---- */
 
-static int check_passphrase(const uint8_t *p, size_t n, const char *name, struct error *e)
-{
-    if (!p || (n > 0 && n <= PGP_PASSPHRASE_MAX && !memchr(p, '\n', n) && !memchr(p, '\0', n)))
-        return 0;
-    return error_set(e, ERROR_CONFIG, "'%s' is empty, has more than %d bytes, or more than one line", name,
-                     PGP_PASSPHRASE_MAX);
-}
-
 int pgp_open(const struct pgp_spec *spec, struct pgp **pgp, struct error *e)
 {
-    if (check_passphrase(spec->passphrase, spec->passphrase_length, "passphrase", e) < 0 ||
-        check_passphrase(spec->key_passphrase, spec->key_passphrase_length, "key_passphrase", e) < 0)
+    if (pgp_passphrase_check(spec->passphrase, spec->passphrase_length, "passphrase", e) < 0 ||
+        pgp_passphrase_check(spec->key_passphrase, spec->key_passphrase_length, "key_passphrase", e) < 0)
         return -1;
     if (strlen(spec->home) > PGP_HOME_MAX) {
         error_set(e, ERROR_CONFIG, "'%s' is too long for gpg's agent", spec->home);

@@ -61,6 +61,9 @@ int pgp_encrypt(struct pgp_run *run, const struct pgp_stream *stream, struct err
 /* What was written is only to be believed after success. ERROR_AUTH: no key or passphrase at hand opens it.
  * ERROR_INTEGRITY: it is damaged, or was not sealed as configured. */
 int pgp_decrypt(struct pgp_run *run, const struct pgp_stream *stream, struct error *e);
+/* The same at once, in a run of their own, for what is small; appended to *out, whose maximum holds. */
+int pgp_encrypt_bytes(struct pgp *pgp, const struct bytes *plain, struct bytes *out, struct error *e);
+int pgp_decrypt_bytes(struct pgp *pgp, const struct bytes *sealed, struct bytes *out, struct error *e);
 /* Any thread. The run ends within a second or two. */
 void pgp_cancel(struct pgp_run *run);
 

@@ -180,6 +180,8 @@ static void check_recovery(struct check *c, const struct config_instance *sink, 
     if (recovery_ready(c->engine, sink, on_expiry, c, &e) < 0 ||
         recovery_find(repository->worker, repository->key, &there, &e) < 0)
         report_error(c, &e);
+    else if (there && recovery_prove(c->engine, sink, repository->worker, repository->key, &e) < 0)
+        report_error(c, &e);
     else if (!there)
         report(c, LOG_WARNING, "no copy of the key is kept in the repository yet", "make it: cofre init SINK", 0);
     else
@@ -211,7 +213,7 @@ static void check_archive(struct check *c, const struct config_instance *sink)
     static const char *const found[] = {[INVENTORY_PLAIN] = "the archive is there",
                                         [INVENTORY_RECIPIENTS] =
                                             "the archive is there, and its recipients' keys are fine",
-                                        [INVENTORY_PASSPHRASE] = "the archive is there, and gpg takes the passphrase"};
+                                        [INVENTORY_PASSPHRASE] = "the archive is there, and opens with the passphrase"};
     struct vault *vault;
     struct error e;
     if (vault_open(c->engine, sink, &vault, &e) < 0) {

@@ -5,11 +5,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "archive/archive.h"
+#include "archive/marker.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "config/config.h"
 #include "job/engine.h"
+#include "job/openpgp.h"
 #include "job/recovery.h"
 #include "store/key.h"
 #include "store/repository.h"
@@ -44,16 +46,31 @@ static int take_key_back(const char *path, struct error *e)
     return error_hint(e, "if it is yours, its key file is missing: put your copy of it back as '%s'", path);
 }
 
+static int make_archive(const struct engine *engine, struct worker *worker, const struct config_instance *sink,
+                        struct init_result *result, struct error *e)
+{
+    struct openpgp openpgp = {0};
+    struct marker marker;
+    bool phrase = sink->openpgp.passphrase.text != NULL;
+    if (phrase && openpgp_open(engine, sink, &openpgp, e) < 0)
+        return -1;
+    int made = sink_create(worker, e);
+    if (made == 0)
+        made = marker_make(worker, openpgp.pgp, &marker, &result->existed, e);
+    if (made == 0)
+        memcpy(result->repository, marker.id, sizeof marker.id);
+    openpgp_close(&openpgp);
+    return made;
+}
+
 static int make(const struct engine *engine, struct worker *worker, const struct config_instance *sink,
                 struct init_result *result, struct key **key, struct error *e)
 {
     bool plain = sink->encryption == CONFIG_PLAIN;
-    if (sink_create(worker, e) < 0)
-        return -1;
     if (sink->format == CONFIG_ARCHIVE)
-        return archive_create(worker, result->repository, &result->existed, e);
+        return make_archive(engine, worker, sink, result, e);
     /* What is to wrap the key works before there is a key. */
-    if (recovery_ready(engine, sink, NULL, NULL, e) < 0)
+    if (recovery_ready(engine, sink, NULL, NULL, e) < 0 || sink_create(worker, e) < 0)
         return -1;
     /* The key is on the disk before anything is sealed with it. */
     int made = plain ? key_create(key, e) : load_or_create_key(sink->key, key, &result->key_created, e);

@@ -9,9 +9,8 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "config/config.h"
-#include "config/secret.h"
 #include "job/engine.h"
-#include "job/vault_archive.h"
+#include "job/openpgp.h"
 #include "store/config_object.h"
 #include "store/key.h"
 #include "worker/sink.h"
@@ -19,88 +18,21 @@
 
 #define WRAPPED_MAX ((size_t)256 << 10)
 
-/* The section's OpenPGP, opened. */
-struct wrapping {
-    char home[PATH_MAX];
-    struct pgp_spec spec;
-    struct pgp *pgp;
-};
-
 bool recovery_wanted(const struct config_instance *sink)
 {
     return sink->openpgp.recipient_count > 0 || sink->openpgp.passphrase.text;
 }
 
-static void close_wrapping(struct wrapping *w)
-{
-    pgp_free(w->pgp);
-    secret_free((void *)(uintptr_t)w->spec.passphrase);
-    secret_free((void *)(uintptr_t)w->spec.key_passphrase);
-}
-
-static int open_wrapping(const struct engine *engine, const struct config_instance *sink, struct wrapping *w,
-                         struct error *e)
-{
-    *w = (struct wrapping){0};
-    if (vault_archive_pgp(engine, sink, w->home, &w->spec, e) < 0)
-        return -1;
-    w->spec.signer = NULL;
-    if ((sink->openpgp.home || strlen(w->home) > PGP_HOME_MAX || pgp_make_home(w->home, e) == 0) &&
-        pgp_open(&w->spec, &w->pgp, e) == 0)
-        return 0;
-    close_wrapping(w);
-    return -1;
-}
-
 int recovery_ready(const struct engine *engine, const struct config_instance *sink,
                    void (*warn)(void *context, const char *text, const char *hint), void *context, struct error *e)
 {
-    struct wrapping w;
+    struct openpgp w;
     if (!recovery_wanted(sink))
         return 0;
-    if (open_wrapping(engine, sink, &w, e) < 0)
+    if (openpgp_open(engine, sink, &w, e) < 0)
         return -1;
     int result = pgp_ready(w.pgp, warn, context, e);
-    close_wrapping(&w);
-    return result;
-}
-
-/* ---- streams in memory ---- */
-
-struct memory {
-    const uint8_t *p;
-    size_t left;
-    struct bytes *out;
-};
-
-static int read_memory(void *context, void *p, size_t n, size_t *got, struct error *e)
-{
-    struct memory *m = context;
-    (void)e;
-    *got = n < m->left ? n : m->left;
-    memcpy(p, m->p, *got);
-    m->p += *got;
-    m->left -= *got;
-    return 0;
-}
-
-static int write_memory(void *context, const void *p, size_t n, struct error *e)
-{
-    struct memory *m = context;
-    bytes_put(m->out, p, n);
-    return bytes_check(m->out, "key", e);
-}
-
-static int convert(struct pgp *pgp, int (*how)(struct pgp_run *, const struct pgp_stream *, struct error *),
-                   const struct bytes *in, struct bytes *out, struct error *e)
-{
-    struct memory memory = {.p = in->data, .left = in->length, .out = out};
-    const struct pgp_stream stream = {.read = read_memory, .write = write_memory, .context = &memory};
-    struct pgp_run *run;
-    if (pgp_run_new(pgp, &run, e) < 0)
-        return -1;
-    int result = how(run, &stream, e);
-    pgp_run_free(run);
+    openpgp_close(&w);
     return result;
 }
 
@@ -120,14 +52,14 @@ static void wipe(struct bytes *text)
     bytes_free(text);
 }
 
-static int wrap(struct wrapping *w, const struct key *key, struct bytes *wrapped, struct error *e)
+static int wrap(struct openpgp *w, const struct key *key, struct bytes *wrapped, struct error *e)
 {
     struct bytes text = {.maximum = KEY_TEXT_MAX};
     int result = pgp_ready(w->pgp, NULL, NULL, e);
     if (result == 0)
         result = key_encode(key, &text, e);
     if (result == 0)
-        result = convert(w->pgp, pgp_encrypt, &text, wrapped, e);
+        result = pgp_encrypt_bytes(w->pgp, &text, wrapped, e);
     wipe(&text);
     return result;
 }
@@ -149,13 +81,13 @@ int recovery_store(const struct engine *engine, const struct config_instance *si
                    const struct key *key, struct error *e)
 {
     AUTO_BYTES struct bytes wrapped = {.maximum = WRAPPED_MAX};
-    struct wrapping w;
+    struct openpgp w;
     if (!recovery_wanted(sink))
         return 0;
-    if (open_wrapping(engine, sink, &w, e) < 0)
+    if (openpgp_open(engine, sink, &w, e) < 0)
         return -1;
     int result = wrap(&w, key, &wrapped, e);
-    close_wrapping(&w);
+    openpgp_close(&w);
     return result < 0 ? error_context(e, "wrap the key: ") : put(worker, key, &wrapped, e);
 }
 
@@ -211,7 +143,7 @@ static int take_key(const struct bytes *text, const struct config_object *config
     return result;
 }
 
-static int unwrap(struct wrapping *w, struct worker *worker, const char *path, char id[33], struct error *e)
+static int unwrap(struct openpgp *w, struct worker *worker, const char *path, char id[33], struct error *e)
 {
     AUTO_BYTES struct bytes wrapped = {.maximum = WRAPPED_MAX + 1};
     /* So large from the start that it never moves, and all of it can be wiped. */
@@ -223,17 +155,53 @@ static int unwrap(struct wrapping *w, struct worker *worker, const char *path, c
     if (result == 0)
         result = read_wrapped(worker, &config, &wrapped, e);
     if (result == 0)
-        result = convert(w->pgp, pgp_decrypt, &wrapped, &text, e);
+        result = pgp_decrypt_bytes(w->pgp, &wrapped, &text, e);
     if (result == 0)
         result = take_key(&text, &config, path, id, e);
     wipe(&text);
     return result;
 }
 
+/* Does it open, and is it the key? */
+static int compare(struct openpgp *w, const struct bytes *wrapped, const struct key *key, struct error *e)
+{
+    struct bytes text = {.maximum = 2 * KEY_TEXT_MAX};
+    struct key *kept = NULL;
+    if (!bytes_reserve(&text, 2 * KEY_TEXT_MAX))
+        return error_memory(e);
+    int result = pgp_decrypt_bytes(w->pgp, wrapped, &text, e);
+    if (result == 0)
+        result = key_decode(text.data, text.length, "the kept copy", &kept, e);
+    if (result == 0 && memcmp(kept->public.id, key->public.id, KEY_ID_SIZE) != 0)
+        result = error_set(e, ERROR_INTEGRITY, "it is another key");
+    key_free(kept);
+    wipe(&text);
+    return result;
+}
+
+int recovery_prove(const struct engine *engine, const struct config_instance *sink, struct worker *worker,
+                   const struct key *key, struct error *e)
+{
+    AUTO_BYTES struct bytes wrapped = {.maximum = WRAPPED_MAX + 1};
+    struct openpgp w;
+    char name[201];
+    if (!sink->openpgp.passphrase.text)
+        return 0;
+    object_key(&key->public, name);
+    if (sink_get(worker, name, WRAPPED_MAX, &wrapped, e) < 0 || openpgp_open(engine, sink, &w, e) < 0)
+        return -1;
+    int result = compare(&w, &wrapped, key, e);
+    openpgp_close(&w);
+    if (result == 0)
+        return 0;
+    error_hint(e, "if recovery_passphrase was changed, wrap the key anew: cofre init %s", sink->name);
+    return error_context(e, "the copy of the key in '%s': ", name);
+}
+
 int recovery_recover(const struct engine *engine, const struct config_instance *sink, const char *path, char id[33],
                      struct error *e)
 {
-    struct wrapping w;
+    struct openpgp w;
     struct worker *worker;
     if (config_usable(sink, e) < 0)
         return -1;
@@ -241,13 +209,13 @@ int recovery_recover(const struct engine *engine, const struct config_instance *
         error_set(e, ERROR_CONFIG, "[sink %s] has neither recovery_to nor recovery_passphrase", sink->name);
         return error_hint(e, "write what was there when the repository was made: how else should the key be opened?");
     }
-    if (open_wrapping(engine, sink, &w, e) < 0)
+    if (openpgp_open(engine, sink, &w, e) < 0)
         return -1;
     int result = engine_open(engine, sink, WORKER_SINK, NULL, 0, &worker, e);
     if (result == 0) {
         result = unwrap(&w, worker, path, id, e);
         worker_stop(worker);
     }
-    close_wrapping(&w);
+    openpgp_close(&w);
     return result < 0 && strncmp(e->message, "sink '", 6) != 0 ? error_context(e, "sink '%s': ", sink->name) : result;
 }

@@ -24,6 +24,11 @@ int recovery_store(const struct engine *engine, const struct config_instance *si
 /* Is it in the sink? */
 int recovery_find(struct worker *worker, const struct key *key, bool *there, struct error *e);
 
+/* Does recovery_passphrase open it, and is it this key? ERROR_AUTH, ERROR_INTEGRITY. Nothing to do without that: to
+ * recipients it is kept for those who have a secret key, and this machine has none. */
+int recovery_prove(const struct engine *engine, const struct config_instance *sink, struct worker *worker,
+                   const struct key *key, struct error *e);
+
 /* Get the key of the sink's repository back, into a new file. id: of the key, hex. ERROR_NOT_FOUND: none is kept.
  * ERROR_AUTH: what is at hand does not open it. */
 int recovery_recover(const struct engine *engine, const struct config_instance *sink, const char *path, char id[33],

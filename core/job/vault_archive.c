@@ -15,12 +15,11 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "config/config.h"
-#include "config/secret.h"
 #include "job/chain.h"
 #include "job/commit.h"
 #include "job/copy.h"
 #include "job/engine.h"
-#include "job/vault_archive.h"
+#include "job/openpgp.h"
 #include "job/verify_chain.h"
 #include "store/player.h"
 #include "worker/worker.h"
@@ -31,38 +30,6 @@ static int another_worker(void *context, struct worker **worker, struct error *e
 {
     const struct vault *vault = context;
     return engine_open(vault->engine, vault->config, WORKER_SINK, NULL, 0, worker, e);
-}
-
-static int resolve(const struct config_instance *sink, const struct config_secret *secret, const char *name,
-                   const uint8_t **out, size_t *length, struct error *e)
-{
-    uint8_t *bytes;
-    if (!secret->text)
-        return 0;
-    if (secret_resolve(secret->text, secret->private_file, &bytes, length, e) < 0)
-        return error_context(e, "%s:%u: [sink %s]: '%s': ", sink->file, sink->line, sink->name, name);
-    *out = bytes;
-    return 0;
-}
-
-int vault_archive_pgp(const struct engine *engine, const struct config_instance *sink, char home[PATH_MAX],
-                      struct pgp_spec *spec, struct error *e)
-{
-    const struct config_openpgp *o = &sink->openpgp;
-    const char *phrase = sink->format == CONFIG_ARCHIVE ? "passphrase" : "recovery_passphrase";
-    *spec = (struct pgp_spec){
-        .recipients = o->recipients, .recipient_count = o->recipient_count, .signer = o->signer, .home = o->home};
-    if (!o->home && snprintf(home, PATH_MAX, "%s/gnupg", engine->config->state_dir) >= PATH_MAX)
-        return error_set(e, ERROR_CONFIG, "state_dir '%s' is too long", engine->config->state_dir);
-    if (!o->home)
-        spec->home = home;
-    if (resolve(sink, &o->passphrase, phrase, &spec->passphrase, &spec->passphrase_length, e) < 0)
-        return -1;
-    if (resolve(sink, &o->key_passphrase, "key_passphrase", &spec->key_passphrase, &spec->key_passphrase_length, e) ==
-        0)
-        return 0;
-    secret_free((void *)(uintptr_t)spec->passphrase);
-    return -1;
 }
 
 static unsigned thread_count(const struct config_instance *sink)
@@ -89,7 +56,7 @@ static int fill_spec(struct vault *vault, char home[PATH_MAX], struct archive_sp
                                                          : INVENTORY_PLAIN;
     if (spec->encryption == INVENTORY_PLAIN && !sink->openpgp.signer)
         return 0;
-    return vault_archive_pgp(vault->engine, sink, home, &spec->pgp, e);
+    return openpgp_spec(vault->engine, sink, home, &spec->pgp, e);
 }
 
 static int open_hold(struct vault *vault, struct error *e)
@@ -107,7 +74,7 @@ static int open_hold(struct vault *vault, struct error *e)
     }
     if (archive_open(worker, &spec, &vault->archive, e) < 0)
         goto fail;
-    vault->id = vault->archive->id;
+    vault->id = vault->archive->marker.id;
     vault->worker = vault->archive->worker;
     vault->opens = true;
     return 0;
