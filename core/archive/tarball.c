@@ -2,6 +2,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -25,6 +26,7 @@ struct tarball {
     struct error failed; /* of take */
     struct archive *archive;
     struct archive_entry *entry; /* the one at hand */
+    locale_t utf8;
     uint32_t kind;
     int64_t announced;
     bool out;     /* its header is written */
@@ -60,7 +62,6 @@ static int explain(struct tarball *t, const char *what, struct error *e)
                      why ? why : "it cannot be held");
 }
 
-/* Names are bytes: as "BINARY" they are kept as they are. Where libarchive takes them for text, it composes accents. */
 int tarball_new(int (*take)(void *, const void *, size_t, struct error *), void *context, struct tarball **tarball,
                 struct error *e)
 {
@@ -70,15 +71,15 @@ int tarball_new(int (*take)(void *, const void *, size_t, struct error *), void 
     t->take = take;
     t->context = context;
     t->pending.maximum = TARBALL_BUFFER;
+    t->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
     t->archive = archive_write_new();
     t->entry = archive_entry_new();
-    if (!t->archive || !t->entry) {
+    if (!t->utf8 || !t->archive || !t->entry) {
         tarball_free(t);
         return error_memory(e);
     }
     if (archive_write_set_format_pax(t->archive) != ARCHIVE_OK ||
         archive_write_set_format_option(t->archive, "pax", "xattrheader", "SCHILY") != ARCHIVE_OK ||
-        archive_write_set_format_option(t->archive, "pax", "hdrcharset", "BINARY") != ARCHIVE_OK ||
         archive_write_set_bytes_per_block(t->archive, BLOCK) != ARCHIVE_OK ||
         archive_write_set_bytes_in_last_block(t->archive, 1) != ARCHIVE_OK ||
         archive_write_open(t->archive, t, NULL, on_write, NULL) != ARCHIVE_OK) {
@@ -100,6 +101,8 @@ void tarball_free(struct tarball *tarball)
         archive_write_free(tarball->archive);
     }
     archive_entry_free(tarball->entry);
+    if (tarball->utf8)
+        freelocale(tarball->utf8);
     bytes_free(&tarball->pending);
     free(tarball->regions);
     free(tarball);
@@ -185,12 +188,17 @@ static void set_regions(struct tarball *t, uint64_t size)
         archive_entry_sparse_add_entry(t->entry, 0, 0);
 }
 
+/* Names are bytes. libarchive writes those that are UTF-8 as they are, and marks an entry with any that is not with
+ * hdrcharset=BINARY, of which GNU tar says that it does not know it: in a locale of UTF-8. In another, or with the
+ * option "hdrcharset", it marks all. */
 static int write_header(struct tarball *t, uint64_t size, struct error *e)
 {
     archive_entry_set_size(t->entry, (la_int64_t)size);
     if (t->kind == COFRE_FILE)
         set_regions(t, size);
+    locale_t before = uselocale(t->utf8);
     int result = archive_write_header(t->archive, t->entry);
+    uselocale(before);
     t->out = result == ARCHIVE_OK || result == ARCHIVE_WARN;
     return t->out ? 0 : explain(t, "keep", e);
 }

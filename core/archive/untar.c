@@ -24,7 +24,7 @@ struct untar {
     bool ended;          /* read gave its end */
     struct archive *archive;
     struct archive_entry *entry; /* libarchive's */
-    locale_t utf8;
+    locale_t bytes;
     char *path, *link; /* of the entry at hand, our copies */
     struct source_attribute attributes[ATTRIBUTES_MAX];
     uint8_t block[BLOCK];
@@ -63,9 +63,9 @@ int untar_new(int (*read)(void *, void *, size_t, size_t *, struct error *), voi
         return error_memory(e);
     u->read = read;
     u->context = context;
-    u->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    u->bytes = newlocale(LC_CTYPE_MASK, "C", (locale_t)0);
     u->archive = archive_read_new();
-    if (!u->utf8 || !u->archive) {
+    if (!u->bytes || !u->archive) {
         untar_free(u);
         return error_memory(e);
     }
@@ -86,8 +86,8 @@ void untar_free(struct untar *untar)
         return;
     if (untar->archive)
         archive_read_free(untar->archive);
-    if (untar->utf8)
-        freelocale(untar->utf8);
+    if (untar->bytes)
+        freelocale(untar->bytes);
     free(untar->path);
     free(untar->link);
     free(untar);
@@ -156,6 +156,24 @@ static int take_kind(struct untar *u, struct source_entry *entry, struct error *
     return (u->link = strdup(target)) ? 0 : error_memory(e);
 }
 
+static int hex_digit(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* libarchive writes some bytes of an attribute's name as %41, and leaves that so when it reads it. In the place of the
+ * name, at which it does not look again. */
+static void unescape(char *name)
+{
+    char *to = name;
+    for (const char *p = name; *p != '\0'; p++) {
+        int high = *p == '%' ? hex_digit(p[1]) : -1, low = high >= 0 ? hex_digit(p[2]) : -1;
+        *to++ = (char)(low >= 0 ? 16 * high + low : *p);
+        p += low >= 0 ? 2 : 0;
+    }
+    *to = '\0';
+}
+
 static int take_attributes(struct untar *u, struct source_entry *entry, struct error *e)
 {
     const char *name;
@@ -163,6 +181,8 @@ static int take_attributes(struct untar *u, struct source_entry *entry, struct e
     size_t n;
     archive_entry_xattr_reset(u->entry);
     while (archive_entry_xattr_next(u->entry, &name, &value, &n) == ARCHIVE_OK) {
+        if (name)
+            unescape((char *)(uintptr_t)name);
         if (entry->attribute_count == ATTRIBUTES_MAX || !name || name[0] == '\0' || strlen(name) > 255)
             return refuse(u->path, "has impossible attributes", e);
         u->attributes[entry->attribute_count++] = (struct source_attribute){.name = name, .value = value, .length = n};
@@ -231,10 +251,11 @@ static int drain(struct untar *u, struct error *e)
     return 0;
 }
 
+/* In a locale of UTF-8 libarchive takes names for text, and composes accents; in "C" it leaves them as they are. */
 int untar_next(struct untar *untar, struct source_entry *entry, bool *end, struct error *e)
 {
     struct untar *u = untar;
-    locale_t before = uselocale(u->utf8);
+    locale_t before = uselocale(u->bytes);
     int got = archive_read_next_header(u->archive, &u->entry);
     int result = got == ARCHIVE_OK || got == ARCHIVE_WARN ? take_entry(u, entry, e) : 0;
     uselocale(before);

@@ -67,6 +67,43 @@ def test_everything_comes_back_both_ways(world, tmp_path, archive, ring, how, co
     assert 'all whole' in world.ok('verify', 'job').out
 
 
+def test_tar_has_nothing_to_say_of_names_that_are_utf8(world, tmp_path, archive):
+    """Composed or not, long or short, of files with holes, links and attributes."""
+    tree = tmp_path / 'tree'
+    tree.mkdir()
+    for name in ('ñandú', 'e\u0301', 'o\u0308' * 60, '\u1100\u1161', 'กิ', '😀', 'ž' * 120, 'line\nbreak', 'x'):
+        directory = tree / f'd{name}'
+        directory.mkdir()
+        (directory / name).write_text(name)
+        (directory / 'symlink').symlink_to(name)
+        (directory / 'hard link').hardlink_to(directory / name)
+        with open(directory / f's{name}', 'wb') as file:
+            os.pwrite(file.fileno(), b'data', 1 << 20)
+            file.truncate(2 << 20)
+        for attribute in ('user.plain', 'user.100%', 'user.%41', 'user.a=b'):
+            os.setxattr(directory / name, attribute, b'value')
+    world.source('tree', tree)
+    place = archive()
+    world.job()
+    world.ok('init', 'disk')
+    world.ok('run', 'job')
+    assert_same_tree(tree, world.restored() / 'tree')
+    assert_same_tree(tree, extract(snapshots(place)[0] / 'tree.tar.zst', tmp_path / 'by tar', quiet=True))
+
+
+def test_attributes_with_odd_names_come_back(world, tmp_path, archive):
+    tree = tmp_path / 'tree'
+    tree.mkdir()
+    for name in ('ñ', 'e\u0301', 'a b', '%', '%41', '%zz', '100%', 'a=b', 'new\nline', '\udcff', 'x' * 200):
+        os.setxattr(tree, f'user.{name}', os.fsencode(name))
+    world.source('tree', tree)
+    archive()
+    world.job()
+    world.ok('init', 'disk')
+    world.ok('run', 'job')
+    assert_same_tree(tree, world.restored() / 'tree')
+
+
 def test_a_sparse_file_stays_sparse(world, tmp_path, archive):
     tree = tmp_path / 'tree'
     tree.mkdir()

@@ -8,8 +8,7 @@ import subprocess
 import tarfile
 from pathlib import Path
 
-TAR = ['tar', '--extract', '--preserve-permissions', '--same-owner', '--xattrs', '--xattrs-include=*',
-       '--warning=no-unknown-keyword']
+TAR = ['tar', '--extract', '--preserve-permissions', '--same-owner', '--xattrs', '--xattrs-include=*']
 
 
 def snapshots(place: Path, job: str = 'job') -> list[Path]:
@@ -40,9 +39,11 @@ def content(path: Path, decrypt=None) -> bytes:
     return expand(data, path.name)
 
 
-def extract(path: Path, into: Path, decrypt=None) -> Path:
+def extract(path: Path, into: Path, decrypt=None, quiet: bool = False) -> Path:
+    """By GNU tar. quiet: names are UTF-8, and it has nothing to say."""
     into.mkdir(parents=True)
-    subprocess.run([*TAR, '--directory', into], input=content(path, decrypt), check=True, capture_output=True)
+    done = subprocess.run([*TAR, '--directory', into], input=content(path, decrypt), check=True, capture_output=True)
+    assert not quiet or not done.stderr, done.stderr
     return into
 
 
