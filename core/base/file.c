@@ -142,7 +142,7 @@ int file_make_durable(const char *path, struct error *e)
 static int write_and_rename(int fd, const char *temporary, const char *path, const void *p, size_t n,
                             enum file_mode mode, struct error *e)
 {
-    if (fchmod(fd, 0600) < 0)
+    if (fchmod(fd, 0600) < 0 && mode != FILE_PUBLIC)
         return error_system(e, errno, "set the mode of '%s'", temporary);
     if (file_write_all(fd, p, n, temporary, e) < 0)
         return -1;
@@ -191,7 +191,7 @@ int file_make_directories(const char *path, struct error *e)
         char saved = *slash;
         *slash = '\0';
         if (mkdir(part, 0700) == 0) {
-            if (chmod(part, 0700) < 0)
+            if (chmod(part, 0700) < 0 && errno != EPERM && errno != EOPNOTSUPP)
                 return error_system(e, errno, "set the mode of directory '%s'", part);
             if (sync_directory_of(part, e) < 0)
                 return -1;

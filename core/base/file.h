@@ -22,7 +22,10 @@ int file_read(const char *path, size_t maximum, struct bytes *out, struct error 
  * ourselves with mode 0600, 0400 or less; the hint is the chmod that mends it. what: "key file". */
 int file_read_private(const char *path, const char *what, size_t maximum, struct bytes *out, struct error *e);
 
-enum file_mode { FILE_REPLACE, FILE_NEW }; /* FILE_NEW: ERROR_EXISTS when it is there */
+/* FILE_NEW: ERROR_EXISTS when it is there. FILE_PUBLIC: as FILE_REPLACE, where a file system without modes is good
+ * enough.
+ */
+enum file_mode { FILE_REPLACE, FILE_NEW, FILE_PUBLIC };
 
 /* Atomic and durable, mode 0600: temporary name beside it, fsync, rename, fsync of the directory. */
 int file_write(const char *path, const void *p, size_t n, enum file_mode mode, struct error *e);
@@ -30,7 +33,7 @@ int file_write(const char *path, const void *p, size_t n, enum file_mode mode, s
 /* The bytes and the name of a file that somebody else wrote, perhaps a moment ago. */
 int file_make_durable(const char *path, struct error *e);
 
-/* All missing directories of path, mode 0700, durable. */
+/* All missing directories of path, durable, mode 0700 where the file system has modes. */
 int file_make_directories(const char *path, struct error *e);
 
 /* Write all n bytes, through EINTR and short writes. */

@@ -64,13 +64,15 @@ static int ask(const struct manifest *manifest, const struct restore_request *re
 {
     char answer[16] = "";
     progress_pause();
-    fprintf(stderr, "This gives back %s%s%s%s of job '%s' as of %s, in place:\n",
-            request->source ? "source '" : "all sources", request->source ? request->source->name : "",
-            request->source ? "'" : "", request->path ? " in part" : "", manifest->job, manifest->id);
-    for (size_t i = 0; i < manifest->source_count; i++) {
+    fprintf(stderr, "This gives back %s of job '%s' as of %s, in place:\n",
+            request->part_count ? "these parts" : "all sources", manifest->job, manifest->id);
+    for (size_t i = 0; i < request->part_count; i++)
+        fprintf(stderr, "  %s%s%s\n", request->parts[i].source->name, request->parts[i].path ? ":" : "",
+                request->parts[i].path ? request->parts[i].path : "");
+    for (size_t i = 0; i < manifest->source_count && request->part_count == 0; i++) {
         const struct manifest_source *s = &manifest->sources[i];
         char size[TEXT_SIZE_MAX], entries[VIEW_COUNT_MAX];
-        if (s->status != MANIFEST_MISSING && (!request->source || request->source == s))
+        if (s->status != MANIFEST_MISSING)
             fprintf(stderr, "  %s (%s): %s entries, %s\n", s->name, s->plugin, view_count(s->entries, entries),
                     text_size(s->bytes, size));
     }
@@ -86,16 +88,20 @@ static void give_result(struct cli *cli, const struct manifest *manifest, const 
     struct output *out = &cli->output;
     char size[TEXT_SIZE_MAX], entries[VIEW_COUNT_MAX], problems[VIEW_COUNT_MAX];
     output_object(out, "summary",
-                  json_pack("{s:s, s:o, s:o, s:s, s:o, s:o, s:o}", "snapshot", manifest->id, "job",
+                  json_pack("{s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o}", "snapshot", manifest->id, "job",
                             output_text(out, manifest->job), "into", output_text(out, request->into), "status",
-                            result->problems ? "incomplete" : "complete", "entries", output_number(result->entries),
-                            "bytes", output_number(result->bytes), "problems", output_number(result->problems)));
+                            result->problems || result->partly ? "incomplete" : "complete", "entries",
+                            output_number(result->entries), "bytes", output_number(result->bytes), "without_metadata",
+                            output_number(result->partly), "problems", output_number(result->problems)));
     if (cli->quiet)
         return;
     output_print(out, "restored %s: %s entries, %s%s", manifest->id, view_count(result->entries, entries),
                  text_size(result->bytes, size), result->problems ? " read" : "");
     if (request->into)
         output_print(out, ", into %s", output_escape(out, request->into, strlen(request->into)));
+    if (result->partly)
+        output_print(out, "; %s of them without some of their metadata, as said above",
+                     view_count(result->partly, problems));
     if (result->problems)
         output_print(out, "; NOT WHOLE: %s entries, each is named above", view_count(result->problems, problems));
     output_print(out, "\n");
@@ -113,25 +119,41 @@ static void give_problem(void *context, const struct restore_problem *problem)
                             output_text(out, why->hint[0] ? why->hint : NULL)));
 }
 
-static int restore_opened(struct cli *cli, struct vault *vault, const struct manifest *manifest, char *what,
-                          const char *into, struct error *e)
+/* The words SOURCE[:PATH], which are cut up for it. */
+static int read_parts(struct cli *cli, struct vault *vault, const struct manifest *manifest, struct restore_part *parts,
+                      struct error *e)
 {
     struct arguments *a = &cli->arguments;
+    for (size_t i = 1; i < a->word_count; i++) {
+        const char *name;
+        char *path;
+        command_split(a->words[i], &name, &path);
+        if (command_source(cli, manifest, name, &parts[i - 1].source, e) < 0)
+            return -1;
+        if (path && command_path(vault, manifest, parts[i - 1].source, path, e) < 0)
+            return -1;
+        parts[i - 1].path = path;
+    }
+    return 0;
+}
+
+static int restore_opened(struct cli *cli, struct vault *vault, const struct manifest *manifest, const char *into,
+                          struct error *e)
+{
+    struct arguments *a = &cli->arguments;
+    AUTO_FREE struct restore_part *parts = calloc(a->word_count, sizeof *parts);
     struct restore_request request = {.into = into,
                                       .in_place = arguments_has(a, "in-place"),
                                       .yes = arguments_has(a, "yes"),
+                                      .parts = parts,
                                       .problem = give_problem,
-                                      .context = &cli->output};
+                                      .context = &cli->output,
+                                      .part_count = a->word_count - 1};
     struct restore_result result = {0};
-    const char *name = NULL;
-    char *path = NULL;
-    if (what)
-        command_split(what, &name, &path);
-    if (name && command_source(cli, manifest, name, &request.source, e) < 0)
+    if (!parts)
+        return error_memory(e);
+    if (read_parts(cli, vault, manifest, parts, e) < 0)
         return -1;
-    if (path && command_path(vault, manifest, request.source, path, e) < 0)
-        return -1;
-    request.path = path;
     request.overrides = arguments_values(a, "set", &request.override_count);
     if (request.in_place && !request.yes) {
         if (ask(manifest, &request, e) < 0)
@@ -141,14 +163,14 @@ static int restore_opened(struct cli *cli, struct vault *vault, const struct man
     if (restore_run(&cli->engine, vault, manifest, &request, &result, e) < 0)
         return -1;
     give_result(cli, manifest, &request, &result);
-    return result.problems || result.held ? EXIT_INCOMPLETE : EXIT_DONE;
+    return result.problems || result.partly || result.held ? EXIT_INCOMPLETE : EXIT_DONE;
 }
 
 static int restore(struct cli *cli, struct error *e)
 {
     struct arguments *a = &cli->arguments;
     const char *target = arguments_value(a, "into");
-    char *what = a->word_count > 1 ? a->words[1] : NULL;
+    const char *what = a->word_count > 1 ? a->words[1] : NULL; /* the newest that has it */
     struct vault *vault;
     struct manifest *manifest;
     if (check_arguments(a, e) < 0)
@@ -159,7 +181,7 @@ static int restore(struct cli *cli, struct error *e)
     bool held = hold_recover(&cli->engine) > 0;
     log_line(LOG_NOTICE, "restoring snapshot '%s' of job '%s' from sink '%s'", manifest->id, manifest->job,
              vault->sink);
-    int status = restore_opened(cli, vault, manifest, what, into, e);
+    int status = restore_opened(cli, vault, manifest, into, e);
     manifest_free(manifest);
     vault_close(vault);
     return status == EXIT_DONE && held ? EXIT_INCOMPLETE : status;
@@ -176,8 +198,8 @@ static const struct argument_option options[] = {
 
 const struct command cmd_restore = {
     .name = "restore",
-    .usage = "restore JOB[@ID] [SOURCE[:PATH]] --into DIR [--set KEY=VALUE]... [--sink SINK] [--yes]\n"
-             "restore JOB[@ID] [SOURCE[:PATH]] --in-place [--set KEY=VALUE]... [--sink SINK] [--yes]\n"
+    .usage = "restore JOB[@ID] [SOURCE[:PATH]...] --into DIR [--set KEY=VALUE]... [--sink SINK] [--yes]\n"
+             "restore JOB[@ID] [SOURCE[:PATH]...] --in-place [--set KEY=VALUE]... [--sink SINK] [--yes]\n"
              "restore JOB[@ID] SOURCE[:PATH] --set KEY=VALUE... [--sink SINK]",
     .summary = "give back a snapshot, a source, or a part of one",
     .help = "Reads the snapshot, checks every byte, and puts it back: into a directory, or in place, where the\n"
@@ -191,11 +213,12 @@ const struct command cmd_restore = {
                "cofre restore nightly gymdb --set database=gymdb_monday",
     .statuses = "0   every entry is back, whole\n"
                 "1   failed: what is in the target is not to be trusted\n"
-                "3   restored, but some entries not, or not in full, or a source is still frozen; each is named\n"
+                "3   restored, but some entries not, or not in full, or without their\n"
+                "    owner, mode or attributes, or a source is still frozen; each is named\n"
                 "12  the key at hand cannot open the snapshot\n"
                 "13  something that is stored is damaged and did not come back; it is named",
     .options = options,
     .words_min = 1,
-    .words_max = 2,
+    .words_max = (size_t)-1,
     .run = restore,
 };

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "cofre/plugin.h"
 #include "job/engine.h"
+#include "job/parts.h"
 #include "job/vault.h"
 #include "job/snapshot.h"
 #include "job/target.h"
@@ -72,6 +73,12 @@ static void tally_bytes(struct tally *t, uint64_t n)
     t->given += n;
 }
 
+static int say_absent(const struct manifest_source *source, const char *path, struct error *e)
+{
+    error_set(e, ERROR_NOT_FOUND, "source '%s': there is no entry '%s'", source->name, path);
+    return error_hint(e, "see what there is: cofre ls JOB@ID %s", source->name);
+}
+
 /* Play the entries of a source at and below path. */
 static int play(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
                 const char *path, const struct player_audience *audience, struct error *e)
@@ -79,10 +86,7 @@ static int play(struct vault *vault, const struct manifest *manifest, const stru
     uint64_t entries;
     if (vault_play(vault, manifest, source, path, audience, &entries, e) < 0)
         return -1;
-    if (entries > 0 || !path || path[0] == '\0')
-        return 0;
-    error_set(e, ERROR_NOT_FOUND, "source '%s': there is no entry '%s'", source->name, path);
-    return error_hint(e, "see what there is: cofre ls JOB@ID %s", source->name);
+    return entries > 0 || !path || path[0] == '\0' ? 0 : say_absent(source, path, e);
 }
 
 /* ---- cat ---- */
@@ -159,6 +163,7 @@ struct putting {
     const struct manifest_source *source;
     const struct restore_request *request;
     const char *snapshot; /* its id */
+    const char **paths;   /* in path order, none inside another, ended by NULL; none = everything */
     struct target target;
     struct tally tally;
     uint64_t lost;     /* entries that are not in the snapshot as they should be, whatever the target does */
@@ -233,7 +238,8 @@ static int put_entry(void *context, const struct catalogue_record *record, struc
         error_set(&why, ERROR_NOT_FOUND, "it was not readable when the snapshot was made, so it is not there");
         lose(p, entry, entry->kind == COFRE_FILE || entry->kind == COFRE_STREAM, &why);
     } else if (record->status == CATALOGUE_CHANGED) {
-        error_set(&why, ERROR_CHANGED, "it changed while the snapshot was made");
+        error_set(&why, ERROR_CHANGED, "it was not whole when the snapshot was made: %s",
+                  record->error ? record->error : "the reason is not known");
         log_problem(p, entry->path, entry->path_length, &why);
     }
     if (bytes_check(&p->leaf, "a path", e) < 0)
@@ -288,9 +294,9 @@ static void note_problem(void *context, const struct source_problem *problem)
 }
 
 /* The counts of what was given must be those that the manifest was signed with. */
-static int check_counts(const struct putting *p, const char *path, struct error *e)
+static int check_counts(const struct putting *p, struct error *e)
 {
-    if (path && path[0] != '\0')
+    if (p->paths[0])
         return 0;
     if (p->tally.entries == p->source->entries && p->tally.bytes == p->source->bytes)
         return 0;
@@ -322,30 +328,40 @@ static int begin(const struct putting *p, struct error *e)
     return source_restore_begin(p->target.worker, e);
 }
 
+static int play_all(struct putting *p, struct vault *vault, const struct manifest *manifest, struct error *e)
+{
+    struct player_audience audience = {
+        .entry = put_entry, .data = put_data, .hole = put_hole, .end = put_end, .damaged = put_damaged, .context = p};
+    int played = 0;
+    if (!p->paths[0])
+        played = play(vault, manifest, p->source, NULL, &audience, e);
+    for (const char **path = p->paths; *path && played == 0; path++)
+        played = play(vault, manifest, p->source, *path, &audience, e);
+    return played == 0 ? check_counts(p, e) : played;
+}
+
 static int put_all(struct putting *p, struct vault *vault, const struct manifest *manifest,
                    struct restore_result *result, struct error *e)
 {
-    const char *path = p->request->path;
-    struct player_audience audience = {
-        .entry = put_entry, .data = put_data, .hole = put_hole, .end = put_end, .damaged = put_damaged, .context = p};
-    uint64_t restored, problems;
+    struct source_restored restored;
     if (begin(p, e) < 0)
         return -1;
-    if (play(vault, manifest, p->source, path, &audience, e) < 0 || check_counts(p, path, e) < 0) {
+    if (play_all(p, vault, manifest, e) < 0) {
         source_restore_abort(p->target.worker);
         return -1;
     }
-    if (source_restore_finish(p->target.worker, &restored, &problems, note_problem, p, e) < 0)
+    if (source_restore_finish(p->target.worker, &restored, note_problem, p, e) < 0)
         return -1;
-    if (restored + problems + p->skipped != p->tally.entries)
-        return error_set(e, ERROR_PLUGIN,
-                         "source '%s': %llu entries were given to its plugin, and it accounts for %llu",
-                         p->source->name, (unsigned long long)(p->tally.entries - p->skipped),
-                         (unsigned long long)(restored + problems));
-    p->restored = restored;
-    result->entries += restored;
+    uint64_t told = restored.whole + restored.partly + restored.failed;
+    if (told + p->skipped != p->tally.entries)
+        return error_set(
+            e, ERROR_PLUGIN, "source '%s': %llu entries were given to its plugin, and it accounts for %llu",
+            p->source->name, (unsigned long long)(p->tally.entries - p->skipped), (unsigned long long)told);
+    p->restored = restored.whole + restored.partly;
+    result->entries += restored.whole + restored.partly;
+    result->partly += restored.partly;
     result->bytes += p->tally.bytes;
-    result->problems += problems + p->lost;
+    result->problems += restored.failed + p->lost;
     return p->damaged > 0 ? say_damaged(p, vault, e) : 0;
 }
 
@@ -381,8 +397,13 @@ static int restore_source(const struct engine *engine, struct vault *vault, cons
                           .source = source,
                           .request = request,
                           .snapshot = manifest->id,
-                          .total = request->path ? 0 : source->bytes,
                           .leaf = {.maximum = PATH_LONGEST}};
+    p->paths = parts_paths(request, source);
+    if (!p->paths) {
+        free(p);
+        return error_memory(e);
+    }
+    p->total = p->paths[0] ? 0 : source->bytes;
     snprintf(p->stage, sizeof p->stage, "restoring %s", source->name);
     int done = target_open(engine, manifest, source, request, &p->target, e);
     if (done == 0 && (done = put_all(p, vault, manifest, result, e)) == 0)
@@ -393,6 +414,7 @@ static int restore_source(const struct engine *engine, struct vault *vault, cons
     else if (strncmp(e->message, "source '", 8) != 0)
         error_context(e, "source '%s': ", source->name);
     bytes_free(&p->leaf);
+    free(p->paths);
     free(p);
     return done;
 }
@@ -413,15 +435,37 @@ static void lose_source(const struct engine *engine, const struct manifest *mani
         request->problem(request->context, &(struct restore_problem){.source = source->name, .why = &why});
 }
 
+/* The first entry is enough to know. */
+static int see_entry(void *context, const struct catalogue_record *record, struct error *e)
+{
+    (void)record;
+    *(bool *)context = true;
+    return error_set(e, ERROR_CANCELLED, "one entry is enough");
+}
+
+static int check_part(struct vault *vault, const struct manifest *manifest, const struct restore_part *part,
+                      struct error *e)
+{
+    bool there = false;
+    if (check_saved(part->source, e) < 0)
+        return -1;
+    if (!part->path || part->path[0] == '\0')
+        return 0;
+    if (vault_entries(vault, manifest, part->source, part->path, see_entry, &there, e) < 0 && !there)
+        return -1;
+    return there ? 0 : say_absent(part->source, part->path, e);
+}
+
 int restore_run(const struct engine *engine, struct vault *vault, const struct manifest *manifest,
                 const struct restore_request *request, struct restore_result *result, struct error *e)
 {
     *result = (struct restore_result){0};
-    if (request->source && check_saved(request->source, e) < 0)
-        return -1;
+    for (size_t i = 0; i < request->part_count; i++)
+        if (check_part(vault, manifest, &request->parts[i], e) < 0)
+            return -1;
     for (size_t i = 0; i < manifest->source_count; i++) {
         const struct manifest_source *source = &manifest->sources[i];
-        if (request->source && source != request->source)
+        if (!parts_wanted(request, source))
             continue;
         if (source->status == MANIFEST_MISSING) {
             lose_source(engine, manifest, request, source, result);

@@ -23,13 +23,19 @@ struct restore_problem {
 };
 #define RESTORE_PROBLEMS 1000 /* of a source that are named; further ones are counted */
 
+/* A source, or what is at and below a path inside it. */
+struct restore_part {
+    const struct manifest_source *source;
+    const char *path; /* NULL = all of it */
+};
+
 struct restore_request {
-    const struct manifest_source *source; /* NULL = all sources */
-    const char *path;                     /* inside the source; NULL = everything */
-    const char *into;                     /* directory; NULL = to the configured source */
-    bool in_place;                        /* there, replacing what is there; else nothing is replaced */
-    bool yes;                             /* a target that has content may be written into */
-    char *const *overrides;               /* --set */
+    const struct restore_part *parts; /* in any order; what is named twice comes back once */
+    size_t part_count;                /* 0 = all sources */
+    const char *into;                 /* directory; NULL = to the configured source */
+    bool in_place;                    /* there, replacing what is there; else nothing is replaced */
+    bool yes;                         /* a target that has content may be written into */
+    char *const *overrides;           /* --set */
     size_t override_count;
     void (*problem)(void *context, const struct restore_problem *); /* beside the log; may be NULL */
     void *context;
@@ -37,13 +43,15 @@ struct restore_request {
 
 struct restore_result {
     uint64_t entries;  /* put back */
+    uint64_t partly;   /* of them, without some of their metadata; the plugin said what is lost */
     uint64_t bytes;    /* read and given to the plugins */
     size_t held;       /* sources that are not as they were before the restore: thaw failed, and was logged */
     uint64_t problems; /* entries not put back, or not whole; each was named */
 };
 
-/* 0: every entry was given to the plugin, every byte checked, counts as in the manifest; *result tells whether the
- * target took all of it. -1: otherwise; what is in the target is then not to be trusted and the message says so. */
+/* Nothing is touched when a part is not in the snapshot. 0: every entry was given to the plugin, every byte checked,
+ * counts as in the manifest; *result tells whether the target took all of it. -1: otherwise; what is in the target is
+ * then not to be trusted and the message says so. */
 int restore_run(const struct engine *engine, struct vault *vault, const struct manifest *manifest,
                 const struct restore_request *request, struct restore_result *result, struct error *e);
 

@@ -119,7 +119,7 @@ static int open_into(const struct engine *engine, const struct manifest *manifes
     if (open_worker(engine, &instance, request, path, content, target, e) < 0)
         return -1;
     /* From here on something is written. */
-    return file_write(target->marker, snapshot, strlen(snapshot), FILE_REPLACE, e);
+    return file_write(target->marker, snapshot, strlen(snapshot), FILE_PUBLIC, e);
 }
 
 /* A running application that has to be put back as it was, whatever becomes of us. */

@@ -69,7 +69,7 @@ struct worker {
     struct grammar grammar;
     struct source_attribute *attributes;
     bool finished;
-    uint64_t given, done, failed, kept;
+    uint64_t given, done, partly, failed, kept;
     struct call_problem *problems;
     /* sink.c */
     bool sending;

@@ -71,7 +71,7 @@ struct cofre_call {
     uint8_t fingerprint_key[16];
     struct cofre_entry entry; /* restore: as lent by next */
     bool entry_open;
-    uint64_t restored, problems;
+    uint64_t restored, partly, problems;
     const char *snapshot; /* restore: its id; NULL = not known */
     struct child_fact *facts;
     uint64_t fact_count;

@@ -195,6 +195,7 @@ static int32_t call_restore(struct cofre_call *call, struct cursor *c, struct co
     /* Counted also when the restore failed: the report says how far it came. */
     struct bytes *frame = child_host_frame(call);
     bytes_put_u64(frame, call->restored);
+    bytes_put_u64(frame, call->partly);
     bytes_put_u64(frame, call->problems);
     struct cofre_error ignored = {.struct_size = sizeof ignored};
     int32_t sent = child_host_send(call, WIRE_REPLY, &ignored);

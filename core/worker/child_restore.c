@@ -125,8 +125,9 @@ int32_t child_restore_done(struct cofre_call *call, int32_t result, const struct
     if (!call->entry_open)
         return child_host_broke(call, error, "called done without an entry");
     call->entry_open = false;
-    if (result == COFRE_OK) {
-        call->restored++;
+    if (result == COFRE_OK || result == COFRE_PARTLY) {
+        call->restored += result == COFRE_OK;
+        call->partly += result == COFRE_PARTLY;
         return COFRE_OK;
     }
     return send_problem(call, call->entry.path, call->entry.path_length, result, why, error);
@@ -143,5 +144,9 @@ int32_t child_restore_late(struct cofre_call *call, const char *path, size_t len
     if (call->restored == 0)
         return child_host_broke(call, error, "called late for more entries than it had called a success");
     call->restored--;
+    if (result == COFRE_PARTLY) {
+        call->partly++;
+        return COFRE_OK;
+    }
     return send_problem(call, path, length, result, why, error);
 }

@@ -191,7 +191,7 @@ static void forget_problems(struct worker *w)
         free(w->problems[i].path);
     free(w->problems);
     w->problems = NULL;
-    w->kept = w->failed = w->done = w->given = 0;
+    w->kept = w->failed = w->partly = w->done = w->given = 0;
 }
 
 static int keep_problem(struct worker *w, const char *path, size_t length, const struct error *result)
@@ -214,8 +214,10 @@ static int take_report(struct worker *w, const struct channel_frame *frame, stru
     struct cursor c = cursor_of(frame->payload, frame->length);
     if (frame->type == WIRE_REPLY) {
         w->done = cursor_u64(&c);
+        w->partly = cursor_u64(&c);
         uint64_t failed = cursor_u64(&c);
-        if (!cursor_done(&c) || failed != w->failed || w->done > w->given || failed > w->given - w->done)
+        if (!cursor_done(&c) || failed != w->failed || w->done > w->given || w->partly > w->given - w->done ||
+            failed > w->given - w->done - w->partly)
             return call_offence(w, e, "put back more entries than there were");
         return 0;
     }
@@ -353,18 +355,17 @@ static int wait_restored(struct worker *w, struct error *e)
     while ((got = call_next(w, &frame, e)) == 1)
         if (take_report(w, &frame, e) < 0)
             return -1;
-    if (got == 0 && w->done + w->failed != w->given)
+    if (got == 0 && w->done + w->partly + w->failed != w->given)
         return call_offence(w, e, "put back %llu of %llu entries and called that a success",
-                            (unsigned long long)(w->done + w->failed), (unsigned long long)w->given);
+                            (unsigned long long)(w->done + w->partly + w->failed), (unsigned long long)w->given);
     return got;
 }
 
-int source_restore_finish(struct worker *source, uint64_t *restored, uint64_t *problems,
+int source_restore_finish(struct worker *source, struct source_restored *restored,
                           void (*problem)(void *context, const struct source_problem *), void *context, struct error *e)
 {
     int result = wait_restored(source, e);
-    *restored = source->done;
-    *problems = source->failed;
+    *restored = (struct source_restored){.whole = source->done, .partly = source->partly, .failed = source->failed};
     for (uint64_t i = 0; i < source->kept; i++) {
         const struct call_problem *kept = &source->problems[i];
         problem(context,

@@ -112,17 +112,22 @@ int source_give_damaged(struct worker *source, const struct error *why, struct e
 /* The rest will never come; ends the call. */
 void source_restore_abort(struct worker *source);
 
-/* What was not put back, or not whole. result as in done(): ERROR_UNSUPPORTED = left out or in part. */
+/* What was not put back. result as in done(): ERROR_UNSUPPORTED = left out. */
 struct source_problem {
     const char *path;
     size_t path_length;
     struct error result;
 };
 #define SOURCE_PROBLEMS 1000
-/* No more entries; waits until the plugin has put everything back. problem is called for each (they are collected while
- * entries flow: at most SOURCE_PROBLEMS are kept, the count is exact). *restored counts the entries that done() called
- * a success. */
-int source_restore_finish(struct worker *source, uint64_t *restored, uint64_t *problems,
+/* Entries, as done() and late() told of them. */
+struct source_restored {
+    uint64_t whole;
+    uint64_t partly; /* with all of their content, without some of their metadata */
+    uint64_t failed;
+};
+/* No more entries; waits until the plugin has put everything back. problem is called for each that failed (they are
+ * collected while entries flow: at most SOURCE_PROBLEMS are kept, the counts are exact). */
+int source_restore_finish(struct worker *source, struct source_restored *restored,
                           void (*problem)(void *context, const struct source_problem *), void *context,
                           struct error *e);
 

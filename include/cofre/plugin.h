@@ -101,7 +101,8 @@ enum {
     COFRE_E_BUG = 18,        /* a promise of this header was broken */
     /* Not errors: */
     COFRE_END = 100,         /* nothing follows */
-    COFRE_UNCHANGED = 101    /* unchanged(): as in the last snapshot */
+    COFRE_UNCHANGED = 101,   /* unchanged(): as in the last snapshot */
+    COFRE_PARTLY = 102       /* done(), late(): the content is back, owner, mode, times or attributes are not */
 };
 
 /* Allocated and zeroed by the caller. The text says what failed, the object in single quotes, the cause: one line of
@@ -360,9 +361,11 @@ struct cofre_host {
     /* restore. next lends the next entry, in path order, until the following call of next; COFRE_END after the last.
      * Then its content with take (FILE, STREAM), then done. */
     int32_t (*next)(struct cofre_call *, const struct cofre_entry **entry, struct cofre_error *error);
-    /* result: COFRE_OK, which late can take back; COFRE_E_UNSUPPORTED = left out or put back only in part, for the
-     * reason in why; any other class = failed. Each makes the restore incomplete, with the path and text and hint of
-     * why, which may be NULL. Content that was not taken is skipped. */
+    /* result: COFRE_OK, which late can take back; COFRE_PARTLY = back, with all of its content and without some of its
+     * metadata: the host counts it, and the plugin says in the log what is lost, once for many entries.
+     * COFRE_E_UNSUPPORTED = left out, for the reason in why; any other class = failed. Each but COFRE_OK makes the
+     * restore incomplete; with an error class the path and text and hint of why are named. why may be NULL. Content
+     * that was not taken is skipped. */
     int32_t (*done)(struct cofre_call *, int32_t result, const struct cofre_error *why, struct cofre_error *error);
 
     /* list: one object. */

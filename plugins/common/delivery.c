@@ -11,7 +11,6 @@
 #include "common/large.h"
 
 #define FOLDERS_MAX 64 /* descriptors */
-#define LINES_MAX 20
 
 struct delivery_report {
     struct delivery_report *next;
@@ -30,11 +29,15 @@ static void put_back(struct place *hand, struct record *record)
         .dir = folder->fd, .name = record->name, .inherits = folder->inherits, .fresh = folder->fresh};
     const uint8_t *content = (const uint8_t *)record + record->bytes - record->content_room;
     record->result = place_file(hand, &spot, record, content, record->content_length);
-    if (record->result == COFRE_OK)
-        return;
-    record->why = malloc(sizeof *record->why);
-    if (record->why)
-        *record->why = *hand->why;
+    if (record->result == COFRE_PARTLY) {
+        record->lost = malloc(sizeof *record->lost);
+        if (record->lost)
+            *record->lost = hand->lost;
+    } else if (record->result != COFRE_OK) {
+        record->why = malloc(sizeof *record->why);
+        if (record->why)
+            *record->why = *hand->why;
+    }
 }
 
 static struct record *record_at(uint8_t *bytes)
@@ -76,25 +79,24 @@ void delivery_report(struct delivery *d, const char *path, size_t length, int32_
     }
 }
 
-static void log_line(struct delivery *d, const struct delivery_report *report)
+void delivery_lost(struct delivery *d, const char *path, size_t length, const struct losses *losses, bool late)
 {
-    char quoted[FAILURE_QUOTE_MAX], line[sizeof report->why.message + FAILURE_QUOTE_MAX];
-    if (d->lines++ >= LINES_MAX)
+    static const struct cofre_error said = {.struct_size = sizeof said, .message = "a part of its metadata is lost"};
+    if (!losses) {
+        d->short_of_memory = true;
         return;
-    snprintf(line, sizeof line, "'%s' is not as it was: %s", failure_quote(report->path, report->length, quoted),
-             report->why.message);
-    cofre->log(d->place->call, COFRE_LOG_WARNING, line);
+    }
+    losses_count(&d->tally, losses, path, length);
+    if (late)
+        delivery_report(d, path, length, COFRE_PARTLY, &said);
 }
 
 int32_t delivery_tell(struct delivery *d)
 {
     int32_t status = COFRE_OK;
     for (struct delivery_report *report; status == COFRE_OK && (report = d->reports);) {
-        if (report->result == COFRE_OK)
-            log_line(d, report);
-        else
-            status = cofre->late(d->place->call, report->path, report->length, report->result, &report->why,
-                                 d->place->error);
+        status =
+            cofre->late(d->place->call, report->path, report->length, report->result, &report->why, d->place->error);
         d->reports = report->next;
         free(report);
     }
@@ -123,9 +125,12 @@ void delivery_release(struct delivery *d, struct folder *folder)
 
 static void arrived(struct delivery *d, struct record *record)
 {
-    if (record->result != COFRE_OK)
+    if (record->result == COFRE_PARTLY)
+        delivery_lost(d, record->path, record->path_length, record->lost, true);
+    else if (record->result != COFRE_OK)
         delivery_report(d, record->path, record->path_length, record->result, record->why);
     free(record->why);
+    free(record->lost);
     delivery_release(d, record->folder);
 }
 

@@ -61,7 +61,8 @@ struct delivery {
     struct large *larges;
     uint64_t larges_begun;
     struct delivery_report *reports, **last;
-    unsigned folders, lines;
+    struct losses_tally tally;
+    unsigned folders;
     bool full;            /* a disk is */
     bool short_of_memory; /* something cannot be told */
     struct cofre_error why_full;
@@ -90,10 +91,11 @@ void delivery_wait(struct delivery *d, const char *path, size_t length);
 /* Wait until all have. */
 void delivery_drain(struct delivery *d);
 
-/* To be told later: something that done() called a success is not whole after all. With COFRE_OK it is only a line for
- * the log: the path and why. */
+/* To be told later: something that done() called a success is not there after all. */
 void delivery_report(struct delivery *d, const char *path, size_t length, int32_t result,
                      const struct cofre_error *why);
+/* Something lost a part of its metadata. late: done() called it a success. */
+void delivery_lost(struct delivery *d, const char *path, size_t length, const struct losses *losses, bool late);
 
 /* Tell the host what came up so far. Returns what ends the restore: a full disk, too. */
 int32_t delivery_tell(struct delivery *d);

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/xattr.h>
@@ -12,31 +11,6 @@
 #include "common/names.h"
 
 #define PROC_PATH_MAX 32
-
-void finish_lose(struct finish_losses *losses, int errnum, const char *format, ...)
-{
-    char text[FAILURE_QUOTE_MAX];
-    va_list arguments;
-    if (losses->count++ > 0)
-        return;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    if (errnum)
-        failure_system(losses->why, errnum, "%s", text);
-    else
-        failure_set(losses->why, COFRE_E_UNSUPPORTED, "%s", text);
-}
-
-int32_t finish_result(const struct finish_losses *losses)
-{
-    if (losses->count == 0)
-        return COFRE_OK;
-    size_t used = strlen(losses->why->message);
-    if (losses->count > 1)
-        snprintf(losses->why->message + used, sizeof losses->why->message - used, " (and %u more)", losses->count - 1);
-    return COFRE_E_UNSUPPORTED;
-}
 
 struct finish_metadata finish_of(const struct finish_rules *rules, const struct cofre_entry *entry)
 {
@@ -64,7 +38,7 @@ static const char *proc_path(int fd, char path[PROC_PATH_MAX])
 }
 
 static void set_owner(struct finish_rules *rules, const struct finish_subject *s, const struct finish_metadata *m,
-                      struct finish_losses *losses)
+                      struct losses *losses)
 {
     uid_t uid = s->st->st_uid == m->uid ? (uid_t)-1 : m->uid;
     gid_t gid = s->st->st_gid == m->gid ? (gid_t)-1 : m->gid;
@@ -75,7 +49,7 @@ static void set_owner(struct finish_rules *rules, const struct finish_subject *s
     }
     if ((uid != (uid_t)-1 || gid != (gid_t)-1) && fchownat(s->fd, "", uid, gid, AT_EMPTY_PATH) != 0) {
         if (rules->user == 0 || errno != EPERM)
-            finish_lose(losses, errno, "give it to user %u and group %u", m->uid, m->gid);
+            losses_add(losses, LOSS_OWNER, errno, "owner not set");
         else
             kept = true;
     }
@@ -92,22 +66,36 @@ static bool privileged(const struct finish_rules *rules)
     return rules->setuid && rules->user == 0;
 }
 
-static void set_attribute(const struct finish_rules *rules, const struct finish_subject *s,
-                          const struct cofre_attribute *a, struct finish_losses *losses)
+/* A file system that has no room for an attribute says so as if the disk were full. */
+static void not_set(const struct cofre_attribute *a, int errnum, struct losses *losses)
 {
-    char path[PROC_PATH_MAX], quoted[FAILURE_QUOTE_MAX];
+    char quoted[FAILURE_QUOTE_MAX];
+    bool large = errnum == ENOSPC || errnum == E2BIG || errnum == ERANGE;
+    enum loss kind = finish_is_acl(a->name) ? LOSS_ACL : LOSS_ATTRIBUTE;
+    failure_quote(a->name, strlen(a->name), quoted);
+    if (large)
+        losses_add(losses, kind, errnum, "attribute '%.100s' is too large for this file system (%zu bytes)", quoted,
+                   a->length);
+    else
+        losses_add(losses, kind, errnum, "attribute '%.100s' not set", quoted);
+}
+
+static void set_attribute(const struct finish_rules *rules, const struct finish_subject *s,
+                          const struct cofre_attribute *a, struct losses *losses)
+{
+    char path[PROC_PATH_MAX];
     if (!privileged(rules) && strcmp(a->name, "security.capability") == 0) {
-        finish_lose(losses, 0, "file capabilities kept back: setuid = yes puts them back, as root");
+        losses_add(losses, LOSS_CAPABILITY, 0, "file capabilities kept back: setuid = yes puts them back, as root");
         return;
     }
     int failed = s->by_path ? setxattr(proc_path(s->fd, path), a->name, a->value, a->length, 0)
                             : fsetxattr(s->fd, a->name, a->value, a->length, 0);
     if (failed)
-        finish_lose(losses, errno, "set its attribute '%s'", failure_quote(a->name, strlen(a->name), quoted));
+        not_set(a, errno, losses);
 }
 
 /* ACLs that the entry does not have. A file system without ACLs has none to remove. */
-static void clear_acls(const struct finish_subject *s, struct finish_losses *losses)
+static void clear_acls(const struct finish_subject *s, struct losses *losses)
 {
     static const char *const names[] = {"system.posix_acl_access", "system.posix_acl_default"};
     char path[PROC_PATH_MAX];
@@ -116,12 +104,12 @@ static void clear_acls(const struct finish_subject *s, struct finish_losses *los
     for (size_t i = 0; i < (S_ISDIR(s->st->st_mode) ? 2 : 1); i++) {
         int failed = s->by_path ? removexattr(proc_path(s->fd, path), names[i]) : fremovexattr(s->fd, names[i]);
         if (failed && errno != ENODATA && errno != EOPNOTSUPP)
-            finish_lose(losses, errno, "remove an inherited ACL");
+            losses_add(losses, LOSS_ACL, errno, "inherited ACL not removed");
     }
 }
 
 void finish_attributes(const struct finish_rules *rules, const struct finish_subject *s,
-                       const struct finish_metadata *m, unsigned parts, struct finish_losses *losses)
+                       const struct finish_metadata *m, unsigned parts, struct losses *losses)
 {
     const char *p = (const void *)m->attributes;
     for (uint32_t i = 0; i < m->attribute_count; i++, p += m->attribute_stride) {
@@ -132,19 +120,27 @@ void finish_attributes(const struct finish_rules *rules, const struct finish_sub
 }
 
 static void set_mode(const struct finish_rules *rules, const struct finish_subject *s, uint32_t mode,
-                     struct finish_losses *losses)
+                     struct losses *losses)
 {
     char path[PROC_PATH_MAX];
     /* On directories the bits say who owns new files: nobody gains rights by them. */
     if (!privileged(rules) && (mode & 06000) && !S_ISDIR(s->st->st_mode)) {
-        finish_lose(losses, 0, "setuid and setgid bits kept back: setuid = yes puts them back, as root");
+        losses_add(losses, LOSS_SETUID, 0, "setuid and setgid bits kept back: setuid = yes puts them back, as root");
         mode &= 01777;
     }
     if ((s->by_path ? chmod(proc_path(s->fd, path), mode) : fchmod(s->fd, mode)) != 0)
-        finish_lose(losses, errno, "set its mode to %04o", mode);
+        losses_add(losses, LOSS_MODE, errno, "mode not set");
 }
 
-static void set_times(const struct finish_subject *s, int64_t mtime, struct finish_losses *losses)
+/* A file system that does not reach so far takes the nearest time that it knows, without a word. */
+static void check_time(const struct finish_subject *s, int64_t seconds, struct losses *losses)
+{
+    struct stat st;
+    if (fstat(s->fd, &st) == 0 && st.st_mtim.tv_sec != seconds)
+        losses_add(losses, LOSS_TIME, 0, "times are the nearest that this file system can hold");
+}
+
+static void set_times(const struct finish_subject *s, int64_t mtime, struct losses *losses)
 {
     if (mtime == COFRE_NO_TIME)
         return;
@@ -155,11 +151,13 @@ static void set_times(const struct finish_subject *s, int64_t mtime, struct fini
     }
     struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = seconds, .tv_nsec = rest}};
     if ((s->by_path ? utimensat(s->fd, "", times, AT_EMPTY_PATH) : futimens(s->fd, times)) != 0)
-        finish_lose(losses, errno, "set its time");
+        losses_add(losses, LOSS_TIME, errno, "time not set");
+    else if (seconds < 0 || seconds > INT32_MAX)
+        check_time(s, seconds, losses);
 }
 
 void finish_directory(struct finish_rules *rules, const struct finish_subject *s, const struct finish_metadata *m,
-                      struct finish_losses *losses)
+                      struct losses *losses)
 {
     set_owner(rules, s, m, losses);
     clear_acls(s, losses);
@@ -169,7 +167,7 @@ void finish_directory(struct finish_rules *rules, const struct finish_subject *s
 }
 
 void finish_all(struct finish_rules *rules, const struct finish_subject *s, const struct finish_metadata *m,
-                struct finish_losses *losses)
+                struct losses *losses)
 {
     set_owner(rules, s, m, losses);
     clear_acls(s, losses);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+#include "common/losses.h"
 #include "cofre/plugin.h"
 
 struct names;
@@ -18,12 +19,6 @@ struct finish_rules {
     bool setuid;          /* setuid and setgid bits and file capabilities, if we are root */
     bool foreign;         /* what we make here belongs to others (a squashed NFS export): look each time */
     uint64_t owners_kept; /* out: entries that stay with us because only root may give them away */
-};
-
-/* Reasons why an entry is not whole. The first one is told, the others are counted. */
-struct finish_losses {
-    unsigned count;
-    struct cofre_error *why;
 };
 
 /* What is to be set. Attributes are those of an entry, or copies. */
@@ -50,22 +45,15 @@ struct finish_subject {
 
 /* All of it, in the order that leaves nothing undone: owner, attributes, mode, times. A symlink has no mode. */
 void finish_all(struct finish_rules *rules, const struct finish_subject *subject, const struct finish_metadata *m,
-                struct finish_losses *losses);
+                struct losses *losses);
 
 void finish_attributes(const struct finish_rules *rules, const struct finish_subject *subject,
-                       const struct finish_metadata *m, unsigned parts, struct finish_losses *losses);
+                       const struct finish_metadata *m, unsigned parts, struct losses *losses);
 /* All but FINISH_OTHERS. */
 void finish_directory(struct finish_rules *rules, const struct finish_subject *subject, const struct finish_metadata *m,
-                      struct finish_losses *losses);
+                      struct losses *losses);
 
 /* An ACL? */
 bool finish_is_acl(const char *attribute);
-
-/* COFRE_OK, or COFRE_E_UNSUPPORTED with the text in losses->why. */
-int32_t finish_result(const struct finish_losses *losses);
-
-/* One more reason, that of a system call when errnum is set. */
-void finish_lose(struct finish_losses *losses, int errnum, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
 
 #endif

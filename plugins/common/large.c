@@ -55,7 +55,9 @@ static void settle(struct delivery *d, struct large *large)
     int32_t result = record->result;
     struct folder *folder = record->folder;
     place_close(hand, &large->spot, large->fd, record, large->resize ? large->at : -1, &result);
-    if (result != COFRE_OK)
+    if (result == COFRE_PARTLY)
+        delivery_lost(d, record->path, record->path_length, &hand->lost, true);
+    else if (result != COFRE_OK)
         delivery_report(d, record->path, record->path_length, result,
                         record->result == COFRE_OK ? hand->why : record->why);
     forget(d, large);

@@ -100,9 +100,10 @@ int32_t level_examine(struct level *level, const struct finish_rules *rules, int
     if (!level->existed && st->st_uid != rules->user && !rules->foreign)
         return failure_set(why, COFRE_E_CHANGED, "make the directory: somebody replaced it meanwhile");
     if (!level->existed && handed_down) {
-        if (fremovexattr(fd, "system.posix_acl_default") != 0 && errno != ENODATA && errno != EOPNOTSUPP)
+        if (fremovexattr(fd, "system.posix_acl_default") != 0 && errno != ENODATA && errno != EOPNOTSUPP &&
+            errno != EPERM)
             return failure_system(why, errno, "remove an inherited ACL");
-        if (fchmod(fd, 0700) != 0)
+        if (fchmod(fd, 0700) != 0 && errno != EPERM && errno != EOPNOTSUPP) /* it is ours: there are no modes here */
             return failure_system(why, errno, "set the mode of the new directory");
         level->existed = true; /* so that what is left of the inheritance goes at the end */
         level->inherits = st->st_gid != rules->group;
@@ -133,16 +134,15 @@ static bool keep_acl(struct level *level, const struct cofre_attribute *a)
 }
 
 bool level_keep(struct level *level, const struct finish_rules *rules, int fd, const struct cofre_entry *entry,
-                int32_t *result, struct cofre_error *why)
+                struct losses *losses)
 {
-    struct finish_losses losses = {.why = why};
     struct finish_subject subject = {.fd = fd};
     struct finish_metadata m = finish_of(rules, entry);
-    finish_attributes(rules, &subject, &m, FINISH_OTHERS, &losses);
-    *result = finish_result(&losses);
+    losses->kinds = 0;
+    finish_attributes(rules, &subject, &m, FINISH_OTHERS, losses);
     level_free(level);
     level->announced = true;
-    level->told = *result != COFRE_OK;
+    level->told = losses->kinds != 0;
     level->metadata = m;
     level->metadata.attributes = NULL;
     level->metadata.attribute_count = 0;
@@ -154,19 +154,18 @@ bool level_keep(struct level *level, const struct finish_rules *rules, int fd, c
     return true;
 }
 
-int32_t level_finish(struct level *level, struct finish_rules *rules, int fd, struct cofre_error *why)
+void level_finish(struct level *level, struct finish_rules *rules, int fd, struct losses *losses)
 {
-    struct finish_losses losses = {.why = why};
     struct stat st;
+    losses->kinds = 0;
     if (fstat(fd, &st) != 0) {
-        finish_lose(&losses, errno, "look at it");
+        losses_add(losses, LOSS_MODE, errno, "directory not looked at");
     } else if (level->announced) {
         struct finish_subject subject = {.fd = fd, .inherits = level->existed, .st = &st};
         level->metadata.attributes = level->acls; /* levels move while their stack grows */
-        finish_directory(rules, &subject, &level->metadata, &losses);
+        finish_directory(rules, &subject, &level->metadata, losses);
     } else if (level->opened_up && fchmod(fd, level->mode) != 0) {
-        finish_lose(&losses, errno, "give back its mode");
+        losses_add(losses, LOSS_MODE, errno, "mode not given back");
     }
     level_free(level);
-    return finish_result(&losses);
 }

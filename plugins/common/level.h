@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "common/finish.h"
+#include "common/listing.h"
 #include "cofre/plugin.h"
 
 #define LEVEL_ACLS_MAX 2
@@ -20,8 +21,10 @@ struct level {
     bool existed;   /* may have something that is to go: an ACL */
     bool inherits;  /* hands ACLs or its group down */
     bool opened_up; /* had to get rights for us: mode is what it had */
+    bool exact;     /* what is in names and does not come is moved aside */
     mode_t mode;
-    struct folder *folder; /* files of it that are on their way; NULL = none are */
+    struct listing_range names; /* that were there before (aside.h) */
+    struct folder *folder;      /* files of it that are on their way; NULL = none are */
     struct finish_metadata metadata;
     struct cofre_attribute acls[LEVEL_ACLS_MAX]; /* copies */
 };
@@ -43,9 +46,9 @@ int32_t level_examine(struct level *level, const struct finish_rules *rules, int
 /* ACLs wait with the rest of the metadata; what else there is is set now, while a failure can be told as the entry's.
  * Returns false when memory ran out. */
 bool level_keep(struct level *level, const struct finish_rules *rules, int fd, const struct cofre_entry *entry,
-                int32_t *result, struct cofre_error *why);
+                struct losses *losses);
 
-/* Everything in it is there. Returns COFRE_OK, or COFRE_E_UNSUPPORTED with the text in *why. */
-int32_t level_finish(struct level *level, struct finish_rules *rules, int fd, struct cofre_error *why);
+/* Everything in it is there. *losses says what it lost. */
+void level_finish(struct level *level, struct finish_rules *rules, int fd, struct losses *losses);
 
 #endif

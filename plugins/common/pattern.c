@@ -322,13 +322,14 @@ enum pattern_verdict pattern_judge(const struct pattern_set *exclude, const stru
 }
 
 bool pattern_reaches(const struct pattern_set *exclude, const struct pattern_set *include, const char *path,
-                     size_t length)
+                     size_t length, bool directory)
 {
     enum pattern_verdict verdict = PATTERN_KEEP;
     const char *end = path + length;
     for (const char *p = path; p < end && verdict != PATTERN_LEAVE_OUT; p++) {
         p += component_length(p, end);
-        verdict = pattern_judge(exclude, include, path, (size_t)(p - path), true, verdict == PATTERN_KEEP_PARTLY);
+        verdict = pattern_judge(exclude, include, path, (size_t)(p - path), directory || p < end,
+                                verdict == PATTERN_KEEP_PARTLY);
     }
     return verdict != PATTERN_LEAVE_OUT;
 }

@@ -40,9 +40,9 @@ enum pattern_verdict { PATTERN_KEEP, PATTERN_KEEP_PARTLY, PATTERN_LEAVE_OUT };
 enum pattern_verdict pattern_judge(const struct pattern_set *exclude, const struct pattern_set *include,
                                    const char *path, size_t length, bool directory, bool outside);
 
-/* Does a walk come to this directory? */
+/* Does a walk come to this path, of a directory or something else, through the directories above it? */
 bool pattern_reaches(const struct pattern_set *exclude, const struct pattern_set *include, const char *path,
-                     size_t length);
+                     size_t length, bool directory);
 
 /* One line for the log: the patterns that named nothing since they were compiled. */
 void pattern_say_unused(const struct pattern_set *set, const char *option, struct cofre_call *call);

@@ -5,13 +5,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "common/attribute.h"
 #include "common/failure.h"
 
 #define TICK_NS 20000000
+#define COPY_PIECE ((size_t)1 << 20)
 #define CREATE_FLAGS (O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC)
 
 int32_t place_begin(struct place *p, int dir, const char *path)
@@ -64,7 +67,7 @@ static int32_t not_made(const struct place *p, int errnum, const char *what)
 /* The last step of all kinds: give the thing its own name. *result is COFRE_OK so far, or the thing is removed. */
 static void publish(const struct place *p, const struct place_spot *spot, int32_t *result)
 {
-    bool whole = *result == COFRE_OK || *result == COFRE_E_UNSUPPORTED;
+    bool whole = *result == COFRE_OK || *result == COFRE_PARTLY;
     if (whole && !is_beside(p, spot))
         return;
     if (whole && renameat(spot->dir, p->temporary, spot->dir, spot->name) != 0) {
@@ -122,17 +125,17 @@ static int look_at_own(const struct place *p, const struct place_spot *spot, int
 
 static int32_t finish_file(struct place *p, const struct place_spot *spot, int fd, const struct record *record)
 {
-    struct finish_losses losses = {.why = p->why};
     struct finish_metadata m = record->metadata;
     struct stat st;
     int errnum = look_at_own(p, spot, fd, &st);
     if (errnum)
         return failure_system(p->why, errnum, "look at the new file");
     struct finish_subject subject = {.fd = fd, .inherits = spot->inherits, .st = &st};
+    p->lost.kinds = 0;
     if (record->kind == COFRE_STREAM)
         m = (struct finish_metadata){.mode = 0600, .uid = st.st_uid, .gid = st.st_gid, .mtime = m.mtime};
-    finish_all(&p->rules, &subject, &m, &losses);
-    return finish_result(&losses);
+    finish_all(&p->rules, &subject, &m, &p->lost);
+    return losses_result(&p->lost);
 }
 
 int place_open(const struct place *p, const struct place_spot *spot, int32_t *result)
@@ -149,7 +152,7 @@ void place_close(struct place *p, const struct place_spot *spot, int fd, const s
         *result = failure_system(p->why, errno, "set its length to %lld", (long long)length);
     if (*result == COFRE_OK)
         *result = finish_file(p, spot, fd, record);
-    if (close(fd) != 0 && (*result == COFRE_OK || *result == COFRE_E_UNSUPPORTED))
+    if (close(fd) != 0 && (*result == COFRE_OK || *result == COFRE_PARTLY))
         *result = failure_system(p->why, errno, "close the new file");
     publish(p, spot, result);
 }
@@ -196,7 +199,6 @@ static bool is_ours(const struct place *p, const struct stat *st, const struct c
 static int32_t finish_node(struct place *p, const struct place_spot *spot, const char *name,
                            const struct cofre_entry *entry)
 {
-    struct finish_losses losses = {.why = p->why};
     struct finish_metadata m = finish_of(&p->rules, entry);
     struct stat st;
     int fd = openat(spot->dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
@@ -205,10 +207,11 @@ static int32_t finish_node(struct place *p, const struct place_spot *spot, const
             close(fd);
         return failure_set(p->why, COFRE_E_CHANGED, "give it owner and mode: somebody replaced it meanwhile");
     }
+    p->lost.kinds = 0;
     struct finish_subject subject = {.fd = fd, .by_path = true, .inherits = spot->inherits, .st = &st};
-    finish_all(&p->rules, &subject, &m, &losses);
+    finish_all(&p->rules, &subject, &m, &p->lost);
     close(fd);
-    return finish_result(&losses);
+    return losses_result(&p->lost);
 }
 
 void place_node(struct place *p, const struct place_spot *spot, const struct cofre_entry *entry, int32_t *result)
@@ -237,6 +240,59 @@ static bool before(const struct timespec *a, const struct timespec *b)
     return a->tv_sec != b->tv_sec ? a->tv_sec < b->tv_sec : a->tv_nsec < b->tv_nsec;
 }
 
+static bool is_without_links(int errnum)
+{
+    return errnum == EPERM || errnum == EOPNOTSUPP || errnum == ENOSYS || errnum == EMLINK;
+}
+
+/* Content and metadata of the open file from, to the new one. */
+static int32_t copy_file(struct place *p, const struct place_spot *spot, int from, int to)
+{
+    struct attribute_set set = {0};
+    struct stat st, made;
+    ssize_t n;
+    while ((n = sendfile(to, from, NULL, COPY_PIECE)) > 0)
+        ;
+    if (n < 0 || fstat(from, &st) != 0 || fstat(to, &made) != 0)
+        return failure_system(p->why, errno, "copy the first name of the hard link");
+    p->lost.kinds = 0;
+    losses_add(&p->lost, LOSS_LINK, 0, "hard links became files of their own: this file system makes none");
+    if (attribute_read(&set, from, st.st_dev, p->why) != COFRE_OK)
+        losses_add(&p->lost, LOSS_ATTRIBUTE, 0, "attributes of its first name not read");
+    struct finish_subject subject = {.fd = to, .inherits = spot->inherits, .st = &made};
+    struct finish_metadata m = {.mode = st.st_mode & 07777,
+                                .uid = st.st_uid,
+                                .gid = st.st_gid,
+                                .mtime = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec,
+                                .attributes = set.rows,
+                                .attribute_count = set.count,
+                                .attribute_stride = sizeof *set.rows};
+    finish_all(&p->rules, &subject, &m, &p->lost);
+    attribute_free(&set);
+    return losses_result(&p->lost);
+}
+
+static void copy_first(struct place *p, const struct place_spot *spot, int target_dir, const char *target_name,
+                       const struct stat *first, int32_t *result)
+{
+    struct stat st;
+    int from = openat(target_dir, target_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (from < 0 || fstat(from, &st) != 0 || st.st_ino != first->st_ino || st.st_dev != first->st_dev) {
+        *result =
+            failure_set(p->why, COFRE_E_CHANGED, "copy the hard link: somebody replaced its first name meanwhile");
+    } else {
+        int to = place_open(p, spot, result);
+        if (to >= 0) {
+            *result = copy_file(p, spot, from, to);
+            if (close(to) != 0 && (*result == COFRE_OK || *result == COFRE_PARTLY))
+                *result = failure_system(p->why, errno, "close the new file");
+            publish(p, spot, result);
+        }
+    }
+    if (from >= 0)
+        close(from);
+}
+
 /* Whatever this run made has a younger change time than its start; that cannot be forged. So a link never takes in a
  * file that was there before, and was perhaps kept because it may not be replaced. */
 void place_link(struct place *p, const struct place_spot *spot, int target_dir, const char *target_name,
@@ -254,7 +310,10 @@ void place_link(struct place *p, const struct place_spot *spot, int target_dir, 
     }
     const char *name = first_name(p, spot);
     if (linkat(target_dir, target_name, spot->dir, name, 0) != 0) {
-        *result = not_made(p, errno, "hard link");
+        if (is_without_links(errno) && S_ISREG(st.st_mode))
+            copy_first(p, spot, target_dir, target_name, &st, result);
+        else
+            *result = not_made(p, errno, "hard link");
         return;
     }
     if (fstatat(spot->dir, name, &made, AT_SYMLINK_NOFOLLOW) != 0 || made.st_ino != st.st_ino ||

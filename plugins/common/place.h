@@ -20,6 +20,7 @@ struct place {
     struct timespec start;               /* by the clock of the file system: nothing older was made by this run */
     char temporary[PLACE_TEMPORARY_MAX]; /* name that nothing else has */
     struct cofre_error *why;             /* of the entry at hand */
+    struct losses lost;                  /* of it, with COFRE_PARTLY */
     struct cofre_error *error;           /* of the host's calls */
 };
 
@@ -34,9 +35,9 @@ struct place_spot {
  * it. */
 int32_t place_begin(struct place *place, int dir, const char *path);
 
-/* *result, or what is returned, is for done(), its text in place->why. After a failure nothing of the entry is left,
- * and what was there before is untouched. Several places may be at work at once in one directory, each in a thread of
- * its own, when they differ in `temporary`. */
+/* *result, or what is returned, is for done(), its text in place->why or, with COFRE_PARTLY, in place->lost. After a
+ * failure nothing of the entry is left, and what was there before is untouched. Several places may be at work at once
+ * in one directory, each in a thread of its own, when they differ in `temporary`. */
 
 /* FILE and STREAM, with all of their content. */
 int32_t place_file(struct place *place, const struct place_spot *spot, const struct record *record, const void *content,
@@ -62,7 +63,8 @@ void place_close(struct place *place, const struct place_spot *spot, int fd, con
 /* SYMLINK, FIFO, CHARACTER, BLOCK; a SOCKET is nothing to put back. */
 void place_node(struct place *place, const struct place_spot *spot, const struct cofre_entry *entry, int32_t *result);
 
-/* HARDLINK: the first name is target_name in target_dir, and must have been made by this run. */
+/* HARDLINK: the first name is target_name in target_dir, and must have been made by this run. Where the file system
+ * makes no links the file is copied. */
 void place_link(struct place *place, const struct place_spot *spot, int target_dir, const char *target_name,
                 int32_t *result);
 

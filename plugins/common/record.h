@@ -23,7 +23,8 @@ struct record {
     size_t content_length;   /* of what is laid behind it */
     size_t content_room;     /* that it takes, aligned */
     int32_t result;          /* of putting it back */
-    struct cofre_error *why; /* malloc'ed, with a result that is not COFRE_OK; NULL: no memory for it */
+    struct cofre_error *why; /* malloc'ed, with a result that is a failure; NULL: no memory for it */
+    struct losses *lost;     /* the same, with COFRE_PARTLY */
 };
 
 #define RECORD_ALIGN 16u

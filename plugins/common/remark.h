@@ -8,7 +8,7 @@
 #include "common/failure.h"
 #include "cofre/plugin.h"
 
-#define REMARK_NAMED 3
+#define REMARK_NAMED 10
 
 /* Zeroed is empty. */
 struct remark {
@@ -19,7 +19,7 @@ struct remark {
 /* One more. */
 void remark_add(struct remark *remark, const char *path, size_t length);
 
-/* One line for the log, "WHAT (COUNT): 'first', 'second', 'third', ..."; none when there is nothing to say. */
+/* One line for the log, "WHAT (COUNT): 'first', 'second', ..."; none when there is nothing to say. */
 void remark_say(const struct remark *remark, struct cofre_call *call, int32_t level, const char *what);
 
 #endif

@@ -39,7 +39,8 @@ static int32_t check_mounts(struct cofre_call *call, const struct tree_read_opti
     size_t said = 0;
     int32_t status = mounts_below(&mounts, root, o->path, error);
     for (size_t i = 0; i < mounts.count; i++)
-        if (pattern_reaches(o->exclude, o->include, mounts.paths[i], strlen(mounts.paths[i])) && said++ < MOUNTS_NAMED)
+        if (pattern_reaches(o->exclude, o->include, mounts.paths[i], strlen(mounts.paths[i]), true) &&
+            said++ < MOUNTS_NAMED)
             say_mount(call, mounts.paths[i]);
     mounts_free(&mounts);
     if (said > MOUNTS_NAMED) {
@@ -84,7 +85,7 @@ static bool step_down(struct search *s, const struct listing_name *name)
         return false;
     snprintf(s->path + from, sizeof s->path - from, "%s%s", from ? "/" : "", listing_text(&s->listing, name));
     s->length = longer;
-    return pattern_reaches(s->options->exclude, s->options->include, s->path, s->length);
+    return pattern_reaches(s->options->exclude, s->options->include, s->path, s->length, true);
 }
 
 static int open_place(const struct search *s, int dir, const char *name)

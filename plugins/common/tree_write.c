@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/aside.h"
 #include "common/delivery.h"
 #include "common/descent.h"
 #include "common/failure.h"
@@ -21,6 +22,8 @@
 struct writer {
     struct place place;
     struct delivery delivery;
+    struct aside aside;
+    bool exact;
     struct descent descent;
     struct level *levels; /* one for each of descent's */
     size_t level_capacity;
@@ -36,12 +39,12 @@ struct writer {
 /* Its entry was done long before. */
 static void finish_level(struct writer *w, struct level *level, int fd, const char *path, size_t length)
 {
-    struct cofre_error why = {.struct_size = sizeof why};
-    int32_t result = level_finish(level, &w->place.rules, fd, &why);
-    if (result == COFRE_OK)
+    struct losses losses;
+    level_finish(level, &w->place.rules, fd, &losses);
+    if (losses_result(&losses) == COFRE_OK)
         return;
     w->late += !level->announced;
-    delivery_report(&w->delivery, path, length, level->announced && !level->told ? result : COFRE_OK, &why);
+    delivery_lost(&w->delivery, path, length, &losses, level->announced && !level->told);
 }
 
 /* The last file of a directory has arrived. */
@@ -54,10 +57,30 @@ static void settled(void *context, struct folder *folder)
         w->levels[folder->depth].folder = NULL;
 }
 
+static struct aside_level here(struct writer *w)
+{
+    return (struct aside_level){.fd = descent_fd(&w->descent),
+                                .path = w->descent.path,
+                                .length = descent_path_length(&w->descent),
+                                .range = &w->levels[w->descent.depth - 1].names};
+}
+
+/* The snapshot has this name in the lowest directory. */
+static void pass(struct writer *w, const char *name, bool directory)
+{
+    struct aside_level level = here(w);
+    if (w->levels[w->descent.depth - 1].exact)
+        aside_pass(&w->aside, &level, name, directory);
+}
+
 /* Leave the lowest directory. */
 static int32_t leave(struct writer *w)
 {
     struct level *level = &w->levels[w->descent.depth - 1];
+    struct aside_level left = here(w);
+    if (level->exact)
+        aside_leave(&w->aside, &left);
+    level->exact = false;
     if (level->folder) {
         level->folder->left = true;
         level->folder->level = *level;
@@ -101,6 +124,7 @@ static int32_t step_down(struct writer *w, const char *name, size_t length, int3
 {
     struct level level = {0};
     struct stat st;
+    pass(w, name, true);
     int fd = level_open(&level, &w->place.rules, descent_fd(&w->descent), name, result, &w->why);
     if (fd < 0)
         return COFRE_OK;
@@ -181,8 +205,12 @@ static int32_t put_directory(struct writer *w, const struct cofre_entry *entry, 
     if (status != COFRE_OK || *result != COFRE_OK)
         return status;
     struct level *level = &w->levels[w->descent.depth - 1];
-    if (!level_keep(level, &w->place.rules, descent_fd(&w->descent), entry, result, &w->why))
+    if (!level_keep(level, &w->place.rules, descent_fd(&w->descent), entry, &w->place.lost))
         return failure_system(w->place.error, ENOMEM, "keep the ACL of a directory");
+    *result = losses_result(&w->place.lost);
+    struct aside_level at = here(w);
+    if (w->exact && !level->fresh && !level->exact)
+        level->exact = aside_enter(&w->aside, &at);
     return COFRE_OK;
 }
 
@@ -246,6 +274,7 @@ static int32_t put_other(struct writer *w, const struct cofre_entry *entry, int3
     int32_t status = go_to(w, entry->path, parent, result);
     if (status != COFRE_OK || *result != COFRE_OK)
         return status;
+    pass(w, entry->path + parent + (parent > 0), false);
     if (entry->kind == COFRE_FILE || entry->kind == COFRE_STREAM)
         return put_file(w, entry, result);
     const struct level *level = &w->levels[w->descent.depth - 1];
@@ -288,6 +317,8 @@ static int32_t put_all(struct writer *w)
             return COFRE_OK;
         if (status == COFRE_OK)
             status = put(w, entry, &result);
+        if (status == COFRE_OK && result == COFRE_PARTLY)
+            delivery_lost(&w->delivery, entry->path, entry->path_length, &w->place.lost, false);
         if (status == COFRE_OK)
             status = cofre->done(w->place.call, result, &w->why, w->place.error);
         if (status == COFRE_OK)
@@ -328,8 +359,11 @@ static int32_t finish(struct writer *w)
     leave(w);
     delivery_drain(&w->delivery);
     status = delivery_tell(&w->delivery);
+    int32_t moved = w->exact ? aside_say(&w->aside, w->place.error) : COFRE_OK;
     if (status == COFRE_OK)
         status = make_durable(w);
+    if (status == COFRE_OK)
+        status = moved;
     if (status != COFRE_OK)
         return status;
     if (w->place.rules.owners_kept)
@@ -365,6 +399,12 @@ static int32_t begin(struct writer *w, const struct tree_write_options *options)
     }
     level_sweep(root);
     status = push(w, root, &st, &level);
+    if (status == COFRE_OK && options->exact) {
+        int failed = aside_begin(&w->aside, w->place.call, options, root);
+        if (failed)
+            return failure_system(error, failed, "restore into '%s'", options->path);
+        w->exact = true;
+    }
     int errnum = status == COFRE_OK ? delivery_begin(&w->delivery, &w->place, settled, w) : 0;
     return errnum ? failure_system(error, errnum, "restore into '%s'", options->path) : status;
 }
@@ -384,7 +424,10 @@ int32_t tree_write(struct cofre_call *call, const struct tree_write_options *opt
         status = put_all(w);
     if (status == COFRE_OK)
         status = finish(w);
+    losses_say(&w->delivery.tally, call);
     delivery_end(&w->delivery);
+    if (w->exact)
+        aside_end(&w->aside);
     for (size_t i = 0; i < w->descent.depth && i < w->level_capacity; i++)
         level_free(&w->levels[i]);
     descent_end(&w->descent);

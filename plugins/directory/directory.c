@@ -18,7 +18,7 @@
 struct conf {
     const char *path;
     struct cofre_list exclude, include;
-    int32_t exclude_caches, one_file_system, inodes, live_database, numeric_owner, overwrite, devices, setuid;
+    int32_t exclude_caches, one_file_system, inodes, live_database, numeric_owner, overwrite, exact, devices, setuid;
 };
 
 enum { INODES_STABLE, INODES_UNSTABLE };
@@ -39,6 +39,8 @@ static const struct cofre_option rows[] = {
     COFRE_OPTION(struct conf, numeric_owner, BOOLEAN, COFRE_O_RESTORE, "no", "owners as numbers only, not by name"),
     COFRE_OPTION(struct conf, overwrite, BOOLEAN, COFRE_O_RESTORE, "no",
                  "restore: replace files that are there, each at once"),
+    COFRE_OPTION(struct conf, exact, BOOLEAN, COFRE_O_RESTORE, "no",
+                 "restore: move what the snapshot does not have aside, beside path"),
     COFRE_OPTION(struct conf, devices, BOOLEAN, COFRE_O_RESTORE, "no", "restore: make devices (needs root)"),
     COFRE_OPTION(struct conf, setuid, BOOLEAN, COFRE_O_RESTORE, "no",
                  "restore: put back setuid and setgid bits and file capabilities (needs root)"),
@@ -195,12 +197,16 @@ static int32_t directory_estimate(void *instance, struct cofre_call *call, int64
 
 static int32_t directory_restore(void *instance, struct cofre_call *call, struct cofre_error *error)
 {
-    const struct conf *conf = ((struct directory *)instance)->conf;
+    const struct directory *d = instance;
+    const struct conf *conf = d->conf;
     struct tree_write_options options = {.path = conf->path,
                                          .overwrite = conf->overwrite,
                                          .devices = conf->devices,
                                          .setuid = conf->setuid,
-                                         .numeric_owner = conf->numeric_owner};
+                                         .numeric_owner = conf->numeric_owner,
+                                         .exact = conf->exact,
+                                         .exclude = &d->exclude,
+                                         .include = &d->include};
     return tree_write(call, &options, error);
 }
 

@@ -260,7 +260,7 @@ ENTRY = {'source': str, 'path': str, 'kind': str, 'mode': str, 'size': (int, typ
 SUMMARY = {'run': {'job': str, 'snapshot': (str, type(None)), 'status': str, 'dry_run': bool, 'sinks': list, 'entries': int,
                    'unchanged': int, 'bytes': int, 'added': int, 'elapsed': float},
            'restore': {'snapshot': str, 'job': str, 'into': (str, type(None)), 'status': str, 'entries': int, 'bytes': int,
-                       'problems': int},
+                       'without_metadata': int, 'problems': int},
            'verify': {'status': str, 'quick': bool, 'damages': int, 'sinks': list},
            'check': {'status': str, 'errors': int, 'warnings': int},
            'copy': {'snapshot': str, 'job': str, 'from': str, 'to': str, 'status': str, 'existed': bool, 'objects': int,

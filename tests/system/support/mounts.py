@@ -30,12 +30,12 @@ class Mounts:
     def unmount(self, place: Path) -> None:
         run('umount', '-l', place)
 
-    def disk(self, kind: str, name: str = 'disk') -> Path:
+    def disk(self, kind: str, name: str = 'disk', options: tuple = ()) -> Path:
         image, place = self.base / f'{name}.image', self.base / name
         with open(image, 'wb') as file:
             file.truncate(400 << 20)
         place.mkdir()
-        run(*MAKE[kind], image)
+        run(*MAKE[kind], *options, image)
         run('mount', '-o', 'loop', image, place)
         self.undo.append(lambda: self.unmount(place))
         return place

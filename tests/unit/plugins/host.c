@@ -282,6 +282,12 @@ static int32_t host_left_out(struct cofre_call *call, const char *name, size_t l
     return COFRE_OK;
 }
 
+static const char *host_snapshot(struct cofre_call *call)
+{
+    (void)call;
+    return "20261120t020000z-ab12cd";
+}
+
 static int32_t host_next(struct cofre_call *call, const struct cofre_entry **entry, struct cofre_error *error)
 {
     (void)error;
@@ -346,6 +352,7 @@ const struct cofre_host host_table = {
     .done = host_done,
     .late = host_late,
     .left_out = host_left_out,
+    .snapshot = host_snapshot,
 };
 
 static void release(const void *p)

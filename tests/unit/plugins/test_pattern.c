@@ -147,7 +147,7 @@ static void test_names_that_look_like_it_are_taken(void **state)
 static bool reaches(const char *exclude, const char *include, const char *path)
 {
     struct pattern_set out = compile(exclude), in = compile(include);
-    bool does = pattern_reaches(&out, &in, path, strlen(path));
+    bool does = pattern_reaches(&out, &in, path, strlen(path), true);
     pattern_free(&out);
     pattern_free(&in);
     return does;

@@ -323,12 +323,13 @@ static void test_restore(void **state)
     assert_int_equal(give(w, COFRE_STREAM, "c", &e), 0);
     assert_int_equal(source_give_data(w, "tail", 4, &e), 0);
     assert_int_equal(source_give_end(w, &e), 0);
-    uint64_t restored = 0, problems = 0;
+    struct source_restored restored;
     problems_seen = 0;
-    if (source_restore_finish(w, &restored, &problems, see_problem, refused, &e) < 0)
+    if (source_restore_finish(w, &restored, see_problem, refused, &e) < 0)
         fail_msg("%s", e.message);
-    assert_int_equal(restored, 2);
-    assert_int_equal(problems, 1);
+    assert_int_equal(restored.whole, 2);
+    assert_int_equal(restored.partly, 0);
+    assert_int_equal(restored.failed, 1);
     assert_int_equal(problems_seen, 1);
     snprintf(path, sizeof path, "%s/a", directory);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -381,7 +382,7 @@ static void test_bad_restores(void **state)
         char options[100];
         snprintf(options, sizeof options, "habit=%s;at=restore", restores[i].habit);
         struct worker *w = harness_worker("faulty-source", options);
-        uint64_t restored, problems;
+        struct source_restored restored;
         static uint8_t data[1 << 20];
         int result = source_restore_begin(w, &e);
         for (int k = 0; k < 5 && result == 0; k++) {
@@ -391,7 +392,7 @@ static void test_bad_restores(void **state)
             result = result == 0 ? source_give_end(w, &e) : result;
         }
         if (result == 0)
-            result = source_restore_finish(w, &restored, &problems, see_problem, NULL, &e);
+            result = source_restore_finish(w, &restored, see_problem, NULL, &e);
         assert_int_equal(result, -1);
         if (e.class != ERROR_PLUGIN || !strstr(e.message, restores[i].text))
             fail_msg("%s: class %s, '%s'", restores[i].habit, error_class_name(e.class), e.message);
@@ -405,16 +406,16 @@ static void test_late(void **state)
     (void)state;
     struct error e = {.class = ERROR_NONE};
     struct worker *w = harness_worker("faulty-source", "habit=late;at=restore");
-    uint64_t restored = 77, problems = 0;
+    struct source_restored restored;
     char path[] = "a";
     assert_int_equal(source_restore_begin(w, &e), 0);
     assert_int_equal(give(w, COFRE_FILE, path, &e), 0);
     assert_int_equal(source_give_end(w, &e), 0);
     problems_seen = 0;
-    if (source_restore_finish(w, &restored, &problems, see_problem, path, &e) < 0)
+    if (source_restore_finish(w, &restored, see_problem, path, &e) < 0)
         fail_msg("%s", e.message);
-    assert_int_equal(restored, 0);
-    assert_int_equal(problems, 1);
+    assert_int_equal(restored.whole, 0);
+    assert_int_equal(restored.failed, 1);
     assert_int_equal(problems_seen, 1);
     worker_stop(w);
 }
