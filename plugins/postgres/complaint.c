@@ -3,7 +3,21 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/failure.h"
+
 #define NAME "pg_restore: "
+
+/* What a database that is not UTF-8 says is not either. */
+static void make_valid(char *text)
+{
+    for (size_t take; *text; text += take) {
+        take = failure_character(text, strlen(text));
+        if (take == 0) {
+            *text = '?';
+            take = 1;
+        }
+    }
+}
 
 /* As much as fits, and no half words. */
 static void copy_words(char *out, size_t size, const char *text)
@@ -18,12 +32,14 @@ static void copy_words(char *out, size_t size, const char *text)
                 n--;
         memmove(out, text, n);
         memcpy(out + n, more, sizeof more);
+        make_valid(out);
         return;
     }
     while (n > 0 && (text[n - 1] == ' ' || text[n - 1] == ';' || text[n - 1] == '.'))
         n--;
     memmove(out, text, n);
     out[n] = '\0';
+    make_valid(out);
 }
 
 static const char *after(const char *text, const char *beginning)

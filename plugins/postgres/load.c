@@ -116,6 +116,16 @@ static int32_t check_names(const struct load *l, struct cofre_error *error)
 
 /* ---- before ---- */
 
+/* 'SCHEMA.TABLE' for a message, in whatever encoding the dump is. */
+#define SHOWN_MAX (2 * FAILURE_QUOTE_MAX)
+static const char *show(const struct archive_item *item, char out[SHOWN_MAX])
+{
+    char schema[FAILURE_QUOTE_MAX], name[FAILURE_QUOTE_MAX];
+    snprintf(out, SHOWN_MAX, "%s.%s", failure_quote(item->schema, strlen(item->schema), schema),
+             failure_quote(item->name, strlen(item->name), name));
+    return out;
+}
+
 /* Data go into tables that are there, and empty: what is in them would be mixed up with what comes. */
 static int32_t check_empty(struct load *l, struct cofre_error *error)
 {
@@ -124,16 +134,17 @@ static int32_t check_empty(struct load *l, struct cofre_error *error)
     int32_t status = COFRE_OK;
     for (size_t i = 0; status == COFRE_OK && i < count; i++) {
         SESSION_RESULT found = NULL;
-        char schema[SESSION_QUOTED_MAX], name[SESSION_QUOTED_MAX], sql[2 * SESSION_QUOTED_MAX + 60], what[200];
+        char schema[SESSION_QUOTED_MAX], name[SESSION_QUOTED_MAX], sql[2 * SESSION_QUOTED_MAX + 60];
+        char shown[SHOWN_MAX], what[SHOWN_MAX + 20];
         if (!is_wanted(l->target->options, &items[i]))
             continue;
         snprintf(sql, sizeof sql, "SELECT EXISTS (SELECT FROM ONLY %s.%s)", session_identifier(items[i].schema, schema),
                  session_identifier(items[i].name, name));
-        snprintf(what, sizeof what, "look at table '%s.%s'", items[i].schema, items[i].name);
+        snprintf(what, sizeof what, "look at table '%s'", show(&items[i], shown));
         status = session_query(&l->session, &found, what, sql, 0, NULL, error);
         if (status == COFRE_OK && *PQgetvalue(found, 0, 0) == 't')
-            status = failure_set(error, COFRE_E_EXISTS, "table '%s.%s' of database '%s' is not empty", items[i].schema,
-                                 items[i].name, l->target->work);
+            status =
+                failure_set(error, COFRE_E_EXISTS, "table '%s' of database '%s' is not empty", shown, l->target->work);
     }
     return status;
 }
@@ -158,6 +169,19 @@ static int32_t look_for_tablespaces(struct load *l, struct cofre_error *error)
     return status;
 }
 
+/* Names in the dump are in the encoding that the database had; so must ours be. Not known: as the database has them. */
+static int32_t speak_as_dump(struct session *session, const struct target *target, struct cofre_error *error)
+{
+    SESSION_RESULT set = NULL;
+    char key[RECORDED_KEY_MAX];
+    snprintf(key, sizeof key, "%sencoding", target->prefix);
+    const char *const parameters[] = {recorded_find(target->recorded, key)};
+    if (!parameters[0])
+        return session_speak_raw(session, error);
+    return session_query(session, &set, "speak as the dump does", "SELECT set_config('client_encoding', $1, false)", 1,
+                         parameters, error);
+}
+
 static int32_t prepare(struct load *l, struct cofre_error *error)
 {
     const struct options *o = l->target->options;
@@ -165,7 +189,7 @@ static int32_t prepare(struct load *l, struct cofre_error *error)
     if (status == COFRE_OK)
         status = session_open(&l->session, l->target->admin->call, o, l->target->work, NULL, error);
     if (status == COFRE_OK)
-        status = session_speak_raw(&l->session, error);
+        status = speak_as_dump(&l->session, l->target, error);
     if (status == COFRE_OK)
         status = tool_find(&l->tool, "pg_restore", o->bin_dir, PQserverVersion(l->session.connection) / 10000, error);
     if (status == COFRE_OK && o->section == OPTIONS_DATA)
@@ -233,33 +257,53 @@ static void note_loss(void *context, const struct complaint *complaint)
         cofre->log(l->session.call, COFRE_LOG_WARNING, "further objects that could not be restored are only counted");
 }
 
-static bool begins(const char *text, const char *beginning)
+/* What helps depends on what was to be made: the first row whose word is in the statement, at its beginning unless it
+ * begins with a blank. What the server itself advises may be harmful: it takes the database that is being filled for
+ * one that is to stay. */
+#define OWNERS "restore as a superuser, or with --set no_owner=yes: everything then belongs to the user"
+#define FUNCTION                                                                                                       \
+    "if a function names it without its schema: all but this comes back with --set go_on=yes, and for the next "       \
+    "backup: ALTER FUNCTION ... SET search_path"
+
+static const struct {
+    const char *word, *hint;
+} advice[] = {
+    {" OWNER TO ", OWNERS},
+    {"GRANT ", OWNERS},
+    {"REVOKE ", OWNERS},
+    {"SET SESSION AUTHORIZATION ", OWNERS},
+    {"REFRESH MATERIALIZED VIEW ", FUNCTION},
+    {"CREATE INDEX ", FUNCTION},
+    {"CREATE UNIQUE INDEX ", FUNCTION},
+    {"COPY ", FUNCTION},
+    {"CREATE EXTENSION ",
+     "install it on this server; if it can be in one database only, restore to an empty one of that "
+     "name, or all but this with --set go_on=yes"},
+    {"", "--set go_on=yes restores all but this, and names what is missing"},
+};
+static const char extension_in_place[] =
+    "if it can be in one database only: rename that one away, make an empty one of its name from template0, and "
+    "restore with --set database=NAME instead of --in-place";
+
+static bool speaks_of(const char *command, const char *word)
 {
-    return strncmp(text, beginning, strlen(beginning)) == 0;
+    return word[0] == ' ' ? strstr(command, word) != NULL : strncmp(command, word, strlen(word)) == 0;
 }
 
-/* What helps depends on what was to be made. What the server itself advises may be harmful here: it takes the database
- * that is being filled for one that is to stay. */
-static void advise(const struct load *l, const struct complaint *first, int32_t class, struct cofre_error *error)
+static void advise(const struct target *t, const struct complaint *first, int32_t class, struct cofre_error *error)
 {
-    const struct target *t = l->target;
-    bool statement = first->command[0] != '\0', function = strstr(first->said, "does not exist");
-    if (!statement || class == COFRE_E_NO_SPACE || class == COFRE_E_RETRY || class == COFRE_E_TIMEOUT)
+    /* Of rows the statement is not always told. */
+    const char *command = *first->command ? first->command : first->said;
+    bool known = *first->command || speaks_of(command, "COPY ");
+    if (!known || class == COFRE_E_NO_SPACE || class == COFRE_E_RETRY || class == COFRE_E_TIMEOUT)
         return;
-    if (class == COFRE_E_DENIED)
-        failure_hint(error, "restore as a superuser, or with --set no_owner=yes: everything then belongs to the user");
-    else if (begins(first->command, "CREATE EXTENSION") && t->exists && t->options->overwrite)
-        failure_hint(error,
-                     "if it can be in one database only: rename that one away, make an empty one of its name from "
-                     "template0, and restore with --set database=NAME instead of --in-place");
-    else if (begins(first->command, "CREATE EXTENSION"))
-        failure_hint(error, "install it on this server; if it can be in one database only, restore to an empty one of "
-                            "that name, or all but this with --set go_on=yes");
-    else if (function)
-        failure_hint(error, "if a function names it without its schema: all but this comes back with --set "
-                            "go_on=yes, and for the next backup: ALTER FUNCTION ... SET search_path");
-    else
-        failure_hint(error, "--set go_on=yes restores all but this, and names what is missing");
+    size_t row = 0;
+    while (!speaks_of(command, advice[row].word))
+        row++;
+    const char *hint = class == COFRE_E_DENIED ? OWNERS : advice[row].hint;
+    if (t->exists && t->options->overwrite && speaks_of(command, "CREATE EXTENSION "))
+        hint = extension_in_place;
+    failure_hint(error, "%s", hint);
 }
 
 static int32_t judge(const struct load *l, const struct program *program, const struct complaints *all, int code,
@@ -275,7 +319,7 @@ static int32_t judge(const struct load *l, const struct program *program, const 
         return program_fail(program, code, what, error);
     snprintf(whole, sizeof whole, *all->first.command ? "%s: '%s'" : "%s: pg_restore", what, all->first.command);
     int32_t class = failing_set(error, NULL, whole, all->first.said);
-    advise(l, &all->first, class, error);
+    advise(l->target, &all->first, class, error);
     return class;
 }
 
@@ -328,13 +372,13 @@ struct comparison {
 static int32_t compare(void *context, const struct archive_item *item, int64_t rows, struct cofre_error *error)
 {
     struct comparison *c = context;
-    char key[RECORDED_KEY_MAX];
+    char key[RECORDED_KEY_MAX], shown[SHOWN_MAX];
     const char *saved =
         recorded_find(c->target->recorded, recorded_rows_key(c->target->prefix, item->schema, item->name, key));
     c->compared += saved && *saved != '~';
     if (saved && *saved != '~' && strtoll(saved, NULL, 10) != rows)
-        return failure_set(error, COFRE_E_INTEGRITY, "table '%s.%s' has %lld rows, and the snapshot says %s",
-                           item->schema, item->name, (long long)rows, saved);
+        return failure_set(error, COFRE_E_INTEGRITY, "table '%s' has %lld rows, and the snapshot says %s",
+                           show(item, shown), (long long)rows, saved);
     return COFRE_OK;
 }
 
@@ -349,7 +393,7 @@ int32_t load_compare(struct target *target, const struct stage *stage, uint64_t 
     int32_t status = wanted ? session_open(&session, target->admin->call, target->options, target->work, NULL, error)
                             : failure_system(error, ENOMEM, "count rows");
     if (status == COFRE_OK)
-        status = session_speak_raw(&session, error);
+        status = speak_as_dump(&session, target, error);
     for (size_t i = 0; status == COFRE_OK && i < count; i++)
         if (is_wanted(target->options, &items[i]))
             wanted[c.total++] = &items[i];

@@ -145,6 +145,14 @@ static int32_t settle_partial(struct restore *r, struct target *t, const struct 
     return COFRE_E_UNSUPPORTED;
 }
 
+static void say_half_filled(const struct restore *r, const struct target *t)
+{
+    char text[200];
+    snprintf(text, sizeof text,
+             "database '%s' may be half filled now: drop it, or what is in it, before the next attempt", t->name);
+    cofre->log(r->call, COFRE_LOG_WARNING, text);
+}
+
 static int32_t fill(struct restore *r, struct target *t, const struct stage *stage, const char *origin,
                     struct cofre_error *error)
 {
@@ -166,8 +174,7 @@ static int32_t fill(struct restore *r, struct target *t, const struct stage *sta
     if (status == COFRE_OK)
         say(r, t, origin, tables);
     else if (t->work[0] && strcmp(t->work, t->name) == 0 && r->options->section != OPTIONS_DATA)
-        failure_hint(error, "database '%s' may be half filled now: drop it, or what is in it, before the next attempt",
-                     t->name);
+        say_half_filled(r, t);
     return status;
 }
 

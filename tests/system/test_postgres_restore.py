@@ -1,10 +1,11 @@
 """Restores of PostgreSQL databases: what stands in their way, what does not follow, and what cannot be made."""
 import re
+import subprocess
 
 import pytest
 
 from support.cli import BAD_CONFIG, FAILED, INCOMPLETE
-from support.postgres import Cluster, cluster, running_cluster, tools  # noqa: F401
+from support.postgres import BIN, Cluster, German, cluster, running_cluster, tools  # noqa: F401
 
 TABLE = 'CREATE TABLE t AS SELECT 1 AS a'
 
@@ -257,3 +258,85 @@ def test_extension_of_one_database_only(world, timed):
     assert 'go_on=yes' in result.err
     world.fails(INCOMPLETE, 'restore', 'job', 'db:app.dump', '--set', 'database=copy', '--set', 'go_on=yes')
     assert timed.sql('SELECT a FROM t', 'copy') == ['1']
+
+
+# ---- other encodings, languages, collations ----
+
+NAMES = {'LATIN1': ('utf8', 'Übersicht'), 'EUC_JP': ('utf8', '表'), 'SQL_ASCII': ('latin1', 'größe')}
+
+
+@pytest.mark.parametrize('encoding', NAMES)
+def test_names_in_other_encodings(world, cluster, encoding):
+    """Of a database that is not UTF-8: a copy, in place, and rows that are not as many as were saved."""
+    client, name = NAMES[encoding]
+    cluster.sql(f"CREATE DATABASE gym TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'")
+
+    def ask(sql, database):
+        speaks = {'PGCLIENTENCODING': 'SQL_ASCII' if encoding == 'SQL_ASCII' else 'UTF8'}
+        done = subprocess.run([BIN / 'psql', '-X', '-A', '-t', '-q', '-v', 'ON_ERROR_STOP=1', '-d', database], env=cluster.env | speaks,
+                              input=sql.encode(client), capture_output=True, check=True)
+        return done.stdout.decode(client).splitlines()
+
+    ask(f'CREATE SCHEMA "s{name}"; CREATE TABLE "s{name}"."{name}" AS SELECT generate_series(1, 3) AS "{name}"', 'gym')
+    cluster.world(world, database='gym', row_counts='no', globals='no')
+    world.ok('run', 'job')
+    world.ok('restore', 'job', 'db:gym.dump', '--set', 'database=copy')
+    world.ok('restore', 'job', 'db', '--in-place', '--yes')
+    for database in ('copy', 'gym', f'gym_before_{world.snapshots()[-1]}'):
+        assert ask(f'SELECT sum("{name}") FROM "s{name}"."{name}"', database) == ['6']
+        assert ask('SHOW server_encoding', database) == [encoding]
+
+
+def test_dump_of_another_encoding_than_the_database(world, cluster):
+    """Into one that is there and empty: the names are converted, and the rows counted all the same."""
+    cluster.create('gym', 'CREATE TABLE "Größe" AS SELECT generate_series(1, 3) AS a')
+    cluster.sql("CREATE DATABASE taken TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
+    cluster.world(world, database='gym')
+    world.ok('run', 'job')
+    result = world.ok('-v', 'restore', 'job', 'db:gym.dump', '--set', 'database=taken')
+    assert 'the rows of 1 tables are as recorded' in result.err
+    assert cluster.sql('''SET client_encoding TO 'UTF8'; SELECT sum(a) FROM "Größe"''', 'taken') == ['6']
+    result = world.fails(FAILED, 'restore', 'job', 'db:gym.dump', '--set', 'database=taken', '--set', 'section=data')
+    assert "table 'public.Größe' of database 'taken' is not empty" in result.err
+
+
+def test_remarks_on_collations_are_no_failure(world, cluster):
+    """A server that was given a new libc or ICU remarks on it at each connection, also to pg_restore."""
+    cluster.create('gym', WORDS.split(';')[0])
+    cluster.world(world, database='gym')
+    world.ok('run', 'job')
+    cluster.create('empty')
+    cluster.sql("UPDATE pg_database SET datcollversion = '1.1' WHERE datname IN ('empty', 'gym', 'postgres', 'template1')")
+    try:
+        result = world.ok('restore', 'job', 'db:gym.dump', '--set', 'database=empty')
+        assert 'collation' not in result.err
+        result = world.ok('restore', 'job', 'db', '--in-place', '--yes')
+        assert 'collation' not in result.err
+    finally:
+        cluster.sql('UPDATE pg_database SET datcollversion = NULL')
+
+
+@pytest.fixture(scope='module')
+def german():
+    server = German()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+def test_server_that_speaks_german(world, german):
+    """What cannot be made is named, classes and hints are the same where they do not depend on words."""
+    german.create('gym', WORDS)
+    german.world(world, database='gym')
+    world.ok('run', 'job')
+    result = world.fails(FAILED, 'restore', 'job', 'db', '--in-place', '--yes')
+    assert "'REFRESH MATERIALIZED VIEW public.m': Relation »words« existiert nicht\n" in result.err and 'go_on=yes' in result.err
+    result = world.fails(INCOMPLETE, 'restore', 'job', 'db:gym.dump', '--in-place', '--yes', '--set', 'go_on=yes')
+    assert "restored as database 'gym' without 1 objects" in result.err
+    german.sql("CREATE ROLE weak LOGIN; CREATE DATABASE weak OWNER weak")
+    result = world.fails(FAILED, 'restore', 'job', 'db:gym.dump', '--set', 'database=weak', '--set', 'user=weak', '--set', 'globals=no')
+    assert 'no_owner=yes' in result.err and "database 'weak' may be half filled now" in result.err
+    german.sql("BEGIN; INSERT INTO words VALUES ('b'); PREPARE TRANSACTION 'left'", 'gym')
+    assert "COMMIT PREPARED 'left'" in world.fails(FAILED, 'restore', 'job', 'db:gym.dump', '--in-place', '--yes').err
