@@ -20,7 +20,7 @@ static const struct {
     {"NOPERM", COFRE_E_DENIED,
      "grant what saving needs: ACL SETUSER NAME +ping +info +replconf +psync +module|list; for restoring also "
      "+replicaof +select +function|list"},
-    {"LOADING", COFRE_E_BUSY, "the server is still loading its data: try again when it is done"},
+    {"LOADING", COFRE_E_RETRY, "the server is still loading its data: try again when it is done"},
     {"MASTERDOWN", COFRE_E_RETRY, "this replica has lost its primary: mend that, or save from another server"},
     {"NOMASTERLINK", COFRE_E_RETRY,
      "this replica has lost its primary, so its data is old: mend that, or save from the primary"},
@@ -28,14 +28,15 @@ static const struct {
      "the server cannot write its own snapshots: see its log and INFO persistence, often a full disk"},
     {"ERR BGSAVE failed", COFRE_E_RETRY,
      "the server could not fork, mostly for want of memory: see its log; vm.overcommit_memory = 1 helps"},
-    {"BUSY ", COFRE_E_BUSY, "a script keeps the server busy: SCRIPT KILL or FUNCTION KILL ends it"},
-    {"ERR max number of clients", COFRE_E_BUSY, "raise maxclients, or try again later"},
+    {"BUSY ", COFRE_E_RETRY, "a script keeps the server busy: SCRIPT KILL or FUNCTION KILL ends it"},
+    {"ERR max number of clients", COFRE_E_RETRY, "raise maxclients, or try again later"},
     {"DENIED", COFRE_E_DENIED, "the server is in protected mode: give it a password, or bind it, and set 'password'"},
     {"ERR REPLICAOF not allowed in cluster mode", COFRE_E_UNSUPPORTED,
      "restore with --into DIR, and load the file as the documentation of your cluster says"},
     {"READONLY", COFRE_E_DENIED, "this server is a replica: restore into its primary"},
     {"ERR unknown command", COFRE_E_UNSUPPORTED,
-     "the server does not know this command, or its administrator renamed it"},
+     "the server does not know this command, or its administrator took it away: see rename-command in its "
+     "configuration"},
 };
 
 int32_t fault_reply(const char *name, const char *command, const char *reply, struct cofre_error *error)

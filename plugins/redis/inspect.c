@@ -47,24 +47,63 @@ static void say_states(struct cofre_call *call, const struct server *s)
             cofre->finding(call, states[i].level, states[i].text, states[i].hint);
 }
 
-/* Since version 7 a PSYNC with an offset that is no number is refused, after the rights were looked at, and before
- * anything is begun. */
-static int32_t say_rights(struct link *link, struct cofre_call *call, const struct server *s, struct cofre_error *error)
+/* What a run and a restore need, in forms that do nothing: a refusal of their arguments (COFRE_E_PERMANENT) comes after
+ * the server has looked whether there is such a command, and whether this user may use it. Before version 7 a PSYNC
+ * with an offset that is no number begins a transfer; one without arguments tells only whether there is that command.
+ * It comes last, as the connection may be of no use afterwards. */
+static const struct {
+    int count;
+    const char *words[3];
+    long since, until; /* versions, the last not included; 0 = any */
+    bool restore;
+} probes[] = {
+    {.count = 3, .words = {"REPLCONF", "capa", "eof"}},
+    {.count = 3, .words = {"REPLICAOF", "check", "check"}, .restore = true},
+    {.count = 2, .words = {"SELECT", "0"}, .restore = true},
+    {.count = 3, .words = {"PSYNC", "?", "check"}, .since = 7},
+    {.count = 1, .words = {"PSYNC"}, .until = 7},
+};
+
+/* *may: stays as it is, or turns false when it is refused, which is said. */
+static int32_t try_probe(struct link *link, struct cofre_call *call, size_t i, bool *may, struct cofre_error *error)
 {
     struct cofre_error why = {.struct_size = sizeof why};
-    char version[64];
-    int32_t class = link_do(link, call, &why, LINK_WORDS("REPLCONF", "capa", "eof"));
-    bool modern = strtol(info_text(s->info, "redis_version", version, sizeof version), NULL, 10) >= 7;
-    if (class != COFRE_E_DENIED && modern)
-        class = link_do(link, call, &why, LINK_WORDS("PSYNC", "?", "check"));
+    char text[sizeof why.message + 40];
+    int32_t class = link_do(link, call, &why, probes[i].count, probes[i].words);
+    if (class == COFRE_OK || class == COFRE_E_PERMANENT)
+        return COFRE_OK;
     if (class == COFRE_E_CANCELLED || class == COFRE_E_TIMEOUT) {
         *error = why;
         return class;
     }
-    if (class == COFRE_E_DENIED)
-        cofre->finding(call, COFRE_LOG_ERROR, why.message, why.hint);
-    else if (modern)
+    *may = false;
+    snprintf(text, sizeof text, "%s: %s", probes[i].restore ? "it cannot be restored into" : "it cannot be saved",
+             why.message);
+    cofre->finding(call, probes[i].restore ? COFRE_LOG_WARNING : COFRE_LOG_ERROR, text, why.hint);
+    return COFRE_OK;
+}
+
+/* Whoever loads, has lost his primary, or is no target anyhow was told so by say_states. */
+static int32_t say_rights(struct link *link, struct cofre_call *call, const struct server *s, struct cofre_error *error)
+{
+    char version[64];
+    long major = strtol(info_text(s->info, "redis_version", version, sizeof version), NULL, 10);
+    bool may_save = true, may_restore = !server_is_replica(s) && !server_is_cluster(s), is_target = may_restore;
+    if (info_is(s->info, "loading", "1") || info_is(s->info, "master_link_status", "down"))
+        return COFRE_OK;
+    for (size_t i = 0; i < sizeof probes / sizeof probes[0]; i++) {
+        if (major < probes[i].since || (probes[i].until && major >= probes[i].until) ||
+            (probes[i].restore && !is_target))
+            continue;
+        int32_t class = try_probe(link, call, i, probes[i].restore ? &may_restore : &may_save, error);
+        if (class != COFRE_OK)
+            return class;
+    }
+    /* Older ones do not tell before they begin. */
+    if (may_save && major >= 7)
         cofre->finding(call, COFRE_LOG_INFO, "this user may replicate", "");
+    if (may_save && may_restore)
+        cofre->finding(call, COFRE_LOG_INFO, "this user may restore in place", "");
     return COFRE_OK;
 }
 

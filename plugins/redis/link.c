@@ -54,15 +54,26 @@ bool link_is_local(const struct link *link)
 
 /* ---- connecting ---- */
 
+/* What a server that is being started looks like from outside; its container has no name before. */
+static bool may_be_starting(int errnum)
+{
+    return errnum == ECONNREFUSED || errnum == EHOSTUNREACH || errnum == ENETUNREACH || errnum == ENOENT || errnum == 0;
+}
+
+/* errnum 0: the name is not known. */
 static int32_t refused(const struct link *link, const char *cause, int errnum, struct cofre_error *error)
 {
-    int32_t class = errnum == ECONNREFUSED || errnum == EHOSTUNREACH || errnum == ENETUNREACH ? COFRE_E_RETRY
-                    : errnum                                                                  ? failure_class(errnum)
-                                                                                              : COFRE_E_RETRY;
+    int32_t class = may_be_starting(errnum) ? COFRE_E_RETRY : failure_class(errnum);
     failure_set(error, class, "connect to %s: %s", link->name, cause);
     if (errnum == ECONNREFUSED || errnum == ENOENT)
         failure_hint(error, "does the server run, and is this its %s?",
                      link->conf->socket ? "socket" : "host and port");
+    if (errnum == 0 && !link->conf->socket)
+        failure_hint(
+            error,
+            "is '%.60s' a container? its name is known in its own network alone: publish its port, and set host "
+            "= 127.0.0.1",
+            link->conf->host);
     error->os_errno = errnum;
     return class;
 }

@@ -359,11 +359,13 @@ class Pretender(Listener):
 
 class Ancient(Pretender):
     """Answers as Redis 6.0 does, or as 2.8, which knows no EOF mark: which options of REPLCONF there are, what INFO and unknown
-    commands say. Serves this RDB, without a file of its own when it is diskless. asked: the options it was given."""
+    commands say. Serves this RDB, without a file of its own when it is diskless. asked: the options it was given; began: how many
+    transfers."""
 
     def __init__(self, data: bytes, version: str = '6.0.16', diskless: bool = False) -> None:
-        self.data, self.diskless, self.asked, self.capa = data, diskless, [], version >= '6'
+        self.data, self.diskless, self.asked, self.began, self.capa = data, diskless, [], 0, version >= '6'
         super().__init__(REPLCONF=self.replconf, PSYNC=self.psync, MODULE='*0', FUNCTION=self.unknown, CONFIG=self.unknown,
+                         REPLICAOF='-ERR value is not an integer or out of range', SELECT='+OK',
                          INFO=self.bulk('# Server\r\nredis_version:%s\r\nredis_mode:standalone\r\n\r\n# Persistence\r\nloading:0\r\n\r\n'
                                         '# Replication\r\nrole:master\r\nmaster_replid:%s\r\n\r\n# Cluster\r\ncluster_enabled:0\r\n\r\n'
                                         '# Keyspace\r\ndb0:keys=5,expires=0,avg_ttl=0\r\n' % (version, 'b' * 40)))
@@ -377,5 +379,8 @@ class Ancient(Pretender):
         known = {b'listening-port', b'ip-address', b'ack', b'getack'} | ({b'capa'} if self.capa else set())
         return '+OK' if words[1] in known else f'-ERR Unrecognized REPLCONF option: {words[1].decode()}'
 
-    def psync(self, *words: bytes) -> bytes:
+    def psync(self, *words: bytes) -> str | bytes:
+        if len(words) != 3:
+            return "-ERR wrong number of arguments for 'psync' command"
+        self.began += 1
         return self.transfer(self.data, mark=self.diskless and self.capa and b'capa eof' in self.asked)
