@@ -189,7 +189,9 @@ static int32_t compare(const struct play *play, const struct rdb_summary *summar
     int32_t class = server_look(play->link, play->call, &now, error);
     if (class == COFRE_OK && summary->counted)
         class = compare_keys(play, &now, summary, error);
-    else if (class == COFRE_OK)
+    if (class == COFRE_E_INTEGRITY && info_number(now.info, "maxmemory") > 0)
+        failure_hint(error, "with replica-ignore-maxmemory no it evicts keys while it loads: raise maxmemory");
+    if (class == COFRE_OK && !summary->counted)
         cofre->log(play->call, COFRE_LOG_WARNING,
                    "the snapshot holds types of a newer server: its keys were not counted and not compared");
     if (class == COFRE_OK && summary->counted && now.libraries >= 0 && (uint64_t)now.libraries != summary->libraries)

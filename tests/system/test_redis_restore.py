@@ -82,6 +82,19 @@ def test_more_than_maxmemory_goes_back(vault, servers, listeners, policy, empty)
     assert_primary(vault, server)
 
 
+def test_a_server_that_evicts_while_it_loads(vault, servers, listeners):
+    large(vault, listeners, known=False)
+    server = servers(maxmemory=LIMIT, maxmemory_policy='allkeys-lru', replica_ignore_maxmemory='no')
+    fill(server, 120)
+    old = state(server)
+    configure(vault, server)
+    result = in_place(vault)
+    assert result.status not in (DONE, INCOMPLETE), result
+    says(result, 'maxmemory', 'is back')
+    assert_same(old, state(server))
+    assert_primary(vault, server)
+
+
 @pytest.mark.parametrize('known', [False, True])
 def test_more_than_maxmemory_is_kept_where_that_is_asked_for(vault, servers, listeners, known):
     large(vault, listeners, known)
@@ -289,6 +302,8 @@ def test_a_restore_that_dies_names_what_it_kept(restorable):
 
 
 def test_no_room_for_the_rescue(vault, servers, tmpfs):
+    (vault.base / 'state' / 'sources').mkdir(mode=0o700, parents=True, exist_ok=True)
+    small = tmpfs('state/sources/app', 'size=1m')
     server = servers()
     fill(server, KEYS)
     configure(vault, server)
@@ -298,10 +313,8 @@ def test_no_room_for_the_rescue(vault, servers, tmpfs):
         client.many(('SET', f'k{n}', bytes([n]) * 200_000 + n.to_bytes(2, 'big') * 50_000) for n in range(30))
         client('CONFIG', 'SET', 'rdbcompression', 'no')
     old = state(server)
-    (vault.base / 'state' / 'sources').mkdir(mode=0o700, exist_ok=True)
-    small = tmpfs('state/sources/app', 'size=1m')
     result = in_place(vault)
-    assert result.status == FAILED and not list(small.iterdir()), result
+    assert result.status == FAILED and not rescues(vault), result
     says(result, 'rescue file', 'No space left', 'make room in', str(small))
     assert_same(old, state(server))
     assert_primary(vault, server)
