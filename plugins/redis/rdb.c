@@ -87,6 +87,10 @@ struct rdb {
     struct rdb_count *databases;
     size_t database_count, current;
     uint64_t highest;
+    bool key, packed; /* the next string is the name of a key; it is a compressed one */
+    uint8_t name[1 + FAMILY_NAME];
+    size_t name_wanted, name_have;
+    struct family_set families;
 };
 
 struct rdb *rdb_new(void)
@@ -133,6 +137,32 @@ static void count_key(struct rdb *r)
     r->databases[r->current].keys++;
     r->databases[r->current].expires += r->expires;
     r->expires = false;
+}
+
+/* The name of a key follows, n bytes; its beginning is enough. */
+static void begin_name(struct rdb *r, bool packed, uint64_t n)
+{
+    if (!r->key)
+        return;
+    r->key = false;
+    r->packed = packed;
+    r->name_have = 0;
+    r->name_wanted = n < sizeof r->name ? (size_t)n : sizeof r->name;
+}
+
+/* What is compressed (LZF) begins with bytes as they are, and one that says how many. */
+static void take_name(struct rdb *r, const uint8_t *p, size_t n)
+{
+    size_t take = r->name_wanted - r->name_have < n ? r->name_wanted - r->name_have : n;
+    memcpy(r->name + r->name_have, p, take);
+    r->name_have += take;
+    if (r->name_wanted == 0 || r->name_have < r->name_wanted)
+        return;
+    size_t skip = r->packed ? 1 : 0, length = r->name_wanted - skip;
+    if (r->packed && r->name[0] + 1u < length)
+        length = r->name[0] + 1u;
+    family_add(&r->families, r->name + skip, length);
+    r->name_wanted = r->name_have = 0;
 }
 
 /* ---- the programs ---- */
@@ -206,6 +236,7 @@ static void op_string(struct rdb *r, const uint8_t **p, size_t *n)
         r->skip = r->stored;
         r->text = TEXT_NONE;
         r->at++;
+        begin_name(r, true, r->skip);
     } else if (special && r->value == 3) {
         r->text = TEXT_COMPRESSED;
     } else if (special && r->value > 3) {
@@ -213,6 +244,7 @@ static void op_string(struct rdb *r, const uint8_t **p, size_t *n)
     } else {
         r->skip = special ? UINT64_C(1) << r->value : r->value;
         r->at++;
+        begin_name(r, false, special ? 0 : r->skip);
     }
 }
 
@@ -337,6 +369,7 @@ static void dispatch(struct rdb *r, uint8_t code)
         return;
     }
     count_key(r);
+    r->key = true;
     push(r, "s)", 1, program);
 }
 
@@ -351,6 +384,7 @@ static void scan(struct rdb *r, const uint8_t *p, size_t n)
     while (!r->lost && !r->ended) {
         uint64_t pass = r->skip < n ? r->skip : n;
         r->skip -= pass;
+        take_name(r, p, (size_t)pass);
         p += pass;
         n -= (size_t)pass;
         if (r->skip > 0)
@@ -430,7 +464,8 @@ void rdb_so_far(const struct rdb *rdb, struct rdb_summary *summary)
                                     .module_values = rdb->module_values,
                                     .databases = rdb->databases,
                                     .database_count = rdb->database_count,
-                                    .highest = rdb->highest};
+                                    .highest = rdb->highest,
+                                    .families = &rdb->families};
 }
 
 int32_t rdb_end(struct rdb *rdb, struct rdb_summary *summary, struct cofre_error *error)

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "cofre/plugin.h"
+#include "redis/family.h"
 
 struct rdb;
 
@@ -29,7 +30,8 @@ struct rdb_summary {
     uint64_t module_values;            /* values and records that only a module can read */
     const struct rdb_count *databases; /* ascending in the order of the file; those that have keys */
     size_t database_count;
-    uint64_t highest; /* database that was met */
+    uint64_t highest;                  /* database that was met */
+    const struct family_set *families; /* of its keys */
 };
 
 #define RDB_DATABASES_MAX 65536

@@ -5,6 +5,7 @@
 #include "cofre/plugin.h"
 #include "common/failure.h"
 #include "redis/conf.h"
+#include "redis/identity.h"
 #include "redis/inspect.h"
 #include "redis/link.h"
 #include "redis/rdb.h"
@@ -98,8 +99,8 @@ static void warn(struct cofre_call *call, const struct server *server)
         cofre->log(call, COFRE_LOG_WARNING, "this is a node of a cluster: only its own slots are saved");
 }
 
-static int32_t stream(struct link *link, struct cofre_call *call, const struct server *server, struct rdb *rdb,
-                      struct rdb_summary *summary, struct cofre_error *error)
+static int32_t stream(struct link *link, struct cofre_call *call, const struct server *server, char replid[SYNC_ID + 1],
+                      struct rdb *rdb, struct rdb_summary *summary, struct cofre_error *error)
 {
     const struct cofre_entry entry = {.struct_size = sizeof entry,
                                       .kind = COFRE_STREAM,
@@ -110,7 +111,8 @@ static int32_t stream(struct link *link, struct cofre_call *call, const struct s
     struct sync_target target = {.reserve = host_reserve,
                                  .commit = host_commit,
                                  .context = call,
-                                 .most = server_most(server, link->conf->max_size)};
+                                 .most = server_most(server, link->conf->max_size),
+                                 .replid = replid};
     int32_t class = cofre->entry(call, &entry, error);
     if (class == COFRE_OK)
         class = sync_receive(link, call, &target, rdb, summary, error);
@@ -122,6 +124,7 @@ static int32_t redis_backup(void *instance, struct cofre_call *call, struct cofr
     struct link *link;
     struct server server = {0};
     struct rdb_summary summary;
+    char replid[SYNC_ID + 1] = "";
     int32_t class = link_open(call, instance, &link, error);
     if (class != COFRE_OK)
         return class;
@@ -129,10 +132,12 @@ static int32_t redis_backup(void *instance, struct cofre_call *call, struct cofr
     class = rdb ? server_look(link, call, &server, error) : failure_set(error, COFRE_E_MEMORY, "out of memory");
     if (class == COFRE_OK) {
         warn(call, &server);
-        class = stream(link, call, &server, rdb, &summary, error);
+        class = stream(link, call, &server, replid, rdb, &summary, error);
     }
     if (class == COFRE_OK)
         class = server_facts(&server, call, &summary, error);
+    if (class == COFRE_OK)
+        class = identity_say(&server, call, replid, summary.families, error);
     rdb_free(rdb);
     server_free(&server);
     link_close(link);

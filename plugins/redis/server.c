@@ -159,10 +159,10 @@ static void say_counts(const struct server *s, struct cofre_call *call, const st
 int32_t server_facts(const struct server *server, struct cofre_call *call, const struct rdb_summary *summary,
                      struct cofre_error *error)
 {
-    static const char *const copied[][2] = {{"redis.version", "redis_version"},
-                                            {"redis.role", "role"},
-                                            {"redis.mode", "redis_mode"},
-                                            {"redis.used_memory", "used_memory"}};
+    static const char *const copied[][2] = {
+        {"redis.version", "redis_version"}, {"redis.role", "role"},
+        {"redis.mode", "redis_mode"},       {"redis.used_memory", "used_memory"},
+        {"redis.maxmemory", "maxmemory"},   {"redis.maxmemory_policy", "maxmemory_policy"}};
     int32_t class = COFRE_OK;
     char text[128];
     for (size_t i = 0; i < sizeof copied / sizeof copied[0]; i++)

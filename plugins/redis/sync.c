@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -159,8 +160,9 @@ static int32_t begin(struct transfer *t, struct cofre_error *error)
     char line[LINE], *end;
     int32_t class;
     int64_t until = wait_clock() + t->link->conf->start_within;
-    while ((class = read_line(t, until, line, error)) == COFRE_OK && strncmp(line, "+FULLRESYNC", 11) == 0)
-        ;
+    while ((class = read_line(t, until, line, error)) == COFRE_OK && strncmp(line, "+FULLRESYNC ", 12) == 0)
+        if (t->target->replid)
+            snprintf(t->target->replid, SYNC_ID + 1, "%.*s", (int)strcspn(line + 12, " "), line + 12);
     if (class != COFRE_OK)
         return class;
     if (line[0] == '-')

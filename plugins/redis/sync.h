@@ -12,6 +12,8 @@ struct link;
 struct rdb;
 struct rdb_summary;
 
+#define SYNC_ID 40
+
 /* Where the bytes go: lend room for about *length bytes, and take the first length of them, as in struct cofre_host. */
 struct sync_target {
     int32_t (*reserve)(void *context, void **buffer, size_t *length, struct cofre_error *error);
@@ -19,6 +21,7 @@ struct sync_target {
     void (*tend)(void *context); /* about once a second, whatever we wait for; or NULL */
     void *context;
     uint64_t most; /* bytes that may come */
+    char *replid; /* SYNC_ID + 1 bytes for the server's replication id of now, which asking may have changed; or NULL */
 };
 
 /* Ask for the RDB and take all of it, fed to rdb on the way and checked at its end (rdb_end). The link is of no use

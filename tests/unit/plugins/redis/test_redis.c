@@ -1,4 +1,5 @@
-/* RDB files, their checksum, INFO and refusals, without a server. The samples are also those of the fuzzer. */
+/* RDB files, their checksum, which server is which, INFO and refusals, without a server. The samples are also those of
+ * the fuzzer. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,12 +7,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "redis/crc64.h"
+#include "redis/family.h"
 #include "redis/fault.h"
 #include "redis/info.h"
+#include "redis/lineage.h"
 #include "redis/rdb.h"
 
 static void test_crc64(void **state)
@@ -214,6 +218,142 @@ static void test_info(void **state)
     assert_false(info_database(&at, &database));
 }
 
+/* ---- which server ---- */
+
+static struct family_set families(const char *const *names)
+{
+    struct family_set set = {0};
+    for (; *names; names++)
+        family_add(&set, (const uint8_t *)*names, strlen(*names));
+    return set;
+}
+#define FAMILIES(...) families((const char *const[]){__VA_ARGS__, NULL})
+
+static void test_families(void **state)
+{
+    (void)state;
+    struct family_set a = FAMILIES("session:1", "session:2", "{session}:x", "_session", "bull:mail:9");
+    assert_int_equal(a.count, 2);
+    struct family_set b = FAMILIES("session"), c = FAMILIES("sessions:1", "Session:1", "12", "\xff\xff");
+    assert_true(family_meet(&a, &b) && family_meet(&b, &a) && !family_meet(&a, &c) && !family_meet(&c, &b));
+    assert_int_equal(c.count, 3);
+    struct family_set none = {0}, many = {0};
+    assert_false(family_meet(&a, &none));
+    /* More than there is room for: the same ones stay, in whatever order they come. */
+    struct family_set backwards = {0};
+    char name[8];
+    for (int i = 0; i < 500; i++) {
+        snprintf(name, sizeof name, "%c%c", 'a' + i % 26, 'a' + i / 26);
+        family_add(&many, (uint8_t *)name, 2);
+        snprintf(name, sizeof name, "%c%c", 'a' + (499 - i) % 26, 'a' + (499 - i) / 26);
+        family_add(&backwards, (uint8_t *)name, 2);
+    }
+    assert_int_equal(many.count, FAMILY_MAX);
+    assert_memory_equal(&many, &backwards, sizeof many);
+    for (size_t i = 1; i < many.count; i++)
+        assert_true(many.hashes[i - 1] < many.hashes[i]);
+}
+
+/* Names of all encodings: as they are, compressed, numbers; in pieces of all sizes. */
+static void test_families_of_an_rdb(void **state)
+{
+    (void)state;
+    static const char body[] = "REDIS0010\xfe\x00"
+                               "\x00\x09session:1\x01v"                          /* plain */
+                               "\x00\xc3\x0b\x19\x04queue\xe0\x0c\x00\x01q\x01v" /* compressed */
+                               "\x00\xc0\x07\x01v"                               /* the number 7 */
+                               "\x00\x40\x52"
+                               "averylongnameofakeythat_does_not_end_"
+                               "so_soon_as_one_would_think_of_one_in_a_test_.\x01v";
+    struct family_set expected = FAMILIES("session", "queue", "averylongnameofakeyt");
+    for (size_t piece = 1; piece < sizeof body; piece++) {
+        struct rdb_summary summary;
+        int32_t class;
+        struct rdb *rdb = feed((const uint8_t *)body, sizeof body - 1, piece, &summary, &class);
+        rdb_so_far(rdb, &summary);
+        assert_int_equal(summary.families->count, expected.count);
+        assert_memory_equal(summary.families, &expected, sizeof expected);
+        rdb_free(rdb);
+    }
+}
+
+#define RUN(c) c c c c c c c c
+static const char run_a[] = RUN("aaaaa"), run_b[] = RUN("bbbbb"), run_c[] = RUN("ccccc"), run_d[] = RUN("ddddd"),
+                  run_e[] = RUN("eeeee"), none_id[] = RUN("00000");
+
+static struct lineage lineage(const char *run_id, const char *replid, struct family_set set)
+{
+    struct lineage l = {.families = set};
+    snprintf(l.run_id, sizeof l.run_id, "%s", run_id);
+    snprintf(l.replid, sizeof l.replid, "%s", replid);
+    return l;
+}
+
+static void assert_met(struct lineages *l, struct lineage now, const char *other, const char *expected)
+{
+    const char *const others[2] = {none_id, other};
+    assert_string_equal(lineage_meet(l, &now, others), expected);
+}
+
+static void test_lineages(void **state)
+{
+    (void)state;
+    struct lineages l = {0};
+    struct family_set none = {0}, session = FAMILIES("session"), queue = FAMILIES("queue"),
+                      both = FAMILIES("session", "x");
+    assert_met(&l, lineage(run_a, run_a, session), none_id, run_a);
+    assert_met(&l, lineage(run_a, run_b, queue), none_id, run_a); /* the same process */
+    assert_met(&l, lineage(run_b, run_c, session), run_b, run_a); /* it knows the last replication id as its last one */
+    assert_met(&l, lineage(run_c, run_d, both), none_id, run_a);  /* started anew; the same application */
+    assert_met(&l, lineage(run_c, run_d, none), none_id, run_a);  /* without its keys */
+    assert_met(&l, lineage(run_d, run_e, none), none_id, run_d);  /* an empty one in its place, or it lost all */
+    assert_int_equal(l.count, 1);
+    assert_met(&l, lineage(run_e, none_id, both), none_id, run_a);    /* its keys are back */
+    assert_met(&l, lineage(run_b, none_id, queue), none_id, run_b);   /* another one; an id of zeros is none */
+    assert_met(&l, lineage(run_c, none_id, session), none_id, run_a); /* and back */
+    assert_int_equal(l.count, 2);
+    struct lineages empty = {0};
+    assert_met(&empty, lineage(run_a, run_a, none), none_id, run_a);
+    assert_met(&empty, lineage(run_b, run_b, queue), none_id, run_a); /* it had no keys to tell it by */
+    for (int i = 0; i < 2 * LINEAGES_MAX; i++) {
+        char id[LINEAGE_ID + 1], name[3] = {(char)('a' + i / 8), (char)('a' + i % 8), '\0'};
+        snprintf(id, sizeof id, "%040x", i + 1);
+        assert_met(&l, lineage(id, none_id, FAMILIES(name)), none_id, id);
+    }
+    assert_int_equal(l.count, LINEAGES_MAX);
+}
+
+static void test_lineages_on_disk(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/lineages-XXXXXX";
+    struct lineages l = {0}, again;
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    struct family_set set = {0};
+    for (char name[3] = "aa"; name[0] <= 'z'; name[0]++)
+        for (name[1] = 'a'; name[1] <= 'e'; name[1]++)
+            family_add(&set, (uint8_t *)name, 2);
+    assert_met(&l, lineage(run_a, run_a, set), none_id, run_a);
+    assert_met(&l, lineage(run_b, "", FAMILIES("Zz")), none_id, run_b);
+    assert_int_equal(lineage_store(&l, path), 0);
+    assert_int_equal(lineage_load(&again, path), 0);
+    assert_int_equal(again.count, 2);
+    assert_string_equal(again.known[0].name, run_b);
+    assert_memory_equal(&again.known[1], &l.known[1], sizeof l.known[1]);
+    assert_int_equal(ftruncate(fd, 0), 0);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs("nonsense\n\n", f);
+    fclose(f);
+    close(fd);
+    assert_int_equal(lineage_load(&again, path), 0);
+    assert_int_equal(again.count, 0);
+    unlink(path);
+    assert_int_equal(lineage_load(&again, path), 0);
+    assert_int_not_equal(lineage_store(&l, "/nowhere/lineages"), 0);
+}
+
 static void test_refusals(void **state)
 {
     (void)state;
@@ -227,6 +367,13 @@ static void test_refusals(void **state)
     assert_int_equal(fault_reply("redis 'x'", "PSYNC", "ERR \n odd", &error), COFRE_E_PERMANENT);
     assert_string_equal(error.hint, "");
     assert_null(strchr(error.message, '\n'));
+    /* What may be over in a moment. */
+    static const char *const passing[] = {"LOADING Redis is loading", "BUSY Redis is busy running a script",
+                                          "ERR max number of clients reached", "MASTERDOWN Link"};
+    for (size_t i = 0; i < sizeof passing / sizeof passing[0]; i++) {
+        assert_int_equal(fault_reply("redis 'x'", "INFO", passing[i], &error), COFRE_E_RETRY);
+        assert_string_not_equal(error.hint, "");
+    }
 }
 
 int main(void)
@@ -241,6 +388,10 @@ int main(void)
         cmocka_unit_test(test_flipped_everywhere),
         cmocka_unit_test(test_no_checksum),
         cmocka_unit_test(test_info),
+        cmocka_unit_test(test_families),
+        cmocka_unit_test(test_families_of_an_rdb),
+        cmocka_unit_test(test_lineages),
+        cmocka_unit_test(test_lineages_on_disk),
         cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests_name("redis", tests, NULL, NULL);
