@@ -16,7 +16,7 @@ struct expansion {
 
 static int bad_variable(struct error *e)
 {
-    error_set(e, ERROR_CONFIG, "'${' is not followed by the name of a variable and '}', or ':-', a text and '}'");
+    error_set(e, ERROR_CONFIG, "'${' is not followed by the name of a variable and '}'");
     return error_hint(e, "write $${ for a literal ${");
 }
 
