@@ -31,11 +31,9 @@ struct attempt {
 static int try_freeze(void *context, struct error *e)
 {
     const struct attempt *a = context;
-    struct error undone;
     if (source_freeze(a->worker, a->id, e) == 0)
         return 0;
-    if (e->class == ERROR_RETRY && !worker_cancelled() && source_thaw(a->worker, a->id, &undone) < 0)
-        *e = undone;
+    source_take_back(a->worker, a->id, e);
     return -1;
 }
 

@@ -20,6 +20,7 @@
 #include "store/manifest.h"
 #include "store/player.h"
 #include "worker/path.h"
+#include "worker/retry.h"
 #include "worker/source.h"
 #include "worker/worker.h"
 
@@ -315,8 +316,9 @@ static int say_damaged(const struct putting *p, const struct vault *vault, struc
 }
 
 /* The plugin is told what the snapshot says of its source, so that it can compare before it replaces anything. */
-static int begin(const struct putting *p, struct error *e)
+static int begin(void *context, struct error *e)
 {
+    const struct putting *p = context;
     size_t count = p->source->fact_count;
     AUTO_FREE struct source_fact *facts = calloc(count + 1, sizeof *facts);
     if (!facts)
@@ -325,7 +327,10 @@ static int begin(const struct putting *p, struct error *e)
         facts[i] = (struct source_fact){.key = p->source->facts[i].key, .value = p->source->facts[i].value};
     struct source_past past = {.snapshot = p->snapshot, .facts = facts, .fact_count = count};
     source_recall(p->target.worker, &past);
-    return source_restore_begin(p->target.worker, e);
+    if (source_restore_begin(p->target.worker, e) == 0)
+        return 0;
+    target_take_back(&p->target, e);
+    return -1;
 }
 
 static int play_all(struct putting *p, struct vault *vault, const struct manifest *manifest, struct error *e)
@@ -344,7 +349,7 @@ static int put_all(struct putting *p, struct vault *vault, const struct manifest
                    struct restore_result *result, struct error *e)
 {
     struct source_restored restored;
-    if (begin(p, e) < 0)
+    if (retry_run(p->target.patience, begin, p, e) < 0)
         return -1;
     if (play_all(p, vault, manifest, e) < 0) {
         source_restore_abort(p->target.worker);

@@ -156,6 +156,7 @@ static int open_configured(const struct engine *engine, const struct manifest *m
     }
     if (open_worker(engine, instance, request, NULL, request->in_place, target, e) < 0)
         return -1;
+    target->patience = engine_patience(instance);
     return cover(engine, manifest, instance, request, target, e);
 }
 
@@ -165,6 +166,12 @@ int target_open(const struct engine *engine, const struct manifest *manifest, co
     *target = (struct target){0};
     return request->into ? open_into(engine, manifest, source, request, target, e)
                          : open_configured(engine, manifest, source, request, target, e);
+}
+
+void target_take_back(const struct target *target, struct error *e)
+{
+    if (target->hold)
+        source_take_back(target->worker, hold_id(target->hold), e);
 }
 
 int target_finish(struct target *target, struct error *e)

@@ -4,6 +4,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct engine;
 struct error;
@@ -17,6 +18,7 @@ struct worker;
 struct target {
     struct worker *worker;
     struct hold *hold;     /* covers a restore into a running application; NULL = none */
+    int64_t patience;      /* ms that a restore is begun again when it fails in passing */
     char marker[PATH_MAX]; /* file that tells of an unfinished restore; "" = none */
 };
 
@@ -25,6 +27,8 @@ struct target {
  * (ERROR_EXISTS) without request->yes, unless it is the rest of an interrupted restore of the same snapshot. */
 int target_open(const struct engine *engine, const struct manifest *manifest, const struct manifest_source *source,
                 const struct restore_request *request, struct target *target, struct error *e);
+/* A restore failed in passing, before anything was put back: what it has changed by then is taken back. */
+void target_take_back(const struct target *target, struct error *e);
 /* Everything was put back: the place is finished. */
 int target_finish(struct target *target, struct error *e);
 /* Thaws and stops the worker. -1: the source is not as it was before; *e says why. */

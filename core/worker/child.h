@@ -70,7 +70,7 @@ struct cofre_call {
     struct previous *previous;
     uint8_t fingerprint_key[16];
     struct cofre_entry entry; /* restore: as lent by next */
-    bool entry_open;
+    bool entry_open, asked;
     uint64_t restored, partly, problems;
     const char *snapshot; /* restore: its id; NULL = not known */
     struct child_fact *facts;

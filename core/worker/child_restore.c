@@ -69,6 +69,16 @@ static int32_t lend_entry(struct cofre_call *call, const struct channel_frame *f
     return COFRE_OK;
 }
 
+/* The engine gives nothing before this: until then the restore can be begun again. */
+static int32_t ask(struct cofre_call *call, struct cofre_error *error)
+{
+    if (call->asked)
+        return COFRE_OK;
+    call->asked = true;
+    child_host_frame(call);
+    return child_host_send(call, WIRE_ASKED, error);
+}
+
 int32_t child_restore_next(struct cofre_call *call, const struct cofre_entry **entry, struct cofre_error *error)
 {
     int32_t class = child_host_enter(call, HERE, "next", error);
@@ -82,7 +92,9 @@ int32_t child_restore_next(struct cofre_call *call, const struct cofre_entry **e
         return child_host_broke(call, error, "asked for the next entry before it had called done for '%s'",
                                 log_escape(call->entry.path, call->entry.path_length, shown, sizeof shown));
     }
-    class = skip_content(call, error);
+    class = ask(call, error);
+    if (class == COFRE_OK)
+        class = skip_content(call, error);
     if (class != COFRE_OK)
         return class;
     if (call->input == CHILD_ALL_ENDED)

@@ -275,6 +275,19 @@ static int give_fact(struct worker *w, const struct source_fact *fact, struct er
     return bytes_check(b, "a fact", e) < 0 ? -1 : give(w, WIRE_FACT, b->data, b->length, e);
 }
 
+static int wait_asked(struct worker *w, struct error *e)
+{
+    struct channel_frame frame;
+    int got;
+    channel_wake(&w->channel);
+    while ((got = call_next(w, &frame, e)) == 1 && frame.type != WIRE_ASKED)
+        if (take_report(w, &frame, e) < 0)
+            return -1;
+    if (got == 0)
+        return call_offence(w, e, "said that everything was put back before anything was given");
+    return got == 1 ? 0 : -1;
+}
+
 int source_restore_begin(struct worker *source, struct error *e)
 {
     static const struct source_past nothing = {.snapshot = NULL};
@@ -288,7 +301,7 @@ int source_restore_begin(struct worker *source, struct error *e)
     for (size_t i = 0; result == 0 && i < past->fact_count; i++)
         result = give_fact(source, &past->facts[i], e);
     source->past = NULL;
-    return result;
+    return result == 0 ? wait_asked(source, e) : -1;
 }
 
 int source_give_entry(struct worker *source, const struct source_entry *entry, struct error *e)
@@ -405,6 +418,14 @@ static void give_up(struct worker *w)
     error_set(&e, ERROR_CANCELLED, "%s: %s was given up", w->instance, wire_call_name(w->kind));
     if (w->active && call_abort(w, &e) < 0 && w->failure.class != ERROR_NONE)
         log_error(LOG_WARNING, &e);
+}
+
+void source_take_back(struct worker *source, const char *id, struct error *e)
+{
+    struct error undone;
+    if (e->class == ERROR_RETRY && !worker_cancelled() && source_thaw(source, id, &undone) < 0 &&
+        undone.class != ERROR_RETRY)
+        *e = undone;
 }
 
 int source_thaw(struct worker *source, const char *id, struct error *e)

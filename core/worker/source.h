@@ -100,6 +100,7 @@ struct source_past {
 };
 void source_recall(struct worker *source, const struct source_past *past);
 
+/* Returns when the plugin asks for the first entry. -1 with ERROR_RETRY: it can be begun again. */
 int source_restore_begin(struct worker *source, struct error *e);
 int source_give_entry(struct worker *source, const struct source_entry *entry, struct error *e);
 int source_give_data(struct worker *source, const void *p, size_t n, struct error *e);
@@ -138,6 +139,9 @@ int source_restore_finish(struct worker *source, struct source_restored *restore
  */
 int source_freeze(struct worker *source, const char *id, struct error *e);
 int source_thaw(struct worker *source, const char *id, struct error *e);
+/* When the failure in *e is one that passes: thaw what the attempt has left, so that another can be made under the same
+ * id. When that fails for good, *e says so. */
+void source_take_back(struct worker *source, const char *id, struct error *e);
 /* -1 = not known; also where the plugin does not offer it. */
 int source_estimate(struct worker *source, int64_t *entries, int64_t *bytes, struct error *e);
 /* *overrides: "key=value\n" lines, freed by the caller. */

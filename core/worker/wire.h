@@ -77,8 +77,9 @@ enum wire_frame {
     WIRE_MISSING,   /* path, error */
     WIRE_FACT,      /* key, value, u32 flags; to the worker, without flags: recorded in the snapshot that is restored */
     WIRE_FINISHED,
-    WIRE_OBJECT,  /* u64 size, u64 mtime, key */
-    WIRE_LEFT_OUT /* name, why */
+    WIRE_OBJECT,   /* u64 size, u64 mtime, key */
+    WIRE_LEFT_OUT, /* name, why */
+    WIRE_ASKED     /* restore: for the first entry; nothing comes before it */
 };
 
 void wire_put_text(struct bytes *b, const char *text, size_t length);

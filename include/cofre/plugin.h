@@ -72,8 +72,8 @@ extern "C" {
  *
  *   sink     all calls but open, close and check; not a put of unknown size, nor a list of which much was given already
  *   source   open, and freeze, after a thaw of the same id; backup, with a fresh instance, as long as it has announced
- *            nothing and nothing is frozen. open and check of `cofre check` are tried again for `wait` alone
- *            (default 0), as long as nothing was found
+ *            nothing and nothing is frozen; restore, after a thaw, as long as it has not called next. `cofre check`
+ *            tries again for `wait` alone (default 0), as long as nothing was found
  *
  * A source whose call failed is missing in the snapshot, and the other sources are saved; a sink that failed is left
  * out of the run, and the other sinks go on. When nothing could be saved or restored, the class becomes cofre's exit

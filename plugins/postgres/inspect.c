@@ -128,6 +128,11 @@ int32_t inspect_run(struct cofre_call *call, const struct options *options, stru
     NAMELIST_AUTO databases = {.count = 0};
     int32_t status = options->databases.count > 0 ? cluster_connect(&s, call, options, NULL, &why)
                                                   : session_open(&s, call, options, NULL, NULL, &why);
+    /* Nothing was looked at: the host knows whether to wait for a server that is starting. */
+    if (status == COFRE_E_RETRY || status == COFRE_E_BUSY) {
+        *error = why;
+        return status;
+    }
     if (status == COFRE_OK) {
         inspect_connection(&s, options);
         inspect_tools(&s, options);

@@ -115,7 +115,8 @@ int32_t inspect_server(const struct conf *conf, struct cofre_call *call, struct 
     int32_t class = link_open(call, conf, &link, &why);
     if (class == COFRE_OK && (class = server_look(link, call, &server, &why)) != COFRE_OK)
         link_close(link);
-    if (class == COFRE_E_CANCELLED) {
+    /* Nothing was looked at; whether to wait for a server that is starting is the host's to know. */
+    if (class == COFRE_E_CANCELLED || class == COFRE_E_RETRY || class == COFRE_E_BUSY) {
         *error = why;
         return class;
     }

@@ -140,9 +140,10 @@ def test_for_as_long_as_it_says(faulty):
     assert faulty.calls.stat().st_size == 1
 
 
-def test_a_restore_tries_again(faulty):
+@pytest.mark.parametrize('at', ['open', 'restore'])
+def test_a_restore_tries_again(faulty, at):
     faulty.ok('run', 'job')
-    faulty.faulty(habit='retry', at='open', times=2)
+    faulty.faulty(habit='retry', at=at, times=2)
     result = faulty.ok('restore', 'job', '--in-place', '--yes')
     assert result.err.count('trying again in') == 2
 

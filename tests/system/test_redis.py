@@ -663,3 +663,24 @@ def test_a_million_keys(vault, servers, name):
     """While others write; a million and more in the end."""
     server, _, options = connected(servers, name)
     round_trip(vault, server, 1_000_000, **options)
+
+
+def test_a_server_that_is_being_started(servers, vault):
+    """Each command comes before the server does, as after `docker compose up`."""
+    server = servers()
+    with closing(server.client()) as client:
+        client('SET', 'key', 'value')
+    server.options['appendonly'] = 'no'
+    configure(vault, server, wait='5min')
+    for words in (('run', 'job'), ('check', 'app'), ('restore', 'job', 'app', '--in-place', '--yes')):
+        server.stop()
+        log = vault.base / 'log'
+        with log.open('w') as out, subprocess.Popen(vault.command(*words), env=CLEAN, stderr=out, stdout=out) as process:
+            while 'trying again in' not in log.read_text():
+                assert process.poll() is None, log.read_text()
+                time.sleep(0.02)
+            server.start()
+            with closing(server.client()) as client:
+                client('SET', 'key', 'value')
+            process.wait(120)
+        assert process.returncode == DONE, (words, log.read_text())
