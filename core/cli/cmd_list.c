@@ -227,9 +227,9 @@ static int show_manifest_of(struct cli *cli, const struct manifest *m, const cha
 {
     struct snapshot_list snapshots = {0};
     const struct config_instance *sink;
-    size_t unreachable = 0, damaged = 0;
+    size_t unreachable = 0;
     if (command_sink(cli, arguments_value(&cli->arguments, "sink"), &sink, e) < 0 ||
-        snapshot_list(&cli->engine, m->job, m->host, sink, &snapshots, &unreachable, &damaged, e) < 0)
+        snapshot_names(&cli->engine, m->job, m->host, sink, &snapshots, &unreachable, e) < 0)
         return -1;
     const struct snapshot *found = find(&snapshots, m);
     char sinks[CELL_MAX] = "";
@@ -243,7 +243,7 @@ static int show_manifest_of(struct cli *cli, const struct manifest *m, const cha
     show_manifest(&cli->output, m, sinks);
     output_object(&cli->output, "snapshot", view_manifest(&cli->output, m, names));
     snapshot_list_free(&snapshots);
-    return list_status(unreachable, damaged);
+    return list_status(unreachable, 0);
 }
 
 static int show(struct cli *cli, struct error *e)

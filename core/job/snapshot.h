@@ -52,6 +52,10 @@ void snapshot_list_free(struct snapshot_list *list);
 int snapshot_list(const struct engine *engine, const char *job, const char *host, const struct config_instance *sink,
                   struct snapshot_list *list, size_t *unreachable, size_t *damaged, struct error *e);
 
+/* The same by their names alone, which costs one listing of each sink: no manifests, and nothing is known of damage. */
+int snapshot_names(const struct engine *engine, const char *job, const char *host, const struct config_instance *sink,
+                   struct snapshot_list *list, size_t *unreachable, struct error *e);
+
 /* The one that the selector means, and the vault, opened and prepared, that has it: sink when given, else the first
  * sink of the job that can be reached and has it. source: the one that is asked for; NULL = none in particular. When
  * that leads away from the newest snapshot, it is said. */

@@ -46,6 +46,7 @@ class Store:
     bucket: bool = True
     page: int = 1000
     seen: list[str] = field(default_factory=list)
+    got: list[str] = field(default_factory=list)  # keys that were read
     signed: dict[str, dict] = field(default_factory=dict)  # operation: the headers that the signature of its last one covers
     problems: list[str] = field(default_factory=list)
 
@@ -138,6 +139,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.store = self.server.store
         self.harm: Callable[[bytes, dict], tuple[bytes, dict]] | None = None
         self.store.seen.append(self.operation)
+        if self.operation == 'get':
+            self.store.got.append(self.key)
         fault = self.server.take_fault(self.operation)
         if fault and fault.act(self) is not True:
             return

@@ -1,0 +1,69 @@
+"""A store far away, where each request takes its time: what is asked for is what is read."""
+import os
+
+import pytest
+
+from support import bad_s3
+from support.bad_s3 import BadS3
+from support.cli import FAILURES, INCOMPLETE
+
+RUNS = 6
+
+
+@pytest.fixture
+def server():
+    server = BadS3()
+    yield server
+    server.stop()
+    assert not server.store.problems, server.store.problems
+
+
+@pytest.fixture
+def far(world, server, tmp_path):
+    """Some snapshots of one job."""
+    tree = tmp_path / 'tree'
+    tree.mkdir()
+    world.source('tree', tree)
+    secret = tmp_path / 'secret'
+    secret.write_text(bad_s3.SECRET)
+    secret.chmod(0o600)
+    world.section('sink disk', plugin='s3', bucket='b', endpoint=server.endpoint, access_key=bad_s3.ACCESS,
+                  secret_key=f'@file:{secret}', region=bad_s3.REGION, key=world.key, parallel=1)
+    world.job()
+    world.ok('init', 'disk')
+    for _ in range(RUNS):
+        (tree / 'file').write_bytes(os.urandom(1000))
+        world.ok('run', 'job')
+    return world
+
+
+def test_one_snapshot_is_one_manifest(far, server, tmp_path):
+    chosen = far.snapshots()[2]
+    for number, selector in enumerate(('job', 'job@latest', 'job@latest~2', 'job@complete', f'job@{chosen}', f'job@{chosen[:-1]}')):
+        for words in (('ls', selector, 'tree'), ('cat', selector, 'tree:file'), ('show', selector),
+                      ('restore', selector, '--into', tmp_path / str(number))):
+            server.store.got.clear()
+            far.ok(*words)
+            read = [key for key in server.store.got if key.startswith('snapshots/')]
+            assert len(read) == 1, (words, read)
+            assert chosen in read[0] or chosen not in selector, (words, read)
+
+
+def test_a_newest_snapshot_without_the_source_is_passed_over(far, server, tmp_path):
+    """As before, and with all that is said about it: it cannot be told from the names."""
+    (tmp_path / 'tree').rename(tmp_path / 'away')
+    (tmp_path / 'other').mkdir()
+    far.source('other', tmp_path / 'other')
+    far.job(sources='tree, other')
+    assert far('run', 'job').status == INCOMPLETE
+    result = far.ok('ls', 'job', 'tree')
+    assert 'file' in result.out and 'the newest that has it' in result.err, result
+
+
+def test_a_damaged_older_manifest_is_in_nobodys_way(far, server):
+    oldest = min(key for key in server.store.objects if key.startswith('snapshots/'))
+    server.store.objects[oldest] = b'x' + server.store.objects[oldest][1:]
+    far.ok('ls', 'job', 'tree')
+    newest = max(key for key in server.store.objects if key.startswith('snapshots/'))
+    server.store.objects[newest] = b'x' + server.store.objects[newest][1:]
+    assert newest in far.fails(FAILURES, 'ls', 'job', 'tree').err
