@@ -349,8 +349,8 @@ struct cofre_host {
     int32_t (*end)(struct cofre_call *, int32_t result, const struct cofre_error *why, struct cofre_error *error);
     /* Forget the content sent for this entry so far: it is going to be sent again from the start. */
     int32_t (*restart)(struct cofre_call *, struct cofre_error *error);
-    /* Something that could not even be announced. COFRE_E_NOT_FOUND = it vanished, which is counted and is no failure;
-     * any other class makes the snapshot incomplete. why as in end. */
+    /* Something that could not even be announced, or that makes doubtful what was. COFRE_E_NOT_FOUND = it vanished,
+     * which is counted and is no failure; any other class makes the snapshot incomplete. why as in end. */
     int32_t (*missing)(struct cofre_call *, const char *path, size_t path_length, int32_t result,
                        const struct cofre_error *why, struct cofre_error *error);
     /* A key/value pair recorded with the snapshot, to be compared after a restore: "rows.public.users", "412". The key

@@ -7,7 +7,8 @@
 #include "common/remark.h"
 
 struct pattern {
-    char *text; /* without the slashes at its ends */
+    const char *written; /* of the list */
+    char *text;          /* without the slashes at its ends */
     bool anchored, directories_only;
     bool used; /* it named something */
 };
@@ -269,6 +270,7 @@ static int32_t compile_one(struct pattern *p, const char *option, const char *te
                            struct cofre_error *error)
 {
     size_t length = strlen(text);
+    p->written = text;
     p->directories_only = length > 1 && text[length - 1] == '/';
     length -= p->directories_only;
     p->anchored = memchr(text, '/', length) != NULL;
@@ -340,7 +342,7 @@ void pattern_say_unused(const struct pattern_set *set, const char *option, struc
     struct remark unused = {0};
     for (size_t i = 0; i < set->count; i++)
         if (!set->patterns[i].used)
-            remark_add(&unused, set->patterns[i].text, strlen(set->patterns[i].text));
+            remark_add(&unused, set->patterns[i].written, strlen(set->patterns[i].written));
     snprintf(what, sizeof what, "patterns of %.20s that name nothing in this tree", option);
     remark_say(&unused, call, COFRE_LOG_NOTICE, what);
 }

@@ -22,9 +22,9 @@ struct pattern_set {
     size_t count;
 };
 
-/* Compile a list of patterns for what is below root, an absolute path. COFRE_E_CONFIG names the option and the pattern
- * that is wrong, or that would name nothing though it means something to other programs: "!x", "{a,b}", a whole path.
- * After an error the set is empty. */
+/* Compile a list, which must outlive the set, of patterns for what is below root, an absolute path. COFRE_E_CONFIG
+ * names the option and the pattern that is wrong, or that would name nothing though it means something to other
+ * programs: "!x", "{a,b}", a whole path. After an error the set is empty. */
 int32_t pattern_compile(struct pattern_set *set, const char *option, const struct cofre_list *list, const char *root,
                         struct cofre_error *error);
 void pattern_free(struct pattern_set *set);
