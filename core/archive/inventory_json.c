@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
@@ -27,6 +28,7 @@ static const char *const statuses[] = {
 
 /* What a manifest has only in a repository: left out here. */
 static const char *const of_manifest[] = {"indexes"};
+static const char *const times[] = {"started", "ended"}; /* numbers there, and here for people, too */
 static const char *const of_source[] = {"fingerprint_key", "catalogue_bytes", "catalogue"};
 
 static int find(const char *text, const char *const *names, size_t count)
@@ -52,6 +54,12 @@ static json_t *file_json(const struct inventory_file *f)
                      "plain", (json_int_t)f->plain, "sha256", text_hex(f->sha256, DIGEST_SIZE, hash));
 }
 
+static json_t *time_json(int64_t ns)
+{
+    char text[CLOCK_TEXT_MAX];
+    return json_string(clock_format_exact(ns, text));
+}
+
 static json_t *row_json(const struct inventory_row *r)
 {
     return json_pack("{s:s, s:o, s:s, s:s, s:o*, s:o*, s:o*, s:I, s:I, s:I, s:I, s:I, s:o*, s:o*, s:o*}", "source",
@@ -61,7 +69,7 @@ static json_t *row_json(const struct inventory_row *r)
                      (json_int_t)r->voids, "mode", (json_int_t)r->mode, "uid", (json_int_t)r->uid, "gid",
                      (json_int_t)r->gid, "user", r->user ? text_json(r->user) : NULL, "group",
                      r->group ? text_json(r->group) : NULL, "mtime",
-                     r->mtime == COFRE_NO_TIME ? NULL : json_integer(r->mtime));
+                     r->mtime == COFRE_NO_TIME ? NULL : time_json(r->mtime));
 }
 
 static void leave_out(json_t *root)
@@ -72,6 +80,15 @@ static void leave_out(json_t *root)
     for (size_t k = 0; k < json_array_size(sources); k++)
         for (size_t i = 0; i < COUNT(of_source); i++)
             json_object_del(json_array_get(sources, k), of_source[i]);
+}
+
+/* ns as texts. */
+static int write_times(json_t *root)
+{
+    int failed = 0;
+    for (size_t i = 0; i < COUNT(times); i++)
+        failed |= json_object_set_new(root, times[i], time_json(json_integer_value(json_object_get(root, times[i]))));
+    return failed;
 }
 
 /* The counts of what this archive holds: a file that grew while it was read is cut here, and not in a repository. */
@@ -107,7 +124,7 @@ static int add_place(const struct manifest *m, json_t *root)
 static int add_lists(const struct inventory *inventory, json_t *root)
 {
     json_t *files = json_array(), *rows = json_array();
-    int failed = set_counts(inventory, root);
+    int failed = set_counts(inventory, root) | write_times(root);
     for (size_t i = 0; i < inventory->file_count; i++)
         failed |= json_array_append_new(files, file_json(&inventory->files[i]));
     for (size_t i = 0; i < inventory->row_count; i++)
@@ -210,13 +227,21 @@ static int read_file(const json_t *object, const char *name, struct inventory *i
     return 0;
 }
 
+static bool read_time(const json_t *object, const char *member, int64_t *ns)
+{
+    const char *text = json_string_value(json_object_get(object, member));
+    return text && clock_parse_exact(text, ns);
+}
+
 static bool read_row_texts(const json_t *object, struct inventory_row *r)
 {
-    const json_t *mtime = json_object_get(object, "mtime"), *sparse = json_object_get(object, "sparse");
+    const json_t *sparse = json_object_get(object, "sparse");
     if (sparse && !json_is_boolean(sparse))
         return false;
     r->sparse = json_is_true(sparse);
-    r->mtime = mtime ? json_integer_value(mtime) : COFRE_NO_TIME;
+    r->mtime = COFRE_NO_TIME;
+    if (json_object_get(object, "mtime") && !read_time(object, "mtime", &r->mtime))
+        return false;
     return read_text(object, "path", &r->path) && read_text(object, "error", &r->error) &&
            read_text(object, "file", &r->file) && read_text(object, "user", &r->user) &&
            read_text(object, "group", &r->group);
@@ -277,10 +302,19 @@ static int read_list(json_t *root, const char *member, const char *name, struct 
     return 0;
 }
 
+/* Texts as ns; null, which is refused, for what is none. */
+static void put_times_back(json_t *root)
+{
+    int64_t ns;
+    for (size_t i = 0; i < COUNT(times); i++)
+        json_object_set_new(root, times[i], read_time(root, times[i], &ns) ? json_integer(ns) : json_null());
+}
+
 /* What was left out is empty. */
 static void put_back(json_t *root)
 {
     json_t *sources = json_object_get(root, "sources");
+    put_times_back(root);
     if (!json_object_get(root, "missed"))
         json_object_set_new(root, "missed", json_array());
     for (size_t i = 0; i < COUNT(of_manifest); i++)

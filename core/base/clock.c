@@ -1,9 +1,11 @@
 #include "base/clock.h"
 
 #include <errno.h>
-#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
+
+#include "base/error.h"
 
 #define NS_PER_SECOND 1000000000
 
@@ -74,4 +76,34 @@ const char *clock_format_compact(int64_t ns, char *out)
     if (!break_down(ns, gmtime_r, &tm) || strftime(out, CLOCK_TEXT_MAX, "%Y%m%dT%H%M%SZ", &tm) == 0)
         memcpy(out, "?", 2);
     return out;
+}
+
+const char *clock_format_exact(int64_t ns, char *out)
+{
+    int64_t rest = ns % NS_PER_SECOND;
+    struct tm tm;
+    /* The years are 1677 to 2262. */
+    ASSERT(break_down(ns, &tm));
+    size_t n = strftime(out, CLOCK_TEXT_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(out + n, CLOCK_TEXT_MAX - n, ".%09dZ", (int)(rest < 0 ? rest + NS_PER_SECOND : rest));
+    return out;
+}
+
+bool clock_parse_exact(const char *text, int64_t *ns)
+{
+    char again[CLOCK_TEXT_MAX];
+    struct tm tm = {0};
+    int rest;
+    if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d.%9dZ", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &tm.tm_hour, &tm.tm_min,
+               &tm.tm_sec, &rest) != 7)
+        return false;
+    tm.tm_year -= 1900;
+    tm.tm_mon--;
+    int64_t seconds = timegm(&tm);
+    /* The first second that there is begins before the first ns. */
+    bool early = seconds == INT64_MIN / NS_PER_SECOND - 1;
+    if (__builtin_mul_overflow(seconds + early, NS_PER_SECOND, ns) ||
+        __builtin_add_overflow(*ns, rest - (early ? NS_PER_SECOND : 0), ns))
+        return false;
+    return strcmp(clock_format_exact(*ns, again), text) == 0;
 }

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-int64_t clock_now(void);            /* wall clock, ns */
-int64_t clock_monotonic(void);      /* ms, goes on during suspend */
+int64_t clock_now(void);       /* wall clock, ns */
+int64_t clock_monotonic(void); /* ms, goes on during suspend */
 void clock_sleep(int64_t milliseconds);
 
 /* "2026-11-20T02:00:00Z" into out[CLOCK_TEXT_MAX]; years 1 to 9999, else "?". Returns out. */
@@ -17,6 +17,10 @@ const char *clock_format_shown(int64_t ns, char *out);
 void clock_show_utc(void);
 /* "20261120T020000Z", the start of a snapshot id. */
 const char *clock_format_compact(int64_t ns, char *out);
+/* "2026-11-20T02:00:00.123456789Z", of every ns: nothing is lost. */
+const char *clock_format_exact(int64_t ns, char *out);
+/* What that has written, and nothing else; false otherwise. */
+bool clock_parse_exact(const char *text, int64_t *ns);
 #define CLOCK_TEXT_MAX 40
 
 #endif

@@ -123,14 +123,6 @@ json_t *output_time(int64_t ns)
 {
     if (ns == INT64_MIN)
         return json_null();
-    char seconds[CLOCK_TEXT_MAX], text[CLOCK_TEXT_MAX + 16];
-    int64_t rest = ns % 1000000000;
-    if (rest < 0)
-        rest += 1000000000;
-    clock_format(ns, seconds);
-    size_t length = strcspn(seconds, "Z");
-    if (!seconds[length])
-        return json_null();
-    snprintf(text, sizeof text, "%.*s.%09lldZ", (int)length, seconds, (long long)rest);
-    return json_string(text);
+    char text[CLOCK_TEXT_MAX];
+    return json_string(clock_format_exact(ns, text));
 }

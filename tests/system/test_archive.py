@@ -1,7 +1,10 @@
 """Archives: what cofre stores, standard tools open; what they hold, cofre restores."""
 import os
+import re
 import shutil
+import socket
 import subprocess
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -89,6 +92,33 @@ def test_tar_has_nothing_to_say_of_names_that_are_utf8(world, tmp_path, archive)
     world.ok('run', 'job')
     assert_same_tree(tree, world.restored() / 'tree')
     assert_same_tree(tree, extract(snapshots(place)[0] / 'tree.tar.zst', tmp_path / 'by tar', quiet=True))
+
+
+TIME = re.compile(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z')
+
+
+def test_times_in_the_manifest_are_readable_and_exact(world, tmp_path, archive):
+    tree = tmp_path / 'tree'
+    tree.mkdir()
+    times = {'epoch': 0, 'last ns': 999_999_999, 'before': -1, 'long before': -2_000_000_000_123_456_789, 'after': 5_000_000_000_000_000_001}
+    for name, ns in times.items():
+        with socket.socket(socket.AF_UNIX) as server:  # a socket stands in the manifest alone
+            server.bind(str(tree / name))
+        os.utime(tree / name, ns=(ns, ns))
+    world.source('tree', tree)
+    place = archive()
+    world.job()
+    world.ok('init', 'disk')
+    world.ok('run', 'job')
+    stored = manifest(snapshots(place)[0])
+    texts = [stored['started'], stored['ended'], *(row['mtime'] for row in stored['apart'])]
+    assert len(texts) == 7 and all(TIME.fullmatch(text) for text in texts), texts
+    found = {row['path']: row['mtime'] for row in stored['apart']}
+    epoch = datetime(1970, 1, 1)
+    for name, ns in times.items():
+        seconds, fraction = divmod(ns, 1_000_000_000)
+        assert found[name] == f'{(epoch + timedelta(seconds=seconds)).isoformat()}.{fraction:09}Z', (name, found)
+    assert_same_tree(tree, world.restored() / 'tree')
 
 
 def test_attributes_with_odd_names_come_back(world, tmp_path, archive):

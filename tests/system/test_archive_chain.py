@@ -64,7 +64,7 @@ def test_a_replaced_snapshot_shows(world, tmp_path, place):
 
     def change(m):
         m['files'] = manifest(second)['files']
-        m['ended'] += 1
+        m['ended'] = '2030' + m['ended'][4:]
     forge(second, files, change)
     found = world.fails(DAMAGED, 'verify')
     assert third.name in found.text and 'is not the one that it followed' in found.text, found
@@ -81,7 +81,7 @@ def test_a_replaced_newest_snapshot_shows(world, tmp_path, place):
 
     def change(m):
         m['files'] = files
-        m['ended'] += 1
+        m['ended'] = '2030' + m['ended'][4:]
     forge(only, {'tree.tar.zst': (only / 'tree.tar.zst').read_bytes()}, change)
     assert 'not the one that was committed' in world.fails(DAMAGED, 'verify').text
 

@@ -62,6 +62,46 @@ static void test_shown(void **state)
     assert_string_equal(clock_format_shown(cases[0].ns, out), "2026-11-20T02:00:00Z");
 }
 
+static void test_exact(void **state)
+{
+    static const struct {
+        int64_t ns;
+        const char *text;
+    } rows[] = {
+        {0, "1970-01-01T00:00:00.000000000Z"},
+        {1, "1970-01-01T00:00:00.000000001Z"},
+        {-1, "1969-12-31T23:59:59.999999999Z"},
+        {INT64_C(1795898495079174943), "2026-11-28T20:41:35.079174943Z"},
+        {INT64_MAX, "2262-04-11T23:47:16.854775807Z"},
+        {INT64_MIN, "1677-09-21T00:12:43.145224192Z"},
+        {INT64_MIN + 1, "1677-09-21T00:12:43.145224193Z"},
+    };
+    static const char *const wrong[] = {"",
+                                        "?",
+                                        "2026-11-28T20:41:35Z",
+                                        "2026-11-28T20:41:35.07917494Z",
+                                        "2026-11-28T20:41:35.0791749430Z",
+                                        "2026-11-28T20:41:35.079174943",
+                                        "2026-11-28T20:41:35.079174943Z ",
+                                        " 2026-11-28T20:41:35.079174943Z",
+                                        "2026-02-30T20:41:35.079174943Z",
+                                        "2026-11-28T20:41:60.079174943Z",
+                                        "2026-11-28T20:41:35.-79174943Z",
+                                        "2262-04-11T23:47:16.854775808Z",
+                                        "1677-09-21T00:12:43.145224191Z",
+                                        "9999-04-11T23:47:16.854775808Z"};
+    char text[CLOCK_TEXT_MAX];
+    int64_t ns;
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_string_equal(clock_format_exact(rows[i].ns, text), rows[i].text);
+        assert_true(clock_parse_exact(rows[i].text, &ns));
+        assert_int_equal(ns, rows[i].ns);
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        assert_false(clock_parse_exact(wrong[i], &ns));
+}
+
 static void test_now(void **state)
 {
     (void)state;
@@ -101,6 +141,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_format),
         cmocka_unit_test(test_shown),
+        cmocka_unit_test(test_exact),
         cmocka_unit_test(test_now),
         cmocka_unit_test(test_sleep_outlives_signals),
     };
