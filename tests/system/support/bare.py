@@ -9,7 +9,7 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[3]
 
-# In a mount namespace, so that nothing stays mounted.
+# In namespaces of its own, so that nothing stays mounted, and no agent running.
 ENTER = '''
 mount --rbind /dev "$0/dev"
 mount -t proc proc "$0/proc"
@@ -55,10 +55,11 @@ class Bare:
         shutil.copytree(TOP, self.root / place, symlinks=True,
                         ignore=shutil.ignore_patterns('build', '.git', '__pycache__', '.cache'))
 
-    def __call__(self, script: str, timeout: float = 900) -> str:
+    def __call__(self, script: str, timeout: float = 3600) -> str:
         """What it prints. A question is answered with yes."""
-        done = subprocess.run(['unshare', '--mount', '--propagation', 'private', 'sh', '-euc', ENTER, self.root, script],
-                              env=ENVIRONMENT, input='y\n' * 10, capture_output=True, text=True, timeout=timeout, check=False)
+        words = ['unshare', '--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child', 'sh', '-euc', ENTER]
+        done = subprocess.run([*words, self.root, script], env=ENVIRONMENT, input='y\n' * 10, capture_output=True, text=True,
+                              timeout=timeout, check=False)
         assert done.returncode == 0, f'{script}\nstatus {done.returncode}\n{done.stdout[-8000:]}{done.stderr[-8000:]}'
         return done.stdout + done.stderr
 
