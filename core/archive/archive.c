@@ -11,8 +11,6 @@
 #include "worker/sink.h"
 #include "worker/worker.h"
 
-#define SMALL ((size_t)16 << 20)
-
 void archive_key(const char *job, const char *id, const char *name, char out[ARCHIVE_KEY_SIZE])
 {
     int n = snprintf(out, ARCHIVE_KEY_SIZE, "%s/%s/%s", job, id, name);
@@ -132,13 +130,13 @@ int archive_list(struct archive *archive, const char *job,
 static int check_signature(struct archive *a, const char *job, const char *id, const struct bytes *manifest,
                            struct error *e)
 {
-    AUTO_BYTES struct bytes signature = {.maximum = SMALL};
+    AUTO_BYTES struct bytes signature = {.maximum = ARCHIVE_SMALL_MAX};
     char key[ARCHIVE_KEY_SIZE], name[ARCHIVE_KEY_SIZE];
     if (!a->spec.pgp.signer)
         return 0;
     archive_key(job, id, ARCHIVE_SIGNATURE, key);
     archive_key(job, id, ARCHIVE_MANIFEST, name);
-    if (sink_get(a->worker, key, SMALL - 1, &signature, e) == 0)
+    if (sink_get(a->worker, key, ARCHIVE_SMALL_MAX - 1, &signature, e) == 0)
         return pgp_verify(a->pgp, manifest->data, manifest->length, signature.data, signature.length, e) < 0
                    ? error_context(e, "'%s': ", name)
                    : 0;
@@ -228,7 +226,8 @@ static int get_small(struct archive *a, const struct inventory *inventory, const
 int archive_check_sums(struct archive *archive, const struct inventory *inventory, const struct bytes *manifest,
                        struct error *e)
 {
-    AUTO_BYTES struct bytes signature = {.maximum = SMALL}, wanted = {.maximum = SMALL}, sums = {.maximum = SMALL};
+    AUTO_BYTES struct bytes signature = {.maximum = ARCHIVE_SMALL_MAX}, wanted = {.maximum = ARCHIVE_SMALL_MAX},
+                            sums = {.maximum = ARCHIVE_SMALL_MAX};
     const struct manifest *m = inventory->manifest;
     bool is_signed, there;
     if (get_small(archive, inventory, ARCHIVE_SIGNATURE, &signature, &is_signed, e) < 0 ||

@@ -466,7 +466,7 @@ static int put_signature(struct bundle *b, const struct bytes *text, struct byte
  */
 static int seal(struct bundle *b, struct bytes *text, struct error *e)
 {
-    AUTO_BYTES struct bytes signature = {.maximum = (size_t)1 << 20}, sums = {.maximum = (size_t)64 << 20};
+    AUTO_BYTES struct bytes signature = {.maximum = (size_t)1 << 20}, sums = {.maximum = ARCHIVE_SMALL_MAX - 1};
     if ((b->second && sink_sync(b->second, e) < 0) || inventory_write(&b->inventory, text, e) < 0 ||
         put_signature(b, text, &signature, e) < 0 ||
         archive_sums(&b->inventory, text, signature.length > 0 ? &signature : NULL, &sums, e) < 0)

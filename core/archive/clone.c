@@ -9,8 +9,6 @@
 #include "base/error.h"
 #include "worker/sink.h"
 
-#define SMALL ((size_t)64 << 20)
-
 struct clone {
     struct archive *from, *to;
     const char *job, *id;
@@ -71,10 +69,10 @@ static int move_file(struct clone *c, const struct inventory_file *file, struct 
 
 static int move_small(struct clone *c, const char *name, bool may_lack, struct error *e)
 {
-    AUTO_BYTES struct bytes content = {.maximum = SMALL};
+    AUTO_BYTES struct bytes content = {.maximum = ARCHIVE_SMALL_MAX};
     char key[ARCHIVE_KEY_SIZE];
     archive_key(c->job, c->id, name, key);
-    if (sink_get(c->from->worker, key, SMALL - 1, &content, e) < 0)
+    if (sink_get(c->from->worker, key, ARCHIVE_SMALL_MAX - 1, &content, e) < 0)
         return may_lack && e->class == ERROR_NOT_FOUND ? 0 : -1;
     ++*c->objects;
     *c->bytes += content.length;

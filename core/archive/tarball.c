@@ -14,6 +14,8 @@
 
 #define REGIONS_MAX 100000 /* of one entry; further holes are zeros */
 #define BLOCK ((size_t)256 << 10)
+/* Bytes of the attributes of an entry: libarchive writes more, and no libarchive reads a header of more than 1 MiB. */
+#define ATTRIBUTES_MAX (((size_t)1 << 20) - ((size_t)64 << 10))
 
 /* Where there is data. */
 struct region {
@@ -135,6 +137,22 @@ static void set_time(struct archive_entry *to, int64_t ns)
         archive_entry_set_mtime(to, ns / 1000000000, (long)(rest < 0 ? -rest : rest));
 }
 
+static int add_attributes(struct archive_entry *to, const struct source_entry *entry, struct error *e)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < entry->attribute_count; i++) {
+        const struct source_attribute *a = &entry->attributes[i];
+        /* A name may grow threefold, and stands between a length and a prefix. */
+        total += 3 * strlen(a->name) + a->length + 32;
+        archive_entry_xattr_add_entry(to, a->name, a->value, a->length);
+    }
+    if (total <= ATTRIBUTES_MAX)
+        return 0;
+    error_set(e, ERROR_UNSUPPORTED, "keep '%.400s' in an archive: it has %zu bytes of attributes, %zu can be read back",
+              entry->path, total, ATTRIBUTES_MAX);
+    return error_hint(e, "exclude it, or save it into a repository");
+}
+
 int tarball_entry(struct tarball *tarball, const struct source_entry *entry, struct error *e)
 {
     struct archive_entry *to = archive_entry_clear(tarball->entry);
@@ -153,9 +171,8 @@ int tarball_entry(struct tarball *tarball, const struct source_entry *entry, str
         archive_entry_set_rdevmajor(to, entry->device_major);
         archive_entry_set_rdevminor(to, entry->device_minor);
     }
-    for (size_t i = 0; i < entry->attribute_count; i++)
-        archive_entry_xattr_add_entry(to, entry->attributes[i].name, entry->attributes[i].value,
-                                      entry->attributes[i].length);
+    if (add_attributes(to, entry, e) < 0)
+        return -1;
     tarball->kind = entry->kind;
     tarball->announced = entry->size;
     tarball->out = tarball->sparse = false;

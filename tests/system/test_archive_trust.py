@@ -131,10 +131,23 @@ def test_a_server_with_public_keys_alone(world, tmp_path, make, public):
     assert 'no secret key' in world.fails(WRONG_KEY, 'restore', 'job', '--into', tmp_path / 'no').text
 
 
+def test_a_snapshot_that_does_not_open_leaves_no_other_unread(world, tmp_path, make, ring, public):
+    """Recipients have changed over time, and only one of them has his secret key here."""
+    for name in ('bob', 'alice', 'bob'):
+        make(run=False, encrypt_to=getattr(ring, name))
+        world.ok('run', 'job')
+    ring.give(public, ring.alice, secret=True)
+    make(run=False, encrypt_to=ring.alice, gnupg_home=public.home)
+    assert world.ok('verify').err.count('only their hashes') == 1
+    [snapshot] = [s for s in snapshots(tmp_path / 'disk') if public('--decrypt', s / 'tree.tar.zst.gpg', check=False).returncode == 0]
+    forge(snapshot, {'tree.tar.zst.gpg': ring('--recipient', ring.alice, '--encrypt', data=b'something else').stdout})
+    assert snapshot.name in world.fails(DAMAGED, 'verify').text
+
+
 def test_a_wrong_passphrase(world, tmp_path, make):
     make('passphrase')
     world.write('../keys/phrase', 'wrong')
-    result = world.fails(FAILURES, 'restore', 'job', '--into', tmp_path / 'no')
+    result = world.fails(WRONG_KEY, 'restore', 'job', '--into', tmp_path / 'no')
     assert 'passphrase' in result.text
     assert not [p for p in (tmp_path / 'no' / 'tree').rglob('*') if p.is_file()]
 
