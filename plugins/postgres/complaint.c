@@ -55,11 +55,17 @@ static const char *without_severity(const char *said)
     return colon && !memchr(said, ' ', (size_t)(colon - said)) ? colon + 3 : said;
 }
 
-/* A statement that is not known, or none at all, may have been about data. */
+/* A statement that is not known, or none at all, may have been about data; a table that is not there has none. */
 static bool brings_data(const struct complaint *c)
 {
-    static const char *const statements[] = {"COPY ", "INSERT ", "SELECT pg_catalog.setval(", "SELECT pg_catalog.lo_"};
-    bool data = c->command[0] == '\0' || strstr(c->said, "large object");
+    static const char *const statements[] = {"COPY ",
+                                             "INSERT ",
+                                             "SELECT pg_catalog.setval(",
+                                             "CREATE TABLE ",
+                                             "CREATE UNLOGGED ",
+                                             "CREATE SEQUENCE ",
+                                             "SELECT pg_catalog.lo_"};
+    bool data = c->command[0] == '\0' || strstr(c->said, "large object") || strstr(c->command, " ATTACH PARTITION ");
     for (size_t i = 0; i < sizeof statements / sizeof statements[0] && !data; i++)
         data = after(c->command, statements[i]) != NULL;
     return data;

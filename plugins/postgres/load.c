@@ -25,6 +25,19 @@ struct load {
     bool without_tablespaces;
 };
 
+static void note_loss(const struct target *t, struct load_loss *loss, bool data, const char *what, const char *why)
+{
+    char text[900];
+    if (loss->objects++ == 0)
+        snprintf(loss->example, sizeof loss->example, "%.159s", what);
+    loss->data = loss->data || data;
+    snprintf(text, sizeof text, "database '%s': not restored: %s%s%s", t->name, what, *why ? ": " : "", why);
+    if (loss->objects <= LOSSES_LOGGED)
+        cofre->log(t->admin->call, COFRE_LOG_WARNING, text);
+    else if (loss->objects == LOSSES_LOGGED + 1)
+        cofre->log(t->admin->call, COFRE_LOG_WARNING, "further objects that could not be restored are only counted");
+}
+
 /* ---- which part ---- */
 
 /* "SCHEMA.TABLE", or "TABLE" of any schema. */
@@ -240,21 +253,11 @@ static int32_t make_words(const struct load *l, const char *passfile, struct nam
 
 /* ---- what it says ---- */
 
-static void note_loss(void *context, const struct complaint *complaint)
+static void note_complaint(void *context, const struct complaint *complaint)
 {
     struct load *l = context;
-    struct load_loss *loss = l->loss;
-    char text[600];
-    if (loss->objects++ == 0)
-        snprintf(loss->example, sizeof loss->example, "%.159s",
-                 *complaint->command ? complaint->command : complaint->said);
-    loss->data = loss->data || complaint->data;
-    snprintf(text, sizeof text, "database '%s': not restored: %s%s%s", l->target->name, complaint->command,
-             *complaint->command ? ": " : "", complaint->said);
-    if (loss->objects <= LOSSES_LOGGED)
-        cofre->log(l->session.call, COFRE_LOG_WARNING, text);
-    else if (loss->objects == LOSSES_LOGGED + 1)
-        cofre->log(l->session.call, COFRE_LOG_WARNING, "further objects that could not be restored are only counted");
+    const char *what = *complaint->command ? complaint->command : complaint->said;
+    note_loss(l->target, l->loss, complaint->data, what, *complaint->command ? complaint->said : "");
 }
 
 /* What helps depends on what was to be made: the first row whose word is in the statement, at its beginning unless it
@@ -328,7 +331,7 @@ static int32_t run(struct load *l, struct cofre_error *error)
     PROGRAM_AUTO program = {.pid = 0};
     NAMELIST_AUTO words = {.count = 0};
     const struct options *o = l->target->options;
-    struct complaints complaints = {.found = o->go_on ? note_loss : NULL, .context = l};
+    struct complaints complaints = {.found = o->go_on ? note_complaint : NULL, .context = l};
     int kept[] = {l->stage->fd, -1, -1}, code;
     char passfile[40] = "";
     if (o->password.length > 0) {
@@ -365,40 +368,69 @@ int32_t load_dump(struct target *target, const struct stage *stage, struct load_
 /* ---- comparing ---- */
 
 struct comparison {
+    struct session session;
     const struct target *target;
+    struct load_loss *loss;
     uint64_t compared;
 };
+
+/* What the snapshot says of the rows of a table, when they were counted; else NULL. */
+static const char *recorded_rows(const struct target *t, const struct archive_item *item)
+{
+    char key[RECORDED_KEY_MAX];
+    const char *saved = recorded_find(t->recorded, recorded_rows_key(t->prefix, item->schema, item->name, key));
+    return saved && *saved != '~' ? saved : NULL;
+}
 
 static int32_t compare(void *context, const struct archive_item *item, int64_t rows, struct cofre_error *error)
 {
     struct comparison *c = context;
-    char key[RECORDED_KEY_MAX], shown[SHOWN_MAX];
-    const char *saved =
-        recorded_find(c->target->recorded, recorded_rows_key(c->target->prefix, item->schema, item->name, key));
-    c->compared += saved && *saved != '~';
-    if (saved && *saved != '~' && strtoll(saved, NULL, 10) != rows)
-        return failure_set(error, COFRE_E_INTEGRITY, "table '%s' has %lld rows, and the snapshot says %s",
-                           show(item, shown), (long long)rows, saved);
+    char shown[SHOWN_MAX], why[100];
+    const char *saved = recorded_rows(c->target, item);
+    c->compared++;
+    if (!saved || strtoll(saved, NULL, 10) == rows)
+        return COFRE_OK;
+    snprintf(why, sizeof why, "has %lld rows, and the snapshot says %.30s", (long long)rows, saved);
+    if (!c->target->options->go_on)
+        return failure_set(error, COFRE_E_INTEGRITY, "table '%s' %s", show(item, shown), why);
+    note_loss(c->target, c->loss, true, show(item, shown), why);
     return COFRE_OK;
 }
 
-int32_t load_compare(struct target *target, const struct stage *stage, uint64_t *counted, struct cofre_error *error)
+/* With go_on: the table may not even be there. */
+static int32_t note_uncounted(void *context, const struct archive_item *item, const struct cofre_error *why,
+                              struct cofre_error *error)
+{
+    struct comparison *c = context;
+    char shown[SHOWN_MAX];
+    if (PQstatus(c->session.connection) == CONNECTION_BAD) {
+        *error = *why;
+        return COFRE_E_RETRY;
+    }
+    note_loss(c->target, c->loss, true, show(item, shown), why->message);
+    return COFRE_OK;
+}
+
+int32_t load_compare(struct target *target, const struct stage *stage, struct load_loss *loss, uint64_t *counted,
+                     struct cofre_error *error)
 {
     size_t count;
     struct archive_item *items = archive_items(stage->archive, &count);
     struct archive_item **wanted = calloc(count + 1, sizeof *wanted);
-    SESSION_AUTO session = {.call = target->admin->call};
-    struct comparison comparison = {.target = target};
-    struct count c = {.session = &session, .items = wanted, .found = compare, .context = &comparison};
-    int32_t status = wanted ? session_open(&session, target->admin->call, target->options, target->work, NULL, error)
+    struct comparison comparison = {.target = target, .loss = loss};
+    struct session *session = &comparison.session;
+    struct count c = {.session = session, .items = wanted, .found = compare, .context = &comparison};
+    c.failed = target->options->go_on ? note_uncounted : NULL;
+    int32_t status = wanted ? session_open(session, target->admin->call, target->options, target->work, NULL, error)
                             : failure_system(error, ENOMEM, "count rows");
     if (status == COFRE_OK)
-        status = speak_as_dump(&session, target, error);
+        status = speak_as_dump(session, target, error);
     for (size_t i = 0; status == COFRE_OK && i < count; i++)
-        if (is_wanted(target->options, &items[i]))
+        if (is_wanted(target->options, &items[i]) && recorded_rows(target, &items[i]))
             wanted[c.total++] = &items[i];
     if (status == COFRE_OK)
         status = count_finish(&c, error);
+    session_close(session);
     free(wanted);
     *counted = comparison.compared;
     return status;

@@ -19,8 +19,9 @@ struct load_loss {
  * say is an error, which names the statement that failed; with go_on it is a loss, when pg_restore went on to its
  * end. */
 int32_t load_dump(struct target *target, const struct stage *stage, struct load_loss *loss, struct cofre_error *error);
-/* Count the rows of what was loaded, and compare with what the snapshot says. *counted: how many tables were compared.
- */
-int32_t load_compare(struct target *target, const struct stage *stage, uint64_t *counted, struct cofre_error *error);
+/* Count the rows of what was loaded, where the snapshot says how many there were, and compare. A table that differs is
+ * an error; with go_on a further loss. *counted: how many tables were compared. */
+int32_t load_compare(struct target *target, const struct stage *stage, struct load_loss *loss, uint64_t *counted,
+                     struct cofre_error *error);
 
 #endif

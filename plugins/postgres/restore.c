@@ -96,23 +96,6 @@ static void say(struct restore *r, const struct target *t, const char *origin, u
     replication_restored(&r->admin, t->name);
 }
 
-/* The rows are as recorded, or, with go_on, why they are not is in *why. */
-static int32_t compare(const struct restore *r, struct target *t, const struct stage *stage, uint64_t *tables,
-                       struct cofre_error *why, struct cofre_error *error)
-{
-    struct cofre_error found = {.struct_size = sizeof found};
-    int32_t status = load_compare(t, stage, tables, &found);
-    int32_t ended = cofre->cancelled(r->call, error);
-    if (ended != COFRE_OK || status == COFRE_OK)
-        return ended;
-    if (t->partial) {
-        *why = found;
-        return COFRE_OK;
-    }
-    *error = found;
-    return status;
-}
-
 /* It was to be kept whatever happens: when it cannot have its name, it gets another. */
 static int32_t take_place(struct restore *r, struct target *t, struct cofre_error *error)
 {
@@ -130,17 +113,17 @@ static int32_t take_place(struct restore *r, struct target *t, struct cofre_erro
 
 /* Something is missing. It takes the place of what is there only when that is no data. Never COFRE_OK. */
 static int32_t settle_partial(struct restore *r, struct target *t, const struct load_loss *loss,
-                              const struct cofre_error *why, struct cofre_error *error)
+                              struct cofre_error *error)
 {
-    bool replaces = t->exists && r->options->overwrite, stays = replaces && (loss->data || why->message[0]);
+    bool stays = t->exists && r->options->overwrite && loss->data;
     int32_t status = stays ? swap_partial(t, r->recorded.snapshot, error) : take_place(r, t, error);
     if (status != COFRE_OK)
         return status;
-    replication_restored(&r->admin, stays ? t->work : t->name);
-    failure_set(error, COFRE_E_UNSUPPORTED, "restored as database '%s' without %llu objects, such as '%s'%s%s%s%s",
-                stays ? t->work : t->name, (unsigned long long)loss->objects, loss->example,
-                why->message[0] ? "; " : "", why->message, stays ? "; data are missing, so it did not replace " : "",
-                stays ? t->name : "");
+    const char *name = stays ? t->work : t->name;
+    replication_restored(&r->admin, name);
+    failure_set(error, COFRE_E_UNSUPPORTED, "restored as database '%s' without %llu objects, such as '%s'%s%s%s", name,
+                (unsigned long long)loss->objects, loss->example,
+                stays ? "; data are missing, so it did not replace '" : "", stays ? t->name : "", stays ? "'" : "");
     r->partial = true;
     return COFRE_E_UNSUPPORTED;
 }
@@ -158,17 +141,16 @@ static int32_t fill(struct restore *r, struct target *t, const struct stage *sta
 {
     uint64_t tables = 0;
     struct load_loss loss = {.objects = 0};
-    struct cofre_error why = {.struct_size = sizeof why};
     int32_t status = target_make(t, error);
     if (status == COFRE_OK)
         status = load_dump(t, stage, &loss, error);
-    t->partial = loss.objects > 0;
     if (status == COFRE_OK)
-        status = compare(r, t, stage, &tables, &why, error);
+        status = load_compare(t, stage, &loss, &tables, error);
+    t->partial = loss.objects > 0;
     if (status == COFRE_OK)
         status = target_furnish(t, error);
     if (status == COFRE_OK && t->partial)
-        return settle_partial(r, t, &loss, &why, error);
+        return settle_partial(r, t, &loss, error);
     if (status == COFRE_OK)
         status = take_place(r, t, error);
     if (status == COFRE_OK)

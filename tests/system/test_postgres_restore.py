@@ -175,7 +175,7 @@ def test_going_on_without_data_replaces_nothing(world, cluster):
     for number in ('', '_2'):
         result = world.fails(INCOMPLETE, 'restore', 'job', 'db:gym.dump', '--in-place', '--yes', '--set', 'go_on=yes')
         partial = f'gym_partial_{world.snapshots()[-1]}{number}'
-        assert f"restored as database '{partial}' without 2 objects" in result.err and 'did not replace gym' in result.err
+        assert f"restored as database '{partial}' without 2 objects" in result.err and "did not replace 'gym'" in result.err
         assert 'COPY failed for table "strict"' in result.err
         found = cluster.checksums(partial)
         assert found['public.words'] == sums['public.words'] and found['public.strict'].startswith('0 ')
@@ -185,6 +185,33 @@ def test_going_on_without_data_replaces_nothing(world, cluster):
     cluster.source(world, databases='*')
     world.ok('run', 'job')
     assert 'partial' not in world.ok('ls', 'job').out
+
+
+def test_going_on_finds_rows_that_are_not_as_many(world, cluster, tools):
+    """Also where pg_restore says nothing; all tables are named, and one that is not there."""
+    cluster.create('gym', 'CREATE TABLE t AS SELECT 1 AS a; CREATE TABLE u AS SELECT 1 AS a; CREATE TABLE w AS SELECT 1 AS a')
+    ours = "SELECT datname FROM pg_database WHERE datname LIKE 'cofre%'"
+    psql = f'{BIN}/psql -X -q -h {cluster.sockets} -p {cluster.port} -U postgres'
+    script = f'REAL "$@"; {psql} -d "$({psql} -Atd postgres -c "{ours}")" -c "DELETE FROM t; DROP TABLE u"'
+    cluster.world(world, database='gym', bin_dir=tools('pg_restore', script))
+    world.ok('run', 'job')
+    before = cluster.dump('gym')
+    result = world.fails(INCOMPLETE, 'restore', 'job', 'db:gym.dump', '--in-place', '--yes', '--set', 'go_on=yes')
+    assert 'not restored: public.t: has 0 rows, and the snapshot says 1' in result.err
+    assert 'not restored: public.u: ' in result.err and "without 2 objects, such as 'public.t'" in result.err
+    partial = f'gym_partial_{world.snapshots()[-1]}'
+    assert cluster.dump('gym') == before and set(cluster.checksums(partial)) == {'public.t', 'public.w', 'large objects'}
+
+
+def test_going_on_without_a_table(world, cluster):
+    """pg_restore then says nothing of its rows; and none were counted."""
+    cluster.create('gym', "CREATE SCHEMA s; CREATE FUNCTION s.one() RETURNS int LANGUAGE sql AS 'SELECT 1'; "
+                          'CREATE TABLE t (a int DEFAULT s.one()); INSERT INTO t VALUES (5); CREATE TABLE u AS SELECT 1 AS a')
+    cluster.world(world, database='gym', row_counts='no', schemas='public')
+    world.ok('run', 'job')
+    result = world.fails(INCOMPLETE, 'restore', 'job', 'db:gym.dump', '--in-place', '--yes', '--set', 'go_on=yes')
+    assert 'not restored: CREATE TABLE public.t' in result.err and "did not replace 'gym'" in result.err
+    assert cluster.sql('SELECT a FROM t', 'gym') == ['5']
 
 
 def test_going_on_changes_nothing_for_what_is_whole(world, cluster):
@@ -278,7 +305,7 @@ def test_names_in_other_encodings(world, cluster, encoding):
         return done.stdout.decode(client).splitlines()
 
     ask(f'CREATE SCHEMA "s{name}"; CREATE TABLE "s{name}"."{name}" AS SELECT generate_series(1, 3) AS "{name}"', 'gym')
-    cluster.world(world, database='gym', row_counts='no', globals='no')
+    cluster.world(world, database='gym', globals='no')
     world.ok('run', 'job')
     world.ok('restore', 'job', 'db:gym.dump', '--set', 'database=copy')
     world.ok('restore', 'job', 'db', '--in-place', '--yes')
