@@ -91,6 +91,20 @@ static const char make_sql[] =
     "coalesce((SELECT format(' TABLESPACE %I', spcname) FROM pg_tablespace WHERE spcname = p->>'tablespace' "
     "AND spcname <> 'pg_default'), '') FROM (SELECT $2::jsonb AS p) x";
 
+/* A server that was given a new libc or ICU makes no database from a template whose collations are of the old one. The
+ * error of that has no SQLSTATE of its own. */
+static bool template_is_older(struct session *admin)
+{
+    SESSION_RESULT found = NULL;
+    struct cofre_error ignored = {.struct_size = sizeof ignored};
+    return PQserverVersion(admin->connection) >= 150000 &&
+           session_query(admin, &found, "look at the template",
+                         "SELECT datcollversion IS DISTINCT FROM pg_database_collation_actual_version(oid) "
+                         "FROM pg_database WHERE datname = 'template0'",
+                         0, NULL, &ignored) == COFRE_OK &&
+           PQntuples(found) == 1 && *PQgetvalue(found, 0, 0) == 't';
+}
+
 int32_t target_make(struct target *t, struct cofre_error *error)
 {
     char what[200];
@@ -102,6 +116,12 @@ int32_t target_make(struct target *t, struct cofre_error *error)
     t->made = status == COFRE_OK;
     if (status == COFRE_E_DENIED)
         failure_hint(error, "let the user make databases (ALTER ROLE the user CREATEDB), or make an empty one for it");
+    if (status == COFRE_E_INTEGRITY && template_is_older(t->admin)) {
+        status = COFRE_E_PERMANENT;
+        failure_hint(error,
+                     "ALTER DATABASE template0 REFRESH COLLATION VERSION: nothing in it is sorted; an empty database "
+                     "that is there can be filled without --in-place");
+    }
     return status;
 }
 

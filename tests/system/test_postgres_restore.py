@@ -339,6 +339,10 @@ def test_remarks_on_collations_are_no_failure(world, cluster):
         assert 'collation' not in result.err
         result = world.ok('restore', 'job', 'db', '--in-place', '--yes')
         assert 'collation' not in result.err
+        # From such a template the server makes none.
+        cluster.sql("UPDATE pg_database SET datcollversion = '1.1' WHERE datname = 'template0'")
+        result = world.fails(FAILED, 'restore', 'job', 'db:gym.dump', '--set', 'database=new')
+        assert 'ALTER DATABASE template0 REFRESH COLLATION VERSION' in result.err and 'damaged' not in result.err
     finally:
         cluster.sql('UPDATE pg_database SET datcollversion = NULL')
 
