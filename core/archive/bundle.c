@@ -457,13 +457,11 @@ static int put_signature(struct bundle *b, const struct bytes *text, struct byte
 {
     if (!b->archive->spec.pgp.signer)
         return 0;
-    if (pgp_sign(b->archive->pgp, text->data, text->length, signature, e) < 0)
-        return -1;
-    return put(b, ARCHIVE_SIGNATURE, signature, e);
+    int result = pgp_sign(b->archive->pgp, text->data, text->length, signature, e);
+    return result < 0 ? -1 : put(b, ARCHIVE_SIGNATURE, signature, e);
 }
 
-/* The worker that puts the manifest is synced before it does so; what went through the other one must be durable, too.
- */
+/* What went through the second connection must be durable before its sums are there. */
 static int seal(struct bundle *b, struct bytes *text, struct error *e)
 {
     AUTO_BYTES struct bytes signature = {.maximum = (size_t)1 << 20}, sums = {.maximum = ARCHIVE_SMALL_MAX - 1};
@@ -490,7 +488,6 @@ static int confirm(struct bundle *b, struct error *e)
     char prefix[ARCHIVE_KEY_SIZE], key[ARCHIVE_KEY_SIZE];
     archive_key(b->job, b->id, "", prefix);
     archive_key(b->job, b->id, b->sampled, key);
-    /* The files' own connections were synced before their sums were written. */
     if (sink_sync(b->archive->worker, e) < 0 ||
         present_check(b->archive->worker, prefix, &b->inventory, b->sums, b->signature, e) < 0)
         return -1;

@@ -83,7 +83,7 @@ const char *clock_format_exact(int64_t ns, char *out)
     int64_t rest = ns % NS_PER_SECOND;
     struct tm tm;
     /* The years are 1677 to 2262. */
-    ASSERT(break_down(ns, &tm));
+    ASSERT(break_down(ns, gmtime_r, &tm));
     size_t n = strftime(out, CLOCK_TEXT_MAX, "%Y-%m-%dT%H:%M:%S", &tm);
     snprintf(out + n, CLOCK_TEXT_MAX - n, ".%09dZ", (int)(rest < 0 ? rest + NS_PER_SECOND : rest));
     return out;
