@@ -143,6 +143,7 @@ void archive_free(struct archive *a)
     free(a->text);
     namelist_free(&a->owners);
     namelist_free(&a->schemas);
+    namelist_free(&a->tables);
     namelist_free(&a->tablespaces);
     free(a);
 }
@@ -263,6 +264,11 @@ size_t archive_offset(const struct archive *a, const struct archive_item *item, 
 const struct namelist *archive_owners(const struct archive *a)
 {
     return &a->owners;
+}
+
+const struct namelist *archive_tables(const struct archive *a)
+{
+    return &a->tables;
 }
 
 const struct namelist *archive_tablespaces(const struct archive *a)

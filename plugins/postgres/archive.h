@@ -47,6 +47,8 @@ struct archive_item *archive_items(const struct archive *archive, size_t *count)
 size_t archive_offset(const struct archive *archive, const struct archive_item *item, uint8_t out[ARCHIVE_OFFSET_MAX]);
 /* The owners of what is in it, each once. */
 const struct namelist *archive_owners(const struct archive *archive);
+/* The tables that it defines, with or without rows: "SCHEMA.NAME". */
+const struct namelist *archive_tables(const struct archive *archive);
 /* The tablespaces that it wants, each once. */
 const struct namelist *archive_tablespaces(const struct archive *archive);
 /* The schemas of what is in it, each once. */

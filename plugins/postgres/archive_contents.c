@@ -30,6 +30,8 @@ static int entry_end(struct archive *a)
     struct archive_item item = a->item;
     a->item = (struct archive_item){.rows = -1};
     bool fine = namelist_add(&a->owners, a->owner) && (!item.schema || namelist_add(&a->schemas, item.schema));
+    if (fine && item.schema && item.name && strcmp(a->kind, "TABLE") == 0)
+        fine = namelist_print(&a->tables, "%s.%s", item.schema, item.name);
     if (fine && a->has_data) {
         if (a->count % ITEMS_STEP == 0) {
             struct archive_item *items = reallocarray(a->items, a->count + ITEMS_STEP, sizeof *items);

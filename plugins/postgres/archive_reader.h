@@ -39,7 +39,7 @@ struct archive {
     uint64_t piece;    /* bytes of the piece at hand that are still to come */
     int64_t lines;
     bool at_boundary; /* between two blocks */
-    struct namelist owners, schemas, tablespaces;
+    struct namelist owners, schemas, tables, tablespaces;
     const char *why; /* what is wrong */
     bool no_memory;
 };

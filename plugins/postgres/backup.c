@@ -7,6 +7,7 @@
 #include "common/failure.h"
 #include "postgres/before.h"
 #include "postgres/cluster.h"
+#include "postgres/connections.h"
 #include "postgres/dump.h"
 #include "postgres/globals.h"
 #include "postgres/recorded.h"
@@ -14,8 +15,9 @@
 struct backup {
     struct cofre_call *call;
     const struct options *options;
-    const struct freeze *frozen;
+    struct freeze *frozen;
     struct session session; /* of the server as a whole */
+    const struct namelist *databases;
     size_t whole, failed;   /* databases */
     struct cofre_error why; /* of the last that failed */
     int32_t class;
@@ -49,25 +51,53 @@ static struct piece *list_pieces(const struct options *options, const struct nam
     return pieces;
 }
 
+/* Those that have no moment, from this one on. */
+static int32_t freeze_next(struct backup *b, const char *database, struct cofre_error *error)
+{
+    NAMELIST_AUTO next = {.count = 0};
+    size_t share;
+    bool begun = false;
+    int32_t status = connections_share(&b->session, &share, error);
+    for (size_t i = 0; status == COFRE_OK && i < b->databases->count && next.count < share; i++) {
+        const char *name = b->databases->list[i];
+        begun = begun || strcmp(name, database) == 0;
+        if (begun && !freeze_find(b->frozen, name) && !namelist_add(&next, name))
+            status = failure_system(error, ENOMEM, "take snapshots");
+    }
+    return status == COFRE_OK
+               ? freeze_more(b->frozen, b->call, b->options, next.list, next.count, cofre->id(b->call), error)
+               : status;
+}
+
+/* One that could not be had because of connections, or a server that was away, is tried once more. */
+static int32_t find_moment(struct backup *b, const char *database, struct freeze_moment **moment,
+                           struct cofre_error *error)
+{
+    int32_t status = COFRE_OK;
+    *moment = freeze_find(b->frozen, database);
+    if (!*moment)
+        status = freeze_next(b, database, error);
+    else if ((*moment)->result == COFRE_E_RETRY) {
+        freeze_close(*moment);
+        freeze_open(*moment, b->call, b->options, database, cofre->id(b->call));
+    }
+    *moment = freeze_find(b->frozen, database);
+    return status == COFRE_OK ? cofre->cancelled(b->call, error) : status;
+}
+
 static int32_t save_database(struct backup *b, const char *database, int32_t *result, struct cofre_error *why,
                              struct cofre_error *error)
 {
     char prefix[RECORDED_PREFIX_MAX] = "";
-    struct freeze_moment own = {.database = NULL}, *moment = freeze_find(b->frozen, database);
+    struct freeze_moment *moment;
     if (b->options->databases.count > 0)
         recorded_prefix(database, prefix);
-    if (!moment) {
-        freeze_open(&own, b->call, b->options, database, NULL);
-        moment = &own;
-    }
-    int32_t status = cofre->cancelled(b->call, error);
-    if (status == COFRE_OK)
-        status = dump_database(moment, b->call, b->options, prefix, result, why, error);
+    int32_t status = find_moment(b, database, &moment, error);
+    if (status != COFRE_OK)
+        return status;
+    status = dump_database(moment, b->call, b->options, prefix, result, why, error);
     /* It holds nothing up any longer than it must. */
-    if (moment == &own)
-        freeze_close(&own);
-    else
-        session_close(&moment->session);
+    session_close(&moment->session);
     return status;
 }
 
@@ -92,11 +122,26 @@ static int32_t save_piece(struct backup *b, const struct piece *piece, struct co
     return COFRE_OK;
 }
 
-static int32_t save_all(struct backup *b, const struct namelist *databases, struct cofre_error *error)
+static int32_t name_closed(struct backup *b, struct cofre_error *error)
+{
+    NAMELIST_AUTO closed = {.count = 0};
+    int32_t status = cluster_closed(&b->session, b->options, &closed, error);
+    for (size_t i = 0; status == COFRE_OK && i < closed.count; i++) {
+        char path[CLUSTER_PATH_MAX];
+        cluster_path(closed.list[i], path);
+        status = cofre->left_out(b->call, path, strlen(path),
+                                 "the database takes no connections (ALLOW_CONNECTIONS is false)", error);
+    }
+    return status;
+}
+
+static int32_t save_all(struct backup *b, struct cofre_error *error)
 {
     size_t count;
-    struct piece *pieces = list_pieces(b->options, databases, &count);
+    struct piece *pieces = list_pieces(b->options, b->databases, &count);
     int32_t status = pieces ? cluster_server_facts(&b->session, error) : failure_system(error, ENOMEM, "save");
+    if (status == COFRE_OK)
+        status = name_closed(b, error);
     for (size_t i = 0; status == COFRE_OK && i < count; i++)
         status = save_piece(b, &pieces[i], error);
     free(pieces);
@@ -115,11 +160,11 @@ static bool takes_all(const struct options *options)
     return false;
 }
 
-int32_t backup_run(struct cofre_call *call, const struct options *options, const struct freeze *frozen,
+int32_t backup_run(struct cofre_call *call, const struct options *options, struct freeze *frozen,
                    struct cofre_error *error)
 {
-    struct backup b = {.call = call, .options = options, .frozen = frozen};
     NAMELIST_AUTO databases = {.count = 0};
+    struct backup b = {.call = call, .options = options, .frozen = frozen, .databases = &databases};
     int32_t status = options->databases.count > 0 ? cluster_connect(&b.session, call, options, NULL, error)
                                                   : session_open(&b.session, call, options, NULL, NULL, error);
     if (status == COFRE_OK)
@@ -127,7 +172,7 @@ int32_t backup_run(struct cofre_call *call, const struct options *options, const
     if (status == COFRE_OK)
         status = takes_all(options) ? before_say(&b.session, error) : COFRE_OK;
     if (status == COFRE_OK)
-        status = save_all(&b, &databases, error);
+        status = save_all(&b, error);
     if (status == COFRE_OK && b.failed == 0)
         before_drop(&b.session, &databases, options->drop_before);
     session_close(&b.session);

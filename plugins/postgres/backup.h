@@ -6,8 +6,9 @@
 
 #include "postgres/freeze.h"
 
-/* frozen: moments that were taken before; a database that is not among them gets one of its own when its turn comes. */
-int32_t backup_run(struct cofre_call *call, const struct options *options, const struct freeze *frozen,
+/* frozen: moments that were taken before. Databases that are not among them get theirs when the turn of the first of
+ * them comes, as many at once as there are connections for. */
+int32_t backup_run(struct cofre_call *call, const struct options *options, struct freeze *frozen,
                    struct cofre_error *error);
 
 #endif

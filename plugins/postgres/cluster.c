@@ -27,16 +27,30 @@ static int32_t add(struct namelist *names, const char *name, struct cofre_error 
     return namelist_add(names, name) ? COFRE_OK : failure_system(error, ENOMEM, "list the databases");
 }
 
-static int32_t add_all(struct session *session, struct namelist *names, struct cofre_error *error)
+static int32_t add_all(struct session *session, struct namelist *names, bool open, struct cofre_error *error)
 {
     SESSION_RESULT found = NULL;
-    int32_t status = session_query(session, &found, "list the databases",
-                                   "SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate "
-                                   "AND datname !~ " BEFORE_PATTERN " ORDER BY datname COLLATE \"C\"",
-                                   0, NULL, error);
+    const char *const parameters[] = {open ? "t" : "f"};
+    int32_t status =
+        session_query(session, &found, "list the databases",
+                      "SELECT datname FROM pg_database WHERE datallowconn = $1::bool AND NOT datistemplate "
+                      "AND datname !~ " BEFORE_PATTERN " "
+                      "ORDER BY datname COLLATE \"C\"",
+                      1, parameters, error);
     for (int i = 0; status == COFRE_OK && i < PQntuples(found); i++)
         status = add(names, PQgetvalue(found, i, 0), error);
     return status;
+}
+
+static bool stands_for_all(const char *name)
+{
+    return strcmp(name, "*") == 0;
+}
+
+static int compare_paths(const void *one, const void *other)
+{
+    char a[CLUSTER_PATH_MAX], b[CLUSTER_PATH_MAX];
+    return strcmp(cluster_path(*(char *const *)one, a), cluster_path(*(char *const *)other, b));
 }
 
 int32_t cluster_databases(struct session *session, const struct options *options, struct namelist *names,
@@ -48,10 +62,23 @@ int32_t cluster_databases(struct session *session, const struct options *options
     int32_t status = COFRE_OK;
     for (size_t i = 0; status == COFRE_OK && i < options->databases.count; i++) {
         const char *name = options->databases.items[i];
-        status = strcmp(name, "*") == 0 ? add_all(session, names, error) : add(names, name, error);
+        status = stands_for_all(name) ? add_all(session, names, true, error) : add(names, name, error);
     }
     if (status == COFRE_OK && names->count == 0)
         status = failure_set(error, COFRE_E_NOT_FOUND, "list the databases: the server has none to save");
+    if (status == COFRE_OK)
+        qsort(names->list, names->count, sizeof *names->list, compare_paths);
+    return status;
+}
+
+int32_t cluster_closed(struct session *session, const struct options *options, struct namelist *names,
+                       struct cofre_error *error)
+{
+    int32_t status = COFRE_OK;
+    *names = (struct namelist){.count = 0};
+    for (size_t i = 0; status == COFRE_OK && i < options->databases.count; i++)
+        if (stands_for_all(options->databases.items[i]))
+            status = add_all(session, names, false, error);
     return status;
 }
 
@@ -161,6 +188,23 @@ int32_t cluster_say(struct cofre_call *call, const PGresult *facts, const char *
     return status;
 }
 
+/* The same on a standby as on its primary, another after initdb. */
+static int32_t say_identity(struct session *session, struct cofre_error *error)
+{
+    static const char what[] = "ask the server who it is";
+    SESSION_RESULT may = NULL;
+    SESSION_RESULT found = NULL;
+    int32_t status = session_query(session, &may, what,
+                                   "SELECT has_function_privilege('pg_control_system()', 'EXECUTE')", 0, NULL, error);
+    if (status != COFRE_OK || *PQgetvalue(may, 0, 0) != 't')
+        return status;
+    status = session_query(session, &found, what, "SELECT system_identifier FROM pg_control_system()", 0, NULL, error);
+    if (status != COFRE_OK)
+        return status;
+    return cofre->fact(session->call, "postgres.system_identifier", PQgetvalue(found, 0, 0), COFRE_FACT_IDENTITY,
+                       error);
+}
+
 int32_t cluster_server_facts(struct session *session, struct cofre_error *error)
 {
     SESSION_RESULT found = NULL;
@@ -173,5 +217,5 @@ int32_t cluster_server_facts(struct session *session, struct cofre_error *error)
         const char *value = PQgetvalue(found, 0, i);
         status = cofre->fact(session->call, keys[i], i == 2 ? (*value == 't' ? "yes" : "no") : value, 0, error);
     }
-    return status;
+    return status == COFRE_OK ? say_identity(session, error) : status;
 }

@@ -14,9 +14,14 @@ int32_t cluster_connect(struct session *session, struct cofre_call *call, const 
                         const char *avoid, struct cofre_error *error);
 
 /* The databases that the options name: `databases`, where * stands for all but templates, those that let nobody in, and
- * those that restores keep beside (before.h); else `database`, else what libpq connects to. The caller frees them. */
+ * those that restores keep beside (before.h); else `database`, else what libpq connects to. In the order of their
+ * paths. The caller frees them. */
 int32_t cluster_databases(struct session *session, const struct options *options, struct namelist *names,
                           struct cofre_error *error);
+
+/* Those that * stands for and that let nobody in: they cannot be saved as they are. The caller frees them. */
+int32_t cluster_closed(struct session *session, const struct options *options, struct namelist *names,
+                       struct cofre_error *error);
 
 /* The file name of a database's dump in the snapshot: '/' and '%' are written as %2F and %25. And back. */
 #define CLUSTER_PATH_MAX (3 * SESSION_NAME_MAX + 8)
@@ -30,7 +35,7 @@ bool cluster_database_of(const char *path, char *out);
 int32_t cluster_facts(struct session *session, PGresult **facts, struct cofre_error *error);
 /* Say them. prefix as in recorded.h. */
 int32_t cluster_say(struct cofre_call *call, const PGresult *facts, const char *prefix, struct cofre_error *error);
-/* Say those of the server. */
+/* Say those of the server, with its identity where the user may ask for it. */
 int32_t cluster_server_facts(struct session *session, struct cofre_error *error);
 
 #endif

@@ -11,9 +11,11 @@
 #include "postgres/altered.h"
 #include "postgres/archive.h"
 #include "postgres/cluster.h"
+#include "postgres/collation.h"
 #include "postgres/namelist.h"
 #include "postgres/program.h"
 #include "postgres/pump.h"
+#include "postgres/recorded.h"
 #include "postgres/tally.h"
 #include "postgres/tool.h"
 
@@ -28,6 +30,7 @@ struct dump {
     struct program program;
     struct archive *archive;
     PGresult *facts;
+    bool other_collation; /* of which pg_dump's first lines speak */
     struct tally tally;
     bool listed; /* the table of contents has passed, and with it pg_dump has locked all its tables */
     bool stale;  /* the snapshot no longer shows the database as it was at its moment */
@@ -167,7 +170,8 @@ static bool is_harmless(const char *line)
 static int32_t say_lines(const struct dump *d, struct cofre_error *error)
 {
     int32_t status = COFRE_OK;
-    for (size_t i = 0; status == COFRE_OK && i < d->program.line_count && i < PROGRAM_LINES; i++) {
+    size_t first = d->other_collation ? collation_lines(&d->program) : 0;
+    for (size_t i = first; status == COFRE_OK && i < d->program.line_count && i < PROGRAM_LINES; i++) {
         const char *line = d->program.lines[i];
         struct cofre_error why = {.struct_size = sizeof why};
         failure_set(&why, COFRE_E_PERMANENT, "the dump is there, with a remark: %s", line);
@@ -222,11 +226,22 @@ static int32_t prefer_words(struct dump *d, int32_t result, struct cofre_error *
     return result;
 }
 
+static int32_t look_at_collation(struct dump *d, struct cofre_error *why)
+{
+    char text[COLLATION_TEXT];
+    int32_t result = collation_differs(&d->moment->session, text, &d->other_collation, why);
+    if (d->other_collation && !d->anew)
+        cofre->log(d->call, COFRE_LOG_WARNING, text);
+    return result;
+}
+
 static int32_t prepare(struct dump *d, struct cofre_error *why)
 {
     struct session *s = &d->moment->session;
     d->archive = archive_new();
     int32_t result = d->archive ? cluster_facts(s, &d->facts, why) : failure_system(why, ENOMEM, "%s", d->what);
+    if (result == COFRE_OK)
+        result = look_at_collation(d, why);
     if (result == COFRE_OK)
         result = session_speak_raw(s, why);
     if (result == COFRE_OK && d->options->row_counts != OPTIONS_NO_COUNTS)
@@ -288,6 +303,29 @@ static int32_t save(struct dump *d, int32_t *result, struct cofre_error *why, st
     return status;
 }
 
+/* On a standby pg_dump leaves them out without a word: they are empty there. */
+static int32_t name_unlogged(const struct dump *d, struct cofre_error *error)
+{
+    SESSION_RESULT found = NULL;
+    int32_t status =
+        session_query(&d->moment->session, &found, "list the unlogged tables",
+                      "SELECT nspname, relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace "
+                      "WHERE relpersistence = 'u' AND relkind = 'r' AND pg_is_in_recovery() ORDER BY 1, 2",
+                      0, NULL, error);
+    for (int i = 0; status == COFRE_OK && i < PQntuples(found); i++) {
+        char key[RECORDED_KEY_MAX], name[CLUSTER_PATH_MAX + RECORDED_KEY_MAX + 2];
+        const char *schema = PQgetvalue(found, i, 0), *table = PQgetvalue(found, i, 1);
+        snprintf(name, sizeof name, "%s.%s", schema, table);
+        if (!namelist_has(archive_tables(d->archive), name))
+            continue;
+        int n =
+            snprintf(name, sizeof name, "%s/%s", d->path, recorded_rows_key("", schema, table, key) + strlen("rows."));
+        status = cofre->left_out(d->call, name, (size_t)n, "the rows of an unlogged table cannot be read on a standby",
+                                 error);
+    }
+    return status;
+}
+
 static int32_t announce(const struct dump *d, struct cofre_error *error)
 {
     struct cofre_entry entry = {.struct_size = sizeof entry,
@@ -321,6 +359,8 @@ int32_t dump_database(struct freeze_moment *moment, struct cofre_call *call, con
         status = cofre->end(call, *result, *result == COFRE_OK ? NULL : why, error);
     if (status == COFRE_OK && *result == COFRE_OK)
         status = say_lines(d, error);
+    if (status == COFRE_OK && *result == COFRE_OK)
+        status = name_unlogged(d, error);
     if (status == COFRE_OK && *result == COFRE_OK)
         status = cluster_say(call, d->facts, prefix, error);
     if (status == COFRE_OK && *result == COFRE_OK)

@@ -50,28 +50,29 @@ void freeze_close(struct freeze_moment *moment)
     moment->database = NULL;
 }
 
-int32_t freeze_all(struct freeze *freeze, struct cofre_call *call, const struct options *options,
-                   const struct namelist *databases, const char *id, struct cofre_error *error)
+int32_t freeze_more(struct freeze *freeze, struct cofre_call *call, const struct options *options,
+                    char *const *databases, size_t count, const char *id, struct cofre_error *error)
 {
-    freeze_free(freeze);
-    freeze->moments = calloc(databases->count, sizeof *freeze->moments);
-    if (!freeze->moments)
+    size_t first = freeze->count;
+    struct freeze_moment *moments = reallocarray(freeze->moments, first + count, sizeof *moments);
+    if (!moments)
         return failure_system(error, ENOMEM, "take snapshots");
-    for (size_t i = 0; i < databases->count; i++) {
-        connect(&freeze->moments[freeze->count++], call, options, databases->list[i], id);
+    freeze->moments = moments;
+    for (size_t i = 0; i < count; i++) {
+        connect(&moments[freeze->count++], call, options, databases[i], id);
         int32_t status = cofre->cancelled(call, error);
         if (status != COFRE_OK)
             return status;
     }
-    for (size_t i = 0; i < freeze->count; i++)
-        take(&freeze->moments[i]);
+    for (size_t i = first; i < freeze->count; i++)
+        take(&moments[i]);
     return COFRE_OK;
 }
 
 struct freeze_moment *freeze_find(const struct freeze *freeze, const char *database)
 {
     for (size_t i = 0; i < freeze->count; i++)
-        if (strcmp(freeze->moments[i].database, database) == 0)
+        if (freeze->moments[i].database && strcmp(freeze->moments[i].database, database) == 0)
             return &freeze->moments[i];
     return NULL;
 }

@@ -29,10 +29,11 @@ void freeze_close(struct freeze_moment *moment);
 /* The same database, as it is now, in the same session. As freeze_open. */
 void freeze_renew(struct freeze_moment *moment);
 
-/* One for each database, all within moments of each other: first every session is opened, then the snapshots are taken.
- * A database without one has the reason in its moment. id names the sessions. */
-int32_t freeze_all(struct freeze *freeze, struct cofre_call *call, const struct options *options,
-                   const struct namelist *databases, const char *id, struct cofre_error *error);
+/* Some more, one for each of these databases, all within moments of each other: first every session is opened, then the
+ * snapshots are taken. A database without one has the reason in its moment. id names the sessions. Earlier results of
+ * freeze_find are no longer valid. */
+int32_t freeze_more(struct freeze *freeze, struct cofre_call *call, const struct options *options,
+                    char *const *databases, size_t count, const char *id, struct cofre_error *error);
 /* NULL = none of that database. */
 struct freeze_moment *freeze_find(const struct freeze *freeze, const char *database);
 void freeze_free(struct freeze *freeze);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/failure.h"
+#include "postgres/collation.h"
 #include "postgres/program.h"
 #include "postgres/pump.h"
 #include "postgres/tool.h"
@@ -162,14 +163,20 @@ static int32_t start_dumpall(struct session *s, const struct options *o, struct 
     return status;
 }
 
-static int32_t judge_dumpall(struct program *program, struct cofre_call *call, const struct tail *tail, int32_t *result,
+static int32_t judge_dumpall(struct program *program, struct session *s, const struct tail *tail, int32_t *result,
                              struct cofre_error *why, struct cofre_error *error)
 {
     int code;
-    int32_t status = program_wait(program, call, false, &code, error);
+    char text[COLLATION_TEXT];
+    bool differs;
+    int32_t status = program_wait(program, s->call, false, &code, error);
     if (status != COFRE_OK)
         return status;
-    if (code != 0 || program->line_count > 0)
+    *result = collation_differs(s, text, &differs, why);
+    if (*result != COFRE_OK)
+        return COFRE_OK;
+    size_t remarks = differs ? collation_lines(program) : 0;
+    if (code != 0 || program->line_count > remarks)
         *result = program_fail(program, code, "save " GLOBALS_SQL, why);
     else if (!memmem(tail->bytes, tail->length, END_MARK, strlen(END_MARK)))
         *result = failure_set(why, COFRE_E_PERMANENT, "save " GLOBALS_SQL ": what pg_dumpall wrote ends early");
@@ -192,7 +199,7 @@ int32_t globals_save_sql(struct session *s, const struct options *o, int32_t *re
     if (*result == COFRE_OK)
         status = pump_run(&pump, result, why, error);
     if (status == COFRE_OK && *result == COFRE_OK)
-        status = judge_dumpall(&program, s->call, &tail, result, why, error);
+        status = judge_dumpall(&program, s, &tail, result, why, error);
     if (status == COFRE_OK)
         status = cofre->end(s->call, *result, *result == COFRE_OK ? NULL : why, error);
     return status;

@@ -7,6 +7,8 @@
 #include "common/failure.h"
 #include "postgres/before.h"
 #include "postgres/cluster.h"
+#include "postgres/collation.h"
+#include "postgres/connections.h"
 #include "postgres/tool.h"
 
 /* Each gives one row: how many there are, and the first of them. No right on a schema hides what is in it. */
@@ -36,6 +38,11 @@ static const struct {
      "pg_has_role(a.grantee, 'USAGE'))) AND current_setting('lo_compat_privileges') <> 'on' AND "
      "current_setting('is_superuser') <> 'on') x",
      "database '%s': the user may not read large objects: %s", "GRANT SELECT ON LARGE OBJECT ... TO the user"},
+    {COFRE_LOG_WARNING,
+     "SELECT count(*), string_agg(name, ', ') FILTER (WHERE n <= 5) FROM (SELECT row_number() OVER (ORDER BY 1) AS n, "
+     "format('%I.%I', nspname, relname) AS name FROM pg_class c JOIN pg_namespace s ON s.oid = relnamespace "
+     "WHERE relpersistence = 'u' AND relkind = 'r' AND pg_is_in_recovery()) x",
+     "database '%s': on a standby the rows of unlogged tables cannot be read: %s", "save the primary, if they matter"},
 };
 
 static int32_t look_into(struct session *s, const char *database, size_t i, bool *fine, struct cofre_error *error)
@@ -57,6 +64,18 @@ static int32_t look_into(struct session *s, const char *database, size_t i, bool
     return COFRE_OK;
 }
 
+static void inspect_collation(struct session *s, bool *fine)
+{
+    struct cofre_error why = {.struct_size = sizeof why};
+    char text[COLLATION_TEXT];
+    bool differs;
+    if (collation_differs(s, text, &differs, &why) != COFRE_OK)
+        cofre->finding(s->call, COFRE_LOG_ERROR, why.message, why.hint);
+    else if (differs)
+        cofre->finding(s->call, COFRE_LOG_WARNING, text, COLLATION_HINT);
+    *fine = *fine && !differs;
+}
+
 static void inspect_database(struct cofre_call *call, const struct options *options, const char *name)
 {
     struct cofre_error why = {.struct_size = sizeof why};
@@ -66,6 +85,8 @@ static void inspect_database(struct cofre_call *call, const struct options *opti
     int32_t status = session_open(&s, call, options, name, NULL, &why);
     for (size_t i = 0; status == COFRE_OK && i < sizeof looks / sizeof looks[0]; i++)
         status = look_into(&s, name, i, &fine, &why);
+    if (status == COFRE_OK)
+        inspect_collation(&s, &fine);
     snprintf(text, sizeof text, "database '%s': everything in it can be read", name);
     if (status != COFRE_OK)
         cofre->finding(call, COFRE_LOG_ERROR, why.message, why.hint);
@@ -121,6 +142,29 @@ static int32_t inspect_server(struct session *s, const struct options *options, 
     return COFRE_OK;
 }
 
+/* Which databases, and of how many at once. */
+static int32_t inspect_list(struct session *s, const struct options *options, struct namelist *databases,
+                            struct cofre_error *error)
+{
+    NAMELIST_AUTO closed = {.count = 0};
+    size_t share = 0;
+    char text[240], quoted[FAILURE_QUOTE_MAX];
+    int32_t status = cluster_databases(s, options, databases, error);
+    if (status == COFRE_OK)
+        status = cluster_closed(s, options, &closed, error);
+    if (status == COFRE_OK)
+        status = connections_share(s, &share, error);
+    for (size_t i = 0; status == COFRE_OK && i < closed.count; i++) {
+        snprintf(text, sizeof text, "database '%.150s' takes no connections: it is not saved",
+                 failure_quote(closed.list[i], strlen(closed.list[i]), quoted));
+        cofre->finding(s->call, COFRE_LOG_WARNING, text, "ALTER DATABASE ... ALLOW_CONNECTIONS true, or drop it");
+    }
+    snprintf(text, sizeof text, CONNECTIONS_FEW, databases->count, share);
+    if (status == COFRE_OK && share < databases->count)
+        cofre->finding(s->call, COFRE_LOG_WARNING, text, "raise max_connections, or the CONNECTION LIMIT of the role");
+    return status;
+}
+
 int32_t inspect_run(struct cofre_call *call, const struct options *options, struct cofre_error *error)
 {
     struct cofre_error why = {.struct_size = sizeof why};
@@ -139,7 +183,7 @@ int32_t inspect_run(struct cofre_call *call, const struct options *options, stru
         status = inspect_server(&s, options, &why);
     }
     if (status == COFRE_OK)
-        status = cluster_databases(&s, options, &databases, &why);
+        status = inspect_list(&s, options, &databases, &why);
     if (status == COFRE_OK)
         status = before_inspect(&s, &databases, &why);
     if (status != COFRE_OK)

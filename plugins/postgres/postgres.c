@@ -4,7 +4,7 @@
  *   backup.c     what is saved: databases and globals, in order
  *   dump.c       one database: pg_dump, its dump looked at (archive.c), rows counted beside it (tally.c, count.c)
  *   globals.c    roles and tablespaces
- *   freeze.c     snapshots that stay open, and altered.c: what they no longer show
+ *   freeze.c     snapshots that stay open (connections.c: how many), and altered.c: what they no longer show
  *   restore.c    entries back to databases: stage.c, target.c, load.c with complaint.c, swap.c; what is in their way or
  *                does not follow them: obstacle.c, replication.c; what was replaced: before.c
  *   inspect.c    cofre check
@@ -18,6 +18,7 @@
 #include "common/failure.h"
 #include "postgres/backup.h"
 #include "postgres/cluster.h"
+#include "postgres/connections.h"
 #include "postgres/inspect.h"
 #include "postgres/options.h"
 #include "postgres/restore.h"
@@ -117,7 +118,7 @@ static int32_t postgres_check(void *instance, struct cofre_call *call, int32_t d
 
 static int32_t postgres_backup(void *instance, struct cofre_call *call, struct cofre_error *error)
 {
-    const struct postgres *p = instance;
+    struct postgres *p = instance;
     int32_t status = check_names(p->options, error);
     return status == COFRE_OK ? backup_run(call, p->options, &p->freeze, error) : status;
 }
@@ -128,20 +129,36 @@ static int32_t postgres_restore(void *instance, struct cofre_call *call, struct 
     return restore_run(call, p->options, &p->restored, error);
 }
 
+/* All of them at one moment, if the server has the connections; else as many as it has, and the others later. */
+static int32_t freeze(struct postgres *p, struct session *session, const char *id, struct cofre_error *error)
+{
+    NAMELIST_AUTO databases = {.count = 0};
+    size_t share;
+    char text[200];
+    int32_t status = cluster_databases(session, p->options, &databases, error);
+    if (status == COFRE_OK)
+        status = connections_share(session, &share, error);
+    if (status != COFRE_OK)
+        return status;
+    snprintf(text, sizeof text, CONNECTIONS_FEW, databases.count, share);
+    if (share < databases.count)
+        cofre->log(session->call, COFRE_LOG_NOTICE, text);
+    else
+        share = databases.count;
+    return freeze_more(&p->freeze, session->call, p->options, databases.list, share, id, error);
+}
+
 static int32_t postgres_freeze(void *instance, struct cofre_call *call, const char *id, struct cofre_error *error)
 {
     struct postgres *p = instance;
     SESSION_AUTO session = {.call = call};
-    NAMELIST_AUTO databases = {.count = 0};
     int32_t status = check_names(p->options, error);
     p->frozen = true;
     if (status == COFRE_OK && p->options->databases.count > 0)
         status = cluster_connect(&session, call, p->options, NULL, error);
     else if (status == COFRE_OK)
         status = session_open(&session, call, p->options, NULL, NULL, error);
-    if (status == COFRE_OK)
-        status = cluster_databases(&session, p->options, &databases, error);
-    return status == COFRE_OK ? freeze_all(&p->freeze, call, p->options, &databases, id, error) : status;
+    return status == COFRE_OK ? freeze(p, &session, id, error) : status;
 }
 
 /* What this instance did it knows to be undone; of a dead one's doings only the server can tell. */
