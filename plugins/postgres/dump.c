@@ -29,7 +29,7 @@ struct dump {
     char path[CLUSTER_PATH_MAX], what[FAILURE_QUOTE_MAX + 32];
     struct program program;
     struct archive *archive;
-    PGresult *facts;
+    PGresult *facts, *unlogged;
     bool other_collation; /* of which pg_dump's first lines speak */
     struct tally tally;
     bool listed; /* the table of contents has passed, and with it pg_dump has locked all its tables */
@@ -235,6 +235,14 @@ static int32_t look_at_collation(struct dump *d, struct cofre_error *why)
     return result;
 }
 
+static int32_t list_unlogged(struct dump *d, struct cofre_error *why)
+{
+    return session_query(&d->moment->session, &d->unlogged, "list the unlogged tables",
+                         "SELECT nspname, relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace "
+                         "WHERE relpersistence = 'u' AND relkind = 'r' AND pg_is_in_recovery() ORDER BY 1, 2",
+                         0, NULL, why);
+}
+
 static int32_t prepare(struct dump *d, struct cofre_error *why)
 {
     struct session *s = &d->moment->session;
@@ -244,6 +252,8 @@ static int32_t prepare(struct dump *d, struct cofre_error *why)
         result = look_at_collation(d, why);
     if (result == COFRE_OK)
         result = session_speak_raw(s, why);
+    if (result == COFRE_OK)
+        result = list_unlogged(d, why);
     if (result == COFRE_OK && d->options->row_counts != OPTIONS_NO_COUNTS)
         result = tally_prepare(&d->tally, s, d->options, why);
     return result == COFRE_OK ? start(d, why) : result;
@@ -271,9 +281,10 @@ static void forget(struct dump *d)
     program_stop(&d->program);
     archive_free(d->archive);
     PQclear(d->facts);
+    PQclear(d->unlogged);
     tally_free(&d->tally);
     d->archive = NULL;
-    d->facts = NULL;
+    d->facts = d->unlogged = NULL;
     d->listed = d->stale = false;
 }
 
@@ -303,18 +314,13 @@ static int32_t save(struct dump *d, int32_t *result, struct cofre_error *why, st
     return status;
 }
 
-/* On a standby pg_dump leaves them out without a word: they are empty there. */
+/* On a standby pg_dump leaves out the rows of unlogged tables without a word: they are empty there. */
 static int32_t name_unlogged(const struct dump *d, struct cofre_error *error)
 {
-    SESSION_RESULT found = NULL;
-    int32_t status =
-        session_query(&d->moment->session, &found, "list the unlogged tables",
-                      "SELECT nspname, relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace "
-                      "WHERE relpersistence = 'u' AND relkind = 'r' AND pg_is_in_recovery() ORDER BY 1, 2",
-                      0, NULL, error);
-    for (int i = 0; status == COFRE_OK && i < PQntuples(found); i++) {
+    int32_t status = COFRE_OK;
+    for (int i = 0; status == COFRE_OK && i < PQntuples(d->unlogged); i++) {
         char key[RECORDED_KEY_MAX], name[CLUSTER_PATH_MAX + RECORDED_KEY_MAX + 2];
-        const char *schema = PQgetvalue(found, i, 0), *table = PQgetvalue(found, i, 1);
+        const char *schema = PQgetvalue(d->unlogged, i, 0), *table = PQgetvalue(d->unlogged, i, 1);
         snprintf(name, sizeof name, "%s.%s", schema, table);
         if (!namelist_has(archive_tables(d->archive), name))
             continue;

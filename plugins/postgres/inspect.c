@@ -43,6 +43,25 @@ static const struct {
      "format('%I.%I', nspname, relname) AS name FROM pg_class c JOIN pg_namespace s ON s.oid = relnamespace "
      "WHERE relpersistence = 'u' AND relkind = 'r' AND pg_is_in_recovery()) x",
      "database '%s': on a standby the rows of unlogged tables cannot be read: %s", "save the primary, if they matter"},
+    /* A run has one more session than we have now: pg_dump's. */
+    {COFRE_LOG_ERROR,
+     "WITH me AS (SELECT * FROM pg_roles WHERE rolname = current_user AND NOT rolsuper), used AS (SELECT datid, "
+     "usesysid FROM pg_stat_activity WHERE datid IS NOT NULL) SELECT count(*), string_agg(name, ' and ') FROM ("
+     "SELECT 'the user' AS name FROM me WHERE rolconnlimit BETWEEN 0 AND (SELECT count(*) FROM used WHERE usesysid = "
+     "me.oid) UNION ALL SELECT 'the database' FROM me, pg_database d WHERE datname = current_database() AND "
+     "datconnlimit BETWEEN 0 AND (SELECT count(*) FROM used WHERE datid = d.oid)) x",
+     "database '%s': there is no connection left for pg_dump within the CONNECTION LIMIT of %s", "raise that limit"},
+    {COFRE_LOG_WARNING,
+     "SELECT count(*), string_agg(name, ', ') FILTER (WHERE n <= 5) FROM (SELECT row_number() OVER (ORDER BY prepared) "
+     "AS n, quote_literal(gid) AS name FROM pg_prepared_xacts WHERE database = current_database()) x",
+     "database '%s': prepared transactions hold their locks, and keep a restore in place from renaming it: %s",
+     "COMMIT PREPARED, or ROLLBACK PREPARED, in that database"},
+    {COFRE_LOG_INFO,
+     "SELECT count(*), string_agg(name, ', ') FILTER (WHERE n <= 5) FROM (SELECT row_number() OVER (ORDER BY 1) AS n, "
+     "name FROM (SELECT format('subscription %I', subname) AS name FROM pg_subscription WHERE subdbid = "
+     "(SELECT oid FROM pg_database WHERE datname = current_database()) UNION ALL SELECT format('slot %I', slot_name) "
+     "FROM pg_replication_slots WHERE database = current_database()) y) x",
+     "database '%s': what logical replication knows is not saved: %s", ""},
 };
 
 static int32_t look_into(struct session *s, const char *database, size_t i, bool *fine, struct cofre_error *error)
@@ -60,7 +79,7 @@ static int32_t look_into(struct session *s, const char *database, size_t i, bool
     snprintf(text, sizeof text, looks[i].format, database, names);
 #pragma GCC diagnostic pop
     cofre->finding(s->call, looks[i].level, text, looks[i].hint);
-    *fine = false;
+    *fine = *fine && looks[i].level == COFRE_LOG_INFO;
     return COFRE_OK;
 }
 

@@ -2,7 +2,7 @@
 import pytest
 
 from support.cli import FAILED
-from support.postgres import PASSWORD, cluster, running_cluster, tools  # noqa: F401
+from support.postgres import PASSWORD, Cluster, cluster, running_cluster, tools  # noqa: F401
 
 
 def found(world, *words):
@@ -106,3 +106,21 @@ def test_many_tables_are_not_all_named(world, cluster):
     cluster.world(world, database='gym', user='backup', globals='no')
     found(world, 'public.t0, public.t1, public.t2, public.t3, public.t4, ...')
     assert 'public.t5' not in world('check').text
+
+
+def test_what_a_restore_will_meet(world):
+    """Prepared transactions, and logical replication, of which a dump knows little."""
+    server = Cluster()
+    server.settings |= {'max_prepared_transactions': 4, 'wal_level': 'logical'}
+    try:
+        server.start()
+        server.create('gym', 'CREATE TABLE t (a int)')
+        server.sql("CREATE SUBSCRIPTION sub CONNECTION 'dbname=gym' PUBLICATION p WITH (connect = false); "
+                   "SELECT pg_create_logical_replication_slot('news', 'pgoutput'); BEGIN; INSERT INTO t VALUES (1); PREPARE TRANSACTION 'left over'", 'gym')
+        server.world(world, database='gym')
+        result = world('check')
+        assert "in place from renaming it: 'left over'" in result.text and 'ROLLBACK PREPARED' in result.text, result
+        assert 'what logical replication knows is not saved: ' in result.text, result
+        assert 'subscription sub' in result.text and 'slot news' in result.text
+    finally:
+        server.remove()

@@ -124,6 +124,20 @@ def test_connection_limit(world, cluster, limit):
         assert 'CONNECTION LIMIT of the role or the database' in result.text and 'is the server running' not in result.text
 
 
+@pytest.mark.parametrize('limit, whose', [('ALTER ROLE few CONNECTION LIMIT 2', 'the user'),
+                                          ('ALTER DATABASE gym CONNECTION LIMIT 2', 'the database')])
+def test_connection_limit_that_is_too_low(world, cluster, limit, whose):
+    """One for the server as a whole, one for the snapshot, one for pg_dump."""
+    cluster.create('gym')
+    cluster.sql(f'CREATE ROLE few LOGIN; {limit}')
+    cluster.world(world, database='gym', user='few', globals='no')
+    assert f'no connection left for pg_dump within the CONNECTION LIMIT of {whose}' in world.fails(FAILED, 'check').text
+    assert 'too many connections for' in world.fails(FAILED, 'run', 'job').err
+    cluster.sql(limit.replace('2', '3'))
+    world.ok('check')
+    world.ok('run', 'job')
+
+
 def test_host_that_has_no_address(world, cluster):
     cluster.world(world, database='gym', host='postgres-container.invalid')
     for result in (world('run', 'job'), world('check')):
