@@ -21,6 +21,7 @@ enum { BY_UID, BY_GID, BY_USER, BY_GROUP, TABLES };
 
 struct names {
     struct slot tables[TABLES][SLOTS];
+    int failed;   /* errno of the first look by name that failed */
     char *buffer; /* for the records of the databases; a group's may be long */
     size_t size;
 };
@@ -118,7 +119,6 @@ static int name_of(struct names *names, int table, uint32_t id, const char **nam
     return slot->failed;
 }
 
-/* A failing database counts as "not known": there is a number anyway. */
 static uint32_t id_of(struct names *names, int table, const char *name, uint32_t otherwise, find_function *find)
 {
     uint32_t hash = 2166136261u;
@@ -129,7 +129,9 @@ static uint32_t id_of(struct names *names, int table, const char *name, uint32_t
         const char *found = NULL;
         free(slot->name);
         slot->name = strdup(name);
-        slot->known = find(names, name, &slot->id, &found) == 0 && found;
+        int failed = find(names, name, &slot->id, &found);
+        slot->known = failed == 0 && found;
+        names->failed = names->failed ? names->failed : failed;
     }
     return slot->known ? slot->id : otherwise;
 }
@@ -152,4 +154,9 @@ uint32_t names_uid(struct names *names, const char *user, uint32_t otherwise)
 uint32_t names_gid(struct names *names, const char *group, uint32_t otherwise)
 {
     return id_of(names, BY_GROUP, group, otherwise, find_group);
+}
+
+int names_failed(const struct names *names)
+{
+    return names->failed;
 }

@@ -15,8 +15,11 @@ void names_free(struct names *names);
 int names_user(struct names *names, uint32_t uid, const char **name);
 int names_group(struct names *names, uint32_t gid, const char **name);
 
-/* The number that this name has here; otherwise when it has none. */
+/* The number that this name has here; otherwise when it has none, or when that could not be found out. */
 uint32_t names_uid(struct names *names, const char *user, uint32_t otherwise);
 uint32_t names_gid(struct names *names, const char *group, uint32_t otherwise);
+
+/* The errno of the first number that could not be found out by its name; 0 = there was none. */
+int names_failed(const struct names *names);
 
 #endif

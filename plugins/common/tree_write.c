@@ -350,6 +350,16 @@ static int32_t make_durable(struct writer *w)
     return COFRE_OK;
 }
 
+/* A directory server that did not answer: somebody else may have that number here. */
+static void say_unknown_owners(struct writer *w)
+{
+    int failed = w->place.rules.names ? names_failed(w->place.rules.names) : 0;
+    if (!failed)
+        return;
+    failure_system(&w->why, failed, "find the owners by their names; numbers were used instead");
+    cofre->log(w->place.call, COFRE_LOG_WARNING, w->why.message);
+}
+
 static int32_t finish(struct writer *w)
 {
     int32_t status;
@@ -369,6 +379,7 @@ static int32_t finish(struct writer *w)
     if (w->place.rules.owners_kept)
         cofre->log(w->place.call, COFRE_LOG_WARNING,
                    "not run as root: entries that belong to others were restored as belonging to this user");
+    say_unknown_owners(w);
     if (w->late)
         return failure_set(
             w->place.error, COFRE_E_UNSUPPORTED,

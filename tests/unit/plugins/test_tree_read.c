@@ -6,13 +6,26 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "fixture.h"
 
 #define USE(f, state) struct fixture *f = *state
+
+/* The database of users, which may be a directory server that is down: this one is asked in place of the C library's.
+ */
+static int users_failed;
+
+int getpwuid_r(uid_t uid, struct passwd *record, char *buffer, size_t size, struct passwd **result)
+{
+    (void)uid, (void)record, (void)buffer, (void)size;
+    *result = NULL;
+    return users_failed;
+}
 
 static const struct host_event *get(const struct fixture *f, const char *path)
 {
@@ -54,7 +67,7 @@ static void test_every_kind(void **state)
     assert_null(event->entry.user);
     assert_int_equal(event->entry.mtime, 981173106123456789);
     assert_content(event, "hello");
-    assert_string_equal(get(f, "")->entry.user, "root");
+    assert_string_equal(get(f, "")->entry.group, "root");
     assert_int_equal(get(f, "")->entry.kind, COFRE_DIRECTORY);
     assert_int_equal(get(f, "empty")->entry.kind, COFRE_DIRECTORY);
     assert_int_equal(get(f, "h")->entry.kind, COFRE_HARDLINK);
@@ -66,6 +79,28 @@ static void test_every_kind(void **state)
     assert_content(get(f, "zero"), "");
     assert_content(get(f, "n\nl\xff"), "x");
     assert_int_equal(f->call.count, 11);
+}
+
+/* The number is kept, and the name is looked up again by the next run. */
+static void test_a_name_that_cannot_be_looked_up(void **state)
+{
+    USE(f, state);
+    struct cofre_call last;
+    fixture_shell(f, "mkdir t; echo x > t/file; touch -d '2001-01-01' t t/file; sleep 2.1");
+    fixture_set_path(f, "t");
+    users_failed = EIO;
+    backup(f, NULL);
+    users_failed = 0;
+    assert_int_equal(get(f, "file")->result, COFRE_E_CHANGED);
+    assert_non_null(strstr(get(f, "file")->why, "name of its user"));
+    assert_int_equal(get(f, "file")->entry.fingerprint_length, 0);
+    assert_content(get(f, "file"), "x\n");
+    last = f->call;
+    f->call = (struct cofre_call){0};
+    backup(f, &last);
+    assert_int_equal(get(f, "file")->type, HOST_ENTRY);
+    assert_int_equal(get(f, "file")->result, COFRE_OK);
+    host_clear(&last);
 }
 
 static void test_order_is_by_component(void **state)
@@ -331,6 +366,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, fixture_begin, fixture_end)
     const struct CMUnitTest tests[] = {
         TEST(every_kind),
+        TEST(a_name_that_cannot_be_looked_up),
         TEST(order_is_by_component),
         TEST(unchanged_is_not_opened),
         TEST(moved_first_name),
