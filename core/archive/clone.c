@@ -5,9 +5,12 @@
 
 #include "archive/archive.h"
 #include "archive/inlet.h"
+#include "archive/present.h"
 #include "base/bytes.h"
 #include "base/error.h"
 #include "worker/sink.h"
+
+#define READ_BACK ((uint64_t)64 << 20) /* the largest file that is read back after it was copied */
 
 struct clone {
     struct archive *from, *to;
@@ -67,7 +70,7 @@ static int move_file(struct clone *c, const struct inventory_file *file, struct 
     return result;
 }
 
-static int move_small(struct clone *c, const char *name, bool may_lack, struct error *e)
+static int move_small(struct clone *c, const char *name, bool may_lack, uint64_t *size, struct error *e)
 {
     AUTO_BYTES struct bytes content = {.maximum = ARCHIVE_SMALL_MAX};
     char key[ARCHIVE_KEY_SIZE];
@@ -76,6 +79,7 @@ static int move_small(struct clone *c, const char *name, bool may_lack, struct e
         return may_lack && e->class == ERROR_NOT_FOUND ? 0 : -1;
     ++*c->objects;
     *c->bytes += content.length;
+    *size = content.length;
     return sink_put(c->to->worker, key, content.data, content.length, false, e);
 }
 
@@ -122,6 +126,26 @@ static int check_there(struct clone *c, const struct inventory *inventory, const
     return 0;
 }
 
+/* What the sink says that it has stored is there, and one file, any of them, is read back, unless it is large. */
+static int confirm(struct clone *c, const struct inventory *inventory, uint64_t sums, uint64_t signature,
+                   struct error *e)
+{
+    char prefix[ARCHIVE_KEY_SIZE], key[ARCHIVE_KEY_SIZE];
+    archive_key(c->job, c->id, "", prefix);
+    if (sink_sync(c->to->worker, e) < 0 || present_check(c->to->worker, prefix, inventory, sums, signature, e) < 0)
+        return error_context(e, "sink '%s': ", c->to->spec.sink);
+    if (inventory->file_count == 0)
+        return 0;
+    const struct inventory_file *file = &inventory->files[randombytes_uniform((uint32_t)inventory->file_count)];
+    archive_key(c->job, c->id, file->name, key);
+    struct inlet_spec spec = {.sink = c->to->worker, .key = key, .stored = file->stored, .sha256 = file->sha256};
+    if (file->stored > READ_BACK || inlet_check(&spec, e) == 0)
+        return 0;
+    if (e->class == ERROR_INTEGRITY)
+        e->class = ERROR_PERMANENT; /* it is not what is stored that is wrong, but the storing */
+    return error_context(e, "sink '%s': read back '%s': ", c->to->spec.sink, key);
+}
+
 static int clone_all(struct clone *c, const struct inventory *inventory, const struct bytes *text, bool *existed,
                      struct error *e)
 {
@@ -134,9 +158,10 @@ static int clone_all(struct clone *c, const struct inventory *inventory, const s
     for (size_t i = 0; i < inventory->file_count; i++)
         if (move_file(c, &inventory->files[i], e) < 0)
             return -1;
-    if (move_small(c, ARCHIVE_SUMS, false, e) < 0)
+    uint64_t sums = 0, signature = 0;
+    if (move_small(c, ARCHIVE_SUMS, false, &sums, e) < 0 || move_small(c, ARCHIVE_SIGNATURE, true, &signature, e) < 0)
         return -1;
-    return move_small(c, ARCHIVE_SIGNATURE, true, e);
+    return confirm(c, inventory, sums, signature, e);
 }
 
 int clone_files(struct archive *from, struct archive *to, const char *job, const char *id, struct bytes *text,

@@ -12,6 +12,7 @@
 #include "job/engine.h"
 #include "store/catalogue.h"
 #include "store/chunker.h"
+#include "store/confirm.h"
 #include "store/index.h"
 #include "store/index_body.h"
 #include "store/manifest.h"
@@ -29,6 +30,7 @@ struct copy {
     struct copy_result *result;
     uint8_t *wanted;   /* per pack row of from: to lacks a chunk of it */
     struct bytes body; /* of the index object for what was copied since the last one */
+    struct confirm confirm;
     uint32_t packs, chunks;
     struct pack_decompressor *decompressor;
     uint8_t *sealed, *plain; /* of one chunk */
@@ -105,13 +107,30 @@ static int want_snapshot(struct copy *c, struct error *e)
 
 /* ---- copying ---- */
 
+static void count(struct copy *c, uint64_t bytes)
+{
+    c->result->objects++;
+    c->result->bytes += bytes;
+}
+
+/* The pack is there and was found damaged: the bytes that its name stands for take its place. It is described already.
+ */
+static int put_right(struct copy *c, const uint8_t *name, const char *key, const struct bytes *pack, struct error *e)
+{
+    if (sink_put(c->to->worker, key, pack->data, pack->length, false, e) < 0)
+        return error_context(e, "replace a damaged pack: ");
+    log_line(LOG_NOTICE, "sink '%s': '%s' was damaged, and is whole again", c->to->sink, key);
+    repository_trust(c->to, name);
+    count(c, pack->length);
+    return 0;
+}
+
 /* An interrupted copy may have left the pack there already. */
 static int put_pack(struct copy *c, const char *key, const struct bytes *pack, struct error *e)
 {
     uint64_t size;
     if (sink_put(c->to->worker, key, pack->data, pack->length, true, e) == 0) {
-        c->result->objects++;
-        c->result->bytes += pack->length;
+        count(c, pack->length);
         return 0;
     }
     if (e->class != ERROR_EXISTS || sink_stat(c->to->worker, key, &size, e) < 0)
@@ -152,6 +171,13 @@ static int read_pack(struct copy *c, const uint8_t *name, const char *key, struc
     return prove_pack(c, pack, key, *chunks, *count, e);
 }
 
+static int confirm(struct copy *c, struct error *e)
+{
+    if (confirm_packs(&c->confirm, c->to, e) == 0)
+        return 0;
+    return error_context(e, "sink '%s': ", c->to->sink);
+}
+
 /* What was copied so far, made durable and findable. */
 static int put_index(struct copy *c, struct error *e)
 {
@@ -161,14 +187,15 @@ static int put_index(struct copy *c, struct error *e)
     uint8_t name[SEAL_HASH_SIZE];
     char key[201];
     index_body_end(&c->body, c->packs);
-    if (bytes_check(&c->body, "index", e) < 0 || sink_sync(c->to->worker, e) < 0 ||
+    if (bytes_check(&c->body, "index", e) < 0 || sink_sync(c->to->worker, e) < 0 || confirm(c, e) < 0 ||
         seal_envelope(c->to->key, SEAL_INDEX, NULL, 0, c->body.data, c->body.length, &object, e) < 0)
         return -1;
     seal_hash(object.data, object.length, name);
     repository_index_key(name, key);
-    c->result->objects++;
-    c->result->bytes += object.length;
-    return sink_put(c->to->worker, key, object.data, object.length, true, e);
+    count(c, object.length);
+    if (sink_put(c->to->worker, key, object.data, object.length, true, e) < 0 || sink_sync(c->to->worker, e) < 0)
+        return -1;
+    return confirm_object(c->to, key, object.length, e);
 }
 
 static void begin_index(struct copy *c)
@@ -186,9 +213,13 @@ static int copy_pack(struct copy *c, const uint8_t *name, struct bytes *buffer, 
     repository_pack_key(name, key);
     if (read_pack(c, name, key, buffer, &chunks, &count, e) < 0)
         return error_context(e, "sink '%s': ", c->from->sink);
+    if (index_doubts(c->to->index, name))
+        return put_right(c, name, key, buffer, e);
     if (put_pack(c, key, buffer, e) < 0)
         return -1;
     index_body_add_pack(&c->body, name, buffer->length, chunks, count);
+    if (confirm_note(&c->confirm, name, buffer->length, chunks, count, e) < 0)
+        return -1;
     c->packs++;
     c->chunks += count;
     engine_report(c->engine, "copying", c->result->objects, c->result->bytes, 0);
@@ -204,6 +235,7 @@ static int copy_packs(struct copy *c, struct error *e)
 {
     AUTO_BYTES struct bytes buffer = {.maximum = PACK_MAX + 1};
     begin_index(c);
+    confirm_begin(&c->confirm);
     for (size_t row = 0; row < index_pack_count(c->from->index); row++) {
         uint8_t name[SEAL_HASH_SIZE];
         uint64_t size;
@@ -249,6 +281,7 @@ static void free_copy(struct copy *c)
     free(c->sealed);
     free(c->plain);
     bytes_free(&c->body);
+    confirm_free(&c->confirm);
 }
 
 int copy_run(const struct engine *engine, struct repository *from, struct repository *to,

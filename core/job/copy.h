@@ -16,7 +16,8 @@ struct copy_result {
 };
 
 /* Packs that hold what the snapshot needs and the target lacks go over byte for byte, then an index, then the manifest;
- * the same commit as in a backup. Sinks of different keys: ERROR_UNSUPPORTED. Needs the full key. */
+ * the same commit as in a backup. A pack that was found damaged in the target is replaced by the whole one. Sinks of
+ * different keys: ERROR_UNSUPPORTED. Needs the full key. */
 int copy_run(const struct engine *engine, struct repository *from, struct repository *to,
              const struct manifest *manifest, struct copy_result *result, struct error *e);
 

@@ -40,16 +40,16 @@ static uint64_t random_below(uint64_t n)
     return number % n;
 }
 
-int confirm_note(struct confirm *confirm, const struct pack *pack, struct error *e)
+int confirm_note(struct confirm *confirm, const uint8_t name[SEAL_HASH_SIZE], uint64_t size,
+                 const struct pack_chunk *chunks, uint32_t count, struct error *e)
 {
-    struct index_pack row = {.size = pack->length};
-    memcpy(row.name, pack->name, sizeof row.name);
+    struct index_pack row = {.size = size};
+    memcpy(row.name, name, sizeof row.name);
     bytes_put(&confirm->packs, &row, sizeof row);
     /* Each of those noted is the sample with the same chance. */
     if (random_below(noted(confirm)) == 0) {
-        confirm->sample =
-            (struct confirm_sample){.size = pack->length, .chunk = pack->chunks[random_below(pack->count)]};
-        memcpy(confirm->sample.name, pack->name, sizeof confirm->sample.name);
+        confirm->sample = (struct confirm_sample){.size = size, .chunk = chunks[random_below(count)]};
+        memcpy(confirm->sample.name, name, sizeof confirm->sample.name);
     }
     return bytes_check(&confirm->packs, "list of stored packs", e);
 }

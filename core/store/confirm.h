@@ -29,8 +29,9 @@ struct confirm {
 
 void confirm_begin(struct confirm *confirm);
 void confirm_free(struct confirm *confirm);
-/* One more pack was stored. */
-int confirm_note(struct confirm *confirm, const struct pack *pack, struct error *e);
+/* One more pack was stored; it has at least one chunk. */
+int confirm_note(struct confirm *confirm, const uint8_t name[SEAL_HASH_SIZE], uint64_t size,
+                 const struct pack_chunk *chunks, uint32_t count, struct error *e);
 
 /* Look at all that was noted, and forget it. Missing, of another size, other bytes: ERROR_PERMANENT, which names the
  * object. */

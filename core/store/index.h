@@ -57,6 +57,8 @@ int index_set_present(struct index *index, struct index_pack *packs, size_t coun
 /* Packs that were found damaged: names, sorted; copied. They are the last to be read, and not relied on. */
 int index_set_doubted(struct index *index, const uint8_t *names, size_t count, struct error *e);
 
+bool index_doubts(const struct index *index, const uint8_t pack[SEAL_HASH_SIZE]);
+
 /* What for a chunk is looked for: to be read, wherever it is present; or to be relied on by a new snapshot, in packs
  * that nobody doubts, of any host or of our own. */
 enum index_use { INDEX_READ, INDEX_RELY, INDEX_RELY_OWN };

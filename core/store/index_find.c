@@ -60,10 +60,10 @@ int index_set_doubted(struct index *index, const uint8_t *names, size_t count, s
     return 0;
 }
 
-static bool is_doubted(const struct index *index, const struct pack_row *pack)
+bool index_doubts(const struct index *index, const uint8_t pack[SEAL_HASH_SIZE])
 {
     return index->doubted_count > 0 &&
-           bsearch(pack->name, index->doubted, index->doubted_count, SEAL_HASH_SIZE, compare_names);
+           bsearch(pack, index->doubted, index->doubted_count, SEAL_HASH_SIZE, compare_names);
 }
 
 static void locate(const struct index *index, size_t i, struct index_location *location)
@@ -87,7 +87,7 @@ static bool find_among(const struct index *index, const uint8_t *id, bool own_on
         const struct pack_row *pack = &index->packs[row->pack];
         if (memcmp(row->id, id, SEAL_HASH_SIZE) != 0)
             return false;
-        if (!index->present[row->pack] || (own_only && !pack->own) || is_doubted(index, pack) != doubted)
+        if (!index->present[row->pack] || (own_only && !pack->own) || index_doubts(index, pack->name) != doubted)
             continue;
         if ((*nth)-- > 0)
             continue;
@@ -112,7 +112,7 @@ bool index_chunk_at(const struct index *index, size_t i, enum index_use use, str
     const struct pack_row *pack = &index->packs[index->chunks[i].pack];
     locate(index, i, location);
     return index->present && index->present[location->pack_row] && (use != INDEX_RELY_OWN || pack->own) &&
-           (use == INDEX_READ || !is_doubted(index, pack));
+           (use == INDEX_READ || !index_doubts(index, pack->name));
 }
 
 size_t index_chunk_count(const struct index *index)

@@ -246,7 +246,9 @@ static int note_pack(struct shipper_sink *sink, const struct pack *pack, struct 
     index_body_add_pack(&sink->index_body, pack->name, pack->length, pack->chunks, pack->count);
     sink->index_packs++;
     sink->added += pack->length;
-    return bytes_check(&sink->index_body, "index", e) < 0 ? -1 : confirm_note(&sink->confirm, pack, e);
+    return bytes_check(&sink->index_body, "index", e) < 0
+               ? -1
+               : confirm_note(&sink->confirm, pack->name, pack->length, pack->chunks, pack->count, e);
 }
 
 static void end_upload(struct shipper *s, size_t i)

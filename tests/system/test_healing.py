@@ -125,3 +125,19 @@ def test_healing_in_any_sink(world, tmp_path):
     world.fails(DAMAGED, 'verify', 'job')
     world.ok('run', 'job')
     world.ok('verify', 'job')
+
+
+def test_copy_puts_a_damaged_pack_right(world, saved, tmp_path):
+    """From a sink that has it whole: also what the sources no longer have."""
+    for path in saved.iterdir():
+        path.write_bytes(os.urandom(1000))
+    world.sink('other', path=tmp_path / 'other')
+    world.ok('init', 'other')
+    world.ok('copy', 'job', '--from', 'disk', '--to', 'other')
+    pack = damage(world)
+    world.fails(DAMAGED, 'verify', 'job', '--sink', 'disk')
+    result = world.ok('copy', 'job', '--from', 'other', '--to', 'disk')
+    assert f'{pack.name}' in result.err and 'is whole again' in result.err, result
+    result = world.ok('verify', 'job', '--sink', 'disk')
+    assert 'damaged or gone' not in result.err, result
+    assert 'has' in world.ok('copy', 'job', '--from', 'other', '--to', 'disk').out

@@ -123,3 +123,21 @@ def test_init_reads_back_what_it_wrote(faulty, habit, kind):
     else:
         behave(faulty, habit)
     faulty.fails(FAILURES, 'init', 'disk')
+
+
+@pytest.mark.parametrize('kind', ['repository', 'archive'])
+@pytest.mark.parametrize('habit', ['nothing', 'half', 'other'])
+def test_copy_to_a_sink_that_does_not_keep_it(faulty, tmp_path, habit, kind):
+    options = {'format': 'archive', 'encryption': 'none'} if kind == 'archive' else {'key': faulty.key}
+    faulty.section('sink good', plugin='local', path=tmp_path / 'good', **options)
+    faulty.job(sinks='good')
+    faulty.ok('init', 'good')
+    faulty.ok('run', 'job')
+    if kind == 'archive':
+        behave_archive(faulty)
+        faulty.ok('init', 'disk')
+        behave_archive(faulty, habit, match='job/')
+    else:
+        behave(faulty, habit, match='packs/')
+    result = faulty.fails(FAILED, 'copy', 'job', '--from', 'good', '--to', 'disk')
+    assert "sink 'disk'" in result.err and ('packs/' if kind == 'repository' else 'job/') in result.err, result
