@@ -33,20 +33,8 @@ static int32_t simple(struct store *store, struct cofre_call *call, const struct
     return result;
 }
 
-/* The bucket is appended to the endpoint's path: twice is hardly ever what was meant. */
-static bool names_bucket_twice(const struct store *store)
-{
-    char twice[600];
-    const char *bucket = store->options->bucket;
-    int n = snprintf(twice, sizeof twice, "/%s/%s/", bucket, bucket);
-    return n < (int)sizeof twice && strcmp(store->base, twice) == 0;
-}
-
 int32_t inspection_options(struct store *store, struct cofre_call *call)
 {
-    if (names_bucket_twice(store))
-        find(call, COFRE_LOG_WARNING, "write endpoint without the bucket",
-             "endpoint ends with the bucket '%s', so requests name it twice", store->options->bucket);
     if (store->is_plain && !store->is_local)
         find(call, COFRE_LOG_WARNING, "use https:// where the store has it",
              "endpoint is http: what is stored is sealed, but anyone on the way sees names and sizes, and can drop "

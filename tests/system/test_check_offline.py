@@ -18,6 +18,7 @@ CANNOT_WORK = {
     'a key that is not there': ('plugin = rsync\ntarget = nas.lan:/srv\nidentity_file = /nowhere/key', '/nowhere/key'),
     'a store without scheme': ('plugin = s3\nbucket = gym\nendpoint = nohost', 'https://HOST'),
     'a bucket with a slash': ('plugin = s3\nbucket = a/b\nendpoint = https://s3.example.org', "'a/b'"),
+    'the bucket twice': ('plugin = s3\nbucket = bars\nendpoint = https://s3.example.org/bars', 'without'),
     'a bucket that is no part of a name': ('plugin = s3\nbucket = My_Backups', 'path_style'),
 }
 
@@ -35,12 +36,6 @@ def test_a_source_that_can_never_work(made, tmp_path):
     assert './cache' in made.fails(BAD_CONFIG, 'check', '--offline').err
     made.section('source odd', plugin='postgres', host='127.0.0.1', database='a', databases='b, c')
     assert 'exclude each other' in made.fails(BAD_CONFIG, 'check', '--offline').err
-
-
-def test_the_bucket_twice(made):
-    made.section('sink far', plugin='s3', bucket='bars', endpoint='http://127.0.0.1:1/bars', encryption='none')
-    result = made.ok('check', '--offline', 'far')
-    assert 'without the bucket' in result.err and 'plugin and options are fine' in result.out
 
 
 def test_what_can_work_is_fine_without_being_reached(made, tmp_path):
