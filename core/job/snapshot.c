@@ -187,7 +187,9 @@ static int take_manifest(void *context, const struct vault_name *name, struct ma
         *e = *why;
         return -1;
     }
-    log_line(LOG_WARNING, "sink '%s': %s", t->vault->sink, why->message);
+    struct error said = *why;
+    error_context(&said, "sink '%s': ", t->vault->sink);
+    log_error(LOG_WARNING, &said);
     s->damaged = s->sink_count == 0 ? why->class : ERROR_NONE;
     return 0;
 }

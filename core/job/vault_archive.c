@@ -145,7 +145,8 @@ static int peek(struct vault *vault, const struct vault_name *name, bool *ours, 
     if (archive_read(vault->archive, name->job, name->id, &inventory, &text, e) < 0) {
         if (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH && e->class != ERROR_NOT_FOUND)
             return -1;
-        log_line(LOG_WARNING, "sink '%s': %s", vault->sink, e->message);
+        error_context(e, "sink '%s': ", vault->sink);
+        log_error(LOG_WARNING, e);
         return 0;
     }
     *ours = strcmp(inventory.manifest->host, name->host) == 0 && inventory.manifest->sequence < (uint64_t)1 << 60;

@@ -132,9 +132,10 @@ static int peek(struct vault *vault, const struct vault_name *name, bool *ours, 
     *ours = false;
     if (sink_get(r->worker, key, MANIFEST_MAX - 1, &object, e) < 0)
         return e->class == ERROR_NOT_FOUND ? 0 : -1;
-    if (manifest_peek(object.data, object.length, r->key, key, &link->sequence, previous, signer, e) < 0)
-        log_line(LOG_WARNING, "sink '%s': %s", r->sink, e->message);
-    else if (memcmp(signer, r->key->signer_public, sizeof signer) != 0 && !r->key->full)
+    if (manifest_peek(object.data, object.length, r->key, key, &link->sequence, previous, signer, e) < 0) {
+        error_context(e, "sink '%s': ", r->sink);
+        log_error(LOG_WARNING, e);
+    } else if (memcmp(signer, r->key->signer_public, sizeof signer) != 0 && !r->key->full)
         log_line(LOG_WARNING, "sink '%s': '%s' is signed by another key than ours", r->sink, key);
     else
         *ours = link->sequence > 0 && link->sequence < (uint64_t)1 << 60;

@@ -115,7 +115,8 @@ int reader_chunk(struct reader *reader, const uint8_t id[SEAL_HASH_SIZE], const 
             reader->length = location.chunk.plain;
             continue;
         }
-        log_line(LOG_WARNING, "sink '%s': %s", reader->repository->sink, e->message);
+        error_context(e, "sink '%s': ", reader->repository->sink);
+        log_error(LOG_WARNING, e);
         if (e->class == ERROR_INTEGRITY)
             repository_doubt(reader->repository, location.pack);
     }

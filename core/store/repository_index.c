@@ -105,7 +105,8 @@ static int absorb_object(struct repository *r, struct objects *objects, const ui
         return 0; /* collected between listing and reading */
     if (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH)
         return -1;
-    log_line(LOG_WARNING, "sink '%s': %s", r->sink, e->message);
+    error_context(e, "sink '%s': ", r->sink);
+    log_error(LOG_WARNING, e);
     return 0;
 }
 
@@ -297,7 +298,8 @@ static int absorb_directory(struct repository *r, const struct index_pack *pack,
     if (repository_read_directory(r, pack->name, pack->size, &chunks, &count, e) < 0) {
         if (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH && e->class != ERROR_NOT_FOUND)
             return -1;
-        log_line(LOG_WARNING, "sink '%s': %s", r->sink, e->message);
+        error_context(e, "sink '%s': ", r->sink);
+        log_error(LOG_WARNING, e);
         return 0;
     }
     AUTO_BYTES struct bytes body = {.maximum = INDEX_BODY_MAX};
