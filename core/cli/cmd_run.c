@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/run_log.h"
 #include "cli/stop.h"
 #include "cli/view.h"
 #include "job/backup.h"
@@ -112,6 +113,30 @@ static void give_text(struct output *out, const struct outcome *outcome)
     output_flush(out);
 }
 
+/* What cannot be written there is said, and does not make a backup worse. why: of a failed run, else NULL. */
+static void keep_line(const struct cli *cli, const struct outcome *outcome, int status, const struct error *why)
+{
+    const struct backup_result *r = &outcome->result;
+    const struct manifest *m = why ? NULL : r->manifest;
+    const char *path = cli->engine.config->log;
+    struct error e;
+    if (!path || outcome->dry_run)
+        return;
+    const struct run_log_line line = {.job = outcome->job->name,
+                                      .status = why                 ? "failed"
+                                                : outcome->complete ? "complete"
+                                                                    : "incomplete",
+                                      .exit = status,
+                                      .snapshot = m ? m->id : NULL,
+                                      .entries = m ? view_entries(m) : 0,
+                                      .bytes = m ? view_bytes(m) : 0,
+                                      .added = m ? m->added : 0,
+                                      .elapsed = r->elapsed,
+                                      .error = why ? why->message : NULL};
+    if (run_log_write(path, &line, &e) < 0)
+        log_error(LOG_WARNING, &e);
+}
+
 /* The exit status of this job; a failure is said here, so that the next job can have its turn. */
 static int run_job(struct cli *cli, const struct backup_request *request)
 {
@@ -135,6 +160,7 @@ static int run_job(struct cli *cli, const struct backup_request *request)
     }
     if (cli->output.json)
         give_json(&cli->output, &outcome, failed);
+    keep_line(cli, &outcome, status, failed ? &e : NULL);
     backup_result_free(&outcome.result);
     return status;
 }

@@ -80,6 +80,7 @@ void config_free(struct config *c)
     free(c->host);
     free(c->state_dir);
     free(c->cache_dir);
+    free(c->log);
     free(c->directory);
     free(c);
 }

@@ -109,6 +109,7 @@ struct config {
     size_t file_count;
     char *host; /* [engine] host, default: the system's host name, lower case, other bytes than [a-z0-9_-] as '-' */
     char *state_dir, *cache_dir;
+    char *log; /* [engine] log: absolute path of the file; NULL = there is none */
     char **plugin_dirs;
     size_t plugin_dir_count;
     struct config_instance *sources, *sinks;

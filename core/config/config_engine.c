@@ -187,6 +187,21 @@ int config_engine_environment(const struct section *engine, struct error *e)
     return section_error_at_key(section_find(engine, "env_file"), e);
 }
 
+static int build_log(struct config *config, const struct section *engine, struct error *e)
+{
+    struct option_value v = {0};
+    int written = engine ? section_value(engine, config_engine_options, "log", &v, e) : 0;
+    if (written <= 0)
+        return written;
+    bool fine = strncmp(v.text, "file:/", 6) == 0;
+    config->log = fine ? text_copy(v.text + 5) : NULL;
+    option_value_free(&v);
+    if (fine)
+        return config->log ? 0 : error_memory(e);
+    error_set(e, ERROR_CONFIG, "'log': it must be file: and an absolute path, as in file:/var/log/cofre.log");
+    return section_error_at_key(section_find(engine, "log"), e);
+}
+
 int config_engine_defaults(struct config *config, struct error *e)
 {
     return build_host(config, NULL, e) < 0 || build_plugin_dirs(config, NULL, e) < 0 ? -1 : 0;
@@ -196,7 +211,8 @@ int config_engine_build(struct config *config, const struct section *engine, str
 {
     if (engine && section_check_keys(engine, config_engine_options, e) < 0)
         return -1;
-    if (build_host(config, engine, e) < 0 || build_plugin_dirs(config, engine, e) < 0)
+    if (build_host(config, engine, e) < 0 || build_plugin_dirs(config, engine, e) < 0 ||
+        build_log(config, engine, e) < 0)
         return -1;
     if (build_directory(config, &config->state_dir, engine, "state_dir", "/var/lib/cofre", "XDG_STATE_HOME",
                         "/.local/state/cofre", e) < 0)

@@ -25,6 +25,7 @@ const struct option config_engine_options[] = {
     {"cache_dir", OPTION_PATH, 0, NULL, 0, 0, NULL, "what cofre can make again"},
     {"plugin_dir", OPTION_LIST, 0, NULL, 0, 0, NULL, "directories with plugins"},
     {"env_file", OPTION_PATH, 0, NULL, 0, 0, NULL, "variables for ${NAME} and @env:NAME, as in .env of docker compose"},
+    {"log", OPTION_STRING, 0, NULL, 0, 0, NULL, "file:PATH: a file that gets a line for each run of a job"},
     {"host", OPTION_STRING, 0, NULL, 0, 0, NULL, "this host's name in snapshots; default: the system's"},
     END_ROW,
 };

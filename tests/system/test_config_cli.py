@@ -33,6 +33,8 @@ BAD = {
     'bare m': ('[job x]\nsources = tree\nsinks = disk\nmax_age = 5m\n', ['5m', 'min']),
     'bad number': ('[job x]\nsources = tree\nsinks = disk\nkeep_daily = seven\n', ['seven']),
     'bad boolean': ('[sink x]\nplugin = local\npath = /x\nkey = /k\ntrust_hosts = maybe\n', ['maybe']),
+    'log without file:': ('[engine]\nlog = /var/log/cofre.log\n', ['log', 'file:']),
+    'log with a relative path': ('[engine]\nlog = file:cofre.log\n', ['log', 'absolute']),
     'undefined variable': ('[source x]\nplugin = directory\npath = ${COFRE_TEST_UNDEFINED}\n', ['COFRE_TEST_UNDEFINED']),
     'no equals sign': ('[source x]\nplugin = directory\nthis is not a key\n', ['3']),
     'sink without key': ('[sink x]\nplugin = local\npath = /x\n', ['key']),

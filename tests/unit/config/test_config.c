@@ -179,7 +179,7 @@ static void test_bad_keys(void **state)
     static const struct bad_case cases[] = {
         {"[engine]\nstatedir = /x", "x.conf:2: unknown key 'statedir' in [engine]", "did you mean 'state_dir'?"},
         {"[engine]\nport = 1", "x.conf:2: unknown key 'port' in [engine]",
-         "known keys: state_dir, cache_dir, plugin_dir, env_file, host"},
+         "known keys: state_dir, cache_dir, plugin_dir, env_file, log, host"},
         {"[engine]\nhost = a\nhost = b", "x.conf:3: duplicate key 'host': it stands in line 2 already", ""},
         {"[engine]\nState_Dir = /x", "x.conf:2: what stands before '=' is no key: a key is made of a-z, 0-9 and '_'",
          "did you mean 'state_dir'?"},
