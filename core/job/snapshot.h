@@ -16,7 +16,7 @@ struct repository;
 
 /* JOB, JOB@latest[~N], JOB@complete[~N], JOB@ID or JOB@PREFIX. */
 enum snapshot_by {
-    SNAPSHOT_NEWEST,   /* JOB: the newest; where a source is asked for, the newest that has it */
+    SNAPSHOT_NEWEST,   /* JOB: the newest of the whole job; where a source is asked for, the newest that has it */
     SNAPSHOT_LATEST,   /* the newest, whatever it has */
     SNAPSHOT_COMPLETE, /* the newest complete one */
     SNAPSHOT_ID

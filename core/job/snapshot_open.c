@@ -30,17 +30,22 @@ static bool has_source(const struct snapshot *s, const char *name)
     return source && source->status != MANIFEST_MISSING;
 }
 
-/* May the selector mean this one, as far as that can be known? What no key at hand opens may be anything. A partial one
- * counts for the sources that it was asked for. */
+/* Was it asked for the source, or, without one, for the whole job? What no key at hand opens may be anything. */
+static bool was_asked(const struct snapshot *s, const char *source)
+{
+    return !s->manifest || !s->manifest->partial || (source && find_source(s->manifest, source));
+}
+
+/* May the selector mean this one, as far as that can be known? An id and an age are taken as they are. */
 static bool counts(const struct snapshot *s, enum snapshot_by by, const char *source)
 {
-    if (!s->manifest)
+    if (!s->manifest || by == SNAPSHOT_ID || by == SNAPSHOT_LATEST)
         return true;
-    if (s->manifest->partial && !(source && find_source(s->manifest, source)))
+    if (!was_asked(s, source))
         return false;
     if (by == SNAPSHOT_COMPLETE)
         return s->manifest->status == MANIFEST_COMPLETE;
-    return by != SNAPSHOT_NEWEST || !source || has_source(s, source);
+    return !source || has_source(s, source);
 }
 
 /* The one that counts after `back` newer ones do; NULL when there are not so many. *count: how many were seen. */
@@ -57,7 +62,7 @@ static const struct snapshot *back_from_newest(const struct snapshot_list *list,
 /* count: how many count. */
 static int too_few(const struct snapshot_selector *selector, size_t count, struct error *e)
 {
-    if (count == 0 && selector->by != SNAPSHOT_COMPLETE) {
+    if (selector->by == SNAPSHOT_NEWEST) {
         error_set(e, ERROR_NOT_FOUND, "every snapshot of job '%s' has only some of its sources", selector->job);
         return error_hint(e, "name a source, or the snapshot: cofre list %s", selector->job);
     }
@@ -66,18 +71,17 @@ static int too_few(const struct snapshot_selector *selector, size_t count, struc
                      selector->back);
 }
 
-/* What is newer than the one that was chosen, and does not count, where only age was to decide. */
-static void say_newer(const struct snapshot_list *list, enum snapshot_by by, const char *source,
-                      const struct snapshot *chosen)
+/* What is newer than the one that JOB means, and why it is not meant. */
+static void say_newer(const struct snapshot_list *list, const char *source, const struct snapshot *chosen)
 {
-    size_t count;
-    const struct snapshot *last = &list->items[list->count - 1];
-    const struct snapshot *newest = back_from_newest(list, SNAPSHOT_LATEST, source, 0, &count);
-    if (by == SNAPSHOT_NEWEST && source && newest && newest != chosen && has_source(chosen, source))
+    const struct snapshot *last = &list->items[list->count - 1], *newest = last;
+    while (newest > chosen && !was_asked(newest, source))
+        newest--;
+    if (newest != chosen)
         log_line(LOG_WARNING,
                  "nothing of source '%s' is in the newest snapshot, %s: this is %s, the newest that has it", source,
                  newest->id, chosen->id);
-    if (by != SNAPSHOT_COMPLETE && !source && newest == chosen && last != chosen)
+    else if (!source && last != chosen)
         log_line(LOG_NOTICE, "this is snapshot %s; %s is newer, and has only some of the job's sources", chosen->id,
                  last->id);
 }
@@ -99,7 +103,8 @@ static int choose_by_age(const struct snapshot_list *list, const struct snapshot
         *chosen = &list->items[list->count - 1];
     if (!*chosen)
         return too_few(selector, count, e);
-    say_newer(list, selector->by, source, *chosen);
+    if (selector->by == SNAPSHOT_NEWEST)
+        say_newer(list, source, *chosen);
     return 0;
 }
 
