@@ -159,6 +159,31 @@ static int32_t play_snapshot(struct restoration *r, bool *replaced, struct cofre
     return class == COFRE_OK ? undo_promote(r->link, r->call, error) : class;
 }
 
+/* ---- what outlives a crash ---- */
+
+/* With an append-only file the server writes all of it anew; only then does the data outlive a crash of the server. */
+static int32_t await_durable(struct restoration *r, struct cofre_error *error)
+{
+    char *info;
+    for (bool writing = true; writing;) {
+        int32_t class = link_info(r->link, r->call, &info, error);
+        if (class != COFRE_OK)
+            return class;
+        writing = info_is(info, "aof_enabled", "1") &&
+                  (info_is(info, "aof_rewrite_in_progress", "1") || info_is(info, "aof_rewrite_scheduled", "1"));
+        bool failed =
+            !writing && info_is(info, "aof_enabled", "1") && !info_is(info, "aof_last_bgrewrite_status", "ok");
+        free(info);
+        if (failed)
+            cofre->log(r->call, COFRE_LOG_WARNING,
+                       "the data is there, but the server could not write its append-only file: see its log");
+        cofre->progress(r->call, 0, 0);
+        if (writing && (class = wait_for(r->call, -1, 0, PAUSE, r->link->name, error)) != COFRE_OK)
+            return class;
+    }
+    return COFRE_OK;
+}
+
 /* ---- back ---- */
 
 /* An RDB without a key. */
@@ -222,7 +247,9 @@ static int32_t roll_back(struct restoration *r, struct cofre_error *error)
     int32_t class = hold_tell(&r->primary, true, r->link, r->call, error);
     if (class == COFRE_OK)
         class = r->rescue[0] == '\0' ? play_nothing(r, error) : play_rescue(r, error);
-    return class == COFRE_OK ? undo_promote(r->link, r->call, error) : class;
+    if (class == COFRE_OK)
+        class = undo_promote(r->link, r->call, error);
+    return class == COFRE_OK ? await_durable(r, error) : class;
 }
 
 static void say_rolled_back(const struct restoration *r, int32_t class, const struct cofre_error *why,
@@ -268,29 +295,6 @@ static int32_t restore_stream(struct restoration *r, struct cofre_error *error)
         say_rolled_back(r, roll_back(r, &why), &why, error);
     }
     return class;
-}
-
-/* With an append-only file the server writes all of it anew; only then does the data outlive a crash of the server. */
-static int32_t await_durable(struct restoration *r, struct cofre_error *error)
-{
-    char *info;
-    for (bool writing = true; writing;) {
-        int32_t class = link_info(r->link, r->call, &info, error);
-        if (class != COFRE_OK)
-            return class;
-        writing = info_is(info, "aof_enabled", "1") &&
-                  (info_is(info, "aof_rewrite_in_progress", "1") || info_is(info, "aof_rewrite_scheduled", "1"));
-        bool failed =
-            !writing && info_is(info, "aof_enabled", "1") && !info_is(info, "aof_last_bgrewrite_status", "ok");
-        free(info);
-        if (failed)
-            cofre->log(r->call, COFRE_LOG_WARNING,
-                       "the data is there, but the server could not write its append-only file: see its log");
-        cofre->progress(r->call, 0, 0);
-        if (writing && (class = wait_for(r->call, -1, 0, PAUSE, r->link->name, error)) != COFRE_OK)
-            return class;
-    }
-    return COFRE_OK;
 }
 
 static int32_t restore_entries(struct restoration *r, struct cofre_error *error)

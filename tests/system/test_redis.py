@@ -327,7 +327,7 @@ def test_replicas_and_clusters(vault, servers):
     assert 'lost its primary' in vault.fails(FAILED, 'check', 'app').err
     node = servers('node', cluster_enabled='yes')
     configure(vault, node)
-    says(vault.ok('run', 'job'), 'node of a cluster')
+    says(vault.fails(INCOMPLETE, 'run', 'job'), 'node of a cluster', 'redis.identity')  # and not the one that was saved before
     assert 'cluster' in vault.ok('check', 'app').err
     result = in_place(vault)
     assert result.status == FAILED and 'cluster' in result.err, result

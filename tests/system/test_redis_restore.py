@@ -12,6 +12,7 @@ from support.cli import CLEAN, DONE, FAILED, INCOMPLETE
 from support.redis import Pretender, RedisError, assert_same, fill, rdb, state
 from support.redis_world import (KEYS, assert_primary, configure, emptied, in_place, listeners, rescues,  # noqa: F401
                                  restorable, restored_in_place, says, servers, vault)
+from support.watchdog import kill_with_watchdog
 
 SLOW = 5000  # microseconds per key: 600 keys are a rescue of three seconds
 LIMIT = 8 << 20
@@ -193,6 +194,19 @@ def test_going_back_gives_back_what_was_confirmed(vault, servers, listeners, why
     assert_primary(vault, server)
 
 
+def test_what_came_back_outlives_a_crash(vault, servers, listeners):
+    large(vault, listeners, known=False)
+    server = servers(maxmemory=LIMIT, appendonly='yes')
+    fill(server, KEYS)
+    old = state(server)
+    configure(vault, server)
+    result = in_place(vault)
+    assert result.status == FAILED and 'is back' in result.err, result
+    server.stop(signal.SIGKILL)
+    server.start()
+    assert_same(old, state(server))
+
+
 def test_a_replica_that_takes_writes_is_refused(restorable):
     world, server, _, old = restorable
     config(server, 'replica-read-only', 'no')
@@ -274,7 +288,10 @@ def test_a_restore_that_ends_during_the_rescue(restorable, number):
         time.sleep(0.01)
     part, = rescues(world)
     assert part.suffix == '.part' and part.stat().st_mode & 0o777 == 0o600
-    process.send_signal(number)
+    if number == signal.SIGKILL:
+        kill_with_watchdog(process)
+    else:
+        process.send_signal(number)
     process.communicate(timeout=60)
     config(server, 'rdb-key-save-delay', 0)
     world.ok('check', 'app')
@@ -291,7 +308,7 @@ def test_a_restore_that_dies_names_what_it_kept(restorable):
     while not any(path.suffix == '.rdb' for path in rescues(world)):
         assert process.poll() is None and time.monotonic() < end
         time.sleep(0.01)
-    process.kill()
+    kill_with_watchdog(process)
     process.communicate(timeout=60)
     config(server, 'key-load-delay', 0)
     rescue, = rescues(world)
