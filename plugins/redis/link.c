@@ -163,12 +163,15 @@ struct command {
 static int32_t try_exchange(struct link *link, struct cofre_call *call, size_t n, const struct command *commands,
                             struct redisReply **replies, struct cofre_error *error)
 {
+    int32_t class = COFRE_OK;
     for (size_t i = 0; i < n; i++) {
         replies[i] = NULL;
-        if (redisAppendCommandArgv(link->redis, commands[i].count, commands[i].words, commands[i].lengths) != REDIS_OK)
-            return memory(link, error);
+        if (class == COFRE_OK &&
+            redisAppendCommandArgv(link->redis, commands[i].count, commands[i].words, commands[i].lengths) != REDIS_OK)
+            class = memory(link, error);
     }
-    int32_t class = send_all(link, call, error);
+    if (class == COFRE_OK)
+        class = send_all(link, call, error);
     for (size_t i = 0; class == COFRE_OK && i < n; i++)
         class = receive(link, call, &replies[i], error);
     if (class != COFRE_OK)
