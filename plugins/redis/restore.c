@@ -268,8 +268,11 @@ static void say_rolled_back(const struct restoration *r, int32_t class, const st
     }
     failure_set(error, COFRE_E_PERMANENT, "%.200s; and what it held before could not be put back: %.200s", cause,
                 why->message);
-    failure_hint(error, "%.60s holds it: stop the server, put the file in place of its RDB (AOF off), start it",
-                 r->rescue);
+    if (r->rescue[0] == '\0')
+        failure_hint(error, "it held nothing before: look at what it holds now");
+    else
+        failure_hint(error, "it is in %.170s: stop the server, put that in place of its RDB (AOF off), start it",
+                     r->rescue);
 }
 
 /* ---- the one entry ---- */
