@@ -7,10 +7,14 @@
 #include "postgres/recorded.h"
 
 /* Rows of a catalogue are seen by the snapshot; the functions look at what is there now. And a row x that the snapshot
- * sees, but that somebody has replaced or deleted since, bears his transaction in xmax: one that the snapshot does not
- * see. */
-#define REPLACED "x.xmax <> '0'::xid AND age(x.xmax) <= age(oldest)"
-#define OLDEST "(SELECT (txid_snapshot_xmin(txid_current_snapshot()) % 4294967296)::text::xid AS oldest) o"
+ * sees, but that somebody has replaced or deleted since, bears his transaction in xmax: not older than the oldest that
+ * the snapshot does not see, and committed, while those who gave up leave theirs behind as well. */
+#define REPLACED                                                                                                       \
+    "CASE WHEN x.xmax <> '0'::xid AND age(x.xmax) <= age(oldest) THEN "                                                \
+    "txid_status(oldest_of_all + age(oldest) - age(x.xmax)) = 'committed' ELSE false END"
+#define OLDEST                                                                                                         \
+    "(SELECT y AS oldest_of_all, (y % 4294967296)::text::xid AS oldest "                                               \
+    "FROM txid_snapshot_xmin(txid_current_snapshot()) y) o"
 
 /* Is what now has the name of this relation something else, or nothing? */
 #define NAMED_OTHERWISE                                                                                                \

@@ -22,7 +22,7 @@ int32_t altered_tables(struct session *session, const struct archive *archive, s
                        struct cofre_error *error);
 
 /* Was a definition replaced or dropped since? pg_dump asks the server for some of them as they are now: of a function
- * that is gone it writes what cannot be restored. Also says yes when somebody only tried. */
+ * that is gone it writes what cannot be restored. */
 int32_t altered_definitions(struct session *session, bool *altered, struct cofre_error *error);
 
 #endif

@@ -108,6 +108,16 @@ def test_altered_without_harm(world, cluster, tools, sql):
     assert cluster.sql('SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM parts)', 'copy') == ['1000|300']
 
 
+def test_altered_in_vain(world, cluster):
+    """Who gave up has changed nothing, although he has left his mark, and somebody older is still at work."""
+    cluster.create('shop', SHOP)
+    cluster.world(world, database='shop')
+    with cluster.session('postgres', 'BEGIN; CREATE TABLE never (a int)'):
+        cluster.sql('BEGIN; ALTER TABLE feed RENAME i TO k; DROP FUNCTION twice; TRUNCATE orders; ROLLBACK', 'shop')
+        assert 'later moment' not in world.ok('run', 'job').text
+    same(world, cluster)
+
+
 def test_rewritten_with_its_rows(world, cluster, tools):
     """VACUUM FULL and CLUSTER look the same from outside, and do no harm either."""
     cluster.create('shop', SHOP)

@@ -2,7 +2,7 @@
 import pytest
 
 from support.cli import BAD_CONFIG, FAILED, WRONG_KEY
-from support.postgres import PASSWORD, German, Pool, cluster, running_cluster, tools  # noqa: F401
+from support.postgres import PASSWORD, German, Pool, Standby, cluster, running_cluster, tools  # noqa: F401
 
 
 def secret(world, text):
@@ -136,6 +136,19 @@ def test_connection_limit_that_is_too_low(world, cluster, limit, whose):
     cluster.sql(limit.replace('2', '3'))
     world.ok('check')
     world.ok('run', 'job')
+
+
+def test_server_that_lets_nobody_in_yet(world, cluster):
+    """As one that starts, replays, or stops."""
+    server = Standby(cluster)
+    server.settings |= {'hot_standby': 'off'}
+    try:
+        server.start()
+        server.world(world, database='postgres')
+        result = world.fails(FAILED, 'check')
+        assert 'the database system is not accepting connections' in result.text and 'starting or stopping: try again' in result.text
+    finally:
+        server.remove()
 
 
 def test_host_that_has_no_address(world, cluster):
