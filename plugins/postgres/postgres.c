@@ -5,8 +5,8 @@
  *   dump.c       one database: pg_dump, its dump looked at (archive.c), rows counted beside it (tally.c, count.c)
  *   globals.c    roles and tablespaces
  *   freeze.c     snapshots that stay open (connections.c: how many), and altered.c: what they no longer show
- *   restore.c    entries back to databases: stage.c, target.c, load.c with complaint.c, swap.c; what is in their way or
- *                does not follow them: obstacle.c, replication.c; what was replaced: before.c
+ *   restore.c    entries back to databases: stage.c, choice.c, target.c, load.c with complaint.c, swap.c
+ *   obstacle.c   what is in a restore's way; replication.c: what does not follow; before.c: what was replaced
  *   inspect.c    cofre check
  *   session.c    libpq, and pool.c: what may be in between; program.c, tool.c, pump.c: PostgreSQL's own programs
  */

@@ -9,6 +9,7 @@
 
 #include "common/failure.h"
 #include "postgres/before.h"
+#include "postgres/choice.h"
 #include "postgres/cluster.h"
 #include "postgres/globals.h"
 #include "postgres/load.h"
@@ -164,14 +165,18 @@ static int32_t restore_database(struct restore *r, const char *origin, struct co
 {
     char prefix[RECORDED_PREFIX_MAX], key[RECORDED_KEY_MAX], temporary[SESSION_NAME_MAX + 1];
     struct stage stage = STAGE_NONE;
-    struct target t = {.admin = &r->admin, .options = r->options, .recorded = &r->recorded, .prefix = ""};
+    struct choice choice;
+    struct target t = {.admin = &r->admin, .options = &choice.options, .recorded = &r->recorded, .prefix = ""};
     /* Facts of a source with several databases begin with the database. */
     recorded_prefix(origin, prefix);
     snprintf(key, sizeof key, "%sdatabase", prefix);
     if (recorded_find(&r->recorded, key))
         t.prefix = prefix;
     choose_temporary(r, temporary);
-    int32_t status = choose_name(r, &t, origin, error);
+    snprintf(key, sizeof key, "%sencoding", t.prefix);
+    int32_t status = choice_make(&choice, &r->admin, r->options, recorded_find(&r->recorded, key), error);
+    if (status == COFRE_OK)
+        status = choose_name(r, &t, origin, error);
     if (status == COFRE_OK)
         status = leave(r, t.name, error);
     if (status == COFRE_OK)
@@ -187,6 +192,7 @@ static int32_t restore_database(struct restore *r, const char *origin, struct co
     stage_free(&stage);
     if (!target_discard(&t))
         r->clean = false;
+    choice_free(&choice);
     return status;
 }
 

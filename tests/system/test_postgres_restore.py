@@ -314,6 +314,22 @@ def test_names_in_other_encodings(world, cluster, encoding):
         assert ask('SHOW server_encoding', database) == [encoding]
 
 
+def test_chosen_names_in_another_encoding(world, cluster):
+    cluster.sql("CREATE DATABASE gym TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
+    cluster.sql("""SET client_encoding TO 'UTF8'; CREATE SCHEMA "Mär"; CREATE TABLE "Mär"."Größe" AS SELECT 1 AS a;
+                CREATE TABLE "Mär"."Übersicht" AS SELECT 1 AS a; CREATE TABLE other (a int)""", 'gym')
+    cluster.world(world, database='gym')
+    world.ok('run', 'job')
+    tables = "SET client_encoding TO 'UTF8'; SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace >= 16384 ORDER BY 1"
+    world.ok('restore', 'job', 'db:gym.dump', '--set', 'database=one', '--set', 'tables=Mär.Größe')
+    assert cluster.sql(tables, 'one') == ['Größe']
+    world.ok('restore', 'job', 'db:gym.dump', '--set', 'database=both', '--set', 'only_schemas=Mär')
+    assert cluster.sql(tables, 'both') == ['Größe', 'Übersicht']
+    result = world.fails(FAILED, 'restore', 'job', 'db:gym.dump', '--set', 'database=none', '--set', 'only_schemas=表')
+    assert "look for '表' in a dump in LATIN1" in result.err
+    world.fails(FAILED, 'restore', 'job', 'db:gym.dump', '--set', 'database=none', '--set', 'tables=Mär.None')
+
+
 def test_dump_of_another_encoding_than_the_database(world, cluster):
     """Into one that is there and empty: the names are converted, and the rows counted all the same."""
     cluster.create('gym', 'CREATE TABLE "Größe" AS SELECT generate_series(1, 3) AS a')
