@@ -140,6 +140,20 @@ def test_for_as_long_as_it_says(faulty):
     assert faulty.calls.stat().st_size == 1
 
 
+def test_a_freeze_is_taken_back_before_another(faulty, tmp_path):
+    """Under the same id, whose file the plugin would not make twice; and at the end nothing is left."""
+    place = tmp_path / 'place'
+    place.mkdir()
+    faulty.section('source tree', plugin='holding-source', place=place, habit='retry', at='freeze', retry_for='1s')
+    result = faulty.fails(FAILED, 'run', 'job')
+    assert 'connection reset; given up after' in result.err
+    calls = [line.split() for line in (place / 'calls').read_text().splitlines()]
+    names = [name for name, _ in calls]
+    assert len(names) >= 6 and names == ['freeze', 'thaw'] * (len(names) // 2) + names[len(names) // 2 * 2:], names
+    assert len({covered for _, covered in calls}) == 1
+    assert not list(place.glob('frozen-*'))
+
+
 @pytest.mark.parametrize('at', ['open', 'restore'])
 def test_a_restore_tries_again(faulty, at):
     faulty.ok('run', 'job')
