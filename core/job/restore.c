@@ -262,14 +262,14 @@ static int put_data(void *context, const void *bytes, size_t n, struct error *e)
     struct putting *p = context;
     tally_bytes(&p->tally, n);
     report(p);
-    return source_give_data(p->target.worker, bytes, n, e);
+    return p->skipping ? 0 : source_give_data(p->target.worker, bytes, n, e);
 }
 
 static int put_hole(void *context, uint64_t n, struct error *e)
 {
     struct putting *p = context;
     tally_bytes(&p->tally, n);
-    return source_give_hole(p->target.worker, n, e);
+    return p->skipping ? 0 : source_give_hole(p->target.worker, n, e);
 }
 
 /* The snapshot has this entry no longer whole. Everything else still comes back. */
