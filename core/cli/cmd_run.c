@@ -122,10 +122,9 @@ static void keep_line(const struct cli *cli, const struct outcome *outcome, int 
     struct error e;
     if (!path || outcome->dry_run)
         return;
+    const char *saved = !outcome->complete ? "incomplete" : m && m->partial ? "partial" : "complete";
     const struct run_log_line line = {.job = outcome->job->name,
-                                      .status = why                 ? "failed"
-                                                : outcome->complete ? "complete"
-                                                                    : "incomplete",
+                                      .status = why ? "failed" : saved,
                                       .exit = status,
                                       .snapshot = m ? m->id : NULL,
                                       .entries = m ? view_entries(m) : 0,

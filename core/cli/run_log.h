@@ -8,7 +8,7 @@ struct error;
 
 struct run_log_line {
     const char *job;
-    const char *status;             /* "complete", "incomplete", "failed" */
+    const char *status;             /* "complete", "partial" (some sources, as was asked), "incomplete", "failed" */
     int exit;                       /* the exit status of this job alone */
     const char *snapshot;           /* id; NULL = none was stored */
     uint64_t entries, bytes, added; /* as in `cofre run --json` */

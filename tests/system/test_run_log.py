@@ -55,6 +55,14 @@ def test_incomplete_and_failed_runs_of_several_jobs(world, tmp_path, logged):
     assert job[1:4] == ('job', 'complete', '0')
 
 
+def test_some_sources_of_a_job(world, tmp_path, logged):
+    world.source('other', plain_tree(tmp_path / 'other', files=2))
+    world.job(sources='tree, other')
+    world.ok('run', 'job', 'other')
+    [line] = logged()
+    assert line[1:4] == ('job', 'partial', '0')
+
+
 def test_it_may_be_rotated_at_any_time(world, tmp_path, logged):
     world.ok('run', 'job')
     (tmp_path / 'cofre.log').rename(tmp_path / 'cofre.log.1')
