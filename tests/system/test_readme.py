@@ -165,6 +165,12 @@ def test_links_lead_somewhere(page):
             assert (TOP / page).parent.joinpath(target).exists(), target
 
 
+def known_hosts(text: str, tmp_path: Path) -> str:
+    """With a file of ssh's that is there."""
+    (tmp_path / 'known_hosts').touch()
+    return text.replace('/etc/cofre/known_hosts', str(tmp_path / 'known_hosts'))
+
+
 def test_samples_load(binary, tmp_path):
     """conf.d/ as one configuration and each file by itself, with keys and secrets that are there."""
     secret = tmp_path / 'secret'
@@ -180,7 +186,7 @@ def test_samples_load(binary, tmp_path):
         for sample in chosen:
             text = re.sub(r'/etc/cofre/keys/\S+', str(key), sample.read_text())
             text = re.sub(r'/etc/cofre/secrets/\S+', str(secret), text)
-            (directory / sample.name).write_text(text)
+            (directory / sample.name).write_text(known_hosts(text, tmp_path))
         done = subprocess.run([binary, '--config-dir', directory, 'check', '--offline'], capture_output=True, text=True,
                               check=False)
         assert done.returncode == 0, f'{chosen}\n{done.stdout}{done.stderr}'
@@ -196,7 +202,7 @@ def test_sections_of_pages_load(binary, tmp_path, page):
     text = re.sub(r'/etc/cofre/(keys|secrets)/\S+', str(key), text)
     conf = tmp_path / 'conf.d'
     conf.mkdir(mode=0o700)
-    (conf / 'page.conf').write_text(text)
+    (conf / 'page.conf').write_text(known_hosts(text, tmp_path))
     done = subprocess.run([binary, '--config-dir', conf, 'check', '--offline'], capture_output=True, text=True, check=False)
     assert done.returncode == 0 or not text.strip(), f'{text}\n{done.stdout}{done.stderr}'
 
