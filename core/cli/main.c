@@ -48,6 +48,7 @@ static int set_up(struct cli *cli, struct error *e)
     cli->output.json = arguments_has(a, "json");
     cli->quiet = arguments_has(a, "quiet");
     cli->engine.in_process = arguments_has(a, "in-process");
+    cli->engine.watched = true;
     if (arguments_has(a, "utc"))
         clock_show_utc();
     log_set_timestamps(!isatty(STDERR_FILENO));

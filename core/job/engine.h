@@ -22,7 +22,8 @@ struct engine_progress {
 
 struct engine {
     const struct config *config;
-    bool in_process;                                                 /* plugins without worker processes */
+    bool in_process; /* plugins without worker processes */
+    bool watched;    /* this program is also its own watchdog: main() of job/watchdog.h is in it */
     void (*progress)(void *context, const struct engine_progress *); /* may be NULL */
     void *progress_context;
 };

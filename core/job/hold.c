@@ -119,7 +119,8 @@ int hold_make(const struct engine *engine, const struct hold_spec *spec, const s
     struct hold *h = calloc(1, sizeof *h);
     if (!h)
         return error_memory(e);
-    watchdog_start(engine->config->directory);
+    if (engine->watched)
+        watchdog_start(engine->config->directory);
     h->engine = engine;
     h->fd = -1;
     id_make(h->id);

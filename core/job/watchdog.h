@@ -10,8 +10,9 @@
 
 #include <stdbool.h>
 
-/* There is going to be something to undo: start the watchdog, unless it runs. config_directory: that was read. That it
- * does not start is a warning and no failure: the next start of cofre is there, too. From one thread. */
+/* There is going to be something to undo: start the watchdog, unless it runs: this program once more, whose main() asks
+ * watchdog_is_one. config_directory: that was read. That it does not start is a warning and no failure: the next start
+ * of cofre is there, too. From one thread. */
 void watchdog_start(const char *config_directory);
 /* Everything is undone, or was named: the watchdog is not needed any more. Nothing to do when there is none. */
 void watchdog_end(void);
