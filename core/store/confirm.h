@@ -6,6 +6,7 @@
 #ifndef COFRE_STORE_CONFIRM_H
 #define COFRE_STORE_CONFIRM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/bytes.h"
@@ -39,10 +40,12 @@ int confirm_packs(struct confirm *confirm, struct repository *repository, struct
 /* The same of one object: that it is there and has its size. */
 int confirm_object(struct repository *repository, const char *key, uint64_t size, struct error *e);
 
-/* Read a pack back. ERROR_INTEGRITY: it is not what its name stands for; other errors as of sink_get. */
-int confirm_read(struct repository *repository, const struct confirm_sample *sample, struct error *e);
+/* Read a pack back: all of it, or, with the full key and without whole, its header and the chunk alone.
+ * ERROR_INTEGRITY: it is not what its name stands for; other errors as of sink_get. */
+int confirm_read(struct repository *repository, const struct confirm_sample *sample, bool whole, struct error *e);
 
-/* One of the packs that a new snapshot may rely on, any of them, is read back; it is doubted when it is damaged, so
+/* One of the packs that a new snapshot may rely on, any of them, is read back: a chunk of it, so that an unchanged run
+ * costs a far store little; with a put key, which opens none, the whole of it. It is doubted when it is damaged, so
  * that what it holds is stored again. That it cannot be read at all is a warning. Nothing to rely on: nothing happens.
  * -1: the run is cancelled, or memory is short. */
 int confirm_reused(struct repository *repository, struct error *e);

@@ -53,9 +53,9 @@ def find_by_cat(world):
 
 
 def find_by_the_next_run(world):
-    """One pack that would be relied on is read back by each run, any of them: here there are two, and one is all but empty."""
-    for _ in range(40):
-        if 'is not what was written' in world.ok('run', 'job').err:
+    """One chunk that would be relied on is read back by each run, any of a handful here."""
+    for _ in range(150):
+        if 'a pack that would be relied on was read back' in world.ok('run', 'job').err:
             return
     raise AssertionError('no run came upon it')
 
