@@ -162,6 +162,13 @@ static int64_t since(const struct timespec *then, const struct timespec *now)
     return (int64_t)(now->tv_sec - then->tv_sec) * 1000000000 + now->tv_nsec - then->tv_nsec;
 }
 
+/* File systems that list each name that is there from the beginning to the end, whatever else changes. */
+static bool is_steady(int fd)
+{
+    struct statfs fs;
+    return fstatfs(fd, &fs) == 0 && (fs.f_type == EXT4_SUPER_MAGIC || fs.f_type == XFS_SUPER_MAGIC);
+}
+
 /* What the directory is like before its names are read. When it changed within the same tick of the clock that stamps
  * it, a further change would not show: that tick is let pass. */
 static int look_before(int fd, struct stat *st)
@@ -171,7 +178,7 @@ static int look_before(int fd, struct stat *st)
     if (fstat(fd, st) != 0)
         return errno;
     int64_t ns = since(&now, &st->st_ctim);
-    if (ns < 0 || ns > TICK_NS)
+    if (ns < 0 || ns > TICK_NS || is_steady(fd))
         return 0;
     nanosleep(&(struct timespec){.tv_nsec = TICK_NS}, NULL);
     return fstat(fd, st) == 0 ? 0 : errno;
@@ -182,13 +189,6 @@ static bool changed(const struct stat *before, int fd)
     struct stat after;
     return fstat(fd, &after) != 0 || since(&before->st_mtim, &after.st_mtim) != 0 ||
            since(&before->st_ctim, &after.st_ctim) != 0;
-}
-
-/* File systems that list each name that is there from the beginning to the end, whatever else changes. */
-static bool is_steady(int fd)
-{
-    struct statfs fs;
-    return fstatfs(fd, &fs) == 0 && (fs.f_type == EXT4_SUPER_MAGIC || fs.f_type == XFS_SUPER_MAGIC);
 }
 
 int32_t listing_read(struct listing *listing, int fd, struct listing_range *range, struct cofre_error *error)
@@ -202,12 +202,10 @@ int32_t listing_read(struct listing *listing, int fd, struct listing_range *rang
         if (errnum)
             return failure_system(error, errnum, "look at the directory");
         int32_t result = read_round(listing, fd, range, error);
-        if (result != COFRE_OK || !changed(&before, fd))
+        if (result != COFRE_OK || !changed(&before, fd) || is_steady(fd))
             return result;
     }
     range->twice = false;
-    if (is_steady(fd))
-        return COFRE_OK;
     return failure_set(error, COFRE_E_CHANGED,
                        "list the directory: it changed each of the %d times it was listed; names may be missing",
                        LISTING_ROUNDS);

@@ -188,6 +188,8 @@ static bool holds_secret(const struct cofre_call *call)
 }
 
 /* Back up again and again while a and b change places; the secret outside must never come in, nothing may block. */
+#define RACES 4000
+
 static void race(struct fixture *f, const char *a, const char *b)
 {
     pthread_t thread;
@@ -196,7 +198,7 @@ static void race(struct fixture *f, const char *a, const char *b)
     assert_int_equal(pthread_create(&thread, NULL, swap, &s), 0);
     bool leaked = false, broken = false;
     size_t told = 0;
-    for (int i = 0; i < 4000 && !leaked && !broken; i++) {
+    for (int i = 0; i < RACES && !leaked && !broken; i++) {
         int32_t status = fixture_backup(f, NULL);
         leaked = holds_secret(&f->call);
         broken = f->call.broken || status != COFRE_OK;
@@ -207,7 +209,7 @@ static void race(struct fixture *f, const char *a, const char *b)
     close(s.dir);
     assert_false(leaked);
     assert_false(broken);
-    assert_true(told > 4000);
+    assert_true(told > RACES);
     assert_true(s.rounds > 100);
 }
 
