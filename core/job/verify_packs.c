@@ -42,6 +42,26 @@ static void add_bad(struct verify_packs *v, const uint8_t *name, const char *tex
 
 /* ---- loading ---- */
 
+/* The pack among the first so many of those listed. */
+static const struct index_pack *find_listed(const struct verify_packs *v, size_t count, const uint8_t *name)
+{
+    struct index_pack wanted;
+    memcpy(wanted.name, name, sizeof wanted.name);
+    return count > 0 ? bsearch(&wanted, v->listed, count, sizeof wanted, compare_names) : NULL;
+}
+
+/* Packs that are there and that only their own directories describe. */
+static void note_strays(struct verify_packs *v)
+{
+    for (size_t row = 0; row < index_pack_count(v->repository->index); row++) {
+        uint8_t name[SEAL_HASH_SIZE];
+        uint64_t size;
+        index_pack_at(v->repository->index, row, name, &size);
+        const struct index_pack *found = find_listed(v, v->count, name);
+        v->stray[row] = found && !found->known;
+    }
+}
+
 /* Packs that an index object describes and that are not there, or have another size. */
 static void note_absent(struct verify_packs *v)
 {
@@ -65,15 +85,20 @@ int verify_packs_load(struct verify_packs *v, struct error *e)
     if (repository_fix_index(r, v->listed, v->count, e) < 0)
         return -1;
     v->needed = calloc(index_pack_count(r->index) + 1, 1);
+    v->stray = calloc(index_pack_count(r->index) + 1, 1);
     v->whole = calloc(index_chunk_count(r->index) + 1, 1);
     v->sound = calloc(v->count + 1, 1);
-    return v->needed && v->whole && v->sound ? 0 : error_memory(e);
+    if (!v->needed || !v->stray || !v->whole || !v->sound)
+        return error_memory(e);
+    note_strays(v);
+    return 0;
 }
 
 void verify_packs_free(struct verify_packs *v)
 {
     free(v->listed);
     free(v->needed);
+    free(v->stray);
     free(v->whole);
     free(v->sound);
     bytes_free(&v->bad);
@@ -82,7 +107,13 @@ void verify_packs_free(struct verify_packs *v)
 void verify_packs_need(struct verify_packs *v, const uint8_t *id)
 {
     struct index_location location;
-    for (unsigned nth = 0; index_find(v->repository->index, id, INDEX_READ, nth, &location); nth++)
+    bool described = false;
+    for (unsigned nth = 0; index_find(v->repository->index, id, INDEX_READ, nth, &location); nth++) {
+        described = described || !v->stray[location.pack_row];
+        v->needed[location.pack_row] |= !v->stray[location.pack_row];
+    }
+    /* What a run that was cut off has left is needed for what is nowhere else. */
+    for (unsigned nth = 0; !described && index_find(v->repository->index, id, INDEX_READ, nth, &location); nth++)
         v->needed[location.pack_row] = 1;
 }
 
@@ -96,14 +127,6 @@ bool verify_packs_have(const struct verify_packs *v, const uint8_t *id)
 }
 
 /* ---- looking ---- */
-
-/* The pack among the first so many of those listed. */
-static const struct index_pack *find_listed(const struct verify_packs *v, size_t count, const uint8_t *name)
-{
-    struct index_pack wanted;
-    memcpy(wanted.name, name, sizeof wanted.name);
-    return count > 0 ? bsearch(&wanted, v->listed, count, sizeof wanted, compare_names) : NULL;
-}
 
 /* Which of the listed packs does a chosen snapshot refer to? */
 static void find_needed(const struct verify_packs *v, uint8_t *needed)

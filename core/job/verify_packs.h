@@ -25,6 +25,7 @@ struct verify_packs {
     size_t chosen;    /* so many of them are to be looked into: the first ones */
     uint8_t *sound;   /* of those: read, and right */
     uint8_t *needed;  /* per pack row: a chosen snapshot refers to it */
+    uint8_t *stray;   /* per pack row: it is there, and no index object describes it */
     uint8_t *whole;   /* per chunk row: opened and right */
     bool looked;      /* `whole` and `sound` are filled */
     struct bytes bad; /* struct bad each */

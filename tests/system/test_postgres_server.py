@@ -55,6 +55,7 @@ def run_while_rows_go(world, standby, tools):
     for _ in range(0 if feedback else 1000):
         # Who is asked first may be the session that counts, and then cofre has ended by itself.
         if process.poll() is not None or replay_waits(standby):
+            time.sleep(1)  # who is in the way is asked, not waited for: he must not be done before
             break
         time.sleep(0.02)
     go.touch()

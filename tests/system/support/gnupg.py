@@ -26,7 +26,8 @@ class Gnupg:
 
     def generate(self, name: str, expire: str = 'never', passphrase: str = '', when: str = '') -> str:
         """A key that signs, with a subkey that encrypts; its fingerprint."""
-        words = ['--passphrase', passphrase] + (['--faked-system-time', when] if when else [])
+        # '!': the clock stands still, or the second call would begin before the key of the first was made.
+        words = ['--passphrase', passphrase] + (['--faked-system-time', f'{when}!'] if when else [])
         self(*words, '--quick-generate-key', f'{name} <{name}@example.org>', 'ed25519', 'sign', expire)
         fingerprint = self.fingerprint(name)
         self(*words, '--quick-add-key', fingerprint, 'cv25519', 'encr', expire)
