@@ -31,9 +31,10 @@ struct tarball {
     locale_t utf8;
     uint32_t kind;
     int64_t announced;
-    bool out;     /* its header is written */
-    bool sparse;  /* after that a hole came */
-    uint64_t fed; /* bytes of content so far, holes included */
+    bool given_up; /* what comes is thrown away */
+    bool out;      /* its header is written */
+    bool sparse;   /* after that a hole came */
+    uint64_t fed;  /* bytes of content so far, holes included */
     uint32_t voids;
     struct bytes pending; /* data, not yet written */
     struct region *regions;
@@ -47,6 +48,8 @@ static const uint8_t zeros[BLOCK];
 static la_ssize_t on_write(struct archive *archive, void *context, const void *p, size_t n)
 {
     struct tarball *t = context;
+    if (t->given_up)
+        return (la_ssize_t)n;
     if (t->failed.class == ERROR_NONE && t->take(t->context, p, n, &t->failed) == 0)
         return (la_ssize_t)n;
     archive_set_error(archive, 5, "it could not be stored");
@@ -97,11 +100,9 @@ void tarball_free(struct tarball *tarball)
 {
     if (!tarball)
         return;
-    if (tarball->archive) {
-        /* Given up: closing it would write its end. */
-        archive_write_fail(tarball->archive);
-        archive_write_free(tarball->archive);
-    }
+    /* It is closed on the way, which writes its end; one that is told to have failed leaks its buffers. */
+    tarball->given_up = true;
+    archive_write_free(tarball->archive);
     archive_entry_free(tarball->entry);
     if (tarball->utf8)
         freelocale(tarball->utf8);
