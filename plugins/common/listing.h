@@ -36,8 +36,9 @@ void listing_free(struct listing *listing);
 /* Add the names of the directory fd, without "." and "..", each once.
  *
  * While a directory changes, some file systems (btrfs, tmpfs) skip names that are there all the time. So one that
- * changed meanwhile is listed again, LISTING_ROUNDS times, and what any round found is here. COFRE_E_CHANGED: it
- * changed each time. After an error, too, the range holds the names that were read. */
+ * changed meanwhile is listed again, LISTING_ROUNDS times, and what any round found is here; ext4 and XFS, which miss
+ * no name that stays, are listed once. COFRE_E_CHANGED: it changed each time. After an error, too, the range holds the
+ * names that were read. */
 #define LISTING_ROUNDS 3
 int32_t listing_read(struct listing *listing, int fd, struct listing_range *range, struct cofre_error *error);
 
