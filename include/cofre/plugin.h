@@ -296,6 +296,29 @@ enum { COFRE_LOG_ERROR = 3, COFRE_LOG_WARNING = 4, COFRE_LOG_NOTICE = 5, COFRE_L
  * server in the place of the one that is wanted. Say none rather than one that changes by itself. */
 #define COFRE_FACT_IDENTITY 1u
 
+/* A source of the configuration. Its settings are as written, defaults left out; secrets are not among them. */
+struct cofre_setting {
+    const char *name, *value;
+};
+
+#define COFRE_SECTION_IN_JOB 1u
+
+struct cofre_section {
+    uint32_t struct_size, flags;  /* COFRE_SECTION_* */
+    const char *name, *plugin;
+    const struct cofre_setting *settings;
+    uint32_t setting_count, setting_stride;
+};
+
+/* What could be a source. */
+struct cofre_offer {
+    uint32_t struct_size, reserved;
+    const char *name;        /* of the section: proposed; made unique by the host */
+    const char *options;     /* INI lines, "plugin = ..." the first */
+    const char *about;       /* one line: what it is, how large, who uses it */
+    const char *covered_by;  /* the source that saves it already; NULL = none does */
+};
+
 struct cofre_host {
     uint32_t struct_size, abi_level;
     const char *version;       /* of cofre, such as "0.1.0" */
@@ -405,6 +428,15 @@ struct cofre_host {
      * name: any bytes, at most 65,535, in any order; why: text, as of an error. check says the same with finding. */
     int32_t (*left_out)(struct cofre_call *, const char *name, size_t name_length, const char *why,
                         struct cofre_error *error);
+    /* source. As directory, but one for all sources of this plugin in this configuration: for what several of them must
+     * agree on. Runs of other jobs may be at work in it at the same time. */
+    int32_t (*common_directory)(struct cofre_call *, const char **path, struct cofre_error *error);
+    /* check, discover. The sources of the configuration, from index 0 on, COFRE_END after the last: to say what none
+     * covers. Valid until the call returns. */
+    int32_t (*configured)(struct cofre_call *, uint64_t index, const struct cofre_section **section,
+                          struct cofre_error *error);
+    /* discover. Something that is there and could be a source. */
+    int32_t (*offer)(struct cofre_call *, const struct cofre_offer *, struct cofre_error *error);
 };
 
 /* ---- roles --------------------------------------------------------------------------------------------------------
@@ -417,6 +449,8 @@ enum {
 };
 
 #define COFRE_MAX_ID 63
+
+enum { COFRE_SERVICES_SAY = 0, COFRE_SERVICES_STOP = 1, COFRE_SERVICES_KEEP = 2 };
 
 struct cofre_source {
     uint32_t struct_size, reserved;
@@ -457,6 +491,17 @@ struct cofre_source {
     int32_t (*scratch_drop)(void *instance, struct cofre_call *, const char *id, struct cofre_error *error);
     /* Say the facts of what is there now, with fact(). */
     int32_t (*facts)(void *instance, struct cofre_call *, struct cofre_error *error);
+    /* Say, with offer(), what is there that could be a source, of this plugin or of another one, and what is one
+     * already. For `cofre discover`; the options may all be defaults, also those of which backup needs one. */
+    int32_t (*discover)(void *instance, struct cofre_call *, struct cofre_error *error);
+    /* The services around the restore of a job into the running applications: which is the text of the job's
+     * `restore_stop`, in the plugin's own words. what: COFRE_SERVICES_SAY: with finding(), what would be stopped and
+     * started; id is NULL. COFRE_SERVICES_STOP: stop those that run, and start those that the text excepts and that do
+     * not; id is durable, and thaw(id) starts in order what was stopped, and waits until it works. COFRE_SERVICES_KEEP:
+     * what id has stopped stays so; say, with log, how it is started; a thaw of id then does nothing. The options may
+     * all be defaults. */
+    int32_t (*services)(void *instance, struct cofre_call *, int32_t what, const char *id, const char *which,
+                        struct cofre_error *error);
 };
 
 /* Capability bits of a sink. The low 32 bits are advice, which a host may ignore; the high 32 are critical: a host that
@@ -533,8 +578,10 @@ COFRE_TIGHT_(cofre_attribute, length);
 COFRE_TIGHT_(cofre_object, mtime);
 COFRE_TIGHT_(cofre_put, size);
 COFRE_TIGHT_(cofre_space, available);
-COFRE_TIGHT_(cofre_host, left_out);
-COFRE_TIGHT_(cofre_source, facts);
+COFRE_TIGHT_(cofre_section, setting_stride);
+COFRE_TIGHT_(cofre_offer, covered_by);
+COFRE_TIGHT_(cofre_host, offer);
+COFRE_TIGHT_(cofre_source, services);
 COFRE_TIGHT_(cofre_sink, retain);
 COFRE_TIGHT_(cofre_plugin, environment);
 
