@@ -2,9 +2,9 @@
  *
  * What is done is written down first, in the directory that all sources of this plugin share, and durably: for each
  * container one record, COMMON/ID-OF-CONTAINER, with the state that it had before anybody here touched it, the order
- * in which it was halted, and the ids (cofre->id) on whose behalf it is. So two sources of a job, or two jobs, that need
- * the same container halt it once, and it is put back with the last of them; and a fresh process can put back what a
- * killed one left. The records of a directory are read and changed under one lock. */
+ * in which it was halted, and the ids (cofre->id) on whose behalf it is. So two sources of a job, or two jobs, that
+ * need the same container halt it once, and it is put back with the last of them; and a fresh process can put back what
+ * a killed one left. The records of a directory are read and changed under one lock. */
 #ifndef COFRE_DOCKER_VOLUME_HALT_H
 #define COFRE_DOCKER_VOLUME_HALT_H
 
