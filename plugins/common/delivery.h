@@ -62,6 +62,9 @@ struct delivery {
     uint64_t larges_begun;
     struct delivery_report *reports, **last;
     struct losses_tally tally;
+    const char *prefix;                /* of all paths, as the host knows them; "" = none */
+    uint64_t late_failed, late_partly; /* told with late */
+    struct cofre_error why_failed;     /* the first of late_failed (failure_about) */
     unsigned folders;
     bool full;            /* a disk is */
     bool short_of_memory; /* something cannot be told */
