@@ -1,0 +1,1 @@
+#include "docker-volume/halt.h"
