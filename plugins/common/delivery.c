@@ -120,8 +120,10 @@ int32_t delivery_tell(struct delivery *d)
         status =
             cofre->late(d->place->call, report->path, report->length, report->result, &report->why, d->place->error);
         d->late_partly += report->result == COFRE_PARTLY;
-        if (report->result != COFRE_PARTLY && d->late_failed++ == 0)
+        if (report->result != COFRE_PARTLY && d->late_failed++ == 0) {
+            d->class_failed = report->result;
             failure_about(&d->why_failed, report->path, report->length, &report->why);
+        }
         d->reports = report->next;
         free(report);
     }

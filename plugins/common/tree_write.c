@@ -280,8 +280,10 @@ static void count(struct writer *w, const struct cofre_entry *entry, int32_t res
     c->partly += result == COFRE_PARTLY;
     if (device && result == COFRE_E_UNSUPPORTED && !w->place.devices)
         c->left_out++;
-    else if (result != COFRE_OK && result != COFRE_PARTLY && c->failed++ == 0)
+    else if (result != COFRE_OK && result != COFRE_PARTLY && c->failed++ == 0) {
+        c->class = result;
         failure_about(&c->first, entry->path, entry->path_length, &w->why);
+    }
 }
 
 static int32_t put_one(struct writer *w, const struct cofre_entry *entry)
@@ -402,6 +404,7 @@ static int32_t begin(struct writer *w, const struct tree_write_options *options,
         status = begin_root(w, options, root, part && part->fresh);
     if (status == COFRE_OK && options->exact) {
         errnum = aside_begin(&w->aside, w->place.call, options, w->descent.levels[0].fd);
+        w->aside.prefix = w->prefix;
         w->exact = !errnum;
     }
     if (status == COFRE_OK && !errnum)
@@ -413,8 +416,10 @@ static int32_t begin(struct writer *w, const struct tree_write_options *options,
 /* What late took back. */
 static void settle_counts(struct writer *w, struct tree_write_counts *counts)
 {
-    if (w->counts.failed == 0 && w->delivery.late_failed > 0)
+    if (w->counts.failed == 0 && w->delivery.late_failed > 0) {
+        w->counts.class = w->delivery.class_failed;
         w->counts.first = w->delivery.why_failed;
+    }
     w->counts.failed += w->delivery.late_failed;
     w->counts.partly += w->delivery.late_partly;
     *counts = w->counts;

@@ -35,7 +35,8 @@ struct tree_write_counts {
     uint64_t partly;          /* back without some of their metadata */
     uint64_t left_out;        /* devices, while they are not wanted */
     uint64_t failed;          /* any other failure; each was told to the host */
-    struct cofre_error first; /* of these failures; the message begins with the path */
+    int32_t class;            /* of the first of these failures */
+    struct cofre_error first; /* and its text, which begins with the path */
 };
 
 /* Entries of one place among others. */
