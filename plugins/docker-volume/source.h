@@ -15,7 +15,6 @@ struct source {
 };
 
 /* What halt_* needs, with the directory that all sources of this plugin share. */
-int32_t source_halt(const struct source *source, struct cofre_call *call, struct halt *halt,
-                    struct cofre_error *error);
+int32_t source_halt(const struct source *source, struct cofre_call *call, struct halt *halt, struct cofre_error *error);
 
 #endif
