@@ -159,6 +159,18 @@ int32_t beside_exchange_back(const struct note *note, const struct note_item *it
     return exchange(note, item, true, gone, error);
 }
 
+bool beside_is_pending(const struct note *note, const struct note_item *item)
+{
+    char beside[NOTE_NAME_MAX];
+    struct cofre_error ignored = {.struct_size = sizeof ignored};
+    int place;
+    if (beside_place(item, &place, &ignored) != COFRE_OK)
+        return false;
+    bool pending = look(item, place, note->phase == NOTE_BACK ? item->leaf : note_beside(note, beside)) == 0;
+    close(place);
+    return pending;
+}
+
 int32_t beside_discard(const struct note *note, const struct note_item *item, struct cofre_call *call,
                        struct cofre_error *error)
 {

@@ -28,6 +28,9 @@ int32_t beside_exchange(const struct note *note, const struct note_item *item, b
 int32_t beside_exchange_back(const struct note *note, const struct note_item *item, bool *gone,
                              struct cofre_error *error);
 
+/* Is the exchange that the note's phase asks for still to be made? */
+bool beside_is_pending(const struct note *note, const struct note_item *item);
+
 /* What is beside goes. */
 int32_t beside_discard(const struct note *note, const struct note_item *item, struct cofre_call *call,
                        struct cofre_error *error);

@@ -2,6 +2,8 @@
  *
  *   source.c     one instance
  *   halt.c       containers that are paused or stopped meanwhile
+ *   restore.c    what a snapshot holds, put back; its undo record is in note.c
+ *   services.c   what is stopped around a restore
  *   layout.h     what a snapshot holds
  */
 #include <errno.h>
@@ -10,6 +12,8 @@
 
 #include "common/failure.h"
 #include "docker-volume/options.h"
+#include "docker-volume/restore.h"
+#include "docker-volume/services.h"
 #include "docker-volume/source.h"
 
 #define ROW(member, type, flags, fallback, help) COFRE_OPTION(struct options, member, type, flags, fallback, help)
@@ -97,9 +101,31 @@ static int32_t docker_backup(void *instance, struct cofre_call *call, struct cof
 
 static int32_t docker_restore(void *instance, struct cofre_call *call, struct cofre_error *error)
 {
-    (void)instance;
-    (void)call;
-    return failure_set(error, COFRE_E_UNSUPPORTED, "restore: not there yet");
+    return restore_run(instance, call, error);
+}
+
+/* Volumes first: what starts again must find one or the other content. */
+static int32_t docker_thaw(void *instance, struct cofre_call *call, const char *id, struct cofre_error *error)
+{
+    const struct source *s = instance;
+    struct cofre_error why = {.struct_size = sizeof why};
+    struct halt halt;
+    int32_t status = restore_settle(s, call, id, error);
+    if (status == COFRE_OK)
+        status = source_halt(s, call, &halt, error);
+    if (status != COFRE_OK)
+        return status;
+    int32_t started = halt_undo(&halt, call, id, error);
+    status = restore_tidy(s, call, id, started == COFRE_OK ? error : &why);
+    if (started != COFRE_OK && status != COFRE_OK)
+        cofre->log(call, COFRE_LOG_ERROR, why.message);
+    return started == COFRE_OK ? status : started;
+}
+
+static int32_t docker_services(void *instance, struct cofre_call *call, int32_t what, const char *id, const char *which,
+                               struct cofre_error *error)
+{
+    return services_run(instance, call, what, id, which, error);
 }
 
 static const struct cofre_source source = {
@@ -109,6 +135,8 @@ static const struct cofre_source source = {
     .check = docker_check,
     .backup = docker_backup,
     .restore = docker_restore,
+    .thaw = docker_thaw,
+    .services = docker_services,
 };
 
 static const struct cofre_plugin plugin = {

@@ -17,6 +17,7 @@
 #include "docker-volume/before.h"
 #include "docker-volume/beside.h"
 #include "docker-volume/pour.h"
+#include "docker-volume/say.h"
 
 static const struct pattern_set nothing;
 
@@ -27,7 +28,7 @@ static const char *target_of(const struct restoring *r, const char *name)
     return volume && *volume ? volume : name;
 }
 
-static int32_t add_item(struct restoring *r, const char *volume, enum note_way way, struct note_item **item)
+int32_t fill_item(struct restoring *r, const char *volume, enum note_way way, struct note_item **item)
 {
     struct restoring_tally *tallies = realloc(r->tallies, (r->note.count + 1) * sizeof *tallies);
     r->tallies = tallies ? tallies : r->tallies;
@@ -115,17 +116,15 @@ static int32_t compare_recorded(struct restoring *r, const char *name, const str
 {
     uint64_t entries = given->given, bytes = given->bytes;
     bool found;
-    char line[VOLUME_NAME_MAX + 200];
     int32_t status = plan_fact(r->call, "entries.", name, &found, &entries, r->error);
     if (status == COFRE_OK)
         status = plan_fact(r->call, "bytes.", name, &found, &bytes, r->error);
     if (status != COFRE_OK || (entries == given->given && bytes == given->bytes))
         return status;
-    snprintf(line, sizeof line,
-             "volume '%s': %" PRIu64 " entries with %" PRIu64 " bytes came from the snapshot; when it was made there "
-             "were %" PRIu64 " with %" PRIu64,
-             name, given->given, given->bytes, entries, bytes);
-    cofre->log(r->call, COFRE_LOG_WARNING, line);
+    say_log(r->call, COFRE_LOG_WARNING,
+            "volume '%s': %" PRIu64 " entries with %" PRIu64 " bytes came from the snapshot; when it was made there "
+            "were %" PRIu64 " with %" PRIu64,
+            name, given->given, given->bytes, entries, bytes);
     return COFRE_OK;
 }
 
@@ -160,17 +159,15 @@ static int32_t fill(struct restoring *r, const char *name, size_t at, int fd, co
 static json_t *description_of(struct restoring *r, const char *name, const char *target)
 {
     const struct plan_volume *planned = plan_find(&r->plan, name);
-    char line[2 * VOLUME_NAME_MAX + 240];
     if (planned && strcmp(name, target) != 0)
         return before_without_compose(planned->description);
     if (planned)
         return json_incref(planned->description);
-    snprintf(line, sizeof line,
-             "volume '%s' is made without labels, since what describes it was not asked for: SOURCE:.docker/volumes/"
-             "%s.json before SOURCE:%s gives those, too",
-             target, name, name);
     if (strcmp(name, target) == 0)
-        cofre->log(r->call, COFRE_LOG_WARNING, line);
+        say_log(r->call, COFRE_LOG_WARNING,
+                "volume '%s' is made without labels, since what describes it was not asked for: SOURCE:.docker/volumes/"
+                "%s.json before SOURCE:%s gives those, too",
+                target, name, name);
     return json_pack("{s:s}", "Driver", "local");
 }
 
@@ -213,7 +210,7 @@ static int32_t fill_missing(struct restoring *r, const char *name, const struct 
     VOLUME_AUTO volume = {0};
     struct note_item *item;
     int fd;
-    int32_t status = add_item(r, target_of(r, name), NOTE_MADE, &item);
+    int32_t status = fill_item(r, target_of(r, name), NOTE_MADE, &item);
     size_t at = r->note.count - 1;
     if (status == COFRE_OK)
         status = make_volume(r, name, item, &volume);
@@ -266,7 +263,7 @@ static int32_t fill_beside(struct restoring *r, const char *name, const struct v
     if (status == COFRE_OK)
         status = look_for_room(r, name, data);
     if (status == COFRE_OK)
-        status = add_item(r, volume->name, NOTE_BESIDE, &item);
+        status = fill_item(r, volume->name, NOTE_BESIDE, &item);
     size_t at = r->note.count - 1;
     if (status == COFRE_OK)
         status = beside_find(item, volume, data, r->error);
@@ -316,13 +313,11 @@ static int32_t put_part(struct restoring *r, const char *name, const struct volu
                                          .exclude = &r->source->exclude_paths,
                                          .include = &nothing};
     struct tree_write_part part = {.prefix = name, .root = data};
-    char line[VOLUME_NAME_MAX + 120];
     int32_t status = tree_write_part(r->call, &options, &part, entry, r->error);
     if (status != COFRE_OK)
         return status;
-    snprintf(line, sizeof line, "volume '%s': %" PRIu64 " entries put into it as it is; nothing was stopped",
-             volume->name, part.counts.given - part.counts.left_out - part.counts.failed);
-    cofre->log(r->call, COFRE_LOG_NOTICE, line);
+    say_log(r->call, COFRE_LOG_NOTICE, "volume '%s': %" PRIu64 " entries put into it as it is; nothing was stopped",
+            volume->name, part.counts.given - part.counts.left_out - part.counts.failed);
     return COFRE_OK;
 }
 

@@ -13,4 +13,7 @@ int32_t fill_whole(struct restoring *r, const char *name, const struct cofre_ent
 /* Some of its entries, into the volume as it is used: file by file, as a directory is restored. */
 int32_t fill_part(struct restoring *r, const char *name, const struct cofre_entry **entry);
 
+/* A new item in the note, and its tally; valid until the next one. Not written yet. */
+int32_t fill_item(struct restoring *r, const char *volume, enum note_way way, struct note_item **item);
+
 #endif

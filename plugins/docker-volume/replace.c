@@ -7,6 +7,7 @@
 #include "common/failure.h"
 #include "docker-volume/before.h"
 #include "docker-volume/beside.h"
+#include "docker-volume/say.h"
 
 #define NAMES_MAX 600
 
@@ -28,58 +29,59 @@ static const char *directory_of(const struct note_item *item, char out[PATH_MAX 
 /* ---- containers ---- */
 
 /* Those that use the volumes, as they are now; what cannot be stopped is refused. */
-static int32_t find_users(struct restoring *r, struct users *users)
+static int32_t find_users(const struct source *source, struct cofre_call *call, const struct note *note,
+                          struct users *users, struct cofre_error *error)
 {
     char directory[PATH_MAX + NAME_MAX + 2];
-    int32_t status = users_list(r->source->daemon, r->call, users, r->error);
-    for (size_t i = 0; i < r->note.count && status == COFRE_OK; i++) {
-        const struct note_item *item = &r->note.items[i];
+    int32_t status = users_list(source->daemon, call, users, error);
+    for (size_t i = 0; i < note->count && status == COFRE_OK; i++) {
+        const struct note_item *item = &note->items[i];
         if (!is_beside(item))
             continue;
         directory_of(item, directory);
-        status = users_refuse(users, item->volume, directory, r->error);
+        status = users_refuse(users, item->volume, directory, error);
         if (status == COFRE_OK)
-            status = users_choose(users, item->volume, directory, r->error);
+            status = users_choose(users, item->volume, directory, error);
     }
     return status;
 }
 
 /* After they were stopped. */
-static int32_t check_stopped(struct restoring *r)
+static int32_t check_stopped(const struct source *source, struct cofre_call *call, const struct note *note,
+                             struct cofre_error *error)
 {
     USERS_AUTO users = {0};
     char directory[PATH_MAX + NAME_MAX + 2];
-    int32_t status = users_list(r->source->daemon, r->call, &users, r->error);
-    for (size_t i = 0; i < r->note.count && status == COFRE_OK; i++) {
-        const struct note_item *item = &r->note.items[i];
+    int32_t status = users_list(source->daemon, call, &users, error);
+    for (size_t i = 0; i < note->count && status == COFRE_OK; i++) {
+        const struct note_item *item = &note->items[i];
         const struct container *c =
             is_beside(item) ? users_running(&users, item->volume, directory_of(item, directory)) : NULL;
         if (c)
-            status = failure_set(r->error, COFRE_E_BUSY,
+            status = failure_set(error, COFRE_E_BUSY,
                                  "replace the content of volume '%s': container '%s' is %s, though it was stopped",
                                  item->volume, c->name, container_state_name(c->state));
     }
     return status;
 }
 
-static int32_t stop_users(struct restoring *r)
+int32_t replace_stop(const struct source *source, struct cofre_call *call, const struct note *note,
+                     struct cofre_error *error)
 {
     USERS_AUTO users = {0};
     struct halt halt;
-    char names[NAMES_MAX], line[NAMES_MAX + 80];
-    int32_t status = find_users(r, &users);
+    char names[NAMES_MAX];
+    int32_t status = find_users(source, call, note, &users, error);
     if (status == COFRE_OK)
-        status = source_halt(r->source, r->call, &halt, r->error);
+        status = source_halt(source, call, &halt, error);
     if (status != COFRE_OK)
         return status;
     users_names(&users.chosen, users_runs, names, sizeof names);
-    status = halt_begin(&halt, r->call, r->note.id, &users.chosen, HALT_STOP, r->error);
+    status = halt_begin(&halt, call, note->id, &users.chosen, HALT_STOP, error);
     if (status == COFRE_OK)
-        status = check_stopped(r);
-    if (status == COFRE_OK && names[0]) {
-        snprintf(line, sizeof line, "stopped while volumes are exchanged, to be started again: %s", names);
-        cofre->log(r->call, COFRE_LOG_NOTICE, line);
-    }
+        status = check_stopped(source, call, note, error);
+    if (status == COFRE_OK && names[0])
+        say_log(call, COFRE_LOG_NOTICE, "stopped while volumes are exchanged, to be started again: %s", names);
     return status;
 }
 
@@ -181,7 +183,7 @@ int32_t replace_all(struct restoring *r)
 {
     int32_t status = COFRE_OK;
     if (has_beside(&r->note)) {
-        status = stop_users(r);
+        status = replace_stop(r->source, r->call, &r->note, r->error);
         if (status == COFRE_OK)
             status = choose_names(r);
     }

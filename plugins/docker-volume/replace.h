@@ -10,4 +10,8 @@
  * volumes of their own. The containers stay halted, for halt_undo. Logs what it did. */
 int32_t replace_all(struct restoring *r);
 
+/* Stop what uses the volumes of the note, for its id, and see that nothing does. */
+int32_t replace_stop(const struct source *source, struct cofre_call *call, const struct note *note,
+                     struct cofre_error *error);
+
 #endif

@@ -11,6 +11,7 @@
 #include "docker-volume/layout.h"
 #include "docker-volume/replace.h"
 #include "docker-volume/restoring.h"
+#include "docker-volume/say.h"
 
 /* ---- what is not a volume's ---- */
 
@@ -114,13 +115,11 @@ static void say_unmet(struct restoring *r)
             r->call, COFRE_LOG_NOTICE,
             "only what describes volumes was asked for, and nothing is put anywhere: --into DIR gives it as files");
     for (size_t i = 0; i < r->plan.count && content; i++) {
-        char line[VOLUME_NAME_MAX + 120];
         if (r->plan.items[i].met)
             continue;
-        snprintf(line, sizeof line,
-                 "volume '%s': the snapshot describes it, and has nothing of it: it is left as it is",
-                 r->plan.items[i].name);
-        cofre->log(r->call, COFRE_LOG_WARNING, line);
+        say_log(r->call, COFRE_LOG_WARNING,
+                "volume '%s': the snapshot describes it, and has nothing of it: it is left as it is",
+                r->plan.items[i].name);
     }
 }
 

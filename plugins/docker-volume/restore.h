@@ -14,7 +14,7 @@
 int32_t restore_run(const struct source *source, struct cofre_call *call, struct cofre_error *error);
 
 /* thaw, before the containers start again: no volume is half exchanged afterwards. After a failure they must not be
- * started: what they use may still be exchanged. Reaches nothing but the disk. */
+ * started: what they use may still be exchanged. */
 int32_t restore_settle(const struct source *source, struct cofre_call *call, const char *id, struct cofre_error *error);
 /* thaw, afterwards: what is left over goes, or is kept as a volume. */
 int32_t restore_tidy(const struct source *source, struct cofre_call *call, const char *id, struct cofre_error *error);

@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -7,7 +6,9 @@
 #include "common/root.h"
 #include "docker-volume/before.h"
 #include "docker-volume/beside.h"
+#include "docker-volume/replace.h"
 #include "docker-volume/restore.h"
+#include "docker-volume/say.h"
 
 /* ---- settle ---- */
 
@@ -15,7 +16,6 @@ static int32_t settle(struct note *note, struct cofre_call *call, struct cofre_e
 {
     for (size_t i = 0; i < note->count; i++) {
         const struct note_item *item = &note->items[i];
-        char line[VOLUME_NAME_MAX + 100];
         bool gone = false;
         int32_t status = COFRE_OK;
         if (item->way != NOTE_BESIDE || note->phase == NOTE_FILLING)
@@ -26,18 +26,28 @@ static int32_t settle(struct note *note, struct cofre_call *call, struct cofre_e
             status = beside_exchange_back(note, item, &gone, error);
         if (status != COFRE_OK)
             return status;
-        snprintf(line, sizeof line, "volume '%s' was removed by somebody, while it was restored", item->volume);
         if (gone)
-            cofre->log(call, COFRE_LOG_WARNING, line);
+            say_log(call, COFRE_LOG_WARNING, "volume '%s' was removed by somebody while it was restored", item->volume);
     }
     return COFRE_OK;
+}
+
+/* A daemon that was started again has started containers again, perhaps, before an exchange was made. */
+static int32_t stop_users(const struct source *source, struct cofre_call *call, const struct note *note,
+                          struct cofre_error *error)
+{
+    bool pending = false;
+    for (size_t i = 0; i < note->count && note->phase != NOTE_FILLING; i++)
+        pending |= note->items[i].way == NOTE_BESIDE && beside_is_pending(note, &note->items[i]);
+    return pending ? replace_stop(source, call, note, error) : COFRE_OK;
 }
 
 int32_t restore_settle(const struct source *source, struct cofre_call *call, const char *id, struct cofre_error *error)
 {
     NOTE_AUTO note = {0};
-    (void)source;
     int32_t status = note_open(&note, call, id, error);
+    if (status == COFRE_OK)
+        status = stop_users(source, call, &note, error);
     return status == COFRE_OK ? settle(&note, call, error) : status;
 }
 
@@ -65,7 +75,6 @@ static int32_t remove_made(const struct source *source, struct cofre_call *call,
                            struct cofre_error *error)
 {
     VOLUME_AUTO volume = {0};
-    char line[VOLUME_NAME_MAX + 160];
     int32_t status = volume_look(source->daemon, call, item->volume, &volume, error);
     if (status != COFRE_OK)
         return status == COFRE_E_NOT_FOUND ? COFRE_OK : status;
@@ -73,16 +82,8 @@ static int32_t remove_made(const struct source *source, struct cofre_call *call,
     bool ours = item->inode ? beside_is_same(item, &volume) : known || is_untouched(source, &volume);
     if (ours)
         return volume_remove(source->daemon, call, item->volume, error);
-    snprintf(line, sizeof line, "volume '%s' stays: it is not the one that the restore made", item->volume);
-    cofre->log(call, COFRE_LOG_WARNING, line);
+    say_log(call, COFRE_LOG_WARNING, "volume '%s' stays: it is not the one that the restore made", item->volume);
     return COFRE_OK;
-}
-
-static void say_poured(struct cofre_call *call, const struct note_item *item)
-{
-    char line[VOLUME_NAME_MAX + 160];
-    snprintf(line, sizeof line, "volume '%s' may hold a part of what was restored: it was empty before", item->volume);
-    cofre->log(call, COFRE_LOG_WARNING, line);
 }
 
 static int32_t take_back(const struct source *source, struct cofre_call *call, const struct note *note,
@@ -92,7 +93,8 @@ static int32_t take_back(const struct source *source, struct cofre_call *call, c
         return beside_discard(note, item, call, error);
     if (item->way == NOTE_MADE)
         return remove_made(source, call, item, error);
-    say_poured(call, item);
+    say_log(call, COFRE_LOG_WARNING, "volume '%s' may hold a part of what was restored: it was empty before",
+            item->volume);
     return COFRE_OK;
 }
 
@@ -100,15 +102,13 @@ static int32_t take_back(const struct source *source, struct cofre_call *call, c
 static int32_t finish(const struct source *source, struct cofre_call *call, const struct note *note,
                       const struct note_item *item, struct cofre_error *error)
 {
-    char line[2 * VOLUME_NAME_MAX + 160];
     bool kept;
     if (item->way != NOTE_BESIDE)
         return COFRE_OK;
     int32_t status = before_keep(source->daemon, call, note, item, &kept, error);
-    snprintf(line, sizeof line, "volume '%s' has what was restored; what it held is kept as volume '%s'", item->volume,
-             item->before);
     if (status == COFRE_OK && kept)
-        cofre->log(call, COFRE_LOG_NOTICE, line);
+        say_log(call, COFRE_LOG_NOTICE, "volume '%s' has what was restored; what it held is kept as volume '%s'",
+                item->volume, item->before);
     return status;
 }
 
