@@ -194,6 +194,28 @@ int32_t living_find(int fd, const struct listing *listing, const struct listing_
     return status;
 }
 
+const struct living *living_by_name(const char *name, uint64_t size)
+{
+    static const struct {
+        const char *name; /* with '*' in front: the end of it */
+        struct living living;
+    } signs[] = {
+        {"postmaster.pid", {"a PostgreSQL server", "", CURE_POSTGRES, true}},
+        {"appendonlydir", {"a Redis server", "", CURE_REDIS, true}},
+        {"*.aof", {"a Redis server", "", CURE_REDIS, true}},
+        {"ibdata1", {"a MySQL or MariaDB server", "", CURE_OTHER, false}},
+        {"WiredTiger.lock", {"a MongoDB server", "", CURE_OTHER, false}},
+        {"*-wal", {"an SQLite database that is open", "", CURE_OTHER, false}},
+        {"*-journal", {"an SQLite database that is open", "", CURE_OTHER, false}},
+    };
+    for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++) {
+        const char *sign = signs[i].name;
+        if (sign[0] == '*' ? size > 0 && ends_with(name, strlen(name), sign + 1) : strcmp(name, sign) == 0)
+            return &signs[i].living;
+    }
+    return NULL;
+}
+
 void living_explain(const struct living *living, const char *container, struct cofre_error *why)
 {
     bool named = container && living->by_container;

@@ -27,6 +27,10 @@ struct living {
 int32_t living_find(int fd, const struct listing *listing, const struct listing_range *range,
                     int32_t (*found)(void *context, const struct living *living), void *context);
 
+/* Where the kernel cannot be asked, because the files are on another machine: what a file of this name and size, in a
+ * place that somebody works in, says of a server at work. NULL = nothing. */
+const struct living *living_by_name(const char *name, uint64_t size);
+
 /* The message for one. container: the one that it runs in; NULL = not known. */
 void living_explain(const struct living *living, const char *container, struct cofre_error *why);
 

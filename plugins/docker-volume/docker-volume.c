@@ -1,20 +1,30 @@
 /* docker-volume: saves volumes of a Docker daemon, with what describes them and the containers that use them.
  *
  *   source.c     one instance
- *   halt.c       containers that are paused or stopped meanwhile
- *   restore.c    what a snapshot holds, put back; its undo record is in note.c
+ *   survey.c     what there is, and which volumes are chosen; user.c: the containers that use them
+ *   backup.c     each volume: as files, or as an archive (tape.c) by way of a container (carrier.c)
+ *   describe.c   what goes into .docker (layout.h), as small files (sheet.c)
+ *   during.c     what becomes of containers meanwhile; halt.c, halt_undo.c: how they are halted and put back
+ *   inspect.c    cofre check
+ *   discover.c   cofre discover; database.c: databases in containers; covered.c: what is a source already
+ *   restore.c    volumes, put back: fill.c, or pour.c through the daemon; replace.c, before.c: what they held; note.c
  *   services.c   what is stopped around a restore
- *   layout.h     what a snapshot holds
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/failure.h"
+#include "docker-volume/backup.h"
+#include "docker-volume/carrier.h"
+#include "docker-volume/discover.h"
+#include "docker-volume/during.h"
+#include "docker-volume/inspect.h"
 #include "docker-volume/options.h"
 #include "docker-volume/restore.h"
 #include "docker-volume/services.h"
 #include "docker-volume/source.h"
+#include "docker-volume/survey.h"
 
 #define ROW(member, type, flags, fallback, help) COFRE_OPTION(struct options, member, type, flags, fallback, help)
 
@@ -56,11 +66,27 @@ static void docker_close(void *instance)
     free(s);
 }
 
+static int32_t check_names(const struct cofre_list *list, const char *option, struct cofre_error *error)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        if (!strchr(list->items[i], '/'))
+            continue;
+        failure_set(error, COFRE_E_CONFIG, "option '%s': '%.200s' is no name of a volume", option, list->items[i]);
+        failure_hint(error, "what is left out in volumes stands in exclude_paths: NAME/path, *.tmp");
+        return COFRE_E_CONFIG;
+    }
+    return COFRE_OK;
+}
+
 static int32_t prepare(struct source *s, struct cofre_error *error)
 {
     const struct options *o = s->options;
     struct daemon_options daemon = {.address = o->docker, .tls = o->tls};
-    int32_t status = pattern_compile(&s->volumes, "volumes", &o->volumes, "/", error);
+    int32_t status = check_names(&o->volumes, "volumes", error);
+    if (status == COFRE_OK)
+        status = check_names(&o->exclude, "exclude", error);
+    if (status == COFRE_OK)
+        status = pattern_compile(&s->volumes, "volumes", &o->volumes, "/", error);
     if (status == COFRE_OK)
         status = pattern_compile(&s->exclude, "exclude", &o->exclude, "/", error);
     if (status == COFRE_OK)
@@ -86,17 +112,46 @@ static int32_t docker_open(struct cofre_call *call, const void *conf, void **ins
 
 static int32_t docker_check(void *instance, struct cofre_call *call, int32_t depth, struct cofre_error *error)
 {
-    (void)instance;
-    (void)call;
-    (void)depth;
-    return failure_set(error, COFRE_E_UNSUPPORTED, "check: not there yet");
+    const struct source *s = instance;
+    struct cofre_error why = {.struct_size = sizeof why};
+    if (survey_options(s->options, &why) != COFRE_OK) {
+        cofre->finding(call, COFRE_LOG_ERROR, why.message, why.hint);
+        return COFRE_OK;
+    }
+    return depth == COFRE_CHECK_OFFLINE ? COFRE_OK : inspect_run(s, call, error);
 }
 
 static int32_t docker_backup(void *instance, struct cofre_call *call, struct cofre_error *error)
 {
-    (void)instance;
-    (void)call;
-    return failure_set(error, COFRE_E_UNSUPPORTED, "backup: not there yet");
+    return backup_run(instance, call, error);
+}
+
+static int32_t docker_freeze(void *instance, struct cofre_call *call, const char *id, struct cofre_error *error)
+{
+    return during_begin(instance, call, id, error);
+}
+
+static int32_t docker_facts(void *instance, struct cofre_call *call, struct cofre_error *error)
+{
+    struct tree_read_counts counts;
+    bool whole;
+    return backup_count(instance, call, true, &counts, &whole, error);
+}
+
+static int32_t docker_estimate(void *instance, struct cofre_call *call, int64_t *entries, int64_t *bytes,
+                               struct cofre_error *error)
+{
+    struct tree_read_counts counts;
+    bool whole;
+    int32_t status = backup_count(instance, call, false, &counts, &whole, error);
+    *entries = status == COFRE_OK && whole ? (int64_t)counts.entries : -1;
+    *bytes = status == COFRE_OK && whole ? (int64_t)counts.bytes : -1;
+    return status;
+}
+
+static int32_t docker_discover(void *instance, struct cofre_call *call, struct cofre_error *error)
+{
+    return discover_run(instance, call, error);
 }
 
 static int32_t docker_restore(void *instance, struct cofre_call *call, struct cofre_error *error)
@@ -104,22 +159,31 @@ static int32_t docker_restore(void *instance, struct cofre_call *call, struct co
     return restore_run(instance, call, error);
 }
 
-/* Volumes first: what starts again must find one or the other content. */
+/* Keep the first error. */
+static void add_failure(struct cofre_call *call, int32_t result, const struct cofre_error *why, int32_t *status,
+                        struct cofre_error *error)
+{
+    if (result == COFRE_OK)
+        return;
+    if (*status == COFRE_OK) {
+        *error = *why;
+        *status = result;
+    } else {
+        cofre->log(call, COFRE_LOG_ERROR, why->message);
+    }
+}
+
+/* What starts again must find its volumes whole, and waits for nothing else. */
 static int32_t docker_thaw(void *instance, struct cofre_call *call, const char *id, struct cofre_error *error)
 {
-    const struct source *s = instance;
     struct cofre_error why = {.struct_size = sizeof why};
-    struct halt halt;
-    int32_t status = restore_settle(s, call, id, error);
-    if (status == COFRE_OK)
-        status = source_halt(s, call, &halt, error);
+    int32_t status = restore_settle(instance, call, id, error);
     if (status != COFRE_OK)
         return status;
-    int32_t started = halt_undo(&halt, call, id, error);
-    status = restore_tidy(s, call, id, started == COFRE_OK ? error : &why);
-    if (started != COFRE_OK && status != COFRE_OK)
-        cofre->log(call, COFRE_LOG_ERROR, why.message);
-    return started == COFRE_OK ? status : started;
+    status = during_end(instance, call, id, error);
+    add_failure(call, carrier_clear(instance, call, id, &why), &why, &status, error);
+    add_failure(call, restore_tidy(instance, call, id, &why), &why, &status, error);
+    return status;
 }
 
 static int32_t docker_services(void *instance, struct cofre_call *call, int32_t what, const char *id, const char *which,
@@ -135,7 +199,11 @@ static const struct cofre_source source = {
     .check = docker_check,
     .backup = docker_backup,
     .restore = docker_restore,
+    .freeze = docker_freeze,
     .thaw = docker_thaw,
+    .estimate = docker_estimate,
+    .facts = docker_facts,
+    .discover = docker_discover,
     .services = docker_services,
 };
 

@@ -8,6 +8,7 @@
 #include "docker-volume/before.h"
 #include "docker-volume/beside.h"
 #include "docker-volume/say.h"
+#include "docker-volume/user.h"
 
 #define NAMES_MAX 600
 
@@ -76,7 +77,7 @@ int32_t replace_stop(const struct source *source, struct cofre_call *call, const
         status = source_halt(source, call, &halt, error);
     if (status != COFRE_OK)
         return status;
-    users_names(&users.chosen, users_runs, names, sizeof names);
+    users_names(&users.chosen, user_runs, names, sizeof names);
     status = halt_begin(&halt, call, note->id, &users.chosen, HALT_STOP, error);
     if (status == COFRE_OK)
         status = check_stopped(source, call, note, error);

@@ -11,6 +11,7 @@
 #include "common/failure.h"
 #include "docker-volume/halt.h"
 #include "docker-volume/say.h"
+#include "docker-volume/user.h"
 #include "docker-volume/users.h"
 
 #define NAMES_MAX 300
@@ -156,7 +157,7 @@ static void say(struct cofre_call *call, const struct selection *s)
 {
     for (size_t i = s->stopped.count; i-- > 0;) {
         const struct container *c = &s->stopped.items[i];
-        if (users_runs(c))
+        if (user_runs(c))
             say_finding(call, COFRE_LOG_INFO, "", "container '%s' is stopped, and started again afterwards", c->name);
         else
             say_finding(call, COFRE_LOG_INFO, "", "container '%s' is %s, and stays so", c->name,
@@ -169,7 +170,7 @@ static void say(struct cofre_call *call, const struct selection *s)
                         c->name);
         else
             say_finding(call, COFRE_LOG_INFO, "", "container '%s' %s", c->name,
-                        users_runs(c) ? "goes on running" : "is started, and waited for");
+                        user_runs(c) ? "goes on running" : "is started, and waited for");
     }
 }
 
@@ -233,7 +234,7 @@ static int32_t start(const struct source *source, struct cofre_call *call, const
         failure_hint(error, "docker unpause %.100s", container->name);
         return COFRE_E_BUSY;
     }
-    if (!users_runs(container)) {
+    if (!user_runs(container)) {
         int32_t status = container_start(source->daemon, call, container, error);
         if (status != COFRE_OK)
             return status;
@@ -255,7 +256,7 @@ static int32_t stop(const struct source *source, struct cofre_call *call, const 
         status = halt_begin(&halt, call, id, &s->stopped, HALT_STOP, error);
     if (status != COFRE_OK)
         return status;
-    users_names(&s->stopped, users_runs, names, sizeof names);
+    users_names(&s->stopped, user_runs, names, sizeof names);
     say_log(call, COFRE_LOG_NOTICE, names[0] ? "stopped for the restore: %s" : "no container of restore_stop runs%s",
             names);
     for (size_t i = 0; i < s->excepted.count && status == COFRE_OK; i++)

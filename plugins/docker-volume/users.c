@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/failure.h"
+#include "docker-volume/user.h"
 
 int32_t users_list(struct daemon *daemon, struct cofre_call *call, struct users *users, struct cofre_error *error)
 {
@@ -62,25 +63,29 @@ int32_t users_choose(struct users *users, const char *volume, const char *direct
     return COFRE_OK;
 }
 
-bool users_runs(const struct container *container)
+/* Why it cannot be stopped for a while; NULL: it can, or need not be. */
+static const char *obstacle(const struct container *c, const char **hint)
 {
-    return container->state == CONTAINER_RUNNING || container->state == CONTAINER_RESTARTING;
+    *hint = "docker unpause %.80s, or stop it";
+    if (c->state == CONTAINER_PAUSED)
+        return "is paused, and would go on with the old content";
+    *hint = "stop it, and start it anew after the restore: docker stop %.80s";
+    if (user_runs(c) && c->removed_when_stopped)
+        return "would be removed when it is stopped (--rm)";
+    *hint = "restore from outside, or into another volume with --set volume=OTHER; not '%.80s'";
+    return user_runs(c) && user_is_self(c) ? "is the one that cofre runs in" : NULL;
 }
 
 int32_t users_refuse(const struct users *users, const char *volume, const char *directory, struct cofre_error *error)
 {
     for (size_t i = 0; i < users->all.count; i++) {
         const struct container *c = &users->all.items[i];
-        bool paused = c->state == CONTAINER_PAUSED, removed = c->removed_when_stopped && users_runs(c);
-        if ((!paused && !removed) || !users_is_one(c, volume, directory))
+        const char *hint, *why = obstacle(c, &hint);
+        if (!why || !users_is_one(c, volume, directory))
             continue;
-        int32_t class = failure_set(
-            error, COFRE_E_BUSY, "replace the content of volume '%s': container '%s' %s", volume, c->name,
-            paused ? "is paused, and would go on with the old content" : "would be removed when it is stopped (--rm)");
-        if (paused)
-            failure_hint(error, "docker unpause %.80s, or stop it", c->name);
-        else
-            failure_hint(error, "stop it, and start it anew after the restore: docker stop %.80s", c->name);
+        int32_t class = failure_set(error, COFRE_E_BUSY, "replace the content of volume '%s': container '%s' %s",
+                                    volume, c->name, why);
+        failure_hint(error, hint, c->name);
         return class;
     }
     return COFRE_OK;
@@ -90,7 +95,7 @@ const struct container *users_running(const struct users *users, const char *vol
 {
     for (size_t i = 0; i < users->all.count; i++) {
         const struct container *c = &users->all.items[i];
-        if ((users_runs(c) || c->state == CONTAINER_PAUSED) && users_is_one(c, volume, directory))
+        if ((user_runs(c) || c->state == CONTAINER_PAUSED) && users_is_one(c, volume, directory))
             return c;
     }
     return NULL;

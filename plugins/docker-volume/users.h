@@ -35,6 +35,5 @@ const struct container *users_running(const struct users *users, const char *vol
 
 /* "a, b and 3 more" */
 void users_names(const struct containers *containers, bool (*which)(const struct container *), char *out, size_t size);
-bool users_runs(const struct container *container);
 
 #endif
