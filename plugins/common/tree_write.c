@@ -237,7 +237,7 @@ static int32_t put_other(struct writer *w, const struct cofre_entry *entry, int3
     return COFRE_OK;
 }
 
-static int32_t put_inner(struct writer *w, const struct cofre_entry *entry, int32_t *result)
+static int32_t put_entry(struct writer *w, const struct cofre_entry *entry, int32_t *result)
 {
     const char *fault = entry_path_fault(entry->path, entry->path_length);
     *result = COFRE_OK;
@@ -249,8 +249,6 @@ static int32_t put_inner(struct writer *w, const struct cofre_entry *entry, int3
         *result = refuse(w, "path", "only a directory may be the root");
     else if ((entry->kind == COFRE_SYMLINK || entry->kind == COFRE_HARDLINK) && !entry->link)
         *result = refuse(w, "link", "it has no target");
-    else if (entry->kind == COFRE_HARDLINK && !entry_path_is_of(w->prefix, entry->link, entry->link_length))
-        *result = refuse(w, "first name of the hard link", "it lies elsewhere");
     else
         return entry->kind == COFRE_DIRECTORY ? put_directory(w, entry, result) : put_other(w, entry, result);
     return COFRE_OK;
@@ -262,10 +260,15 @@ static int32_t put_inner(struct writer *w, const struct cofre_entry *entry, int3
 static int32_t put(struct writer *w, const struct cofre_entry *given, int32_t *result)
 {
     struct cofre_entry entry = *given;
+    bool first = entry.kind == COFRE_HARDLINK && entry.link;
+    if (first && !entry_path_is_of(w->prefix, entry.link, entry.link_length)) {
+        *result = refuse(w, "first name of the hard link", "it lies elsewhere");
+        return COFRE_OK;
+    }
     entry_path_strip(w->prefix, &entry.path, &entry.path_length);
-    if (entry.kind == COFRE_HARDLINK && entry.link && entry_path_is_of(w->prefix, entry.link, entry.link_length))
+    if (first)
         entry_path_strip(w->prefix, &entry.link, &entry.link_length);
-    int32_t status = put_inner(w, &entry, result);
+    int32_t status = put_entry(w, &entry, result);
     if (status == COFRE_OK && *result == COFRE_PARTLY)
         delivery_lost(&w->delivery, entry.path, entry.path_length, &w->place.lost, false);
     return status;

@@ -66,13 +66,13 @@ int32_t users_choose(struct users *users, const char *volume, const char *direct
 /* Why it cannot be stopped for a while; NULL: it can, or need not be. */
 static const char *obstacle(const struct container *c, const char **hint)
 {
-    *hint = "docker unpause %.80s, or stop it";
+    *hint = "let it run (docker unpause), or stop it";
     if (c->state == CONTAINER_PAUSED)
         return "is paused, and would go on with the old content";
-    *hint = "stop it, and start it anew after the restore: docker stop %.80s";
+    *hint = "stop it, and start it anew after the restore";
     if (user_runs(c) && c->removed_when_stopped)
         return "would be removed when it is stopped (--rm)";
-    *hint = "restore from outside, or into another volume with --set volume=OTHER; not '%.80s'";
+    *hint = "restore from outside of it, or into another volume with --set volume=OTHER";
     return user_runs(c) && user_is_self(c) ? "is the one that cofre runs in" : NULL;
 }
 
@@ -85,7 +85,7 @@ int32_t users_refuse(const struct users *users, const char *volume, const char *
             continue;
         int32_t class = failure_set(error, COFRE_E_BUSY, "replace the content of volume '%s': container '%s' %s",
                                     volume, c->name, why);
-        failure_hint(error, hint, c->name);
+        failure_hint(error, "%s", hint);
         return class;
     }
     return COFRE_OK;
