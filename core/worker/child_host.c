@@ -118,26 +118,26 @@ static const char *host_id(struct cofre_call *call)
     return call->id;
 }
 
-static int32_t make_directory(struct cofre_call *call, const char *directory, const char *what, const char **path,
+static int32_t make_directory(struct cofre_call *call, const char *directory, const char *whose, const char **path,
                               struct cofre_error *error)
 {
     struct error why;
     if (!path || !error)
-        return child_host_broke(call, error, "asked for %s without a place for the answer", what);
+        return child_host_broke(call, error, "asked for %s directory without a place for the answer", whose);
     *path = directory;
     if (!directory)
-        return cofre_fail(error, COFRE_E_UNSUPPORTED, "there is no %s here", what);
+        return cofre_fail(error, COFRE_E_UNSUPPORTED, "there is no place for %s directory", whose);
     return file_make_directories(directory, &why) < 0 ? child_host_fail(error, &why) : COFRE_OK;
 }
 
 static int32_t host_directory(struct cofre_call *call, const char **path, struct cofre_error *error)
 {
-    return make_directory(call, call->child->directory, "directory of its own", path, error);
+    return make_directory(call, call->child->directory, "its", path, error);
 }
 
 static int32_t host_common_directory(struct cofre_call *call, const char **path, struct cofre_error *error)
 {
-    return make_directory(call, call->child->common, "directory of its plugin", path, error);
+    return make_directory(call, call->child->common, "its plugin's", path, error);
 }
 
 int32_t child_host_enter(struct cofre_call *call, uint32_t calls, const char *service, struct cofre_error *error)
