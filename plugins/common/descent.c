@@ -30,6 +30,13 @@ int descent_begin(struct descent *d, int root, const struct stat *st)
     return 0;
 }
 
+void descent_prefix(struct descent *d, const char *prefix, size_t length)
+{
+    memcpy(d->path, prefix, length);
+    d->path[length] = '\0';
+    d->path_length = d->levels[0].path_length = length;
+}
+
 void descent_end(struct descent *d)
 {
     for (size_t i = 0; i < d->depth; i++)
@@ -100,7 +107,8 @@ static int accept(int fd, struct descent_level *level)
 static int walk_again(const struct descent *d, struct descent_level *level)
 {
     int at = d->levels[0].fd, errnum;
-    for (size_t from = 0; from < level->path_length;) {
+    size_t prefix = d->levels[0].path_length;
+    for (size_t from = prefix + (prefix > 0); from < level->path_length;) {
         char *name = d->path + from;
         size_t length = (size_t)(strchrnul(name, '/') - name);
         char end = name[length];

@@ -27,13 +27,17 @@ struct descent {
     struct descent_level *levels;
     size_t depth, capacity; /* depth 0: not begun; levels[0] is the root */
     size_t lowest;          /* levels[1] to levels[lowest - 1] are closed */
-    char *path;             /* DESCENT_PATH_MAX + 1 bytes, relative to the root, NUL terminated */
+    char *path;             /* DESCENT_PATH_MAX + 1 bytes: the prefix, then relative to the root; NUL terminated */
     size_t path_length;
 };
 
 /* Takes root over. 0 or ENOMEM; then root is closed. */
 int descent_begin(struct descent *d, int root, const struct stat *st);
 void descent_end(struct descent *d);
+
+/* All paths begin with this, as if the root were a directory of that path: called right after descent_begin, with at
+ * most DESCENT_PATH_MAX bytes. */
+void descent_prefix(struct descent *d, const char *prefix, size_t length);
 
 /* The descriptor of the lowest directory; -1 when the way back to it was lost. */
 static inline int descent_fd(const struct descent *d)

@@ -154,9 +154,11 @@ static const struct {
     bool (*lives)(const struct place *);
     struct living living;
 } kinds[] = {
-    {postgres_lives, {"a PostgreSQL server", "", CURE_POSTGRES}},  {redis_lives, {"a Redis server", "", CURE_REDIS}},
-    {innodb_lives, {"a MySQL or MariaDB server", "", CURE_OTHER}}, {aria_lives, {"a MariaDB server", "", CURE_OTHER}},
-    {mongo_lives, {"a MongoDB server", "", CURE_OTHER}},
+    {postgres_lives, {"a PostgreSQL server", "", CURE_POSTGRES, true}},
+    {redis_lives, {"a Redis server", "", CURE_REDIS, true}},
+    {innodb_lives, {"a MySQL or MariaDB server", "", CURE_OTHER, false}},
+    {aria_lives, {"a MariaDB server", "", CURE_OTHER, false}},
+    {mongo_lives, {"a MongoDB server", "", CURE_OTHER, false}},
 };
 
 /* The database of a write-ahead log or journal that is not empty, when it is open: one that a crash left is whole
@@ -187,14 +189,38 @@ int32_t living_find(int fd, const struct listing *listing, const struct listing_
     for (size_t i = range->first; status == COFRE_OK && i < range->end; i++) {
         const struct listing_name *n = &listing->names[i];
         if (n->length <= NAME_MAX && sqlite_lives(&place, listing_text(listing, n), n->length, name))
-            status = found(context, &(struct living){"an SQLite database that is open", name, CURE_OTHER});
+            status = found(context, &(struct living){"an SQLite database that is open", name, CURE_OTHER, false});
     }
     return status;
 }
 
-void living_explain(const struct living *living, struct cofre_error *why)
+const struct living *living_by_name(const char *name, uint64_t size)
 {
-    failure_set(why, COFRE_E_CHANGED, "%s is at work in it: files read one after another need not fit together; %s",
-                living->what, living->cure);
+    static const struct {
+        const char *name; /* with '*' in front: the end of it */
+        struct living living;
+    } signs[] = {
+        {"postmaster.pid", {"a PostgreSQL server", "", CURE_POSTGRES, true}},
+        {"appendonlydir", {"a Redis server", "", CURE_REDIS, true}},
+        {"*.aof", {"a Redis server", "", CURE_REDIS, true}},
+        {"ibdata1", {"a MySQL or MariaDB server", "", CURE_OTHER, false}},
+        {"WiredTiger.lock", {"a MongoDB server", "", CURE_OTHER, false}},
+        {"*-wal", {"an SQLite database that is open", "", CURE_OTHER, false}},
+        {"*-journal", {"an SQLite database that is open", "", CURE_OTHER, false}},
+    };
+    for (size_t i = 0; i < sizeof signs / sizeof signs[0]; i++) {
+        const char *sign = signs[i].name;
+        if (sign[0] == '*' ? size > 0 && ends_with(name, strlen(name), sign + 1) : strcmp(name, sign) == 0)
+            return &signs[i].living;
+    }
+    return NULL;
+}
+
+void living_explain(const struct living *living, const char *container, struct cofre_error *why)
+{
+    bool named = container && living->by_container;
+    failure_set(why, COFRE_E_CHANGED,
+                "%s is at work in it: files read one after another need not fit together; %s%s%.200s", living->what,
+                living->cure, named ? " and container = " : "", named ? container : "");
     failure_hint(why, "live_database = accept when that is good enough");
 }

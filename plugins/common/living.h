@@ -9,15 +9,17 @@
 #ifndef COFRE_COMMON_LIVING_H
 #define COFRE_COMMON_LIVING_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/listing.h"
 #include "cofre/plugin.h"
 
 struct living {
-    const char *what; /* "PostgreSQL" */
-    const char *name; /* the file in the directory that shows it; "" = the directory itself */
-    const char *cure; /* how to save it instead */
+    const char *what;  /* "PostgreSQL" */
+    const char *name;  /* the file in the directory that shows it; "" = the directory itself */
+    const char *cure;  /* how to save it instead */
+    bool by_container; /* what saves it reaches it by the name of its container, too */
 };
 
 /* Look for them in the open directory fd, whose names are the range. Costs little where there is none. found is called
@@ -25,7 +27,11 @@ struct living {
 int32_t living_find(int fd, const struct listing *listing, const struct listing_range *range,
                     int32_t (*found)(void *context, const struct living *living), void *context);
 
-/* The message for one. */
-void living_explain(const struct living *living, struct cofre_error *why);
+/* Where the kernel cannot be asked, because the files are on another machine: what a file of this name and size, in a
+ * place that somebody works in, says of a server at work. NULL = nothing. */
+const struct living *living_by_name(const char *name, uint64_t size);
+
+/* The message for one. container: the one that it runs in; NULL = not known. */
+void living_explain(const struct living *living, const char *container, struct cofre_error *why);
 
 #endif

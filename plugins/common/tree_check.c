@@ -35,13 +35,14 @@ static int32_t check_mounts(struct cofre_call *call, const struct tree_read_opti
                             struct cofre_error *error)
 {
     struct mounts mounts;
-    char text[80];
+    char text[80], path[NEAR_PATH_MAX];
     size_t said = 0;
     int32_t status = mounts_below(&mounts, root, o->path, error);
-    for (size_t i = 0; i < mounts.count; i++)
-        if (pattern_reaches(o->exclude, o->include, mounts.paths[i], strlen(mounts.paths[i]), true) &&
-            said++ < MOUNTS_NAMED)
-            say_mount(call, mounts.paths[i]);
+    for (size_t i = 0; i < mounts.count; i++) {
+        snprintf(path, sizeof path, "%s%s%s", o->prefix ? o->prefix : "", o->prefix ? "/" : "", mounts.paths[i]);
+        if (pattern_reaches(o->exclude, o->include, path, strlen(path), true) && said++ < MOUNTS_NAMED)
+            say_mount(call, path);
+    }
     mounts_free(&mounts);
     if (said > MOUNTS_NAMED) {
         snprintf(text, sizeof text, "%zu further mount points are left out", said - MOUNTS_NAMED);
@@ -67,7 +68,7 @@ static int32_t say_living(void *context, const struct living *living)
     const struct search *s = context;
     struct cofre_error why = {.struct_size = sizeof why};
     char path[NEAR_PATH_MAX + NAME_MAX + 2], quoted[FAILURE_QUOTE_MAX], text[FAILURE_QUOTE_MAX + sizeof why.message];
-    living_explain(living, &why);
+    living_explain(living, s->options->container, &why);
     snprintf(path, sizeof path, "%s%s%s", s->path, s->length && living->name[0] ? "/" : "", living->name);
     if (path[0])
         snprintf(text, sizeof text, "'%s': %s", failure_quote(path, strlen(path), quoted), why.message);
@@ -128,6 +129,7 @@ int32_t tree_check(struct cofre_call *call, const struct tree_read_options *opti
     if (status != COFRE_OK || options->living_accepted || fstat(root, &st) != 0)
         return status;
     s.device = st.st_dev;
+    s.length = (size_t)snprintf(s.path, sizeof s.path, "%.*s", NAME_MAX, options->prefix ? options->prefix : "");
     search(&s, root, LEVELS);
     listing_free(&s.listing);
     return COFRE_OK;

@@ -8,7 +8,8 @@
 #include "common/tree_read.h"
 #include "cofre/plugin.h"
 
-/* Says findings. root is options->path, open; it stays the caller's. An error: looking itself failed. */
+/* Says findings, under paths with the prefix if there is one (of at most NAME_MAX bytes, here). root is the tree's root
+ * at options->path, open; it stays the caller's. An error: looking itself failed. */
 int32_t tree_check(struct cofre_call *call, const struct tree_read_options *options, int root,
                    struct cofre_error *error);
 

@@ -79,6 +79,8 @@ static int32_t push(struct walk *w, int fd, const struct look *look, const struc
     }
     if (errnum)
         return failure_system(w->visits.error, errnum, "go down into a directory");
+    if (w->descent.depth == 1)
+        descent_prefix(&w->descent, look->path, look->path_length);
     w->levels[w->descent.depth - 1] = *level;
     return COFRE_OK;
 }
@@ -99,7 +101,7 @@ static int32_t say_living(void *context, const struct living *living)
         look.path = path;
         look.path_length = strlen(path);
     }
-    living_explain(living, &s->visits->why);
+    living_explain(living, s->visits->options->container, &s->visits->why);
     int32_t status = visit_missing(s->visits, &look, COFRE_E_CHANGED);
     free(path);
     return status;
@@ -131,7 +133,8 @@ static int32_t enter(struct walk *w, struct visit *v, int fd)
         close(fd);
         return status;
     }
-    if (w->descent.depth == 0 && result == COFRE_OK && level.range.end == level.range.first && !w->visits.counting)
+    bool whole = w->descent.depth == 0 && !w->visits.options->prefix && !w->visits.counting;
+    if (whole && result == COFRE_OK && level.range.end == level.range.first)
         cofre->log(w->visits.call, COFRE_LOG_WARNING, "the source's root is empty; is something not mounted?");
     return push(w, fd, &v->look, &level);
 }
@@ -248,12 +251,21 @@ static int32_t walk_tree(struct walk *w)
     }
 }
 
+static int32_t open_root(const struct tree_read_options *options, int *root, struct cofre_error *error)
+{
+    if (!options->prefix)
+        return root_open(options->path, root, error);
+    *root = openat(options->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return *root >= 0 ? COFRE_OK : failure_system(error, errno, "read '%s'", options->path);
+}
+
 static int32_t enter_root(struct walk *w)
 {
     struct visits *all = &w->visits;
     int root;
-    struct visit v = {.look = {.rules = &all->rules, .path = ""}, .last = true};
-    int32_t status = root_open(all->options->path, &root, all->error);
+    const char *prefix = all->options->prefix ? all->options->prefix : "";
+    struct visit v = {.look = {.rules = &all->rules, .path = prefix, .path_length = strlen(prefix)}, .last = true};
+    int32_t status = open_root(all->options, &root, all->error);
     if (status != COFRE_OK)
         return status;
     int errnum = look_at(&v.look, root, NULL);

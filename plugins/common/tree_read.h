@@ -17,10 +17,13 @@ struct pattern_set;
 
 struct tree_read_options {
     const char *path;                            /* absolute; a directory, not a symlink to one */
+    const char *prefix;                          /* NULL = none; else of every path, and the path of the root itself */
+    int root;                                    /* with a prefix: the directory, open; path is then not looked at */
     const struct pattern_set *exclude, *include; /* may be empty */
     bool exclude_caches, one_file_system, numeric_owner;
-    bool inodes_vary;     /* inodes say nothing from one run to the next */
-    bool living_accepted; /* files of a running database are as good as others */
+    bool inodes_vary;      /* inodes say nothing from one run to the next */
+    bool living_accepted;  /* files of a running database are as good as others */
+    const char *container; /* that a database found in the tree is in; NULL = none is known */
 };
 
 struct tree_read_counts {

@@ -2,9 +2,10 @@
  *
  * What is done is written down first, in the directory that all sources of this plugin share, and durably: for each
  * container one record, COMMON/ID-OF-CONTAINER, with the state that it had before anybody here touched it, the order
- * in which it was halted, and the ids (cofre->id) on whose behalf it is. So two sources of a job, or two jobs, that need
- * the same container halt it once, and it is put back with the last of them; and a fresh process can put back what a
- * killed one left. The records of a directory are read and changed under one lock. */
+ * in which it was halted, and the ids (cofre->id) on whose behalf it is. So two sources of a job, or two jobs, that
+ * need the same container halt it once, and it is put back with the last of them; and a fresh process can put back what
+ * a killed one left. A record is read and changed, and its container halted or put back, under the lock of that
+ * container (halt_record.h). */
 #ifndef COFRE_DOCKER_VOLUME_HALT_H
 #define COFRE_DOCKER_VOLUME_HALT_H
 
@@ -32,6 +33,10 @@ int32_t halt_begin(const struct halt *halt, struct cofre_call *call, const char 
 /* After what had to be done: is everything that was halted for id still so? COFRE_E_CHANGED names what somebody
  * started meanwhile. */
 int32_t halt_check(const struct halt *halt, struct cofre_call *call, const char *id, struct cofre_error *error);
+
+/* The same of one container, by its id. COFRE_OK also when it is not halted for id. */
+int32_t halt_check_one(const struct halt *halt, struct cofre_call *call, const char *id, const char *container,
+                       struct cofre_error *error);
 
 /* Put back, in order, what is halted for id and for nobody else. With id alone, in a fresh process, twice, or where
  * there is nothing. A container that somebody removed, or started, meanwhile is fine and said in the log; one that

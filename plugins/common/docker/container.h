@@ -32,15 +32,15 @@ struct container_mount {
 struct container {
     json_t *json; /* what inspect said */
     const char *id, *name;
-    const char *image;            /* as it was named */
-    const char *image_id;         /* "sha256:..." */
+    const char *image;             /* as it was named */
+    const char *image_id;          /* "sha256:..." */
     const char *project, *service; /* of compose; "" = none */
-    const char *started_at;       /* as the daemon writes it; changes with every start */
-    const char *during;           /* label cofre.during; "" = none */
-    const char *network_mode;     /* "container:ID" shares that one's network */
+    const char *started_at;        /* as the daemon writes it; changes with every start */
+    const char *during;            /* label cofre.during; "" = none */
+    const char *network_mode;      /* "container:ID" shares that one's network */
     enum container_state state;
     enum container_health health;
-    int64_t pid; /* on the daemon's machine; 0 = not running */
+    int64_t pid;               /* on the daemon's machine; 0 = not running */
     bool removed_when_stopped; /* --rm */
     struct container_mount *mounts;
     size_t mount_count;
@@ -53,7 +53,9 @@ struct containers {
 
 const char *container_state_name(enum container_state state);
 
-/* All there are, in the order of their names. One that vanishes meanwhile is none. */
+/* All there are, in the order of their names. One that vanishes meanwhile is none. COFRE_E_UNSUPPORTED: more than
+ * 4,096.
+ */
 int32_t containers_list(struct daemon *daemon, struct cofre_call *call, struct containers *containers,
                         struct cofre_error *error);
 /* Dependencies first: compose's depends_on, shared networks, links; else by name. Also where they form a ring. */
@@ -75,7 +77,7 @@ void container_free(struct container *container);
 /* NULL, or the mount of that volume. */
 const struct container_mount *container_mounts(const struct container *container, const char *volume);
 
-/* Each returns when the daemon says that it is so; what is so already is fine. */
+/* Each returns when the daemon says that it is so; what is so already is fine. None is sent twice. */
 int32_t container_start(struct daemon *daemon, struct cofre_call *call, const struct container *container,
                         struct cofre_error *error);
 /* timeout: seconds until it is killed; -1 = the container's own. */
@@ -91,8 +93,11 @@ int32_t container_unpause(struct daemon *daemon, struct cofre_call *call, const 
 int32_t container_digest(struct daemon *daemon, struct cofre_call *call, const struct container *container,
                          char digest[CONTAINER_DIGEST_MAX], struct cofre_error *error);
 
-/* Enter its network with this whole process: what is connected, or started, from now on is in there, and 127.0.0.1 is
- * the container's. For a container of this machine that runs, as root. Others: COFRE_E_UNSUPPORTED, COFRE_E_DENIED. */
+/* Enter its network: what this thread, and threads and programs that it starts, connect from now on is in there, and
+ * 127.0.0.1 is the container's. To be called by the thread that connects; there is no way back. Sockets of files, such
+ * as the daemon's, are reached as before. For a container of this machine that runs, as root. Others:
+ * COFRE_E_UNSUPPORTED, also where its processes are not to be seen, as from within another container; COFRE_E_DENIED.
+ */
 int32_t container_enter_network(struct daemon *daemon, const struct container *container, struct cofre_error *error);
 
 #endif

@@ -42,15 +42,17 @@ void volume_free(struct volume *volume);
 /* Is this a name that a volume may have? */
 bool volume_is_name(const char *name);
 
-/* description: Name, Driver, DriverOpts and Labels, as inspect shows them; other members are left alone. One that is
- * there already is COFRE_E_EXISTS. */
+/* description: Driver, Options (or DriverOpts) and Labels, as inspect shows them; other members are left alone. One
+ * that is there already is COFRE_E_EXISTS. */
 int32_t volume_make(struct daemon *daemon, struct cofre_call *call, const char *name, const json_t *description,
                     struct volume *volume, struct cofre_error *error);
 /* Absent is fine. */
 int32_t volume_remove(struct daemon *daemon, struct cofre_call *call, const char *name, struct cofre_error *error);
 
 /* Its data is a directory of this machine that is what a container sees in it: a plain volume of a local daemon, whose
- * mountpoint is there, and is the volume's (the daemon may be in another mount namespace). fd: open, the caller's. */
+ * mountpoint is there, and is the volume's (the daemon may be in another mount namespace: it is asked of the process
+ * that listens on its socket, which must be to be seen from here). COFRE_E_UNSUPPORTED: it is reached through the API
+ * alone. fd: open, the caller's. */
 int32_t volume_open(const struct daemon *daemon, const struct volume *volume, int *fd, struct cofre_error *error);
 
 #endif

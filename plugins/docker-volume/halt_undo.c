@@ -1,0 +1,217 @@
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/failure.h"
+#include "docker-volume/halt.h"
+#include "docker-volume/halt_record.h"
+#include "docker-volume/say.h"
+
+#define HEALTH_LOOK 200 /* ms between two looks at a container's health */
+
+static void close_fd(const int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+}
+#define AUTO_CLOSE __attribute__((cleanup(close_fd)))
+
+struct undo {
+    const struct halt *halt;
+    struct cofre_call *call;
+    const char *id;
+    struct halt_records records; /* for id, in the order in which they are put back */
+    bool *awaited;               /* of each: it runs again, and is to become healthy */
+    size_t failed;
+    struct cofre_error first; /* of what failed */
+    int32_t result;
+};
+
+/* The others are put back all the same. A cancellation ends it. */
+static int32_t fail(struct undo *u, int32_t result, const struct cofre_error *why)
+{
+    cofre->log(u->call, COFRE_LOG_ERROR, why->message);
+    if (u->failed++ == 0) {
+        u->first = *why;
+        u->result = result;
+    }
+    struct cofre_error ignored = {.struct_size = sizeof ignored};
+    return cofre->cancelled(u->call, &ignored);
+}
+
+/* ---- health ---- */
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int32_t wait_a_moment(const struct undo *u, struct cofre_error *error)
+{
+    struct pollfd cancel = {.fd = cofre->cancel_fd(u->call), .events = POLLIN};
+    poll(&cancel, 1, HEALTH_LOOK);
+    cofre->progress(u->call, 0, 0);
+    return cofre->cancelled(u->call, error);
+}
+
+/* COFRE_OK: it is healthy, or gone, or has no word of its health any more. */
+static int32_t await_health(const struct undo *u, const struct halt_record *record, struct cofre_error *error)
+{
+    int64_t until = now_ms() + u->halt->health_wait;
+    for (;;) {
+        CONTAINER_AUTO now = {.json = NULL};
+        int32_t status = container_look(u->halt->daemon, u->call, record->container, &now, error);
+        if (status == COFRE_E_NOT_FOUND)
+            return COFRE_OK;
+        if (status != COFRE_OK || now.health == HEALTH_HEALTHY || now.health == HEALTH_NONE)
+            return status;
+        if (now.state == CONTAINER_EXITED || now.state == CONTAINER_DEAD)
+            return failure_set(error, COFRE_E_PERMANENT, "container '%s' was started again and has ended",
+                               record->name);
+        if (now_ms() >= until)
+            break;
+        status = wait_a_moment(u, error);
+        if (status != COFRE_OK)
+            return status;
+    }
+    failure_set(error, COFRE_E_TIMEOUT, "container '%s' runs again, and is not healthy after %lld s", record->name,
+                (long long)(u->halt->health_wait / 1000));
+    failure_hint(error, "look at 'docker logs %.100s'; health_wait says how long to wait", record->name);
+    return COFRE_E_TIMEOUT;
+}
+
+static int32_t settle(struct undo *u, size_t i)
+{
+    struct cofre_error why = {.struct_size = sizeof why};
+    if (!u->awaited[i])
+        return COFRE_OK;
+    u->awaited[i] = false;
+    int32_t result = await_health(u, &u->records.items[i], &why);
+    return result == COFRE_OK ? COFRE_OK : fail(u, result, &why);
+}
+
+/* Does text, "db:service_healthy:false,cache:service_started:true", name the service as one to be healthy first? */
+static bool waits_for(const char *text, const char *service)
+{
+    static const char condition[] = ":service_healthy";
+    size_t length = strlen(service);
+    for (const char *p = text; *p; p += strcspn(p, ","), p += *p == ',')
+        if (length > 0 && strncmp(p, service, length) == 0 && strncmp(p + length, condition, sizeof condition - 1) == 0)
+            return true;
+    return false;
+}
+
+/* What it depends on was started before it; wait for those that it wants to be healthy. */
+static int32_t settle_before(struct undo *u, const struct halt_record *record)
+{
+    int32_t status = COFRE_OK;
+    for (size_t i = 0; status == COFRE_OK && i < u->records.count; i++) {
+        const struct halt_record *other = &u->records.items[i];
+        if (strcmp(other->project, record->project) == 0 && waits_for(record->waits, other->service))
+            status = settle(u, i);
+    }
+    return status;
+}
+
+/* ---- putting back ---- */
+
+static int32_t resume(const struct undo *u, const struct halt_record *record, bool *awaited, struct cofre_error *error)
+{
+    CONTAINER_AUTO now = {.json = NULL};
+    int32_t status = container_look(u->halt->daemon, u->call, record->container, &now, error);
+    *awaited = false;
+    if (status == COFRE_E_NOT_FOUND)
+        say_log(u->call, COFRE_LOG_NOTICE, "container '%s' was removed meanwhile, and is not started again",
+                record->name);
+    if (status != COFRE_OK)
+        return status == COFRE_E_NOT_FOUND ? COFRE_OK : status;
+    *awaited = record->healthy && u->halt->health_wait > 0;
+    switch (now.state) {
+    case CONTAINER_RUNNING:
+    case CONTAINER_RESTARTING:
+        if (record->started_at[0])
+            say_log(u->call, COFRE_LOG_NOTICE, "container '%s' runs already", record->name);
+        return COFRE_OK;
+    case CONTAINER_PAUSED:
+        if (record->how == HALT_PAUSE)
+            return container_unpause(u->halt->daemon, u->call, &now, error);
+        say_log(u->call, COFRE_LOG_NOTICE,
+                "container '%s' was stopped, and somebody started and paused it: it stays so", record->name);
+        *awaited = false;
+        return COFRE_OK;
+    default:
+        return container_start(u->halt->daemon, u->call, &now, error);
+    }
+}
+
+/* The container's lock is held. */
+static int32_t put_back(struct undo *u, size_t i, struct cofre_error *error)
+{
+    HALT_RECORD_AUTO record = {.json = NULL};
+    const char *container = u->records.items[i].container, *directory = u->halt->directory;
+    int32_t status = halt_record_read(directory, container, &record, error);
+    if (status != COFRE_OK || !record.json || !halt_record_is_for(&record, u->id))
+        return status;
+    if (halt_record_count(&record) > 1) {
+        halt_record_drop(&record, u->id);
+        return halt_record_write(directory, &record, error);
+    }
+    status = resume(u, &record, &u->awaited[i], error);
+    return status == COFRE_OK ? halt_record_remove(directory, container, error) : status;
+}
+
+static int32_t undo_one(struct undo *u, size_t i)
+{
+    AUTO_CLOSE int lock = -1;
+    struct cofre_error why = {.struct_size = sizeof why};
+    const struct halt_record *record = &u->records.items[i];
+    int32_t status = cofre->cancelled(u->call, &why);
+    if (status == COFRE_OK)
+        status = settle_before(u, record);
+    if (status != COFRE_OK)
+        return status;
+    int32_t result = halt_record_lock(u->halt->directory, u->call, record->container, &lock, &why);
+    if (result == COFRE_OK)
+        result = put_back(u, i, &why);
+    return result == COFRE_OK ? COFRE_OK : fail(u, result, &why);
+}
+
+static int32_t undo_all(struct undo *u, struct cofre_error *error)
+{
+    int32_t status = COFRE_OK; /* other than that: a cancellation */
+    for (size_t i = 0; status == COFRE_OK && i < u->records.count; i++)
+        status = undo_one(u, i);
+    for (size_t i = 0; status == COFRE_OK && i < u->records.count; i++)
+        status = settle(u, i);
+    int32_t cancelled = cofre->cancelled(u->call, error);
+    if (cancelled != COFRE_OK || u->failed == 0)
+        return cancelled;
+    *error = u->first;
+    if (u->failed > 1)
+        failure_hint(error, "%zu more were not put back as they were: see the log", u->failed - 1);
+    return u->result;
+}
+
+int32_t halt_undo(const struct halt *halt, struct cofre_call *call, const char *id, struct cofre_error *error)
+{
+    struct undo u = {.halt = halt, .call = call, .id = id};
+    struct cofre_error why = {.struct_size = sizeof why};
+    int32_t listed = halt_record_list(halt->directory, id, &u.records, &why);
+    int32_t status = COFRE_OK;
+    u.first.struct_size = sizeof u.first;
+    u.awaited = calloc(u.records.count + 1, sizeof *u.awaited);
+    if (!u.awaited)
+        status = failure_system(error, ENOMEM, "start containers again");
+    else if (listed != COFRE_OK)
+        status = fail(&u, listed, &why);
+    if (status == COFRE_OK)
+        status = undo_all(&u, error);
+    free(u.awaited);
+    halt_record_list_free(&u.records);
+    return status;
+}
