@@ -8,14 +8,18 @@
 #include <unistd.h>
 
 #include "common/failure.h"
+#include "common/pattern.h"
 #include "common/root.h"
 #include "common/tree_read.h"
 #include "docker-volume/beside.h"
+#include "docker-volume/say.h"
 
 #define INFIX "_before_"
 #define RESTORE_LABEL "cofre.restore" /* the id of the restore that made it */
 #define COMPOSE "com.docker.compose."
 #define ATTEMPTS 1000
+
+static const struct pattern_set nothing;
 
 static const char *label(const struct volume *volume, const char *name)
 {
@@ -215,6 +219,8 @@ static void say_size(struct daemon *daemon, struct cofre_call *call, const struc
     struct tree_read_options options = {.path = volume->mountpoint,
                                         .prefix = volume->name,
                                         .root = data,
+                                        .exclude = &nothing,
+                                        .include = &nothing,
                                         .numeric_owner = true,
                                         .one_file_system = true};
     if (tree_read_count(call, &options, &counts, &ignored) == COFRE_OK)
@@ -223,21 +229,21 @@ static void say_size(struct daemon *daemon, struct cofre_call *call, const struc
     close(data);
 }
 
-int32_t before_inspect(struct daemon *daemon, struct cofre_call *call, const struct volumes *volumes,
+int32_t before_inspect(struct daemon *daemon, struct cofre_call *call, const struct survey *survey,
                        struct cofre_error *error)
 {
-    for (size_t i = 0; i < volumes->count; i++) {
-        const struct volume *volume = &volumes->items[i];
-        char text[2 * VOLUME_NAME_MAX + 160], size[80];
-        if (!before_is(volume))
+    for (size_t i = 0; i < survey->volumes.count; i++) {
+        const struct volume *volume = &survey->volumes.items[i];
+        char size[80];
+        if (!before_is(volume) || !survey_is_chosen(survey, label(volume, BEFORE_LABEL)))
             continue;
         int32_t status = cofre->cancelled(call, error);
         if (status != COFRE_OK)
             return status;
         say_size(daemon, call, volume, size, sizeof size);
-        snprintf(text, sizeof text, "volume '%s' is what a restore replaced in volume '%s'%s", volume->name,
-                 label(volume, BEFORE_LABEL), size);
-        cofre->finding(call, COFRE_LOG_WARNING, text, "remove it when all is well: docker volume rm");
+        say_finding(call, COFRE_LOG_WARNING, "remove it when all is well: docker volume rm",
+                    "volume '%s' is what a restore replaced in volume '%s'%s", volume->name,
+                    label(volume, BEFORE_LABEL), size);
     }
     return COFRE_OK;
 }

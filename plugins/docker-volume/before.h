@@ -11,6 +11,7 @@
 
 #include "common/docker/volume.h"
 #include "docker-volume/note.h"
+#include "docker-volume/survey.h"
 
 #define BEFORE_LABEL "cofre.before" /* the name of the volume that it was */
 
@@ -29,8 +30,8 @@ int32_t before_choose(struct daemon *daemon, struct cofre_call *call, const stru
 int32_t before_keep(struct daemon *daemon, struct cofre_call *call, const struct note *note,
                     const struct note_item *item, bool *kept, struct cofre_error *error);
 
-/* Say with finding() which there are of these volumes, and how large they are. */
-int32_t before_inspect(struct daemon *daemon, struct cofre_call *call, const struct volumes *volumes,
+/* Say with finding() which of these volumes were one that is chosen, and how large they are. */
+int32_t before_inspect(struct daemon *daemon, struct cofre_call *call, const struct survey *survey,
                        struct cofre_error *error);
 
 #endif

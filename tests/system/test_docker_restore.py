@@ -108,7 +108,9 @@ def test_a_second_time_what_is_kept_has_another_name(world, docker):  # noqa: F8
     for name in kept:
         assert_same_tree(docker.files('data'), docker.files(name))
     # What a restore keeps is nothing to be saved, nor hidden.
-    assert all(name in world('check').text for name in kept)
+    checked = world('check').text
+    assert all(f"'{name}' is what a restore replaced in volume 'data'" in checked for name in kept), checked
+    assert not any(name in world.ok('ls', f'job@{world.ok("run", "job").ids[0]}', 'vols').text for name in kept)
 
 
 def test_what_is_left_out_of_devices_and_bits_is_told_and_the_rest_is_exchanged(world, docker):  # noqa: F811
@@ -144,7 +146,7 @@ def test_an_empty_volume_is_filled_and_nothing_is_kept(world, docker):  # noqa: 
     saved(world, docker)
     docker('volume', 'rm', 'data')
     docker.volume('data')
-    assert world('restore', 'job', '--set', 'volume=data').status == DONE
+    assert world('restore', 'job', 'vols', '--set', 'volume=data').status == DONE
     assert_same_tree(before, docker.files('data'))
     assert_nothing_stray(docker, world, ['data'])
 
@@ -183,12 +185,12 @@ def test_into_another_volume(world, docker):  # noqa: F811
     saved(world, docker)
     change(files)
     changed = tree_state(files)
-    assert world('restore', 'job', '--set', 'volume=other').status == DONE
+    assert world('restore', 'job', 'vols', '--set', 'volume=other').status == DONE
     assert_same_tree(before, docker.files('other'))
     assert_same_tree(changed, docker.files('data'))
     assert docker.inspect('other', 'volume')['Labels'] == {'owner': 'somebody', 'note': 'a "b" ä'}
     # Now it has content.
-    result = world.fails(FAILED, 'restore', 'job', '--set', 'volume=other')
+    result = world.fails(FAILED, 'restore', 'job', 'vols', '--set', 'volume=other')
     assert '--in-place' in result.text and 'has content' in result.text
     assert in_place(world, '--set', 'volume=other').status == DONE
     assert_same_tree(changed, docker.files('data'))
@@ -199,8 +201,8 @@ def test_two_volumes_do_not_fit_into_one(world, docker):  # noqa: F811
     for name in ('one', 'two'):
         plain_tree(docker.volume(name) / 'tree')
     saved(world, docker, 'one, two')
-    result = world('restore', 'job', '--set', 'volume=other')
-    assert result.status == 78 and 'vols:one' in result.text, result
+    result = world('restore', 'job', 'vols', '--set', 'volume=other')
+    assert result.status == 78 and 'SOURCE:one' in result.text, result
     assert_nothing_stray(docker, world, ['one', 'two'])
     assert world('restore', 'job', 'vols:two', '--set', 'volume=other').status == DONE
     assert_same_tree(docker.files('two'), docker.files('other'))
@@ -211,7 +213,7 @@ def test_what_has_content_is_left_alone_unless_asked(world, docker):  # noqa: F8
     plain_tree(files / 'tree')
     saved(world, docker)
     changed = change(files)
-    result = world.fails(FAILED, 'restore', 'job', '--set', 'overwrite=no')
+    result = world.fails(FAILED, 'restore', 'job', 'vols', '--set', 'overwrite=no')
     assert 'has content' in result.text
     assert_same_tree(changed, docker.files('data'))
     assert_nothing_stray(docker, world, ['data'])
@@ -296,7 +298,7 @@ def test_users_are_stopped_and_started_again_in_order(world, docker):  # noqa: F
                   '{{.Action}} {{.Actor.Attributes.name}}').splitlines()
     assert told == ['stop app', 'stop zdb', 'start zdb', 'start app']
     # And they see the new content.
-    assert docker('exec', 'zdb', 'cat', '/data/tree/d1/e1/file1') == (docker.files('data') / 'tree/d1/e1/file1').read_text()
+    assert docker('exec', 'zdb', 'cat', '/data/tree/d2/e2/file2') == (docker.files('data') / 'tree/d2/e2/file2').read_text()
     assert 'zdb' in result.text and 'app' in result.text
 
 
@@ -387,16 +389,13 @@ def test_a_sink_that_goes_away_exchanges_nothing(world, docker):  # noqa: F811
     assert_untouched(docker, world, trees, starts)
 
 
-def test_a_full_disk_exchanges_nothing(world, tmp_path):
+def test_a_full_disk_exchanges_nothing(world):
     with Dockerd() as daemon:
-        daemon.end()
         volumes = daemon.root / 'volumes'
         subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=24m,mode=0701', 'tmpfs', volumes], check=True)
         try:
-            daemon.start()
-            for number, name in enumerate(['one', 'two']):
-                files = daemon.volume(name)
-                (files / 'large').write_bytes(os.urandom(7 << 20))
+            for name in ('one', 'two'):
+                (daemon.volume(name) / 'large').write_bytes(os.urandom(7 << 20))
             saved(world, daemon, 'one, two')
             trees = {name: tree_state(daemon.files(name)) for name in ('one', 'two')}
             daemon.run('user', 'tiny', '-v', 'one:/data')
@@ -408,7 +407,7 @@ def test_a_full_disk_exchanges_nothing(world, tmp_path):
             assert result.status == FAILED and 'No space left' in result.text, result
             assert_untouched(daemon, world, trees, starts)
         finally:
-            daemon.end()
+            daemon.clean()
             subprocess.run(['umount', '-l', volumes], check=True)
 
 
@@ -570,7 +569,7 @@ def test_through_the_daemon(world, remote):
     assert remote.inspect('data', 'volume')['Labels'] == LABELS
     assert_same_tree(before, remote.files('data'))
     assert_nothing_stray(remote, world, ['data'])
-    assert world('restore', 'job', '--set', 'volume=other').status == DONE
+    assert world('restore', 'job', 'vols', '--set', 'volume=other').status == DONE
     assert_same_tree(before, remote.files('other'))
 
 

@@ -76,6 +76,7 @@ class Dockerd:
         self.socket, self.root, self.log = self.base / 'docker.sock', self.base / 'data', self.base / 'log'
         self.address = f'unix://{self.socket}'
         self.options, self.process = options, None
+        self.loaded: set[str] = set()
         self.port = self.certificates = None
         if tls:
             self.port, self.certificates = free_port(), self.base / 'certificates'
@@ -200,9 +201,10 @@ class Dockerd:
     # ---- images, containers, volumes ----
 
     def image(self, name: str) -> str:
-        """One of docker_images.RECIPES, loaded when it is not there yet."""
-        if name in docker_images.RECIPES and self.raw('image', 'inspect', name).returncode:
+        """One of docker_images.RECIPES, loaded when it was not yet."""
+        if name in docker_images.RECIPES and name not in self.loaded:
             self('load', '-q', '-i', docker_images.archive_of(name))
+            self.loaded.add(name)
         return name
 
     def create(self, name: str, image: str, *options: object, command: tuple = ()) -> str:
@@ -211,7 +213,6 @@ class Dockerd:
         return self('create', '--name', name, *network, *options, self.image(image), *command)
 
     def run(self, name: str, image: str = 'tiny', *options: object, command: tuple = ()) -> str:
-        self.image(image)
         one = self.create(name, image, *options, command=command)
         self('start', one)
         return one
