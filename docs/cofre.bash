@@ -30,7 +30,7 @@ _cofre_command()
 _cofre_words()
 {
     case $command in
-    '') echo 'init check run list show ls cat restore verify copy accept key plugin version help' ;;
+    '') echo 'init check discover run list show ls cat restore verify copy accept key plugin version help' ;;
     init) _cofre_names sink ;;
     check) _cofre_names source; _cofre_names sink; _cofre_names job ;;
     run)
@@ -40,7 +40,7 @@ _cofre_words()
     list | show | ls | cat | restore | verify | copy | accept) _cofre_names job ;;
     key) [[ $form ]] || echo 'create put show recover' ;;
     plugin) [[ $form ]] || echo 'list describe' ;;
-    help) echo 'init check run list show ls cat restore verify copy accept key plugin version' ;;
+    help) echo 'init check discover run list show ls cat restore verify copy accept key plugin version' ;;
     esac
 }
 
@@ -52,7 +52,7 @@ _cofre_options()
     run) echo '--all --dry-run' ;;
     list) echo '--sink --all-hosts' ;;
     show | ls | cat) echo '--sink' ;;
-    restore) echo '--into --in-place --set --sink --yes' ;;
+    restore) echo '--into --in-place --set --keep-stopped --sink --yes' ;;
     verify) echo '--all --quick --sink' ;;
     copy) echo '--from --to' ;;
     esac

@@ -1,6 +1,4 @@
 /* cofre plugin: which plugins are there, and what can be configured in a section of one. */
-#include <dirent.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,14 +6,8 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/table.h"
+#include "job/plugins.h"
 #include "worker/worker.h"
-
-#define NAMES_MAX 1024
-
-struct names {
-    char *items[NAMES_MAX + 1]; /* room for a NULL at the end */
-    size_t count;
-};
 
 static const char *role_name(const struct worker_plugin *plugin)
 {
@@ -72,43 +64,6 @@ static json_t *plugin_json(struct output *out, const struct worker_plugin *p, bo
 
 /* ---- list ---- */
 
-static int compare(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static bool has(const struct names *names, const char *name, size_t length)
-{
-    for (size_t i = 0; i < names->count; i++)
-        if (strlen(names->items[i]) == length && memcmp(names->items[i], name, length) == 0)
-            return true;
-    return false;
-}
-
-/* The names of the plugins in a directory, each once. A directory that is not there holds none. */
-static int collect(const char *path, struct names *names, struct error *e)
-{
-    DIR *directory = opendir(path);
-    if (!directory)
-        return errno == ENOENT ? 0 : error_system(e, errno, "read plugin directory '%s'", path);
-    const struct dirent *entry;
-    int result = 0;
-    for (errno = 0; result == 0 && (entry = readdir(directory)); errno = 0) {
-        size_t length = strlen(entry->d_name);
-        if (length <= 3 || strcmp(entry->d_name + length - 3, ".so") != 0 || has(names, entry->d_name, length - 3))
-            continue;
-        char *copy = names->count < NAMES_MAX ? strndup(entry->d_name, length - 3) : NULL;
-        if (copy)
-            names->items[names->count++] = copy;
-        else
-            result = error_memory(e);
-    }
-    if (result == 0 && errno)
-        result = error_system(e, errno, "read plugin directory '%s'", path);
-    closedir(directory);
-    return result;
-}
-
 static int add_row(struct table *t, const char *name, const struct worker_plugin *p, struct error *e)
 {
     const char *cells[] = {name, p ? or_nothing(p->version) : "-", p ? role_name(p) : "-",
@@ -143,41 +98,21 @@ static int list_one(struct cli *cli, const char *name, struct table *table, stru
     return result < 0 ? -1 : bad;
 }
 
-static int list_names(struct cli *cli, struct names *names, struct error *e)
+static int list(struct cli *cli, const struct plugins *plugins, struct error *e)
 {
     static const struct table_column columns[] = {
         {"NAME", 0}, {"VERSION", 0}, {"ROLE", 0}, {"SUMMARY", 0}, {"PATH", 0}};
     struct table table;
     int status = EXIT_DONE, result = 0;
-    qsort(names->items, names->count, sizeof names->items[0], compare);
     table_init(&table, columns, sizeof columns / sizeof columns[0]);
-    for (size_t i = 0; i < names->count && result >= 0; i++) {
-        result = list_one(cli, names->items[i], &table, e);
+    for (size_t i = 0; i < plugins->count && result >= 0; i++) {
+        result = list_one(cli, plugins->names[i], &table, e);
         status = result > 0 ? EXIT_FAILED : status;
     }
     if (result >= 0)
         table_print(&table, &cli->output);
     table_free(&table);
     return result < 0 ? -1 : status;
-}
-
-/* The names in all plugin directories, to `then`. */
-static int with_names(struct cli *cli, int (*then)(struct cli *cli, struct names *names, struct error *e),
-                      struct error *e)
-{
-    const struct config *config = cli->engine.config;
-    struct names *names = calloc(1, sizeof *names);
-    if (!names)
-        return error_memory(e);
-    int result = 0;
-    for (size_t i = 0; i < config->plugin_dir_count && result == 0; i++)
-        result = collect(config->plugin_dirs[i], names, e);
-    if (result == 0)
-        result = then(cli, names, e);
-    for (size_t i = 0; i < names->count; i++)
-        free(names->items[i]);
-    free(names);
-    return result;
 }
 
 /* ---- describe ---- */
@@ -246,22 +181,21 @@ static void print_plugin(struct output *out, const struct worker_plugin *p)
 }
 
 /* Is there a plugin of this name? Loading it would say so too, but could not suggest another. */
-static int check_name(struct cli *cli, struct names *names, struct error *e)
+static int check_name(const struct plugins *plugins, const char *name, struct error *e)
 {
-    const char *name = cli->arguments.words[1];
-    if (has(names, name, strlen(name)))
+    if (plugins_have(plugins, name))
         return 0;
-    names->items[names->count] = NULL;
-    const char *nearest = text_nearest(name, (const char *const *)names->items);
+    const char *nearest = text_nearest(name, (const char *const *)plugins->names);
     error_set(e, ERROR_USAGE, "there is no plugin '%.100s'", name);
     return nearest ? error_hint(e, "did you mean '%s'?", nearest)
                    : error_hint(e, "cofre plugin list shows what is there");
 }
 
-static int describe(struct cli *cli, const char *name, struct error *e)
+static int describe(struct cli *cli, const struct plugins *plugins, struct error *e)
 {
+    const char *name = cli->arguments.words[1];
     struct worker *worker;
-    if (with_names(cli, check_name, e) < 0)
+    if (check_name(plugins, name, e) < 0)
         return -1;
     if (engine_start_plugin(&cli->engine, name, name, &worker, e) < 0)
         return -1;
@@ -276,12 +210,21 @@ static int describe(struct cli *cli, const char *name, struct error *e)
 static int plugin(struct cli *cli, struct error *e)
 {
     const struct arguments *a = &cli->arguments;
+    int (*run)(struct cli *, const struct plugins *, struct error *) = NULL;
     if (strcmp(a->words[0], "list") == 0 && a->word_count == 1)
-        return with_names(cli, list_names, e);
+        run = list;
     if (strcmp(a->words[0], "describe") == 0 && a->word_count == 2)
-        return describe(cli, a->words[1], e);
-    error_set(e, ERROR_USAGE, "'%.100s' is no complete form of cofre plugin", a->words[0]);
-    return error_hint(e, "write cofre plugin list, or cofre plugin describe NAME");
+        run = describe;
+    if (!run) {
+        error_set(e, ERROR_USAGE, "'%.100s' is no complete form of cofre plugin", a->words[0]);
+        return error_hint(e, "write cofre plugin list, or cofre plugin describe NAME");
+    }
+    struct plugins plugins;
+    int result = plugins_list(cli->engine.config, &plugins, e);
+    if (result == 0)
+        result = run(cli, &plugins, e);
+    plugins_free(&plugins);
+    return result;
 }
 
 static const struct argument_option options[] = {{0}};

@@ -11,10 +11,13 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/progress.h"
+#include "cli/restore_report.h"
 #include "cli/view.h"
 #include "job/hold.h"
 #include "job/restore.h"
+#include "job/services.h"
 #include "job/vault.h"
+#include "worker/worker.h"
 
 static int check_arguments(struct arguments *a, struct error *e)
 {
@@ -35,6 +38,8 @@ static int check_arguments(struct arguments *a, struct error *e)
         if (into && strncmp(sets[i], "path=", 5) == 0)
             return error_set(e, ERROR_USAGE, "'--set %.200s' and --into both say where to", sets[i]);
     }
+    if (!in_place && arguments_has(a, "keep-stopped"))
+        return error_set(e, ERROR_USAGE, "--keep-stopped goes with --in-place: nothing else stops services");
     if (in_place && !arguments_has(a, "yes") && !isatty(STDIN_FILENO)) {
         error_set(e, ERROR_USAGE, "--in-place writes over what is there, and there is no terminal to ask at");
         return error_hint(e, "say --yes if that is what you want");
@@ -60,15 +65,72 @@ static char *absolute(const char *path, struct error *e)
     return whole;
 }
 
-static int ask(const struct manifest *manifest, const struct restore_request *request, struct error *e)
+/* ---- the services ---- */
+
+/* What a plugin says of them, to the question, or to the log when there is none. */
+struct saying {
+    struct output *out;
+    bool asked;
+    size_t errors;
+};
+
+static void say(void *context, const struct worker_finding *finding)
 {
-    char answer[16] = "";
-    progress_pause();
+    struct saying *s = context;
+    struct error why;
+    bool fine = finding->level > LOG_WARNING;
+    s->errors += finding->level <= LOG_ERROR;
+    if (s->asked && fine) {
+        fprintf(stderr, "  %s\n", output_escape(s->out, finding->text, strlen(finding->text)));
+        return;
+    }
+    error_set(&why, ERROR_PERMANENT, "%s", finding->text);
+    error_hint(&why, "%s", finding->hint ? finding->hint : "");
+    log_error(fine ? LOG_NOTICE : (enum log_level)finding->level, &why);
+}
+
+static int say_services(struct cli *cli, struct services *services, bool asked, struct error *e)
+{
+    struct saying saying = {.out = &cli->output, .asked = asked};
+    if (!services)
+        return 0;
+    if (asked)
+        fprintf(stderr, "Services around it, by %s:\n", services_by(services));
+    if (services_say(services, say, &saying, e) < 0)
+        return error_context(e, "'restore_stop': ");
+    if (saying.errors == 0)
+        return 0;
+    error_set(e, ERROR_PERMANENT,
+              "nothing was restored: %zu of the services cannot be stopped or started, as said above", saying.errors);
+    return error_hint(e, "put it right, or take restore_stop out of the job and stop them by hand");
+}
+
+/* Those of the job, when it is still configured. */
+static int find_services(struct cli *cli, const struct manifest *manifest, struct restore_request *request,
+                         struct error *e)
+{
+    struct error ignored;
+    if (request->in_place && config_find_job(cli->engine.config, manifest->job, &request->job, &ignored) < 0)
+        request->job = NULL;
+    if (request->job && services_find(&cli->engine, request->job, &request->services, e) < 0)
+        return -1;
+    if (!request->keep_stopped || request->services)
+        return 0;
+    error_set(e, ERROR_USAGE, "--keep-stopped: job '%s' has no restore_stop, so nothing is stopped", manifest->job);
+    return error_hint(e, "leave it out, or say in restore_stop what is to be stopped");
+}
+
+/* ---- the question ---- */
+
+static void list_parts(struct cli *cli, const struct manifest *manifest, const struct restore_request *request)
+{
     fprintf(stderr, "This gives back %s of job '%s' as of %s, in place:\n",
             request->part_count ? "these parts" : "all sources", manifest->job, manifest->id);
-    for (size_t i = 0; i < request->part_count; i++)
-        fprintf(stderr, "  %s%s%s\n", request->parts[i].source->name, request->parts[i].path ? ":" : "",
-                request->parts[i].path ? request->parts[i].path : "");
+    for (size_t i = 0; i < request->part_count; i++) {
+        const char *path = request->parts[i].path;
+        fprintf(stderr, "  %s%s%s\n", request->parts[i].source->name, path ? ":" : "",
+                path ? output_escape(&cli->output, path, strlen(path)) : "");
+    }
     for (size_t i = 0; i < manifest->source_count && request->part_count == 0; i++) {
         const struct manifest_source *s = &manifest->sources[i];
         char size[TEXT_SIZE_MAX], entries[VIEW_COUNT_MAX];
@@ -76,11 +138,23 @@ static int ask(const struct manifest *manifest, const struct restore_request *re
             fprintf(stderr, "  %s (%s): %s entries, %s\n", s->name, s->plugin, view_count(s->entries, entries),
                     text_size(s->bytes, size));
     }
+}
+
+static int ask(struct cli *cli, const struct manifest *manifest, const struct restore_request *request, struct error *e)
+{
+    char answer[16] = "";
+    progress_pause();
+    list_parts(cli, manifest, request);
+    if (say_services(cli, request->services, true, e) < 0)
+        return -1;
+    progress_pause();
     fprintf(stderr, "What is there now may be overwritten. Type yes to go on: ");
     if (fgets(answer, sizeof answer, stdin) && strcmp(answer, "yes\n") == 0)
         return 0;
     return error_set(e, ERROR_CANCELLED, "nothing was restored: the answer was not yes");
 }
+
+/* ---- the result ---- */
 
 static void give_result(struct cli *cli, const struct manifest *manifest, const struct restore_request *request,
                         const struct restore_result *result)
@@ -107,18 +181,6 @@ static void give_result(struct cli *cli, const struct manifest *manifest, const 
     output_print(out, "\n");
 }
 
-/* Each as soon as it is known, before the summary. */
-static void give_problem(void *context, const struct restore_problem *problem)
-{
-    struct output *out = context;
-    const struct error *why = problem->why;
-    output_object(out, "problem",
-                  json_pack("{s:o, s:o, s:s, s:o, s:o}", "source", output_text(out, problem->source), "path",
-                            output_bytes(out, problem->path, problem->path_length), "class",
-                            error_class_name(why->class), "message", output_text(out, why->message), "hint",
-                            output_text(out, why->hint[0] ? why->hint : NULL)));
-}
-
 /* The words SOURCE[:PATH], which are cut up for it. */
 static int read_parts(struct cli *cli, struct vault *vault, const struct manifest *manifest, struct restore_part *parts,
                       struct error *e)
@@ -137,17 +199,36 @@ static int read_parts(struct cli *cli, struct vault *vault, const struct manifes
     return 0;
 }
 
+/* Asks, when it is to be asked, and restores. The report is filled also after an error. */
+static int restore_request(struct cli *cli, struct vault *vault, const struct manifest *manifest,
+                           struct restore_request *request, struct restore_result *result, struct error *e)
+{
+    if (find_services(cli, manifest, request, e) < 0)
+        return -1;
+    if (request->in_place && !request->yes) {
+        if (ask(cli, manifest, request, e) < 0)
+            return -1;
+        request->yes = true;
+    } else if (say_services(cli, request->services, false, e) < 0) {
+        return -1;
+    }
+    return restore_run(&cli->engine, vault, manifest, request, result, e);
+}
+
 static int restore_opened(struct cli *cli, struct vault *vault, const struct manifest *manifest, const char *into,
                           struct error *e)
 {
     struct arguments *a = &cli->arguments;
     AUTO_FREE struct restore_part *parts = calloc(a->word_count, sizeof *parts);
+    struct restore_report report = {.cli = cli, .table = arguments_has(a, "in-place")};
     struct restore_request request = {.into = into,
                                       .in_place = arguments_has(a, "in-place"),
                                       .yes = arguments_has(a, "yes"),
+                                      .keep_stopped = arguments_has(a, "keep-stopped"),
                                       .parts = parts,
-                                      .problem = give_problem,
-                                      .context = &cli->output,
+                                      .problem = restore_report_problem,
+                                      .source = restore_report_source,
+                                      .context = &report,
                                       .part_count = a->word_count - 1};
     struct restore_result result = {0};
     if (!parts)
@@ -155,12 +236,11 @@ static int restore_opened(struct cli *cli, struct vault *vault, const struct man
     if (read_parts(cli, vault, manifest, parts, e) < 0)
         return -1;
     request.overrides = arguments_values(a, "set", &request.override_count);
-    if (request.in_place && !request.yes) {
-        if (ask(manifest, &request, e) < 0)
-            return -1;
-        request.yes = true;
-    }
-    if (restore_run(&cli->engine, vault, manifest, &request, &result, e) < 0)
+    restore_report_begin(&report);
+    int done = restore_request(cli, vault, manifest, &request, &result, e);
+    restore_report_end(&report, request.services, result.services);
+    services_free(request.services);
+    if (done < 0)
         return -1;
     give_result(cli, manifest, &request, &result);
     return result.problems || result.partly || result.held ? EXIT_INCOMPLETE : EXIT_DONE;
@@ -192,6 +272,7 @@ static const struct argument_option options[] = {
     {.name = "in-place", .help = "give it back to where it came from; asks first"},
     {.name = "set", .value = "KEY=VALUE", .repeated = true, .help = "another value for an option of the source"},
     {.name = "sink", .value = "SINK", .help = "read from this sink; default the first that can be reached and has it"},
+    {.name = "keep-stopped", .help = "leave what restore_stop has stopped as it is, for a look before"},
     {.name = "yes", .help = "do not ask, and write into a target that has content"},
     {0},
 };
@@ -200,13 +281,16 @@ const struct command cmd_restore = {
     .name = "restore",
     .usage = "restore JOB[@ID] [SOURCE[:PATH]...] --into DIR [--set KEY=VALUE]... [--sink SINK] [--yes]\n"
              "restore JOB[@ID] [SOURCE[:PATH]...] --in-place [--set KEY=VALUE]... [--sink SINK] [--yes]\n"
+             "restore JOB[@ID] [SOURCE[:PATH]...] --in-place --keep-stopped [--sink SINK] [--yes]\n"
              "restore JOB[@ID] SOURCE[:PATH] --set KEY=VALUE... [--sink SINK]",
     .summary = "give back a snapshot, a source, or a part of one",
     .help = "Reads the snapshot, checks every byte, and puts it back: into a directory, or in place, where the\n"
             "sources are configured to be. In place it asks first; without a terminal it needs --yes. Options\n"
             "that the plugin allows (cofre plugin describe) can be set to lead to another place, such as another\n"
             "database: without --in-place nothing that is there is replaced. With --into they are those of the plugin\n"
-            "directory, such as setuid=yes.",
+            "directory, such as setuid=yes.\n"
+            "In place, what restore_stop of the job names is stopped before and started again after, whatever came of\n"
+            "it; the question says what. The sources in restore_order come first.",
     .example = "cofre restore nightly --into /srv/restored\n"
                "cofre restore nightly@20261120T02 uploads:2026/11 --into /tmp/november\n"
                "cofre restore nightly uploads --in-place --yes\n"
@@ -214,7 +298,8 @@ const struct command cmd_restore = {
     .statuses = "0   every entry is back, whole\n"
                 "1   failed: what is in the target is not to be trusted\n"
                 "3   restored, but some entries not, or not in full, or without their\n"
-                "    owner, mode or attributes, or a source is still frozen; each is named\n"
+                "    owner, mode or attributes, or a source is still frozen, or a service is\n"
+                "    not started again; each is named\n"
                 "12  the key at hand cannot open the snapshot\n"
                 "13  something that is stored is damaged and did not come back; it is named",
     .options = options,

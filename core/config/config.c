@@ -60,6 +60,8 @@ static void free_jobs(struct config_job *list, size_t count)
     for (size_t i = 0; i < count; i++) {
         free(list[i].name);
         free(list[i].schedule);
+        free(list[i].restore_stop);
+        free(list[i].restore_order);
         free(list[i].sources);
         free(list[i].sinks);
         free(list[i].overrides);

@@ -99,6 +99,9 @@ struct config_job {
     char *schedule;  /* NULL = none */
     int64_t max_age; /* ms, 0 = none */
     struct config_retention retention;
+    char *restore_stop; /* what is stopped around a restore in place, in a plugin's words; NULL = nothing */
+    const struct config_instance **restore_order; /* those of the sources that a restore in place begins with */
+    size_t restore_order_count;
     struct config_override *overrides;
     size_t override_count;
 };

@@ -270,6 +270,37 @@ static int build_schedule(struct config_job *job, const struct section *s, struc
     return section_error_at_key(section_find(s, "schedule"), e);
 }
 
+static bool is_among(const struct config_instance *const *list, size_t count, const struct config_instance *instance)
+{
+    for (size_t i = 0; i < count; i++)
+        if (list[i] == instance)
+            return true;
+    return false;
+}
+
+static int check_order(const struct config_job *job, const struct section *s, struct error *e)
+{
+    for (size_t i = 0; i < job->restore_order_count; i++) {
+        const struct config_instance *source = job->restore_order[i];
+        if (is_among(job->sources, job->source_count, source))
+            continue;
+        error_set(e, ERROR_CONFIG, "[job %s]: 'restore_order': '%s' is not among the job's sources", s->name,
+                  source->name);
+        error_hint(e, "name it in sources, too, or take it out of restore_order");
+        return section_error_at_key(section_find(s, "restore_order"), e);
+    }
+    return 0;
+}
+
+static int build_restore(struct config *c, struct config_job *job, const struct section *s, struct error *e)
+{
+    const struct lookup order = {"restore_order", "source", c->sources, c->sinks, c->source_count, c->sink_count};
+    if (take_text(&job->restore_stop, s, config_job_options, "restore_stop", e) < 0 ||
+        build_list(&order, s, &job->restore_order, &job->restore_order_count, e) < 0)
+        return -1;
+    return check_order(job, s, e);
+}
+
 static int build_job(struct config *c, struct config_job *job, const struct section *s, struct error *e)
 {
     const struct lookup sources = {"sources", "source", c->sources, c->sinks, c->source_count, c->sink_count};
@@ -283,7 +314,7 @@ static int build_job(struct config *c, struct config_job *job, const struct sect
         build_list(&sources, s, &job->sources, &job->source_count, e) < 0 ||
         build_list(&sinks, s, &job->sinks, &job->sink_count, e) < 0 || build_schedule(job, s, e) < 0 ||
         take_number(&job->max_age, s, config_job_options, "max_age", e) < 0 ||
-        build_retention(&job->retention, s, e) < 0)
+        build_retention(&job->retention, s, e) < 0 || build_restore(c, job, s, e) < 0)
         return -1;
     return check_retention(&job->retention, &job->retention, s, e);
 }

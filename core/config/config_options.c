@@ -62,6 +62,8 @@ const struct option config_job_options[] = {
     {"sinks", OPTION_LIST, OPTION_REQUIRED, NULL, 0, 0, NULL, "where to: names of [sink ...] sections"},
     {"schedule", OPTION_STRING, 0, NULL, 0, 0, NULL, "when: minute hour day month weekday, or @daily, ..."},
     {"max_age", OPTION_DURATION, 0, NULL, 1, LONGEST, NULL, "status warns when the newest snapshot is older"},
+    {"restore_stop", OPTION_STRING, 0, NULL, 0, 0, NULL, "services that restore --in-place stops, and starts again"},
+    {"restore_order", OPTION_LIST, 0, NULL, 0, 0, NULL, "sources that restore --in-place begins with, in this order"},
     KEEP_ROWS, END_ROW,
 };
 

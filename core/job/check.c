@@ -12,6 +12,7 @@
 #include "job/engine.h"
 #include "job/hold.h"
 #include "job/idle.h"
+#include "job/services.h"
 #include "job/vault.h"
 #include "job/recovery.h"
 #include "store/key.h"
@@ -30,6 +31,7 @@ struct check {
     uint64_t said; /* findings, of whatever level */
     const struct config_instance **looked_at;
     size_t looked_at_count;
+    struct configured *configured; /* NULL = not asked for yet */
 };
 
 static void report(struct check *c, int level, const char *text, const char *hint, int error_class)
@@ -138,8 +140,11 @@ static int try_look(void *context, struct error *e)
     struct look *look = context;
     struct check *c = look->check;
     struct worker *worker;
+    if (look->role == WORKER_SOURCE && !c->configured && engine_configured(c->engine, &c->configured, e) < 0)
+        return -1;
     if (open_worker(look, &worker, e) < 0)
         return -1;
+    worker_tell(worker, c->configured);
     if (!c->offline && !look->again)
         check_secrets(c, look->instance, worker_plugin(worker));
     look->again = true;
@@ -278,6 +283,23 @@ static void check_idle_keys(struct check *c, const struct config_job *job)
     report(c, LOG_WARNING, text, "run jobs from cron or a systemd timer; every snapshot is kept", 0);
 }
 
+/* What restore_stop names, in the words of the plugin that is going to stop it. */
+static void check_services(struct check *c, const struct config_job *job)
+{
+    struct services *services;
+    struct error e;
+    snprintf(c->subject, sizeof c->subject, "job '%s'", job->name);
+    if (services_find(c->engine, job, &services, &e) < 0) {
+        report_error(c, &e);
+        return;
+    }
+    if (services && !c->offline && services_say(services, on_finding, c, &e) < 0) {
+        error_context(&e, "'restore_stop': ");
+        report_error(c, &e);
+    }
+    services_free(services);
+}
+
 static void check_job(struct check *c, const struct config_job *job)
 {
     check_idle_keys(c, job);
@@ -285,6 +307,7 @@ static void check_job(struct check *c, const struct config_job *job)
         check_source(c, job->sources[i]);
     for (size_t i = 0; i < job->sink_count; i++)
         check_sink(c, job->sinks[i]);
+    check_services(c, job);
 }
 
 static int unknown(const struct config *config, const char *name, struct error *e)
@@ -367,6 +390,7 @@ int check_run(const struct engine *engine, char *const *names, size_t name_count
         result = check_name(&c, names[i], e);
     if (name_count == 0)
         check_everything(&c);
+    engine_configured_free(c.configured);
     free(c.looked_at);
     return result;
 }

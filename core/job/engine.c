@@ -9,6 +9,8 @@
 #include "worker/retry.h"
 #include "worker/worker.h"
 
+#define STALL_TIMEOUT (15 * 60 * 1000) /* ms; as the default of a section */
+
 void engine_report(const struct engine *engine, const char *stage, uint64_t entries, uint64_t bytes, uint64_t total)
 {
     if (!engine->progress)
@@ -51,11 +53,19 @@ static int own_directory(const struct engine *engine, const char *source, char *
     return 0;
 }
 
+/* What all sources of a plugin share. */
+static int common_directory(const struct engine *engine, const char *plugin, char *out, struct error *e)
+{
+    if (snprintf(out, PATH_MAX, "%s/plugins/%s", engine->config->state_dir, plugin) >= PATH_MAX - 128)
+        return error_set(e, ERROR_CONFIG, "state_dir '%s' is too long", engine->config->state_dir);
+    return 0;
+}
+
 /* The worker of a section, with the plugin that the section needs; its options are not looked at. */
 static int start(const struct engine *engine, const struct config_instance *instance, int role, bool undoes,
                  struct worker **worker, struct error *e)
 {
-    char name[96], directory[PATH_MAX];
+    char name[96], directory[PATH_MAX], common[PATH_MAX];
     if (config_usable(instance, e) < 0)
         return -1;
     snprintf(name, sizeof name, "%s '%s'", role == WORKER_SOURCE ? "source" : "sink", instance->name);
@@ -64,9 +74,11 @@ static int start(const struct engine *engine, const struct config_instance *inst
     spec.stall_timeout = instance->stall_timeout;
     spec.undoes = undoes;
     if (role == WORKER_SOURCE && engine->config->state_dir) {
-        if (own_directory(engine, instance->name, directory, e) < 0)
+        if (own_directory(engine, instance->name, directory, e) < 0 ||
+            common_directory(engine, instance->plugin, common, e) < 0)
             return -1;
         spec.directory = directory;
+        spec.common = common;
     }
     spec.patience = instance->retry_for;
     struct worker *w;
@@ -174,6 +186,38 @@ int engine_open_undoing(const struct engine *engine, const struct config_instanc
 {
     return start_and_open(engine, source, WORKER_SOURCE, true, overrides, override_count, worker, e);
 }
+
+/* ---- an instance of nothing but defaults ---- */
+
+static int start_defaults(const struct engine *engine, const char *plugin, bool undoes, struct worker **worker,
+                          struct error *e)
+{
+    char name[96], common[PATH_MAX];
+    snprintf(name, sizeof name, "plugin '%.80s'", plugin);
+    struct worker_spec spec = spec_of(engine, name, plugin);
+    spec.stall_timeout = STALL_TIMEOUT;
+    spec.undoes = undoes;
+    if (engine->config->state_dir) {
+        if (common_directory(engine, plugin, common, e) < 0)
+            return -1;
+        spec.common = common;
+    }
+    return worker_start(&spec, worker, e);
+}
+
+int engine_open_defaults(const struct engine *engine, const char *plugin, bool undoes, struct worker **worker,
+                         struct error *e)
+{
+    char name[96];
+    struct worker *w;
+    snprintf(name, sizeof name, "%.80s", plugin);
+    const struct config_instance instance = {.name = name, .plugin = name, .file = "defaults"};
+    if (start_defaults(engine, plugin, undoes, &w, e) < 0)
+        return -1;
+    return keep(w, engine_try_worker(&instance, w, NULL, 0, e), worker);
+}
+
+/* ---- repositories ---- */
 
 static int open_more(const void *engine, const void *sink, struct worker **worker, struct error *e)
 {

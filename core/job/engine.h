@@ -8,6 +8,7 @@
 
 #include "config/config.h"
 
+struct configured;
 struct error;
 struct repository;
 struct worker;
@@ -55,6 +56,14 @@ int engine_open_offline(const struct engine *engine, const struct config_instanc
 /* A source's worker, opened, whose calls run although everything else is being cancelled: to undo something. */
 int engine_open_undoing(const struct engine *engine, const struct config_instance *source, char *const *overrides,
                         size_t override_count, struct worker **worker, struct error *e);
+/* An instance of nothing but defaults of a plugin of sources, opened. undoes: as engine_open_undoing. ERROR_CONFIG when
+ * it requires an option. */
+int engine_open_defaults(const struct engine *engine, const char *plugin, bool undoes, struct worker **worker,
+                         struct error *e);
+/* The sources of the configuration as plugins may know them, for worker_tell: the settings of a plugin that cannot be
+ * loaded are left out, since secrets may be among them. To be freed; lives no longer than the configuration. */
+int engine_configured(const struct engine *engine, struct configured **configured, struct error *e);
+void engine_configured_free(struct configured *configured);
 /* The sink's worker, its key, and the repository in it, opened. ERROR_NOT_INITIALISED when there is none. */
 int engine_open_repository(const struct engine *engine, const struct config_instance *sink,
                            struct repository **repository, struct error *e);

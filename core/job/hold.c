@@ -27,7 +27,11 @@
 
 /* One function for each enum hold_what. */
 static int (*const undo[])(struct worker *, const char *id, struct error *) = {
-    [HOLD_FREEZE] = source_thaw, [HOLD_RESTORE] = source_thaw, [HOLD_SCRATCH] = source_scratch_drop};
+    [HOLD_FREEZE] = source_thaw,
+    [HOLD_RESTORE] = source_thaw,
+    [HOLD_SCRATCH] = source_scratch_drop,
+    [HOLD_SERVICES] = source_thaw,
+};
 
 struct hold {
     const struct engine *engine;
@@ -126,7 +130,8 @@ int hold_make(const struct engine *engine, const struct hold_spec *spec, const s
     id_make(h->id);
     if (hold_text_make(spec, worker_plugin(worker), &h->text, e) < 0 || make_file(h, e) < 0) {
         free_hold(h);
-        return error_context(e, "source '%s': ", spec->source->name);
+        return spec->source ? error_context(e, "source '%s': ", spec->source->name)
+                            : error_context(e, "plugin '%s': ", worker_plugin(worker)->name);
     }
     *hold = h;
     return 0;
@@ -134,17 +139,24 @@ int hold_make(const struct engine *engine, const struct hold_spec *spec, const s
 
 /* ---- undoing ---- */
 
-static int undo_afresh(struct hold *hold, struct error *e)
+static int open_source(const struct hold *hold, struct worker **worker, struct error *e)
 {
     const struct hold_text *text = &hold->text;
     const struct config_instance *source;
-    struct worker *worker;
     if (config_find_source(hold->engine->config, text->source, &source, e) < 0)
         return error_hint(e, "configure it again, or remove '%s' when nothing of it is left", hold->path);
     if (strcmp(source->plugin, text->plugin) != 0)
         return error_set(e, ERROR_CONFIG, "it was made by plugin '%s', and the source has plugin '%s' now",
                          text->plugin, source->plugin);
-    if (engine_open_undoing(hold->engine, source, text->overrides, text->override_count, &worker, e) < 0)
+    return engine_open_undoing(hold->engine, source, text->overrides, text->override_count, worker, e);
+}
+
+static int undo_afresh(struct hold *hold, struct error *e)
+{
+    const struct hold_text *text = &hold->text;
+    struct worker *worker;
+    if ((text->source[0] ? open_source(hold, &worker, e)
+                         : engine_open_defaults(hold->engine, text->plugin, true, &worker, e)) < 0)
         return -1;
     int result = undo[text->what](worker, hold->id, e);
     worker_stop(worker);
@@ -173,11 +185,18 @@ int hold_undo(struct hold *hold, struct worker *worker, struct error *e)
     if (result == 0)
         result = remove_file(hold, e);
     if (result < 0) {
-        error_context(e, "%s of source '%s' is not undone (%s): ", hold_text_name(hold->text.what), hold->text.source,
-                      hold->id);
+        char what[HOLD_TEXT_WHAT];
+        error_context(e, "%s is not undone (%s): ", hold_text_name(&hold->text, what), hold->id);
         if (!e->hint[0])
             error_hint(e, "the next start of cofre tries again");
     }
+    free_hold(hold);
+    return result;
+}
+
+int hold_release(struct hold *hold, struct error *e)
+{
+    int result = remove_file(hold, e);
     free_hold(hold);
     return result;
 }
@@ -235,11 +254,6 @@ static int recover_one(struct hold *hold)
 {
     struct error e;
     char what[HOLD_TEXT_WHAT];
-    if (hold_text_read(hold->path, &hold->text, &e) < 0) {
-        log_error(LOG_ERROR, &e);
-        free_hold(hold);
-        return -1;
-    }
     hold_text_describe(&hold->text, hold->id, what);
     log_line(LOG_WARNING, "%s was left by a run that was killed: undoing it", what);
     if (hold_undo(hold, NULL, &e) < 0) {
@@ -248,6 +262,28 @@ static int recover_one(struct hold *hold)
     }
     log_line(LOG_NOTICE, "%s is undone", what);
     return 0;
+}
+
+/* A restore that was killed inside of stopped services first: what they find when they start is whole. */
+static size_t recover(struct hold **holds, size_t count)
+{
+    struct error e;
+    size_t left = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (hold_text_read(holds[i]->path, &holds[i]->text, &e) == 0)
+            continue;
+        log_error(LOG_ERROR, &e);
+        free_hold(holds[i]);
+        holds[i] = NULL;
+        left++;
+    }
+    for (int services = 0; services <= 1; services++)
+        for (size_t i = 0; i < count; i++)
+            if (holds[i] && (holds[i]->text.what == HOLD_SERVICES) == services) {
+                left += recover_one(holds[i]) < 0;
+                holds[i] = NULL;
+            }
+    return left;
 }
 
 size_t hold_recover(const struct engine *engine)
@@ -269,8 +305,7 @@ size_t hold_recover(const struct engine *engine)
     }
     if (fd >= 0)
         close(fd);
-    for (size_t i = 0; i < count; i++)
-        left += recover_one(holds[i]) < 0;
+    left += recover(holds, count);
     free(holds);
     return left;
 }

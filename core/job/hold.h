@@ -7,6 +7,7 @@
  *
  *   hold_make    durable: now freeze, restore or scratch_make may be called
  *   hold_undo    thaw or scratch_drop; twice does no harm
+ *   hold_release the plugin was told to leave it so, and has said how it is undone by hand
  */
 #ifndef COFRE_JOB_HOLD_H
 #define COFRE_JOB_HOLD_H
@@ -22,14 +23,15 @@ struct worker;
 enum hold_what {
     HOLD_FREEZE,  /* freeze: undone by thaw */
     HOLD_RESTORE, /* a restore into the running application: undone by thaw */
-    HOLD_SCRATCH  /* scratch_make: undone by scratch_drop */
+    HOLD_SCRATCH, /* scratch_make: undone by scratch_drop */
+    HOLD_SERVICES /* services that are stopped around the restore of a job: undone by thaw */
 };
 
 struct hold_spec {
     enum hold_what what;
-    const struct config_instance *source;
-    const char *job;        /* NULL = none */
-    char *const *overrides; /* "key=value" of --set, in force for this source; may be NULL */
+    const struct config_instance *source; /* NULL: an instance of nothing but defaults (engine_open_defaults) */
+    const char *job;                      /* NULL = none */
+    char *const *overrides;               /* "key=value" of --set, in force for this source; may be NULL */
     size_t override_count;
 };
 
@@ -46,8 +48,11 @@ const char *hold_id(const struct hold *hold);
  * and says why. hold NULL: nothing to do. */
 int hold_undo(struct hold *hold, struct worker *worker, struct error *e);
 
-/* Undo what killed runs left, and log each. Returns how many could not be undone; each was named in the log. Holds of
- * living processes are not counted. */
+/* What it covers is to stay as it is: the file goes. Frees the hold in both cases. -1: the file stays. */
+int hold_release(struct hold *hold, struct error *e);
+
+/* Undo what killed runs left, and log each: services that were stopped last, as they were stopped first. Returns how
+ * many could not be undone; each was named in the log. Holds of living processes are not counted. */
 size_t hold_recover(const struct engine *engine);
 
 #endif

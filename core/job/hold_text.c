@@ -20,22 +20,27 @@ static const struct {
     const char *key;  /* in the file */
     const char *name; /* in messages */
 } kinds[] = {
-    [HOLD_FREEZE] = {"freeze", "the freeze"},
-    [HOLD_RESTORE] = {"restore", "the restore"},
-    [HOLD_SCRATCH] = {"scratch", "the scratch copy"},
+    [HOLD_FREEZE] = {"freeze", "the freeze of"},
+    [HOLD_RESTORE] = {"restore", "the restore of"},
+    [HOLD_SCRATCH] = {"scratch", "the scratch copy of"},
+    [HOLD_SERVICES] = {"services", "the stop of services by"},
 };
 #define KINDS (sizeof kinds / sizeof kinds[0])
 
-const char *hold_text_name(enum hold_what what)
+const char *hold_text_name(const struct hold_text *text, char *out)
 {
-    return kinds[what].name;
+    bool source = text->source[0] != '\0';
+    snprintf(out, HOLD_TEXT_WHAT, "%s %s '%s'", kinds[text->what].name, source ? "source" : "plugin",
+             source ? text->source : text->plugin);
+    return out;
 }
 
 const char *hold_text_describe(const struct hold_text *text, const char *id, char *out)
 {
     bool job = text->job[0] != '\0';
-    snprintf(out, HOLD_TEXT_WHAT, "%s of source '%s' (%s%s%s%s)", kinds[text->what].name, text->source,
-             job ? "job '" : "", text->job, job ? "', " : "", id);
+    hold_text_name(text, out);
+    size_t used = strlen(out);
+    snprintf(out + used, HOLD_TEXT_WHAT - used, " (%s%s%s%s)", job ? "job '" : "", text->job, job ? "', " : "", id);
     return out;
 }
 
@@ -65,7 +70,7 @@ int hold_text_make(const struct hold_spec *spec, const struct worker_plugin *plu
                    struct error *e)
 {
     *text = (struct hold_text){.what = spec->what,
-                               .source = text_copy(spec->source->name),
+                               .source = text_copy(spec->source ? spec->source->name : ""),
                                .plugin = text_copy(plugin->name),
                                .job = text_copy(spec->job ? spec->job : ""),
                                .overrides = calloc(spec->override_count + 1, sizeof(char *))};

@@ -10,7 +10,7 @@ struct worker_plugin;
 
 struct hold_text {
     enum hold_what what;
-    char *source, *plugin, *job; /* job: "" = none */
+    char *source, *plugin, *job; /* "" = none */
     char **overrides;            /* "key=value"; none that is a literal secret */
     size_t override_count;
 };
@@ -25,10 +25,10 @@ char *hold_text_encode(const struct hold_text *text);
 /* ERROR_INTEGRITY when it is damaged, with the way out as hint. */
 int hold_text_read(const char *path, struct hold_text *text, struct error *e);
 
-/* "the freeze", "the restore", "the scratch copy". */
-const char *hold_text_name(enum hold_what what);
 #define HOLD_TEXT_WHAT 400
-/* "the freeze of source 'x' (job 'j', ID)" into out[HOLD_TEXT_WHAT]. Returns out. */
+/* "the freeze of source 'x'", "the stop of services by plugin 'p'" into out[HOLD_TEXT_WHAT]. Returns out. */
+const char *hold_text_name(const struct hold_text *text, char *out);
+/* The same with job and id: "the freeze of source 'x' (job 'j', ID)". */
 const char *hold_text_describe(const struct hold_text *text, const char *id, char *out);
 
 #endif

@@ -13,6 +13,8 @@
 #include "cofre/plugin.h"
 #include "job/engine.h"
 #include "job/parts.h"
+#include "job/play.h"
+#include "job/services.h"
 #include "job/vault.h"
 #include "job/snapshot.h"
 #include "job/target.h"
@@ -27,135 +29,6 @@
 #define REPORT_INTERVAL 100 /* ms */
 #define PROBLEMS_LOGGED 100
 
-/* ---- ls ---- */
-
-static int check_saved(const struct manifest_source *source, struct error *e)
-{
-    if (source->status != MANIFEST_MISSING)
-        return 0;
-    error_set(e, ERROR_NOT_FOUND, "nothing of source '%s' is in this snapshot", source->name);
-    return error_hint(e, "it had failed: %s", source->error ? source->error : "the reason is not known");
-}
-
-int restore_list(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
-                 const char *path, int (*entry)(void *context, const struct catalogue_record *record, struct error *e),
-                 void *context, struct error *e)
-{
-    return check_saved(source, e) < 0 ? -1 : vault_entries(vault, manifest, source, path, entry, context, e);
-}
-
-/* ---- playing to somebody ---- */
-
-/* What was played, for the counts. */
-struct tally {
-    uint64_t entries, bytes;
-    uint64_t size;  /* of the entry at hand, as its record says */
-    uint64_t given; /* of it */
-};
-
-static int tally_end(struct tally *t, struct error *e)
-{
-    if (t->given == t->size)
-        return 0;
-    return error_set(e, ERROR_INTEGRITY, "an entry has %llu bytes in the snapshot, its record says %llu",
-                     (unsigned long long)t->given, (unsigned long long)t->size);
-}
-
-static void tally_entry(struct tally *t, const struct catalogue_record *record)
-{
-    t->entries++;
-    t->size = (uint64_t)record->entry.size;
-    t->given = 0;
-}
-
-static void tally_bytes(struct tally *t, uint64_t n)
-{
-    t->bytes += n;
-    t->given += n;
-}
-
-static int say_absent(const struct manifest_source *source, const char *path, struct error *e)
-{
-    error_set(e, ERROR_NOT_FOUND, "source '%s': there is no entry '%s'", source->name, path);
-    return error_hint(e, "see what there is: cofre ls JOB@ID %s", source->name);
-}
-
-/* Play the entries of a source at and below path. */
-static int play(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
-                const char *path, const struct player_audience *audience, struct error *e)
-{
-    uint64_t entries;
-    if (vault_play(vault, manifest, source, path, audience, &entries, e) < 0)
-        return -1;
-    return entries > 0 || !path || path[0] == '\0' ? 0 : say_absent(source, path, e);
-}
-
-/* ---- cat ---- */
-
-struct cat {
-    struct tally tally;
-    int (*piece)(void *context, const void *p, size_t n, struct error *e);
-    void *context;
-    const char *path;
-};
-
-static int cat_entry(void *context, const struct catalogue_record *record, struct error *e)
-{
-    struct cat *c = context;
-    tally_entry(&c->tally, record);
-    if (record->entry.kind == COFRE_DIRECTORY || record->entry.path_length != strlen(c->path))
-        return error_set(e, ERROR_USAGE, "'%s' is a directory, not a file", c->path);
-    if (record->status == CATALOGUE_UNREADABLE)
-        return error_set(e, ERROR_NOT_FOUND, "'%s' was not readable when the snapshot was made: %s", c->path,
-                         record->error);
-    if (record->entry.kind != COFRE_FILE && record->entry.kind != COFRE_STREAM)
-        return error_set(e, ERROR_USAGE, "'%s' has no content", c->path);
-    return 0;
-}
-
-static int cat_data(void *context, const void *p, size_t n, struct error *e)
-{
-    struct cat *c = context;
-    tally_bytes(&c->tally, n);
-    return c->piece(c->context, p, n, e);
-}
-
-static int cat_hole(void *context, uint64_t n, struct error *e)
-{
-    static const char zeros[65536];
-    while (n > 0) {
-        size_t piece = n < sizeof zeros ? (size_t)n : sizeof zeros;
-        if (cat_data(context, zeros, piece, e) < 0)
-            return -1;
-        n -= piece;
-    }
-    return 0;
-}
-
-static int cat_damaged(void *context, const struct error *why, struct error *e)
-{
-    const struct cat *c = context;
-    *e = *why;
-    return error_context(e, "'%s' is damaged: ", c->path);
-}
-
-static int cat_end(void *context, struct error *e)
-{
-    return tally_end(&((struct cat *)context)->tally, e);
-}
-
-int restore_cat(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
-                const char *path, int (*piece)(void *context, const void *p, size_t n, struct error *e), void *context,
-                struct error *e)
-{
-    struct cat c = {.piece = piece, .context = context, .path = path};
-    struct player_audience audience = {
-        .entry = cat_entry, .data = cat_data, .hole = cat_hole, .end = cat_end, .damaged = cat_damaged, .context = &c};
-    if (check_saved(source, e) < 0)
-        return -1;
-    return play(vault, manifest, source, path, &audience, e);
-}
-
 /* ---- restore ---- */
 
 /* One source on its way into its target. */
@@ -166,7 +39,7 @@ struct putting {
     const char *snapshot; /* its id */
     const char **paths;   /* in path order, none inside another, ended by NULL; none = everything */
     struct target target;
-    struct tally tally;
+    struct play_tally tally;
     uint64_t lost;     /* entries that are not in the snapshot as they should be, whatever the target does */
     uint64_t skipped;  /* those of them that cannot be put back at all */
     bool skipping;     /* the entry at hand is one */
@@ -231,7 +104,7 @@ static int put_entry(void *context, const struct catalogue_record *record, struc
     struct putting *p = context;
     const struct source_entry *entry = &record->entry;
     struct error why;
-    tally_entry(&p->tally, record);
+    play_tally_entry(&p->tally, record);
     p->skipping = false;
     if (is_below_leaf(p, entry, &why)) {
         lose(p, entry, true, &why);
@@ -260,7 +133,7 @@ static void report(struct putting *p)
 static int put_data(void *context, const void *bytes, size_t n, struct error *e)
 {
     struct putting *p = context;
-    tally_bytes(&p->tally, n);
+    play_tally_bytes(&p->tally, n);
     report(p);
     return p->skipping ? 0 : source_give_data(p->target.worker, bytes, n, e);
 }
@@ -268,7 +141,7 @@ static int put_data(void *context, const void *bytes, size_t n, struct error *e)
 static int put_hole(void *context, uint64_t n, struct error *e)
 {
     struct putting *p = context;
-    tally_bytes(&p->tally, n);
+    play_tally_bytes(&p->tally, n);
     return p->skipping ? 0 : source_give_hole(p->target.worker, n, e);
 }
 
@@ -284,7 +157,7 @@ static int put_damaged(void *context, const struct error *why, struct error *e)
 static int put_end(void *context, struct error *e)
 {
     struct putting *p = context;
-    if (tally_end(&p->tally, e) < 0)
+    if (play_tally_end(&p->tally, e) < 0)
         return -1;
     return p->skipping ? 0 : source_give_end(p->target.worker, e);
 }
@@ -339,9 +212,9 @@ static int play_all(struct putting *p, struct vault *vault, const struct manifes
         .entry = put_entry, .data = put_data, .hole = put_hole, .end = put_end, .damaged = put_damaged, .context = p};
     int played = 0;
     if (!p->paths[0])
-        played = play(vault, manifest, p->source, NULL, &audience, e);
+        played = play_entries(vault, manifest, p->source, NULL, &audience, e);
     for (const char **path = p->paths; *path && played == 0; path++)
-        played = play(vault, manifest, p->source, *path, &audience, e);
+        played = play_entries(vault, manifest, p->source, *path, &audience, e);
     return played == 0 ? check_counts(p, e) : played;
 }
 
@@ -452,13 +325,87 @@ static int check_part(struct vault *vault, const struct manifest *manifest, cons
                       struct error *e)
 {
     bool there = false;
-    if (check_saved(part->source, e) < 0)
+    if (play_check_saved(part->source, e) < 0)
         return -1;
     if (!part->path || part->path[0] == '\0')
         return 0;
     if (vault_entries(vault, manifest, part->source, part->path, see_entry, &there, e) < 0 && !there)
         return -1;
-    return there ? 0 : say_absent(part->source, part->path, e);
+    return there ? 0 : play_absent(part->source, part->path, e);
+}
+
+/* ---- all of them ---- */
+
+static bool is_before(const struct config_job *job, const char *source, size_t place)
+{
+    return strcmp(job->restore_order[place]->name, source) == 0;
+}
+
+/* The sources as they are restored: in place those that the job names first, then the others as they were saved. */
+static const struct manifest_source **in_order(const struct manifest *manifest, const struct restore_request *request)
+{
+    const struct config_job *job = request->in_place ? request->job : NULL;
+    size_t count = 0, first = job ? job->restore_order_count : 0;
+    const struct manifest_source **sources = calloc(manifest->source_count + 1, sizeof *sources);
+    bool *taken = calloc(manifest->source_count + 1, sizeof *taken);
+    for (size_t place = 0; sources && taken && place <= first; place++)
+        for (size_t i = 0; i < manifest->source_count; i++) {
+            if (taken[i] || (place < first && !is_before(job, manifest->sources[i].name, place)))
+                continue;
+            taken[i] = true;
+            sources[count++] = &manifest->sources[i];
+        }
+    if (!taken) {
+        free(sources);
+        sources = NULL;
+    }
+    free(taken);
+    return sources;
+}
+
+static enum restore_outcome outcome_of(int done, const struct restore_source *told)
+{
+    return done < 0 ? RESTORE_FAILED : told->problems || told->partly ? RESTORE_INCOMPLETE : RESTORE_WHOLE;
+}
+
+static int restore_one(const struct engine *engine, struct vault *vault, const struct manifest *manifest,
+                       const struct manifest_source *source, const struct restore_request *request,
+                       struct restore_result *result, struct restore_source *told, struct error *e)
+{
+    const struct restore_result before = *result;
+    if (source->status == MANIFEST_MISSING) {
+        lose_source(engine, manifest, request, source, result);
+        told->outcome = RESTORE_MISSING;
+        told->problems = 1;
+        return 0;
+    }
+    int done = restore_source(engine, vault, manifest, source, request, result, e);
+    told->entries = result->entries - before.entries;
+    told->partly = result->partly - before.partly;
+    told->bytes = result->bytes - before.bytes;
+    told->problems = result->problems - before.problems;
+    told->outcome = outcome_of(done, told);
+    return done;
+}
+
+/* The first that fails ends it. */
+static int restore_all(const struct engine *engine, struct vault *vault, const struct manifest *manifest,
+                       const struct restore_request *request, struct restore_result *result, struct error *e)
+{
+    AUTO_FREE const struct manifest_source **sources = in_order(manifest, request);
+    int done = 0;
+    if (!sources)
+        return error_memory(e);
+    for (size_t i = 0; i < manifest->source_count; i++) {
+        struct restore_source told = {.name = sources[i]->name, .outcome = RESTORE_UNTOUCHED};
+        if (!parts_wanted(request, sources[i]))
+            continue;
+        if (done == 0)
+            done = restore_one(engine, vault, manifest, sources[i], request, result, &told, e);
+        if (request->source)
+            request->source(request->context, &told);
+    }
+    return done;
 }
 
 int restore_run(const struct engine *engine, struct vault *vault, const struct manifest *manifest,
@@ -468,15 +415,11 @@ int restore_run(const struct engine *engine, struct vault *vault, const struct m
     for (size_t i = 0; i < request->part_count; i++)
         if (check_part(vault, manifest, &request->parts[i], e) < 0)
             return -1;
-    for (size_t i = 0; i < manifest->source_count; i++) {
-        const struct manifest_source *source = &manifest->sources[i];
-        if (!parts_wanted(request, source))
-            continue;
-        if (source->status == MANIFEST_MISSING) {
-            lose_source(engine, manifest, request, source, result);
-        } else if (restore_source(engine, vault, manifest, source, request, result, e) < 0) {
-            return -1;
-        }
-    }
-    return 0;
+    if (request->services && services_stop(request->services, e) < 0)
+        return -1;
+    int done = restore_all(engine, vault, manifest, request, result, e);
+    if (request->services)
+        result->services = services_end(request->services, request->keep_stopped);
+    result->held += result->services == SERVICES_LEFT;
+    return done;
 }

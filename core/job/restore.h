@@ -6,8 +6,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "job/services.h"
+
 struct catalogue_record;
 struct config_instance;
+struct config_job;
 struct engine;
 struct error;
 struct vault;
@@ -29,6 +32,20 @@ struct restore_part {
     const char *path; /* NULL = all of it */
 };
 
+/* What became of a source, or of the parts of it that were asked for. */
+enum restore_outcome {
+    RESTORE_WHOLE,
+    RESTORE_INCOMPLETE, /* entries, or some of their metadata, are not back; each was named */
+    RESTORE_MISSING,    /* nothing of it is in the snapshot */
+    RESTORE_FAILED,     /* what is in the target is not to be trusted */
+    RESTORE_UNTOUCHED   /* its turn did not come */
+};
+struct restore_source {
+    const char *name;
+    enum restore_outcome outcome;
+    uint64_t entries, partly, bytes, problems; /* as in restore_result */
+};
+
 struct restore_request {
     const struct restore_part *parts; /* in any order; what is named twice comes back once */
     size_t part_count;                /* 0 = all sources */
@@ -37,7 +54,11 @@ struct restore_request {
     bool yes;                         /* a target that has content may be written into */
     char *const *overrides;           /* --set */
     size_t override_count;
+    const struct config_job *job; /* in place: whose order it is; NULL = as in the snapshot */
+    struct services *services;    /* stopped around it; NULL = none */
+    bool keep_stopped;            /* they are not started again */
     void (*problem)(void *context, const struct restore_problem *); /* beside the log; may be NULL */
+    void (*source)(void *context, const struct restore_source *);   /* in the order of the restore; may be NULL */
     void *context;
 };
 
@@ -47,9 +68,11 @@ struct restore_result {
     uint64_t bytes;    /* read and given to the plugins */
     size_t held;       /* sources that are not as they were before the restore: thaw failed, and was logged */
     uint64_t problems; /* entries not put back, or not whole; each was named */
+    enum services_state services;
 };
 
-/* Nothing is touched when a part is not in the snapshot. 0: every entry was given to the plugin, every byte checked,
+/* Nothing is touched when a part is not in the snapshot, or the services cannot be stopped. What was stopped is started
+ * again also when the restore failed, and *result says so. 0: every entry was given to the plugin, every byte checked,
  * counts as in the manifest; *result tells whether the target took all of it. -1: otherwise; what is in the target is
  * then not to be trusted and the message says so. */
 int restore_run(const struct engine *engine, struct vault *vault, const struct manifest *manifest,

@@ -388,3 +388,48 @@ int call_reply(struct worker *w, enum wire_call kind, struct cursor *reply, stru
     *reply = cursor_of(w->frame.data, w->frame.length);
     return 0;
 }
+
+/* ---- what several calls have ---- */
+
+static int take_finding(struct worker *w, struct channel_frame *frame, struct worker_finding *finding)
+{
+    struct cursor c = cursor_of(frame->payload, frame->length);
+    finding->level = (int)cursor_u32(&c);
+    size_t text_length, hint_length;
+    const char *text = wire_text_required(&c, WIRE_MAX_LOG, &text_length);
+    const char *hint = wire_text_required(&c, WIRE_MAX_LOG, &hint_length);
+    if (!cursor_done(&c) || finding->level < LOG_ERROR || finding->level > LOG_DEBUG)
+        return -1;
+    /* The frame is our own copy: scrubbed where it lies. */
+    uint8_t *base = w->frame.data;
+    char *own_text = (char *)base + ((const uint8_t *)text - base),
+         *own_hint = (char *)base + ((const uint8_t *)hint - base);
+    scrub_text(&w->scrub, own_text);
+    scrub_text(&w->scrub, own_hint);
+    finding->text = own_text;
+    finding->hint = own_hint;
+    return 0;
+}
+
+int call_offered(const struct worker *w, uint32_t what, enum wire_call call, struct error *e)
+{
+    if (w->plugin.offers & what)
+        return 0;
+    return error_set(e, ERROR_UNSUPPORTED, "%s: plugin '%s' does not offer %s", w->instance, w->name,
+                     wire_call_name(call));
+}
+
+int call_findings(struct worker *w, void (*found)(void *context, const struct worker_finding *), void *context,
+                  struct error *e)
+{
+    struct channel_frame frame;
+    int got;
+    for (uint64_t count = 0; (got = call_next(w, &frame, e)) == 1; count++) {
+        struct worker_finding finding;
+        if (frame.type != WIRE_FINDING || take_finding(w, &frame, &finding) < 0)
+            return call_offence(w, e, "sent a malformed finding");
+        if (count < CALL_LINES)
+            found(context, &finding);
+    }
+    return got;
+}

@@ -11,6 +11,7 @@
 #include "base/cursor.h"
 #include "base/error.h"
 #include "worker/channel.h"
+#include "worker/configured.h"
 #include "worker/grammar.h"
 #include "worker/id.h"
 #include "worker/process.h"
@@ -34,6 +35,7 @@ struct call_problem {
 struct worker {
     char *instance, *name; /* name: of the plugin */
     char *directory;       /* NULL = none */
+    char *common;          /* NULL = none */
     bool in_process, undoes;
     int64_t timeout, stall_timeout, grace, patience;
     struct channel channel;
@@ -42,6 +44,7 @@ struct worker {
     struct task *task; /* in-process */
     struct worker_plugin plugin;
     bool opened;
+    const struct configured *configured; /* NULL = none */
     struct scrub scrub;
 
     struct error failure; /* with a class: the worker is of no use any more, and why */
@@ -91,6 +94,13 @@ int call_finish(struct worker *w, struct error *e);
 int call_simple(struct worker *w, enum wire_call kind, struct error *e);
 /* Begin, one REPLY, finish; the reply is then in w->frame. */
 int call_reply(struct worker *w, enum wire_call kind, struct cursor *reply, struct error *e);
+
+/* Take findings until the call is over. */
+int call_findings(struct worker *w, void (*found)(void *context, const struct worker_finding *), void *context,
+                  struct error *e);
+
+/* -1 with ERROR_UNSUPPORTED when the plugin does not offer it. what: WORKER_OFFERS_* */
+int call_offered(const struct worker *w, uint32_t what, enum wire_call call, struct error *e);
 
 /* Room to send. 1 = there is; 2 = a frame of the worker's is there instead, in *frame; 0 and -1 as call_next. */
 int call_room(struct worker *w, size_t least, size_t most, uint8_t **p, size_t *n, struct channel_frame *frame,

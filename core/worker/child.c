@@ -63,6 +63,7 @@ static void release(struct child *child)
     bytes_free(&child->entry);
     free(child->attributes);
     free(child->directory);
+    free(child->common);
     free(child->lent_attributes);
     grammar_free(&child->grammar);
     if (child->previous_fd >= 0)

@@ -9,6 +9,7 @@
  *   child_restore.c  next done late
  *   child_past.c     snapshot recorded
  *   child_list.c     object more
+ *   child_discover.c configured offer
  */
 #ifndef COFRE_WORKER_CHILD_H
 #define COFRE_WORKER_CHILD_H
@@ -48,11 +49,19 @@ struct child {
     struct grammar grammar;
     int previous_fd;
     char *directory; /* of this instance; NULL = none */
+    char *common;    /* of all sources of the plugin; NULL = none */
 };
 
 /* What the snapshot that is restored says. */
 struct child_fact {
     char *key, *value;
+};
+
+/* A source of the configuration, as the plugin sees it. */
+struct child_section {
+    struct cofre_section shown;
+    struct cofre_setting *settings;
+    uint8_t *frame; /* holds the texts */
 };
 
 /* What the incoming content of a call has come to. */
@@ -75,6 +84,9 @@ struct cofre_call {
     const char *snapshot; /* restore: its id; NULL = not known */
     struct child_fact *facts;
     uint64_t fact_count;
+    struct child_section *sections; /* check, discover of a source */
+    uint64_t section_count;
+    bool acts; /* services: it is not only to say what it would do */
     char cursor[WIRE_MAX_CURSOR];
     size_t cursor_length;
     bool more;
@@ -135,6 +147,13 @@ void child_past_forget(struct cofre_call *);
 const char *child_past_snapshot(struct cofre_call *);
 int32_t child_past_recorded(struct cofre_call *, uint64_t index, const char **key, const char **value,
                             struct cofre_error *);
+
+/* Take the configured sources that follow the call. child_discover_forget, also after failure. */
+int32_t child_discover_take(struct cofre_call *, struct cursor *arguments, struct cofre_error *);
+void child_discover_forget(struct cofre_call *);
+int32_t child_discover_configured(struct cofre_call *, uint64_t index, const struct cofre_section **,
+                                  struct cofre_error *);
+int32_t child_discover_offer(struct cofre_call *, const struct cofre_offer *, struct cofre_error *);
 
 int32_t child_list_object(struct cofre_call *, const struct cofre_object *, struct cofre_error *);
 int32_t child_list_more(struct cofre_call *, const void *, size_t, struct cofre_error *);

@@ -92,6 +92,15 @@ static int take_environment(struct cursor *c, struct error *e)
     return 0;
 }
 
+/* In the place of that of an earlier try. */
+static int32_t take_directory(struct cursor *c, char **directory, struct cofre_error *error)
+{
+    const char *path = wire_text(c, PATH_LONGEST, NULL);
+    free(*directory);
+    *directory = path ? text_copy(path) : NULL;
+    return path && !*directory ? cofre_fail(error, COFRE_E_MEMORY, "out of memory") : COFRE_OK;
+}
+
 static int32_t call_open(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
 {
     struct child *child = call->child;
@@ -99,11 +108,8 @@ static int32_t call_open(struct cofre_call *call, struct cursor *c, struct cofre
     if (!child->loaded || child->opened)
         return malformed(error);
     struct error why;
-    const char *directory = wire_text(c, PATH_LONGEST, NULL);
-    free(child->directory); /* of an earlier try */
-    child->directory = NULL;
-    if (directory && !(child->directory = text_copy(directory)))
-        return cofre_fail(error, COFRE_E_MEMORY, "out of memory");
+    if (take_directory(c, &child->directory, error) != COFRE_OK || take_directory(c, &child->common, error) != COFRE_OK)
+        return COFRE_E_MEMORY;
     if (values_take(c, d, &child->values, &why) < 0)
         return own(error, &why);
     if (take_environment(c, &why) < 0) {
@@ -136,8 +142,12 @@ static int32_t call_check(struct cofre_call *call, struct cursor *c, struct cofr
 {
     struct child *child = call->child;
     int32_t depth = cursor_u32(c) ? COFRE_CHECK_CONNECT : COFRE_CHECK_OFFLINE;
-    return (child->plugin.role == WORKER_SOURCE ? child->plugin.source.check
-                                                : child->plugin.sink.check)(child->instance, call, depth, error);
+    int32_t class = child_discover_take(call, c, error);
+    if (class == COFRE_OK)
+        class = (child->plugin.role == WORKER_SOURCE ? child->plugin.source.check
+                                                     : child->plugin.sink.check)(child->instance, call, depth, error);
+    child_discover_forget(call);
+    return class;
 }
 
 /* ---- sources ---- */
@@ -263,6 +273,26 @@ static int32_t call_facts(struct cofre_call *call, struct cursor *c, struct cofr
 {
     (void)c;
     return source(call)->facts ? source(call)->facts(call->child->instance, call, error) : malformed(error);
+}
+
+static int32_t call_discover(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
+{
+    int32_t class = source(call)->discover ? child_discover_take(call, c, error) : malformed(error);
+    if (class == COFRE_OK)
+        class = source(call)->discover(call->child->instance, call, error);
+    child_discover_forget(call);
+    return class;
+}
+
+static int32_t call_services(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
+{
+    int32_t what = (int32_t)cursor_u32(c);
+    call->id = wire_text(c, COFRE_MAX_ID, NULL);
+    const char *which = wire_text_required(c, CHANNEL_LARGEST, NULL);
+    call->acts = what != COFRE_SERVICES_SAY;
+    if (c->failed || !source(call)->services || call->acts != (call->id != NULL))
+        return malformed(error);
+    return source(call)->services(call->child->instance, call, what, call->id, which, error);
 }
 
 /* ---- sinks ---- */
@@ -401,6 +431,8 @@ static const struct {
     [WIRE_SCRATCH_MAKE] = {call_scratch_make, WORKER_SOURCE},
     [WIRE_SCRATCH_DROP] = {call_scratch_drop, WORKER_SOURCE},
     [WIRE_FACTS] = {call_facts, WORKER_SOURCE},
+    [WIRE_DISCOVER] = {call_discover, WORKER_SOURCE},
+    [WIRE_SERVICES] = {call_services, WORKER_SOURCE},
     [WIRE_CREATE] = {call_create, WORKER_SINK},
     [WIRE_PUT] = {call_put, WORKER_SINK},
     [WIRE_GET] = {call_get, WORKER_SINK},

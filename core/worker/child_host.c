@@ -118,15 +118,26 @@ static const char *host_id(struct cofre_call *call)
     return call->id;
 }
 
-static int32_t host_directory(struct cofre_call *call, const char **path, struct cofre_error *error)
+static int32_t make_directory(struct cofre_call *call, const char *directory, const char *whose, const char **path,
+                              struct cofre_error *error)
 {
     struct error why;
     if (!path || !error)
-        return child_host_broke(call, error, "asked for its directory without a place for the answer");
-    *path = call->child->directory;
-    if (!*path)
-        return cofre_fail(error, COFRE_E_UNSUPPORTED, "there is no directory of its own for this source");
-    return file_make_directories(*path, &why) < 0 ? child_host_fail(error, &why) : COFRE_OK;
+        return child_host_broke(call, error, "asked for %s directory without a place for the answer", whose);
+    *path = directory;
+    if (!directory)
+        return cofre_fail(error, COFRE_E_UNSUPPORTED, "there is no place for %s directory", whose);
+    return file_make_directories(directory, &why) < 0 ? child_host_fail(error, &why) : COFRE_OK;
+}
+
+static int32_t host_directory(struct cofre_call *call, const char **path, struct cofre_error *error)
+{
+    return make_directory(call, call->child->directory, "its", path, error);
+}
+
+static int32_t host_common_directory(struct cofre_call *call, const char **path, struct cofre_error *error)
+{
+    return make_directory(call, call->child->common, "its plugin's", path, error);
 }
 
 int32_t child_host_enter(struct cofre_call *call, uint32_t calls, const char *service, struct cofre_error *error)
@@ -282,8 +293,12 @@ static uint32_t finding_level(int32_t level)
 static void host_finding(struct cofre_call *call, int32_t level, const char *text, const char *hint)
 {
     struct cofre_error error = {.struct_size = sizeof error};
-    if (child_host_enter(call, CHILD_IN(WIRE_CHECK), "finding", &error) != COFRE_OK)
+    if (child_host_enter(call, CHILD_IN(WIRE_CHECK) | CHILD_IN(WIRE_SERVICES), "finding", &error) != COFRE_OK)
         return;
+    if (call->acts) {
+        child_host_broke(call, &error, "had a finding where it was to act");
+        return;
+    }
     if (!text || !text[0]) {
         child_host_broke(call, &error, "had a finding without text");
         return;
@@ -332,4 +347,7 @@ const struct cofre_host child_host_table = {
     .snapshot = child_past_snapshot,
     .recorded = child_past_recorded,
     .left_out = child_backup_left_out,
+    .common_directory = host_common_directory,
+    .configured = child_discover_configured,
+    .offer = child_discover_offer,
 };

@@ -139,11 +139,14 @@ static int take_source(struct describe *d, struct error *e)
         return refuse(e, d, "a source needs open, close, check, backup and restore");
     if (s->freeze && !s->thaw)
         return refuse(e, d, "freeze needs thaw");
+    if (s->services && !s->thaw)
+        return refuse(e, d, "services needs thaw");
     if (!s->scratch_make != !s->scratch_drop)
         return refuse(e, d, "scratch_make and scratch_drop come together or not at all");
     d->offers = (s->freeze ? WORKER_OFFERS_FREEZE : 0u) | (s->thaw ? WORKER_OFFERS_THAW : 0u) |
                 (s->estimate ? WORKER_OFFERS_ESTIMATE : 0u) | (s->scratch_make ? WORKER_OFFERS_SCRATCH : 0u) |
-                (s->facts ? WORKER_OFFERS_FACTS : 0u);
+                (s->facts ? WORKER_OFFERS_FACTS : 0u) | (s->discover ? WORKER_OFFERS_DISCOVER : 0u) |
+                (s->services ? WORKER_OFFERS_SERVICES : 0u);
     return 0;
 }
 

@@ -390,17 +390,9 @@ int source_restore_finish(struct worker *source, struct source_restored *restore
 
 /* ---- the rest ---- */
 
-static int offered(const struct worker *w, uint32_t what, enum wire_call call, struct error *e)
-{
-    if (w->plugin.offers & what)
-        return 0;
-    return error_set(e, ERROR_UNSUPPORTED, "%s: plugin '%s' does not offer %s", w->instance, w->name,
-                     wire_call_name(call));
-}
-
 static int call_with_id(struct worker *w, uint32_t what, enum wire_call call, const char *id, struct error *e)
 {
-    if (offered(w, what, call, e) < 0)
+    if (call_offered(w, what, call, e) < 0)
         return -1;
     wire_put_string(call_arguments(w), id);
     return call_simple(w, call, e);
@@ -443,7 +435,7 @@ int source_scratch_drop(struct worker *source, const char *id, struct error *e)
 int source_scratch_make(struct worker *source, const char *id, char **overrides, struct error *e)
 {
     struct cursor reply;
-    if (offered(source, WORKER_OFFERS_SCRATCH, WIRE_SCRATCH_MAKE, e) < 0)
+    if (call_offered(source, WORKER_OFFERS_SCRATCH, WIRE_SCRATCH_MAKE, e) < 0)
         return -1;
     wire_put_string(call_arguments(source), id);
     if (call_reply(source, WIRE_SCRATCH_MAKE, &reply, e) < 0)
@@ -478,7 +470,7 @@ int source_facts(struct worker *source, void (*fact)(void *, const char *, const
     struct source_event event;
     struct error why;
     int got;
-    if (offered(source, WORKER_OFFERS_FACTS, WIRE_FACTS, e) < 0)
+    if (call_offered(source, WORKER_OFFERS_FACTS, WIRE_FACTS, e) < 0)
         return -1;
     call_arguments(source);
     if (call_begin(source, WIRE_FACTS, e) < 0)

@@ -151,4 +151,19 @@ int source_scratch_drop(struct worker *source, const char *id, struct error *e);
 int source_facts(struct worker *source, void (*fact)(void *context, const char *key, const char *value), void *context,
                  struct error *e);
 
+/* What could be a source. Lent. */
+struct source_offer {
+    const char *name, *options, *about;
+    const char *covered_by; /* NULL = no source */
+};
+/* What the plugin finds there, one after another. It is told of the configuration first (worker_tell). */
+int source_discover(struct worker *source, void (*offer)(void *context, const struct source_offer *), void *context,
+                    struct error *e);
+
+/* The services around a restore. what: COFRE_SERVICES_*; id: NULL to say, else durable before the call; which: the text
+ * of restore_stop; found: for what is said, else NULL. */
+struct worker_finding;
+int source_services(struct worker *source, int what, const char *id, const char *which,
+                    void (*found)(void *context, const struct worker_finding *), void *context, struct error *e);
+
 #endif

@@ -43,6 +43,8 @@ enum wire_call {
     WIRE_SCRATCH_MAKE,
     WIRE_SCRATCH_DROP,
     WIRE_FACTS,
+    WIRE_DISCOVER,
+    WIRE_SERVICES,
     WIRE_CREATE,
     WIRE_PUT,
     WIRE_GET,
@@ -62,6 +64,7 @@ enum wire_frame {
     /* to the worker */
     WIRE_CALL = 1, /* u32 call, u32 number, u64 time left in ms (0 = no limit), then the call's arguments */
     WIRE_LAST,     /* no more entries (restore); end of the object (put) */
+    WIRE_SECTION,  /* check, discover: u32 in a job, name, plugin, u32 settings, and for each its name and value */
     /* both ways */
     WIRE_DATA, /* content */
     WIRE_HOLE, /* u64 length */
@@ -79,7 +82,8 @@ enum wire_frame {
     WIRE_FINISHED,
     WIRE_OBJECT,   /* u64 size, u64 mtime, key */
     WIRE_LEFT_OUT, /* name, why */
-    WIRE_ASKED     /* restore: for the first entry; nothing comes before it */
+    WIRE_ASKED,    /* restore: for the first entry; nothing comes before it */
+    WIRE_OFFER     /* name, options, about, optionally the source that covers it */
 };
 
 void wire_put_text(struct bytes *b, const char *text, size_t length);

@@ -187,7 +187,8 @@ int worker_start(const struct worker_spec *spec, struct worker **worker, struct 
     w->instance = text_copy(spec->instance);
     w->name = text_copy(spec->plugin);
     w->directory = spec->directory ? text_copy(spec->directory) : NULL;
-    if (!w->instance || !w->name || (spec->directory && !w->directory)) {
+    w->common = spec->common ? text_copy(spec->common) : NULL;
+    if (!w->instance || !w->name || (spec->directory && !w->directory) || (spec->common && !w->common)) {
         error_memory(e);
         goto fail;
     }
@@ -228,6 +229,7 @@ int worker_open(struct worker *w, const struct config_value *values, struct erro
         return -1;
     struct bytes *b = call_arguments(w);
     wire_put_string(b, w->directory);
+    wire_put_string(b, w->common);
     size_t size = 4;
     for (size_t i = 0; i < w->plugin.option_count; i++)
         size += 4 + (values[i].text ? values[i].length : 0);
@@ -242,42 +244,16 @@ int worker_open(struct worker *w, const struct config_value *values, struct erro
     return result;
 }
 
-static int take_finding(struct worker *w, struct channel_frame *frame, struct worker_finding *finding)
+void worker_tell(struct worker *worker, const struct configured *configured)
 {
-    struct cursor c = cursor_of(frame->payload, frame->length);
-    finding->level = (int)cursor_u32(&c);
-    size_t text_length, hint_length;
-    const char *text = wire_text_required(&c, WIRE_MAX_LOG, &text_length);
-    const char *hint = wire_text_required(&c, WIRE_MAX_LOG, &hint_length);
-    if (!cursor_done(&c) || finding->level < LOG_ERROR || finding->level > LOG_DEBUG)
-        return -1;
-    /* The frame is our own copy: scrubbed where it lies. */
-    uint8_t *base = w->frame.data;
-    char *own_text = (char *)base + ((const uint8_t *)text - base),
-         *own_hint = (char *)base + ((const uint8_t *)hint - base);
-    scrub_text(&w->scrub, own_text);
-    scrub_text(&w->scrub, own_hint);
-    finding->text = own_text;
-    finding->hint = own_hint;
-    return 0;
+    worker->configured = configured;
 }
 
 int worker_check(struct worker *w, bool connect, void (*found)(void *context, const struct worker_finding *),
                  void *context, struct error *e)
 {
     bytes_put_u32(call_arguments(w), connect);
-    if (call_begin(w, WIRE_CHECK, e) < 0)
-        return -1;
-    struct channel_frame frame;
-    int got;
-    for (uint64_t count = 0; (got = call_next(w, &frame, e)) == 1; count++) {
-        struct worker_finding finding;
-        if (frame.type != WIRE_FINDING || take_finding(w, &frame, &finding) < 0)
-            return call_offence(w, e, "sent a malformed finding");
-        if (count < CALL_LINES)
-            found(context, &finding);
-    }
-    return got;
+    return configured_begin(w, WIRE_CHECK, e) < 0 ? -1 : call_findings(w, found, context, e);
 }
 
 void worker_progress(const struct worker *worker, uint64_t *done, uint64_t *total)
@@ -340,5 +316,6 @@ void worker_stop(struct worker *w)
     free(w->instance);
     free(w->name);
     free(w->directory);
+    free(w->common);
     free(w);
 }

@@ -22,6 +22,7 @@
 #include "config/option.h"
 
 struct config_value;
+struct configured;
 struct error;
 struct worker;
 
@@ -36,6 +37,7 @@ struct worker_spec {
     int64_t timeout;       /* ms for one call; 0 = none */
     int64_t stall_timeout; /* ms without progress; 0 = none */
     const char *directory; /* that the plugin may have for itself, made when it asks; NULL = none */
+    const char *common;    /* likewise, for all sources of the plugin */
     bool undoes;           /* it is there to undo something: its calls run although everything else is cancelled */
     int64_t patience;      /* ms that a failing operation of a sink is tried again; 0 = 5 minutes */
     int64_t grace;         /* ms that a cancelled call has to return, before SIGTERM; a tenth of it later SIGKILL. close
@@ -70,7 +72,9 @@ enum {
     WORKER_OFFERS_SWEEP = 64,
     WORKER_OFFERS_SPACE = 128,
     WORKER_OFFERS_RETAIN = 256,
-    WORKER_OFFERS_THAW = 512
+    WORKER_OFFERS_THAW = 512,
+    WORKER_OFFERS_DISCOVER = 1024,
+    WORKER_OFFERS_SERVICES = 2048
 };
 
 /* Loads the plugin: file and directories must not be writable by others. After an error nothing is left. */
@@ -79,6 +83,9 @@ const struct worker_plugin *worker_plugin(const struct worker *worker);
 
 /* Run the plugin's open(). values: one row per option of the plugin. */
 int worker_open(struct worker *worker, const struct config_value *values, struct error *e);
+
+/* The sources of the configuration, for a source's check and discover; lent until the worker is stopped. */
+void worker_tell(struct worker *worker, const struct configured *configured);
 
 /* What check() found, one after another. */
 struct worker_finding {

@@ -15,6 +15,8 @@
  *   open -> check                               cofre check
  *   open -> [freeze] -> backup -> [thaw] -> close      cofre run          (source)
  *   open -> restore -> [thaw] -> close                 cofre restore      (source)
+ *   open -> services -> thaw -> close                  cofre restore, around all sources of a job
+ *   open -> discover -> close                          cofre discover     (source)
  *   open -> put | get | stat | list | remove | ... -> close               (sink)
  *
  * Rules that hold everywhere unless a comment says otherwise
@@ -296,7 +298,8 @@ enum { COFRE_LOG_ERROR = 3, COFRE_LOG_WARNING = 4, COFRE_LOG_NOTICE = 5, COFRE_L
  * server in the place of the one that is wanted. Say none rather than one that changes by itself. */
 #define COFRE_FACT_IDENTITY 1u
 
-/* A source of the configuration. Its settings are as written, defaults left out; secrets are not among them. */
+/* A source of the configuration. Its settings are the options of its plugin as written, variables filled in, defaults
+ * left out; secrets are not among them. plugin is "" when a variable that the section needs is not set. */
 struct cofre_setting {
     const char *name, *value;
 };
@@ -310,11 +313,12 @@ struct cofre_section {
     uint32_t setting_count, setting_stride;
 };
 
-/* What could be a source. */
+/* What could be a source. All is text of printable UTF-8. What several instances offer with the same options is shown
+ * once. */
 struct cofre_offer {
     uint32_t struct_size, reserved;
     const char *name;        /* of the section: proposed; made unique by the host */
-    const char *options;     /* INI lines, "plugin = ..." the first */
+    const char *options;     /* INI lines as one would write them, "plugin = ..." the first; at most 16,384 bytes */
     const char *about;       /* one line: what it is, how large, who uses it */
     const char *covered_by;  /* the source that saves it already; NULL = none does */
 };
@@ -401,13 +405,18 @@ struct cofre_host {
      * restore returns. COFRE_OK is nothing to say. */
     int32_t (*late)(struct cofre_call *, const char *path, size_t path_length, int32_t result,
                     const struct cofre_error *why, struct cofre_error *error);
-    /* id, directory, snapshot and recorded, by call:
+    /* id, directory, common_directory, snapshot, recorded and configured, by call (- = breaks the contract):
      *
-     *               open, check   backup   restore   freeze, thaw       sinks
-     *   id          NULL          yes      yes       the one given      NULL
-     *   directory   yes           yes      yes       yes                refused: UNSUPPORTED
-     *   snapshot    ""            ""       yes       ""                 ""
-     *   recorded    -             -        yes       -                  -               - = breaks the contract
+     *                     open  check, discover  backup  restore  freeze, thaw   services       sinks
+     *   id                NULL  NULL             yes     yes      the one given  the one given  NULL
+     *   directory         yes   yes              yes     yes      yes            yes            refused: UNSUPPORTED
+     *   common_directory  yes   yes              yes     yes      yes            yes            refused: UNSUPPORTED
+     *   snapshot          ""    ""               ""      yes      ""             ""             ""
+     *   recorded          -     -                -       yes      -              -              -
+     *   configured        -     yes              -       -        -              -              refused: UNSUPPORTED
+     *
+     * An instance of nothing but defaults has no directory of its own (UNSUPPORTED); without a configuration there is
+     * neither.
      *
      * The id of this backup or restore: name after it what must not be mixed up with that of another one. Of a source
      * that offers freeze (backup) or thaw (restore, but with --into) it is durable since before the call, and thaw
@@ -431,8 +440,8 @@ struct cofre_host {
     /* source. As directory, but one for all sources of this plugin in this configuration: for what several of them must
      * agree on. Runs of other jobs may be at work in it at the same time. */
     int32_t (*common_directory)(struct cofre_call *, const char **path, struct cofre_error *error);
-    /* check, discover. The sources of the configuration, from index 0 on, COFRE_END after the last: to say what none
-     * covers. Valid until the call returns. */
+    /* check, discover of a source. The sources of the configuration, from index 0 on, COFRE_END after the last: to say
+     * what none covers. Valid until the call returns. */
     int32_t (*configured)(struct cofre_call *, uint64_t index, const struct cofre_section **section,
                           struct cofre_error *error);
     /* discover. Something that is there and could be a source. */
@@ -492,14 +501,16 @@ struct cofre_source {
     /* Say the facts of what is there now, with fact(). */
     int32_t (*facts)(void *instance, struct cofre_call *, struct cofre_error *error);
     /* Say, with offer(), what is there that could be a source, of this plugin or of another one, and what is one
-     * already. For `cofre discover`; the options may all be defaults, also those of which backup needs one. */
+     * already. For `cofre discover`, of each configured source; of a plugin that none has and that requires no option,
+     * also with nothing but defaults, also where backup needs one of them. */
     int32_t (*discover)(void *instance, struct cofre_call *, struct cofre_error *error);
     /* The services around the restore of a job into the running applications: which is the text of the job's
      * `restore_stop`, in the plugin's own words. what: COFRE_SERVICES_SAY: with finding(), what would be stopped and
      * started; id is NULL. COFRE_SERVICES_STOP: stop those that run, and start those that the text excepts and that do
      * not; id is durable, and thaw(id) starts in order what was stopped, and waits until it works. COFRE_SERVICES_KEEP:
-     * what id has stopped stays so; say, with log, how it is started; a thaw of id then does nothing. The options may
-     * all be defaults. */
+     * what id has stopped stays so; say, with log, how it is started; a thaw of id then does nothing. Needs thaw, which
+     * also follows a STOP that failed. Called of the first source of the job that offers it; where none does, of a
+     * plugin that requires no option, with nothing but defaults. */
     int32_t (*services)(void *instance, struct cofre_call *, int32_t what, const char *id, const char *which,
                         struct cofre_error *error);
 };

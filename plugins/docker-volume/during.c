@@ -32,13 +32,16 @@ struct batch {
     enum options_during during;
 };
 
-static int32_t halt_batch(const struct halt *halt, struct cofre_call *call, const char *id, struct batch *batch,
+static int32_t halt_batch(const struct source *source, struct cofre_call *call, const char *id, struct batch *batch,
                           struct cofre_error *error)
 {
+    struct halt halt;
+    enum halt_how how = batch->during == OPTIONS_STOP ? HALT_STOP : HALT_PAUSE;
     if (batch->containers.count == 0)
         return COFRE_OK;
-    int32_t status =
-        halt_begin(halt, call, id, &batch->containers, batch->during == OPTIONS_STOP ? HALT_STOP : HALT_PAUSE, error);
+    int32_t status = source_halt(source, call, &halt, error);
+    if (status == COFRE_OK)
+        status = halt_begin(&halt, call, id, &batch->containers, how, error);
     batch->containers.count = 0;
     return status;
 }

@@ -15,7 +15,8 @@ from support.oracle import assert_same_tree
 from support.tree import plain_tree
 
 MANUAL = Path(__file__).resolve().parents[2] / 'docs/cofre.8'
-COMMANDS = ['init', 'check', 'run', 'list', 'show', 'ls', 'cat', 'restore', 'verify', 'copy', 'accept', 'key', 'plugin', 'version']
+COMMANDS = ['init', 'check', 'discover', 'run', 'list', 'show', 'ls', 'cat', 'restore', 'verify', 'copy', 'accept', 'key', 'plugin',
+            'version']
 
 
 @pytest.fixture
@@ -263,9 +264,13 @@ SUMMARY = {'run': {'job': str, 'snapshot': (str, type(None)), 'status': str, 'dr
                        'without_metadata': int, 'problems': int},
            'verify': {'status': str, 'quick': bool, 'damages': int, 'sinks': list},
            'check': {'status': str, 'errors': int, 'warnings': int},
+           'discover': {'status': str, 'offers': int, 'covered': int, 'failed': int},
            'copy': {'snapshot': str, 'job': str, 'from': str, 'to': str, 'status': str, 'existed': bool, 'objects': int,
                     'bytes': int}}
-OTHERS = {'accepted': {'job': str, 'source': str, 'difference': str},
+OTHERS = {'restored': {'source': str, 'status': str, 'entries': int, 'bytes': int, 'without_metadata': int, 'problems': int},
+          'services': {'by': str, 'status': str},
+          'offer': {'name': str, 'options': str, 'about': str, 'covered_by': (str, type(None)), 'in_job': bool},
+          'accepted': {'job': str, 'source': str, 'difference': str},
           'finding': {'level': str, 'subject': str, 'text': str, 'hint': (str, type(None)), 'class': (str, type(None))},
           'repository': {'sink': str, 'plugin': str, 'repository': str, 'encryption': str, 'key_file': (str, type(None)),
                          'key': (str, type(None)), 'key_created': bool, 'existed': bool},
@@ -323,6 +328,7 @@ def test_json_of_every_command(made, tmp_path):
     assert lines('restore', 'job', '--into', tmp_path / 'into')[-1]['entries'] == len(entries)
     assert lines('verify', 'job')[-1]['status'] == 'verified'
     assert lines('check', '--offline')[-1]['status'] == 'ok'
+    assert lines('discover')[-1]['status'] == 'complete'
     assert lines('copy', 'job', '--from', 'disk', '--to', 'other')[-1]['existed'] is False
     assert lines('key', 'create', key)[0]['kind'] == 'full'
     assert {line['name'] for line in lines('plugin', 'list')} >= {'directory', 'local'}

@@ -40,6 +40,7 @@ static void test_whole(void **state)
         "[engine]\nstate_dir = /st\ncache_dir = /ca\nplugin_dir = /a, /b\nhost = web-1\n"
         "[job j on e]\nkeep_daily = 30\nkeep_yearly = 0\n"
         "[job j]\nsources = s, d\nsinks = d, e\nschedule = 0 2 * * *\nmax_age = 26h\nkeep_last = 3\n"
+        "restore_stop = compose:echo except db\nrestore_order = d\n"
         "[source s]\nplugin = directory\npath = /s\nexclude = *.tmp, cache/\ntimeout = 1h\nretry_for = 0\nwait = 60s\n"
         "[source d]\nplugin = directory\npath = /d\nstall_timeout = 1min\n"
         "[sink d]\nplugin = local\npath = /x\nkey = /k\ntrust_hosts = yes\nformat = repository\n"
@@ -57,7 +58,7 @@ static void test_whole(void **state)
     assert_int_equal(config_find_source(c, "s", &s, &error), 0);
     assert_string_equal(s->plugin, "directory");
     assert_false(s->is_sink);
-    assert_int_equal(s->line, 15);
+    assert_int_equal(s->line, 17);
     assert_int_equal(s->timeout, 3600000);
     assert_int_equal(s->retry_for, 0);
     assert_int_equal(s->wait, 60000);
@@ -65,7 +66,7 @@ static void test_whole(void **state)
     assert_int_equal(s->key_count, 2);
     assert_string_equal(s->keys[1].name, "exclude");
     assert_string_equal(s->keys[1].value, "*.tmp, cache/");
-    assert_int_equal(s->keys[1].line, 18);
+    assert_int_equal(s->keys[1].line, 20);
     assert_true(s->keys[1].private_file);
     assert_int_equal(config_find_source(c, "d", &d, &error), 0);
     assert_int_equal(d->retry_for, 60000);
@@ -89,6 +90,9 @@ static void test_whole(void **state)
     assert_string_equal(j->schedule, "0 2 * * *");
     assert_int_equal(j->max_age, 93600000);
     assert_int_equal(j->retention.keep_last, 3);
+    assert_string_equal(j->restore_stop, "compose:echo except db");
+    assert_int_equal(j->restore_order_count, 1);
+    assert_ptr_equal(j->restore_order[0], j->sources[1]);
     assert_int_equal(j->retention.keep_daily, -1);
     assert_int_equal(j->override_count, 1);
     assert_ptr_equal(j->overrides[0].sink, e);
@@ -281,6 +285,11 @@ static void test_bad_jobs(void **state)
          ""},
         {SOURCE SINK JOB "keep_daily = 7 # days", "x.conf:10: 'keep_daily': '7 # days' is no whole number",
          "a comment behind a value begins with ' ;'"},
+        {SOURCE SINK JOB "restore_order = t", "x.conf:10: [job j]: there is no [source t]", "restore_order: s"},
+        {SOURCE SINK JOB "restore_order = s, s", "x.conf:10: [job j] names the source 's' twice", ""},
+        {SOURCE "[source t]\nplugin = directory\n" SINK JOB "restore_order = t",
+         "x.conf:12: [job j]: 'restore_order': 't' is not among the job's sources", "name it in sources, too, or take it out of restore_order"},
+        {SOURCE SINK JOB "restore_stop =", "x.conf:10: 'restore_stop' has no value", "*"},
         {SOURCE SINK JOB "keep_last = -1", "x.conf:10: 'keep_last': '-1' is not between 0 and 100000", ""},
         {SOURCE SINK JOB "keep_last = 0", "x.conf:7: [job j] keeps no snapshot at all", "*"},
         {SOURCE SINK JOB "keep_dialy = 3", "x.conf:10: unknown key 'keep_dialy' in [job j]",

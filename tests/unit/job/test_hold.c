@@ -1,4 +1,4 @@
-/* Holds of all three kinds: durable before the call, undone after it, by a later start when need be. */
+/* Holds of all kinds: durable before the call, undone after it, by a later start when need be. */
 #include "harness.h"
 
 #include <dirent.h>
@@ -118,6 +118,21 @@ static void test_scratch(void **state)
     assert_int_equal(count(f->holds), 0);
 }
 
+/* What it covers stays. */
+static void test_release(void **state)
+{
+    struct fixture *f = *state;
+    struct error e;
+    struct hold *hold = make(f, HOLD_SERVICES);
+    char id[64];
+    strcpy(id, hold_id(hold));
+    assert_int_equal(source_freeze(f->worker, id, &e), 0);
+    assert_int_equal(hold_release(hold, &e), 0);
+    assert_int_equal(count(f->holds), 0);
+    assert_int_equal(hold_recover(&f->engine), 0);
+    assert_true(there(f, "frozen", id));
+}
+
 /* As a killed run leaves it. */
 static void leave(const struct fixture *f, const char *name, const char *text)
 {
@@ -174,6 +189,7 @@ static int tests(void)
     const struct CMUnitTest all[] = {
         cmocka_unit_test_setup_teardown(test_freeze, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_scratch, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_release, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_recover, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_recover_fails, set_up, tear_down),
     };
