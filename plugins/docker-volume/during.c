@@ -53,21 +53,20 @@ static int32_t halt_all(const struct source *source, struct cofre_call *call, co
 {
     size_t count = survey->containers.count;
     struct batch batch = {.during = OPTIONS_RUN};
-    struct halt halt;
-    int32_t status = source_halt(source, call, &halt, error);
+    int32_t status = COFRE_OK;
     for (size_t i = count; status == COFRE_OK && i-- > 0;) {
         const struct container *c = &survey->containers.items[i];
         enum options_during during = plan(source, call, survey, c);
         if (during == OPTIONS_RUN)
             continue;
         if (during != batch.during)
-            status = halt_batch(&halt, call, id, &batch, error);
+            status = halt_batch(source, call, id, &batch, error);
         batch.during = during;
         batch.containers.count++;
         batch.containers.items = room + count - batch.containers.count;
         batch.containers.items[0] = *c;
     }
-    return status == COFRE_OK ? halt_batch(&halt, call, id, &batch, error) : status;
+    return status == COFRE_OK ? halt_batch(source, call, id, &batch, error) : status;
 }
 
 int32_t during_begin(const struct source *source, struct cofre_call *call, const char *id, struct cofre_error *error)
