@@ -1,12 +1,16 @@
 /* Volumes as a daemon describes them, also one that lies. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -222,6 +226,77 @@ static void test_open(void **state)
     rmdir(directory);
 }
 
+/* Make the directory and those above it. */
+static void make_all(const char *path)
+{
+    char text[300];
+    snprintf(text, sizeof text, "%s", path);
+    for (char *p = text + 1; (p = strchr(p, '/')); p++) {
+        *p = '\0';
+        mkdir(text, 0700);
+        *p = '/';
+    }
+    assert_int_equal(mkdir(text, 0700), 0);
+}
+
+/* A process that listens at dir/socket, and has `root` for its root. */
+static pid_t listen_below(const char *socket_path, const char *root)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    int ready[2];
+    char byte;
+    snprintf(name.sun_path, sizeof name.sun_path, "%s", socket_path);
+    assert_int_equal(pipe(ready), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+        if (bind(fd, (const struct sockaddr *)&name, sizeof name) != 0 || listen(fd, 5) != 0 || chroot(root) != 0 ||
+            write(ready[1], "x", 1) != 1)
+            _exit(1);
+        for (;;)
+            pause();
+    }
+    close(ready[1]);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    close(ready[0]);
+    return child;
+}
+
+/* A daemon that sees other files than we do has another directory at the same place. */
+static void test_open_elsewhere(void **state)
+{
+    (void)state;
+    char directory[] = "/tmp/docker-volume-XXXXXX", root[100], place[100], theirs[250], path[100], address[120];
+    assert_non_null(mkdtemp(directory));
+    snprintf(root, sizeof root, "%s/root", directory);
+    snprintf(place, sizeof place, "%s/place", directory);
+    snprintf(theirs, sizeof theirs, "%s%s", root, place);
+    snprintf(path, sizeof path, "%s/socket", directory);
+    snprintf(address, sizeof address, "unix://%s", path);
+    make_all(place);
+    make_all(theirs);
+    const char *const roots[] = {"/", root};
+    for (size_t i = 0; i < 2; i++) {
+        pid_t child = listen_below(path, roots[i]);
+        struct cofre_error error = {.struct_size = sizeof error};
+        const struct daemon_options options = {.address = address};
+        const struct volume volume = {.name = "v", .driver = "local", .mountpoint = place, .plain = true};
+        struct daemon *daemon;
+        int fd;
+        assert_int_equal(daemon_open(&options, &daemon, &error), COFRE_OK);
+        assert_int_equal(volume_open(daemon, &volume, &fd, &error), i == 0 ? COFRE_OK : COFRE_E_UNSUPPORTED);
+        if (fd >= 0)
+            close(fd);
+        daemon_close(daemon);
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+        unlink(path);
+    }
+    char command[300];
+    snprintf(command, sizeof command, "rm -r %s", directory);
+    assert_int_equal(system(command), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +306,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_make, begin, end),
         cmocka_unit_test_setup_teardown(test_remove, begin, end),
         cmocka_unit_test_setup_teardown(test_open, begin, end),
+        cmocka_unit_test_setup_teardown(test_open_elsewhere, begin, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
