@@ -20,7 +20,8 @@
 int aside_begin(struct aside *a, struct cofre_call *call, const struct tree_write_options *options, int root)
 {
     struct stat st;
-    *a = (struct aside){.call = call, .options = options, .root = root, .fd = -1, .listing.maximum = NAMES_BYTES_MAX};
+    *a = (struct aside){
+        .call = call, .options = options, .prefix = "", .root = root, .fd = -1, .listing.maximum = NAMES_BYTES_MAX};
     if (fstat(root, &st) != 0)
         return errno;
     a->device = st.st_dev;
@@ -142,7 +143,8 @@ static bool is_saved(const struct aside *a, const struct aside_level *level, con
 {
     const struct tree_write_options *o = a->options;
     char *path = NULL;
-    int n = asprintf(&path, "%.*s%s%s", (int)level->length, level->path, level->length ? "/" : "", name);
+    int n = asprintf(&path, "%s%s%.*s%s%s", a->prefix, *a->prefix ? "/" : "", (int)level->length, level->path,
+                     level->length ? "/" : "", name);
     if (n < 0)
         return false; /* what is not known stays */
     bool own = level->length == 0 && strncmp(name, "." MARK, sizeof "." MARK - 1) == 0;

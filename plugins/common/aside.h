@@ -20,6 +20,7 @@
 struct aside {
     struct cofre_call *call;
     const struct tree_write_options *options;
+    const char *prefix;     /* of paths, for the patterns; "" = none */
     int root;               /* lent */
     dev_t device;           /* of the root: other file systems are left alone */
     struct listing listing; /* what was there in the directories on the way */

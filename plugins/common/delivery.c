@@ -60,17 +60,35 @@ static void run(void *context, unsigned thread, struct crew_job *job)
 
 /* ---- reports ---- */
 
+/* Bytes of a path as the host knows it. */
+static size_t whole_length(const struct delivery *d, size_t length)
+{
+    size_t n = strlen(d->prefix);
+    return n + (n > 0 && length > 0) + length;
+}
+
+/* That path. */
+static void make_whole(const struct delivery *d, const char *path, size_t length, char *out)
+{
+    size_t n = strlen(d->prefix);
+    memcpy(out, d->prefix, n);
+    if (n > 0 && length > 0)
+        out[n++] = '/';
+    memcpy(out + n, path, length);
+}
+
 void delivery_report(struct delivery *d, const char *path, size_t length, int32_t result, const struct cofre_error *why)
 {
-    struct delivery_report *report = why ? calloc(1, sizeof *report + length + 1) : NULL;
+    size_t whole = whole_length(d, length);
+    struct delivery_report *report = why ? calloc(1, sizeof *report + whole + 1) : NULL;
     if (!report) {
         d->short_of_memory = true;
         return;
     }
     report->result = result;
     report->why = *why;
-    report->length = length;
-    memcpy(report->path, path, length);
+    report->length = whole;
+    make_whole(d, path, length, report->path);
     *d->last = report;
     d->last = &report->next;
     if (result == COFRE_E_NO_SPACE && !d->full) {
@@ -82,11 +100,15 @@ void delivery_report(struct delivery *d, const char *path, size_t length, int32_
 void delivery_lost(struct delivery *d, const char *path, size_t length, const struct losses *losses, bool late)
 {
     static const struct cofre_error said = {.struct_size = sizeof said, .message = "a part of its metadata is lost"};
-    if (!losses) {
+    size_t n = whole_length(d, length);
+    char *whole = losses ? malloc(n + 1) : NULL;
+    if (!whole) {
         d->short_of_memory = true;
         return;
     }
-    losses_count(&d->tally, losses, path, length);
+    make_whole(d, path, length, whole);
+    losses_count(&d->tally, losses, whole, n);
+    free(whole);
     if (late)
         delivery_report(d, path, length, COFRE_PARTLY, &said);
 }
@@ -97,6 +119,11 @@ int32_t delivery_tell(struct delivery *d)
     for (struct delivery_report *report; status == COFRE_OK && (report = d->reports);) {
         status =
             cofre->late(d->place->call, report->path, report->length, report->result, &report->why, d->place->error);
+        d->late_partly += report->result == COFRE_PARTLY;
+        if (report->result != COFRE_PARTLY && d->late_failed++ == 0) {
+            d->class_failed = report->result;
+            failure_about(&d->why_failed, report->path, report->length, &report->why);
+        }
         d->reports = report->next;
         free(report);
     }
@@ -316,7 +343,8 @@ int delivery_begin(struct delivery *d, struct place *place, void (*settled)(void
 {
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
     unsigned threads = processors < 1 ? 1 : processors >= CREW_MAX ? CREW_MAX : (unsigned)processors + 1;
-    *d = (struct delivery){.place = place, .settled = settled, .context = context};
+    *d = (struct delivery){.place = place, .settled = settled, .context = context, .prefix = ""};
+    d->why_failed.struct_size = sizeof d->why_failed;
     d->last = &d->reports;
     for (unsigned i = 0; i <= CREW_MAX; i++) {
         d->whys[i].struct_size = sizeof d->whys[i];

@@ -62,6 +62,10 @@ struct delivery {
     uint64_t larges_begun;
     struct delivery_report *reports, **last;
     struct losses_tally tally;
+    const char *prefix;                /* of all paths, as the host knows them; "" = none */
+    uint64_t late_failed, late_partly; /* told with late */
+    int32_t class_failed;              /* of the first of late_failed */
+    struct cofre_error why_failed;     /* its text (failure_about) */
     unsigned folders;
     bool full;            /* a disk is */
     bool short_of_memory; /* something cannot be told */

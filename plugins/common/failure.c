@@ -118,3 +118,12 @@ const char *failure_quote(const char *path, size_t length, char out[FAILURE_QUOT
     out[at] = '\0';
     return out;
 }
+
+void failure_about(struct cofre_error *error, const char *path, size_t length, const struct cofre_error *why)
+{
+    char quoted[FAILURE_QUOTE_MAX];
+    int n = snprintf(error->message, sizeof error->message, "'%s': ", failure_quote(path, length, quoted));
+    snprintf(error->message + n, sizeof error->message - (size_t)n, "%s", why->message);
+    error->os_errno = why->os_errno;
+    snprintf(error->hint, sizeof error->hint, "%s", why->hint);
+}

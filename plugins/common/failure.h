@@ -28,4 +28,7 @@ size_t failure_character(const char *text, size_t left);
 #define FAILURE_QUOTE_MAX 320
 const char *failure_quote(const char *path, size_t length, char out[FAILURE_QUOTE_MAX]);
 
+/* *error: *why, with the path it is about in front of its message. */
+void failure_about(struct cofre_error *error, const char *path, size_t length, const struct cofre_error *why);
+
 #endif

@@ -12,6 +12,7 @@
 #include "common/aside.h"
 #include "common/delivery.h"
 #include "common/descent.h"
+#include "common/entry_path.h"
 #include "common/failure.h"
 #include "common/finish.h"
 #include "common/level.h"
@@ -28,10 +29,10 @@ struct writer {
     struct level *levels; /* one for each of descent's */
     size_t level_capacity;
     struct cofre_error why;
-    uint64_t late;       /* directories that are not as they were, and are no entries */
-    int link_dir;        /* the directory of the last hard link's first name; -1 = none */
-    char *link_dir_path; /* DESCENT_PATH_MAX + 1 bytes */
-    size_t link_dir_length;
+    uint64_t late;                 /* directories that are not as they were, and are no entries */
+    struct entry_directory firsts; /* of first names of hard links */
+    const char *prefix;            /* of what is taken; "" = all */
+    struct tree_write_counts counts;
 };
 
 /* ---- directories ---- */
@@ -172,31 +173,6 @@ static int32_t go_to(struct writer *w, const char *path, size_t length, int32_t 
     return COFRE_OK;
 }
 
-/* Why a path cannot be one of ours; NULL when it can. */
-static const char *path_fault(const char *path, size_t length)
-{
-    if (length > DESCENT_PATH_MAX || memchr(path, '\0', length))
-        return "it is too long or holds a zero byte";
-    for (size_t at = 0; at < length;) {
-        const char *p = path + at, *slash = memchr(p, '/', length - at);
-        size_t n = slash ? (size_t)(slash - p) : length - at;
-        if (n == 0 || at + n + 1 == length)
-            return "it has an empty component";
-        if (p[0] == '.' && (n == 1 || (n == 2 && p[1] == '.')))
-            return "it has a component that leads elsewhere";
-        if (n > NAME_MAX)
-            return "it has a component that is too long";
-        at += n + 1;
-    }
-    return NULL;
-}
-
-static size_t parent_length(const char *path, size_t length)
-{
-    const char *slash = memrchr(path, '/', length);
-    return slash ? (size_t)(slash - path) : 0;
-}
-
 /* ---- kinds ---- */
 
 static int32_t put_directory(struct writer *w, const struct cofre_entry *entry, int32_t *result)
@@ -214,45 +190,17 @@ static int32_t put_directory(struct writer *w, const struct cofre_entry *entry, 
     return COFRE_OK;
 }
 
-/* The directory of a hard link's first name, from the root down. */
-static int open_link_dir(struct writer *w, const char *path, size_t length)
-{
-    char name[NAME_MAX + 1];
-    if (w->link_dir >= 0 && w->link_dir_length == length && !memcmp(w->link_dir_path, path, length))
-        return w->link_dir;
-    int at = dup(w->descent.levels[0].fd);
-    for (size_t from = 0; at >= 0 && from < length;) {
-        size_t n = (size_t)(strchrnul(path + from, '/') - (path + from));
-        memcpy(name, path + from, n);
-        name[n] = '\0';
-        int next = openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        int errnum = errno;
-        close(at);
-        errno = errnum;
-        at = next;
-        from += n + 1;
-    }
-    if (at < 0)
-        return -1;
-    if (w->link_dir >= 0)
-        close(w->link_dir);
-    w->link_dir = at;
-    memcpy(w->link_dir_path, path, length);
-    w->link_dir_length = length;
-    return at;
-}
-
 static void put_link(struct writer *w, const struct place_spot *spot, const struct cofre_entry *entry, int32_t *result)
 {
-    const char *fault = path_fault(entry->link, entry->link_length);
+    const char *fault = entry_path_fault(entry->link, entry->link_length);
     if (fault || entry->link_length == 0) {
         *result = refuse(w, "first name of the hard link", fault ? fault : "it is empty");
         return;
     }
     delivery_wait(&w->delivery, entry->link, entry->link_length);
-    size_t parent = parent_length(entry->link, entry->link_length);
+    size_t parent = entry_path_parent(entry->link, entry->link_length);
     bool same = parent == descent_path_length(&w->descent) && !memcmp(entry->link, w->descent.path, parent);
-    int dir = same ? spot->dir : open_link_dir(w, entry->link, parent);
+    int dir = same ? spot->dir : entry_directory_open(&w->firsts, w->descent.levels[0].fd, entry->link, parent);
     if (dir < 0)
         *result = failure_system(&w->why, errno, "open the directory of the hard link's first name");
     else
@@ -270,7 +218,7 @@ static int32_t put_file(struct writer *w, const struct cofre_entry *entry, int32
 
 static int32_t put_other(struct writer *w, const struct cofre_entry *entry, int32_t *result)
 {
-    size_t parent = parent_length(entry->path, entry->path_length);
+    size_t parent = entry_path_parent(entry->path, entry->path_length);
     int32_t status = go_to(w, entry->path, parent, result);
     if (status != COFRE_OK || *result != COFRE_OK)
         return status;
@@ -289,9 +237,9 @@ static int32_t put_other(struct writer *w, const struct cofre_entry *entry, int3
     return COFRE_OK;
 }
 
-static int32_t put(struct writer *w, const struct cofre_entry *entry, int32_t *result)
+static int32_t put_entry(struct writer *w, const struct cofre_entry *entry, int32_t *result)
 {
-    const char *fault = path_fault(entry->path, entry->path_length);
+    const char *fault = entry_path_fault(entry->path, entry->path_length);
     *result = COFRE_OK;
     if (fault)
         *result = refuse(w, "path", fault);
@@ -308,28 +256,67 @@ static int32_t put(struct writer *w, const struct cofre_entry *entry, int32_t *r
 
 /* ---- the whole ---- */
 
-static int32_t put_all(struct writer *w)
+/* As the root sees it: its own path, and that of the first name of a hard link, without the prefix. */
+static int32_t put(struct writer *w, const struct cofre_entry *given, int32_t *result)
 {
-    for (;;) {
-        const struct cofre_entry *entry;
-        int32_t result, status = cofre->next(w->place.call, &entry, w->place.error);
-        if (status == COFRE_END)
-            return COFRE_OK;
-        if (status == COFRE_OK)
-            status = put(w, entry, &result);
-        if (status == COFRE_OK && result == COFRE_PARTLY)
-            delivery_lost(&w->delivery, entry->path, entry->path_length, &w->place.lost, false);
-        if (status == COFRE_OK)
-            status = cofre->done(w->place.call, result, &w->why, w->place.error);
-        if (status == COFRE_OK)
-            status = delivery_tell(&w->delivery);
-        if (status != COFRE_OK)
-            return status;
-        if (result == COFRE_E_NO_SPACE) {
-            *w->place.error = w->why;
-            return result;
-        }
+    struct cofre_entry entry = *given;
+    bool first = entry.kind == COFRE_HARDLINK && entry.link;
+    if (first && !entry_path_is_of(w->prefix, entry.link, entry.link_length)) {
+        *result = refuse(w, "first name of the hard link", "it lies elsewhere");
+        return COFRE_OK;
     }
+    entry_path_strip(w->prefix, &entry.path, &entry.path_length);
+    if (first)
+        entry_path_strip(w->prefix, &entry.link, &entry.link_length);
+    int32_t status = put_entry(w, &entry, result);
+    if (status == COFRE_OK && *result == COFRE_PARTLY)
+        delivery_lost(&w->delivery, entry.path, entry.path_length, &w->place.lost, false);
+    return status;
+}
+
+static void count(struct writer *w, const struct cofre_entry *entry, int32_t result)
+{
+    struct tree_write_counts *c = &w->counts;
+    bool device = entry->kind == COFRE_CHARACTER || entry->kind == COFRE_BLOCK;
+    c->given += entry->kind != COFRE_SOCKET;
+    c->bytes += entry->kind == COFRE_FILE && entry->size > 0 ? (uint64_t)entry->size : 0;
+    c->partly += result == COFRE_PARTLY;
+    if (device && result == COFRE_E_UNSUPPORTED && !w->place.devices)
+        c->left_out++;
+    else if (result != COFRE_OK && result != COFRE_PARTLY && c->failed++ == 0) {
+        c->class = result;
+        failure_about(&c->first, entry->path, entry->path_length, &w->why);
+    }
+}
+
+static int32_t put_one(struct writer *w, const struct cofre_entry *entry)
+{
+    int32_t result, status = put(w, entry, &result);
+    if (status != COFRE_OK)
+        return status;
+    count(w, entry, result);
+    status = cofre->done(w->place.call, result, &w->why, w->place.error);
+    if (status == COFRE_OK)
+        status = delivery_tell(&w->delivery);
+    if (status == COFRE_OK && result == COFRE_E_NO_SPACE) {
+        *w->place.error = w->why;
+        status = result;
+    }
+    return status;
+}
+
+/* *entry: as in tree_write_part. */
+static int32_t put_all(struct writer *w, const struct cofre_entry **entry)
+{
+    int32_t status = COFRE_OK;
+    while (status == COFRE_OK && entry_path_is_of(w->prefix, (*entry)->path, (*entry)->path_length)) {
+        status = put_one(w, *entry);
+        if (status == COFRE_OK)
+            status = cofre->next(w->place.call, entry, w->place.error);
+    }
+    if (status != COFRE_OK)
+        *entry = NULL;
+    return status == COFRE_END ? COFRE_OK : status;
 }
 
 static int64_t milliseconds(void)
@@ -388,65 +375,107 @@ static int32_t finish(struct writer *w)
     return COFRE_OK;
 }
 
-static int32_t begin(struct writer *w, const struct tree_write_options *options)
+/* What the root is, and what its file system can do. Takes root over. */
+static int32_t begin_root(struct writer *w, const struct tree_write_options *options, int root, bool fresh)
 {
-    struct cofre_error *error = w->place.error;
-    struct level level = {.existed = true};
+    struct level level = {.existed = true, .fresh = fresh};
     struct stat st;
-    int root;
-    w->link_dir_path = malloc(DESCENT_PATH_MAX + 1);
-    w->place.rules.names = options->numeric_owner ? NULL : names_new();
-    if (!w->link_dir_path || (!options->numeric_owner && !w->place.rules.names))
-        return failure_system(error, ENOMEM, "restore into '%s'", options->path);
-    int32_t status = root_make(options->path, &root, error);
-    if (status != COFRE_OK)
-        return status;
-    status = place_begin(&w->place, root, options->path);
+    int32_t status = place_begin(&w->place, root, options->path);
     if (status == COFRE_OK && (status = level_examine(&level, &w->place.rules, root, &st, false, &w->why)) != COFRE_OK)
-        *error = w->why;
+        *w->place.error = w->why;
     if (status != COFRE_OK) {
         close(root);
         return status;
     }
     level_sweep(root);
-    status = push(w, root, &st, &level);
+    return push(w, root, &st, &level);
+}
+
+static int32_t begin(struct writer *w, const struct tree_write_options *options, const struct tree_write_part *part)
+{
+    struct cofre_error *error = w->place.error;
+    int root, errnum = 0;
+    w->place.rules.names = options->numeric_owner ? NULL : names_new();
+    if (!entry_directory_begin(&w->firsts) || (!options->numeric_owner && !w->place.rules.names))
+        return failure_system(error, ENOMEM, "restore into '%s'", options->path);
+    int32_t status = COFRE_OK;
+    if (!part)
+        status = root_make(options->path, &root, error);
+    else if ((root = fcntl(part->root, F_DUPFD_CLOEXEC, 0)) < 0)
+        status = failure_system(error, errno, "restore into '%s'", options->path);
+    if (status == COFRE_OK)
+        status = begin_root(w, options, root, part && part->fresh);
     if (status == COFRE_OK && options->exact) {
-        int failed = aside_begin(&w->aside, w->place.call, options, root);
-        if (failed)
-            return failure_system(error, failed, "restore into '%s'", options->path);
-        w->exact = true;
+        errnum = aside_begin(&w->aside, w->place.call, options, w->descent.levels[0].fd);
+        w->aside.prefix = w->prefix;
+        w->exact = !errnum;
     }
-    int errnum = status == COFRE_OK ? delivery_begin(&w->delivery, &w->place, settled, w) : 0;
+    if (status == COFRE_OK && !errnum)
+        errnum = delivery_begin(&w->delivery, &w->place, settled, w);
+    w->delivery.prefix = w->prefix;
     return errnum ? failure_system(error, errnum, "restore into '%s'", options->path) : status;
 }
 
-int32_t tree_write(struct cofre_call *call, const struct tree_write_options *options, struct cofre_error *error)
+/* What late took back. */
+static void settle_counts(struct writer *w, struct tree_write_counts *counts)
 {
-    struct writer *w = calloc(1, sizeof *w);
-    if (!w)
-        return failure_system(error, ENOMEM, "restore into '%s'", options->path);
-    w->why.struct_size = sizeof w->why;
-    w->link_dir = -1;
-    w->place = (struct place){
-        .call = call, .devices = options->devices, .overwrite = options->overwrite, .why = &w->why, .error = error};
-    w->place.rules = (struct finish_rules){.user = geteuid(), .group = getegid(), .setuid = options->setuid};
-    int32_t status = begin(w, options);
-    if (status == COFRE_OK)
-        status = put_all(w);
-    if (status == COFRE_OK)
-        status = finish(w);
-    losses_say(&w->delivery.tally, call);
+    if (w->counts.failed == 0 && w->delivery.late_failed > 0) {
+        w->counts.class = w->delivery.class_failed;
+        w->counts.first = w->delivery.why_failed;
+    }
+    w->counts.failed += w->delivery.late_failed;
+    w->counts.partly += w->delivery.late_partly;
+    *counts = w->counts;
+}
+
+static void end(struct writer *w)
+{
+    losses_say(&w->delivery.tally, w->place.call);
     delivery_end(&w->delivery);
     if (w->exact)
         aside_end(&w->aside);
     for (size_t i = 0; i < w->descent.depth && i < w->level_capacity; i++)
         level_free(&w->levels[i]);
     descent_end(&w->descent);
-    if (w->link_dir >= 0)
-        close(w->link_dir);
+    entry_directory_end(&w->firsts);
     names_free(w->place.rules.names);
-    free(w->link_dir_path);
     free(w->levels);
     free(w);
+}
+
+static int32_t run(struct cofre_call *call, const struct tree_write_options *options, struct tree_write_part *part,
+                   const struct cofre_entry **entry, struct cofre_error *error)
+{
+    struct writer *w = calloc(1, sizeof *w);
+    if (!w)
+        return failure_system(error, ENOMEM, "restore into '%s'", options->path);
+    w->why.struct_size = w->counts.first.struct_size = sizeof w->why;
+    w->prefix = part ? part->prefix : "";
+    w->firsts.fd = -1;
+    w->place = (struct place){
+        .call = call, .devices = options->devices, .overwrite = options->overwrite, .why = &w->why, .error = error};
+    w->place.rules = (struct finish_rules){.user = geteuid(), .group = getegid(), .setuid = options->setuid};
+    int32_t status = begin(w, options, part);
+    if (status == COFRE_OK && !*entry)
+        status = cofre->next(call, entry, error);
+    if (status == COFRE_OK)
+        status = put_all(w, entry);
+    if (status == COFRE_OK || status == COFRE_END)
+        status = finish(w);
+    if (part)
+        settle_counts(w, &part->counts);
+    end(w);
     return status;
+}
+
+int32_t tree_write(struct cofre_call *call, const struct tree_write_options *options, struct cofre_error *error)
+{
+    const struct cofre_entry *entry = NULL;
+    return run(call, options, NULL, &entry, error);
+}
+
+int32_t tree_write_part(struct cofre_call *call, const struct tree_write_options *options, struct tree_write_part *part,
+                        const struct cofre_entry **entry, struct cofre_error *error)
+{
+    return run(call, options, part, entry, error);
 }

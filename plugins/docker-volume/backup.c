@@ -133,7 +133,7 @@ static int32_t find_tape(struct backup *b, const struct volume *volume, struct c
         return status;
     say_log(b->call, COFRE_LOG_INFO, "volume '%s' is read through a container of our own: %s", volume->name,
             b->why.message);
-    status = carrier_make(b->source, b->call, volume, carrier, &b->why);
+    status = carrier_make(b->source, b->call, volume, false, carrier, &b->why);
     return status == COFRE_OK ? open_tape(b, carrier, stream) : status;
 }
 

@@ -73,21 +73,21 @@ static int32_t import_image(const struct source *source, struct cofre_call *call
     return status;
 }
 
-static json_t *description(const char *id, const char *volume)
+static json_t *description(const char *id, const char *volume, bool writable)
 {
     char image[REFERENCE_MAX];
     snprintf(image, sizeof image, IMAGE ":%s", id);
     return json_pack("{s:s, s:[s], s:{s:s}, s:b, s:{s:s, s:[{s:s, s:s, s:s, s:b, s:{s:b}}]}}", "Image", image, "Cmd",
                      "/cofre", "Labels", CARRIER_LABEL, id, "NetworkDisabled", 1, "HostConfig", "NetworkMode", "none",
-                     "Mounts", "Type", "volume", "Source", volume, "Target", TARGET, "ReadOnly", 1, "VolumeOptions",
-                     "NoCopy", 1);
+                     "Mounts", "Type", "volume", "Source", volume, "Target", TARGET, "ReadOnly", !writable,
+                     "VolumeOptions", "NoCopy", 1);
 }
 
 static int32_t create(const struct source *source, struct cofre_call *call, const char *id, const struct volume *volume,
-                      struct carrier *carrier, struct cofre_error *error)
+                      bool writable, struct carrier *carrier, struct cofre_error *error)
 {
     char what[VOLUME_NAME_MAX + 80];
-    json_t *body = description(id, volume->name), *answer = NULL;
+    json_t *body = description(id, volume->name, writable), *answer = NULL;
     if (!body)
         return failure_system(error, ENOMEM, "make a container");
     snprintf(what, sizeof what, "make a container for volume '%s'", volume->name);
@@ -144,7 +144,7 @@ static int32_t check_same(const struct source *source, struct cofre_call *call, 
                               : status;
 }
 
-int32_t carrier_make(const struct source *source, struct cofre_call *call, const struct volume *volume,
+int32_t carrier_make(const struct source *source, struct cofre_call *call, const struct volume *volume, bool writable,
                      struct carrier *carrier, struct cofre_error *error)
 {
     const char *id = cofre->id(call);
@@ -157,7 +157,7 @@ int32_t carrier_make(const struct source *source, struct cofre_call *call, const
     if (status == COFRE_OK)
         status = import_image(source, call, id, error);
     if (status == COFRE_OK)
-        status = create(source, call, id, volume, carrier, error);
+        status = create(source, call, id, volume, writable, carrier, error);
     if (status != COFRE_OK)
         return status;
     status = check_same(source, call, volume, carrier, error);
@@ -171,7 +171,7 @@ int32_t carrier_begin(const struct source *source, struct cofre_call *call, cons
                       const struct volume *volume, struct carrier *carrier, struct cofre_error *error)
 {
     *carrier = (struct carrier){.own = false};
-    return find(survey, volume->name, carrier) ? COFRE_OK : carrier_make(source, call, volume, carrier, error);
+    return find(survey, volume->name, carrier) ? COFRE_OK : carrier_make(source, call, volume, false, carrier, error);
 }
 
 int32_t carrier_end(const struct source *source, struct cofre_call *call, const struct carrier *carrier,

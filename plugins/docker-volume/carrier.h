@@ -19,8 +19,8 @@ struct carrier {
 /* COFRE_E_NOT_FOUND: the volume is not there any more. carrier_end is due after success. */
 int32_t carrier_begin(const struct source *source, struct cofre_call *call, const struct survey *survey,
                       const struct volume *volume, struct carrier *carrier, struct cofre_error *error);
-/* One of ours in any case. */
-int32_t carrier_make(const struct source *source, struct cofre_call *call, const struct volume *volume,
+/* One of ours in any case. writable: to be filled through it. */
+int32_t carrier_make(const struct source *source, struct cofre_call *call, const struct volume *volume, bool writable,
                      struct carrier *carrier, struct cofre_error *error);
 int32_t carrier_end(const struct source *source, struct cofre_call *call, const struct carrier *carrier,
                     struct cofre_error *error);

@@ -7,6 +7,8 @@
  *   during.c     what becomes of containers meanwhile; halt.c, halt_undo.c: how they are halted and put back
  *   inspect.c    cofre check
  *   discover.c   cofre discover; database.c: databases in containers; covered.c: what is a source already
+ *   restore.c    volumes, put back: fill.c, or pour.c through the daemon; replace.c, before.c: what they held; note.c
+ *   services.c   what is stopped around a restore
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -19,6 +21,8 @@
 #include "docker-volume/during.h"
 #include "docker-volume/inspect.h"
 #include "docker-volume/options.h"
+#include "docker-volume/restore.h"
+#include "docker-volume/services.h"
 #include "docker-volume/source.h"
 #include "docker-volume/survey.h"
 
@@ -127,18 +131,6 @@ static int32_t docker_freeze(void *instance, struct cofre_call *call, const char
     return during_begin(instance, call, id, error);
 }
 
-/* First what waits: the containers. */
-static int32_t docker_thaw(void *instance, struct cofre_call *call, const char *id, struct cofre_error *error)
-{
-    struct cofre_error why = {.struct_size = sizeof why};
-    int32_t status = during_end(instance, call, id, error);
-    int32_t cleared = carrier_clear(instance, call, id, &why);
-    if (status != COFRE_OK || cleared == COFRE_OK)
-        return status;
-    *error = why;
-    return cleared;
-}
-
 static int32_t docker_facts(void *instance, struct cofre_call *call, struct cofre_error *error)
 {
     struct tree_read_counts counts;
@@ -164,9 +156,40 @@ static int32_t docker_discover(void *instance, struct cofre_call *call, struct c
 
 static int32_t docker_restore(void *instance, struct cofre_call *call, struct cofre_error *error)
 {
-    (void)instance;
-    (void)call;
-    return failure_set(error, COFRE_E_UNSUPPORTED, "restore: not there yet");
+    return restore_run(instance, call, error);
+}
+
+/* Keep the first error. */
+static void add_failure(struct cofre_call *call, int32_t result, const struct cofre_error *why, int32_t *status,
+                        struct cofre_error *error)
+{
+    if (result == COFRE_OK)
+        return;
+    if (*status == COFRE_OK) {
+        *error = *why;
+        *status = result;
+    } else {
+        cofre->log(call, COFRE_LOG_ERROR, why->message);
+    }
+}
+
+/* What starts again must find its volumes whole, and waits for nothing else. */
+static int32_t docker_thaw(void *instance, struct cofre_call *call, const char *id, struct cofre_error *error)
+{
+    struct cofre_error why = {.struct_size = sizeof why};
+    int32_t status = restore_settle(instance, call, id, error);
+    if (status != COFRE_OK)
+        return status;
+    status = during_end(instance, call, id, error);
+    add_failure(call, carrier_clear(instance, call, id, &why), &why, &status, error);
+    add_failure(call, restore_tidy(instance, call, id, &why), &why, &status, error);
+    return status;
+}
+
+static int32_t docker_services(void *instance, struct cofre_call *call, int32_t what, const char *id, const char *which,
+                               struct cofre_error *error)
+{
+    return services_run(instance, call, what, id, which, error);
 }
 
 static const struct cofre_source source = {
@@ -181,6 +204,7 @@ static const struct cofre_source source = {
     .estimate = docker_estimate,
     .facts = docker_facts,
     .discover = docker_discover,
+    .services = docker_services,
 };
 
 static const struct cofre_plugin plugin = {

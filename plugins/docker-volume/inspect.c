@@ -7,6 +7,7 @@
 #include "common/failure.h"
 #include "common/tree_check.h"
 #include "docker-volume/backup.h"
+#include "docker-volume/before.h"
 #include "docker-volume/covered.h"
 #include "docker-volume/say.h"
 #include "docker-volume/user.h"
@@ -174,6 +175,8 @@ static int32_t inspect(struct inspection *in, struct cofre_error *error)
     for (size_t i = 0; status == COFRE_OK && i < in->survey.volumes.count; i++)
         if (in->survey.chosen[i])
             status = inspect_volume(in, &in->survey.volumes.items[i], error);
+    if (status == COFRE_OK)
+        status = before_inspect(in->source->daemon, in->call, &in->survey, error);
     return status == COFRE_OK ? inspect_rest(in, error) : status;
 }
 

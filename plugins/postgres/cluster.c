@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/docker/inside.h"
 #include "common/failure.h"
 #include "postgres/before.h"
 #include "postgres/recorded.h"
@@ -205,7 +206,7 @@ static int32_t say_identity(struct session *session, struct cofre_error *error)
                        error);
 }
 
-int32_t cluster_server_facts(struct session *session, struct cofre_error *error)
+int32_t cluster_server_facts(struct session *session, const struct options *options, struct cofre_error *error)
 {
     SESSION_RESULT found = NULL;
     int32_t status = session_query(session, &found, "read what the server is like",
@@ -217,5 +218,7 @@ int32_t cluster_server_facts(struct session *session, struct cofre_error *error)
         const char *value = PQgetvalue(found, 0, i);
         status = cofre->fact(session->call, keys[i], i == 2 ? (*value == 't' ? "yes" : "no") : value, 0, error);
     }
+    if (status == COFRE_OK && options->inside)
+        status = inside_facts(options->inside, session->call, error);
     return status == COFRE_OK ? say_identity(session, error) : status;
 }

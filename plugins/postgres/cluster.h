@@ -35,7 +35,7 @@ bool cluster_database_of(const char *path, char *out);
 int32_t cluster_facts(struct session *session, PGresult **facts, struct cofre_error *error);
 /* Say them. prefix as in recorded.h. */
 int32_t cluster_say(struct cofre_call *call, const PGresult *facts, const char *prefix, struct cofre_error *error);
-/* Say those of the server, with its identity where the user may ask for it. */
-int32_t cluster_server_facts(struct session *session, struct cofre_error *error);
+/* Say those of the server, with its container, and its identity where the user may ask for it. */
+int32_t cluster_server_facts(struct session *session, const struct options *options, struct cofre_error *error);
 
 #endif

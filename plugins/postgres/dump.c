@@ -12,12 +12,12 @@
 #include "postgres/archive.h"
 #include "postgres/cluster.h"
 #include "postgres/collation.h"
+#include "postgres/launch.h"
 #include "postgres/namelist.h"
 #include "postgres/program.h"
 #include "postgres/pump.h"
 #include "postgres/recorded.h"
 #include "postgres/tally.h"
-#include "postgres/tool.h"
 
 #define MOMENTS 5 /* snapshots that are taken of a database before it is given up */
 
@@ -112,47 +112,26 @@ static bool add_each(struct namelist *words, const char *option, const struct co
     return fine;
 }
 
-static bool make_words(const struct dump *d, const char *program, const char *passfile, struct namelist *words)
+static bool add_words(const struct dump *d, struct namelist *words)
 {
     const struct options *o = d->options;
-    char *connection = session_string(&d->moment->session, o, d->moment->database, passfile);
-    bool fine =
-        connection && namelist_print(words, "%s", program) && namelist_print(words, "--format=custom") &&
-        namelist_print(words, "--compress=0") && namelist_print(words, "--no-password") &&
-        namelist_print(words, "--snapshot=%s", d->moment->snapshot) &&
-        namelist_print(words, "--encoding=%s", PQparameterStatus(d->moment->session.connection, "server_encoding")) &&
-        namelist_print(words, "--dbname=%s", connection) && add_each(words, "--schema", &o->schemas) &&
-        add_each(words, "--exclude-table", &o->exclude_tables) &&
-        add_each(words, "--exclude-table-data", &o->exclude_table_data) &&
-        (o->schemas.count == 0 || namelist_print(words, "--strict-names")) &&
-        (o->lock_timeout == 0 || namelist_print(words, "--lock-wait-timeout=%lld", (long long)o->lock_timeout));
-    free(connection);
-    return fine;
+    return namelist_print(words, "--format=custom") && namelist_print(words, "--compress=0") &&
+           namelist_print(words, "--snapshot=%s", d->moment->snapshot) &&
+           namelist_print(words, "--encoding=%s",
+                          PQparameterStatus(d->moment->session.connection, "server_encoding")) &&
+           add_each(words, "--schema", &o->schemas) && add_each(words, "--exclude-table", &o->exclude_tables) &&
+           add_each(words, "--exclude-table-data", &o->exclude_table_data) &&
+           (o->schemas.count == 0 || namelist_print(words, "--strict-names")) &&
+           (o->lock_timeout == 0 || namelist_print(words, "--lock-wait-timeout=%lld", (long long)o->lock_timeout));
 }
 
 static int32_t start(struct dump *d, struct cofre_error *error)
 {
-    struct tool tool;
-    NAMELIST_AUTO words = {.count = 0};
-    int kept[] = {-1, -1};
-    char passfile[40];
-    int32_t status =
-        tool_find(&tool, "pg_dump", d->options->bin_dir, PQserverVersion(d->moment->session.connection) / 10000, error);
-    if (status != COFRE_OK)
-        return status;
-    if (d->options->password.length > 0) {
-        kept[0] = program_passfile(&d->options->password, error);
-        if (kept[0] < 0)
-            return COFRE_E_CONFIG;
-        snprintf(passfile, sizeof passfile, "/proc/self/fd/%d", kept[0]);
-    }
-    if (!make_words(d, tool.path, kept[0] >= 0 ? passfile : NULL, &words))
+    LAUNCH_AUTO launch = LAUNCH_NONE;
+    int32_t status = launch_prepare(&launch, &d->moment->session, d->options, "pg_dump", d->moment->database, error);
+    if (status == COFRE_OK && !add_words(d, &launch.words))
         status = failure_system(error, ENOMEM, "%s", d->what);
-    else
-        status = program_start(&d->program, tool.path, words.list, kept, true, error);
-    if (kept[0] >= 0)
-        close(kept[0]);
-    return status;
+    return status == COFRE_OK ? launch_start(&launch, &d->program, NULL, true, error) : status;
 }
 
 /* Lines that come with a sound dump. Foreign keys in a circle are a matter of dumps of data alone. */
@@ -213,7 +192,7 @@ static int32_t prefer_words(struct dump *d, int32_t result, struct cofre_error *
 {
     struct cofre_error ignored = {.struct_size = sizeof ignored};
     int code = 0;
-    if (d->program.pid == 0 || d->program.out < 0)
+    if (!program_runs(&d->program) || d->program.out < 0)
         return result;
     close(d->program.out);
     d->program.out = -1;

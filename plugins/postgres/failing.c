@@ -9,7 +9,7 @@
 #define LOOK "see the server's log for the reason, and try again"
 #define LOCKED "somebody holds a lock (ALTER TABLE, VACUUM FULL, LOCK): another hour, or a longer lock_timeout"
 #define NO_SUCH_HOST                                                                                                   \
-    "nobody here knows that name; the name of a container is none: use its address, or a port that it publishes"
+    "nobody here knows that name; a server in a container is reached with container = NAME, without host"
 #define NO_CONNECTION_LEFT "raise max_connections, or the CONNECTION LIMIT of the role or the database; or another hour"
 
 /* The first row whose words are in the text and which has no SQLSTATE; else the first whose SQLSTATE begins with

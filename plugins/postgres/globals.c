@@ -8,9 +8,9 @@
 
 #include "common/failure.h"
 #include "postgres/collation.h"
+#include "postgres/launch.h"
 #include "postgres/program.h"
 #include "postgres/pump.h"
-#include "postgres/tool.h"
 
 #define ROLE_FACT "role."
 
@@ -138,29 +138,14 @@ static int32_t keep_tail(void *context, const void *bytes, size_t length, struct
 static int32_t start_dumpall(struct session *s, const struct options *o, struct program *program, bool may,
                              struct cofre_error *error)
 {
-    struct tool tool;
-    NAMELIST_AUTO words = {.count = 0};
-    int kept[] = {-1, -1};
-    char passfile[40] = "";
-    int32_t status = tool_find(&tool, "pg_dumpall", o->bin_dir, PQserverVersion(s->connection) / 10000, error);
-    if (status == COFRE_OK && o->password.length > 0) {
-        kept[0] = program_passfile(&o->password, error);
-        if (kept[0] < 0)
-            return COFRE_E_CONFIG;
-        snprintf(passfile, sizeof passfile, "/proc/self/fd/%d", kept[0]);
-    }
+    LAUNCH_AUTO launch = LAUNCH_NONE;
+    int32_t status = launch_prepare(&launch, s, o, "pg_dumpall", PQdb(s->connection), error);
     if (status != COFRE_OK)
         return status;
-    char *connection = session_string(s, o, PQdb(s->connection), *passfile ? passfile : NULL);
-    bool fine = connection && namelist_print(&words, "%s", tool.path) && namelist_print(&words, "--globals-only") &&
-                namelist_print(&words, "--no-password") && namelist_print(&words, "--dbname=%s", connection) &&
-                (may || namelist_print(&words, "--no-role-passwords"));
-    free(connection);
-    status = fine ? program_start(program, tool.path, words.list, kept, true, error)
-                  : failure_system(error, ENOMEM, "save " GLOBALS_SQL);
-    if (kept[0] >= 0)
-        close(kept[0]);
-    return status;
+    if (!namelist_print(&launch.words, "--globals-only") ||
+        (!may && !namelist_print(&launch.words, "--no-role-passwords")))
+        return failure_system(error, ENOMEM, "save " GLOBALS_SQL);
+    return launch_start(&launch, program, NULL, true, error);
 }
 
 static int32_t judge_dumpall(struct program *program, struct session *s, const struct tail *tail, int32_t *result,

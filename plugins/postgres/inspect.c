@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/docker/inside.h"
 #include "common/failure.h"
 #include "postgres/before.h"
 #include "postgres/cluster.h"
@@ -120,8 +121,9 @@ static void inspect_tools(struct session *s, const struct options *options)
         struct tool tool;
         struct cofre_error why = {.struct_size = sizeof why};
         char text[PATH_MAX + 100];
-        if (tool_find(&tool, names[i], options->bin_dir, PQserverVersion(s->connection) / 10000, &why) == COFRE_OK) {
-            snprintf(text, sizeof text, "'%s' is of version %s", tool.path, tool.version);
+        if (tool_find(&tool, s->call, names[i], options, PQserverVersion(s->connection) / 10000, &why) == COFRE_OK) {
+            snprintf(text, sizeof text, "'%s'%s is of version %s", tool.path,
+                     options_tools_inside(options) ? " of the container" : "", tool.version);
             cofre->finding(s->call, COFRE_LOG_INFO, text, "");
         } else {
             cofre->finding(s->call, COFRE_LOG_ERROR, why.message, why.hint);
@@ -136,7 +138,7 @@ static void inspect_connection(struct session *s, const struct options *options)
     snprintf(text, sizeof text, "connected to PostgreSQL %s at '%.100s' port %s as user '%.63s', %s",
              PQparameterStatus(s->connection, "server_version"), host, PQport(s->connection), PQuser(s->connection),
              PQsslInUse(s->connection) ? PQsslAttribute(s->connection, "protocol") : "without TLS");
-    bool warn = options->allow_unverified && !session_is_local(host, strlen(host));
+    bool warn = !options->inside && options->allow_unverified && !session_is_local(host, strlen(host));
     cofre->finding(s->call, warn ? COFRE_LOG_WARNING : COFRE_LOG_INFO, text,
                    warn ? "allow_unverified is set: nothing proves that this is the right server" : "");
 }
@@ -196,6 +198,9 @@ int32_t inspect_run(struct cofre_call *call, const struct options *options, stru
         *error = why;
         return status;
     }
+    char text[INSIDE_TEXT_MAX];
+    if (options->inside)
+        cofre->finding(call, COFRE_LOG_INFO, inside_describe(options->inside, text), "");
     if (status == COFRE_OK) {
         inspect_connection(&s, options);
         inspect_tools(&s, options);

@@ -10,9 +10,9 @@
 #include "postgres/complaint.h"
 #include "postgres/count.h"
 #include "postgres/failing.h"
+#include "postgres/launch.h"
 #include "postgres/namelist.h"
 #include "postgres/program.h"
-#include "postgres/tool.h"
 
 #define LOSSES_LOGGED 100
 
@@ -21,7 +21,7 @@ struct load {
     struct load_loss *loss;
     const struct stage *stage;
     struct session session; /* in the database that is filled */
-    struct tool tool;
+    struct launch launch;
     bool without_tablespaces;
 };
 
@@ -204,7 +204,7 @@ static int32_t prepare(struct load *l, struct cofre_error *error)
     if (status == COFRE_OK)
         status = speak_as_dump(&l->session, l->target, error);
     if (status == COFRE_OK)
-        status = tool_find(&l->tool, "pg_restore", o->bin_dir, PQserverVersion(l->session.connection) / 10000, error);
+        status = launch_prepare(&l->launch, &l->session, o, "pg_restore", l->target->work, error);
     if (status == COFRE_OK && o->section == OPTIONS_DATA)
         status = check_empty(l, error);
     else if (status == COFRE_OK)
@@ -220,7 +220,8 @@ static bool is_superuser(const struct load *l)
     return value && strcmp(value, "on") == 0;
 }
 
-/* Data alone into a database that is there: all of it or nothing. Else in parallel: the database is new. */
+/* Data alone into a database that is there: all of it or nothing. Else in parallel: the database is new. One that reads
+ * from a pipe cannot read at several places at once. */
 static bool add_manner(const struct load *l, struct namelist *words)
 {
     const struct options *o = l->target->options;
@@ -230,25 +231,18 @@ static bool add_manner(const struct load *l, struct namelist *words)
         return namelist_print(words, "--data-only") && namelist_print(words, "--single-transaction") &&
                (!is_superuser(l) || namelist_print(words, "--disable-triggers"));
     return (o->section != OPTIONS_SCHEMA || namelist_print(words, "--schema-only")) &&
-           namelist_print(words, "--jobs=%lld", jobs);
+           (options_tools_inside(o) || namelist_print(words, "--jobs=%lld", jobs));
 }
 
-static int32_t make_words(const struct load *l, const char *passfile, struct namelist *words, struct cofre_error *error)
+static int32_t add_words(const struct load *l, struct namelist *words, struct cofre_error *error)
 {
     const struct options *o = l->target->options;
-    char *connection = session_string(&l->session, o, l->target->work, passfile);
-    bool fine = connection && namelist_print(words, "%s", l->tool.path) &&
-                (o->go_on || namelist_print(words, "--exit-on-error")) && namelist_print(words, "--no-password") &&
-                namelist_print(words, "--dbname=%s", connection) && add_manner(l, words) &&
+    bool fine = (o->go_on || namelist_print(words, "--exit-on-error")) && add_manner(l, words) &&
                 (!o->no_owner || (namelist_print(words, "--no-owner") && namelist_print(words, "--no-privileges"))) &&
                 (!l->without_tablespaces || namelist_print(words, "--no-tablespaces"));
     for (size_t i = 0; fine && i < o->only_schemas.count; i++)
         fine = namelist_print(words, "--schema=%s", o->only_schemas.items[i]);
-    free(connection);
-    int32_t status = fine ? add_tables(l, words, error) : failure_system(error, ENOMEM, "restore");
-    if (status == COFRE_OK && !namelist_print(words, "%s", l->stage->path))
-        status = failure_system(error, ENOMEM, "restore");
-    return status;
+    return fine ? add_tables(l, words, error) : failure_system(error, ENOMEM, "restore");
 }
 
 /* ---- what it says ---- */
@@ -318,7 +312,7 @@ static int32_t judge(const struct load *l, const struct program *program, const 
     if (l->target->options->go_on && (code == 0 || (code == 1 && all->to_the_end)))
         return COFRE_OK;
     snprintf(what, sizeof what, "fill database '%s'", l->target->work);
-    if (code > 128 || all->count == 0)
+    if (code < 0 || code > 128 || all->count == 0)
         return program_fail(program, code, what, error);
     snprintf(whole, sizeof whole, *all->first.command ? "%s: '%s'" : "%s: pg_restore", what, all->first.command);
     int32_t class = failing_set(error, NULL, whole, all->first.said);
@@ -329,24 +323,13 @@ static int32_t judge(const struct load *l, const struct program *program, const 
 static int32_t run(struct load *l, struct cofre_error *error)
 {
     PROGRAM_AUTO program = {.pid = 0};
-    NAMELIST_AUTO words = {.count = 0};
-    const struct options *o = l->target->options;
-    struct complaints complaints = {.found = o->go_on ? note_complaint : NULL, .context = l};
-    int kept[] = {l->stage->fd, -1, -1}, code;
-    char passfile[40] = "";
-    if (o->password.length > 0) {
-        kept[1] = program_passfile(&o->password, error);
-        if (kept[1] < 0)
-            return COFRE_E_CONFIG;
-        snprintf(passfile, sizeof passfile, "/proc/self/fd/%d", kept[1]);
-    }
-    int32_t status = make_words(l, *passfile ? passfile : NULL, &words, error);
+    struct complaints complaints = {.found = l->target->options->go_on ? note_complaint : NULL, .context = l};
+    int code;
+    int32_t status = add_words(l, &l->launch.words, error);
     if (status == COFRE_OK)
-        status = program_start(&program, l->tool.path, words.list, kept, false, error);
+        status = launch_start(&l->launch, &program, l->stage, false, error);
     program.heard = complaint_line;
     program.context = &complaints;
-    if (kept[1] >= 0)
-        close(kept[1]);
     /* Building an index moves no bytes of ours, and may take hours. */
     if (status == COFRE_OK)
         status = program_wait(&program, l->session.call, true, &code, error);
@@ -356,11 +339,12 @@ static int32_t run(struct load *l, struct cofre_error *error)
 
 int32_t load_dump(struct target *target, const struct stage *stage, struct load_loss *loss, struct cofre_error *error)
 {
-    struct load l = {.target = target, .loss = loss, .stage = stage};
+    struct load l = {.target = target, .loss = loss, .stage = stage, .launch = LAUNCH_NONE};
     *loss = (struct load_loss){.objects = 0};
     int32_t status = prepare(&l, error);
     if (status == COFRE_OK)
         status = run(&l, error);
+    launch_free(&l.launch);
     session_close(&l.session);
     return status;
 }

@@ -2,12 +2,16 @@
 #ifndef COFRE_POSTGRES_OPTIONS_H
 #define COFRE_POSTGRES_OPTIONS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "cofre/plugin.h"
 
 enum options_counts { OPTIONS_EXACT, OPTIONS_ESTIMATE, OPTIONS_NO_COUNTS };
 enum options_section { OPTIONS_ALL, OPTIONS_SCHEMA, OPTIONS_DATA };
+enum options_tools { OPTIONS_TOOLS_CONTAINER, OPTIONS_TOOLS_HOST };
+
+struct inside;
 
 struct options {
     /* the connection */
@@ -16,6 +20,8 @@ struct options {
     int64_t connect_timeout; /* ms */
     struct cofre_secret password;
     int32_t allow_unverified;
+    const char *container, *docker, *docker_tls;
+    int32_t tools; /* enum options_tools; of a server that is in no container: host */
     const char *bin_dir;
     /* what is saved */
     struct cofre_list databases, schemas, exclude_tables, exclude_table_data;
@@ -29,6 +35,14 @@ struct options {
     int64_t drop_before; /* ms; 0 = never. Also after a run */
     int64_t jobs;
     const char *stage_dir, *prefix;
+    /* Not of the host, but made at open: */
+    struct inside *inside; /* the container that the server is in, which says what host is; NULL = it is in none */
 };
+
+/* Are pg_dump and its kin those of the container? */
+static inline bool options_tools_inside(const struct options *options)
+{
+    return options->inside && options->tools == OPTIONS_TOOLS_CONTAINER;
+}
 
 #endif

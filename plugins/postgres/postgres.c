@@ -8,13 +8,16 @@
  *   restore.c    entries back to databases: stage.c, choice.c, target.c, load.c with complaint.c, swap.c
  *   obstacle.c   what is in a restore's way; replication.c: what does not follow; before.c: what was replaced
  *   inspect.c    cofre check
- *   session.c    libpq, and pool.c: what may be in between; program.c, tool.c, pump.c: PostgreSQL's own programs
+ *   session.c    libpq, and pool.c: what may be in between
+ *   launch.c     PostgreSQL's own programs, here or in the server's container: tool.c, program.c, pump.c
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/docker/inside.h"
 #include "common/failure.h"
 #include "postgres/backup.h"
 #include "postgres/cluster.h"
@@ -27,6 +30,13 @@
 #define ROW(member, type, flags, fallback, help) COFRE_OPTION(struct options, member, type, flags, fallback, help)
 
 static const struct cofre_option rows[] = {
+    ROW(container, STRING, COFRE_O_RESTORE, NULL,
+        "the container that the server is in: name, id, or PROJECT/SERVICE; in place of host"),
+    COFRE_OPTION_CHOICE(struct options, tools, COFRE_O_RESTORE, "container", "container|host",
+                        "with container: whose pg_dump and pg_restore"),
+    ROW(docker, STRING, COFRE_O_RESTORE, NULL,
+        "the daemon: unix://PATH, tcp://HOST:PORT; default: DOCKER_HOST, " DAEMON_ADDRESS),
+    ROW(docker_tls, PATH, COFRE_O_RESTORE, NULL, "directory of ca.pem, cert.pem and key.pem for tcp://"),
     ROW(host, STRING, COFRE_O_RESTORE, NULL, "host name, address, or directory of the socket; default: libpq's"),
     COFRE_OPTION_RANGE(struct options, port, INTEGER, COFRE_O_RESTORE, NULL, 1, 65535, "port; default: libpq's, 5432"),
     ROW(user, STRING, COFRE_O_RESTORE, NULL, "role to connect as; default: libpq's"),
@@ -71,7 +81,8 @@ static const struct cofre_option rows[] = {
 };
 
 struct postgres {
-    const struct options *options;
+    struct options conf;
+    const struct options *options; /* conf */
     struct freeze freeze;
     bool frozen;   /* by this instance: its end is the end of the sessions */
     bool restored; /* by this instance, which left nothing on the server */
@@ -81,7 +92,25 @@ static void postgres_close(void *instance)
 {
     struct postgres *p = instance;
     freeze_free(&p->freeze);
+    inside_close(p->conf.inside);
     free(p);
+}
+
+static bool is_set(const char *text)
+{
+    return text && *text;
+}
+
+static int32_t open_container(struct options *o, struct cofre_error *error)
+{
+    if (!is_set(o->container))
+        return COFRE_OK;
+    if (is_set(o->host)) {
+        failure_set(error, COFRE_E_CONFIG, "options 'container' and 'host' exclude each other");
+        failure_hint(error, "take one of them out of the section; for one restore: --set container= or --set host=");
+        return COFRE_E_CONFIG;
+    }
+    return inside_open(&o->inside, o->container, o->docker, o->docker_tls, error);
 }
 
 static int32_t postgres_open(struct cofre_call *call, const void *conf, void **instance, struct cofre_error *error)
@@ -90,9 +119,26 @@ static int32_t postgres_open(struct cofre_call *call, const void *conf, void **i
     struct postgres *p = calloc(1, sizeof *p);
     if (!p)
         return failure_system(error, ENOMEM, "open the source");
-    p->options = conf;
+    memcpy(&p->conf, conf, offsetof(struct options, inside));
+    p->options = &p->conf;
+    int32_t status = open_container(&p->conf, error);
+    if (status != COFRE_OK) {
+        free(p);
+        return status;
+    }
     *instance = p;
     return COFRE_OK;
+}
+
+/* Once for every call that connects: a container is not where it was. */
+static int32_t reach(struct postgres *p, struct cofre_call *call, struct cofre_error *error)
+{
+    if (!p->conf.inside)
+        return COFRE_OK;
+    int64_t port = session_port(p->options);
+    int32_t status = inside_reach(p->conf.inside, call, port ? port : SESSION_PORT, error);
+    p->conf.host = p->conf.inside->host;
+    return status;
 }
 
 /* At restore `database` says where a dump goes; before, that there is only one. */
@@ -105,28 +151,47 @@ static int32_t check_names(const struct options *o, struct cofre_error *error)
     return class;
 }
 
+static int32_t inspect(struct postgres *p, struct cofre_call *call, struct cofre_error *error)
+{
+    struct cofre_error why = {.struct_size = sizeof why};
+    int32_t status = reach(p, call, &why);
+    /* Nothing was looked at: the host knows whether to wait for a container that is starting. */
+    if (status == COFRE_E_RETRY || status == COFRE_E_BUSY || status == COFRE_E_CANCELLED) {
+        *error = why;
+        return status;
+    }
+    if (status != COFRE_OK) {
+        cofre->finding(call, COFRE_LOG_ERROR, why.message, why.hint);
+        return COFRE_OK;
+    }
+    return inspect_run(call, p->options, error);
+}
+
 static int32_t postgres_check(void *instance, struct cofre_call *call, int32_t depth, struct cofre_error *error)
 {
-    const struct postgres *p = instance;
+    struct postgres *p = instance;
     struct cofre_error why = {.struct_size = sizeof why};
     if (check_names(p->options, &why) != COFRE_OK) {
         cofre->finding(call, COFRE_LOG_ERROR, why.message, why.hint);
         return COFRE_OK;
     }
-    return depth == COFRE_CHECK_OFFLINE ? COFRE_OK : inspect_run(call, p->options, error);
+    return depth == COFRE_CHECK_OFFLINE ? COFRE_OK : inspect(p, call, error);
 }
 
 static int32_t postgres_backup(void *instance, struct cofre_call *call, struct cofre_error *error)
 {
     struct postgres *p = instance;
     int32_t status = check_names(p->options, error);
+    if (status == COFRE_OK)
+        status = reach(p, call, error);
     return status == COFRE_OK ? backup_run(call, p->options, &p->freeze, error) : status;
 }
 
 static int32_t postgres_restore(void *instance, struct cofre_call *call, struct cofre_error *error)
 {
     struct postgres *p = instance;
-    return restore_run(call, p->options, &p->restored, error);
+    int32_t status = reach(p, call, error);
+    return status == COFRE_OK ? restore_run(call, p->options, &p->restored, error) : status;
 }
 
 /* All of them at one moment, if the server has the connections; else as many as it has, and the others later. */
@@ -154,6 +219,8 @@ static int32_t postgres_freeze(void *instance, struct cofre_call *call, const ch
     SESSION_AUTO session = {.call = call};
     int32_t status = check_names(p->options, error);
     p->frozen = true;
+    if (status == COFRE_OK)
+        status = reach(p, call, error);
     if (status == COFRE_OK && p->options->databases.count > 0)
         status = cluster_connect(&session, call, p->options, NULL, error);
     else if (status == COFRE_OK)
@@ -166,10 +233,14 @@ static int32_t postgres_thaw(void *instance, struct cofre_call *call, const char
 {
     struct postgres *p = instance;
     freeze_free(&p->freeze);
-    if (p->frozen || p->restored)
+    bool left = p->conf.inside && p->conf.inside->abandoned;
+    if ((p->frozen || p->restored) && !left)
         return COFRE_OK;
     SESSION_AUTO session = {.call = call};
-    int32_t status = cluster_connect(&session, call, p->options, NULL, error);
+    int32_t status = reach(p, call, error);
+    if (status != COFRE_OK)
+        return status;
+    status = cluster_connect(&session, call, p->options, NULL, error);
     /* Who may not go there can have frozen something all the same. The database of the options need not exist: it may
      * be what a restore was to make. */
     if (status == COFRE_E_AUTH || status == COFRE_E_DENIED || status == COFRE_E_NOT_FOUND)
@@ -193,21 +264,27 @@ static int32_t postgres_scratch_make(void *instance, struct cofre_call *call, co
 
 static int32_t postgres_scratch_drop(void *instance, struct cofre_call *call, const char *id, struct cofre_error *error)
 {
-    const struct postgres *p = instance;
+    struct postgres *p = instance;
     SESSION_AUTO session = {.call = call};
-    int32_t status = cluster_connect(&session, call, p->options, NULL, error);
+    int32_t status = reach(p, call, error);
+    if (status == COFRE_OK)
+        status = cluster_connect(&session, call, p->options, NULL, error);
     return status == COFRE_OK ? restore_forget(&session, p->options, id, error) : status;
 }
 
 static int32_t postgres_facts(void *instance, struct cofre_call *call, struct cofre_error *error)
 {
-    return survey_facts(call, ((struct postgres *)instance)->options, error);
+    struct postgres *p = instance;
+    int32_t status = reach(p, call, error);
+    return status == COFRE_OK ? survey_facts(call, p->options, error) : status;
 }
 
 static int32_t postgres_estimate(void *instance, struct cofre_call *call, int64_t *entries, int64_t *bytes,
                                  struct cofre_error *error)
 {
-    return survey_estimate(call, ((struct postgres *)instance)->options, entries, bytes, error);
+    struct postgres *p = instance;
+    int32_t status = reach(p, call, error);
+    return status == COFRE_OK ? survey_estimate(call, p->options, entries, bytes, error) : status;
 }
 
 static const struct cofre_source source = {
@@ -240,7 +317,7 @@ static const struct cofre_plugin plugin = {
      * the encoding of its database. */
     .environment = "PGHOST PGHOSTADDR PGPORT PGDATABASE PGUSER PGPASSFILE PGSERVICE PGSERVICEFILE PGOPTIONS PGAPPNAME "
                    "PGSSL* PGREQUIREPEER PGREQUIRESSL PGCHANNELBINDING PGGSS* PGKRBSRVNAME PGCONNECT_TIMEOUT "
-                   "PGTARGETSESSIONATTRS PGSYSCONFDIR PGTZ PGDATESTYLE",
+                   "PGTARGETSESSIONATTRS PGSYSCONFDIR PGTZ PGDATESTYLE " DAEMON_ENVIRONMENT,
 };
 
 COFRE_PLUGIN(plugin)

@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/docker/exec.h"
+#include "common/docker/inside.h"
 #include "common/failure.h"
 #include "common/spawn.h"
 #include "postgres/failing.h"
@@ -65,7 +67,7 @@ int32_t program_start(struct program *p, const char *path, char *const *argument
 {
     int out[2] = {-1, -1}, err[2] = {-1, -1};
     memset(p, 0, sizeof *p);
-    p->out = p->err = -1;
+    p->out = p->err = p->in = p->file = -1;
     snprintf(p->name, sizeof p->name, "%s", strrchr(path, '/') ? strrchr(path, '/') + 1 : path);
     if (pipe2(err, O_CLOEXEC) < 0 || (output && pipe2(out, O_CLOEXEC) < 0)) {
         int32_t status = failure_system(error, errno, "make a pipe for %s", p->name);
@@ -125,29 +127,78 @@ void program_listen(struct program *p)
     }
 }
 
+bool program_runs(const struct program *p)
+{
+    return p->pid > 0 || p->exec;
+}
+
+/* What it is fed with goes on; never waits. One that has ended takes no more, which its status explains. */
+static void feed(struct program *p)
+{
+    ssize_t n = 0;
+    if (p->in < 0)
+        return;
+    do
+        n = splice(p->file, &p->fed, p->in, NULL, PIPE_BYTES, SPLICE_F_NONBLOCK);
+    while (n > 0);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n < 0 && errno != EPIPE)
+        p->lost = failure_system(&p->why, errno, "read the dump");
+    close(p->in);
+    p->in = -1;
+}
+
+static int32_t look(struct program *p, bool *ended, int *code, struct cofre_error *error)
+{
+    int state = 0;
+    if (p->exec) {
+        int32_t class = exec_look(p->exec, ended, code, &p->why);
+        if (class != COFRE_OK) {
+            p->lost = class;
+            p->inside->abandoned = *ended = true;
+        }
+        if (*ended) {
+            exec_free(p->exec);
+            p->exec = NULL;
+        }
+        if (p->lost != COFRE_OK)
+            *code = -1;
+        return COFRE_OK;
+    }
+    pid_t found = waitpid(p->pid, &state, WNOHANG);
+    if (found < 0 && errno != EINTR)
+        return failure_system(error, errno, "wait for %s", p->name);
+    *ended = found == p->pid;
+    if (*ended)
+        p->pid = 0;
+    *code = WIFSIGNALED(state) ? 128 + WTERMSIG(state) : WEXITSTATUS(state);
+    return COFRE_OK;
+}
+
 int32_t program_wait(struct program *p, struct cofre_call *call, bool alive, int *code, struct cofre_error *error)
 {
     uint64_t looks = 0;
     for (;;) {
-        int state = 0;
+        bool ended = false;
         program_listen(p);
-        pid_t ended = waitpid(p->pid, &state, WNOHANG);
-        if (ended < 0 && errno != EINTR)
-            return failure_system(error, errno, "wait for %s", p->name);
-        if (ended == p->pid) {
-            p->pid = 0;
+        feed(p);
+        int32_t status = look(p, &ended, code, error);
+        if (status == COFRE_OK && ended) {
             program_listen(p);
             end_line(p);
-            *code = WIFSIGNALED(state) ? 128 + WTERMSIG(state) : WEXITSTATUS(state);
             return COFRE_OK;
         }
-        int32_t status = cofre->cancelled(call, error);
+        if (status == COFRE_OK)
+            status = cofre->cancelled(call, error);
         if (status != COFRE_OK)
             return status;
         if (alive)
             cofre->progress(call, ++looks, 0);
-        struct pollfd fd = {.fd = p->err, .events = POLLIN};
-        poll(&fd, 1, PATIENCE);
+        struct pollfd fds[3] = {{.fd = p->err, .events = POLLIN},
+                                {.fd = p->in, .events = POLLOUT},
+                                {.fd = p->exec ? exec_end_fd(p->exec) : -1, .events = POLLIN}};
+        poll(fds, 3, PATIENCE);
     }
 }
 
@@ -178,6 +229,10 @@ int32_t program_fail(const struct program *p, int code, const char *what, struct
 {
     char said[600] = "";
     size_t used = 0;
+    if (p->lost != COFRE_OK) {
+        failure_set(error, p->lost, "%s: %s: %.300s", what, p->name, p->why.message);
+        return p->lost;
+    }
     for (size_t i = 0; i < p->line_count && i < PROGRAM_LINES; i++) {
         const char *line = essence(p, p->lines[i]);
         if (says_nothing(line))
@@ -215,7 +270,9 @@ static void close_ends(struct program *p)
         close(p->out);
     if (p->err >= 0)
         close(p->err);
-    p->out = p->err = -1;
+    if (p->in >= 0)
+        close(p->in);
+    p->out = p->err = p->in = p->file = -1;
 }
 
 void program_stop(struct program *p)
@@ -224,6 +281,11 @@ void program_stop(struct program *p)
     if (p->name[0] == '\0')
         return;
     close_ends(p);
+    if (p->exec) {
+        p->inside->abandoned = true;
+        exec_free(p->exec);
+        p->exec = NULL;
+    }
     if (p->pid > 0)
         kill(p->pid, SIGTERM);
     for (int waited = 0; p->pid > 0 && !reap(p, WNOHANG) && waited < STOP_PATIENCE; waited += PATIENCE / 2)
@@ -270,25 +332,42 @@ static bool write_all(int fd, const char *p, size_t n)
     return true;
 }
 
-int program_passfile(const struct cofre_secret *password, struct cofre_error *error)
+char *program_passline(const char *password, size_t length, struct cofre_error *error)
 {
     static const char everywhere[] = "*:*:*:*:";
-    if (memchr(password->bytes, '\n', password->length) || memchr(password->bytes, '\0', password->length)) {
+    if (memchr(password, '\n', length) || memchr(password, '\0', length)) {
         failure_set(error, COFRE_E_CONFIG, "option 'password': a passfile cannot hold a line break or a zero byte");
-        return -1;
+        return NULL;
     }
+    char *line = malloc(sizeof everywhere + 2 * length + 1), *to = line;
+    if (!line) {
+        failure_system(error, ENOMEM, "make a passfile");
+        return NULL;
+    }
+    to = stpcpy(to, everywhere);
+    for (size_t i = 0; i < length; i++) {
+        if (password[i] == ':' || password[i] == '\\')
+            *to++ = '\\';
+        *to++ = password[i];
+    }
+    memcpy(to, "\n", 2);
+    return line;
+}
+
+int program_passfile(const struct cofre_secret *password, struct cofre_error *error)
+{
+    char *line = program_passline((const char *)password->bytes, password->length, error);
+    if (!line)
+        return -1;
     /* Nobody finds it by a name, and it goes with the last process that has it open. */
     int fd = memfd_create("cofre-passfile", MFD_CLOEXEC);
-    bool fine = fd >= 0 && fchmod(fd, 0600) == 0 && write_all(fd, everywhere, sizeof everywhere - 1);
-    for (size_t i = 0; fine && i < password->length; i++) {
-        char pair[2] = {'\\', (char)password->bytes[i]};
-        bool special = pair[1] == ':' || pair[1] == '\\';
-        fine = write_all(fd, special ? pair : pair + 1, special ? 2 : 1);
-        explicit_bzero(pair, sizeof pair);
-    }
-    if (fine && write_all(fd, "\n", 1))
+    bool fine = fd >= 0 && fchmod(fd, 0600) == 0 && write_all(fd, line, strlen(line));
+    int failed = errno;
+    explicit_bzero(line, strlen(line));
+    free(line);
+    if (fine)
         return fd;
-    failure_system(error, errno, "make a passfile in memory");
+    failure_system(error, failed, "make a passfile in memory");
     if (fd >= 0)
         close(fd);
     return -1;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/docker/inside.h"
 #include "common/failure.h"
 #include "postgres/failing.h"
 #include "postgres/pool.h"
@@ -30,6 +31,11 @@ static void add(struct parameters *p, const char *key, const char *value)
     p->values[p->count++] = value;
 }
 
+int64_t session_port(const struct options *options)
+{
+    return options->port || !options->inside || options->service ? options->port : SESSION_PORT;
+}
+
 static int32_t collect(struct parameters *p, const struct options *o, const char *database, const char *name,
                        struct cofre_error *error)
 {
@@ -38,10 +44,13 @@ static int32_t collect(struct parameters *p, const struct options *o, const char
         if (!p->password)
             return failure_system(error, ENOMEM, "connect");
     }
-    if (o->port)
-        snprintf(p->port, sizeof p->port, "%d", (int)o->port);
+    int64_t port = session_port(o);
+    if (port)
+        snprintf(p->port, sizeof p->port, "%d", (int)port);
     add(p, "service", o->service);
     add(p, "host", o->host);
+    /* Whatever service file and environment say is about other servers. */
+    add(p, "hostaddr", o->inside ? o->host : NULL);
     add(p, "port", p->port);
     add(p, "user", o->user);
     add(p, "password", p->password);
@@ -110,7 +119,9 @@ static int32_t check_proof(PGconn *connection, const struct options *options, st
         return failure_system(error, ENOMEM, "connect");
     const char *address = value_of(all, "hostaddr"), *host = value_of(all, "host"), *mode = value_of(all, "sslmode");
     int32_t status = COFRE_OK;
-    if (!options->allow_unverified && strcmp(mode, "verify-full") != 0 && !all_local(*address ? address : host)) {
+    /* Who is in a container the daemon says. */
+    if (!options->inside && !options->allow_unverified && strcmp(mode, "verify-full") != 0 &&
+        !all_local(*address ? address : host)) {
         char quoted[FAILURE_QUOTE_MAX];
         status = failure_set(error, COFRE_E_CONFIG,
                              "connect to server '%s': it is not on this machine, and with sslmode '%s' nothing proves "
@@ -223,6 +234,20 @@ static int32_t settle(struct session *s, const struct options *options, struct c
     return status;
 }
 
+/* What libpq cannot know. */
+static void explain(const struct options *options, struct cofre_error *error)
+{
+    bool unknown = strstr(error->message, "could not translate host name") != NULL;
+    if (options->inside && strstr(error->message, "Is the server running"))
+        failure_hint(error,
+                     "container '%.100s' runs, but nothing in it listens there: is it starting (wait = 60s)? See its "
+                     "listen_addresses and port",
+                     options->inside->name);
+    else if (unknown && !options->inside && options->host && *options->host)
+        failure_hint(error, "nobody here knows that name; if it is that of a container: container = %.100s, not host",
+                     options->host);
+}
+
 int32_t session_open(struct session *session, struct cofre_call *call, const struct options *options,
                      const char *database, const char *name, struct cofre_error *error)
 {
@@ -236,8 +261,10 @@ int32_t session_open(struct session *session, struct cofre_call *call, const str
     wipe(&p);
     if (status == COFRE_OK)
         status = settle(session, options, error);
-    if (status != COFRE_OK)
-        session_close(session);
+    if (status == COFRE_OK)
+        return COFRE_OK;
+    explain(options, error);
+    session_close(session);
     return status;
 }
 
@@ -389,6 +416,33 @@ char *session_string(const struct session *session, const struct options *option
         put_pair(out, "port", PQport(session->connection));
         put_pair(out, "dbname", database);
         put_pair(out, "passfile", passfile ? passfile : options->passfile);
+    }
+    PQconninfoFree(all);
+    if (out && fclose(out) == 0 && all)
+        return text;
+    free(text);
+    return NULL;
+}
+
+char *session_string_inside(const struct session *session, const char *database, const char *passfile, const char *name)
+{
+    static const char *const taken[] = {"user", "options", "keepalives_idle", "keepalives_interval"};
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    PQconninfoOption *all = PQconninfo(session->connection);
+    if (out && all) {
+        const char *mode = value_of(all, "sslmode");
+        for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
+            put_pair(out, taken[i], value_of(all, taken[i]));
+        /* The files that prove something are on this machine, and over there it speaks to itself. */
+        put_pair(out, "sslmode", strncmp(mode, "verify-", 7) == 0 ? "require" : mode);
+        put_pair(out, "host", "127.0.0.1");
+        put_pair(out, "hostaddr", "127.0.0.1");
+        put_pair(out, "port", PQport(session->connection));
+        put_pair(out, "dbname", database);
+        put_pair(out, "passfile", passfile);
+        put_pair(out, "application_name", name);
     }
     PQconninfoFree(all);
     if (out && fclose(out) == 0 && all)

@@ -13,6 +13,7 @@ struct session {
     struct cofre_call *call;
 };
 
+#define SESSION_PORT 5432   /* where a server listens, unless somebody says otherwise */
 #define SESSION_NAME_MAX 63 /* bytes of a name in PostgreSQL; longer ones the server cuts */
 
 /* Connect to `database` (NULL: what the options, the environment or libpq say), as application_name `name` (NULL:
@@ -28,6 +29,9 @@ void session_close(struct session *session);
 /* From now on names and texts are the database's own bytes, in whatever encoding it has: as pg_dump writes them. */
 int32_t session_speak_raw(struct session *session, struct cofre_error *error);
 bool session_is_raw(const struct session *session);
+
+/* The port, as far as the options say; 0 = libpq's own. */
+int64_t session_port(const struct options *options);
 
 /* Is the host of these n bytes this machine: a socket, loopback, or none at all? */
 bool session_is_local(const char *host, size_t n);
@@ -54,6 +58,10 @@ const char *session_identifier(const char *name, char out[SESSION_QUOTED_MAX]);
  * malloc'ed; NULL = no memory. */
 char *session_string(const struct session *session, const struct options *options, const char *database,
                      const char *passfile);
+
+/* The same for a program in the server's container. The server is asked for `name` to be that of the session. */
+char *session_string_inside(const struct session *session, const char *database, const char *passfile,
+                            const char *name);
 
 static inline void session_clear(PGresult **result)
 {

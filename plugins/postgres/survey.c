@@ -125,7 +125,7 @@ int32_t survey_facts(struct cofre_call *call, const struct options *options, str
     NAMELIST_AUTO origins = {.count = 0};
     int32_t status = connect_server(&session, call, options, error);
     if (status == COFRE_OK)
-        status = cluster_server_facts(&session, error);
+        status = cluster_server_facts(&session, options, error);
     if (status == COFRE_OK)
         status = list_origins(&session, options, &origins, error);
     for (size_t i = 0; status == COFRE_OK && i < origins.count; i++)

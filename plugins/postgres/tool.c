@@ -14,13 +14,8 @@
 /* Where packages keep the programs of one major version: Debian, Red Hat, SUSE. */
 static const char *const homes[] = {"/usr/lib/postgresql/%d/bin", "/usr/pgsql-%d/bin", "/usr/lib/postgresql%d/bin"};
 
-/* Is it there, and which version is it? */
-static bool look(struct tool *tool, const char *directory, const char *name)
+bool tool_read_version(struct tool *tool, const char *said)
 {
-    char said[200];
-    if (snprintf(tool->path, sizeof tool->path, "%s/%s", directory, name) >= (int)sizeof tool->path ||
-        access(tool->path, X_OK) != 0 || program_ask(tool->path, "--version", said, sizeof said) < 0)
-        return false;
     /* pg_dump (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1) */
     const char *number = strstr(said, "(PostgreSQL) ");
     if (!number)
@@ -29,6 +24,16 @@ static bool look(struct tool *tool, const char *directory, const char *name)
     snprintf(tool->version, sizeof tool->version, "%.*s", (int)strcspn(number, " \n"), number);
     tool->major = atoi(tool->version);
     return tool->major > 0;
+}
+
+/* Is it there, and which version is it? */
+static bool look(struct tool *tool, const char *directory, const char *name)
+{
+    char said[200];
+    if (snprintf(tool->path, sizeof tool->path, "%s/%s", directory, name) >= (int)sizeof tool->path ||
+        access(tool->path, X_OK) != 0 || program_ask(tool->path, "--version", said, sizeof said) < 0)
+        return false;
+    return tool_read_version(tool, said);
 }
 
 /* A later one that fits takes the place of an earlier one that does not. */
@@ -71,9 +76,13 @@ static bool search_path(struct tool *tool, const char *name, int major)
     return false;
 }
 
-int32_t tool_find(struct tool *tool, const char *name, const char *bin_dir, int server_major, struct cofre_error *error)
+int32_t tool_find(struct tool *tool, struct cofre_call *call, const char *name, const struct options *options,
+                  int server_major, struct cofre_error *error)
 {
+    const char *bin_dir = options->bin_dir;
     *tool = (struct tool){.major = 0};
+    if (options_tools_inside(options))
+        return tool_find_inside(tool, call, name, options, server_major, error);
     bool fits = bin_dir ? consider(tool, bin_dir, name, server_major)
                         : search_homes(tool, name, server_major) || search_path(tool, name, server_major);
     if (fits)

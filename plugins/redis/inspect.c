@@ -5,13 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/docker/inside.h"
 #include "redis/info.h"
 #include "redis/link.h"
 #include "redis/server.h"
 
 static void say_server(struct cofre_call *call, const struct link *link, const struct server *s)
 {
-    char text[500], version[64];
+    char text[INSIDE_TEXT_MAX], version[64];
+    if (link->conf->inside)
+        cofre->finding(call, COFRE_LOG_INFO, inside_describe(link->conf->inside, text), "");
     snprintf(text, sizeof text, "%s answers: version %s, %llu keys", link->name,
              info_text(s->info, "redis_version", version, sizeof version), (unsigned long long)server_keys(s));
     cofre->finding(call, COFRE_LOG_INFO, text, "");

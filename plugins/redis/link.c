@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "common/docker/inside.h"
 #include "common/failure.h"
 #include "redis/fault.h"
 #include "redis/wait.h"
@@ -43,6 +44,8 @@ bool link_is_local(const struct link *link)
 {
     struct sockaddr_storage peer;
     socklen_t size = sizeof peer;
+    if (link->conf->inside)
+        return true;
     if (getpeername(link_descriptor(link), (struct sockaddr *)&peer, &size) < 0)
         return false;
     if (peer.ss_family == AF_INET)
@@ -65,24 +68,33 @@ static int32_t refused(const struct link *link, const char *cause, int errnum, s
 {
     int32_t class = may_be_starting(errnum) ? COFRE_E_RETRY : failure_class(errnum);
     failure_set(error, class, "connect to %s: %s", link->name, cause);
-    if (errnum == ECONNREFUSED || errnum == ENOENT)
+    if (link->conf->inside && errnum == ECONNREFUSED)
+        failure_hint(error, "nothing in it listens there: is it starting (wait = 60s), and is this its port?");
+    else if (errnum == ECONNREFUSED || errnum == ENOENT)
         failure_hint(error, "does the server run, and is this its %s?",
                      link->conf->socket ? "socket" : "host and port");
-    if (errnum == 0 && !link->conf->socket)
-        failure_hint(
-            error,
-            "is '%.60s' a container? its name is known in its own network alone: publish its port, and set host "
-            "= 127.0.0.1",
-            link->conf->host);
+    if (errnum == 0 && !link->conf->socket && !link->conf->inside)
+        failure_hint(error, "nobody here knows that name; if it is that of a container: container = %.60s, not host",
+                     link->conf->host);
     error->os_errno = errnum;
     return class;
+}
+
+int32_t link_reach(const struct conf *conf, struct cofre_call *call, struct cofre_error *error)
+{
+    return conf->inside ? inside_reach(conf->inside, call, conf->port, error) : COFRE_OK;
+}
+
+static const char *host_of(const struct conf *conf)
+{
+    return conf->inside ? conf->inside->host : conf->host;
 }
 
 static int32_t connect_to(struct link *link, struct cofre_call *call, struct cofre_error *error)
 {
     const struct conf *conf = link->conf;
     link->redis =
-        conf->socket ? redisConnectUnixNonBlock(conf->socket) : redisConnectNonBlock(conf->host, (int)conf->port);
+        conf->socket ? redisConnectUnixNonBlock(conf->socket) : redisConnectNonBlock(host_of(conf), (int)conf->port);
     if (!link->redis)
         return memory(link, error);
     if (link->redis->err)
@@ -232,6 +244,9 @@ int32_t link_open(struct cofre_call *call, const struct conf *conf, struct link 
     l->conf = conf;
     if (conf->socket)
         snprintf(l->name, sizeof l->name, "redis '%s'", conf->socket);
+    else if (conf->inside)
+        snprintf(l->name, sizeof l->name, "redis in container '%.200s', port %lld", conf->inside->name,
+                 (long long)conf->port);
     else
         snprintf(l->name, sizeof l->name, "redis '%s:%lld'", conf->host, (long long)conf->port);
     int32_t class = open_anew(l, call, error);

@@ -16,6 +16,10 @@ struct link {
     int64_t used;   /* when it answered last, on wait_clock */
 };
 
+/* Find the container that the server is in, if it is in one, and a way to it: once for every call of the host, as a
+ * container is not where it was. Before link_open, by the same thread. */
+int32_t link_reach(const struct conf *conf, struct cofre_call *call, struct cofre_error *error);
+
 /* Connect, and authenticate when the options say how. A server that wants more says so at the first command; one that
  * is loading takes INFO alone. */
 int32_t link_open(struct cofre_call *call, const struct conf *conf, struct link **link, struct cofre_error *error);
@@ -50,7 +54,7 @@ int32_t link_follow(struct link *link, struct cofre_call *call, bool again, cons
 /* The descriptor, for what is no command any more. All replies must have been taken. Another one after a command. */
 int link_descriptor(const struct link *link);
 
-/* Is the server reached over a UNIX socket, or an address of this machine's own (loopback)? */
+/* Is the server reached over a UNIX socket, an address of this machine's own (loopback), or in a container? */
 bool link_is_local(const struct link *link);
 
 #endif

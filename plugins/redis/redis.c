@@ -1,8 +1,11 @@
 /* redis: a running Redis server, saved and put back over the network, without its files and without a restart. */
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cofre/plugin.h"
+#include "common/docker/inside.h"
 #include "common/failure.h"
 #include "redis/conf.h"
 #include "redis/identity.h"
@@ -16,7 +19,13 @@
 #include "redis/undo.h"
 
 static const struct cofre_option rows[] = {
-    COFRE_OPTION(struct conf, host, STRING, COFRE_O_RESTORE, "127.0.0.1", "the server's host"),
+    COFRE_OPTION(struct conf, container, STRING, COFRE_O_RESTORE, NULL,
+                 "the container that the server is in: name, id, or PROJECT/SERVICE; in place of host"),
+    COFRE_OPTION(struct conf, docker, STRING, COFRE_O_RESTORE, NULL,
+                 "the daemon: unix://PATH, tcp://HOST:PORT; default: DOCKER_HOST, " DAEMON_ADDRESS),
+    COFRE_OPTION(struct conf, docker_tls, PATH, COFRE_O_RESTORE, NULL,
+                 "directory of ca.pem, cert.pem and key.pem for tcp://"),
+    COFRE_OPTION(struct conf, host, STRING, COFRE_O_RESTORE, NULL, "the server's host; default: 127.0.0.1"),
     COFRE_OPTION_RANGE(struct conf, port, INTEGER, COFRE_O_RESTORE, "6379", 1, 65535, "its port"),
     COFRE_OPTION(struct conf, socket, STRING, COFRE_O_RESTORE, "",
                  "the path of its UNIX socket; host and port then do not count"),
@@ -41,7 +50,9 @@ static const struct cofre_option rows[] = {
 
 static void redis_close(void *instance)
 {
-    free(instance);
+    struct conf *conf = instance;
+    inside_close(conf->inside);
+    free(conf);
 }
 
 static int32_t check_options(const struct conf *conf, struct cofre_error *error)
@@ -55,27 +66,71 @@ static int32_t check_options(const struct conf *conf, struct cofre_error *error)
     return COFRE_E_CONFIG;
 }
 
+static bool is_set(const char *text)
+{
+    return text && *text;
+}
+
+static int32_t open_place(struct conf *conf, struct cofre_error *error)
+{
+    const char *host = is_set(conf->host) ? "host" : "socket";
+    if (!is_set(conf->socket))
+        conf->socket = NULL;
+    if (is_set(conf->container) && (is_set(conf->host) || conf->socket)) {
+        failure_set(error, COFRE_E_CONFIG, "options 'container' and '%s' exclude each other", host);
+        failure_hint(error,
+                     "take one of them out of the section; for one restore: --set container= or --set %s=", host);
+        return COFRE_E_CONFIG;
+    }
+    if (!is_set(conf->host))
+        conf->host = "127.0.0.1";
+    return is_set(conf->container) ? inside_open(&conf->inside, conf->container, conf->docker, conf->docker_tls, error)
+                                   : COFRE_OK;
+}
+
 static int32_t redis_open(struct cofre_call *call, const void *conf, void **instance, struct cofre_error *error)
 {
     (void)call;
-    struct conf *copy = malloc(sizeof *copy);
+    struct conf *copy = calloc(1, sizeof *copy);
     if (!copy)
         return failure_set(error, COFRE_E_MEMORY, "out of memory");
-    memcpy(copy, conf, sizeof *copy);
+    memcpy(copy, conf, offsetof(struct conf, inside));
     int32_t class = check_options(copy, error);
+    if (class == COFRE_OK)
+        class = open_place(copy, error);
     if (class != COFRE_OK) {
         free(copy);
         return class;
     }
-    if (copy->socket[0] == '\0')
-        copy->socket = NULL;
     *instance = copy;
+    return COFRE_OK;
+}
+
+static int32_t connect_to(const struct conf *conf, struct cofre_call *call, struct link **link,
+                          struct cofre_error *error)
+{
+    int32_t class = link_reach(conf, call, error);
+    return class == COFRE_OK ? link_open(call, conf, link, error) : class;
+}
+
+static int32_t inspect(const struct conf *conf, struct cofre_call *call, struct cofre_error *error)
+{
+    struct cofre_error why = {.struct_size = sizeof why};
+    int32_t class = link_reach(conf, call, &why);
+    if (class == COFRE_OK)
+        return inspect_server(conf, call, error);
+    /* Nothing was looked at: the host knows whether to wait for a container that is starting. */
+    if (class == COFRE_E_RETRY || class == COFRE_E_BUSY || class == COFRE_E_CANCELLED) {
+        *error = why;
+        return class;
+    }
+    cofre->finding(call, COFRE_LOG_ERROR, why.message, why.hint);
     return COFRE_OK;
 }
 
 static int32_t redis_check(void *instance, struct cofre_call *call, int32_t depth, struct cofre_error *error)
 {
-    return depth == COFRE_CHECK_OFFLINE ? COFRE_OK : inspect_server(instance, call, error);
+    return depth == COFRE_CHECK_OFFLINE ? COFRE_OK : inspect(instance, call, error);
 }
 
 /* ---- backup ---- */
@@ -119,13 +174,20 @@ static int32_t stream(struct link *link, struct cofre_call *call, const struct s
     return class == COFRE_OK ? cofre->end(call, COFRE_OK, NULL, error) : class;
 }
 
+static int32_t say_facts(const struct conf *conf, const struct server *server, struct cofre_call *call,
+                         const struct rdb_summary *summary, struct cofre_error *error)
+{
+    int32_t class = conf->inside ? inside_facts(conf->inside, call, error) : COFRE_OK;
+    return class == COFRE_OK ? server_facts(server, call, summary, error) : class;
+}
+
 static int32_t redis_backup(void *instance, struct cofre_call *call, struct cofre_error *error)
 {
     struct link *link;
     struct server server = {0};
     struct rdb_summary summary;
     char replid[SYNC_ID + 1] = "";
-    int32_t class = link_open(call, instance, &link, error);
+    int32_t class = connect_to(instance, call, &link, error);
     if (class != COFRE_OK)
         return class;
     struct rdb *rdb = rdb_new();
@@ -135,7 +197,7 @@ static int32_t redis_backup(void *instance, struct cofre_call *call, struct cofr
         class = stream(link, call, &server, replid, rdb, &summary, error);
     }
     if (class == COFRE_OK)
-        class = server_facts(&server, call, &summary, error);
+        class = say_facts(instance, &server, call, &summary, error);
     if (class == COFRE_OK)
         class = identity_say(&server, call, replid, summary.families, error);
     rdb_free(rdb);
@@ -150,12 +212,12 @@ static int32_t redis_facts(void *instance, struct cofre_call *call, struct cofre
 {
     struct link *link;
     struct server server;
-    int32_t class = link_open(call, instance, &link, error);
+    int32_t class = connect_to(instance, call, &link, error);
     if (class != COFRE_OK)
         return class;
     class = server_look(link, call, &server, error);
     if (class == COFRE_OK)
-        class = server_facts(&server, call, NULL, error);
+        class = say_facts(instance, &server, call, NULL, error);
     server_free(&server);
     link_close(link);
     return class;
@@ -163,7 +225,8 @@ static int32_t redis_facts(void *instance, struct cofre_call *call, struct cofre
 
 static int32_t redis_restore(void *instance, struct cofre_call *call, struct cofre_error *error)
 {
-    return restore_run(instance, call, error);
+    int32_t class = link_reach(instance, call, error);
+    return class == COFRE_OK ? restore_run(instance, call, error) : class;
 }
 
 static int32_t redis_thaw(void *instance, struct cofre_call *call, const char *id, struct cofre_error *error)
@@ -206,6 +269,7 @@ static const struct cofre_plugin plugin = {
     .example = "host     = 127.0.0.1\npassword = @file:/etc/cofre/secrets/redis\n",
     .options = COFRE_OPTIONS(struct conf, rows),
     .source = &source,
+    .environment = DAEMON_ENVIRONMENT,
 };
 
 COFRE_PLUGIN(plugin)

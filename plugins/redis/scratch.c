@@ -107,6 +107,7 @@ static int32_t connect_scratch(const struct conf *conf, struct cofre_call *call,
     struct conf there = *conf;
     snprintf(path, sizeof path, "%s/s", place);
     there.socket = path;
+    there.inside = NULL;
     int32_t class = link_open(call, &there, link, error);
     if (class == COFRE_OK)
         (*link)->conf = conf;
@@ -159,7 +160,7 @@ int32_t scratch_begin(const struct conf *conf, struct cofre_call *call, const ch
     if (class == COFRE_OK)
         class = await_start(conf, call, place, error);
     if (class == COFRE_OK)
-        snprintf(overrides, length, "socket=%s/s\n", place);
+        snprintf(overrides, length, "%ssocket=%s/s\n", conf->inside ? "container=\n" : "", place);
     return class;
 }
 

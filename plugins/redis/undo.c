@@ -106,7 +106,9 @@ static int32_t put_right(FILE *note, const struct conf *conf, struct cofre_call 
 {
     struct link *link;
     char *info = NULL, direct[DIRECT_VALUE];
-    int32_t class = link_open(call, conf, &link, error);
+    int32_t class = link_reach(conf, call, error);
+    if (class == COFRE_OK)
+        class = link_open(call, conf, &link, error);
     if (class != COFRE_OK)
         return class;
     class = await_loaded(link, call, &info, error);

@@ -1,11 +1,13 @@
-/* killat N OUT COMMAND...: SIGKILL all processes of COMMAND at their N-th system-call stop.
+/* killat [-w] N OUT COMMAND...: SIGKILL all processes of COMMAND at their N-th system-call stop.
  *
  * Stops are counted over all threads and children, at the entry and at the exit of each call, so that a sweep over N
  * visits every moment at which the outside world can have changed. N = 0 kills nothing. The number of stops seen is
- * written into the file OUT. Exit status: 137 when killed, else that of COMMAND.
+ * written into the file OUT. Exit status: 137 when killed, else that of COMMAND. With -w cofre's watchdog, and what that
+ * starts, are neither counted nor killed.
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "trace.h"
 
@@ -22,8 +24,12 @@ static enum trace_verdict visit(void *context, const struct trace_stop *stop)
 
 int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "-w") == 0) {
+        trace_let_go("watchdog");
+        argv++, argc--;
+    }
     if (argc < 4) {
-        fputs("usage: killat N OUT COMMAND...\n", stderr);
+        fputs("usage: killat [-w] N OUT COMMAND...\n", stderr);
         return 2;
     }
     struct count count = {.fatal = strtoul(argv[1], NULL, 10)};

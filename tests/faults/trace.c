@@ -18,6 +18,7 @@
 
 static pid_t tasks[MAX_TASKS];
 static size_t task_count;
+static const char *let_go;
 
 static void remember(pid_t pid)
 {
@@ -117,6 +118,26 @@ static int signal_of(pid_t pid, int status)
     return signal;
 }
 
+void trace_let_go(const char *argument)
+{
+    let_go = argument;
+}
+
+/* Has it just become a program that is let go? */
+static bool is_let_go(pid_t pid, int status)
+{
+    char path[32], words[256] = "";
+    if (!let_go || status >> 8 != (SIGTRAP | PTRACE_EVENT_EXEC << 8))
+        return false;
+    snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
+    FILE *file = fopen(path, "r");
+    size_t length = file ? fread(words, 1, sizeof words - 1, file) : 0;
+    if (file)
+        fclose(file);
+    size_t first = strlen(words) + 1;
+    return first < length && strcmp(words + first, let_go) == 0;
+}
+
 int trace_run(char **command, enum trace_verdict (*visit)(void *context, const struct trace_stop *), void *context)
 {
     pid_t first = start(command);
@@ -135,6 +156,11 @@ int trace_run(char **command, enum trace_verdict (*visit)(void *context, const s
             forget(pid);
             if (pid == first)
                 result = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+            continue;
+        }
+        if (is_let_go(pid, status)) {
+            request(PTRACE_DETACH, pid, 0, NULL);
+            forget(pid);
             continue;
         }
         remember(pid);

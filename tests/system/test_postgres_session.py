@@ -155,4 +155,4 @@ def test_host_that_has_no_address(world, cluster):
     cluster.world(world, database='gym', host='postgres-container.invalid')
     for result in (world('run', 'job'), world('check')):
         assert result.status != 0 and 'postgres-container.invalid' in result.text, result
-        assert 'the name of a container is none' in result.text
+        assert 'container = postgres-container.invalid, not host' in result.text

@@ -79,7 +79,7 @@ def test_an_older_server_is_not_asked_for_more_than_it_tells(vault, listeners):
 def test_a_name_that_is_not_known(vault):
     vault.section('source app', plugin='redis', host='some-container.invalid')
     for words in ('check', 'app'), ('run', 'job'):
-        says(vault.fails(FAILED, *words), "redis 'some-container.invalid:6379'", "'some-container.invalid' a container?", 'publish its port')
+        says(vault.fails(FAILED, *words), "redis 'some-container.invalid:6379'", 'container = some-container.invalid, not host')
 
 
 def test_a_socket_that_is_not_there_yet(vault):

@@ -282,8 +282,7 @@ int32_t exec_connect_wait(struct exec *e, struct cofre_call *call, struct cofre_
             return class;
         if (state.has_code && state.code != 0 && state.pid == 0 && !state.running)
             return not_started(e, call, state.code, error);
-        /* Docker calls it running from the moment on that it tries to start it. */
-        if (state.pid != 0 || last)
+        if (state.running || state.pid != 0 || last)
             return COFRE_OK;
         if (daemon_clock() > until)
             return daemon_refusal_say(e->daemon, e->what, error, COFRE_E_TIMEOUT, "it has not started for %lld s",

@@ -17,8 +17,9 @@ class Faults:
         """SIGKILL for all processes at their number-th system-call stop; 0 = only count."""
         return world(*words, prefix=self.killat(number))
 
-    def killat(self, number: int) -> tuple:
-        return self.tools / 'killat', number, self.out
+    def killat(self, number: int, watchdog: bool = False) -> tuple:
+        """watchdog: it is neither counted nor killed."""
+        return self.tools / 'killat', *(['-w'] if watchdog else []), number, self.out
 
     def fail_at(self, call: str, cause: str, number: int, world: World, *words: object, below: Path | str = '',
                 sticky: bool = False) -> Result:
