@@ -9,12 +9,13 @@
 #include "docker-volume/say.h"
 #include "docker-volume/user.h"
 
-/* What is to be done with one; OPTIONS_RUN = nothing. */
+/* What is to be done with one; OPTIONS_RUN = nothing. Also of one that does not run: it may be another source that
+ * halted it, and would put it back before this one has read. */
 static enum options_during plan(const struct source *source, struct cofre_call *call, const struct survey *survey,
                                 const struct container *container)
 {
     bool known;
-    if (!user_writes_any(survey, container) || !user_runs(container))
+    if (!user_writes_any(survey, container))
         return OPTIONS_RUN;
     enum options_during during = user_during(source->options, container, &known);
     if (!known)
