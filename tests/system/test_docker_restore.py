@@ -364,11 +364,11 @@ def assert_untouched(docker, world, trees: dict[str, dict], starts: dict) -> Non
 
 
 def two_in_use(world, docker) -> tuple[dict, dict]:  # noqa: F811
-    """Volumes `one`, `two` and, since then lost, `zero`, and their users: what they hold, and how those run."""
-    for number, name in enumerate(['one', 'two', 'zero']):
+    """Volumes `one` and `two`, and `lost`, which is not there any more; their users: what they hold, and how those run."""
+    for number, name in enumerate(['lost', 'one', 'two']):
         plain_tree(docker.volume(name) / 'tree', seed=number)
-    saved(world, docker, 'one, two, zero')
-    docker('volume', 'rm', 'zero')
+    saved(world, docker, 'lost, one, two')
+    docker('volume', 'rm', 'lost')
     trees = {name: change(docker.files(name)) for name in ('one', 'two')}
     for name in trees:
         docker.run(f'user-{name}', 'tiny', '-v', f'{name}:/data')
