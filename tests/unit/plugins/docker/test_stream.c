@@ -287,6 +287,10 @@ static void *be_deaf(void *context)
     return NULL;
 }
 
+/* Of send_much, those that were made. */
+static size_t writes;
+#define WRITES 200u
+
 static int32_t send_much(const char *answer, enum server_then then, int64_t patience, struct cofre_error *error)
 {
     static char bytes[1 << 20];
@@ -306,7 +310,7 @@ static int32_t send_much(const char *answer, enum server_then then, int64_t pati
     const struct daemon_options options = {.address = address, .patience = patience};
     assert_int_equal(daemon_open(&options, &daemon, error), COFRE_OK);
     int32_t class = daemon_stream_send(daemon, &call, &put, &stream, error);
-    for (size_t i = 0; class == COFRE_OK && i < 100; i++)
+    for (writes = 0; class == COFRE_OK && writes < WRITES; writes++)
         class = daemon_stream_write(stream, bytes, sizeof bytes, error);
     if (class == COFRE_OK)
         class = daemon_stream_end(stream, error);
@@ -329,6 +333,8 @@ static void test_send_refused_early(void **state)
     assert_int_equal(send_much(server_json(404, "{\"message\":\"not there\"}"), SERVER_CLOSE, 0, &error),
                      COFRE_E_NOT_FOUND);
     assert_non_null(strstr(error.message, "not there"));
+    /* It was one of them that said so. */
+    assert_true(writes < WRITES);
     assert_int_equal(send_much("", SERVER_CLOSE, 0, &error), COFRE_E_RETRY);
     assert_int_equal(send_much(NULL, SERVER_SILENT, 200, &error), COFRE_E_TIMEOUT);
     assert_int_equal(send_much(NULL, SERVER_CANCEL, 3600000, &error), COFRE_E_CANCELLED);
