@@ -137,6 +137,16 @@ static int32_t find_tape(struct backup *b, const struct volume *volume, struct c
     return status == COFRE_OK ? open_tape(b, carrier, stream) : status;
 }
 
+/* Something was not there that reading it needs; only the daemon's list says whether that is the volume. */
+static int32_t not_found(struct backup *b, const struct volume *volume)
+{
+    VOLUME_AUTO now = {.json = NULL};
+    struct cofre_error look = {.struct_size = sizeof look};
+    return volume_look(b->source->daemon, b->call, volume->name, &now, &look) == COFRE_E_NOT_FOUND
+               ? vanished(b, volume->name)
+               : missing(b, volume->name, COFRE_E_PERMANENT);
+}
+
 static int32_t read_tape(struct backup *b, const struct volume *volume, struct tree_read_counts *counts)
 {
     char writer[BACKUP_WRITER_MAX];
@@ -153,7 +163,7 @@ static int32_t read_tape(struct backup *b, const struct volume *volume, struct t
         say_log(b->call, COFRE_LOG_WARNING, "%s; it is tried again at the end", why.message);
     if (status == COFRE_OK || is_final(b, status))
         return status == COFRE_OK ? result : status;
-    return status == COFRE_E_NOT_FOUND ? vanished(b, volume->name) : missing(b, volume->name, status);
+    return status == COFRE_E_NOT_FOUND ? not_found(b, volume) : missing(b, volume->name, status);
 }
 
 /* Is it still there? */

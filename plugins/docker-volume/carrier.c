@@ -73,6 +73,20 @@ static int32_t import_image(const struct source *source, struct cofre_call *call
     return status;
 }
 
+/* One for all volumes of a run: a second one would take the name, and leave the first without any. */
+static int32_t need_image(const struct source *source, struct cofre_call *call, const char *id,
+                          struct cofre_error *error)
+{
+    char image[REFERENCE_MAX];
+    snprintf(image, sizeof image, IMAGE ":%s", id);
+    const struct daemon_request request = {.method = "GET",
+                                           .path = "/images/%s/json",
+                                           .segments = DAEMON_WORDS(image),
+                                           .what = "look for the empty image"};
+    int32_t status = daemon_ask(source->daemon, call, &request, NULL, error);
+    return status == COFRE_E_NOT_FOUND ? import_image(source, call, id, error) : status;
+}
+
 static json_t *description(const char *id, const char *volume, bool writable)
 {
     char image[REFERENCE_MAX];
@@ -155,7 +169,7 @@ int32_t carrier_make(const struct source *source, struct cofre_call *call, const
     VOLUME_AUTO now = {.json = NULL};
     int32_t status = volume_look(source->daemon, call, volume->name, &now, error);
     if (status == COFRE_OK)
-        status = import_image(source, call, id, error);
+        status = need_image(source, call, id, error);
     if (status == COFRE_OK)
         status = create(source, call, id, volume, writable, carrier, error);
     if (status != COFRE_OK)
