@@ -81,9 +81,9 @@ def tar_of(*entries: tuple):
 
 @pytest.fixture(scope='module')
 def scene(running_docker):  # noqa: F811
-    """Two volumes; one is used by containers in several states."""
+    """Three volumes; one is used by containers in several states, and two by nobody."""
     running_docker.clean()
-    for name, seed in (('alpha', 1), ('beta', 2)):
+    for name, seed in (('alpha', 1), ('beta', 2), ('gamma', 3)):
         plain_tree(running_docker.volume(name) / 'tree', seed, files=8)
         (running_docker.files(name) / 'big').write_bytes(os.urandom(1 << 20))
         for path in (running_docker.files(name), *running_docker.files(name).rglob('*')):
@@ -100,8 +100,8 @@ class Stage:
     def __init__(self, world, docker, tcp: bool) -> None:  # noqa: F811
         self.world, self.docker, self.proxy = world, docker, DockerProxy(docker.socket, tcp)
         self.states, self.everything = docker.states(), docker.everything()
-        self.trees = {name: tree_state(docker.files(name)) for name in ('alpha', 'beta')}
-        world.section('source vol', plugin='docker-volume', volumes='alpha, beta', docker=self.proxy.address, during='stop',
+        self.trees = {name: tree_state(docker.files(name)) for name in ('alpha', 'beta', 'gamma')}
+        world.section('source vol', plugin='docker-volume', volumes='alpha, beta, gamma', docker=self.proxy.address, during='stop',
                       stop_timeout='2s', timeout=WAIT)
         world.sink()
         world.job(sources='vol')
@@ -279,6 +279,7 @@ TAR = {
     'a flipped bit in a head': twisted(lambda body: body[:2] + bytes([body[2] ^ 1]) + body[3:], Content_Type='application/x-tar'),
 }
 REMOTE = {f'tar: {name}': ('GET', ARCHIVE, act, {FAILED, INCOMPLETE}, 'alpha') for name, act in TAR.items()} | {
+    'nothing is wrong': ('GET', '', late(0), DONE, ''),
     'the stream is cut': ('GET', ARCHIVE, cut(300_000), {FAILED, INCOMPLETE}, 'alpha'),
     'the stream is cut in its head': ('GET', ARCHIVE, cut_head, {FAILED, INCOMPLETE}, 'alpha'),
     'the stream is stuck': ('GET', ARCHIVE, stuck(300_000), {FAILED, INCOMPLETE}, ''),
