@@ -20,6 +20,7 @@ SECRET = 'environment-secret-3f9b'
 VERSION, VOLUMES, VOLUME = r'^/(_ping|version|info)', r'^/volumes(\?|$)', r'^/volumes/'
 LIST, INSPECT = r'^/containers/json', r'^/containers/[^/]+/json'
 STOP, START, PAUSE, UNPAUSE = (rf'^/containers/[^/]+/{verb}(\?|$)' for verb in ('stop', 'start', 'pause', 'unpause'))
+MAKE = r'^/volumes/create'
 ARCHIVE, CREATE, IMAGE, REMOVE = r'^/containers/[^/]+/archive', r'^/containers/create', r'^/images/create', r'^/(containers|images)/[^/?]+(\?|$)'
 WEB_PAGE = said('<html><body>Welcome to nginx</body></html>', Content_Type='text/html')
 
@@ -27,9 +28,9 @@ WEB_PAGE = said('<html><body>Welcome to nginx</body></html>', Content_Type='text
 # ---- changes of answers ----
 
 def each(change):
-    """A change of every element of a list, also of that in a list of volumes."""
+    """A change of every element of a list, also of that in a list of volumes; of one that is no list, of that."""
     def act(answer):
-        for one in answer['Volumes'] if isinstance(answer, dict) and 'Volumes' in answer else answer:
+        for one in answer if isinstance(answer, list) else answer['Volumes'] if 'Volumes' in answer else [answer]:
             change(one)
     return altered(act)
 
@@ -141,7 +142,6 @@ def stage(request, world, scene):
     stage = Stage(world, scene, tcp=getattr(request, 'param', False))
     yield stage
     stage.proxy.close()
-    stage.again()
 
 
 def assert_told(result, statuses, words) -> None:
@@ -312,3 +312,80 @@ def test_run_through_the_api(stage, name):
     if stage.docker.states() != stage.states or stage.docker.everything() != stage.everything:
         stage.world('run', 'job', timeout=LIMIT)
     stage.assert_as_before()
+
+
+# ---- restore ----
+
+RESTORE = {
+    'nothing is wrong': ('GET', '', late(0), DONE, ''),
+    'nobody there': ('GET', '', hang_up, FAILED, 'docker'),
+    'volumes 500': ('GET', VOLUMES, error(500, 'no volumes today'), FAILED, 'no volumes today'),
+    'a volume 500': ('GET', VOLUME, error(500, 'not this one'), {FAILED, INCOMPLETE}, 'not this one'),
+    'a container cannot be looked at': ('GET', INSPECT, error(500, 'layer not known'), FAILED, 'layer not known'),
+    'the containers are cut': ('GET', LIST, cut(100), FAILED, 'containers'),
+    'stop 500': ('POST', STOP, error(500, 'cannot stop it'), FAILED, 'cannot stop it'),
+    'stop says yes and does nothing': ('POST', STOP, said('', 204), FAILED, 'writer'),
+    'stop is silent': ('POST', STOP, silence, FAILED, ''),
+    'the daemon goes as it stops': ('POST', STOP, gone(), FAILED, ''),
+    'no volume can be made': ('POST', MAKE, error(500, 'no space left on device'), FAILED, 'no space left on device'),
+    'a volume is made, and the answer is lost': ('POST', MAKE, done_but(hang_up), {DONE, FAILED}, ''),
+    'another volume is made': ('POST', MAKE, altered(with_('Name', value='other')), {DONE, FAILED}, ''),
+    'the volume that is made is elsewhere': ('POST', MAKE, altered(with_('Mountpoint', value='/etc')), FAILED, ''),
+    'a volume that is made is no volume': ('POST', MAKE, said([1]), FAILED, ''),
+    'the place of a volume is elsewhere': ('GET', f'{VOLUMES}|{VOLUME}', each(named('beta', with_('Mountpoint', value='/etc'))), {FAILED, INCOMPLETE}, 'beta'),
+    'start is refused once': ('POST', START, error(500, 'no such device'), {DONE, FAILED, INCOMPLETE}, 'no such device'),
+    'start, and the answer is lost': ('POST', START, done_but(hang_up), {DONE, FAILED, INCOMPLETE}, ''),
+}
+
+
+@pytest.mark.parametrize('name', RESTORE)
+def test_restore_in_place(stage, name):
+    """Each volume is afterwards as it was before, or as it was saved; what it replaced is kept, and nothing else is new."""
+    method, path, act, statuses, words = RESTORE[name]
+    stage.world.ok('run', 'job')
+    stage.docker('unpause', 'sleeper')  # else a restore is refused, and there is nothing to go wrong
+    stage.states = stage.docker.states()
+    for volume in stage.trees:
+        (stage.docker.files(volume) / 'new').write_text('not in the snapshot\n')
+    changed = {volume: tree_state(stage.docker.files(volume)) for volume in stage.trees}
+    etc = sorted(os.listdir('/etc'))
+    try:
+        stage.proxy.fault(method, path, act, times=1 if name in ONCE else ALWAYS)
+        result = stage.world('restore', 'job', '--in-place', '--yes', '--set', 'exact=yes', timeout=LIMIT)
+        assert stage.proxy.told, stage.proxy.seen
+        stage.proxy.well()
+        if not stage.proxy.listener:
+            stage.proxy.come()
+        assert_told(result, statuses, words)
+        stage.world('check', timeout=LIMIT)  # what is left to be undone is undone by the next start
+        assert stage.docker.states() == stage.states and sorted(os.listdir('/etc')) == etc
+        assert_each_is_whole(stage, changed, result)
+    finally:
+        put_back(stage)
+
+
+def assert_each_is_whole(stage, changed, result) -> None:
+    names = stage.everything['volumes']
+    kept = [name for name in stage.docker.everything()['volumes'] if name not in names]
+    for volume, tree in stage.trees.items():
+        found = tree_state(stage.docker.files(volume))
+        restored = not compare_trees(tree, found)
+        assert restored or not compare_trees(changed[volume], found), f'{volume} is neither old nor new\n{result}'
+        assert restored or result.status != DONE, f'{volume} is not restored\n{result}'
+        of_it = [name for name in kept if name.startswith(f'{volume}_before_')]
+        assert len(of_it) == restored, f'{kept}\n{result}'
+        for name in of_it:
+            assert not compare_trees(changed[volume], tree_state(stage.docker.files(name))), name
+    assert all('_before_' in name for name in kept), kept
+    assert stage.docker.everything() | {'volumes': 0, 'volume directories': 0} == stage.everything | {'volumes': 0, 'volume directories': 0}
+
+
+def put_back(stage) -> None:
+    """For the next test, by other means."""
+    stage.again()
+    stage.docker('pause', 'sleeper')
+    for name in set(stage.docker.everything()['volumes']) - set(stage.everything['volumes']):
+        stage.docker('volume', 'rm', name)
+    for volume in stage.trees:
+        (stage.docker.files(volume) / 'new').unlink(missing_ok=True)
+        os.utime(stage.docker.files(volume), (1_500_000_000, 1_500_000_000))
