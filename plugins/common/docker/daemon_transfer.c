@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -100,6 +101,13 @@ static bool set_tls_file(const struct daemon *daemon, CURL *easy, CURLoption opt
     return true;
 }
 
+/* As libcurl would, and kept from programs that are started meanwhile. */
+static curl_socket_t open_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    (void)context, (void)purpose;
+    return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 void daemon_transfer_address(const struct daemon *daemon, CURL *easy, char cause[CURL_ERROR_SIZE])
 {
     curl_easy_reset(easy);
@@ -111,6 +119,7 @@ void daemon_transfer_address(const struct daemon *daemon, CURL *easy, char cause
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     /* A resolver that hangs must not hold up a cancellation. */
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     if (daemon->address.path[0])

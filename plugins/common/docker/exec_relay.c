@@ -10,7 +10,7 @@
 #include "common/failure.h"
 
 #define TURNS 64           /* pieces between two looks at everything else */
-#define END_PATIENCE 10000 /* ms that a program may take to end when its streams have */
+#define END_PATIENCE 30000 /* ms that a program may take to end when its streams have */
 #define FIRST_PAUSE 2      /* ms between looks at that */
 #define LONGEST_PAUSE 200
 

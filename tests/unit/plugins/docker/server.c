@@ -188,7 +188,7 @@ static void *accept_all(void *context)
     struct server *s = context;
     while (readable(s, s->listener)) {
         struct connection *c = malloc(sizeof *c);
-        int fd = accept(s->listener, NULL, NULL);
+        int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
         if (!c || fd < 0 || s->thread_count == CONNECTIONS)
             abort();
         *c = (struct connection){.server = s, .fd = fd};

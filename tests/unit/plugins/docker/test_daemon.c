@@ -1,4 +1,5 @@
 /* One request, and every way in which the other side may break the rules. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -6,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -433,6 +435,39 @@ static void test_proxies_are_not_used(void **state)
     server_stop(server);
 }
 
+/* Does a descriptor above these lead to a socket that a program would inherit, and that is connected? */
+static size_t inherited(void)
+{
+    size_t count = 0;
+    for (int fd = 3; fd < 200; fd++) {
+        struct sockaddr_storage peer;
+        socklen_t size = sizeof peer;
+        int flags = fcntl(fd, F_GETFD);
+        if (flags >= 0 && !(flags & FD_CLOEXEC) && getpeername(fd, (struct sockaddr *)&peer, &size) == 0 &&
+            size > sizeof(sa_family_t))
+            count++;
+    }
+    return count;
+}
+
+static void test_sockets_stay_here(void **state)
+{
+    (void)state;
+    struct cofre_error error = {.struct_size = sizeof error};
+    const struct server_rule rules[] = {{.begins = "GET /v1.41/x ", .answer = server_json(200, "{}")},
+                                        {.begins = NULL}};
+    struct server *servers[] = {server_start(rules, &call), server_start_tcp(rules, &call)};
+    for (size_t i = 0; i < 2; i++) {
+        struct daemon *daemon = server_daemon(servers[i], 0);
+        const struct daemon_request look = {.method = "GET", .path = "/x", .what = "look"};
+        size_t before = inherited();
+        assert_int_equal(daemon_ask(daemon, &call, &look, NULL, &error), COFRE_OK);
+        assert_int_equal(inherited(), before);
+        daemon_close(daemon);
+        server_stop(servers[i]);
+    }
+}
+
 /* ---- waiting ---- */
 
 static void test_nobody_there(void **state)
@@ -483,6 +518,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_post_is_sent_once, begin, end),
         cmocka_unit_test_setup_teardown(test_body_is_sent, begin, end),
         cmocka_unit_test_setup_teardown(test_proxies_are_not_used, begin, end),
+        cmocka_unit_test_setup_teardown(test_sockets_stay_here, begin, end),
         cmocka_unit_test_setup_teardown(test_nobody_there, begin, end),
         cmocka_unit_test_setup_teardown(test_silence, begin, end),
     };
