@@ -117,7 +117,7 @@ static int32_t create(const struct source *source, struct cofre_call *call, cons
     const char *made = json_string_value(json_object_get(answer, "Id"));
     if (status == COFRE_OK &&
         (!made || strlen(made) >= sizeof carrier->container || strspn(made, "0123456789abcdef") != strlen(made)))
-        status = failure_set(error, COFRE_E_INTEGRITY, "%s: the daemon does not say which one it made", what);
+        status = failure_set(error, COFRE_E_PERMANENT, "%s: the daemon does not say which one it made", what);
     if (status == COFRE_OK)
         snprintf(carrier->container, sizeof carrier->container, "%s", made);
     json_decref(answer);

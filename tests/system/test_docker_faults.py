@@ -319,7 +319,6 @@ def test_run_through_the_api(stage, name):
 RESTORE = {
     'nothing is wrong': ('GET', '', late(0), DONE, ''),
     'nobody there': ('GET', '', hang_up, FAILED, 'docker'),
-    'volumes 500': ('GET', VOLUMES, error(500, 'no volumes today'), FAILED, 'no volumes today'),
     'a volume 500': ('GET', VOLUME, error(500, 'not this one'), {FAILED, INCOMPLETE}, 'not this one'),
     'a container cannot be looked at': ('GET', INSPECT, error(500, 'layer not known'), FAILED, 'layer not known'),
     'the containers are cut': ('GET', LIST, cut(100), FAILED, 'containers'),

@@ -120,7 +120,7 @@ static void test_lies(void **state)
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct cofre_error error;
         struct volumes all;
-        if (list(texts[i], &all, &error) != COFRE_E_INTEGRITY)
+        if (list(texts[i], &all, &error) != COFRE_E_PERMANENT)
             fail_msg("'%s' was taken", texts[i]);
         assert_int_equal(all.count, 0);
         volumes_free(&all);
@@ -158,7 +158,7 @@ static void test_make(void **state)
     json_decref(wanted);
     volume_free(&volume);
     /* It gives another one than it was asked for. */
-    assert_int_equal(volume_make(daemon, &call, "odd", description, &volume, &error), COFRE_E_INTEGRITY);
+    assert_int_equal(volume_make(daemon, &call, "odd", description, &volume, &error), COFRE_E_PERMANENT);
     assert_int_equal(volume_make(daemon, &call, "../x", description, &volume, &error), COFRE_E_CONFIG);
     json_decref(description);
     daemon_close(daemon);
