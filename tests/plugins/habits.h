@@ -123,6 +123,14 @@ static inline int32_t habits_perform(const char *habit, struct cofre_call *call,
         cofre->fact(call, "a", "b", 0, error);
         return COFRE_OK;
     }
+    if (strcmp(habit, "misplaced_finding") == 0)
+        cofre->finding(call, COFRE_LOG_INFO, "something", NULL);
+    if (strcmp(habit, "misplaced_offer") == 0)
+        return cofre->offer(call, &(struct cofre_offer){.struct_size = sizeof(struct cofre_offer)}, error);
+    if (strcmp(habit, "misplaced_configured") == 0) {
+        const struct cofre_section *section;
+        return cofre->configured(call, 0, &section, error);
+    }
     if (strcmp(habit, "look") == 0)
         return habits_look(error);
     if (strcmp(habit, "progress") == 0)

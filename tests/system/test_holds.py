@@ -287,6 +287,21 @@ def test_the_watchdog_undoes_a_restore_that_was_killed(app, tmp_path):
     wait_for(lambda: verbs(app, 'other')[-1] == 'thaw' and held(app, 'other') == [] and holds(app) == [])
 
 
+def test_the_watchdog_drops_scratch(app):
+    """What another killed process left."""
+    configure(app, 'one', habit='hang', at='backup')
+    process = start(app, 'run', 'job')
+    wait_for(lambda: 'backup' in verbs(app))
+    name = 'cofre-20261120t020000z-ab12cd'
+    (app.base / 'one' / f'scratch-{name}').mkdir()
+    (app.base / 'state' / 'holds' / name).write_text(
+        '{"what": "scratch", "source": "one", "plugin": "holding-source", "job": "", "overrides": []}')
+    process.kill()
+    process.wait()
+    wait_for(lambda: held(app) == held(app, 'two') == [] and holds(app) == [])
+    assert ('scratch_drop', name) in calls(app)
+
+
 def test_the_watchdog_says_what_it_did_where_the_run_wrote(app, tmp_path):
     configure(app, 'one', habit='hang', at='backup')
     log = tmp_path / 'log'

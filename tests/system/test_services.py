@@ -276,6 +276,23 @@ def test_a_source_that_fails_ends_the_restore_and_they_are_started(app, habit):
     assert rows_of(result) == [('one', 'restored'), ('two', 'failed'), ('three', 'not restored'), ('services', 'started')]
 
 
+def test_what_fails_is_kept_stopped_too(app):
+    source(app, 'two', habit='fail', at='restore')
+    result = app.fails(FAILED, 'restore', 'job', '--in-place', '--yes', '--keep-stopped')
+    assert running(app) == [] and holds(app) == [] and rows_of(result)[-1] == ('services', 'kept stopped')
+
+
+@pytest.mark.parametrize('name, at, habit, said', [
+    ('one', 'stop', 'misplaced_finding', 'services: it had a finding where it was to act'),
+    ('two', 'restore', 'misplaced_finding', "restore: it used the host's 'finding'"),
+    ('one', 'say', 'misplaced_offer', "services: it used the host's 'offer'"),
+    ('two', 'restore', 'misplaced_configured', "restore: it used the host's 'configured'")])
+def test_what_there_is_not_in_a_call(app, name, at, habit, said):
+    source(app, name, habit=habit, at=at)
+    result = app.fails(FAILED, 'restore', 'job', '--in-place', '--yes')
+    assert f'broke its contract in {said}' in result.err and as_before(app)
+
+
 def test_a_stopper_that_crashes_is_undone_by_a_fresh_one(app):
     source(app, 'one', habit='crash', at='stop')
     app.fails(FAILED, 'restore', 'job', '--in-place', '--yes')

@@ -174,7 +174,8 @@ static bool pause_for(const struct exec *e, int ms)
 static int32_t learn_code(struct exec *e, struct cofre_error *error)
 {
     struct exec_state state = {.running = true};
-    int64_t until = daemon_clock() + (e->broken ? 0 : END_PATIENCE);
+    int64_t patience = e->daemon->patience < END_PATIENCE ? e->daemon->patience : END_PATIENCE;
+    int64_t until = daemon_clock() + (e->broken ? 0 : patience);
     for (int pause = FIRST_PAUSE;; pause = 2 * pause < LONGEST_PAUSE ? 2 * pause : LONGEST_PAUSE) {
         int32_t class = exec_inspect(e, e->daemon, NULL, &state, error);
         if (class == COFRE_E_NOT_FOUND)
