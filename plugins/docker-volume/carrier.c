@@ -168,12 +168,13 @@ int32_t carrier_make(const struct source *source, struct cofre_call *call, const
     snprintf(carrier->destination, sizeof carrier->destination, TARGET);
     VOLUME_AUTO now = {.json = NULL};
     int32_t status = volume_look(source->daemon, call, volume->name, &now, error);
-    if (status == COFRE_OK)
-        status = need_image(source, call, id, error);
+    if (status != COFRE_OK)
+        return status;
+    status = need_image(source, call, id, error);
     if (status == COFRE_OK)
         status = create(source, call, id, volume, writable, carrier, error);
     if (status != COFRE_OK)
-        return status;
+        return status == COFRE_E_NOT_FOUND ? COFRE_E_PERMANENT : status; /* it is not the volume that is not there */
     status = check_same(source, call, volume, carrier, error);
     struct cofre_error ignored = {.struct_size = sizeof ignored};
     if (status != COFRE_OK)

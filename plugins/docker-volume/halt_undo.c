@@ -120,6 +120,22 @@ static int32_t settle_before(struct undo *u, const struct halt_record *record)
 
 /* ---- putting back ---- */
 
+/* Does it run, or has it since, and ended by itself? What was halted keeps the time at which it was started last. */
+static int32_t check_started(const struct undo *u, const struct halt_record *record, struct cofre_error *error)
+{
+    CONTAINER_AUTO now = {.json = NULL};
+    int32_t status = container_look(u->halt->daemon, u->call, record->container, &now, error);
+    if (status != COFRE_OK)
+        return status == COFRE_E_NOT_FOUND ? COFRE_OK : status; /* one with --rm, that ended */
+    if (now.state == CONTAINER_RUNNING || now.state == CONTAINER_RESTARTING)
+        return COFRE_OK;
+    if (now.state == CONTAINER_PAUSED || strcmp(now.started_at, record->started_at) == 0)
+        return failure_set(error, COFRE_E_PERMANENT, "container '%s' does not run again, although the daemon said so",
+                           record->name);
+    say_log(u->call, COFRE_LOG_WARNING, "container '%s' was started again, and has ended by itself", record->name);
+    return COFRE_OK;
+}
+
 static int32_t resume(const struct undo *u, const struct halt_record *record, bool *awaited, struct cofre_error *error)
 {
     CONTAINER_AUTO now = {.json = NULL};
@@ -139,14 +155,17 @@ static int32_t resume(const struct undo *u, const struct halt_record *record, bo
         return COFRE_OK;
     case CONTAINER_PAUSED:
         if (record->how == HALT_PAUSE)
-            return container_unpause(u->halt->daemon, u->call, &now, error);
+            status = container_unpause(u->halt->daemon, u->call, &now, error);
+        if (record->how == HALT_PAUSE)
+            break;
         say_log(u->call, COFRE_LOG_NOTICE,
                 "container '%s' was stopped, and somebody started and paused it: it stays so", record->name);
         *awaited = false;
         return COFRE_OK;
     default:
-        return container_start(u->halt->daemon, u->call, &now, error);
+        status = container_start(u->halt->daemon, u->call, &now, error);
     }
+    return status == COFRE_OK ? check_started(u, record, error) : status;
 }
 
 /* The container's lock is held. */

@@ -164,6 +164,33 @@ def test_one_that_does_not_become_healthy_is_named(world, docker):  # noqa: F811
     assert docker.state('db') == 'running' and not records(world)
 
 
+def test_one_that_restarts_over_and_over(shop, docker):  # noqa: F811
+    """It is stopped even between two starts, and goes on as before."""
+    docker.volume('vol')
+    docker.run('loop', 'tiny', '-v', 'vol:/v', '--restart=always', '--entrypoint=sh', command=('-c', 'echo x >>/v/starts; exit 1'))
+    docker.wait_for('loop', 'restarting')
+    starts = docker.files('vol') / 'starts'
+    world = shop(volumes='vol', during='stop')
+    for during in ('stop', 'pause'):
+        world = shop(volumes='vol', during=during)
+        world.ok('run', 'job')
+        count = len(starts.read_text())
+        wait_until(lambda count=count: len(starts.read_text()) > count + 2, 'it restarts again')
+    assert not records(world)
+
+
+def test_never_the_one_that_cofre_runs_in(shop, docker):  # noqa: F811
+    """Which has its id for a host name."""
+    docker.volume('vol')
+    own = docker.run('own', 'tiny', '-v', 'vol:/v')
+    docker.run('other', 'tiny', '-v', 'vol:/v')
+    world = shop(volumes='vol', during='pause')
+    with Watcher(docker) as watcher:
+        result = world.ok('run', 'job', prefix=('unshare', '--uts', 'sh', '-c', f'hostname {own[:12]}; exec "$@"', 'sh'))
+        deeds = watcher.of('pause')
+    assert deeds == ['other pause'] and "'own' is the one that cofre runs in" in result.text, result
+
+
 # ---- what others do meanwhile ----
 
 @pytest.mark.parametrize('during', ['pause', 'stop'])
@@ -315,3 +342,23 @@ def test_two_volumes_are_of_one_moment(shop, docker, tmp_path, during):  # noqa:
         assert data >= uploads >= data - 1
         project.works()
     assert PASSWORD not in result.text and TOKEN not in result.text
+
+
+def test_a_database_recovers_from_the_moment_of_a_pause(shop, docker):  # noqa: F811
+    """What was confirmed before is there, and nothing of it is torn."""
+    docker.postgres('db', 'pg15', volume='pgdata')
+    docker.sql('db', 'CREATE TABLE steps (n int, filler text)')
+    endless = 'DO $$ BEGIN FOR i IN 1..1000000 LOOP INSERT INTO steps VALUES (i, repeat(i::text, 50)); COMMIT; END LOOP; END $$'
+    world = shop(volumes='pgdata', during='pause')
+    with docker.busy('exec', 'db', 'psql', '-U', 'postgres', '-c', endless):
+        wait_until(lambda: int(docker.sql('db', 'SELECT count(*) FROM steps')[0]) > 100, 'rows')
+        before = int(docker.sql('db', 'SELECT count(*) FROM steps')[0])
+        world.ok('run', 'job')
+        after = int(docker.sql('db', 'SELECT count(*) FROM steps')[0])
+    world.restored('job', 'restored', '--set', 'numeric_owner=yes')
+    place = docker.volume('again')
+    subprocess.run(['cp', '-a', f'{world.base}/restored/shop/pgdata/.', place], check=True)
+    (place / 'postmaster.pid').unlink()
+    docker.postgres('second', 'pg15', volume='again')
+    found = [int(n) for n in docker.sql('second', 'SELECT n FROM steps ORDER BY n')]
+    assert found == list(range(1, len(found) + 1)) and before <= len(found) <= after

@@ -102,16 +102,23 @@ def test_everything_a_volume_can_hold(job, docker):  # noqa: F811
     assert outside == (tree_state('/etc/cofre') if os.path.isdir('/etc/cofre') else None)
 
 
-def test_a_volume_whose_root_became_a_link(job, docker):  # noqa: F811
-    """Whoever can write to the daemon's directory is root, and yet: what is saved is the volume, or nothing."""
-    root = docker.files('vol')
+def test_a_volume_whose_root_is_a_link(job, docker, tmp_path):  # noqa: F811
+    """It is not followed here: the daemon says what a container would see, and that is saved; nothing is written through it."""
+    root, elsewhere = docker.files('vol'), tmp_path / 'elsewhere'
+    elsewhere.mkdir()
+    (elsewhere / 'there').write_text('there')
     root.rename(root.with_name('moved'))
-    root.symlink_to('/etc')
+    root.symlink_to(elsewhere)
     try:
-        result = job('run', 'job')
+        docker.run('web', 'tiny', '-v', 'vol:/v')
+        job.ok('run', 'job')
+        assert (job.restored() / 'vol' / 'vol' / 'there').read_text() == docker('exec', 'web', 'cat', '/v/there') == 'there'
+        (elsewhere / 'there').write_text('changed')
+        result = job('restore', 'job', '--in-place', '--yes')
         assert result.status != DONE and "'vol'" in result.text, result
-        assert not job('ls', 'job').out.count('passwd')
+        assert (elsewhere / 'there').read_text() == 'changed' and docker.state('web') == 'running'
     finally:
+        docker('rm', '-f', 'web')
         root.unlink()
         root.with_name('moved').rename(root)
 

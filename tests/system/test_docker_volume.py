@@ -159,9 +159,9 @@ def test_compose_files(shop, docker, tmp_path):  # noqa: F811
         place.mkdir()
         (place / 'compose.yaml').write_text(f'# {place}\n')
     (one / 'huge.yml').write_bytes(b'#' * ((4 << 20) + 1))
-    (one / 'secret').write_text('not a compose file')
-    (one / 'link.yml').symlink_to(one / 'secret')
-    names = [one / 'compose.yaml', two / 'compose.yaml', one / 'huge.yml', one / 'secret', one / 'link.yml', one / 'gone.yml', 'relative.yml']
+    (one / 'secret.conf').write_text('not a compose file')
+    (one / 'link.yml').symlink_to(one / 'secret.conf')
+    names = [one / 'compose.yaml', two / 'compose.yaml', one / 'huge.yml', one / 'secret.conf', one / 'link.yml', one / 'gone.yml', 'relative.yml']
     docker.volume('vol')
     docker.create('con', 'tiny', '-v', 'vol:/v', '--label=com.docker.compose.project=shop', '--label=com.docker.compose.service=web',
                   f'--label=com.docker.compose.project.config_files={",".join(map(str, names))}')
