@@ -135,6 +135,26 @@ def test_restored_it_works_on_from_one_moment(world, running_docker, tmp_path, d
     assert project.at_rest().of_one_moment()
 
 
+def test_services_are_stopped_around_a_restore(world, running_docker, tmp_path):  # noqa: F811
+    """One command, while the application writes; kept stopped for a look, its three are exactly what was saved."""
+    project = Project(running_docker, tmp_path, 'whole').up()
+    configure(world, project, 'pause')
+    world.job(sources='volumes, db', restore_stop=f'compose:{project.name} except db')
+    world.ok('run', 'job')
+    count, before = saved(world, project), running_docker.states()
+    project.wait_for(count.data + 5)
+    world.ok('restore', 'job', '--in-place', '--yes', '--keep-stopped', timeout=300)
+    assert project.now() == count
+    assert running_docker.states() == before | {project.container(service): 'exited' for service in DEPENDS if service != 'db'}
+    for service in ('cache', 'app', 'worker', 'web'):
+        running_docker('start', project.container(service))
+    project.works()
+    world.ok('restore', 'job', '--in-place', '--yes', timeout=300)
+    assert running_docker.states() == before
+    project.works()
+    assert project.at_rest().of_one_moment()
+
+
 # ---- kills ----
 
 class Sweep:
