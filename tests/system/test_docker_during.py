@@ -329,6 +329,30 @@ def test_killed(world, docker, during, state, watched):  # noqa: F811
         wait_until(lambda: not records(world), 'records', 5)
 
 
+STUBBORN = ('-c', 'trap "sleep 2; exit 0" TERM; while :; do sleep 0.1; done')
+
+
+@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGINT])
+def test_ended_while_a_container_is_being_stopped(world, docker, number):  # noqa: F811
+    """The daemon goes on with it: what runs when cofre looks is stopped a moment later."""
+    fill(docker, 'vol')
+    docker.run('slow', 'tiny', '-v', 'vol:/v', '--entrypoint=sh', command=STUBBORN)
+    started = docker.starts()['slow']
+    with DockerProxy(docker.socket) as proxy:
+        world.section('source shop', plugin='docker-volume', docker=proxy.address, volumes='*', during='stop')
+        world.sink()
+        world.job(sources='shop')
+        world.ok('init', 'disk')
+        process = held(world, docker)
+        wait_until(lambda: proxy.requests('POST', '/stop'), 'it is being stopped')
+        time.sleep(0.5)
+        process.send_signal(number)
+        process.wait()
+        wait_until(lambda: not records(world), 'what was halted is put back', 20)
+        time.sleep(3)  # longer than the container takes to stop
+    assert docker.state('slow') == 'running' and docker.starts()['slow'] != started
+
+
 # ---- consistent ----
 
 @pytest.mark.parametrize('during', ['pause', 'stop'])
