@@ -1,6 +1,4 @@
 """What becomes of containers while their volumes are read: paused or stopped, and afterwards exactly as they were."""
-import json
-import os
 import signal
 import subprocess
 import threading
@@ -12,7 +10,7 @@ from support.cli import CLEAN, FAILED, INCOMPLETE
 from support.docker import docker, running_docker, wait_until  # noqa: F401
 from support.docker_project import PASSWORD, TOKEN, Project, counted_files
 from support.docker_proxy import DockerProxy, error
-from support.watchdog import kill_with_watchdog, watchdogs
+from support.watchdog import kill_with_watchdog
 
 from test_docker_volume import fill, shop  # noqa: F401
 
