@@ -104,6 +104,19 @@ def test_the_label_has_the_last_word(shop, docker):  # noqa: F811
     assert set(docker.states().values()) == {'running'}
 
 
+def test_one_that_mounts_a_directory_in_a_volume(shop, docker):  # noqa: F811
+    """As a directory of the machine, past the name of the volume."""
+    (docker.volume('vol') / 'inner').mkdir()
+    docker.volume('vol2')
+    docker.run('inside', 'tiny', '-v', f'{docker.files("vol")}/inner:/v')
+    docker.run('reads', 'tiny', '-v', f'{docker.files("vol")}:/v:ro')
+    docker.run('neighbour', 'tiny', '-v', f'{docker.files("vol2")}:/v')
+    with Watcher(docker) as watcher:
+        shop(volumes='vol', during='pause').ok('run', 'job')
+        deeds = watcher.of('pause')
+    assert deeds == ['inside pause']
+
+
 def test_dependencies_are_halted_last_and_put_back_first(shop, docker, tmp_path):  # noqa: F811
     project = Project(docker, tmp_path)
     docker('network', 'create', 'shop_default')
