@@ -1,6 +1,4 @@
 """What becomes of containers while their volumes are read: paused or stopped, and afterwards exactly as they were."""
-import json
-import os
 import signal
 import subprocess
 import threading
@@ -12,7 +10,7 @@ from support.cli import CLEAN, FAILED, INCOMPLETE
 from support.docker import docker, running_docker, wait_until  # noqa: F401
 from support.docker_project import PASSWORD, TOKEN, Project, counted_files
 from support.docker_proxy import DockerProxy, error
-from support.watchdog import kill_with_watchdog, watchdogs
+from support.watchdog import kill_with_watchdog
 
 from test_docker_volume import fill, shop  # noqa: F401
 
@@ -104,6 +102,19 @@ def test_the_label_has_the_last_word(shop, docker):  # noqa: F811
     assert sorted(deeds) == ['says-pause pause', 'says-pause unpause', 'says-stop start', 'says-stop stop']
     assert "'says-nonsense'" in result.text
     assert set(docker.states().values()) == {'running'}
+
+
+def test_one_that_mounts_a_directory_in_a_volume(shop, docker):  # noqa: F811
+    """As a directory of the machine, past the name of the volume."""
+    (docker.volume('vol') / 'inner').mkdir()
+    docker.volume('vol2')
+    docker.run('inside', 'tiny', '-v', f'{docker.files("vol")}/inner:/v')
+    docker.run('reads', 'tiny', '-v', f'{docker.files("vol")}:/v:ro')
+    docker.run('neighbour', 'tiny', '-v', f'{docker.files("vol2")}:/v')
+    with Watcher(docker) as watcher:
+        shop(volumes='vol', during='pause').ok('run', 'job')
+        deeds = watcher.of('pause')
+    assert deeds == ['inside pause']
 
 
 def test_dependencies_are_halted_last_and_put_back_first(shop, docker, tmp_path):  # noqa: F811
@@ -327,6 +338,30 @@ def test_killed(world, docker, during, state, watched):  # noqa: F811
             world('run', 'job')
         docker.wait_for('con', 'running', 5)
         wait_until(lambda: not records(world), 'records', 5)
+
+
+STUBBORN = ('-c', 'trap "sleep 2; exit 0" TERM; while :; do sleep 0.1; done')
+
+
+@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGINT])
+def test_ended_while_a_container_is_being_stopped(world, docker, number):  # noqa: F811
+    """The daemon goes on with it: what runs when cofre looks is stopped a moment later."""
+    fill(docker, 'vol')
+    docker.run('slow', 'tiny', '-v', 'vol:/v', '--entrypoint=sh', command=STUBBORN)
+    started = docker.starts()['slow']
+    with DockerProxy(docker.socket) as proxy:
+        world.section('source shop', plugin='docker-volume', docker=proxy.address, volumes='*', during='stop')
+        world.sink()
+        world.job(sources='shop')
+        world.ok('init', 'disk')
+        process = held(world, docker)
+        wait_until(lambda: proxy.requests('POST', '/stop'), 'it is being stopped')
+        time.sleep(0.5)
+        process.send_signal(number)
+        process.wait()
+        wait_until(lambda: not records(world), 'what was halted is put back', 20)
+        time.sleep(3)  # longer than the container takes to stop
+    assert docker.state('slow') == 'running' and docker.starts()['slow'] != started
 
 
 # ---- consistent ----

@@ -4,7 +4,7 @@ import pytest
 
 from support.cli import DONE, FAILED, INCOMPLETE
 from support.docker import docker, running_docker  # noqa: F401
-from support.docker_proxy import (DockerProxy, chunk_error, cut, cut_head, error, garbage, hang_up, said, silence, twisted)
+from support.docker_proxy import (DockerProxy, chunk_error, cut, cut_head, error, garbage, hang_up, said, twisted)
 
 from test_docker_during import records
 from test_docker_volume import fill

@@ -3,17 +3,12 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import tarfile
-import threading
 import time
-from pathlib import Path
 
 import pytest
 
-from support.cli import BAD_CONFIG, DONE, FAILED, INCOMPLETE
+from support.cli import DONE, FAILED, INCOMPLETE
 from support.docker import docker, running_docker  # noqa: F401
-from support.docker_project import PASSWORD, TOKEN, Project
 from support.oracle import assert_same_tree, tree_state
 from support.tree import make_tree, plain_tree
 
