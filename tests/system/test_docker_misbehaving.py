@@ -149,7 +149,7 @@ def assert_told(result, statuses, words) -> None:
     for word in words if isinstance(words, tuple) else (words,):
         assert word in result.text, f'{word!r} is not said\n{result}'
     assert SECRET not in result.text
-    assert 'broke the contract' not in result.text and 'signal' not in result.text, result
+    assert 'broke its contract' not in result.text and 'signal' not in result.text, result
 
 
 # ---- check ----
