@@ -73,6 +73,7 @@ struct cofre_call {
     const char *id;     /* that covers it; NULL = none */
     int64_t deadline;   /* monotonic ms, 0 = none */
     struct error fault; /* what the plugin did wrong; it decides the call's result */
+    struct error lost;  /* why a finding could not be told: success would then be less than the truth */
     size_t lent;        /* bytes that reserve lent */
     enum child_input input;
     uint64_t hole; /* restore: the piece that take lends is a hole of this length */

@@ -461,6 +461,8 @@ void child_calls_run(struct cofre_call *call, struct cursor *arguments, struct e
         child_host_broke(call, &said, "returned %d, which is neither COFRE_OK nor an error class", (int)class);
     if (call->fault.class != ERROR_NONE)
         *error = call->fault;
+    else if (class == COFRE_OK && call->lost.class != ERROR_NONE)
+        *error = call->lost;
     else
         child_host_error(class, &said, error);
 }

@@ -290,11 +290,21 @@ static uint32_t finding_level(int32_t level)
     return level == COFRE_LOG_INFO || level == COFRE_LOG_WARNING ? (uint32_t)level : COFRE_LOG_ERROR;
 }
 
+/* The plugin does not hear of it: it may return success, and the call fails all the same. */
+static void finding_lost(struct cofre_call *call, int32_t class, const struct cofre_error *error)
+{
+    if (class != COFRE_OK && call->lost.class == ERROR_NONE)
+        child_host_error(class, error, &call->lost);
+}
+
 static void host_finding(struct cofre_call *call, int32_t level, const char *text, const char *hint)
 {
     struct cofre_error error = {.struct_size = sizeof error};
-    if (child_host_enter(call, CHILD_IN(WIRE_CHECK) | CHILD_IN(WIRE_SERVICES), "finding", &error) != COFRE_OK)
+    int32_t class = child_host_enter(call, CHILD_IN(WIRE_CHECK) | CHILD_IN(WIRE_SERVICES), "finding", &error);
+    if (class != COFRE_OK) {
+        finding_lost(call, class, &error);
         return;
+    }
     if (call->acts) {
         child_host_broke(call, &error, "had a finding where it was to act");
         return;
@@ -306,7 +316,7 @@ static void host_finding(struct cofre_call *call, int32_t level, const char *tex
     struct bytes *frame = child_host_frame(call);
     put_line(frame, finding_level(level), text, strnlen(text, WIRE_MAX_LOG));
     wire_put_text(frame, hint ? hint : "", hint ? strnlen(hint, WIRE_MAX_LOG) : 0);
-    child_host_send(call, WIRE_FINDING, &error);
+    finding_lost(call, child_host_send(call, WIRE_FINDING, &error), &error);
 }
 
 static int32_t host_commit(struct cofre_call *call, size_t length, struct cofre_error *error)

@@ -25,7 +25,7 @@ struct backup {
 
 _Static_assert(BACKUP_WRITER_MAX == USER_REFERENCE_MAX, "a writer is named by its reference");
 
-const char *backup_writer(const struct survey *survey, const char *volume, char out[BACKUP_WRITER_MAX])
+const char *backup_writer(const struct survey *survey, const struct volume *volume, char out[BACKUP_WRITER_MAX])
 {
     for (size_t i = 0; i < survey->containers.count; i++)
         if (user_runs(&survey->containers.items[i]) && user_writes(&survey->containers.items[i], volume))
@@ -47,8 +47,8 @@ struct tree_read_options backup_reading(const struct source *source, const struc
                                       .include = &nothing,
                                       .one_file_system = o->one_file_system,
                                       .numeric_owner = o->numeric_owner,
-                                      .living_accepted = o->live_database == OPTIONS_LIVING_ACCEPT ||
-                                                         during_is_quiet(survey, volume->name),
+                                      .living_accepted =
+                                          o->live_database == OPTIONS_LIVING_ACCEPT || during_is_quiet(survey, volume),
                                       .container = container};
 }
 
@@ -107,7 +107,7 @@ static int32_t read_files(struct backup *b, const struct volume *volume, int roo
 {
     char writer[BACKUP_WRITER_MAX];
     struct tree_read_options options =
-        backup_reading(b->source, b->survey, volume, root, backup_writer(b->survey, volume->name, writer));
+        backup_reading(b->source, b->survey, volume, root, backup_writer(b->survey, volume, writer));
     return tree_read(b->call, &options, counts, b->error);
 }
 
@@ -137,6 +137,16 @@ static int32_t find_tape(struct backup *b, const struct volume *volume, struct c
     return status == COFRE_OK ? open_tape(b, carrier, stream) : status;
 }
 
+/* Something was not there that reading it needs; only the daemon's list says whether that is the volume. */
+static int32_t not_found(struct backup *b, const struct volume *volume)
+{
+    VOLUME_AUTO now = {.json = NULL};
+    struct cofre_error look = {.struct_size = sizeof look};
+    return volume_look(b->source->daemon, b->call, volume->name, &now, &look) == COFRE_E_NOT_FOUND
+               ? vanished(b, volume->name)
+               : missing(b, volume->name, COFRE_E_PERMANENT);
+}
+
 static int32_t read_tape(struct backup *b, const struct volume *volume, struct tree_read_counts *counts)
 {
     char writer[BACKUP_WRITER_MAX];
@@ -144,7 +154,7 @@ static int32_t read_tape(struct backup *b, const struct volume *volume, struct t
     struct daemon_stream *stream = NULL;
     bool accepted = b->source->options->live_database == OPTIONS_LIVING_ACCEPT;
     struct tape_spec spec = {.volume = volume->name, .exclude = &b->source->exclude_paths};
-    spec.container = accepted ? NULL : backup_writer(b->survey, volume->name, writer);
+    spec.container = accepted ? NULL : backup_writer(b->survey, volume, writer);
     int32_t status = find_tape(b, volume, &carrier, &stream);
     int32_t result = status == COFRE_OK ? tape_send(b->call, &spec, stream, counts, b->error) : COFRE_OK;
     daemon_stream_free(stream);
@@ -153,7 +163,7 @@ static int32_t read_tape(struct backup *b, const struct volume *volume, struct t
         say_log(b->call, COFRE_LOG_WARNING, "%s; it is tried again at the end", why.message);
     if (status == COFRE_OK || is_final(b, status))
         return status == COFRE_OK ? result : status;
-    return status == COFRE_E_NOT_FOUND ? vanished(b, volume->name) : missing(b, volume->name, status);
+    return status == COFRE_E_NOT_FOUND ? not_found(b, volume) : missing(b, volume->name, status);
 }
 
 /* Is it still there? */
@@ -194,13 +204,14 @@ static int32_t check_during(struct backup *b)
     const char *id = cofre->id(b->call);
     int32_t looked = survey_all(b->source, b->call, &now, &b->why), status = COFRE_OK;
     for (size_t i = 0; status == COFRE_OK && i < b->survey->volumes.count; i++) {
-        const char *name = b->survey->volumes.items[i].name;
+        const struct volume *volume = &b->survey->volumes.items[i];
         int32_t found = COFRE_OK;
         if (b->survey->chosen[i])
-            found = looked == COFRE_OK && id ? during_check(b->source, b->call, id, &now, name, &b->why) : looked;
-        if (found != COFRE_OK)
-            status =
-                is_final(b, found) ? found : missing(b, name, found == COFRE_E_NOT_FOUND ? COFRE_E_CHANGED : found);
+            found = looked == COFRE_OK && id ? during_check(b->source, b->call, id, &now, volume, &b->why) : looked;
+        if (found == COFRE_OK)
+            continue;
+        int32_t class = found == COFRE_E_NOT_FOUND ? COFRE_E_CHANGED : found;
+        status = is_final(b, found) ? found : missing(b, volume->name, class);
     }
     return status;
 }

@@ -17,6 +17,6 @@ struct tree_read_options backup_reading(const struct source *source, const struc
 
 /* The running container that writes to the volume, as a section would name it; NULL = none. */
 #define BACKUP_WRITER_MAX 300
-const char *backup_writer(const struct survey *survey, const char *volume, char out[BACKUP_WRITER_MAX]);
+const char *backup_writer(const struct survey *survey, const struct volume *volume, char out[BACKUP_WRITER_MAX]);
 
 #endif

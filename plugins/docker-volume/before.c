@@ -34,17 +34,17 @@ bool before_is(const struct volume *volume)
 
 /* ---- what it is to be ---- */
 
-static json_t *plain_labels(const json_t *labels)
+static json_t *plain_labels(json_t *labels)
 {
-    json_t *kept = json_object(), *value;
-    const char *key;
-    if (!kept)
-        return NULL;
-    json_object_foreach((json_t *)(uintptr_t)labels, key, value) if (strncmp(key, COMPOSE, strlen(COMPOSE)) != 0 &&
-                                                                     json_object_set(kept, key, value) != 0)
-    {
-        json_decref(kept);
-        return NULL;
+    json_t *kept = json_object();
+    for (void *i = json_object_iter(labels); kept && i; i = json_object_iter_next(labels, i)) {
+        const char *name = json_object_iter_key(i);
+        if (strncmp(name, COMPOSE, strlen(COMPOSE)) == 0)
+            continue;
+        if (json_object_set(kept, name, json_object_iter_value(i)) != 0) {
+            json_decref(kept);
+            kept = NULL;
+        }
     }
     return kept;
 }

@@ -73,6 +73,20 @@ static int32_t import_image(const struct source *source, struct cofre_call *call
     return status;
 }
 
+/* One for all volumes of a run: a second one would take the name, and leave the first without any. */
+static int32_t need_image(const struct source *source, struct cofre_call *call, const char *id,
+                          struct cofre_error *error)
+{
+    char image[REFERENCE_MAX];
+    snprintf(image, sizeof image, IMAGE ":%s", id);
+    const struct daemon_request request = {.method = "GET",
+                                           .path = "/images/%s/json",
+                                           .segments = DAEMON_WORDS(image),
+                                           .what = "look for the empty image"};
+    int32_t status = daemon_ask(source->daemon, call, &request, NULL, error);
+    return status == COFRE_E_NOT_FOUND ? import_image(source, call, id, error) : status;
+}
+
 static json_t *description(const char *id, const char *volume, bool writable)
 {
     char image[REFERENCE_MAX];
@@ -103,7 +117,7 @@ static int32_t create(const struct source *source, struct cofre_call *call, cons
     const char *made = json_string_value(json_object_get(answer, "Id"));
     if (status == COFRE_OK &&
         (!made || strlen(made) >= sizeof carrier->container || strspn(made, "0123456789abcdef") != strlen(made)))
-        status = failure_set(error, COFRE_E_INTEGRITY, "%s: the daemon does not say which one it made", what);
+        status = failure_set(error, COFRE_E_PERMANENT, "%s: the daemon does not say which one it made", what);
     if (status == COFRE_OK)
         snprintf(carrier->container, sizeof carrier->container, "%s", made);
     json_decref(answer);
@@ -154,12 +168,13 @@ int32_t carrier_make(const struct source *source, struct cofre_call *call, const
     snprintf(carrier->destination, sizeof carrier->destination, TARGET);
     VOLUME_AUTO now = {.json = NULL};
     int32_t status = volume_look(source->daemon, call, volume->name, &now, error);
-    if (status == COFRE_OK)
-        status = import_image(source, call, id, error);
+    if (status != COFRE_OK)
+        return status;
+    status = need_image(source, call, id, error);
     if (status == COFRE_OK)
         status = create(source, call, id, volume, writable, carrier, error);
     if (status != COFRE_OK)
-        return status;
+        return status == COFRE_E_NOT_FOUND ? COFRE_E_PERMANENT : status; /* it is not the volume that is not there */
     status = check_same(source, call, volume, carrier, error);
     struct cofre_error ignored = {.struct_size = sizeof ignored};
     if (status != COFRE_OK)

@@ -21,9 +21,13 @@ static const char *setting(const struct cofre_section *section, const char *name
     return NULL;
 }
 
-static bool is_same(const char *a, const char *b)
+/* What option docker means, as daemon_open takes it. */
+static const char *address(const char *written)
 {
-    return strcmp(a ? a : "", b ? b : "") == 0;
+    const char *host = getenv("DOCKER_HOST");
+    if (written && written[0])
+        return written;
+    return host && host[0] ? host : DAEMON_ADDRESS;
 }
 
 /* ---- lists, as they are written ---- */
@@ -61,7 +65,7 @@ static bool chooses(const struct source *source, const struct cofre_section *sec
 {
     const char *project = setting(section, "project");
     if (strcmp(section->plugin, "docker-volume") != 0 ||
-        !is_same(setting(section, "docker"), source->options->docker) ||
+        strcmp(address(setting(section, "docker")), address(source->options->docker)) != 0 ||
         names(setting(section, "exclude"), volume->name))
         return false;
     return names(setting(section, "volumes"), volume->name) ||

@@ -76,7 +76,7 @@ static void list_users(const struct discovery *d, const struct volume *volume, c
     size_t used = 0;
     text[0] = '\0';
     for (size_t i = 0; i < d->survey.containers.count && used < room; i++)
-        if (user_mounts(&d->survey.containers.items[i], volume->name))
+        if (user_mounts(&d->survey.containers.items[i], volume))
             used += (size_t)snprintf(text + used, room - used, "%s%.60s", used ? ", " : "; used by ",
                                      d->survey.containers.items[i].name);
 }
@@ -252,7 +252,7 @@ static bool is_waste(const struct discovery *d, const struct volume *volume)
     if (json_object_get(labels, BEFORE_LABEL) || !is_plain(volume->name))
         return true;
     for (size_t i = 0; i < d->survey.containers.count; i++)
-        if (user_mounts(&d->survey.containers.items[i], volume->name))
+        if (user_mounts(&d->survey.containers.items[i], volume))
             return false;
     return hex || json_object_get(labels, ANONYMOUS_LABEL);
 }

@@ -9,12 +9,13 @@
 #include "docker-volume/say.h"
 #include "docker-volume/user.h"
 
-/* What is to be done with one; OPTIONS_RUN = nothing. */
+/* What is to be done with one; OPTIONS_RUN = nothing. Also of one that does not run: it may be another source that
+ * halted it, and would put it back before this one has read. */
 static enum options_during plan(const struct source *source, struct cofre_call *call, const struct survey *survey,
                                 const struct container *container)
 {
     bool known;
-    if (!user_writes_any(survey, container) || !user_runs(container))
+    if (!user_writes_any(survey, container))
         return OPTIONS_RUN;
     enum options_during during = user_during(source->options, container, &known);
     if (!known)
@@ -90,7 +91,7 @@ int32_t during_end(const struct source *source, struct cofre_call *call, const c
     return status == COFRE_OK ? halt_undo(&halt, call, id, error) : status;
 }
 
-bool during_is_quiet(const struct survey *survey, const char *volume)
+bool during_is_quiet(const struct survey *survey, const struct volume *volume)
 {
     for (size_t i = 0; i < survey->containers.count; i++)
         if (user_runs(&survey->containers.items[i]) && user_writes(&survey->containers.items[i], volume))
@@ -115,7 +116,7 @@ static int32_t check_one(const struct source *source, struct cofre_call *call, c
 }
 
 int32_t during_check(const struct source *source, struct cofre_call *call, const char *id, const struct survey *now,
-                     const char *volume, struct cofre_error *error)
+                     const struct volume *volume, struct cofre_error *error)
 {
     int32_t status = COFRE_OK;
     for (size_t i = 0; status == COFRE_OK && i < now->containers.count; i++)

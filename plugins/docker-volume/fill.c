@@ -273,7 +273,10 @@ static int32_t fill_beside(struct restoring *r, const char *name, const struct v
         status = beside_make(&r->note, item, &fd, r->error);
     if (status != COFRE_OK)
         return status;
-    status = fill(r, name, at, fd, entry);
+    /* By its inode nothing else is ever taken for it. */
+    status = note_write(&r->note, r->error);
+    if (status == COFRE_OK)
+        status = fill(r, name, at, fd, entry);
     close(fd);
     return status;
 }

@@ -120,33 +120,78 @@ static int32_t settle_before(struct undo *u, const struct halt_record *record)
 
 /* ---- putting back ---- */
 
-static int32_t resume(const struct undo *u, const struct halt_record *record, bool *awaited, struct cofre_error *error)
+/* Does it run, or has it since, and ended by itself? What was halted keeps the time at which it was started last. */
+static int32_t check_started(const struct undo *u, const struct halt_record *record, struct cofre_error *error)
 {
     CONTAINER_AUTO now = {.json = NULL};
     int32_t status = container_look(u->halt->daemon, u->call, record->container, &now, error);
-    *awaited = false;
-    if (status == COFRE_E_NOT_FOUND)
-        say_log(u->call, COFRE_LOG_NOTICE, "container '%s' was removed meanwhile, and is not started again",
-                record->name);
     if (status != COFRE_OK)
-        return status == COFRE_E_NOT_FOUND ? COFRE_OK : status;
+        return status == COFRE_E_NOT_FOUND ? COFRE_OK : status; /* one with --rm, that ended */
+    if (now.state == CONTAINER_RUNNING || now.state == CONTAINER_RESTARTING)
+        return COFRE_OK;
+    if (now.state == CONTAINER_PAUSED || strcmp(now.started_at, record->started_at) == 0)
+        return failure_set(error, COFRE_E_PERMANENT, "container '%s' does not run again, although the daemon said so",
+                           record->name);
+    say_log(u->call, COFRE_LOG_WARNING, "container '%s' was started again, and has ended by itself", record->name);
+    return COFRE_OK;
+}
+
+/* Halting it was begun, and nobody has seen the end: the daemon may still be at it, and would halt it after it was
+ * found running here. So it is brought to that end first. What the daemon refuses has none. */
+static int32_t finish_halting(const struct undo *u, const struct halt_record *record, struct container *now,
+                              struct cofre_error *error)
+{
+    const struct halt *halt = u->halt;
+    bool runs = now->state == CONTAINER_RUNNING || now->state == CONTAINER_RESTARTING;
+    if (record->started_at[0] || !runs)
+        return COFRE_OK;
+    int32_t status = record->how == HALT_STOP ? container_stop(halt->daemon, u->call, now, halt->stop_timeout, error)
+                                              : container_pause(halt->daemon, u->call, now, error);
+    if (status == COFRE_E_CANCELLED || status == COFRE_E_RETRY || status == COFRE_E_TIMEOUT)
+        return status;
+    container_free(now);
+    return container_look(halt->daemon, u->call, record->container, now, error);
+}
+
+static int32_t put_on(const struct undo *u, const struct halt_record *record, const struct container *now,
+                      bool *awaited, struct cofre_error *error)
+{
+    int32_t status = COFRE_OK;
     *awaited = record->healthy && u->halt->health_wait > 0;
-    switch (now.state) {
+    switch (now->state) {
     case CONTAINER_RUNNING:
     case CONTAINER_RESTARTING:
         if (record->started_at[0])
             say_log(u->call, COFRE_LOG_NOTICE, "container '%s' runs already", record->name);
         return COFRE_OK;
     case CONTAINER_PAUSED:
-        if (record->how == HALT_PAUSE)
-            return container_unpause(u->halt->daemon, u->call, &now, error);
+        if (record->how == HALT_PAUSE) {
+            status = container_unpause(u->halt->daemon, u->call, now, error);
+            break;
+        }
         say_log(u->call, COFRE_LOG_NOTICE,
                 "container '%s' was stopped, and somebody started and paused it: it stays so", record->name);
         *awaited = false;
         return COFRE_OK;
     default:
-        return container_start(u->halt->daemon, u->call, &now, error);
+        status = container_start(u->halt->daemon, u->call, now, error);
     }
+    return status == COFRE_OK ? check_started(u, record, error) : status;
+}
+
+static int32_t resume(const struct undo *u, const struct halt_record *record, bool *awaited, struct cofre_error *error)
+{
+    CONTAINER_AUTO now = {.json = NULL};
+    *awaited = false;
+    int32_t status = container_look(u->halt->daemon, u->call, record->container, &now, error);
+    if (status == COFRE_OK)
+        status = finish_halting(u, record, &now, error);
+    if (status == COFRE_OK)
+        return put_on(u, record, &now, awaited, error);
+    if (status != COFRE_E_NOT_FOUND)
+        return status;
+    say_log(u->call, COFRE_LOG_NOTICE, "container '%s' was removed meanwhile, and is not started again", record->name);
+    return COFRE_OK;
 }
 
 /* The container's lock is held. */

@@ -50,7 +50,7 @@ static const char *deed(const struct inspection *in, const struct container *c, 
 }
 
 /* "'app' (writes, goes on), 'old' (exited)"; "" = nobody. */
-static void list_users(const struct inspection *in, const char *volume, char text[USERS_TEXT])
+static void list_users(const struct inspection *in, const struct volume *volume, char text[USERS_TEXT])
 {
     size_t used = 0;
     text[0] = '\0';
@@ -66,14 +66,14 @@ static int32_t look_into(struct inspection *in, const struct volume *volume, int
 {
     char writer[BACKUP_WRITER_MAX];
     struct tree_read_options options =
-        backup_reading(in->source, &in->survey, volume, root, backup_writer(&in->survey, volume->name, writer));
+        backup_reading(in->source, &in->survey, volume, root, backup_writer(&in->survey, volume, writer));
     /* A run halts whom it is to halt, and what they leave is then good enough. */
     bool writers_go_on = false;
     for (size_t i = 0; i < in->survey.containers.count; i++) {
         const struct container *c = &in->survey.containers.items[i];
         bool known;
         writers_go_on |=
-            user_runs(c) && user_writes(c, volume->name) && user_during(in->source->options, c, &known) == OPTIONS_RUN;
+            user_runs(c) && user_writes(c, volume) && user_during(in->source->options, c, &known) == OPTIONS_RUN;
     }
     options.living_accepted |= !writers_go_on;
     return tree_check(in->call, &options, root, error);
@@ -84,7 +84,7 @@ static int32_t inspect_volume(struct inspection *in, const struct volume *volume
     char users[USERS_TEXT];
     struct cofre_error why = {.struct_size = sizeof why};
     int root;
-    list_users(in, volume->name, users);
+    list_users(in, volume, users);
     int32_t opened = volume_open(in->source->daemon, volume, &root, &why);
     say_finding(in->call, COFRE_LOG_INFO, "", "volume '%s'%s%s%s: %s%s", volume->name,
                 volume->plain ? "" : " of driver ", volume->plain ? "" : volume->driver,
@@ -142,7 +142,7 @@ static bool is_of_projects(const struct inspection *in, const struct volume *vol
         return true;
     for (size_t i = 0; i < in->survey.containers.count; i++)
         if (has_project(in, in->survey.containers.items[i].project) &&
-            user_mounts(&in->survey.containers.items[i], volume->name))
+            user_mounts(&in->survey.containers.items[i], volume))
             return true;
     return false;
 }

@@ -72,14 +72,15 @@ static bool read_item(struct note *note, json_t *json)
 static bool read_note(struct note *note, const json_t *json)
 {
     const char *phase;
-    json_t *items, *item;
-    size_t i;
+    json_t *items;
     unsigned at;
     if (json_unpack((json_t *)(uintptr_t)json, "{s:s, s:o}", "phase", &phase, "volumes", &items) != 0 ||
         !find(phases, sizeof phases / sizeof phases[0], phase, &at) || !json_is_array(items))
         return false;
     note->phase = (enum note_phase)at;
-    json_array_foreach(items, i, item) if (!read_item(note, item)) return false;
+    for (size_t i = 0; i < json_array_size(items); i++)
+        if (!read_item(note, json_array_get(items, i)))
+            return false;
     return true;
 }
 

@@ -5,36 +5,43 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "docker-volume/order.h"
+
 #define ID_SHORT 12 /* of an id, as a container's host name */
 #define LINE 4096
 
-static bool mounts(const struct container *container, const char *volume, bool writable)
+/* By its name, or by where its files are: a directory in it, mounted as a directory of the machine. */
+static bool is_mount_of(const struct container_mount *mount, const struct volume *volume)
 {
-    for (size_t i = 0; i < container->mount_count; i++) {
-        const struct container_mount *m = &container->mounts[i];
-        if (m->volume && (m->writable || !writable) && strcmp(m->volume, volume) == 0)
+    if (mount->volume)
+        return strcmp(mount->volume, volume->name) == 0;
+    return volume->plain && volume->mountpoint[0] &&
+           (strcmp(mount->source, volume->mountpoint) == 0 || order_is_below(mount->source, volume->mountpoint));
+}
+
+static bool mounts(const struct container *container, const struct volume *volume, bool writable)
+{
+    for (size_t i = 0; i < container->mount_count; i++)
+        if ((container->mounts[i].writable || !writable) && is_mount_of(&container->mounts[i], volume))
             return true;
-    }
     return false;
 }
 
-bool user_mounts(const struct container *container, const char *volume)
+bool user_mounts(const struct container *container, const struct volume *volume)
 {
     return mounts(container, volume, false);
 }
 
-bool user_writes(const struct container *container, const char *volume)
+bool user_writes(const struct container *container, const struct volume *volume)
 {
     return mounts(container, volume, true);
 }
 
 static bool mounts_any(const struct survey *survey, const struct container *container, bool writable)
 {
-    for (size_t i = 0; i < container->mount_count; i++) {
-        const struct container_mount *m = &container->mounts[i];
-        if (m->volume && (m->writable || !writable) && survey_is_chosen(survey, m->volume))
+    for (size_t i = 0; i < survey->volumes.count; i++)
+        if (survey->chosen[i] && mounts(container, &survey->volumes.items[i], writable))
             return true;
-    }
     return false;
 }
 

@@ -7,9 +7,9 @@
 
 #include "docker-volume/survey.h"
 
-/* Does it mount the volume at all, or writable? */
-bool user_mounts(const struct container *container, const char *volume);
-bool user_writes(const struct container *container, const char *volume);
+/* Does it mount the volume, or something in it, at all, or writable? */
+bool user_mounts(const struct container *container, const struct volume *volume);
+bool user_writes(const struct container *container, const struct volume *volume);
 /* One of the chosen volumes? */
 bool user_mounts_any(const struct survey *survey, const struct container *container);
 bool user_writes_any(const struct survey *survey, const struct container *container);

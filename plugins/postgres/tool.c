@@ -94,6 +94,7 @@ int32_t tool_find(struct tool *tool, struct cofre_call *call, const char *name, 
     else
         failure_set(error, class, "%s of version %d or newer was not found%s%.200s%s", name, server_major,
                     bin_dir ? " in '" : "", bin_dir ? bin_dir : "", bin_dir ? "'" : "");
-    failure_hint(error, "install postgresql-client-%d, or set bin_dir to where it is", server_major);
+    failure_hint(error, "install postgresql-client-%d, or set bin_dir to where it is%s", server_major,
+                 options->inside ? "; or use the container's own: tools = container" : "");
     return class;
 }

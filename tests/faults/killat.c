@@ -2,8 +2,8 @@
  *
  * Stops are counted over all threads and children, at the entry and at the exit of each call, so that a sweep over N
  * visits every moment at which the outside world can have changed. N = 0 kills nothing. The number of stops seen is
- * written into the file OUT. Exit status: 137 when killed, else that of COMMAND. With -w cofre's watchdog, and what that
- * starts, are neither counted nor killed.
+ * written into the file OUT. Exit status: 137 when killed, else that of COMMAND. With -w cofre's watchdog, and what
+ * that starts, are neither counted nor killed.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -94,6 +94,10 @@ static int32_t source_check(void *instance, struct cofre_call *call, int32_t dep
     }
     if (strcmp(conf->habit, "null_finding") == 0)
         cofre->finding(call, COFRE_LOG_ERROR, NULL, NULL);
+    if (strcmp(conf->habit, "late_finding") == 0) {
+        habits_hang(call, error);
+        cofre->finding(call, COFRE_LOG_ERROR, "this comes too late", NULL);
+    }
     return perform(instance, "check", call, error);
 }
 

@@ -1,6 +1,4 @@
 """What becomes of containers while their volumes are read: paused or stopped, and afterwards exactly as they were."""
-import json
-import os
 import signal
 import subprocess
 import threading
@@ -12,7 +10,7 @@ from support.cli import CLEAN, FAILED, INCOMPLETE
 from support.docker import docker, running_docker, wait_until  # noqa: F401
 from support.docker_project import PASSWORD, TOKEN, Project, counted_files
 from support.docker_proxy import DockerProxy, error
-from support.watchdog import kill_with_watchdog, watchdogs
+from support.watchdog import kill_with_watchdog
 
 from test_docker_volume import fill, shop  # noqa: F401
 
@@ -106,6 +104,19 @@ def test_the_label_has_the_last_word(shop, docker):  # noqa: F811
     assert set(docker.states().values()) == {'running'}
 
 
+def test_one_that_mounts_a_directory_in_a_volume(shop, docker):  # noqa: F811
+    """As a directory of the machine, past the name of the volume."""
+    (docker.volume('vol') / 'inner').mkdir()
+    docker.volume('vol2')
+    docker.run('inside', 'tiny', '-v', f'{docker.files("vol")}/inner:/v')
+    docker.run('reads', 'tiny', '-v', f'{docker.files("vol")}:/v:ro')
+    docker.run('neighbour', 'tiny', '-v', f'{docker.files("vol2")}:/v')
+    with Watcher(docker) as watcher:
+        shop(volumes='vol', during='pause').ok('run', 'job')
+        deeds = watcher.of('pause')
+    assert deeds == ['inside pause']
+
+
 def test_dependencies_are_halted_last_and_put_back_first(shop, docker, tmp_path):  # noqa: F811
     project = Project(docker, tmp_path)
     docker('network', 'create', 'shop_default')
@@ -144,16 +155,51 @@ def test_one_that_waits_for_health_is_started_when_it_is_there(shop, docker):  #
     assert well and started > docker.inspect('db')['State']['StartedAt']
 
 
-def test_one_that_does_not_become_healthy_is_named(shop, docker):  # noqa: F811
+def test_one_that_does_not_become_healthy_is_named(world, docker):  # noqa: F811
     docker.volume('vol')
     docker.run('db', 'tiny', '-v', 'vol:/v', '--health-cmd=test -e /v/well', '--health-interval=0.3s', '--health-retries=1')
     (docker.files('vol') / 'well').write_text('')
     wait_until(lambda: docker.inspect('db')['State']['Health']['Status'] == 'healthy', 'db is healthy')
-    world = shop(volumes='vol', during='stop', health_wait='2s')
-    (docker.files('vol') / 'well').unlink()
-    result = world.fails({FAILED, INCOMPLETE}, 'run', 'job')
-    assert "container 'db' runs again, and is not healthy" in result.text, result
+    with DockerProxy(docker.socket) as proxy:
+        def spoil(exchange):
+            (docker.files('vol') / 'well').unlink()
+            exchange.pass_on()
+
+        proxy.fault('GET', '/volumes/vol', spoil, times=1)
+        world.section('source shop', plugin='docker-volume', docker=proxy.address, volumes='vol', during='stop', health_wait='2s')
+        world.sink()
+        world.job(sources='shop')
+        world.ok('init', 'disk')
+        result = world('run', 'job')
+    assert result.status != 0 and "container 'db' runs again, and is not healthy" in result.text, result
     assert docker.state('db') == 'running' and not records(world)
+
+
+def test_one_that_restarts_over_and_over(shop, docker):  # noqa: F811
+    """It is stopped even between two starts, and goes on as before."""
+    docker.volume('vol')
+    docker.run('loop', 'tiny', '-v', 'vol:/v', '--restart=always', '--entrypoint=sh', command=('-c', 'echo x >>/v/starts; exit 1'))
+    docker.wait_for('loop', 'restarting')
+    starts = docker.files('vol') / 'starts'
+    world = shop(volumes='vol', during='stop')
+    for during in ('stop', 'pause'):
+        world = shop(volumes='vol', during=during)
+        world.ok('run', 'job')
+        count = len(starts.read_text())
+        wait_until(lambda count=count: len(starts.read_text()) > count + 2, 'it restarts again')
+    assert not records(world)
+
+
+def test_never_the_one_that_cofre_runs_in(shop, docker):  # noqa: F811
+    """Which has its id for a host name."""
+    docker.volume('vol')
+    own = docker.run('own', 'tiny', '-v', 'vol:/v')
+    docker.run('other', 'tiny', '-v', 'vol:/v')
+    world = shop(volumes='vol', during='pause')
+    with Watcher(docker) as watcher:
+        result = world.ok('run', 'job', prefix=('unshare', '--uts', 'sh', '-c', f'hostname {own[:12]}; exec "$@"', 'sh'))
+        deeds = watcher.of('pause')
+    assert deeds == ['other pause'] and "'own' is the one that cofre runs in" in result.text, result
 
 
 # ---- what others do meanwhile ----
@@ -294,6 +340,30 @@ def test_killed(world, docker, during, state, watched):  # noqa: F811
         wait_until(lambda: not records(world), 'records', 5)
 
 
+STUBBORN = ('-c', 'trap "sleep 2; exit 0" TERM; while :; do sleep 0.1; done')
+
+
+@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGINT])
+def test_ended_while_a_container_is_being_stopped(world, docker, number):  # noqa: F811
+    """The daemon goes on with it: what runs when cofre looks is stopped a moment later."""
+    fill(docker, 'vol')
+    docker.run('slow', 'tiny', '-v', 'vol:/v', '--entrypoint=sh', command=STUBBORN)
+    started = docker.starts()['slow']
+    with DockerProxy(docker.socket) as proxy:
+        world.section('source shop', plugin='docker-volume', docker=proxy.address, volumes='*', during='stop')
+        world.sink()
+        world.job(sources='shop')
+        world.ok('init', 'disk')
+        process = held(world, docker)
+        wait_until(lambda: proxy.requests('POST', '/stop'), 'it is being stopped')
+        time.sleep(0.5)
+        process.send_signal(number)
+        process.wait()
+        wait_until(lambda: not records(world), 'what was halted is put back', 20)
+        time.sleep(3)  # longer than the container takes to stop
+    assert docker.state('slow') == 'running' and docker.starts()['slow'] != started
+
+
 # ---- consistent ----
 
 @pytest.mark.parametrize('during', ['pause', 'stop'])
@@ -307,3 +377,23 @@ def test_two_volumes_are_of_one_moment(shop, docker, tmp_path, during):  # noqa:
         assert data >= uploads >= data - 1
         project.works()
     assert PASSWORD not in result.text and TOKEN not in result.text
+
+
+def test_a_database_recovers_from_the_moment_of_a_pause(shop, docker):  # noqa: F811
+    """What was confirmed before is there, and nothing of it is torn."""
+    docker.postgres('db', 'pg15', volume='pgdata')
+    docker.sql('db', 'CREATE TABLE steps (n int, filler text)')
+    endless = 'DO $$ BEGIN FOR i IN 1..1000000 LOOP INSERT INTO steps VALUES (i, repeat(i::text, 50)); COMMIT; END LOOP; END $$'
+    world = shop(volumes='pgdata', during='pause')
+    with docker.busy('exec', 'db', 'psql', '-U', 'postgres', '-c', endless):
+        wait_until(lambda: int(docker.sql('db', 'SELECT count(*) FROM steps')[0]) > 100, 'rows')
+        before = int(docker.sql('db', 'SELECT count(*) FROM steps')[0])
+        world.ok('run', 'job')
+        after = int(docker.sql('db', 'SELECT count(*) FROM steps')[0])
+    world.restored('job', 'restored', '--set', 'numeric_owner=yes')
+    place = docker.volume('again')
+    subprocess.run(['cp', '-a', f'{world.base}/restored/shop/pgdata/.', place], check=True)
+    (place / 'postmaster.pid').unlink()
+    docker.postgres('second', 'pg15', volume='again')
+    found = [int(n) for n in docker.sql('second', 'SELECT n FROM steps ORDER BY n')]
+    assert found == list(range(1, len(found) + 1)) and before <= len(found) <= after

@@ -146,8 +146,8 @@ def test_a_server_of_any_version(world, docker, image):
     assert dump(docker, 'db') == before
     source(world, docker, tools='host')
     if image == 'pg17':
-        result = world.fails(FAILED, 'run', 'job')
-        assert 'is of version 15' in result.err and 'postgresql-client-17' in result.err, result
+        result = world.fails(BAD_CONFIG, 'run', 'job')
+        assert 'is of version 15' in result.err and 'postgresql-client-17' in result.err and 'tools = container' in result.err, result
     else:
         world.ok('run', 'job')
 

@@ -2,6 +2,7 @@
 import io
 import json
 import os
+import subprocess
 import tarfile
 import time
 
@@ -9,9 +10,9 @@ import pytest
 
 from support.cli import DONE, INCOMPLETE
 from support.docker import Dockerd, docker, running_docker  # noqa: F401
-from support.docker_proxy import DockerProxy, altered, cut, error, said, twisted
-from support.oracle import assert_same_tree, compare_trees, tree_state
-from support.tree import ODD_NAMES, make_tree, plain_tree
+from support.docker_proxy import DockerProxy, cut, error, said
+from support.oracle import compare_trees, tree_state
+from support.tree import make_tree, plain_tree
 
 from test_docker_volume import fill
 
@@ -250,3 +251,23 @@ def test_a_database_at_work_is_seen_by_its_files(far, docker):  # noqa: F811
     assert 'plugin = postgres and container = db' in result.text, result
     docker('stop', 'db')
     world.ok('run', 'job')
+
+
+@pytest.mark.usefixtures('open_binary')
+def test_a_user_who_may_use_the_daemon_and_not_read_its_files(world, docker, tmp_path):  # noqa: F811
+    """Through the daemon, whatever is open to that user: nothing is missing."""
+    files = fill(docker, 'vol')
+    docker.create('con', 'tiny', '-v', 'vol:/v')
+    docker.socket.chmod(0o666)
+    docker.base.chmod(0o711)
+    world.section('source shop', plugin='docker-volume', docker=docker.address, volumes='vol')
+    world.sink()
+    world.job(sources='shop')
+    subprocess.run(['chown', '-R', '65534:65534', tmp_path], check=True)
+    for parent in list(tmp_path.parents)[:-2]:
+        os.chmod(parent, os.stat(parent).st_mode | 0o011)
+    user = ('setpriv', '--reuid=65534', '--regid=65534', '--clear-groups')
+    world.ok('init', 'disk', prefix=user)
+    world.ok('run', 'job', prefix=user)
+    subprocess.run(['chown', '-R', '0:0', tmp_path], check=True)
+    assert_came_back(files, world.restored() / 'shop/vol')

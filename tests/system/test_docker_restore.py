@@ -364,11 +364,11 @@ def assert_untouched(docker, world, trees: dict[str, dict], starts: dict) -> Non
 
 
 def two_in_use(world, docker) -> tuple[dict, dict]:  # noqa: F811
-    """Volumes `one`, `two` and, since then lost, `zero`, and their users: what they hold, and how those run."""
-    for number, name in enumerate(['one', 'two', 'zero']):
+    """Volumes `one` and `two`, and `lost`, which is not there any more; their users: what they hold, and how those run."""
+    for number, name in enumerate(['lost', 'one', 'two']):
         plain_tree(docker.volume(name) / 'tree', seed=number)
-    saved(world, docker, 'one, two, zero')
-    docker('volume', 'rm', 'zero')
+    saved(world, docker, 'lost, one, two')
+    docker('volume', 'rm', 'lost')
     trees = {name: change(docker.files(name)) for name in ('one', 'two')}
     for name in trees:
         docker.run(f'user-{name}', 'tiny', '-v', f'{name}:/data')
@@ -463,12 +463,29 @@ def test_an_exchange_that_cannot_be_taken_back_is_by_the_next_start(world, docke
     assert_untouched(docker, world, trees, states)
 
 
-def test_interrupted_it_is_taken_back(world, docker):  # noqa: F811
-    trees, starts = two_in_use(world, docker)
+def slowly(world, docker) -> tuple[subprocess.Popen, Path]:  # noqa: F811
+    """A restore that waits for 3 s when all of a volume is there, and before it is compared; and where it fills that volume."""
     slow = ['strace', '-D', '-f', '-qq', '-o', '/dev/null', '-e', 'trace=syncfs', '-e', 'inject=syncfs:delay_enter=3000000']
     process = subprocess.Popen([*slow, *world.command('restore', 'job', '--in-place', '--yes')], env=CLEAN,
                                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    wait_until(lambda: list((docker.root / 'volumes').glob('*/_cofre_*')), 'it fills')
+    found: list[Path] = []
+    wait_until(lambda: found.extend((docker.root / 'volumes').glob('*/_cofre_*')) or found, 'it fills')
+    return process, found[0]
+
+
+def test_what_is_not_there_after_all_exchanges_nothing(world, docker):  # noqa: F811
+    trees, starts = two_in_use(world, docker)
+    process, place = slowly(world, docker)
+    wait_until(lambda: (place / 'tree/d3/e2/file23').exists(), 'the last file but a few')
+    (place / 'tree/d3/e2/file23').unlink()
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == DAMAGED and 'are there; no volume is changed' in told, told
+    assert_untouched(docker, world, trees, starts)
+
+
+def test_interrupted_it_is_taken_back(world, docker):  # noqa: F811
+    trees, starts = two_in_use(world, docker)
+    process, _ = slowly(world, docker)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
     assert process.returncode not in (DONE, INCOMPLETE), told

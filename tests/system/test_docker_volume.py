@@ -3,17 +3,12 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import tarfile
-import threading
 import time
-from pathlib import Path
 
 import pytest
 
-from support.cli import BAD_CONFIG, DONE, FAILED, INCOMPLETE
+from support.cli import DONE, FAILED, INCOMPLETE
 from support.docker import docker, running_docker  # noqa: F401
-from support.docker_project import PASSWORD, TOKEN, Project
 from support.oracle import assert_same_tree, tree_state
 from support.tree import make_tree, plain_tree
 
@@ -159,9 +154,9 @@ def test_compose_files(shop, docker, tmp_path):  # noqa: F811
         place.mkdir()
         (place / 'compose.yaml').write_text(f'# {place}\n')
     (one / 'huge.yml').write_bytes(b'#' * ((4 << 20) + 1))
-    (one / 'secret').write_text('not a compose file')
-    (one / 'link.yml').symlink_to(one / 'secret')
-    names = [one / 'compose.yaml', two / 'compose.yaml', one / 'huge.yml', one / 'secret', one / 'link.yml', one / 'gone.yml', 'relative.yml']
+    (one / 'secret.conf').write_text('not a compose file')
+    (one / 'link.yml').symlink_to(one / 'secret.conf')
+    names = [one / 'compose.yaml', two / 'compose.yaml', one / 'huge.yml', one / 'secret.conf', one / 'link.yml', one / 'gone.yml', 'relative.yml']
     docker.volume('vol')
     docker.create('con', 'tiny', '-v', 'vol:/v', '--label=com.docker.compose.project=shop', '--label=com.docker.compose.service=web',
                   f'--label=com.docker.compose.project.config_files={",".join(map(str, names))}')

@@ -162,6 +162,13 @@ def test_a_restore_tries_again(faulty, at):
     assert result.err.count('trying again in') == 2
 
 
+def test_a_finding_that_comes_too_late_is_no_success(faulty):
+    """The time is over for engine and plugin at the same moment: whoever is first, the check has not found that all is well."""
+    faulty.faulty(habit='late_finding', timeout='200ms')
+    for _ in range(8):
+        assert 'took longer than it may' in faulty.fails(FAILED, 'check', 'tree').err
+
+
 @pytest.mark.parametrize('at', ['open', 'check'])
 def test_a_check_waits_only_when_it_is_told_to(faulty, at):
     """It tells how things are, unless the section says that the thing may be starting."""

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from support.cli import BAD_CONFIG, CLEAN, DONE, FAILED, INCOMPLETE, USAGE, execute
+from support.faults import sample
 from support.watchdog import kill_with_watchdog
 
 SOON = 5  # seconds in which the watchdog has put things back
@@ -362,3 +363,30 @@ def test_kept_stopped_is_kept_when_it_is_killed_later(app):
     hold.write_text('{"what": "services", "source": "one", "plugin": "serving-source", "job": "job", "overrides": []}')
     app.ok('check')
     assert running(app) == [] and holds(app) == []
+
+
+# ---- killed anywhere
+
+def settled_after(app, faults, number, watchdog):
+    result = app('restore', 'job', '--in-place', '--yes', prefix=faults.killat(number, watchdog=watchdog))
+    assert result.status in (DONE, 128 + signal.SIGKILL), result
+    if not watchdog:
+        app('check')
+        assert as_before(app), f'point {number}: {running(app)} {records(app)} {holds(app)}'
+    wait_for(lambda: as_before(app), SOON)
+
+
+@pytest.mark.parametrize('wanted', [10, pytest.param(300, marks=pytest.mark.long)])
+@pytest.mark.parametrize('watchdog', [True, False])
+def test_killed_anywhere_they_run_again(app, faults, wanted, watchdog):
+    """By the watchdog, or, when that is killed, too, by the next start."""
+    settled_after(app, faults, 0, watchdog)
+    total, failures = faults.count(), []
+    for number in sample(total, wanted):
+        try:
+            settled_after(app, faults, number, watchdog)
+        except AssertionError as error:
+            failures.append(f'point {number} of {total}: {error}')
+            app('check')
+    print(f'{wanted} points, {len(failures)} failed')
+    assert not failures, '\n'.join(failures[:5])

@@ -126,7 +126,7 @@ static int32_t read_container(struct daemon *daemon, const char *what, json_t *j
     if (!m.wrong)
         return COFRE_OK;
     container_free(c);
-    return daemon_refusal_say(daemon, what, error, COFRE_E_INTEGRITY, "'%s' of its answer is not what the API says",
+    return daemon_refusal_say(daemon, what, error, COFRE_E_PERMANENT, "'%s' of its answer is not what the API says",
                               m.wrong);
 }
 
@@ -195,7 +195,7 @@ static int32_t look_at_all(struct daemon *daemon, struct cofre_call *call, const
         struct member m = {.wrong = NULL};
         const char *id = member_text(&m, json_array_get(list, i), "Id", "");
         if (m.wrong || !is_id(id))
-            return daemon_refusal_say(daemon, "list containers", error, COFRE_E_INTEGRITY,
+            return daemon_refusal_say(daemon, "list containers", error, COFRE_E_PERMANENT,
                                       "'Id' of its answer is not what the API says");
         int32_t class = container_look(daemon, call, id, &containers->items[containers->count], error);
         if (class != COFRE_OK && class != COFRE_E_NOT_FOUND)
@@ -216,7 +216,7 @@ int32_t container_list(struct daemon *daemon, struct cofre_call *call, const cha
     int32_t class = daemon_ask(daemon, call, &request, &list, error);
     size_t count = json_array_size(list);
     if (class == COFRE_OK && !json_is_array(list))
-        class = daemon_refusal_say(daemon, request.what, error, COFRE_E_INTEGRITY, "its answer is no list");
+        class = daemon_refusal_say(daemon, request.what, error, COFRE_E_PERMANENT, "its answer is no list");
     if (class == COFRE_OK && count > CONTAINERS_MAX)
         class =
             daemon_refusal_say(daemon, request.what, error, COFRE_E_UNSUPPORTED, "it has more than %u", CONTAINERS_MAX);

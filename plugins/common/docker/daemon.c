@@ -94,7 +94,7 @@ static size_t collect(struct daemon_transfer *t, const char *p, size_t n)
 {
     struct answer *a = t->context;
     if (n > DAEMON_ANSWER_MAX - a->n) {
-        t->result = daemon_refusal_say(t->daemon, t->what, t->error, COFRE_E_INTEGRITY,
+        t->result = daemon_refusal_say(t->daemon, t->what, t->error, COFRE_E_PERMANENT,
                                        "its answer is larger than %u MiB", DAEMON_ANSWER_MAX >> 20);
         return 0;
     }
@@ -123,10 +123,10 @@ static int32_t parse(const struct daemon_transfer *t, const struct answer *a, js
     *answer = json_loadb(a->p, a->n, 0, &wrong);
     if (*answer)
         return COFRE_OK;
-    daemon_refusal_say(t->daemon, t->what, error, COFRE_E_INTEGRITY, "its answer is no JSON: %.100s",
+    daemon_refusal_say(t->daemon, t->what, error, COFRE_E_PERMANENT, "its answer is no JSON: %.100s",
                        failure_quote(wrong.text, strlen(wrong.text), shown));
     failure_hint(error, "is that a Docker daemon?");
-    return COFRE_E_INTEGRITY;
+    return COFRE_E_PERMANENT;
 }
 
 static int32_t ask_once(struct daemon *daemon, struct cofre_call *call, const struct daemon_request *request,

@@ -8,7 +8,8 @@
  * 404 NOT_FOUND, 502 to 504 and a connection that fails RETRY, any other PERMANENT; error->code holds the status
  * ("409"). A connection that breaks in the middle of an answer is RETRY; one that is silent TIMEOUT. A socket that we
  * may not open is DENIED, certificates that do not fit CONFIG or AUTH. An answer that is not what the API promises (no
- * JSON, a member of another type, no end) is INTEGRITY.
+ * JSON, a member of another type, no end) is PERMANENT, and never INTEGRITY: in a restore that speaks of what is
+ * stored.
  *
  * No request is repeated here. Proxies of the environment are not used, redirections not followed. */
 #ifndef COFRE_DOCKER_DAEMON_H

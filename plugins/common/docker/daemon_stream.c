@@ -122,7 +122,7 @@ static int32_t at_end(const struct daemon_stream *s, struct cofre_error *error)
 {
     if (s->transfer.bounded)
         return COFRE_OK;
-    return daemon_refusal_say(s->transfer.daemon, s->transfer.what, error, COFRE_E_INTEGRITY,
+    return daemon_refusal_say(s->transfer.daemon, s->transfer.what, error, COFRE_E_PERMANENT,
                               "its answer does not say where it ends");
 }
 
@@ -202,7 +202,7 @@ static int32_t ended_early(const struct daemon_stream *s, struct cofre_error *er
     int32_t class = daemon_transfer_verdict(&s->transfer, error);
     if (class != COFRE_OK)
         return class;
-    return daemon_refusal_say(s->transfer.daemon, s->transfer.what, error, COFRE_E_INTEGRITY,
+    return daemon_refusal_say(s->transfer.daemon, s->transfer.what, error, COFRE_E_PERMANENT,
                               "it has answered before all was sent");
 }
 

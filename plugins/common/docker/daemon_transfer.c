@@ -78,7 +78,7 @@ static size_t on_head(char *p, size_t size, size_t count, void *context)
     t->head_bytes += n;
     if (t->head_bytes > DAEMON_HEAD_MAX) {
         t->result =
-            daemon_refusal_say(t->daemon, t->what, t->error, COFRE_E_INTEGRITY, "the head of the answer has no end");
+            daemon_refusal_say(t->daemon, t->what, t->error, COFRE_E_PERMANENT, "the head of the answer has no end");
         return 0;
     }
     if (n >= 5 && memcmp(p, "HTTP/", 5) == 0) {

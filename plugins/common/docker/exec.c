@@ -78,7 +78,7 @@ static int32_t create(struct exec *e, struct cofre_call *call, const struct exec
     int32_t class = daemon_ask(e->daemon, call, &request, &answer, error);
     const char *id = member_text(&m, answer, "Id", "");
     if (class == COFRE_OK && (m.wrong || !*id || strlen(id) >= sizeof e->id))
-        class = daemon_refusal_say(e->daemon, e->what, error, COFRE_E_INTEGRITY,
+        class = daemon_refusal_say(e->daemon, e->what, error, COFRE_E_PERMANENT,
                                    "'Id' of its answer is not what the API says");
     if (class == COFRE_OK)
         strcpy(e->id, id);

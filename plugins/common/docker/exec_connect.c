@@ -151,7 +151,7 @@ static int32_t receive_head(struct exec *e, struct cofre_call *call, char *head,
         return daemon_refusal_say(e->daemon, e->what, error, COFRE_E_RETRY, "it has ended the connection");
     long status = status_of(head, length);
     if (!end || status < 0)
-        return daemon_refusal_say(e->daemon, e->what, error, COFRE_E_INTEGRITY, "its answer is no HTTP");
+        return daemon_refusal_say(e->daemon, e->what, error, COFRE_E_PERMANENT, "its answer is no HTTP");
     if (status != 101 && status != 200)
         return refused(e, call, status, head, length, error);
     /* What is behind the head belongs to the streams; it came with the last bytes. */
@@ -205,7 +205,7 @@ int32_t exec_inspect(struct exec *e, struct daemon *daemon, struct cofre_call *c
         m.wrong = "Running";
     json_decref(answer);
     if (m.wrong)
-        return daemon_refusal_say(daemon, e->what, error, COFRE_E_INTEGRITY,
+        return daemon_refusal_say(daemon, e->what, error, COFRE_E_PERMANENT,
                                   "'%s' of its answer is not what the API says", m.wrong);
     return COFRE_OK;
 }
@@ -282,7 +282,8 @@ int32_t exec_connect_wait(struct exec *e, struct cofre_call *call, struct cofre_
             return class;
         if (state.has_code && state.code != 0 && state.pid == 0 && !state.running)
             return not_started(e, call, state.code, error);
-        if (state.running || state.pid != 0 || last)
+        /* Docker calls it running from the moment on that it tries to start it. */
+        if (state.pid != 0 || last)
             return COFRE_OK;
         if (daemon_clock() > until)
             return daemon_refusal_say(e->daemon, e->what, error, COFRE_E_TIMEOUT, "it has not started for %lld s",

@@ -92,7 +92,7 @@ static void from_program(struct exec *e, struct want *want)
         if (e->over || (e->in_at == e->in_length && !refill(e, want)))
             return;
         if (exec_frame_next(&e->frame, e->in + e->in_at, e->in_length - e->in_at, &used, &e->piece) < 0) {
-            end_with(e, daemon_refusal_say(e->daemon, e->what, &e->cause, COFRE_E_INTEGRITY,
+            end_with(e, daemon_refusal_say(e->daemon, e->what, &e->cause, COFRE_E_PERMANENT,
                                            "what comes is no stream of a program"));
             return;
         }
@@ -192,7 +192,7 @@ static int32_t learn_code(struct exec *e, struct cofre_error *error)
             return failure_set(error, COFRE_E_CANCELLED, "%s: given up", e->what);
     }
     if (state.code < 0 || state.code > 255)
-        return daemon_refusal_say(e->daemon, e->what, error, COFRE_E_INTEGRITY,
+        return daemon_refusal_say(e->daemon, e->what, error, COFRE_E_PERMANENT,
                                   "'ExitCode' of its answer is not what the API says");
     e->code = (int)state.code;
     return COFRE_OK;

@@ -40,10 +40,10 @@ static int32_t read_volume(struct daemon *daemon, const char *what, json_t *json
     volume->plain = strcmp(volume->driver, "local") == 0 && json_object_size(options) == 0;
     int32_t class = COFRE_OK;
     if (m.wrong)
-        class = daemon_refusal_say(daemon, what, error, COFRE_E_INTEGRITY,
+        class = daemon_refusal_say(daemon, what, error, COFRE_E_PERMANENT,
                                    "'%s' of its answer is not what the API says", m.wrong);
     else if (!volume_is_name(volume->name))
-        class = daemon_refusal_say(daemon, what, error, COFRE_E_INTEGRITY, "'%.100s' can be no name of a volume",
+        class = daemon_refusal_say(daemon, what, error, COFRE_E_PERMANENT, "'%.100s' can be no name of a volume",
                                    failure_quote(volume->name, strlen(volume->name), shown));
     if (class != COFRE_OK)
         volume_free(volume);
@@ -122,7 +122,7 @@ int32_t volumes_list(struct daemon *daemon, struct cofre_call *call, struct volu
         return class;
     const json_t *list = member_array(&m, answer, "Volumes");
     if (m.wrong || !json_is_object(answer))
-        class = daemon_refusal_say(daemon, request.what, error, COFRE_E_INTEGRITY,
+        class = daemon_refusal_say(daemon, request.what, error, COFRE_E_PERMANENT,
                                    "'Volumes' of its answer is not what the API says");
     else
         class = read_all(daemon, request.what, list, volumes, error);
@@ -195,7 +195,7 @@ int32_t volume_make(struct daemon *daemon, struct cofre_call *call, const char *
         class = read_volume(daemon, what, answer, volume, error);
     if (class == COFRE_OK && strcmp(volume->name, name) != 0) {
         volume_free(volume);
-        class = daemon_refusal_say(daemon, what, error, COFRE_E_INTEGRITY, "it made another one");
+        class = daemon_refusal_say(daemon, what, error, COFRE_E_PERMANENT, "it made another one");
     }
     return class;
 }

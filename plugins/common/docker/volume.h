@@ -27,7 +27,7 @@ struct volumes {
 };
 
 /* All there are, sorted by name, bytewise. Names that are none (a '/', a leading '.', too long) are refused:
- * COFRE_E_INTEGRITY, since paths are made of them. */
+ * COFRE_E_PERMANENT, since paths are made of them. */
 int32_t volumes_list(struct daemon *daemon, struct cofre_call *call, struct volumes *volumes,
                      struct cofre_error *error);
 void volumes_free(struct volumes *volumes);

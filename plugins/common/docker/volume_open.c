@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -65,6 +66,14 @@ static bool is_what_daemon_sees(const struct daemon *daemon, const char *path, i
     return same;
 }
 
+/* ".../NAME/_data", with Docker and with Podman: another directory is not the volume's, whoever says so. */
+static bool is_named_after(const struct volume *volume)
+{
+    const char *end = strrchr(volume->mountpoint, '/');
+    size_t before = (size_t)(end - volume->mountpoint), length = strlen(volume->name);
+    return before > length && end[-(ptrdiff_t)length - 1] == '/' && memcmp(end - length, volume->name, length) == 0;
+}
+
 int32_t volume_open(const struct daemon *daemon, const struct volume *volume, int *fd, struct cofre_error *error)
 {
     char shown[FAILURE_QUOTE_MAX];
@@ -75,6 +84,8 @@ int32_t volume_open(const struct daemon *daemon, const struct volume *volume, in
         return refuse(daemon, volume, "its driver, or an option, decides what is in it", error);
     if (volume->mountpoint[0] != '/' || strstr(volume->mountpoint, "/../"))
         return refuse(daemon, volume, "the daemon does not say where it is", error);
+    if (!is_named_after(volume))
+        return refuse(daemon, volume, "the directory that the daemon names is not named after it", error);
     *fd = open(volume->mountpoint, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (*fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
         return refuse(daemon, volume, "its directory is not on this machine, or not to be seen from here", error);

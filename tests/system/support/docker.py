@@ -101,7 +101,9 @@ class Dockerd:
                  '--bridge=none', '--iptables=false', '--ip-masq=false', '--ip-forward=false', '--userland-proxy=false',
                  f'--default-address-pool=base=10.{100 + os.getpid() % 100}.0.0/16,size=24', '--shutdown-timeout=3',
                  # Where this machine has a containerd, that one is used.
-                 f'--containerd-namespace={self.base.name}', f'--containerd-plugins-namespace={self.base.name}-plugins']
+                 # In its names no '_' may stand at an end or beside another.
+                 f'--containerd-namespace={self.base.name.replace("_", "0")}',
+                 f'--containerd-plugins-namespace={self.base.name.replace("_", "0")}-plugins']
         if self.certificates:
             words += ['-H', f'tcp://127.0.0.1:{self.port}', '--tlsverify', '--tlscacert', self.certificates / 'ca.pem',
                       '--tlscert', self.certificates / 'server-cert.pem', '--tlskey', self.certificates / 'server-key.pem']

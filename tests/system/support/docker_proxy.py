@@ -187,6 +187,7 @@ class DockerProxy:
         self.faults: list[Fault] = []
         self.seen: list[str] = []
         self.told = 0  # requests that met a fault
+        self.problems: list[str] = []
         self.lock = threading.Lock()
         self.open: set[socket.socket] = set()
         self.port = 0
@@ -232,6 +233,7 @@ class DockerProxy:
     def close(self) -> None:
         self.go()
         shutil.rmtree(self.base)
+        assert not self.problems, self.problems
 
     def fault(self, method: str, path: str, act: Callable[[Exchange], None], times: int = ALWAYS, after: int = 0) -> None:
         with self.lock:
@@ -282,8 +284,10 @@ class DockerProxy:
             exchange = Exchange(self, peer, Request(stream.head(), stream.held))
             fault = self.take(exchange.request)
             fault.act(exchange) if fault else exchange.pass_on()
-        except (OSError, ValueError):
+        except OSError:
             pass
+        except Exception as problem:  # of the test: it must not pass for a fault of the daemon's
+            self.problems.append(f'{exchange.request.method} {exchange.request.path}: {problem!r}' if exchange else repr(problem))
         finally:
             for one in (peer, exchange.daemon.side if exchange and exchange.daemon else None):
                 if one:

@@ -171,7 +171,7 @@ def state(server: Server, prefix: bytes = b'') -> dict:
     """DUMP and TTL of every key of every database; functions and their code."""
     found = {}
     with closing(server.client()) as client:
-        for name in [key for key in client.info() if key.startswith('db')]:
+        for name in [key for key in client.info() if key[:2] == 'db' and key[2:].isdecimal()]:
             client('SELECT', name[2:])
             keys = [k for k in client('KEYS', '*') if k.startswith(prefix) and not k.startswith(b'w:')]
             dumps = client.many(('DUMP', key) for key in keys)

@@ -66,7 +66,8 @@ static void test_a_part_ends_where_another_begins(void **state)
     assert_string_equal(entry->path, "a.b");
     assert_int_equal(part.counts.given, 3);
     assert_int_equal(part.counts.bytes, 4);
-    if (part.counts.failed) fail_msg("%s", part.counts.first.message);
+    if (part.counts.failed)
+        fail_msg("%s", part.counts.first.message);
     assert_int_equal(put(f, "a.b", make_root(f, "two"), &part, &entry), COFRE_OK);
     assert_null(entry);
     assert_int_equal(part.counts.given, 2);

@@ -12,6 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/descent.h"
+#include "common/pattern.h"
+#include "common/tree_read.h"
 #include "fixture.h"
 
 #define USE(f, state) struct fixture *f = *state
@@ -361,6 +364,58 @@ static void test_deep_tree(void **state)
     assert_int_equal(f->call.count, count);
 }
 
+/* A tree below a prefix, as one of several: its root is announced under the prefix itself. */
+static void test_below_a_prefix(void **state)
+{
+    USE(f, state);
+    struct tree_read_counts counts;
+    const struct pattern_set none = {.count = 0};
+    fixture_shell(f, "mkdir -p t/d/e t.x; echo 1 > t/d/e/f; ln t/d/e/f t/g; ln -s d t/s");
+    struct tree_read_options options = {.path = "/not/looked/at", .prefix = "vol", .exclude = &none, .include = &none};
+    options.root = open(fixture_path(f, "t"), O_RDONLY | O_DIRECTORY);
+    assert_int_equal(tree_read(&f->call, &options, &counts, &f->error), COFRE_OK);
+    if (f->call.broken)
+        fail_msg("%s", f->call.complaint);
+    assert_string_equal(f->call.events[0].entry.path, "vol");
+    assert_int_equal(f->call.events[0].entry.kind, COFRE_DIRECTORY);
+    assert_paths(f, "vol/d vol/d/e vol/d/e/f vol/g vol/s");
+    assert_string_equal(get(f, "vol/g")->entry.link, "vol/d/e/f");
+    assert_int_equal(counts.entries, 6);
+    close(options.root);
+}
+
+#define WAY 100 /* levels: more than are held open */
+#define CROSSING 10
+
+/* The way up through ".." ends elsewhere, since a directory was moved: the way down is gone again, from the root. */
+static void test_way_back_below_a_prefix(void **state)
+{
+    USE(f, state);
+    struct descent d;
+    struct stat st;
+    char moved[2 * WAY] = "";
+    fixture_shell(f, "mkdir t");
+    int at = open(fixture_path(f, "t"), O_RDONLY | O_DIRECTORY);
+    fstat(at, &st);
+    assert_int_equal(descent_begin(&d, at, &st), 0);
+    descent_prefix(&d, "vol", 3);
+    for (int i = 0; i < WAY; i++) {
+        assert_int_equal(mkdirat(descent_fd(&d), "d", 0700), 0);
+        at = openat(descent_fd(&d), "d", O_RDONLY | O_DIRECTORY);
+        fstat(at, &st);
+        assert_true(descent_name(&d, "d", 1));
+        assert_int_equal(descent_push(&d, at, &st), 0);
+    }
+    for (int i = 0; i <= CROSSING; i++)
+        strcat(moved, "/d");
+    fixture_shell(f, "mv t%s elsewhere", moved);
+    for (int i = WAY; i > CROSSING; i--)
+        assert_int_equal(descent_pop(&d), 0);
+    assert_true(descent_fd(&d) >= 0);
+    assert_string_equal(d.path, "vol/d/d/d/d/d/d/d/d/d/d");
+    descent_end(&d);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, fixture_begin, fixture_end)
@@ -381,6 +436,8 @@ int main(void)
         TEST(roots_that_cannot_be),
         TEST(closed_to_us),
         TEST(deep_tree),
+        TEST(below_a_prefix),
+        TEST(way_back_below_a_prefix),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -128,7 +128,7 @@ static size_t lie(json_t *root, json_t *value, size_t *refused)
             char *text = json_dumps(root, 0);
             int32_t class = look_at(text, &c, &error);
             if (class != COFRE_OK) {
-                assert_int_equal(class, COFRE_E_INTEGRITY);
+                assert_int_equal(class, COFRE_E_PERMANENT);
                 assert_non_null(strstr(error.message, "is not what the API says"));
                 ++*refused;
             }
@@ -160,7 +160,7 @@ static void test_lies(void **state)
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct cofre_error error = {.struct_size = sizeof error};
         struct container c;
-        assert_int_equal(look_at(texts[i], &c, &error), COFRE_E_INTEGRITY);
+        assert_int_equal(look_at(texts[i], &c, &error), COFRE_E_PERMANENT);
         container_free(&c);
     }
 }
@@ -226,7 +226,7 @@ static void test_lying_lists(void **state)
         struct server *server = server_start(rules, &call);
         struct daemon *daemon = server_daemon(server, 0);
         struct containers all;
-        assert_int_equal(containers_list(daemon, &call, &all, &error), COFRE_E_INTEGRITY);
+        assert_int_equal(containers_list(daemon, &call, &all, &error), COFRE_E_PERMANENT);
         containers_free(&all);
         daemon_close(daemon);
         server_stop(server);

@@ -139,7 +139,7 @@ static void test_versions(void **state)
         {"{\"ApiVersion\":1.41}", COFRE_E_UNSUPPORTED, NULL},
         {"{}", COFRE_E_UNSUPPORTED, NULL},
         {"[]", COFRE_E_UNSUPPORTED, NULL},
-        {"[1", COFRE_E_INTEGRITY, NULL},
+        {"[1", COFRE_E_PERMANENT, NULL},
         {"", COFRE_E_UNSUPPORTED, NULL},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -215,14 +215,14 @@ static void test_bodies(void **state)
         {"HTTP/1.1 2", 0, COFRE_E_RETRY, true, SERVER_CLOSE},
         {HEAD "Content-Length: 8\r\n\r\n{\"a\":1}", 0, COFRE_E_RETRY, true, SERVER_CLOSE},
         {HEAD "Transfer-Encoding: chunked\r\n\r\n7\r\n{\"a\":1}\r\n", 0, COFRE_E_RETRY, true, SERVER_CLOSE},
-        {"HTTP/1.0 200 OK\r\n\r\n{\"a\":", 0, COFRE_E_INTEGRITY, true, SERVER_CLOSE},
+        {"HTTP/1.0 200 OK\r\n\r\n{\"a\":", 0, COFRE_E_PERMANENT, true, SERVER_CLOSE},
         /* garbage */
-        {HEAD "Content-Length: 7\r\n\r\n{\"a\":1,", 0, COFRE_E_INTEGRITY, true, SERVER_KEEP},
-        {HEAD "Content-Length: 3\r\n\r\n\xff{}", 0, COFRE_E_INTEGRITY, true, SERVER_KEEP},
-        {HEAD "Content-Length: 2\r\n\r\n17", 0, COFRE_E_INTEGRITY, true, SERVER_KEEP},
-        {HEAD "Content-Length: 4\r\n\r\n{}{}", 0, COFRE_E_INTEGRITY, true, SERVER_KEEP},
-        {"SSH-2.0-OpenSSH_9.2\r\n", 0, COFRE_E_INTEGRITY, true, SERVER_CLOSE},
-        {"\x15\x03\x01\x00\x02\x02\x28", 0, COFRE_E_INTEGRITY, true, SERVER_CLOSE},
+        {HEAD "Content-Length: 7\r\n\r\n{\"a\":1,", 0, COFRE_E_PERMANENT, true, SERVER_KEEP},
+        {HEAD "Content-Length: 3\r\n\r\n\xff{}", 0, COFRE_E_PERMANENT, true, SERVER_KEEP},
+        {HEAD "Content-Length: 2\r\n\r\n17", 0, COFRE_E_PERMANENT, true, SERVER_KEEP},
+        {HEAD "Content-Length: 4\r\n\r\n{}{}", 0, COFRE_E_PERMANENT, true, SERVER_KEEP},
+        {"SSH-2.0-OpenSSH_9.2\r\n", 0, COFRE_E_PERMANENT, true, SERVER_CLOSE},
+        {"\x15\x03\x01\x00\x02\x02\x28", 0, COFRE_E_PERMANENT, true, SERVER_CLOSE},
         /* elsewhere */
         {"HTTP/1.1 301 Moved\r\nLocation: /y\r\nContent-Length: 0\r\n\r\n", 0, COFRE_E_PERMANENT, true, SERVER_KEEP},
     };
@@ -270,8 +270,8 @@ static void test_without_end(void **state)
         int32_t class;
         const char *says;
     } rows[] = {
-        {write_without_end, body, COFRE_E_INTEGRITY, "larger than 64 MiB"},
-        {write_heads_without_end, head, COFRE_E_INTEGRITY, "has no end"},
+        {write_without_end, body, COFRE_E_PERMANENT, "larger than 64 MiB"},
+        {write_heads_without_end, head, COFRE_E_PERMANENT, "has no end"},
         {write_without_end, refusal, COFRE_E_PERMANENT, "status 409, without a word"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

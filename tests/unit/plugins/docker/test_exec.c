@@ -234,7 +234,7 @@ static void test_strange_streams(void **state)
         int32_t class;
         const char *says;
     } rows[] = {
-        {"this is no stream of frames", 27, COFRE_E_INTEGRITY, "no stream of a program"},
+        {"this is no stream of frames", 27, COFRE_E_PERMANENT, "no stream of a program"},
         {"\x03\x00\x00\x00\x00\x00\x00\x04oops", 12, COFRE_E_RETRY, "oops"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -257,14 +257,14 @@ static void test_ends(void **state)
     } rows[] = {
         {200, "{\"Running\":false,\"ExitCode\":0,\"Pid\":1}", COFRE_OK, 0},
         {200, "{\"Running\":false,\"ExitCode\":255,\"Pid\":1}", COFRE_OK, 255},
-        {200, "{\"Running\":false,\"ExitCode\":256,\"Pid\":1}", COFRE_E_INTEGRITY, 0},
-        {200, "{\"Running\":false,\"ExitCode\":-1,\"Pid\":1}", COFRE_E_INTEGRITY, 0},
-        {200, "{\"Running\":false,\"ExitCode\":\"0\",\"Pid\":1}", COFRE_E_INTEGRITY, 0},
-        {200, "{\"Running\":\"no\",\"ExitCode\":0,\"Pid\":1}", COFRE_E_INTEGRITY, 0},
-        {200, "{\"ExitCode\":0,\"Pid\":1}", COFRE_E_INTEGRITY, 0},
-        {200, "{}", COFRE_E_INTEGRITY, 0},
-        {200, "[]", COFRE_E_INTEGRITY, 0},
-        {200, "", COFRE_E_INTEGRITY, 0},
+        {200, "{\"Running\":false,\"ExitCode\":256,\"Pid\":1}", COFRE_E_PERMANENT, 0},
+        {200, "{\"Running\":false,\"ExitCode\":-1,\"Pid\":1}", COFRE_E_PERMANENT, 0},
+        {200, "{\"Running\":false,\"ExitCode\":\"0\",\"Pid\":1}", COFRE_E_PERMANENT, 0},
+        {200, "{\"Running\":\"no\",\"ExitCode\":0,\"Pid\":1}", COFRE_E_PERMANENT, 0},
+        {200, "{\"ExitCode\":0,\"Pid\":1}", COFRE_E_PERMANENT, 0},
+        {200, "{}", COFRE_E_PERMANENT, 0},
+        {200, "[]", COFRE_E_PERMANENT, 0},
+        {200, "", COFRE_E_PERMANENT, 0},
         {200, "{\"Running\":false,\"ExitCode\":null,\"Pid\":1}", COFRE_E_RETRY, 0},
         {200, "{\"Running\":true,\"ExitCode\":0,\"Pid\":1}", COFRE_E_RETRY, 0},
         {404, "{\"message\":\"No such exec instance\"}", COFRE_E_RETRY, 0},
@@ -402,8 +402,8 @@ static void test_not_started(void **state)
     } rows[] = {
         {server_json(404, "{\"message\":\"No such container\"}"), "", NULL, "", COFRE_E_NOT_FOUND, "No such container"},
         {server_json(409, "{\"message\":\"is not running\"}"), "", NULL, "", COFRE_E_PERMANENT, "is not running"},
-        {server_json(201, "{\"Id\":17}"), "", NULL, "", COFRE_E_INTEGRITY, "'Id' of its answer"},
-        {server_json(201, "{}"), "", NULL, "", COFRE_E_INTEGRITY, "'Id' of its answer"},
+        {server_json(201, "{\"Id\":17}"), "", NULL, "", COFRE_E_PERMANENT, "'Id' of its answer"},
+        {server_json(201, "{}"), "", NULL, "", COFRE_E_PERMANENT, "'Id' of its answer"},
         {NULL, server_json(409, "{\"message\":\"Container is paused\"}"), NULL, "", COFRE_E_PERMANENT, "is paused"},
         {NULL, server_json(404, "{\"message\":\"No such exec\"}"), NULL, "", COFRE_E_NOT_FOUND, "No such exec"},
         {NULL, "HTTP/1.1 500 x\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n{\"message\":\"no\"}\r\n0\r\n\r\n", NULL, "",
@@ -411,12 +411,12 @@ static void test_not_started(void **state)
         {NULL, "HTTP/1.1 503 x\r\n\r\n", NULL, "", COFRE_E_RETRY, "status 503"},
         {NULL, "", NULL, "", COFRE_E_RETRY, "has ended the connection"},
         {NULL, "HTTP/1.1 1", NULL, "", COFRE_E_RETRY, "has ended the connection"},
-        {NULL, "garbage\r\n\r\n", NULL, "", COFRE_E_INTEGRITY, "no HTTP"},
+        {NULL, "garbage\r\n\r\n", NULL, "", COFRE_E_PERMANENT, "no HTTP"},
         {NULL, NULL, &missing, "{\"Running\":false,\"ExitCode\":126,\"Pid\":0}", COFRE_E_NOT_FOUND,
          "executable file not found"},
         {NULL, NULL, &silent, "{\"Running\":false,\"ExitCode\":127,\"Pid\":0}", COFRE_E_NOT_FOUND, "was not started"},
         {NULL, NULL, &denied, "{\"Running\":false,\"ExitCode\":126,\"Pid\":0}", COFRE_E_PERMANENT, "permission denied"},
-        {NULL, NULL, &silent, "{\"Running\":7}", COFRE_E_INTEGRITY, "'Running' of its answer"},
+        {NULL, NULL, &silent, "{\"Running\":7}", COFRE_E_PERMANENT, "'Running' of its answer"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const struct server_rule rules[] = {

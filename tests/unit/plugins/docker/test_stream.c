@@ -143,7 +143,7 @@ static void test_read_refused(void **state)
     assert_int_equal(read_all(daemon, 100, &total, &error), COFRE_OK);
     assert_int_equal(total, 0);
     /* Ended by the end of the connection: nobody knows whether that was all. */
-    assert_int_equal(read_all(daemon, 100, &total, &error), COFRE_E_INTEGRITY);
+    assert_int_equal(read_all(daemon, 100, &total, &error), COFRE_E_PERMANENT);
     assert_int_equal(total, 1);
     daemon_close(daemon);
     server_stop(server);

@@ -120,7 +120,7 @@ static void test_lies(void **state)
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct cofre_error error;
         struct volumes all;
-        if (list(texts[i], &all, &error) != COFRE_E_INTEGRITY)
+        if (list(texts[i], &all, &error) != COFRE_E_PERMANENT)
             fail_msg("'%s' was taken", texts[i]);
         assert_int_equal(all.count, 0);
         volumes_free(&all);
@@ -158,7 +158,7 @@ static void test_make(void **state)
     json_decref(wanted);
     volume_free(&volume);
     /* It gives another one than it was asked for. */
-    assert_int_equal(volume_make(daemon, &call, "odd", description, &volume, &error), COFRE_E_INTEGRITY);
+    assert_int_equal(volume_make(daemon, &call, "odd", description, &volume, &error), COFRE_E_PERMANENT);
     assert_int_equal(volume_make(daemon, &call, "../x", description, &volume, &error), COFRE_E_CONFIG);
     json_decref(description);
     daemon_close(daemon);
@@ -192,11 +192,14 @@ static void test_open(void **state)
     struct cofre_error error = {.struct_size = sizeof error};
     struct server *server = server_start(rules, &call), *remote = server_start_tcp(rules, &call);
     struct daemon *daemon = server_daemon(server, 0), *other = server_daemon(remote, 0);
-    char directory[] = "/tmp/docker-volume-XXXXXX", link[80];
+    char base[] = "/tmp/docker-volume-XXXXXX", parent[80], directory[100], link[100];
     struct stat ours, opened;
     int fd;
-    assert_non_null(mkdtemp(directory));
-    snprintf(link, sizeof link, "%s/link", directory);
+    assert_non_null(mkdtemp(base));
+    snprintf(parent, sizeof parent, "%s/v", base);
+    snprintf(directory, sizeof directory, "%s/_data", parent);
+    snprintf(link, sizeof link, "%s/link", parent);
+    assert_true(mkdir(parent, 0700) == 0 && mkdir(directory, 0700) == 0);
     assert_int_equal(symlink("/", link), 0);
     struct volume volume = {.name = "v", .driver = "local", .mountpoint = directory, .plain = true};
     assert_int_equal(volume_open(daemon, &volume, &fd, &error), COFRE_OK);
@@ -207,7 +210,8 @@ static void test_open(void **state)
     volume.plain = false;
     assert_int_equal(volume_open(daemon, &volume, &fd, &error), COFRE_E_UNSUPPORTED);
     volume.plain = true;
-    static const char *const places[] = {"", "relative", "/no/such/place", "/tmp/../etc"};
+    const char *const places[] = {
+        "", "relative", "/no/such/place", "/no/such/v/_data", "/tmp/../etc", "/etc", "/v", "/tmp", base, parent};
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         volume.mountpoint = places[i];
         assert_int_equal(volume_open(daemon, &volume, &fd, &error), COFRE_E_UNSUPPORTED);
@@ -224,6 +228,8 @@ static void test_open(void **state)
     server_stop(remote);
     unlink(link);
     rmdir(directory);
+    rmdir(parent);
+    rmdir(base);
 }
 
 /* Make the directory and those above it. */
@@ -269,7 +275,7 @@ static void test_open_elsewhere(void **state)
     char directory[] = "/tmp/docker-volume-XXXXXX", root[100], place[100], theirs[250], path[100], address[120];
     assert_non_null(mkdtemp(directory));
     snprintf(root, sizeof root, "%s/root", directory);
-    snprintf(place, sizeof place, "%s/place", directory);
+    snprintf(place, sizeof place, "%s/v/_data", directory);
     snprintf(theirs, sizeof theirs, "%s%s", root, place);
     snprintf(path, sizeof path, "%s/socket", directory);
     snprintf(address, sizeof address, "unix://%s", path);
