@@ -185,6 +185,9 @@ static int32_t check_same(const struct source *source, struct cofre_call *call, 
                               : status;
 }
 
+/* The process that made it is this one, and has heard what came of each request. */
+static bool heard;
+
 int32_t carrier_make(const struct source *source, struct cofre_call *call, const struct volume *volume, bool writable,
                      struct carrier *carrier, struct cofre_error *error)
 {
@@ -202,6 +205,7 @@ int32_t carrier_make(const struct source *source, struct cofre_call *call, const
     status = import_image(source, call, id, error);
     if (status == COFRE_OK)
         status = create(source, call, id, volume, writable, carrier, error);
+    heard = status == COFRE_OK;
     if (status != COFRE_OK)
         return status == COFRE_E_NOT_FOUND ? COFRE_E_PERMANENT : status; /* it is not the volume that is not there */
     status = check_same(source, call, volume, carrier, error);
@@ -278,7 +282,7 @@ int32_t carrier_clear(const struct source *source, struct cofre_call *call, cons
     int32_t status = mark_path(call, id, path, error);
     if (status != COFRE_OK || access(path, F_OK) != 0)
         return status;
-    for (int round = 0; status == COFRE_OK && round < ROUNDS; round++) {
+    for (int round = 0; status == COFRE_OK && round < (heard ? 1 : ROUNDS); round++) {
         if (round > 0)
             poll(&cancel, 1, PAUSE);
         status = cofre->cancelled(call, error);
