@@ -1,8 +1,11 @@
 #include "docker-volume/carrier.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/failure.h"
 #include "docker-volume/order.h"
@@ -10,6 +13,8 @@
 #define IMAGE "cofre" /* its tag is the id of the run */
 #define TARGET "/v"   /* where the volume is in a container of ours */
 #define REFERENCE_MAX 160
+#define ROUNDS 2       /* of looking for what is left */
+#define PAUSE 500      /* ms between them */
 #define EMPTY_TAR 1024 /* two blocks of zeros: an archive of nothing */
 
 /* ---- one that is there ---- */
@@ -51,6 +56,42 @@ static bool find(const struct survey *survey, const char *volume, struct carrier
 }
 
 /* ---- one of ours ---- */
+
+static int32_t mark_path(struct cofre_call *call, const char *id, char path[PATH_MAX], struct cofre_error *error)
+{
+    const char *directory;
+    if (!COFRE_HAS(cofre, common_directory))
+        return failure_set(error, COFRE_E_UNSUPPORTED, "this cofre is too old to read a volume through the daemon");
+    int32_t status = cofre->common_directory(call, &directory, error);
+    if (status == COFRE_OK)
+        snprintf(path, PATH_MAX, "%s/made-%s", directory, id);
+    return status;
+}
+
+static bool sync_and_close(int fd)
+{
+    bool synced = fd >= 0 && fsync(fd) == 0;
+    if (fd >= 0)
+        close(fd);
+    return synced;
+}
+
+/* Something is going to be made: durably noted, so that a daemon is asked for leftovers only where there can be some.
+ */
+static int32_t mark(struct cofre_call *call, const char *id, struct cofre_error *error)
+{
+    char path[PATH_MAX];
+    const char *directory;
+    int32_t status = mark_path(call, id, path, error);
+    if (status == COFRE_OK)
+        status = cofre->common_directory(call, &directory, error);
+    if (status != COFRE_OK)
+        return status;
+    if (!sync_and_close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)) ||
+        !sync_and_close(open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)))
+        return failure_system(error, errno, "write '%s'", path);
+    return COFRE_OK;
+}
 
 static int32_t import_image(const struct source *source, struct cofre_call *call, const char *id,
                             struct cofre_error *error)
@@ -158,6 +199,9 @@ static int32_t check_same(const struct source *source, struct cofre_call *call, 
                               : status;
 }
 
+/* The process that made it is this one, and has heard what came of each request. */
+static bool heard;
+
 int32_t carrier_make(const struct source *source, struct cofre_call *call, const struct volume *volume, bool writable,
                      struct carrier *carrier, struct cofre_error *error)
 {
@@ -168,11 +212,14 @@ int32_t carrier_make(const struct source *source, struct cofre_call *call, const
     snprintf(carrier->destination, sizeof carrier->destination, TARGET);
     VOLUME_AUTO now = {.json = NULL};
     int32_t status = volume_look(source->daemon, call, volume->name, &now, error);
+    if (status == COFRE_OK)
+        status = mark(call, id, error);
     if (status != COFRE_OK)
         return status;
     status = need_image(source, call, id, error);
     if (status == COFRE_OK)
         status = create(source, call, id, volume, writable, carrier, error);
+    heard = status == COFRE_OK;
     if (status != COFRE_OK)
         return status == COFRE_E_NOT_FOUND ? COFRE_E_PERMANENT : status; /* it is not the volume that is not there */
     status = check_same(source, call, volume, carrier, error);
@@ -223,7 +270,8 @@ static int32_t remove_image(const struct source *source, struct cofre_call *call
     return status == COFRE_E_NOT_FOUND ? COFRE_OK : status;
 }
 
-int32_t carrier_clear(const struct source *source, struct cofre_call *call, const char *id, struct cofre_error *error)
+static int32_t remove_all(const struct source *source, struct cofre_call *call, const char *id,
+                          struct cofre_error *error)
 {
     json_t *list = NULL, *item;
     size_t i;
@@ -236,4 +284,26 @@ int32_t carrier_clear(const struct source *source, struct cofre_call *call, cons
     }
     json_decref(list);
     return status == COFRE_OK ? remove_image(source, call, id, error) : status;
+}
+
+/* A daemon goes on with what a client that is dead now had asked for last: so it is looked at again after a moment. */
+int32_t carrier_clear(const struct source *source, struct cofre_call *call, const char *id, struct cofre_error *error)
+{
+    char path[PATH_MAX];
+    struct pollfd cancel = {.fd = cofre->cancel_fd(call), .events = POLLIN};
+    if (!COFRE_HAS(cofre, common_directory))
+        return COFRE_OK; /* nor could anything be made */
+    int32_t status = mark_path(call, id, path, error);
+    if (status != COFRE_OK || access(path, F_OK) != 0)
+        return status;
+    for (int round = 0; status == COFRE_OK && round < (heard ? 1 : ROUNDS); round++) {
+        if (round > 0)
+            poll(&cancel, 1, PAUSE);
+        status = cofre->cancelled(call, error);
+        if (status == COFRE_OK)
+            status = remove_all(source, call, id, error);
+    }
+    if (status == COFRE_OK && unlink(path) != 0)
+        return failure_system(error, errno, "remove '%s'", path);
+    return status;
 }

@@ -4,15 +4,17 @@ import json
 import os
 import subprocess
 import tarfile
+import threading
 import time
 
 import pytest
 
-from support.cli import DONE, INCOMPLETE
+from support.cli import CLEAN, DONE, INCOMPLETE
 from support.docker import Dockerd, docker, running_docker  # noqa: F401
 from support.docker_proxy import DockerProxy, cut, error, said
 from support.oracle import compare_trees, tree_state
 from support.tree import make_tree, plain_tree
+from support.watchdog import kill_with_watchdog
 
 from test_docker_volume import fill
 
@@ -251,6 +253,40 @@ def test_a_database_at_work_is_seen_by_its_files(far, docker):  # noqa: F811
     assert 'plugin = postgres and container = db' in result.text, result
     docker('stop', 'db')
     world.ok('run', 'job')
+
+
+def test_killed_while_a_container_of_ours_is_there(far, docker):  # noqa: F811
+    """It and its image go with the next start at the latest."""
+    fill(docker, 'vol')
+    there = docker.everything()
+    reached = threading.Event()
+
+    def stay(exchange):
+        reached.set()
+        exchange.wait_until_left()
+
+    far.proxy.fault('GET', '/archive', stay, times=1)
+    world = far(volumes='vol')
+    process = subprocess.Popen(world.command('run', 'job'), env=CLEAN, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL, start_new_session=True)
+    assert reached.wait(60) and docker.everything() != there
+    kill_with_watchdog(process)
+    assert docker.everything() != there
+    world.ok('run', 'job')
+    assert docker.everything() == there
+
+
+def test_nothing_is_asked_for_at_the_end_where_nothing_was_made(world, docker):  # noqa: F811
+    """So a run that only reads does not fail because its daemon has gone meanwhile."""
+    fill(docker, 'vol')
+    with DockerProxy(docker.socket) as proxy:
+        proxy.fault('GET', '/containers/json.*filters', error(500), times=1)
+        world.section('source shop', plugin='docker-volume', docker=proxy.address, volumes='vol')
+        world.sink()
+        world.job(sources='shop')
+        world.ok('init', 'disk')
+        world.ok('run', 'job')
+        assert not proxy.told
 
 
 @pytest.mark.usefixtures('open_binary')
