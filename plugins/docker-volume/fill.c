@@ -182,7 +182,8 @@ static int32_t make_volume(struct restoring *r, const char *name, struct note_it
     json_decref(description);
     if (status != COFRE_OK)
         return status;
-    item->made = true;
+    /* Another one may be found to hold something (pour.c). */
+    item->made = volume->plain;
     return note_write(&r->note, r->error);
 }
 

@@ -25,7 +25,7 @@ enum note_way {
 struct note_item {
     char volume[VOLUME_NAME_MAX + 1];
     enum note_way way;
-    bool made;                        /* MADE: it is there, and ours */
+    bool made;                        /* MADE: it is there, and ours; POURED: it was seen empty */
     char place[PATH_MAX];             /* the directory that the volume's own directory is in; "" = not known */
     char leaf[NAME_MAX + 1];          /* the name of that one */
     uint64_t inode;                   /* of what is filled, beside it or, MADE, itself; 0 = not known */

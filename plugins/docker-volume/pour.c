@@ -39,11 +39,16 @@ static int32_t refuse_content(struct restoring *r, const struct volume *volume)
     return class;
 }
 
-static int32_t check_empty(struct restoring *r, const struct volume *volume, const struct carrier *carrier)
+/* Only what was seen empty is ever removed: what mounts something elsewhere, or what a driver has kept, may
+ * hold what is not ours, although it was just made. */
+static int32_t check_empty(struct restoring *r, const struct volume *volume, const struct carrier *carrier, size_t at)
 {
-    uint64_t entries, bytes;
+    uint64_t entries = 0, bytes;
     /* The root, and one more. */
     int32_t status = count(r, carrier, 2, &entries, &bytes);
+    r->note.items[at].made = status == COFRE_OK && entries <= 1;
+    if (status == COFRE_OK)
+        status = note_write(&r->note, r->error);
     return status == COFRE_OK && entries > 1 ? refuse_content(r, volume) : status;
 }
 
@@ -133,7 +138,7 @@ int32_t pour_volume(struct restoring *r, const char *name, const struct volume *
     int32_t status = carrier_make(r->source, r->call, volume, true, &carrier, r->error);
     if (status != COFRE_OK)
         return status;
-    status = check_empty(r, volume, &carrier);
+    status = check_empty(r, volume, &carrier, at);
     if (status == COFRE_OK)
         status = pour(r, name, volume, &carrier, at, entry);
     struct cofre_error why = {.struct_size = sizeof why};

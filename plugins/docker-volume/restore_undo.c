@@ -82,7 +82,8 @@ static int32_t remove_made(const struct source *source, struct cofre_call *call,
     bool ours = item->inode ? beside_is_same(item, &volume) : known || is_untouched(source, &volume);
     if (ours)
         return volume_remove(source->daemon, call, item->volume, error);
-    say_log(call, COFRE_LOG_WARNING, "volume '%s' stays: it is not the one that the restore made", item->volume);
+    say_log(call, COFRE_LOG_WARNING, "volume '%s' stays: it holds, or may hold, what the restore did not put there",
+            item->volume);
     return COFRE_OK;
 }
 
@@ -93,8 +94,11 @@ static int32_t take_back(const struct source *source, struct cofre_call *call, c
         return beside_discard(note, item, call, error);
     if (item->way == NOTE_MADE)
         return remove_made(source, call, item, error);
-    say_log(call, COFRE_LOG_WARNING, "volume '%s' may hold a part of what was restored: it was empty before",
-            item->volume);
+    /* Nothing but its removal empties a volume, and it was somebody's before. */
+    if (item->made)
+        say_log(call, COFRE_LOG_WARNING,
+                "volume '%s' was empty, and may hold a part of what was restored: empty it before the next attempt",
+                item->volume);
     return COFRE_OK;
 }
 

@@ -50,13 +50,15 @@ static bool is_excepted(const struct services_words *w, const struct container *
     return false;
 }
 
-static bool append(char *out, size_t size, const char *name)
+/* Add it to "a, b", once; what does not fit is left out. */
+static void append(char *out, size_t size, const char *name)
 {
-    size_t at = strlen(out), n = strlen(name);
-    if (!*name || strstr(out, name) || at + n + 3 > size)
-        return false;
-    snprintf(out + at, size - at, "%s%s", at ? ", " : "", name);
-    return true;
+    size_t n = strlen(name), at = strlen(out);
+    for (const char *p = out; *p; p += strcspn(p, ","), p += strspn(p, ", "))
+        if (strncmp(p, name, n) == 0 && (p[n] == ',' || p[n] == '\0'))
+            return;
+    if (n > 0 && at + n + 3 <= size)
+        snprintf(out + at, size - at, "%s%s", at ? ", " : "", name);
 }
 
 static int32_t no_project(const struct services_words *w, const struct containers *all, struct cofre_error *error)
@@ -66,8 +68,7 @@ static int32_t no_project(const struct services_words *w, const struct container
         append(there, sizeof there, all->items[i].project);
     int32_t class = failure_set(error, COFRE_E_NOT_FOUND, "restore_stop: there is no container of compose project '%s'",
                                 w->project);
-    failure_hint(error, there[0] ? "there are: %.200s" : "no container here is of a compose project%s",
-                 there[0] ? there : "");
+    failure_hint(error, there[0] ? "there are: %.200s" : "no container here is of a compose project%s", there);
     return class;
 }
 
@@ -125,7 +126,8 @@ static int32_t divide(const struct source *source, struct cofre_call *call, cons
         const struct container *c = &all->items[i];
         if (w->project ? !is_in(w, c) : !chosen[i])
             continue;
-        struct containers *to = w->project && is_excepted(w, c) ? &s->excepted : &s->stopped;
+        /* Nor the one that we run in, which would end the restore. */
+        struct containers *to = (w->project && is_excepted(w, c)) || user_is_self(c) ? &s->excepted : &s->stopped;
         to->items[to->count++] = *c;
     }
     return status;

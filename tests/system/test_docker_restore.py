@@ -630,6 +630,24 @@ def test_through_the_daemon(world, remote):
     assert_same_tree(before, remote.files('other'))
 
 
+def test_through_the_daemon_into_an_empty_volume(world, remote):
+    remote.clean()
+    files = remote.volume('data')
+    plain_tree(files / 'tree')
+    for path in (*files.rglob('*'), files):
+        os.utime(path, ns=(10**18, 10**18))
+    before = tree_state(files)
+    over_tls(world, remote)
+    remote('volume', 'rm', 'data')
+    remote.volume('data', '--label', 'of=somebody')
+    remote.create('idle', 'tiny', '-v', 'data:/data')
+    assert in_place(world).status == DONE
+    assert_same_tree(before, remote.files('data'))
+    remote.run('user', 'tiny', '-v', 'other:/data')
+    result = world.fails(FAILED, 'restore', 'job', 'vols', '--set', 'volume=other')
+    assert "'user' is using it" in result.text
+
+
 def test_through_the_daemon_a_failure_leaves_nothing(world, remote):
     remote.clean()
     plain_tree(remote.volume('data') / 'tree')
