@@ -13,6 +13,8 @@
 #include "store/reader.h"
 #include "store/repository.h"
 #include "worker/sink.h"
+#include "worker/worker.h"
+#include "cofre/plugin.h"
 
 #define NOTED_MAX ((size_t)64 << 20) /* between two checkpoints: a million packs */
 #define PAGE 1000                    /* objects that a store lists in one request */
@@ -220,7 +222,8 @@ int confirm_packs(struct confirm *confirm, struct repository *repository, struct
 
 /* ---- what is re-used ---- */
 
-#define TRIES 16 /* chunks looked at until one is found that would be relied on */
+#define TRIES 16      /* chunks looked at until one is found that would be relied on */
+#define WHOLE_EVERY 8 /* where only a whole pack can be had: in one run of so many, by chance */
 
 static bool choose(const struct repository *r, struct confirm_sample *sample)
 {
@@ -236,9 +239,16 @@ static bool choose(const struct repository *r, struct confirm_sample *sample)
     return false;
 }
 
+static bool costs_a_pack(const struct repository *r)
+{
+    return !r->key->full || !(worker_plugin(r->worker)->capabilities & COFRE_SINK_RANGES);
+}
+
 int confirm_reused(struct repository *repository, struct error *e)
 {
     struct confirm_sample sample;
+    if (costs_a_pack(repository) && random_below(WHOLE_EVERY) != 0)
+        return 0;
     if (!choose(repository, &sample) || confirm_read(repository, &sample, false, e) == 0)
         return 0;
     if (e->class == ERROR_CANCELLED || e->class == ERROR_MEMORY)

@@ -45,8 +45,9 @@ int confirm_object(struct repository *repository, const char *key, uint64_t size
 int confirm_read(struct repository *repository, const struct confirm_sample *sample, bool whole, struct error *e);
 
 /* One of the packs that a new snapshot may rely on, any of them, is read back: a chunk of it, so that an unchanged run
- * costs a far store little; with a put key, which opens none, the whole of it. It is doubted when it is damaged, so
- * that what it holds is stored again. That it cannot be read at all is a warning. Nothing to rely on: nothing happens.
+ * costs a far store little. Where that takes the whole pack, with a put key, which opens no chunk, or from a sink that
+ * gives whole objects only, it is done in one run of eight, by chance. A pack that is damaged is doubted, so that what
+ * it holds is stored again. That it cannot be read at all is a warning. Nothing to rely on: nothing happens.
  * -1: the run is cancelled, or memory is short. */
 int confirm_reused(struct repository *repository, struct error *e);
 

@@ -342,8 +342,8 @@ struct cofre_host {
      * so too. total 0 = unknown. */
     void (*progress)(struct cofre_call *, uint64_t done, uint64_t total);
 
-    /* check, and services to say: one thing that was looked at. level COFRE_LOG_INFO = fine, WARNING, ERROR = this will fail; any other
-     * counts as ERROR. hint may be NULL. */
+    /* check, and services to say: one thing that was looked at. level COFRE_LOG_INFO = fine, WARNING, ERROR = this will
+     * fail; any other counts as ERROR. hint may be NULL. */
     void (*finding)(struct cofre_call *, int32_t level, const char *text, const char *hint);
 
     /* Bytes to the host: the content of an entry (backup), of an object (get). reserve lends a buffer of at least 1 and

@@ -133,6 +133,15 @@ static int find_old(const struct note *note, const struct note_item *item, int p
     return errnum;
 }
 
+static int32_t not_ours(const struct note_item *item, struct cofre_error *error)
+{
+    int32_t class = failure_set(error, COFRE_E_EXISTS, "keep what volume '%s' held: somebody made a volume '%s'",
+                                item->volume, item->before);
+    failure_hint(error, "remove that one, and it is kept by the next start of cofre; until then it is in '%.120s'",
+                 item->place);
+    return class;
+}
+
 /* The volume of that name, made now or by an earlier attempt. */
 static int32_t make_volume(struct daemon *daemon, struct cofre_call *call, const struct note *note,
                            const struct note_item *item, int *data, struct volume *volume, struct cofre_error *error)
@@ -141,8 +150,7 @@ static int32_t make_volume(struct daemon *daemon, struct cofre_call *call, const
     if (status == COFRE_E_EXISTS) {
         status = volume_look(daemon, call, item->before, volume, error);
         if (status == COFRE_OK && strcmp(label(volume, RESTORE_LABEL), note->id) != 0)
-            status = failure_set(error, COFRE_E_EXISTS, "keep what volume '%s' held: somebody made a volume '%s'",
-                                 item->volume, item->before);
+            status = not_ours(item, error);
     }
     return status == COFRE_OK ? volume_open(daemon, volume, data, error) : status;
 }

@@ -142,7 +142,8 @@ static int32_t save_all(struct backup *b, struct cofre_error *error)
 {
     size_t count;
     struct piece *pieces = list_pieces(b->options, b->databases, &count);
-    int32_t status = pieces ? cluster_server_facts(&b->session, b->options, error) : failure_system(error, ENOMEM, "save");
+    int32_t status =
+        pieces ? cluster_server_facts(&b->session, b->options, error) : failure_system(error, ENOMEM, "save");
     if (status == COFRE_OK)
         status = name_closed(b, error);
     for (size_t i = 0; status == COFRE_OK && i < count; i++)

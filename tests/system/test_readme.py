@@ -192,7 +192,7 @@ def test_samples_load(binary, tmp_path):
         assert done.returncode == 0, f'{chosen}\n{done.stdout}{done.stderr}'
 
 
-@pytest.mark.parametrize('page', ['README.md', *sorted(str(p.relative_to(TOP)) for p in TOP.glob('plugins/*/README.md'))])
+@pytest.mark.parametrize('page', ['README.md', 'docs/containers.md', *sorted(str(p.relative_to(TOP)) for p in TOP.glob('plugins/*/README.md'))])
 def test_sections_of_pages_load(binary, tmp_path, page):
     """The `ini` blocks of a page are one configuration."""
     key = tmp_path / 'keys' / 'key'

@@ -27,7 +27,7 @@ struct daemon_address {
 struct daemon {
     struct daemon_address address;
     char name[340];
-    char api[16]; /* "/v1.41"; "" = not known yet */
+    char api[32]; /* "/v1.41"; "" = not known yet */
     int64_t patience;
     int stop; /* becomes readable when requests without a call are to end; -1 = they end by patience alone */
     CURLM *multi;

@@ -290,14 +290,14 @@ const char *server_last(struct server *server, const char *begins)
 
 const char *server_json(int status, const char *format, ...)
 {
-    static char texts[16][16384];
+    static char texts[64][16384];
     static size_t next;
     char body[16000];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(body, sizeof body, format, arguments);
     va_end(arguments);
-    char *text = texts[next++ % 16];
+    char *text = texts[next++ % 64];
     snprintf(text, sizeof texts[0],
              "HTTP/1.1 %d Status\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s", status,
              strlen(body), body);

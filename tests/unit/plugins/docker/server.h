@@ -51,7 +51,7 @@ const char *server_last(struct server *server, const char *begins);
 
 void server_write(int fd, const void *bytes, size_t length);
 
-/* An answer of this status with a body of JSON; static storage, of the last 16. */
+/* An answer of this status with a body of JSON; static storage, of the last 64. */
 const char *server_json(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 struct daemon *server_daemon(const struct server *server, int64_t patience);
