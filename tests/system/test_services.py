@@ -18,10 +18,12 @@ SOON = 5  # seconds until the watchdog has put things back
 
 @pytest.fixture
 def app(world, tmp_path):
-    """One application with the services web and worker, and three sources in the job."""
-    built = world.binary.parent
-    world.section('engine', state_dir=tmp_path / 'state', cache_dir=tmp_path / 'cache', host='testhost',
-                  plugin_dir=f'{built / "plugins"}, {built / "tests" / "plugins"}')
+    """One application with the services web and worker, and three sources in the job. No other plugin stops services."""
+    plugins = tmp_path / 'plugins'
+    plugins.mkdir(mode=0o755)
+    for name in ('directory', 'local'):
+        shutil.copy2(world.binary.parent / 'plugins' / f'{name}.so', plugins)
+    engine(world, f'{plugins}, {world.binary.parent / "tests" / "plugins"}')
     world.place = tmp_path / 'app'
     (world.place / 'run').mkdir(parents=True)
     for service in ('web', 'worker'):
@@ -34,6 +36,10 @@ def app(world, tmp_path):
     world.ok('run', 'job')
     (world.place / 'calls').unlink()
     return world
+
+
+def engine(world, plugins):
+    world.section('engine', state_dir=world.base / 'state', cache_dir=world.base / 'cache', host='testhost', plugin_dir=plugins)
 
 
 def source(world, name, **options):
@@ -212,11 +218,7 @@ def test_what_defaults_stopped_is_started(app, watched):
 
 def test_nobody_can(app):
     """In a plugin directory with no plugin that could."""
-    plugins = app.base / 'plugins'
-    plugins.mkdir(mode=0o755)
-    for name in ('directory', 'local'):
-        shutil.copy2(app.binary.parent / 'plugins' / f'{name}.so', plugins)
-    app.section('engine', state_dir=app.base / 'state', cache_dir=app.base / 'cache', host='testhost', plugin_dir=plugins)
+    engine(app, app.base / 'plugins')
     tree = app.base / 'tree'
     tree.mkdir()
     for name in ('one', 'two', 'three'):
