@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -24,6 +25,7 @@
 #include "worker/worker.h"
 
 #define RECOVER_MAX 1000 /* at one start */
+#define LOOK_AGAIN 20    /* ms */
 
 /* One function for each enum hold_what. */
 static int (*const undo[])(struct worker *, const char *id, struct error *) = {
@@ -308,4 +310,40 @@ size_t hold_recover(const struct engine *engine)
     left += recover(holds, count);
     free(holds);
     return left;
+}
+
+static bool is_locked(int directory, const char *name)
+{
+    AUTO_CLOSE int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+}
+
+/* Under the lock of the directory: who looks for what was left must not take our look for an owner's. */
+static bool any_locked(const char *path)
+{
+    struct error ignored;
+    AUTO_CLOSE int fd = -1;
+    bool locked = false;
+    if (lock_directory(path, &fd, &ignored) < 0)
+        return false;
+    DIR *d = opendir(path);
+    for (const struct dirent *row = d ? readdir(d) : NULL; row && !locked; row = readdir(d))
+        locked = row->d_name[0] != '.' && !strstr(row->d_name, ".tmp") && is_locked(fd, row->d_name);
+    if (d)
+        closedir(d);
+    return locked;
+}
+
+bool hold_wait(const struct engine *engine, int64_t patience)
+{
+    char directory[PATH_MAX];
+    struct error ignored;
+    bool waited = false;
+    if (!engine->config->state_dir || directory_path(engine, directory, &ignored) < 0)
+        return false;
+    for (int64_t until = clock_monotonic() + patience; any_locked(directory) && clock_monotonic() < until;) {
+        waited = true;
+        clock_sleep(LOOK_AGAIN);
+    }
+    return waited;
 }

@@ -12,7 +12,9 @@
 #ifndef COFRE_JOB_HOLD_H
 #define COFRE_JOB_HOLD_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct config_instance;
 struct engine;
@@ -54,5 +56,8 @@ int hold_release(struct hold *hold, struct error *e);
 /* Undo what killed runs left, and log each: services that were stopped last, as they were stopped first. Returns how
  * many could not be undone; each was named in the log. Holds of living processes are not counted. */
 size_t hold_recover(const struct engine *engine);
+/* Wait, at most so many ms, until no process has a hold in use. True when one had: then hold_recover is due again. A
+ * child of a killed process that has not become another program yet has its locks for a moment longer. */
+bool hold_wait(const struct engine *engine, int64_t patience);
 
 #endif

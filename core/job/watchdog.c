@@ -17,7 +17,8 @@
 #include "job/hold.h"
 
 #define ARGUMENT "watchdog"
-#define WATCHED 3 /* the descriptor of the process that is watched */
+#define PATIENCE 5000 /* ms; for who still has a lock */
+#define WATCHED 3     /* the descriptor of the process that is watched */
 
 extern char **environ;
 
@@ -126,6 +127,8 @@ int watchdog_main(char **argv)
     }
     const struct engine engine = {.config = config};
     size_t left = hold_recover(&engine);
+    if (hold_wait(&engine, PATIENCE))
+        left = hold_recover(&engine);
     config_free(config);
     return left == 0 ? 0 : 1;
 }

@@ -1,4 +1,5 @@
 """What a plugin freezes or changes for a while is undone, whatever happens: by the run itself, or by the next start."""
+import ctypes
 import json
 import os
 import signal
@@ -300,6 +301,33 @@ def test_the_watchdog_drops_scratch(app):
     process.wait()
     wait_for(lambda: held(app) == held(app, 'two') == [] and holds(app) == [])
     assert ('scratch_drop', name) in calls(app)
+
+
+def test_the_watchdog_waits_for_who_still_has_the_lock(app):
+    """As a child of the killed process has that has not become a worker yet."""
+    configure(app, 'one', habit='hang', at='backup')
+    process = start(app, 'run', 'job')
+    wait_for(lambda: 'backup' in verbs(app))
+    # The lock goes with the last descriptor: these are taken from the process itself.
+    pidfd = os.pidfd_open(process.pid)
+    kept = [duplicate(pidfd, int(path.name)) for path in Path(f'/proc/{process.pid}/fd').iterdir()
+            if os.readlink(path).startswith(f'{app.base}/state/holds/')]
+    assert len(kept) >= 2
+    process.kill()
+    process.wait()
+    time.sleep(0.3)
+    assert len(holds(app)) == 2
+    for descriptor in kept:
+        os.close(descriptor)
+    os.close(pidfd)
+    wait_for(lambda: held(app) == held(app, 'two') == [] and holds(app) == [])
+
+
+def duplicate(pidfd, number):
+    """pidfd_getfd(2)"""
+    descriptor = ctypes.CDLL(None, use_errno=True).syscall(438, pidfd, number, 0)
+    assert descriptor >= 0, os.strerror(ctypes.get_errno())
+    return descriptor
 
 
 def test_the_watchdog_says_what_it_did_where_the_run_wrote(app, tmp_path):

@@ -13,15 +13,17 @@ from support.cli import BAD_CONFIG, CLEAN, DONE, FAILED, INCOMPLETE, USAGE, exec
 from support.faults import sample
 from support.watchdog import kill_with_watchdog
 
-SOON = 5  # seconds in which the watchdog has put things back
+SOON = 5  # seconds until the watchdog has put things back
 
 
 @pytest.fixture
 def app(world, tmp_path):
-    """One application with the services web and worker, and three sources in the job."""
-    built = world.binary.parent
-    world.section('engine', state_dir=tmp_path / 'state', cache_dir=tmp_path / 'cache', host='testhost',
-                  plugin_dir=f'{built / "plugins"}, {built / "tests" / "plugins"}')
+    """One application with the services web and worker, and three sources in the job. No other plugin stops services."""
+    plugins = tmp_path / 'plugins'
+    plugins.mkdir(mode=0o755)
+    for name in ('directory', 'local'):
+        shutil.copy2(world.binary.parent / 'plugins' / f'{name}.so', plugins)
+    engine(world, f'{plugins}, {world.binary.parent / "tests" / "plugins"}')
     world.place = tmp_path / 'app'
     (world.place / 'run').mkdir(parents=True)
     for service in ('web', 'worker'):
@@ -34,6 +36,10 @@ def app(world, tmp_path):
     world.ok('run', 'job')
     (world.place / 'calls').unlink()
     return world
+
+
+def engine(world, plugins):
+    world.section('engine', state_dir=world.base / 'state', cache_dir=world.base / 'cache', host='testhost', plugin_dir=plugins)
 
 
 def source(world, name, **options):
@@ -202,7 +208,7 @@ def test_what_defaults_stopped_is_started(app, watched):
     if watched:
         process.kill()
         process.wait()
-        wait_for(lambda: as_before(app), SOON)
+        wait_for(lambda: as_before(app))
     else:
         kill_with_watchdog(process)
         time.sleep(0.1)
@@ -212,11 +218,7 @@ def test_what_defaults_stopped_is_started(app, watched):
 
 def test_nobody_can(app):
     """In a plugin directory with no plugin that could."""
-    plugins = app.base / 'plugins'
-    plugins.mkdir(mode=0o755)
-    for name in ('directory', 'local'):
-        shutil.copy2(app.binary.parent / 'plugins' / f'{name}.so', plugins)
-    app.section('engine', state_dir=app.base / 'state', cache_dir=app.base / 'cache', host='testhost', plugin_dir=plugins)
+    engine(app, app.base / 'plugins')
     tree = app.base / 'tree'
     tree.mkdir()
     for name in ('one', 'two', 'three'):
@@ -327,7 +329,7 @@ def test_the_watchdog_starts_them(app, name, at):
     source(app, name)
     process.kill()
     process.wait()
-    wait_for(lambda: as_before(app), SOON)
+    wait_for(lambda: as_before(app))
     assert calls(app)[-1][:1] + calls(app)[-1][2:] == ('thaw', 'one'), 'services last'
 
 
@@ -367,26 +369,32 @@ def test_kept_stopped_is_kept_when_it_is_killed_later(app):
 
 # ---- killed anywhere
 
-def settled_after(app, faults, number, watchdog):
-    result = app('restore', 'job', '--in-place', '--yes', prefix=faults.killat(number, watchdog=watchdog))
+def settles_after(app, faults, number, watchdog):
+    """How long it takes, in seconds. The watchdog has our standard error, so nobody waits for its end."""
+    result = app('restore', 'job', '--in-place', '--yes', prefix=faults.killat(number, watchdog=watchdog),
+                 stderr=subprocess.DEVNULL)
     assert result.status in (DONE, 128 + signal.SIGKILL), result
     if not watchdog:
         app('check')
-        assert as_before(app), f'point {number}: {running(app)} {records(app)} {holds(app)}'
-    wait_for(lambda: as_before(app), SOON)
+        assert as_before(app), f'{running(app)} {records(app)} {holds(app)}'
+    killed = time.monotonic()
+    wait_for(lambda: as_before(app), 60)
+    return time.monotonic() - killed
 
 
 @pytest.mark.parametrize('wanted', [10, pytest.param(300, marks=pytest.mark.long)])
 @pytest.mark.parametrize('watchdog', [True, False])
 def test_killed_anywhere_they_run_again(app, faults, wanted, watchdog):
     """By the watchdog, or, when that is killed, too, by the next start."""
-    settled_after(app, faults, 0, watchdog)
-    total, failures = faults.count(), []
+    settles_after(app, faults, 0, watchdog)
+    total, took, failures = faults.count(), [], []
     for number in sample(total, wanted):
         try:
-            settled_after(app, faults, number, watchdog)
+            took.append(settles_after(app, faults, number, watchdog))
         except AssertionError as error:
             failures.append(f'point {number} of {total}: {error}')
             app('check')
-    print(f'{wanted} points, {len(failures)} failed')
+    print(f'{wanted} points, {len(failures)} failed, at most {max(took):.1f} s')
     assert not failures, '\n'.join(failures[:5])
+    # One may meet a busy moment of the machine.
+    assert sorted(took)[len(took) // 2] < SOON
