@@ -54,6 +54,23 @@ static int freeze_one(const struct engine *engine, const struct config_job *job,
     return 0;
 }
 
+/* Those that stop what writes, or those that hold a moment of what is written. */
+static int freeze_some(const struct engine *engine, const struct config_job *job, struct worker *const *workers,
+                       struct freeze *f, bool stops, struct error *e)
+{
+    for (size_t i = 0; i < f->count; i++) {
+        uint32_t offers = worker_plugin(workers[i])->offers;
+        if (!(offers & WORKER_OFFERS_FREEZE) || stops != !!(offers & WORKER_OFFERS_SERVICES) ||
+            freeze_one(engine, job, i, workers[i], &f->sources[i], e) == 0)
+            continue;
+        if (worker_cancelled())
+            return -1;
+        f->sources[i].error = *e;
+        freeze_thaw(f, i, workers[i]);
+    }
+    return 0;
+}
+
 int freeze_sources(const struct engine *engine, const struct config_job *job, struct worker *const *workers,
                    struct freeze **freeze, struct error *e)
 {
@@ -66,16 +83,9 @@ int freeze_sources(const struct engine *engine, const struct config_job *job, st
     }
     *f = (struct freeze){.count = job->source_count, .sources = sources};
     *freeze = f;
-    for (size_t i = 0; i < f->count; i++) {
-        if (!(worker_plugin(workers[i])->offers & WORKER_OFFERS_FREEZE) ||
-            freeze_one(engine, job, i, workers[i], &sources[i], e) == 0)
-            continue;
-        if (worker_cancelled())
-            return -1;
-        sources[i].error = *e;
-        freeze_thaw(f, i, workers[i]);
-    }
-    return 0;
+    if (freeze_some(engine, job, workers, f, true, e) < 0)
+        return -1;
+    return freeze_some(engine, job, workers, f, false, e);
 }
 
 int freeze_result(const struct freeze *freeze, size_t i, struct error *e)

@@ -1,5 +1,6 @@
-/* One moment for all sources of a job: those that offer it are frozen before the first is read, in their order, each
- * under a hold of its own, and thawed as soon as they were read, whatever came of it. */
+/* One moment for all sources of a job: those that offer it are frozen before the first is read, each under a hold of
+ * its own, and thawed as soon as they were read, whatever came of it. In their order, but those whose plugin offers
+ * services before all others: they stop what writes, and a database's moment must not be an earlier one. */
 #ifndef COFRE_JOB_FREEZE_H
 #define COFRE_JOB_FREEZE_H
 

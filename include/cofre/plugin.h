@@ -480,7 +480,8 @@ struct cofre_source {
      * COFRE_O_RESTORE) allows to replace what is there: the host sets it for restore --in-place. Required. */
     int32_t (*restore)(void *instance, struct cofre_call *, struct cofre_error *error);
     /* Hold the moment that backup is going to read (stop the writers, open a snapshot) until thaw. All sources of a job
-     * that offer it are frozen before the first is read. id was made durable by the host before the call: name all that
+     * that offer it are frozen before the first is read: first those whose plugin offers services, since they stop what
+     * writes, then the others, in the order of the job. id was made durable by the host before the call: name all that
      * you create after it. The host always calls thaw, also after an error, twice, or from a fresh process if this one
      * died. After RETRY or BUSY, and a thaw, freeze may be called again with the same id. */
     int32_t (*freeze)(void *instance, struct cofre_call *, const char *id, struct cofre_error *error);

@@ -251,6 +251,12 @@ static int32_t source_services(void *instance, struct cofre_call *call, int32_t 
     return what == COFRE_SERVICES_KEEP ? end_all(instance, call, id, 0, error) : COFRE_OK;
 }
 
+static int32_t source_freeze(void *instance, struct cofre_call *call, const char *id, struct cofre_error *error)
+{
+    (void)id;
+    return enter(instance, "freeze", call, error);
+}
+
 static int32_t source_thaw(void *instance, struct cofre_call *call, const char *id, struct cofre_error *error)
 {
     TRY(enter(instance, "thaw", call, error));
@@ -289,6 +295,7 @@ static const struct cofre_source role = {
     .check = source_check,
     .backup = source_backup,
     .restore = source_restore,
+    .freeze = source_freeze,
     .thaw = source_thaw,
     .discover = source_discover,
     .services = source_services,

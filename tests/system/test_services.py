@@ -172,6 +172,16 @@ def test_kept_stopped(app):
     assert 'undo' not in app.ok('check').err and running(app) == []
 
 
+def test_who_stops_services_is_frozen_first(app):
+    """Whatever the order of the job: a database's moment must not be from before the writers were stopped."""
+    app.section('source held', plugin='holding-source', place=app.place)
+    job(app)
+    app.section('job both', sources='held, one', sinks='disk')
+    app.ok('run', 'both')
+    assert [(row[0], row[2:]) for row in calls(app)] == [('freeze', ('one',)), ('freeze', ()), ('backup', ()), ('thaw', ()),
+                                                         ('backup', ('one',)), ('thaw', ('one',))]
+
+
 # ---- a plugin that no source has
 
 def test_by_defaults(app):
