@@ -40,8 +40,8 @@ static void put_daemon(const struct discovery *d, FILE *out)
     const struct options *o = d->source->options;
     if (o->docker && o->docker[0])
         fprintf(out, "docker    = %s\n", o->docker);
-    if (o->tls && o->tls[0])
-        fprintf(out, "tls       = %s\n", o->tls);
+    if (o->docker_tls && o->docker_tls[0])
+        fprintf(out, "docker_tls = %s\n", o->docker_tls);
 }
 
 static void human(uint64_t bytes, char out[24])

@@ -36,7 +36,7 @@ static const struct cofre_option rows[] = {
     ROW(compose_files, BOOLEAN, 0, "yes", "also the compose files of the containers that use them"),
     ROW(docker, STRING, COFRE_O_RESTORE, NULL,
         "the daemon: unix:///PATH or tcp://HOST:PORT; default: DOCKER_HOST, else /var/run/docker.sock"),
-    ROW(tls, PATH, COFRE_O_RESTORE, NULL, "directory of ca.pem, cert.pem and key.pem, for tcp://"),
+    ROW(docker_tls, PATH, COFRE_O_RESTORE, NULL, "directory of ca.pem, cert.pem and key.pem, for tcp://"),
     COFRE_OPTION_CHOICE(struct options, during, 0, "run", "run|pause|stop",
                         "what containers do that write to the volumes, while those are read"),
     COFRE_OPTION_RANGE(struct options, stop_timeout, DURATION, COFRE_O_RESTORE, NULL, 1000, 3600000,
@@ -81,7 +81,7 @@ static int32_t check_names(const struct cofre_list *list, const char *option, st
 static int32_t prepare(struct source *s, struct cofre_error *error)
 {
     const struct options *o = s->options;
-    struct daemon_options daemon = {.address = o->docker, .tls = o->tls};
+    struct daemon_options daemon = {.address = o->docker, .tls = o->docker_tls};
     int32_t status = check_names(&o->volumes, "volumes", error);
     if (status == COFRE_OK)
         status = check_names(&o->exclude, "exclude", error);

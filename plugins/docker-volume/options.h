@@ -15,7 +15,7 @@ struct options {
     const char *project;
     int32_t compose_files;
     /* the daemon */
-    const char *docker, *tls;
+    const char *docker, *docker_tls;
     /* how it is read */
     int32_t during;                    /* enum options_during */
     int64_t stop_timeout, health_wait; /* ms; stop_timeout 0 = the container's own */

@@ -132,7 +132,7 @@ def test_a_volume_that_cannot_be_mounted(world, docker, tmp_path):  # noqa: F811
 def test_tls(world, tmp_path):
     with Dockerd(tls=True) as daemon:
         files = fill(daemon, 'vol')
-        world.section('source shop', plugin='docker-volume', docker=f'tcp://127.0.0.1:{daemon.port}', tls=daemon.certificates, volumes='vol')
+        world.section('source shop', plugin='docker-volume', docker=f'tcp://127.0.0.1:{daemon.port}', docker_tls=daemon.certificates, volumes='vol')
         world.sink()
         world.job(sources='shop')
         world.ok('init', 'disk')

@@ -593,7 +593,7 @@ def remote():
 
 def over_tls(world, daemon, volumes: str = 'data') -> str:
     world.section('source vols', plugin='docker-volume', volumes=volumes, docker=f'tcp://127.0.0.1:{daemon.port}',
-                  tls=daemon.certificates)
+                  docker_tls=daemon.certificates)
     world.sink()
     world.job(sources='vols')
     world.ok('init', 'disk')
