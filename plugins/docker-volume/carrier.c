@@ -132,10 +132,10 @@ static json_t *description(const char *id, const char *volume, bool writable)
 {
     char image[REFERENCE_MAX];
     snprintf(image, sizeof image, IMAGE ":%s", id);
-    return json_pack("{s:s, s:[s], s:{s:s}, s:b, s:{s:s, s:[{s:s, s:s, s:s, s:b, s:{s:b}}]}}", "Image", image, "Cmd",
-                     "/cofre", "Labels", CARRIER_LABEL, id, "NetworkDisabled", 1, "HostConfig", "NetworkMode", "none",
-                     "Mounts", "Type", "volume", "Source", volume, "Target", TARGET, "ReadOnly", !writable,
-                     "VolumeOptions", "NoCopy", 1);
+    return json_pack("{s:s, s:[s], s:{s:s}, s:b, s:{s:s, s:[{s:s, s:s, s:s, s:b, s:{s:b, s:{s:s}}}]}}", "Image", image,
+                     "Cmd", "/cofre", "Labels", CARRIER_LABEL, id, "NetworkDisabled", 1, "HostConfig", "NetworkMode",
+                     "none", "Mounts", "Type", "volume", "Source", volume, "Target", TARGET, "ReadOnly", !writable,
+                     "VolumeOptions", "NoCopy", 1, "Labels", CARRIER_LABEL, id);
 }
 
 static int32_t create(const struct source *source, struct cofre_call *call, const char *id, const struct volume *volume,
@@ -177,25 +177,20 @@ static int32_t remove_container(const struct source *source, struct cofre_call *
     return status == COFRE_E_NOT_FOUND ? COFRE_OK : status;
 }
 
-static const char *created_at(const struct volume *volume)
-{
-    const char *text = json_string_value(json_object_get(volume->json, "CreatedAt"));
-    return text ? text : "";
-}
-
-/* A daemon makes the volume that a new container wants and that is not there: was it removed just now, an empty one
- * has taken its place by our doing. */
-static int32_t check_same(const struct source *source, struct cofre_call *call, const struct volume *volume,
+/* A daemon makes the volume that a new container wants and that is not there, with the label that the container says:
+ * was it removed just now, an empty one has taken its place by our doing. One that is there keeps its own labels. */
+static int32_t check_same(const struct source *source, struct cofre_call *call, const char *id, const char *volume,
                           const struct carrier *carrier, struct cofre_error *error)
 {
     VOLUME_AUTO now = {.json = NULL};
-    int32_t status = volume_look(source->daemon, call, volume->name, &now, error);
-    if (status != COFRE_OK || strcmp(created_at(&now), created_at(volume)) == 0)
+    int32_t status = volume_look(source->daemon, call, volume, &now, error);
+    const char *label = json_string_value(json_object_get(json_object_get(now.json, "Labels"), CARRIER_LABEL));
+    if (status != COFRE_OK || !label || strcmp(label, id) != 0)
         return status;
     status = remove_container(source, call, carrier->container, error);
     if (status == COFRE_OK)
-        status = volume_remove(source->daemon, call, volume->name, error);
-    return status == COFRE_OK ? failure_set(error, COFRE_E_NOT_FOUND, "volume '%s' is not there any more", volume->name)
+        status = volume_remove(source->daemon, call, volume, error);
+    return status == COFRE_OK ? failure_set(error, COFRE_E_NOT_FOUND, "volume '%s' is not there any more", volume)
                               : status;
 }
 
@@ -222,7 +217,7 @@ int32_t carrier_make(const struct source *source, struct cofre_call *call, const
     heard = status == COFRE_OK;
     if (status != COFRE_OK)
         return status == COFRE_E_NOT_FOUND ? COFRE_E_PERMANENT : status; /* it is not the volume that is not there */
-    status = check_same(source, call, volume, carrier, error);
+    status = check_same(source, call, id, volume->name, carrier, error);
     struct cofre_error ignored = {.struct_size = sizeof ignored};
     if (status != COFRE_OK)
         remove_container(source, call, carrier->container, &ignored); /* else it is carrier_clear's */

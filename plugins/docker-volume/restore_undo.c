@@ -62,7 +62,7 @@ static bool is_untouched(const struct source *source, const struct volume *volum
     if (!volume->plain)
         return strcmp(volume->driver, "local") == 0; /* whose removal leaves alone what it mounts */
     if (!daemon_is_local(source->daemon))
-        return true;
+        return false; /* whoever has made one of that name since may have filled it */
     if (volume_open(source->daemon, volume, &fd, &ignored) != COFRE_OK)
         return false;
     if (root_is_empty(fd, &empty, &ignored) != COFRE_OK)
