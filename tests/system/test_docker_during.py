@@ -343,7 +343,7 @@ def test_killed(world, docker, during, state, watched):  # noqa: F811
 STUBBORN = ('-c', 'trap "sleep 2; exit 0" TERM; while :; do sleep 0.1; done')
 
 
-@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGTERM])
 def test_ended_while_a_container_is_being_stopped(world, docker, number):  # noqa: F811
     """The daemon goes on with it: what runs when cofre looks is stopped a moment later."""
     fill(docker, 'vol')

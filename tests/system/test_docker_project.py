@@ -75,6 +75,7 @@ def test_a_snapshot_is_of_one_moment(world, project, during, once):
     project.works()
 
 
+@pytest.mark.long  # by chance it may be, on a busy machine
 def test_without_a_pause_it_would_not_be(world, project):
     """Else the test above proves nothing: the application is quick enough to be seen in two states."""
     configure(world, project, 'run')

@@ -17,7 +17,8 @@ LAYOUT = {
     'bin/cofre', *(f'lib/cofre/plugins/{name}.so' for name in PLUGINS), 'include/cofre/plugin.h',
     'share/man/man8/cofre.8', 'share/bash-completion/completions/cofre', 'share/pkgconfig/cofre.pc',
     'share/cmake/cofre/cofre-config.cmake', 'share/cmake/cofre/cofre-config-version.cmake',
-    'share/cmake/cofre/cofre-targets.cmake', 'share/doc/cofre/format.md', 'share/doc/cofre/plugin-guide.md',
+    'share/cmake/cofre/cofre-targets.cmake', 'share/doc/cofre/containers.md', 'share/doc/cofre/format.md',
+    'share/doc/cofre/plugin-guide.md',
     'share/doc/cofre/decoder.py', 'share/doc/cofre/LICENSE',
     *(f'share/doc/cofre/examples/conf.d/{p.name}' for p in (TOP / 'conf.d').glob('*.conf')),
 }

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -275,7 +276,7 @@ def test_ended_run_leaves_nothing(world, cluster, tools, number):
 
 # ---- the server goes away ----
 
-SLOW = 'REAL "$@" | {{ head -c {after}; touch {mark}; sleep 0.3; cat; }}; exit ${{PIPESTATUS[0]}}'
+SLOW = 'REAL "$@" | {{ head -c {after}; touch {mark}; until [ -e {mark}-done ]; do sleep 0.02; done; cat; }}; exit ${{PIPESTATUS[0]}}'
 
 
 def run_and(world, cluster, tools, after, what):
@@ -288,6 +289,7 @@ def run_and(world, cluster, tools, after, what):
     while not mark.exists() and process.poll() is None:
         time.sleep(0.005)
     what()
+    Path(f'{mark}-done').touch()
     text = process.communicate(timeout=60)[0]
     return process.returncode, text
 
@@ -301,9 +303,11 @@ def end_our_session(cluster):
 
 
 def kill_dump(cluster):
-    for line in subprocess.run(['ps', '-eo', 'pid,args'], capture_output=True, text=True, check=True).stdout.splitlines():
-        if f'{BIN}/pg_dump --format' in line and str(cluster.sockets) in line and 'bash' not in line:
-            os.kill(int(line.split()[0]), signal.SIGKILL)
+    lines = subprocess.run(['ps', '-eo', 'pid,args'], capture_output=True, text=True, check=True).stdout.splitlines()
+    ours = [line for line in lines if f'{BIN}/pg_dump --' in line and str(cluster.sockets) in line and 'bash' not in line]
+    assert ours
+    for line in ours:
+        os.kill(int(line.split()[0]), signal.SIGKILL)
 
 
 FAULTS = {'session ended': end_dump_session, 'our session ended': end_our_session, 'pg_dump killed': kill_dump,
