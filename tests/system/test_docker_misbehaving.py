@@ -152,6 +152,11 @@ def assert_told(result, statuses, words) -> None:
     assert 'broke its contract' not in result.text and 'signal' not in result.text, result
 
 
+def some(table):
+    """Every third of them; the others are `long`."""
+    return [pytest.param(name, marks=pytest.mark.long if number % 3 else ()) for number, name in enumerate(table)]
+
+
 # ---- check ----
 
 # method, path, what happens, the statuses that may come out, what must be said
@@ -182,7 +187,7 @@ CHECK = {
 }
 
 
-@pytest.mark.parametrize('name', CHECK)
+@pytest.mark.parametrize('name', some(CHECK))
 def test_check(stage, name):
     method, path, act, statuses, words = CHECK[name]
     stage.proxy.fault(method, path, act)
@@ -242,7 +247,7 @@ RUN = {
 ONCE = {'start is refused once'}
 
 
-@pytest.mark.parametrize('name', RUN)
+@pytest.mark.parametrize('name', some(RUN))
 def test_run(stage, name):
     method, path, act, statuses, words = RUN[name]
     stage.proxy.fault(method, path, act, times=1 if name in ONCE else ALWAYS)
@@ -296,7 +301,7 @@ REMOTE = {f'tar: {name}': ('GET', ARCHIVE, act, {FAILED, INCOMPLETE}, 'alpha') f
 
 
 @pytest.mark.parametrize('stage', [True], indirect=True)
-@pytest.mark.parametrize('name', REMOTE)
+@pytest.mark.parametrize('name', some(REMOTE))
 def test_run_through_the_api(stage, name):
     method, path, act, statuses, words = REMOTE[name]
     stage.proxy.fault(method, path, act)
@@ -337,7 +342,7 @@ RESTORE = {
 }
 
 
-@pytest.mark.parametrize('name', RESTORE)
+@pytest.mark.parametrize('name', some(RESTORE))
 def test_restore_in_place(stage, name):
     """Each volume is afterwards as it was before, or as it was saved; what it replaced is kept, and nothing else is new."""
     method, path, act, statuses, words = RESTORE[name]
