@@ -83,7 +83,7 @@ struct tally {
     uint64_t bytes, size, given;
 };
 
-static int tally_entry(void *context, const struct catalogue_record *record, struct error *e)
+static int tally_entry(void *context, const struct record *record, struct error *e)
 {
     struct tally *t = context;
     (void)e;

@@ -11,11 +11,12 @@
 #include "archive/present.h"
 #include "archive/tarball.h"
 #include "base/bytes.h"
+#include "base/cancel.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "cofre/plugin.h"
+#include "snapshot/record.h"
 #include "worker/sink.h"
-#include "worker/source.h"
 #include "worker/worker.h"
 
 #define NAME_MAX_BYTES 100 /* of a stored file, so that its key fits */
@@ -94,7 +95,7 @@ static void remove_files(struct bundle *b, size_t first)
 {
     struct error ignored;
     char key[ARCHIVE_KEY_SIZE];
-    for (size_t i = first; i < b->inventory.file_count && !b->broken && !worker_cancelled(); i++) {
+    for (size_t i = first; i < b->inventory.file_count && !b->broken && !cancel_requested(); i++) {
         archive_key(b->job, b->id, b->inventory.files[i].name, key);
         if (sink_remove(b->archive->worker, key, &ignored) < 0 ||
             (b->second && sink_remove(b->second, key, &ignored) < 0))
@@ -251,7 +252,7 @@ static int open_stream(struct bundle *b, struct error *e)
     return open_part(b, &b->stream, b->tarball ? b->second : b->archive->worker, e);
 }
 
-static int remember(struct bundle *b, const struct source_entry *entry, struct error *e)
+static int remember(struct bundle *b, const struct snapshot_entry *entry, struct error *e)
 {
     struct inventory_row *r = &b->next;
     forget_next(b);
@@ -267,14 +268,14 @@ static int remember(struct bundle *b, const struct source_entry *entry, struct e
     return 0;
 }
 
-static enum way way_of(const struct source_entry *entry)
+static enum way way_of(const struct snapshot_entry *entry)
 {
     if (entry->kind == COFRE_SOCKET)
         return NOWHERE;
     return entry->kind == COFRE_STREAM || (entry->kind == COFRE_FILE && entry->size < 0) ? INTO_FILE : INTO_TAR;
 }
 
-static int begin_entry(struct bundle *b, const struct source_entry *entry, struct error *e)
+static int begin_entry(struct bundle *b, const struct snapshot_entry *entry, struct error *e)
 {
     if (remember(b, entry, e) < 0)
         return -1;
@@ -286,7 +287,7 @@ static int begin_entry(struct bundle *b, const struct source_entry *entry, struc
     return choose_name(b, entry->path, b->stream.name, e) < 0 ? -1 : open_stream(b, e);
 }
 
-int bundle_entry(struct bundle *bundle, const struct source_entry *entry, struct error *e)
+int bundle_entry(struct bundle *bundle, const struct snapshot_entry *entry, struct error *e)
 {
     return note(bundle, begin_entry(bundle, entry, e));
 }
@@ -339,7 +340,7 @@ int bundle_restart(struct bundle *bundle, struct error *e)
 }
 
 /* The entry at hand gets a row. file: the name of the stored file that holds it, or NULL. */
-static int add_row(struct bundle *b, enum catalogue_status status, const char *why, const char *file,
+static int add_row(struct bundle *b, enum record_status status, const char *why, const char *file,
                    const struct tarball_kept *kept, struct error *e)
 {
     struct inventory_row *r;
@@ -358,24 +359,23 @@ static int add_row(struct bundle *b, enum catalogue_status status, const char *w
     return 0;
 }
 
-static int end_tar(struct bundle *b, enum catalogue_status status, const char *why, struct error *e)
+static int end_tar(struct bundle *b, enum record_status status, const char *why, struct error *e)
 {
-    static const enum tarball_state states[] = {[CATALOGUE_WHOLE] = TARBALL_WHOLE,
-                                                [CATALOGUE_CHANGED] = TARBALL_CHANGED,
-                                                [CATALOGUE_UNREADABLE] = TARBALL_UNREADABLE};
+    static const enum tarball_state states[] = {
+        [RECORD_WHOLE] = TARBALL_WHOLE, [RECORD_CHANGED] = TARBALL_CHANGED, [RECORD_UNREADABLE] = TARBALL_UNREADABLE};
     struct tarball_kept kept;
     if (tarball_end(b->tarball, states[status], &kept, e) < 0)
         return -1;
     b->count->bytes += kept.size;
-    if (status == CATALOGUE_WHOLE && kept.voids == 0 && !kept.sparse)
+    if (status == RECORD_WHOLE && kept.voids == 0 && !kept.sparse)
         return 0;
     return add_row(b, status, why, NULL, &kept, e);
 }
 
-static int end_file(struct bundle *b, enum catalogue_status status, const char *why, struct error *e)
+static int end_file(struct bundle *b, enum record_status status, const char *why, struct error *e)
 {
-    struct tarball_kept kept = {.size = status == CATALOGUE_UNREADABLE ? 0 : b->size};
-    if (status == CATALOGUE_UNREADABLE) {
+    struct tarball_kept kept = {.size = status == RECORD_UNREADABLE ? 0 : b->size};
+    if (status == RECORD_UNREADABLE) {
         outlet_free(b->stream.outlet);
         b->stream.outlet = NULL;
         return add_row(b, status, why, NULL, &kept, e);
@@ -386,7 +386,7 @@ static int end_file(struct bundle *b, enum catalogue_status status, const char *
     return add_row(b, status, why, b->stream.name, &kept, e);
 }
 
-static int end_entry(struct bundle *b, enum catalogue_status status, const char *why, struct error *e)
+static int end_entry(struct bundle *b, enum record_status status, const char *why, struct error *e)
 {
     static const struct tarball_kept nothing = {0};
     b->count->entries++;
@@ -395,7 +395,7 @@ static int end_entry(struct bundle *b, enum catalogue_status status, const char 
     return b->way == INTO_FILE ? end_file(b, status, why, e) : add_row(b, status, why, NULL, &nothing, e);
 }
 
-int bundle_end(struct bundle *bundle, enum catalogue_status status, const char *why, struct error *e)
+int bundle_end(struct bundle *bundle, enum record_status status, const char *why, struct error *e)
 {
     return note(bundle, end_entry(bundle, status, why, e));
 }

@@ -6,14 +6,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "store/catalogue.h"
+#include "snapshot/record.h"
 
 struct archive;
 struct bundle;
 struct bytes;
 struct error;
 struct manifest;
-struct source_entry;
+struct snapshot_entry;
 
 /* archive: made ready, borrowed. sources: how many there are. */
 int bundle_new(struct archive *archive, const char *job, const char *id, size_t sources, struct bundle **bundle,
@@ -23,12 +23,12 @@ void bundle_free(struct bundle *bundle);
 
 /* Source number i begins. After any error of what follows the bundle is of no more use. */
 void bundle_begin(struct bundle *bundle, size_t i, const char *source);
-int bundle_entry(struct bundle *bundle, const struct source_entry *entry, struct error *e);
+int bundle_entry(struct bundle *bundle, const struct snapshot_entry *entry, struct error *e);
 int bundle_data(struct bundle *bundle, const void *p, size_t n, struct error *e);
 int bundle_hole(struct bundle *bundle, uint64_t n, struct error *e);
 int bundle_restart(struct bundle *bundle, struct error *e);
-/* why: NULL when status is CATALOGUE_WHOLE. */
-int bundle_end(struct bundle *bundle, enum catalogue_status status, const char *why, struct error *e);
+/* why: NULL when status is RECORD_WHOLE. */
+int bundle_end(struct bundle *bundle, enum record_status status, const char *why, struct error *e);
 /* The source has ended; what is in the archive of it. */
 int bundle_finish(struct bundle *bundle, uint64_t *entries, uint64_t *bytes, struct error *e);
 /* The source has failed: nothing of it is kept. */

@@ -4,11 +4,11 @@
 #include <string.h>
 
 #include "archive/pgp.h"
+#include "base/cancel.h"
 #include "base/error.h"
 #include "flow/pipe.h"
 #include "flow/task.h"
 #include "worker/sink.h"
-#include "worker/worker.h"
 
 #define PIPE ((size_t)1 << 20)
 
@@ -137,7 +137,7 @@ static int make_parts(struct inlet *i, struct error *e)
 {
     struct compress_spec expand = {
         .kind = i->spec.compress, .expand = true, .threads = 1, .take = give_plain, .context = i};
-    struct pipe_spec pipe = {.size = PIPE, .cancelled = worker_cancelled};
+    struct pipe_spec pipe = {.size = PIPE, .cancelled = cancel_requested};
     if (digest_new(&i->digest, e) < 0 || compress_new(&expand, &i->expand, e) < 0 || pipe_new(&pipe, &i->plain, e) < 0)
         return -1;
     if (!i->spec.pgp)

@@ -9,8 +9,8 @@
 
 #include "archive/compress.h"
 #include "archive/digest.h"
-#include "store/catalogue.h"
-#include "store/manifest.h"
+#include "snapshot/manifest.h"
+#include "snapshot/record.h"
 
 struct bytes;
 struct error;
@@ -32,7 +32,7 @@ struct inventory_file {
 struct inventory_row {
     char *source, *path;
     uint32_t kind;
-    enum catalogue_status status;
+    enum record_status status;
     char *error;    /* status other than whole: why */
     char *file;     /* its content is a stored file of its own; else NULL */
     uint64_t size;  /* of the content that counts */

@@ -11,8 +11,10 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "store/manifest_json.h"
-#include "store/manifest_text.h"
+#include "snapshot/manifest_json.h"
+#include "snapshot/manifest_text.h"
+#include "snapshot/path.h"
+#include "snapshot/record.h"
 
 #define KIND "cofre archive"
 
@@ -23,7 +25,7 @@ static const char *const kinds[] = {
     [COFRE_HARDLINK] = "hardlink", [COFRE_FIFO] = "fifo",           [COFRE_CHARACTER] = "character",
     [COFRE_BLOCK] = "block",       [COFRE_SOCKET] = "socket",       [COFRE_STREAM] = "stream"};
 static const char *const statuses[] = {
-    [CATALOGUE_WHOLE] = "whole", [CATALOGUE_CHANGED] = "changed", [CATALOGUE_UNREADABLE] = "unreadable"};
+    [RECORD_WHOLE] = "whole", [RECORD_CHANGED] = "changed", [RECORD_UNREADABLE] = "unreadable"};
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 /* What a manifest has only in a repository: left out here. */
@@ -107,14 +109,14 @@ static int set_counts(const struct inventory *inventory, json_t *root)
 
 static int add_place(const struct manifest *m, json_t *root)
 {
-    char hash[2 * SEAL_HASH_SIZE + 1];
+    char hash[2 * MANIFEST_HASH_SIZE + 1];
     json_t *forms = json_array();
     int failed = json_object_set_new(root, "sequence", json_integer((json_int_t)m->sequence));
     if (m->previous_id[0] != '\0')
-        failed |=
-            json_object_set_new(root, "previous_hash", json_string(text_hex(m->previous_hash, SEAL_HASH_SIZE, hash)));
+        failed |= json_object_set_new(root, "previous_hash",
+                                      json_string(text_hex(m->previous_hash, MANIFEST_HASH_SIZE, hash)));
     for (size_t i = 0; i < m->previous_form_count; i++)
-        failed |= json_array_append_new(forms, json_string(text_hex(m->previous_forms[i], SEAL_HASH_SIZE, hash)));
+        failed |= json_array_append_new(forms, json_string(text_hex(m->previous_forms[i], MANIFEST_HASH_SIZE, hash)));
     if (m->previous_form_count > 0)
         return failed | json_object_set_new(root, "previous_forms", forms);
     json_decref(forms);
@@ -259,17 +261,16 @@ static bool row_fits(const struct inventory *inventory, const struct inventory_r
 {
     const struct inventory_row *before = inventory->row_count > 1 ? r - 1 : NULL;
     bool content = r->kind == COFRE_FILE || r->kind == COFRE_STREAM;
-    if (!r->path || !catalogue_is_path(r->path, strlen(r->path)) ||
-        (r->status != CATALOGUE_WHOLE) != (r->error != NULL))
+    if (!r->path || !path_valid(r->path, strlen(r->path)) || (r->status != RECORD_WHOLE) != (r->error != NULL))
         return false;
     if (r->path[0] == '\0' && r->kind != COFRE_DIRECTORY)
         return false;
-    if (r->file && (!content || r->status == CATALOGUE_UNREADABLE || !inventory_find(inventory, r->file)))
+    if (r->file && (!content || r->status == RECORD_UNREADABLE || !inventory_find(inventory, r->file)))
         return false;
     if (before && strcmp(before->source, r->source) == 0 &&
-        catalogue_compare(before->path, strlen(before->path), r->path, strlen(r->path)) >= 0)
+        path_compare(before->path, strlen(before->path), r->path, strlen(r->path)) >= 0)
         return false;
-    return r->kind != COFRE_STREAM || r->file || r->status == CATALOGUE_UNREADABLE;
+    return r->kind != COFRE_STREAM || r->file || r->status == RECORD_UNREADABLE;
 }
 
 static int read_row(const json_t *object, const char *name, struct inventory *inventory, struct error *e)
@@ -283,7 +284,7 @@ static int read_row(const json_t *object, const char *name, struct inventory *in
     if (inventory_add_row(inventory, source, &r, e) < 0)
         return -1;
     r->kind = (uint32_t)kind;
-    r->status = (enum catalogue_status)status;
+    r->status = (enum record_status)status;
     if (!read_row_texts(object, r) || !read_row_numbers(object, r) || !row_fits(inventory, r))
         return malformed(name, "an entry that is apart", e);
     return 0;
@@ -337,7 +338,7 @@ static int read_forms(const json_t *root, const char *name, struct manifest *man
         return error_memory(e);
     for (size_t i = 0; i < count; i++) {
         const char *text = json_string_value(json_array_get(forms, i));
-        if (!text || !text_parse_hex(text, manifest->previous_forms[i], SEAL_HASH_SIZE))
+        if (!text || !text_parse_hex(text, manifest->previous_forms[i], MANIFEST_HASH_SIZE))
             return malformed(name, "'previous_forms'", e);
     }
     manifest->previous_form_count = count;
@@ -349,8 +350,8 @@ static int read_place(const json_t *root, const char *name, struct manifest *man
 {
     const json_t *hash = json_object_get(root, "previous_hash");
     if (!read_number(root, "sequence", INT64_MAX, &manifest->sequence) ||
-        (hash &&
-         (!json_is_string(hash) || !text_parse_hex(json_string_value(hash), manifest->previous_hash, SEAL_HASH_SIZE))))
+        (hash && (!json_is_string(hash) ||
+                  !text_parse_hex(json_string_value(hash), manifest->previous_hash, MANIFEST_HASH_SIZE))))
         return malformed(name, "'sequence' or 'previous_hash'", e);
     return read_forms(root, name, manifest, e) < 0 ? -1 : manifest_check(manifest, name, e);
 }

@@ -5,11 +5,11 @@
 #include <string.h>
 
 #include "archive/pgp.h"
+#include "base/cancel.h"
 #include "base/error.h"
 #include "flow/pipe.h"
 #include "flow/task.h"
 #include "worker/sink.h"
-#include "worker/worker.h"
 
 #define PIPE ((size_t)1 << 20)
 #define PIECE ((size_t)128 << 10)
@@ -109,7 +109,7 @@ static int make_parts(struct outlet *o, const struct outlet_spec *spec, struct e
 {
     struct compress_spec compress = {
         .kind = spec->compress, .level = spec->level, .threads = spec->threads, .take = to_pipe, .context = o};
-    struct pipe_spec pipe = {.size = PIPE, .cancelled = worker_cancelled};
+    struct pipe_spec pipe = {.size = PIPE, .cancelled = cancel_requested};
     if (!(o->sample = calloc(1, sizeof *o->sample)))
         return error_memory(e);
     if (compress_new(&compress, &o->compress, e) < 0 || digest_new(&o->digest, e) < 0 ||

@@ -11,6 +11,8 @@
 #include "archive/untar.h"
 #include "base/error.h"
 #include "cofre/plugin.h"
+#include "snapshot/path.h"
+#include "snapshot/record.h"
 #include "worker/worker.h"
 
 #define PIECE ((size_t)128 << 10)
@@ -26,7 +28,7 @@ struct replay {
     const struct inventory_row *row_first, *row, *row_end; /* of the source: the first, the next, the end */
     struct inlet *tar;                                     /* NULL = there is none, or nothing of it is wanted */
     struct untar *untar;
-    struct source_entry entry; /* the next of the tar archive */
+    struct snapshot_entry entry; /* the next of the tar archive */
     bool tar_ended;
     char *before;     /* path of the tar entry before; NULL = none */
     uint64_t skipped; /* void copies of it */
@@ -38,7 +40,7 @@ struct replay {
 
 static bool is_wanted(const struct replay *r, const char *path, size_t n)
 {
-    return r->path_length == 0 || catalogue_within(path, n, r->path, r->path_length);
+    return r->path_length == 0 || path_is_within(path, n, r->path, r->path_length);
 }
 
 /* ---- stored files ---- */
@@ -108,7 +110,7 @@ static int next_in_tar(struct replay *r, struct error *e)
         return r->untar ? -1 : 0;
     if (r->tar_ended)
         return 0;
-    int order = r->before ? catalogue_compare(r->before, strlen(r->before), r->entry.path, r->entry.path_length) : -1;
+    int order = r->before ? path_compare(r->before, strlen(r->before), r->entry.path, r->entry.path_length) : -1;
     if (order > 0 || (order == 0 && r->skipped == 0))
         return error_set(e, ERROR_INTEGRITY, "the tar archive holds '%.400s' out of order", r->entry.path);
     if (order < 0)
@@ -131,7 +133,7 @@ static int open_tar(struct replay *r, const struct inventory_file *tar, struct e
 
 /* ---- giving ---- */
 
-static int give_content(const struct replay *r, struct untar *untar, const struct source_entry *entry, bool sparse,
+static int give_content(const struct replay *r, struct untar *untar, const struct snapshot_entry *entry, bool sparse,
                         struct error *e)
 {
     const struct replay_audience *a = r->audience;
@@ -146,10 +148,10 @@ static int give_content(const struct replay *r, struct untar *untar, const struc
 }
 
 /* Content comes from untar. mark: the entry's row, or NULL. */
-static int give_entry(struct replay *r, struct untar *untar, const struct source_entry *entry,
+static int give_entry(struct replay *r, struct untar *untar, const struct snapshot_entry *entry,
                       const struct inventory_row *mark, struct error *e)
 {
-    struct catalogue_record record = {.entry = *entry, .status = mark ? mark->status : CATALOGUE_WHOLE};
+    struct record record = {.entry = *entry, .status = mark ? mark->status : RECORD_WHOLE};
     if (mark) {
         record.error = mark->error;
         if (entry->kind != mark->kind || mark->size > (uint64_t)entry->size)
@@ -190,19 +192,19 @@ static int give_file(struct replay *r, const struct inventory_row *row, struct e
 
 static int give_row(struct replay *r, const struct inventory_row *row, struct error *e)
 {
-    struct catalogue_record record = {.status = row->status, .error = row->error};
+    struct record record = {.status = row->status, .error = row->error};
     if (!is_wanted(r, row->path, strlen(row->path)))
         return 0;
-    record.entry = (struct source_entry){.kind = row->kind,
-                                         .path = row->path,
-                                         .path_length = strlen(row->path),
-                                         .size = (int64_t)row->size,
-                                         .mtime = row->mtime,
-                                         .mode = row->mode,
-                                         .uid = row->uid,
-                                         .gid = row->gid,
-                                         .user = row->user,
-                                         .group = row->group};
+    record.entry = (struct snapshot_entry){.kind = row->kind,
+                                           .path = row->path,
+                                           .path_length = strlen(row->path),
+                                           .size = (int64_t)row->size,
+                                           .mtime = row->mtime,
+                                           .mode = row->mode,
+                                           .uid = row->uid,
+                                           .gid = row->gid,
+                                           .user = row->user,
+                                           .group = row->group};
     r->entries++;
     if (r->audience->entry(r->audience->context, &record, e) < 0)
         return -1;
@@ -215,7 +217,7 @@ static int give_row(struct replay *r, const struct inventory_row *row, struct er
 static bool stands_alone(const struct inventory_row *row)
 {
     return row->file || row->kind == COFRE_STREAM || row->kind == COFRE_SOCKET ||
-           (row->kind == COFRE_FILE && row->status == CATALOGUE_UNREADABLE);
+           (row->kind == COFRE_FILE && row->status == RECORD_UNREADABLE);
 }
 
 /* ---- hard links to what is not wanted ---- */
@@ -223,7 +225,7 @@ static bool stands_alone(const struct inventory_row *row)
 static int compare_rows(const void *a, const void *b)
 {
     const char *one = ((const struct inventory_row *)a)->path, *other = ((const struct inventory_row *)b)->path;
-    return catalogue_compare(one, strlen(one), other, strlen(other));
+    return path_compare(one, strlen(one), other, strlen(other));
 }
 
 static const struct inventory_row *find_row(const struct replay *r, const char *path)
@@ -243,7 +245,7 @@ static int need_links(struct replay *r, struct error *e)
 static int give_first_name(struct replay *r, struct error *e)
 {
     const struct inventory_row *row = find_row(r, r->entry.link);
-    struct source_entry target;
+    struct snapshot_entry target;
     struct untar *untar;
     if (row && stands_alone(row)) {
         struct inventory_row own = *row;
@@ -264,7 +266,7 @@ static int give_link(struct replay *r, struct error *e)
         return -1;
     if (!taken)
         return give_first_name(r, e);
-    struct source_entry other = r->entry;
+    struct snapshot_entry other = r->entry;
     other.link = taken;
     other.link_length = strlen(taken);
     return give_entry(r, r->untar, &other, NULL, e);
@@ -307,7 +309,7 @@ static int step(struct replay *r, struct error *e)
     if (!row)
         order = -1;
     else if (!r->tar_ended)
-        order = catalogue_compare(r->entry.path, r->entry.path_length, row->path, strlen(row->path));
+        order = path_compare(r->entry.path, r->entry.path_length, row->path, strlen(row->path));
     if (order == 0)
         return merge(r, e);
     if (order < 0)

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "store/catalogue.h"
+#include "snapshot/record.h"
 
 struct archive;
 struct error;
@@ -14,7 +14,7 @@ struct inventory;
 
 /* Each returns 0, or -1 with *e set, which ends it. Records are lent. */
 struct replay_audience {
-    int (*entry)(void *context, const struct catalogue_record *record, struct error *e);
+    int (*entry)(void *context, const struct record *record, struct error *e);
     int (*data)(void *context, const void *p, size_t n, struct error *e); /* NULL: content is not wanted */
     int (*hole)(void *context, uint64_t n, struct error *e);
     int (*end)(void *context, struct error *e);

@@ -9,8 +9,8 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cofre/plugin.h"
-#include "store/catalogue.h"
-#include "worker/source.h"
+#include "snapshot/entry.h"
+#include "snapshot/path.h"
 #include "worker/worker.h"
 
 /* A first name that is elsewhere. */
@@ -26,7 +26,7 @@ struct replay_link {
     struct worker *worker;
     struct inlet *inlet;
     struct untar *untar; /* NULL = not begun, or at its end */
-    struct source_entry entry;
+    struct snapshot_entry entry;
     char *at; /* path of the entry; NULL = before the first */
 };
 
@@ -141,7 +141,7 @@ int replay_link_finish(struct replay_link *links, struct error *e)
 
 static int order(const struct replay_link *l, const char *target)
 {
-    return l->at ? catalogue_compare(l->at, strlen(l->at), target, strlen(target)) : -1;
+    return l->at ? path_compare(l->at, strlen(l->at), target, strlen(target)) : -1;
 }
 
 static int lost(const char *target, struct error *e)
@@ -149,7 +149,7 @@ static int lost(const char *target, struct error *e)
     return error_set(e, ERROR_INTEGRITY, "a hard link leads to '%.400s', which is no file in the tar archive", target);
 }
 
-int replay_link_seek(struct replay_link *links, const char *target, uint64_t voids, struct source_entry *entry,
+int replay_link_seek(struct replay_link *links, const char *target, uint64_t voids, struct snapshot_entry *entry,
                      struct untar **untar, struct error *e)
 {
     bool end = false;

@@ -13,7 +13,7 @@
 struct archive;
 struct error;
 struct replay_link;
-struct source_entry;
+struct snapshot_entry;
 struct untar;
 
 /* Memory for the names. */
@@ -30,7 +30,7 @@ int replay_link_take(struct replay_link *links, const char *target, const char *
                      struct error *e);
 /* The target's entry, behind so many void copies of it, and the tar archive at its content; both are lent until the
  * next call. */
-int replay_link_seek(struct replay_link *links, const char *target, uint64_t voids, struct source_entry *entry,
+int replay_link_seek(struct replay_link *links, const char *target, uint64_t voids, struct snapshot_entry *entry,
                      struct untar **untar, struct error *e);
 /* What was read for it was whole. */
 int replay_link_finish(struct replay_link *links, struct error *e);

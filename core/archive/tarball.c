@@ -10,7 +10,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "cofre/plugin.h"
-#include "worker/source.h"
+#include "snapshot/entry.h"
 
 #define REGIONS_MAX 100000 /* of one entry; further holes are zeros */
 #define BLOCK ((size_t)256 << 10)
@@ -118,7 +118,7 @@ static const mode_t types[] = {
     [COFRE_FIFO] = AE_IFIFO, [COFRE_CHARACTER] = AE_IFCHR, [COFRE_BLOCK] = AE_IFBLK,
 };
 
-static void set_owner(struct archive_entry *to, const struct source_entry *entry)
+static void set_owner(struct archive_entry *to, const struct snapshot_entry *entry)
 {
     archive_entry_set_perm(to, entry->mode & 07777);
     archive_entry_set_uid(to, entry->uid);
@@ -138,11 +138,11 @@ static void set_time(struct archive_entry *to, int64_t ns)
         archive_entry_set_mtime(to, ns / 1000000000, (long)(rest < 0 ? -rest : rest));
 }
 
-static int add_attributes(struct archive_entry *to, const struct source_entry *entry, struct error *e)
+static int add_attributes(struct archive_entry *to, const struct snapshot_entry *entry, struct error *e)
 {
     size_t total = 0;
     for (size_t i = 0; i < entry->attribute_count; i++) {
-        const struct source_attribute *a = &entry->attributes[i];
+        const struct snapshot_attribute *a = &entry->attributes[i];
         /* A name may grow threefold, and stands between a length and a prefix. */
         total += 3 * strlen(a->name) + a->length + 32;
         archive_entry_xattr_add_entry(to, a->name, a->value, a->length);
@@ -154,7 +154,7 @@ static int add_attributes(struct archive_entry *to, const struct source_entry *e
     return error_hint(e, "exclude it, or save it into a repository");
 }
 
-int tarball_entry(struct tarball *tarball, const struct source_entry *entry, struct error *e)
+int tarball_entry(struct tarball *tarball, const struct snapshot_entry *entry, struct error *e)
 {
     struct archive_entry *to = archive_entry_clear(tarball->entry);
     if (entry->kind >= sizeof types / sizeof types[0] || types[entry->kind] == 0)

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 struct error;
-struct source_entry;
+struct snapshot_entry;
 struct tarball;
 
 #define TARBALL_BUFFER ((size_t)8 << 20)
@@ -25,7 +25,7 @@ int tarball_new(int (*take)(void *context, const void *p, size_t n, struct error
 void tarball_free(struct tarball *tarball);
 
 /* Any kind but streams and sockets. A file whose size is not known must be ended within TARBALL_BUFFER bytes. */
-int tarball_entry(struct tarball *tarball, const struct source_entry *entry, struct error *e);
+int tarball_entry(struct tarball *tarball, const struct snapshot_entry *entry, struct error *e);
 int tarball_data(struct tarball *tarball, const void *p, size_t n, struct error *e);
 int tarball_hole(struct tarball *tarball, uint64_t n, struct error *e);
 int tarball_restart(struct tarball *tarball, struct error *e);

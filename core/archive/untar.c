@@ -10,8 +10,8 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "cofre/plugin.h"
-#include "store/catalogue.h"
-#include "worker/source.h"
+#include "snapshot/entry.h"
+#include "snapshot/path.h"
 
 #define BLOCK ((size_t)128 << 10)
 #define ATTRIBUTES_MAX 4096
@@ -26,7 +26,7 @@ struct untar {
     struct archive_entry *entry; /* libarchive's */
     locale_t bytes;
     char *path, *link; /* of the entry at hand, our copies */
-    struct source_attribute attributes[ATTRIBUTES_MAX];
+    struct snapshot_attribute attributes[ATTRIBUTES_MAX];
     uint8_t block[BLOCK];
 };
 
@@ -120,7 +120,7 @@ static int take_path(char **out, const char *text, const char *what, struct erro
         return refuse(NULL, "has no name", e);
     if (!(*out = tidy(text)))
         return error_memory(e);
-    if (text[0] == '/' || !catalogue_is_path(*out, strlen(*out)))
+    if (text[0] == '/' || !path_valid(*out, strlen(*out)))
         return refuse(text, what, e);
     return 0;
 }
@@ -133,7 +133,7 @@ static const struct {
     {AE_IFIFO, COFRE_FIFO}, {AE_IFCHR, COFRE_CHARACTER}, {AE_IFBLK, COFRE_BLOCK},
 };
 
-static int take_kind(struct untar *u, struct source_entry *entry, struct error *e)
+static int take_kind(struct untar *u, struct snapshot_entry *entry, struct error *e)
 {
     const char *hard = archive_entry_hardlink(u->entry);
     mode_t type = archive_entry_filetype(u->entry);
@@ -151,7 +151,7 @@ static int take_kind(struct untar *u, struct source_entry *entry, struct error *
     const char *target = archive_entry_symlink(u->entry);
     free(u->link);
     u->link = NULL;
-    if (!target || target[0] == '\0' || strlen(target) > CATALOGUE_PATH_MAX)
+    if (!target || target[0] == '\0' || strlen(target) > PATH_LONGEST)
         return refuse(u->path, "is a symlink to nothing", e);
     return (u->link = strdup(target)) ? 0 : error_memory(e);
 }
@@ -174,7 +174,7 @@ static void unescape(char *name)
     *to = '\0';
 }
 
-static int take_attributes(struct untar *u, struct source_entry *entry, struct error *e)
+static int take_attributes(struct untar *u, struct snapshot_entry *entry, struct error *e)
 {
     const char *name;
     const void *value;
@@ -185,7 +185,8 @@ static int take_attributes(struct untar *u, struct source_entry *entry, struct e
             unescape((char *)(uintptr_t)name);
         if (entry->attribute_count == ATTRIBUTES_MAX || !name || name[0] == '\0' || strlen(name) > 255)
             return refuse(u->path, "has impossible attributes", e);
-        u->attributes[entry->attribute_count++] = (struct source_attribute){.name = name, .value = value, .length = n};
+        u->attributes[entry->attribute_count++] =
+            (struct snapshot_attribute){.name = name, .value = value, .length = n};
     }
     entry->attributes = u->attributes;
     return 0;
@@ -205,10 +206,10 @@ static const char *name_or_null(const char *name)
     return name && name[0] != '\0' && strlen(name) <= 255 ? name : NULL;
 }
 
-static int take_entry(struct untar *u, struct source_entry *entry, struct error *e)
+static int take_entry(struct untar *u, struct snapshot_entry *entry, struct error *e)
 {
     struct archive_entry *from = u->entry;
-    *entry = (struct source_entry){.mode = archive_entry_perm(from) & 07777, .mtime = time_of(from)};
+    *entry = (struct snapshot_entry){.mode = archive_entry_perm(from) & 07777, .mtime = time_of(from)};
     if (take_path(&u->path, archive_entry_pathname(from), "is an impossible path", e) < 0 ||
         take_kind(u, entry, e) < 0 || take_attributes(u, entry, e) < 0)
         return -1;
@@ -252,7 +253,7 @@ static int drain(struct untar *u, struct error *e)
 }
 
 /* In a locale of UTF-8 libarchive takes names for text, and composes accents; in "C" it leaves them as they are. */
-int untar_next(struct untar *untar, struct source_entry *entry, bool *end, struct error *e)
+int untar_next(struct untar *untar, struct snapshot_entry *entry, bool *end, struct error *e)
 {
     struct untar *u = untar;
     locale_t before = uselocale(u->bytes);

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 struct error;
-struct source_entry;
+struct snapshot_entry;
 struct untar;
 
 /* read gives the bytes of the archive; *got = 0: the end. */
@@ -19,7 +19,7 @@ void untar_free(struct untar *untar);
 /* The next entry, lent until the following call; content that was not taken is skipped. *end: there is none, and the
  * archive was read to its last byte. What the format of a snapshot cannot hold (a path that leads up, an unknown kind):
  * ERROR_INTEGRITY. */
-int untar_next(struct untar *untar, struct source_entry *entry, bool *end, struct error *e);
+int untar_next(struct untar *untar, struct snapshot_entry *entry, bool *end, struct error *e);
 
 /* The first `limit` bytes of the entry's content. */
 struct untar_audience {

@@ -6,7 +6,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "job/recovery.h"
-#include "store/key.h"
+#include "repository/key.h"
 
 static void give_key(struct cli *cli, const struct key *key, const char *path)
 {

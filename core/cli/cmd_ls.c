@@ -11,8 +11,8 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "job/restore.h"
-#include "store/catalogue.h"
 #include "job/vault.h"
+#include "snapshot/record.h"
 
 static const struct {
     const char *name;
@@ -62,12 +62,12 @@ static const char *owner(const char *name, uint32_t id, char number[16])
     return number;
 }
 
-static const char *status_name(enum catalogue_status status)
+static const char *status_name(enum record_status status)
 {
-    return status == CATALOGUE_WHOLE ? "whole" : status == CATALOGUE_CHANGED ? "changed" : "unreadable";
+    return status == RECORD_WHOLE ? "whole" : status == RECORD_CHANGED ? "changed" : "unreadable";
 }
 
-static void print_owner(struct output *out, const struct source_entry *entry)
+static void print_owner(struct output *out, const struct snapshot_entry *entry)
 {
     char number[16];
     const char *user = owner(entry->user, entry->uid, number);
@@ -76,9 +76,9 @@ static void print_owner(struct output *out, const struct source_entry *entry)
     output_print(out, "%-8s ", output_escape(out, group, strlen(group)));
 }
 
-static void print_entry(const struct listing *listing, const struct catalogue_record *record)
+static void print_entry(const struct listing *listing, const struct record *record)
 {
-    const struct source_entry *entry = &record->entry;
+    const struct snapshot_entry *entry = &record->entry;
     struct output *out = listing->out;
     char mode[10], size[TEXT_SIZE_MAX], time[CLOCK_TEXT_MAX] = "-";
     format_mode(entry->mode, mode);
@@ -93,13 +93,13 @@ static void print_entry(const struct listing *listing, const struct catalogue_re
     if (entry->link)
         output_print(out, " %s %s", entry->kind == COFRE_HARDLINK ? "=" : "->",
                      output_escape(out, entry->link, entry->link_length));
-    if (record->status != CATALOGUE_WHOLE)
+    if (record->status != RECORD_WHOLE)
         output_print(out, "  [%s: %s]", status_name(record->status),
                      record->error ? output_escape(out, record->error, strlen(record->error)) : "");
     output_print(out, "\n");
 }
 
-static json_t *attribute_names(struct output *out, const struct source_entry *entry)
+static json_t *attribute_names(struct output *out, const struct snapshot_entry *entry)
 {
     json_t *names = json_array();
     for (size_t i = 0; i < entry->attribute_count && names; i++)
@@ -108,9 +108,9 @@ static json_t *attribute_names(struct output *out, const struct source_entry *en
     return names;
 }
 
-static void give_entry(const struct listing *listing, const struct catalogue_record *record)
+static void give_entry(const struct listing *listing, const struct record *record)
 {
-    const struct source_entry *entry = &record->entry;
+    const struct snapshot_entry *entry = &record->entry;
     struct output *out = listing->out;
     char mode[8];
     snprintf(mode, sizeof mode, "%04o", (unsigned)(entry->mode & 07777));
@@ -127,7 +127,7 @@ static void give_entry(const struct listing *listing, const struct catalogue_rec
     output_object(out, "entry", object);
 }
 
-static int list_entry(void *context, const struct catalogue_record *record, struct error *e)
+static int list_entry(void *context, const struct record *record, struct error *e)
 {
     struct listing *listing = context;
     if (record->continuation)

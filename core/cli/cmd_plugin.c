@@ -9,9 +9,9 @@
 #include "job/plugins.h"
 #include "worker/worker.h"
 
-static const char *role_name(const struct worker_plugin *plugin)
+static const char *role_name(const struct plugin_info *plugin)
 {
-    return plugin->role == WORKER_SINK ? "sink" : "source";
+    return plugin->role == PLUGIN_SINK ? "sink" : "source";
 }
 
 static const char *or_nothing(const char *text)
@@ -44,7 +44,7 @@ static json_t *lines(struct output *out, const char *text)
     return string ? string : output_text(out, text);
 }
 
-static json_t *plugin_json(struct output *out, const struct worker_plugin *p, bool options)
+static json_t *plugin_json(struct output *out, const struct plugin_info *p, bool options)
 {
     json_t *object = json_pack("{s:o, s:o, s:s, s:o, s:o, s:o, s:i}", "name", output_text(out, p->name), "version",
                                output_text(out, p->version), "role", role_name(p), "summary",
@@ -64,7 +64,7 @@ static json_t *plugin_json(struct output *out, const struct worker_plugin *p, bo
 
 /* ---- list ---- */
 
-static int add_row(struct table *t, const char *name, const struct worker_plugin *p, struct error *e)
+static int add_row(struct table *t, const char *name, const struct plugin_info *p, struct error *e)
 {
     const char *cells[] = {name, p ? or_nothing(p->version) : "-", p ? role_name(p) : "-",
                            p ? or_nothing(p->summary) : "cannot be loaded", p ? p->path : "-"};
@@ -81,7 +81,7 @@ static int list_one(struct cli *cli, const char *name, struct table *table, stru
     struct worker *worker = NULL;
     struct error why;
     bool bad = engine_start_plugin(&cli->engine, name, name, &worker, &why) < 0;
-    const struct worker_plugin *plugin = bad ? NULL : worker_plugin(worker);
+    const struct plugin_info *plugin = bad ? NULL : worker_plugin(worker);
     int result = 0;
     if (bad)
         command_print_error(out, &why);
@@ -156,7 +156,7 @@ static void print_option(struct output *out, const struct option *o)
     output_print(out, "      %s\n", output_escape(out, or_nothing(o->help), strlen(or_nothing(o->help))));
 }
 
-static void print_example(struct output *out, const struct worker_plugin *p)
+static void print_example(struct output *out, const struct plugin_info *p)
 {
     output_print(out, "\nExample:\n  [%s NAME]\n  plugin = %s\n", role_name(p), p->name);
     for (const char *at = or_nothing(p->example); *at;) {
@@ -166,9 +166,9 @@ static void print_example(struct output *out, const struct worker_plugin *p)
     }
 }
 
-static void print_plugin(struct output *out, const struct worker_plugin *p)
+static void print_plugin(struct output *out, const struct plugin_info *p)
 {
-    const struct option *common = p->role == WORKER_SINK ? config_sink_options : config_source_options;
+    const struct option *common = p->role == PLUGIN_SINK ? config_sink_options : config_source_options;
     output_print(out, "%s %s: ", p->name, or_nothing(p->version));
     output_print(out, "%s\n", output_escape(out, or_nothing(p->summary), strlen(or_nothing(p->summary))));
     output_print(out, "a %s, license %s, %s\n\nOptions:\n", role_name(p), or_nothing(p->license), p->path);

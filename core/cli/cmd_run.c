@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cancel.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -11,7 +12,6 @@
 #include "cli/view.h"
 #include "job/backup.h"
 #include "job/hold.h"
-#include "worker/worker.h"
 
 /* What came of one job. */
 struct outcome {
@@ -223,7 +223,7 @@ static int run_jobs(struct cli *cli, bool dry_run, struct error *e)
     for (size_t i = 0; i < a->word_count; i++)
         if (command_job(cli, a->words[i], &job, e) < 0)
             return i == 0 ? -1 : neither(a->words[i], find_job(cli, a->words[0]), e);
-    for (size_t i = 0; i < a->word_count && !worker_cancelled(); i++) {
+    for (size_t i = 0; i < a->word_count && !cancel_requested(); i++) {
         const struct backup_request request = {.job = find_job(cli, a->words[i]), .dry_run = dry_run};
         status = worse(status, run_job(cli, &request));
     }
@@ -270,7 +270,7 @@ static int run_named(struct cli *cli, bool dry_run, struct error *e)
 static int run_all(struct cli *cli, bool dry_run)
 {
     int status = EXIT_DONE;
-    for (size_t i = 0; i < cli->engine.config->job_count && !worker_cancelled(); i++) {
+    for (size_t i = 0; i < cli->engine.config->job_count && !cancel_requested(); i++) {
         const struct backup_request request = {.job = &cli->engine.config->jobs[i], .dry_run = dry_run};
         status = worse(status, run_job(cli, &request));
     }

@@ -2,15 +2,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cancel.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/view.h"
-#include "job/verify.h"
 #include "job/vault.h"
-#include "worker/worker.h"
+#include "job/verify.h"
 
 /* What is to be looked at, and what was found so far. */
 struct verification {
@@ -175,9 +175,9 @@ static int narrow(struct verification *v, const struct snapshot_selector *select
 static int verify_sinks(struct verification *v, struct error *e)
 {
     struct output *out = &v->cli->output;
-    for (size_t i = 0; i < v->sink_count && !worker_cancelled(); i++)
+    for (size_t i = 0; i < v->sink_count && !cancel_requested(); i++)
         verify_sink(v, v->sinks[i]);
-    bool cut = worker_cancelled();
+    bool cut = cancel_requested();
     output_object(out, "summary",
                   json_pack("{s:s, s:b, s:o, s:O}", "status",
                             v->damages         ? "damaged"

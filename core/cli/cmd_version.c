@@ -5,7 +5,7 @@
 #include <cofre/plugin.h>
 
 #include "cli/command.h"
-#include "store/repository.h"
+#include "repository/repository.h"
 
 static int version(struct cli *cli, struct error *e)
 {

@@ -142,7 +142,7 @@ void command_split(char *text, const char **source, char **path)
         *path = NULL;
 }
 
-static int stop_at_first(void *found, const struct catalogue_record *record, struct error *e)
+static int stop_at_first(void *found, const struct record *record, struct error *e)
 {
     (void)record;
     *(bool *)found = true;

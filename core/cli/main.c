@@ -17,9 +17,9 @@
 #include "cli/help.h"
 #include "cli/progress.h"
 #include "cli/stop.h"
+#include "host/host.h"
 #include "job/watchdog.h"
-#include "store/seal.h"
-#include "worker/worker.h"
+#include "repository/seal.h"
 
 /* A closed descriptor 0, 1 or 2 would be given to the next file that is opened, and then be written to as standard
  * output. What stands in is opened the wrong way round, so that using it fails as using the closed one would. */
@@ -47,7 +47,7 @@ static int set_up(struct cli *cli, struct error *e)
     cli->config_dir = arguments_value(a, "config-dir");
     cli->output.json = arguments_has(a, "json");
     cli->quiet = arguments_has(a, "quiet");
-    cli->engine.in_process = arguments_has(a, "in-process");
+    cli->engine.in_process = arguments_has(a, "in-process") ? host_run : NULL;
     cli->engine.watched = true;
     if (arguments_has(a, "utc"))
         clock_show_utc();
@@ -221,9 +221,9 @@ int main(int argc, char **argv)
     umask(S_IRWXG | S_IRWXO);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error of the write, not the end of us */
-    if (worker_is_child(argc, argv)) {
+    if (host_is_child(argc, argv)) {
         keep_secrets();
-        return worker_main();
+        return host_main();
     }
     if (watchdog_is_one(argc, argv)) {
         keep_secrets();

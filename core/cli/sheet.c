@@ -41,7 +41,7 @@ static void print_openpgp(struct output *out, const struct config_instance *sink
     print_secret(out, "key_passphrase", o->key_passphrase.text);
 }
 
-static void print_key(struct output *out, const struct worker_plugin *plugin, const struct config_key *key)
+static void print_key(struct output *out, const struct plugin_info *plugin, const struct config_key *key)
 {
     for (size_t i = 0; i < plugin->option_count; i++)
         if (strcmp(plugin->options[i].name, key->name) == 0 && plugin->options[i].type != OPTION_SECRET) {

@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
 #include "base/error.h"
-#include "worker/worker.h"
 
 static volatile sig_atomic_t received;
 
@@ -16,7 +16,7 @@ static void on_signal(int number)
     if (received)
         _exit(128 + number);
     received = number;
-    worker_cancel_all();
+    cancel_request();
     errno = saved;
 }
 

@@ -6,7 +6,7 @@
 #include "cli/output.h"
 #include "config/config.h"
 #include "job/snapshot.h"
-#include "store/manifest.h"
+#include "snapshot/manifest.h"
 
 const char *view_status(int status)
 {

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -83,7 +84,7 @@ static int check_sources(struct run *run, struct error *e)
     if (!run->sources)
         return error_memory(e);
     for (size_t i = 0; i < run->job->source_count; i++)
-        if (engine_start(run->engine, run->job->sources[i], WORKER_SOURCE, NULL, 0, &run->sources[i], e) < 0 ||
+        if (engine_start(run->engine, run->job->sources[i], PLUGIN_SOURCE, NULL, 0, &run->sources[i], e) < 0 ||
             row_describe(&run->manifest->sources[run->manifest->source_count++], run->job->sources[i],
                          worker_plugin(run->sources[i]), e) < 0)
             return -1;
@@ -114,7 +115,7 @@ static int learn_expectations(struct run *run, struct error *e)
     if (destination_before(&run->to, run->manifest, &before, &why) < 0) {
         log_line(LOG_NOTICE, "job '%s': nothing is known of what its sources were before: %s", run->job->name,
                  why.message);
-        return worker_cancelled() ? (*e = why, -1) : 0;
+        return cancel_requested() ? (*e = why, -1) : 0;
     }
     int result = expect_learn(run->expect, before, e);
     manifest_free(before);
@@ -151,7 +152,7 @@ static int open_source(struct reading *r, struct error *e)
     if (freeze_has_opened(run->freeze, r->i))
         return 0;
     r->again = true;
-    if (!run->sources[r->i] && engine_start(run->engine, source, WORKER_SOURCE, NULL, 0, &run->sources[r->i], e) < 0)
+    if (!run->sources[r->i] && engine_start(run->engine, source, PLUGIN_SOURCE, NULL, 0, &run->sources[r->i], e) < 0)
         return -1;
     return engine_try_worker(source, run->sources[r->i], NULL, 0, e);
 }
@@ -233,7 +234,7 @@ static int record_sources(struct run *run, struct error *e)
         bool source_failed;
         if (record_source(run, i, &source_failed, e) == 0) {
             say_source(&run->manifest->sources[i]);
-        } else if (!source_failed || worker_cancelled()) {
+        } else if (!source_failed || cancel_requested()) {
             return -1;
         } else if (++missing == count) {
             return count > 1 ? error_context(e, "every source failed; the last: ") : -1;

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "store/manifest.h"
+#include "snapshot/manifest.h"
 
 struct config_instance;
 struct config_job;

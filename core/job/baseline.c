@@ -12,13 +12,15 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "store/catalogue_file.h"
 #include "job/snapshot.h"
-#include "store/manifest.h"
-#include "store/reader.h"
-#include "store/repository.h"
-#include "store/writer.h"
-#include "worker/path.h"
+#include "repository/catalogue_file.h"
+#include "repository/manifest_object.h"
+#include "repository/reader.h"
+#include "repository/repository.h"
+#include "repository/writer.h"
+#include "snapshot/manifest.h"
+#include "snapshot/path.h"
+#include "snapshot/record.h"
 
 #define BUFFER_SIZE ((size_t)256 << 10)
 #define ENTRY_RECORDS_MAX ((size_t)1 << 30)
@@ -71,16 +73,16 @@ static int end_entry(struct table *t, struct error *e)
     return t->out.length >= BUFFER_SIZE ? flush_table(t, e) : 0;
 }
 
-static int begin_entry(struct table *t, const struct catalogue_record *record, struct error *e)
+static int begin_entry(struct table *t, const struct record *record, struct error *e)
 {
     bytes_reset(&t->pending);
     bytes_put(&t->pending, record->entry.path, record->entry.path_length);
-    t->usable = record->entry.has_fingerprint && record->status == CATALOGUE_WHOLE;
+    t->usable = record->entry.has_fingerprint && record->status == RECORD_WHOLE;
     memcpy(t->fingerprint, record->entry.fingerprint, sizeof t->fingerprint);
     return bytes_check(&t->pending, "path", e);
 }
 
-static void check_extents(struct table *t, const struct catalogue_record *record)
+static void check_extents(struct table *t, const struct record *record)
 {
     const uint8_t *last = NULL;
     for (size_t i = 0; i < record->extent_count && t->usable && t->writer; i++) {
@@ -96,7 +98,7 @@ static int fill_table(struct table *t, struct catalogue_input *input, struct err
 {
     bool open_entry = false;
     for (;;) {
-        struct catalogue_record record;
+        struct record record;
         const uint8_t *p;
         size_t n;
         bool end;
@@ -215,7 +217,7 @@ static int read_entry(struct baseline *p, struct baseline_entry *entry, struct e
     bytes_reset(&p->records);
     bytes_reset(&p->path);
     for (bool first = true; more; first = false) {
-        struct catalogue_record record;
+        struct record record;
         const uint8_t *bytes;
         size_t n;
         bool end;
@@ -257,8 +259,7 @@ int baseline_take(struct baseline *baseline, uint64_t ordinal, struct baseline_e
 
 /* ---- from a repository ---- */
 
-static int save_record(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n,
-                       struct error *e)
+static int save_record(void *context, const struct record *record, const uint8_t *bytes, size_t n, struct error *e)
 {
     (void)record;
     return catalogue_output_add(context, bytes, n, e);

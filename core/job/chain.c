@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "job/vault.h"
+#include "repository/seal.h"
 
 #define FILE_MAX_BYTES ((size_t)16 << 20)
 #define ADOPT_TRIES 8 /* names looked at, newest first */
@@ -27,23 +28,23 @@ void chain_free(struct chain *chain)
 
 /* ---- forms of a manifest ---- */
 
-bool chain_has_form(const struct chain_forms *forms, const uint8_t hash[SEAL_HASH_SIZE])
+bool chain_has_form(const struct chain_forms *forms, const uint8_t hash[MANIFEST_HASH_SIZE])
 {
     for (size_t i = 0; i < forms->count; i++)
-        if (memcmp(forms->hashes[i], hash, SEAL_HASH_SIZE) == 0)
+        if (memcmp(forms->hashes[i], hash, MANIFEST_HASH_SIZE) == 0)
             return true;
     return false;
 }
 
-static void add_hash(struct chain_forms *forms, const uint8_t hash[SEAL_HASH_SIZE])
+static void add_hash(struct chain_forms *forms, const uint8_t hash[MANIFEST_HASH_SIZE])
 {
     if (forms->count < CHAIN_FORMS_MAX && !chain_has_form(forms, hash))
-        memcpy(forms->hashes[forms->count++], hash, SEAL_HASH_SIZE);
+        memcpy(forms->hashes[forms->count++], hash, MANIFEST_HASH_SIZE);
 }
 
 void chain_add_form(struct chain_forms *forms, const void *manifest, size_t n)
 {
-    uint8_t hash[SEAL_HASH_SIZE];
+    uint8_t hash[MANIFEST_HASH_SIZE];
     seal_hash(manifest, n, hash);
     add_hash(forms, hash);
 }
@@ -78,7 +79,7 @@ static int damaged(const struct chain *chain, struct error *e)
 static int parse_forms(struct chain *chain, struct chain_link *link, const char *first, const json_t *others,
                        struct error *e)
 {
-    uint8_t hash[SEAL_HASH_SIZE];
+    uint8_t hash[MANIFEST_HASH_SIZE];
     if (!text_parse_hex(first, hash, sizeof hash))
         return damaged(chain, e);
     add_hash(&link->forms, hash);
@@ -156,15 +157,15 @@ void chain_say_renamed(const struct chain *chain, const char *job)
 
 static json_t *link_json(const struct chain *chain, const struct chain_link *link)
 {
-    char hash[2 * SEAL_HASH_SIZE + 1];
+    char hash[2 * MANIFEST_HASH_SIZE + 1];
     json_t *repositories = json_array(), *forms = json_array();
     for (size_t i = 0; i < link->repository_count; i++)
         json_array_append_new(repositories, json_string(link->repositories[i]));
     for (size_t i = 1; i < link->forms.count; i++)
-        json_array_append_new(forms, json_string(text_hex(link->forms.hashes[i], SEAL_HASH_SIZE, hash)));
+        json_array_append_new(forms, json_string(text_hex(link->forms.hashes[i], MANIFEST_HASH_SIZE, hash)));
     return json_pack("{s:s, s:s, s:I, s:s, s:o, s:o}", "host", chain->host, "id", link->id, "sequence",
-                     (json_int_t)link->sequence, "hash", text_hex(link->forms.hashes[0], SEAL_HASH_SIZE, hash), "forms",
-                     forms, "repositories", repositories);
+                     (json_int_t)link->sequence, "hash", text_hex(link->forms.hashes[0], MANIFEST_HASH_SIZE, hash),
+                     "forms", forms, "repositories", repositories);
 }
 
 static int save(const struct chain *chain, struct error *e)
@@ -357,12 +358,12 @@ int chain_continue(const struct chain *chain, struct manifest *manifest, struct 
     const struct chain_link *last = &chain->links[chain->count - 1];
     manifest->sequence = last->sequence + 1;
     memcpy(manifest->previous_id, last->id, sizeof last->id);
-    memcpy(manifest->previous_hash, last->forms.hashes[0], SEAL_HASH_SIZE);
+    memcpy(manifest->previous_hash, last->forms.hashes[0], MANIFEST_HASH_SIZE);
     manifest->previous_forms = malloc(sizeof last->forms.hashes);
     if (!manifest->previous_forms)
         return error_memory(e);
     manifest->previous_form_count = last->forms.count - 1;
-    memcpy(manifest->previous_forms, last->forms.hashes[1], manifest->previous_form_count * SEAL_HASH_SIZE);
+    memcpy(manifest->previous_forms, last->forms.hashes[1], manifest->previous_form_count * MANIFEST_HASH_SIZE);
     return 0;
 }
 

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "store/manifest.h"
+#include "snapshot/manifest.h"
 
 struct error;
 struct vault;
@@ -20,7 +20,7 @@ struct vault;
 
 /* Hashes of one snapshot's manifest: repositories share its bytes, and each archive has a form of its own. */
 struct chain_forms {
-    uint8_t hashes[CHAIN_FORMS_MAX][SEAL_HASH_SIZE]; /* first that of a repository, if there is one */
+    uint8_t hashes[CHAIN_FORMS_MAX][MANIFEST_HASH_SIZE]; /* first that of a repository, if there is one */
     size_t count;
 };
 
@@ -48,7 +48,7 @@ void chain_free(struct chain *chain);
 
 /* One more form: the bytes of a manifest. */
 void chain_add_form(struct chain_forms *forms, const void *manifest, size_t n);
-bool chain_has_form(const struct chain_forms *forms, const uint8_t hash[SEAL_HASH_SIZE]);
+bool chain_has_form(const struct chain_forms *forms, const uint8_t hash[MANIFEST_HASH_SIZE]);
 
 /* Compare with what a sink lists under the job: adopts the newest snapshot when the state knows less (lost
  * state), adds to the manifest's `missed` what it lacks without ever having had it, and warns of what it had and lacks

@@ -12,12 +12,12 @@
 #include "job/engine.h"
 #include "job/hold.h"
 #include "job/idle.h"
+#include "job/recovery.h"
 #include "job/services.h"
 #include "job/vault.h"
-#include "job/recovery.h"
-#include "store/key.h"
-#include "store/repository.h"
-#include "store/seal.h"
+#include "repository/key.h"
+#include "repository/repository.h"
+#include "repository/seal.h"
 #include "worker/retry.h"
 #include "worker/worker.h"
 
@@ -88,7 +88,7 @@ static void check_secret(struct check *c, const char *key, const char *text, boo
            "unless it belongs to the secret, take it off: an editor or a mail program put it there", 0);
 }
 
-static void check_secrets(struct check *c, const struct config_instance *instance, const struct worker_plugin *plugin)
+static void check_secrets(struct check *c, const struct config_instance *instance, const struct plugin_info *plugin)
 {
     const struct config_openpgp *o = &instance->openpgp;
     for (size_t i = 0; i < instance->key_count; i++)
@@ -140,7 +140,7 @@ static int try_look(void *context, struct error *e)
     struct look *look = context;
     struct check *c = look->check;
     struct worker *worker;
-    if (look->role == WORKER_SOURCE && !c->configured && engine_configured(c->engine, &c->configured, e) < 0)
+    if (look->role == PLUGIN_SOURCE && !c->configured && engine_configured(c->engine, &c->configured, e) < 0)
         return -1;
     if (open_worker(look, &worker, e) < 0)
         return -1;
@@ -163,7 +163,7 @@ static void check_instance(struct check *c, const struct config_instance *instan
     struct look look = {.check = c, .instance = instance, .role = role};
     struct error e;
     unsigned before = c->errors;
-    snprintf(c->subject, sizeof c->subject, "%s '%s'", role == WORKER_SOURCE ? "source" : "sink", instance->name);
+    snprintf(c->subject, sizeof c->subject, "%s '%s'", role == PLUGIN_SOURCE ? "source" : "sink", instance->name);
     if (retry_run(c->offline ? 0 : instance->wait, try_look, &look, &e) < 0)
         report_error(c, &e);
     else if (c->offline && c->errors == before)
@@ -255,7 +255,7 @@ static void check_key(struct check *c, const struct config_instance *sink)
 static void check_source(struct check *c, const struct config_instance *source)
 {
     if (first_look(c, source))
-        check_instance(c, source, WORKER_SOURCE);
+        check_instance(c, source, PLUGIN_SOURCE);
 }
 
 static void check_sink(struct check *c, const struct config_instance *sink)
@@ -263,7 +263,7 @@ static void check_sink(struct check *c, const struct config_instance *sink)
     unsigned before = c->errors;
     if (!first_look(c, sink))
         return;
-    check_instance(c, sink, WORKER_SINK);
+    check_instance(c, sink, PLUGIN_SINK);
     if (c->errors > before && (!c->offline || sink->fault))
         return;
     if (c->offline)

@@ -10,14 +10,15 @@
 #include "base/log.h"
 #include "job/commit.h"
 #include "job/engine.h"
-#include "store/catalogue.h"
-#include "store/chunker.h"
-#include "store/confirm.h"
-#include "store/index.h"
-#include "store/index_body.h"
-#include "store/manifest.h"
-#include "store/reader.h"
-#include "store/repository.h"
+#include "repository/catalogue.h"
+#include "repository/chunker.h"
+#include "repository/confirm.h"
+#include "repository/index.h"
+#include "repository/index_body.h"
+#include "repository/manifest_object.h"
+#include "repository/reader.h"
+#include "repository/repository.h"
+#include "snapshot/manifest.h"
 #include "worker/sink.h"
 
 #define PACK_MAX ((size_t)64 << 20)
@@ -73,8 +74,7 @@ static int want_chunk(struct copy *c, const uint8_t *id, struct error *e)
     return 0;
 }
 
-static int want_record(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n,
-                       struct error *e)
+static int want_record(void *context, const struct record *record, const uint8_t *bytes, size_t n, struct error *e)
 {
     (void)bytes;
     (void)n;

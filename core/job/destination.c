@@ -7,6 +7,7 @@
 
 #include "archive/archive.h"
 #include "archive/bundle.h"
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -18,9 +19,10 @@
 #include "job/place.h"
 #include "job/retain.h"
 #include "job/vault.h"
-#include "store/recorder.h"
-#include "store/repository.h"
-#include "store/writer.h"
+#include "repository/manifest_object.h"
+#include "repository/recorder.h"
+#include "repository/repository.h"
+#include "repository/writer.h"
 #include "worker/sink.h"
 #include "worker/worker.h"
 
@@ -207,7 +209,7 @@ static int begin_recorder(struct destinations *d, size_t i, const struct worker 
 static int without_repositories(struct destinations *d, struct destination_source *source, struct error *e)
 {
     static const uint8_t no_key[16];
-    if (worker_cancelled() || d->archive_count == 0)
+    if (cancel_requested() || d->archive_count == 0)
         return -1;
     saver_fail(&d->repositories, e);
     baseline_close(source->baseline);
@@ -348,7 +350,7 @@ static int commit_repositories(struct destinations *d, struct manifest *m, struc
     char key[201];
     if (!d->writer || d->repositories.failed)
         return 0;
-    if (manifest_seal(m, d->live[0]->key, &object, e) < 0)
+    if (manifest_object_seal(m, d->live[0]->key, &object, e) < 0)
         return -1;
     manifest_object_key(m->host, m->job, m->id, key);
     chain_add_form(forms, object.data, object.length);
@@ -376,7 +378,7 @@ int destination_commit(struct destinations *d, struct manifest *manifest, struct
     struct chain_forms forms = {.count = 0};
     if (d->writer && !d->repositories.failed &&
         (writer_checkpoint(d->writer, e) < 0 || collect_indexes(d, manifest, e) < 0)) {
-        if (d->archive_count == 0 || worker_cancelled())
+        if (d->archive_count == 0 || cancel_requested())
             return -1;
         saver_fail(&d->repositories, e);
     }

@@ -11,7 +11,7 @@
 
 #include "job/chain.h"
 #include "job/saver.h"
-#include "store/shipper.h"
+#include "repository/shipper.h"
 
 struct backup_sink;
 struct baseline;

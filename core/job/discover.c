@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cancel.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "config/config.h"
@@ -141,8 +142,8 @@ static bool can_look(const struct engine *engine, const char *plugin, bool *need
     /* Who needs a plugin that cannot be loaded is told of it there. */
     if (engine_start_plugin(engine, plugin, plugin, &worker, &ignored) < 0)
         return false;
-    const struct worker_plugin *p = worker_plugin(worker);
-    bool can = p->offers & WORKER_OFFERS_DISCOVER;
+    const struct plugin_info *p = worker_plugin(worker);
+    bool can = p->offers & PLUGIN_OFFERS_DISCOVER;
     for (size_t i = 0; i < p->option_count; i++)
         *needs = *needs || p->options[i].flags & OPTION_REQUIRED;
     worker_stop(worker);
@@ -167,7 +168,7 @@ static int try_source(void *context, struct error *e)
     const struct attempt *a = context;
     const struct engine *engine = a->looking->engine;
     struct worker *worker;
-    if (engine_start(engine, a->source, WORKER_SOURCE, NULL, 0, &worker, e) < 0)
+    if (engine_start(engine, a->source, PLUGIN_SOURCE, NULL, 0, &worker, e) < 0)
         return -1;
     if (engine_try_worker(a->source, worker, NULL, 0, e) == 0)
         return look(a->looking, worker, e);
@@ -217,12 +218,12 @@ static int look_everywhere(struct looking *l, struct error *e)
         plugins_free(&plugins);
         return -1;
     }
-    for (size_t i = 0; i < config->source_count && !worker_cancelled(); i++)
+    for (size_t i = 0; i < config->source_count && !cancel_requested(); i++)
         look_by_source(l, &config->sources[i]);
-    for (size_t i = 0; i < plugins.count && !worker_cancelled(); i++)
+    for (size_t i = 0; i < plugins.count && !cancel_requested(); i++)
         look_by_plugin(l, plugins.names[i]);
     plugins_free(&plugins);
-    if (worker_cancelled())
+    if (cancel_requested())
         return error_set(e, ERROR_CANCELLED, "looking was cancelled");
     return l->no_memory ? error_memory(e) : 0;
 }

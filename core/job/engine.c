@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "store/repository.h"
+#include "repository/repository.h"
 #include "worker/retry.h"
 #include "worker/worker.h"
 
@@ -33,7 +33,7 @@ static int check_role(const struct config_instance *instance, const struct worke
 {
     if ((int)worker_plugin(worker)->role == role)
         return 0;
-    static const char *const roles[] = {[WORKER_SOURCE] = "source", [WORKER_SINK] = "sink"};
+    static const char *const roles[] = {[PLUGIN_SOURCE] = "source", [PLUGIN_SINK] = "sink"};
     return error_set(e, ERROR_CONFIG, "%s:%u: plugin '%s' is a %s, so it cannot be used in [%s %s]", instance->file,
                      instance->line, instance->plugin, roles[worker_plugin(worker)->role], roles[role], instance->name);
 }
@@ -41,7 +41,7 @@ static int check_role(const struct config_instance *instance, const struct worke
 static int check_options(const struct config_instance *instance, const struct worker *worker, char *const *overrides,
                          size_t override_count, struct config_value **values, struct error *e)
 {
-    const struct worker_plugin *plugin = worker_plugin(worker);
+    const struct plugin_info *plugin = worker_plugin(worker);
     return config_check_options(instance, plugin->options, plugin->option_count, overrides, override_count, values, e);
 }
 
@@ -68,12 +68,12 @@ static int start(const struct engine *engine, const struct config_instance *inst
     char name[96], directory[PATH_MAX], common[PATH_MAX];
     if (config_usable(instance, e) < 0)
         return -1;
-    snprintf(name, sizeof name, "%s '%s'", role == WORKER_SOURCE ? "source" : "sink", instance->name);
+    snprintf(name, sizeof name, "%s '%s'", role == PLUGIN_SOURCE ? "source" : "sink", instance->name);
     struct worker_spec spec = spec_of(engine, name, instance->plugin);
     spec.timeout = instance->timeout;
     spec.stall_timeout = instance->stall_timeout;
     spec.undoes = undoes;
-    if (role == WORKER_SOURCE && engine->config->state_dir) {
+    if (role == PLUGIN_SOURCE && engine->config->state_dir) {
         if (own_directory(engine, instance->name, directory, e) < 0 ||
             common_directory(engine, instance->plugin, common, e) < 0)
             return -1;
@@ -167,7 +167,7 @@ int engine_open_offline(const struct engine *engine, const struct config_instanc
     struct config_value *values = NULL;
     if (start(engine, instance, role, false, &w, e) < 0)
         return -1;
-    const struct worker_plugin *plugin = worker_plugin(w);
+    const struct plugin_info *plugin = worker_plugin(w);
     int result = config_check_syntax(instance, plugin->options, plugin->option_count, &values, e);
     if (result == 0)
         result = worker_open(w, values, e);
@@ -184,7 +184,7 @@ int engine_open(const struct engine *engine, const struct config_instance *insta
 int engine_open_undoing(const struct engine *engine, const struct config_instance *source, char *const *overrides,
                         size_t override_count, struct worker **worker, struct error *e)
 {
-    return start_and_open(engine, source, WORKER_SOURCE, true, overrides, override_count, worker, e);
+    return start_and_open(engine, source, PLUGIN_SOURCE, true, overrides, override_count, worker, e);
 }
 
 /* ---- an instance of nothing but defaults ---- */
@@ -221,7 +221,7 @@ int engine_open_defaults(const struct engine *engine, const char *plugin, bool u
 
 static int open_more(const void *engine, const void *sink, struct worker **worker, struct error *e)
 {
-    return engine_open(engine, sink, WORKER_SINK, NULL, 0, worker, e);
+    return engine_open(engine, sink, PLUGIN_SINK, NULL, 0, worker, e);
 }
 
 /* What the section, or else the plugin, says of a number that the plugin declares; *value stays when it declares none.
@@ -229,7 +229,7 @@ static int open_more(const void *engine, const void *sink, struct worker **worke
 static int declared_number(const struct config_instance *instance, const struct worker *worker, const char *name,
                            int64_t *value, struct error *e)
 {
-    const struct worker_plugin *plugin = worker_plugin(worker);
+    const struct plugin_info *plugin = worker_plugin(worker);
     for (size_t i = 0; i < plugin->option_count; i++) {
         const struct option *option = &plugin->options[i];
         if (strcmp(option->name, name) != 0 || (option->type != OPTION_INTEGER && option->type != OPTION_DURATION))
@@ -253,10 +253,10 @@ int engine_open_repository(const struct engine *engine, const struct config_inst
 {
     struct worker *worker;
     int64_t parallel = 1, lock = 0;
-    if (engine_open(engine, sink, WORKER_SINK, NULL, 0, &worker, e) < 0)
+    if (engine_open(engine, sink, PLUGIN_SINK, NULL, 0, &worker, e) < 0)
         return -1;
     if (declared_number(sink, worker, "parallel", &parallel, e) < 0 ||
-        ((worker_plugin(worker)->offers & WORKER_OFFERS_RETAIN) &&
+        ((worker_plugin(worker)->offers & PLUGIN_OFFERS_RETAIN) &&
          declared_number(sink, worker, "lock", &lock, e) < 0)) {
         worker_stop(worker);
         return -1;

@@ -7,12 +7,11 @@
 #include <stdint.h>
 
 #include "config/config.h"
+#include "worker/worker.h"
 
 struct configured;
 struct error;
 struct repository;
-struct worker;
-struct worker_spec;
 
 /* Where long work has got to. Called from the thread that runs the verb, at most some ten times a second. */
 struct engine_progress {
@@ -23,8 +22,8 @@ struct engine_progress {
 
 struct engine {
     const struct config *config;
-    bool in_process; /* plugins without worker processes */
-    bool watched;    /* this program is also its own watchdog: main() of job/watchdog.h is in it */
+    worker_host *in_process; /* runs plugins in threads of this process; NULL = in worker processes */
+    bool watched;            /* this program is also its own watchdog: main() of job/watchdog.h is in it */
     void (*progress)(void *context, const struct engine_progress *); /* may be NULL */
     void *progress_context;
 };
@@ -32,7 +31,7 @@ struct engine {
 void engine_report(const struct engine *engine, const char *stage, uint64_t entries, uint64_t bytes, uint64_t total);
 
 /* Start the worker of a configured source or sink and check the section against the plugin's options, without opening
- * it. overrides: "key=value" texts of --set; may be NULL. role: enum worker_role that the plugin must have. */
+ * it. overrides: "key=value" texts of --set; may be NULL. role: enum plugin_role that the plugin must have. */
 int engine_start(const struct engine *engine, const struct config_instance *instance, int role, char *const *overrides,
                  size_t override_count, struct worker **worker, struct error *e);
 /* How long a run or a restore goes on trying when the source fails in passing, ms: retry_for, or wait when that is

@@ -16,7 +16,7 @@ static bool is_in_job(const struct config *config, const struct config_instance 
 }
 
 /* Of a key that the plugin does not have nobody knows: it may be a secret, misspelt. */
-static bool may_be_told(const struct worker_plugin *plugin, const char *name)
+static bool may_be_told(const struct plugin_info *plugin, const char *name)
 {
     for (size_t i = 0; i < plugin->option_count; i++)
         if (strcmp(plugin->options[i].name, name) == 0)
@@ -24,7 +24,7 @@ static bool may_be_told(const struct worker_plugin *plugin, const char *name)
     return false;
 }
 
-static int fill_settings(const struct config_instance *source, const struct worker_plugin *plugin,
+static int fill_settings(const struct config_instance *source, const struct plugin_info *plugin,
                          struct configured_source *out, struct error *e)
 {
     out->settings = calloc(source->key_count + 1, sizeof *out->settings);

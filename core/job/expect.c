@@ -12,8 +12,8 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "job/row.h"
-#include "store/manifest.h"
-#include "store/manifest_text.h"
+#include "snapshot/manifest.h"
+#include "snapshot/manifest_text.h"
 
 #define FILE_MAX_BYTES ((size_t)64 << 20)
 

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "base/cancel.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "config/config.h"
@@ -60,10 +61,10 @@ static int freeze_some(const struct engine *engine, const struct config_job *job
 {
     for (size_t i = 0; i < f->count; i++) {
         uint32_t offers = worker_plugin(workers[i])->offers;
-        if (!(offers & WORKER_OFFERS_FREEZE) || stops != !!(offers & WORKER_OFFERS_SERVICES) ||
+        if (!(offers & PLUGIN_OFFERS_FREEZE) || stops != !!(offers & PLUGIN_OFFERS_SERVICES) ||
             freeze_one(engine, job, i, workers[i], &f->sources[i], e) == 0)
             continue;
-        if (worker_cancelled())
+        if (cancel_requested())
             return -1;
         f->sources[i].error = *e;
         freeze_thaw(f, i, workers[i]);

@@ -8,12 +8,12 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "job/engine.h"
 #include "job/baseline.h"
+#include "job/engine.h"
 #include "job/row.h"
 #include "job/saver.h"
-#include "store/catalogue.h"
-#include "store/manifest.h"
+#include "snapshot/manifest.h"
+#include "snapshot/record.h"
 #include "worker/source.h"
 #include "worker/worker.h"
 
@@ -31,7 +31,7 @@ struct state {
 
 static int on_entry(struct state *s, const struct source_event *event, struct error *e)
 {
-    const struct source_entry *entry = &event->entry;
+    const struct snapshot_entry *entry = &event->entry;
     s->rooted = s->rooted || entry->path_length == 0;
     s->entries++;
     s->path_length = entry->path_length < sizeof s->path ? entry->path_length : sizeof s->path - 1;
@@ -60,10 +60,10 @@ static int on_restart(struct state *s, const struct source_event *event, struct 
 static int on_end(struct state *s, const struct source_event *event, struct error *e)
 {
     const struct error *result = &event->result;
-    enum catalogue_status status = result->class == ERROR_NONE      ? CATALOGUE_WHOLE
-                                   : result->class == ERROR_CHANGED ? CATALOGUE_CHANGED
-                                                                    : CATALOGUE_UNREADABLE;
-    const char *why = status == CATALOGUE_WHOLE ? NULL : result->message;
+    enum record_status status = result->class == ERROR_NONE      ? RECORD_WHOLE
+                                : result->class == ERROR_CHANGED ? RECORD_CHANGED
+                                                                 : RECORD_UNREADABLE;
+    const char *why = status == RECORD_WHOLE ? NULL : result->message;
     if (why && row_problem(s->gather->source, s->path, s->path_length, why, result->hint, e) < 0)
         return -1;
     return saver_end(s->gather->savers, status, why, e);

@@ -11,7 +11,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "config/config.h"
-#include "store/manifest_text.h"
+#include "snapshot/manifest_text.h"
 #include "worker/worker.h"
 
 #define FILE_MAX_BYTES 262144u
@@ -56,7 +56,7 @@ void hold_text_free(struct hold_text *text)
 }
 
 /* Where a secret is to be found may be written down ("@file:..."), the secret itself may not. */
-static bool is_literal_secret(const char *override, const struct worker_plugin *plugin)
+static bool is_literal_secret(const char *override, const struct plugin_info *plugin)
 {
     size_t n = strcspn(override, "=");
     bool reference = override[n] == '=' && override[n + 1] == '@' && override[n + 2] != '@';
@@ -66,7 +66,7 @@ static bool is_literal_secret(const char *override, const struct worker_plugin *
     return true;
 }
 
-int hold_text_make(const struct hold_spec *spec, const struct worker_plugin *plugin, struct hold_text *text,
+int hold_text_make(const struct hold_spec *spec, const struct plugin_info *plugin, struct hold_text *text,
                    struct error *e)
 {
     *text = (struct hold_text){.what = spec->what,

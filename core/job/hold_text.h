@@ -6,7 +6,7 @@
 
 #include "job/hold.h"
 
-struct worker_plugin;
+struct plugin_info;
 
 struct hold_text {
     enum hold_what what;
@@ -16,7 +16,7 @@ struct hold_text {
 };
 
 /* hold_text_free, also after an error. */
-int hold_text_make(const struct hold_spec *spec, const struct worker_plugin *plugin, struct hold_text *text,
+int hold_text_make(const struct hold_spec *spec, const struct plugin_info *plugin, struct hold_text *text,
                    struct error *e);
 void hold_text_free(struct hold_text *text);
 

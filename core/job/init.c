@@ -13,9 +13,9 @@
 #include "job/engine.h"
 #include "job/openpgp.h"
 #include "job/recovery.h"
-#include "store/key.h"
-#include "store/repository.h"
-#include "store/seal.h"
+#include "repository/key.h"
+#include "repository/repository.h"
+#include "repository/seal.h"
 #include "worker/sink.h"
 #include "worker/worker.h"
 
@@ -91,7 +91,7 @@ int init_run(const struct engine *engine, const struct config_instance *sink, st
     *result = (struct init_result){0};
     struct worker *worker;
     struct key *key = NULL;
-    if (seal_init(e) < 0 || engine_open(engine, sink, WORKER_SINK, NULL, 0, &worker, e) < 0)
+    if (seal_init(e) < 0 || engine_open(engine, sink, PLUGIN_SINK, NULL, 0, &worker, e) < 0)
         return -1;
     int made = make(engine, worker, sink, result, &key, e);
     key_free(key);

@@ -7,8 +7,9 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cofre/plugin.h"
-#include "store/catalogue.h"
-#include "store/reader.h"
+#include "repository/catalogue.h"
+#include "repository/reader.h"
+#include "snapshot/path.h"
 
 /* A first name that is elsewhere. */
 struct target {
@@ -41,11 +42,11 @@ void link_free(struct links *links)
     free(links);
 }
 
-static bool leads_out(const struct links *l, const struct catalogue_record *record)
+static bool leads_out(const struct links *l, const struct record *record)
 {
-    const struct source_entry *entry = &record->entry;
+    const struct snapshot_entry *entry = &record->entry;
     return !record->continuation && entry->kind == COFRE_HARDLINK &&
-           !catalogue_within(entry->link, entry->link_length, l->path, l->path_length);
+           !path_is_within(entry->link, entry->link_length, l->path, l->path_length);
 }
 
 static int keep_room(struct links *l, size_t n, struct error *e)
@@ -59,8 +60,7 @@ static int keep_room(struct links *l, size_t n, struct error *e)
 
 /* ---- which first names are elsewhere ---- */
 
-static int note_link(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n,
-                     struct error *e)
+static int note_link(void *context, const struct record *record, const uint8_t *bytes, size_t n, struct error *e)
 {
     (void)bytes;
     (void)n;
@@ -109,8 +109,7 @@ static struct target *find(const struct links *l, const char *name)
     return l->count > 0 ? bsearch(&wanted, l->targets, l->count, sizeof wanted, compare) : NULL;
 }
 
-static int note_target(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n,
-                       struct error *e)
+static int note_target(void *context, const struct record *record, const uint8_t *bytes, size_t n, struct error *e)
 {
     struct links *l = context;
     if (!record->continuation)
@@ -172,11 +171,10 @@ int link_gather(struct reader *reader, const struct manifest_source *source, con
 
 /* ---- putting them in place ---- */
 
-typedef int give_function(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n,
-                          struct error *e);
+typedef int give_function(void *context, const struct record *record, const uint8_t *bytes, size_t n, struct error *e);
 
 /* The record in other words. */
-static int give_encoded(const struct catalogue_record *record, give_function *give, void *context, struct error *e)
+static int give_encoded(const struct record *record, give_function *give, void *context, struct error *e)
 {
     AUTO_BYTES struct bytes out = {.maximum = CATALOGUE_RECORD_MAX};
     if (catalogue_encode(record, &out, e) < 0)
@@ -185,10 +183,10 @@ static int give_encoded(const struct catalogue_record *record, give_function *gi
 }
 
 /* One stored record of the target; *used: its length. The first is given under the link's name. */
-static int give_stored(struct links *l, const uint8_t *p, size_t n, const struct source_entry *link, size_t *used,
+static int give_stored(struct links *l, const uint8_t *p, size_t n, const struct snapshot_entry *link, size_t *used,
                        give_function *give, void *context, struct error *e)
 {
-    struct catalogue_record record;
+    struct record record;
     if (catalogue_record_length(p, n, used, e) < 0 || catalogue_decode(&l->decoder, p, *used, &record, e) < 0)
         return -1;
     if (record.continuation)
@@ -200,7 +198,7 @@ static int give_stored(struct links *l, const uint8_t *p, size_t n, const struct
     return give_encoded(&record, give, context, e);
 }
 
-static int give_content(struct links *l, struct target *target, const struct source_entry *link, give_function *give,
+static int give_content(struct links *l, struct target *target, const struct snapshot_entry *link, give_function *give,
                         void *context, struct error *e)
 {
     const uint8_t *p = target->records.data;
@@ -212,8 +210,8 @@ static int give_content(struct links *l, struct target *target, const struct sou
     return 0;
 }
 
-int link_replace(struct links *links, const struct catalogue_record *record, const uint8_t *bytes, size_t n,
-                 give_function *give, void *context, struct error *e)
+int link_replace(struct links *links, const struct record *record, const uint8_t *bytes, size_t n, give_function *give,
+                 void *context, struct error *e)
 {
     if (!links || !leads_out(links, record))
         return give(context, record, bytes, n, e);
@@ -223,7 +221,7 @@ int link_replace(struct links *links, const struct catalogue_record *record, con
                          record->entry.path, record->entry.link);
     if (!target->taken)
         return give_content(links, target, &record->entry, give, context, e);
-    struct catalogue_record other = *record;
+    struct record other = *record;
     other.entry.link = target->taken;
     other.entry.link_length = strlen(target->taken);
     return give_encoded(&other, give, context, e);

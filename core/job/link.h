@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct catalogue_record;
+struct record;
 struct error;
 struct links;
 struct manifest_source;
@@ -23,8 +23,8 @@ int link_gather(struct reader *reader, const struct manifest_source *source, con
 void link_free(struct links *links);
 
 /* Give the records that stand for this one: itself, or what its link is replaced with. They are lent. */
-int link_replace(struct links *links, const struct catalogue_record *record, const uint8_t *bytes, size_t n,
-                 int (*give)(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n,
+int link_replace(struct links *links, const struct record *record, const uint8_t *bytes, size_t n,
+                 int (*give)(void *context, const struct record *record, const uint8_t *bytes, size_t n,
                              struct error *e),
                  void *context, struct error *e);
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "job/restore.h"
-#include "worker/path.h"
+#include "snapshot/path.h"
 
 static int compare_paths(const void *a, const void *b)
 {

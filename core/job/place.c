@@ -8,8 +8,8 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "config/config.h"
-#include "store/key.h"
-#include "store/seal.h"
+#include "repository/key.h"
+#include "repository/seal.h"
 #include "worker/worker.h"
 
 int place_directory(const struct config *config, const struct key *key, const char *job, char *out, struct error *e)
@@ -34,7 +34,7 @@ static void add_text(struct seal_hasher *hasher, const char *text)
     seal_hasher_add(hasher, text, strlen(text) + 1);
 }
 
-void place_fingerprint_key(const struct key *key, const struct worker_plugin *plugin,
+void place_fingerprint_key(const struct key *key, const struct plugin_info *plugin,
                            const struct config_instance *source, uint8_t out[16])
 {
     struct seal_hasher hasher;

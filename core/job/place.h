@@ -10,7 +10,7 @@ struct config_instance;
 struct config_value;
 struct error;
 struct key;
-struct worker_plugin;
+struct plugin_info;
 
 /* CACHE/KEY/JOB, made. out has PATH_MAX bytes. */
 int place_directory(const struct config *config, const struct key *key, const char *job, char *out, struct error *e);
@@ -19,7 +19,7 @@ int place_catalogue(const char *directory, const char *source, char *out, char *
 
 /* The key of the fingerprints: the same as long as key, plugin, its version and the source's options are the same, so
  * that a changed option makes everything be read again. */
-void place_fingerprint_key(const struct key *key, const struct worker_plugin *plugin,
+void place_fingerprint_key(const struct key *key, const struct plugin_info *plugin,
                            const struct config_instance *source, uint8_t out[16]);
 
 #endif

@@ -4,9 +4,8 @@
 
 #include "base/error.h"
 #include "job/vault.h"
-#include "store/catalogue.h"
-#include "store/manifest.h"
-#include "store/player.h"
+#include "repository/player.h"
+#include "snapshot/manifest.h"
 
 int play_check_saved(const struct manifest_source *source, struct error *e)
 {
@@ -24,7 +23,7 @@ int play_tally_end(struct play_tally *t, struct error *e)
                      (unsigned long long)t->given, (unsigned long long)t->size);
 }
 
-void play_tally_entry(struct play_tally *t, const struct catalogue_record *record)
+void play_tally_entry(struct play_tally *t, const struct record *record)
 {
     t->entries++;
     t->size = (uint64_t)record->entry.size;

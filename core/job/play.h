@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-struct catalogue_record;
+struct record;
 struct error;
 struct manifest;
 struct manifest_source;
@@ -20,7 +20,7 @@ struct play_tally {
 
 /* -1 when fewer or more bytes of the entry came than its record says. */
 int play_tally_end(struct play_tally *t, struct error *e);
-void play_tally_entry(struct play_tally *t, const struct catalogue_record *record);
+void play_tally_entry(struct play_tally *t, const struct record *record);
 void play_tally_bytes(struct play_tally *t, uint64_t n);
 
 /* -1 with ERROR_NOT_FOUND when nothing of the source is in the snapshot. */

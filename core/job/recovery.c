@@ -11,8 +11,8 @@
 #include "config/config.h"
 #include "job/engine.h"
 #include "job/openpgp.h"
-#include "store/config_object.h"
-#include "store/key.h"
+#include "repository/config_object.h"
+#include "repository/key.h"
 #include "worker/sink.h"
 #include "worker/worker.h"
 
@@ -211,7 +211,7 @@ int recovery_recover(const struct engine *engine, const struct config_instance *
     }
     if (openpgp_open(engine, sink, &w, e) < 0)
         return -1;
-    int result = engine_open(engine, sink, WORKER_SINK, NULL, 0, &worker, e);
+    int result = engine_open(engine, sink, PLUGIN_SINK, NULL, 0, &worker, e);
     if (result == 0) {
         result = unwrap(&w, worker, path, id, e);
         worker_stop(worker);

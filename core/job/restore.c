@@ -15,16 +15,15 @@
 #include "job/parts.h"
 #include "job/play.h"
 #include "job/services.h"
-#include "job/vault.h"
 #include "job/snapshot.h"
 #include "job/target.h"
-#include "store/catalogue.h"
-#include "store/manifest.h"
-#include "store/player.h"
-#include "worker/path.h"
+#include "job/vault.h"
+#include "repository/player.h"
+#include "snapshot/manifest.h"
+#include "snapshot/path.h"
+#include "snapshot/record.h"
 #include "worker/retry.h"
 #include "worker/source.h"
-#include "worker/worker.h"
 
 #define REPORT_INTERVAL 100 /* ms */
 #define PROBLEMS_LOGGED 100
@@ -74,7 +73,7 @@ static void name_problem(struct putting *p, const char *path, size_t n, const st
 }
 
 /* The snapshot has less of the entry than there was. */
-static void lose(struct putting *p, const struct source_entry *entry, bool skip, const struct error *why)
+static void lose(struct putting *p, const struct snapshot_entry *entry, bool skip, const struct error *why)
 {
     p->lost++;
     p->skipping = skip;
@@ -84,7 +83,7 @@ static void lose(struct putting *p, const struct source_entry *entry, bool skip,
 
 /* What plugins could announce in earlier versions, and what a foreign snapshot may hold: an entry below one that is no
  * directory. It gives way, since nothing but itself is lost with it. */
-static bool is_below_leaf(struct putting *p, const struct source_entry *entry, struct error *why)
+static bool is_below_leaf(struct putting *p, const struct snapshot_entry *entry, struct error *why)
 {
     char shown[512];
     const char *leaf = (const char *)p->leaf.data;
@@ -99,19 +98,19 @@ static bool is_below_leaf(struct putting *p, const struct source_entry *entry, s
     return false;
 }
 
-static int put_entry(void *context, const struct catalogue_record *record, struct error *e)
+static int put_entry(void *context, const struct record *record, struct error *e)
 {
     struct putting *p = context;
-    const struct source_entry *entry = &record->entry;
+    const struct snapshot_entry *entry = &record->entry;
     struct error why;
     play_tally_entry(&p->tally, record);
     p->skipping = false;
     if (is_below_leaf(p, entry, &why)) {
         lose(p, entry, true, &why);
-    } else if (record->status == CATALOGUE_UNREADABLE) {
+    } else if (record->status == RECORD_UNREADABLE) {
         error_set(&why, ERROR_NOT_FOUND, "it was not readable when the snapshot was made, so it is not there");
         lose(p, entry, entry->kind == COFRE_FILE || entry->kind == COFRE_STREAM, &why);
-    } else if (record->status == CATALOGUE_CHANGED) {
+    } else if (record->status == RECORD_CHANGED) {
         error_set(&why, ERROR_CHANGED, "it was not whole when the snapshot was made: %s",
                   record->error ? record->error : "the reason is not known");
         log_problem(p, entry->path, entry->path_length, &why);
@@ -314,7 +313,7 @@ static void lose_source(const struct engine *engine, const struct manifest *mani
 }
 
 /* The first entry is enough to know. */
-static int see_entry(void *context, const struct catalogue_record *record, struct error *e)
+static int see_entry(void *context, const struct record *record, struct error *e)
 {
     (void)record;
     *(bool *)context = true;

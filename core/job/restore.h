@@ -8,7 +8,7 @@
 
 #include "job/services.h"
 
-struct catalogue_record;
+struct record;
 struct config_instance;
 struct config_job;
 struct engine;
@@ -81,7 +81,7 @@ int restore_run(const struct engine *engine, struct vault *vault, const struct m
 /* The entries of a source at and below path (NULL = all), in order, read only as far as needed. entry returns 0, or -1
  * with *e set. */
 int restore_list(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
-                 const char *path, int (*entry)(void *context, const struct catalogue_record *record, struct error *e),
+                 const char *path, int (*entry)(void *context, const struct record *record, struct error *e),
                  void *context, struct error *e);
 
 /* The content of one file or stream, every piece checked before it is given. */

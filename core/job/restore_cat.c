@@ -6,14 +6,14 @@
 #include "job/play.h"
 #include "job/restore.h"
 #include "job/vault.h"
-#include "store/catalogue.h"
-#include "store/manifest.h"
-#include "store/player.h"
+#include "repository/player.h"
+#include "snapshot/manifest.h"
+#include "snapshot/record.h"
 
 /* ---- ls ---- */
 
 int restore_list(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
-                 const char *path, int (*entry)(void *context, const struct catalogue_record *record, struct error *e),
+                 const char *path, int (*entry)(void *context, const struct record *record, struct error *e),
                  void *context, struct error *e)
 {
     return play_check_saved(source, e) < 0 ? -1 : vault_entries(vault, manifest, source, path, entry, context, e);
@@ -28,13 +28,13 @@ struct cat {
     const char *path;
 };
 
-static int cat_entry(void *context, const struct catalogue_record *record, struct error *e)
+static int cat_entry(void *context, const struct record *record, struct error *e)
 {
     struct cat *c = context;
     play_tally_entry(&c->tally, record);
     if (record->entry.kind == COFRE_DIRECTORY || record->entry.path_length != strlen(c->path))
         return error_set(e, ERROR_USAGE, "'%s' is a directory, not a file", c->path);
-    if (record->status == CATALOGUE_UNREADABLE)
+    if (record->status == RECORD_UNREADABLE)
         return error_set(e, ERROR_NOT_FOUND, "'%s' was not readable when the snapshot was made: %s", c->path,
                          record->error);
     if (record->entry.kind != COFRE_FILE && record->entry.kind != COFRE_STREAM)

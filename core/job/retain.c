@@ -12,10 +12,10 @@
 #include "base/log.h"
 #include "flow/task.h"
 #include "job/place.h"
-#include "store/catalogue_file.h"
-#include "store/index.h"
-#include "store/manifest.h"
-#include "store/repository.h"
+#include "repository/catalogue_file.h"
+#include "repository/index.h"
+#include "repository/repository.h"
+#include "snapshot/manifest.h"
 #include "worker/sink.h"
 
 #define RETAINED_MAX ((size_t)1 << 30)
@@ -48,7 +48,7 @@ static void need(struct retain *h, const uint8_t id[SEAL_HASH_SIZE])
 static int need_catalogue(struct retain *h, const char *path, struct error *e)
 {
     struct catalogue_input *input;
-    struct catalogue_record record;
+    struct record record;
     const uint8_t *bytes;
     size_t n;
     bool end = false;

@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "cofre/plugin.h"
 #include "config/config.h"
-#include "store/manifest.h"
+#include "snapshot/manifest.h"
 #include "worker/worker.h"
 
 #define LOGGED_MAX 100 /* of a kind, for each source */
@@ -21,7 +21,7 @@ static int copy_texts(struct error *e, char **to, const char *from)
 }
 
 static int copy_options(struct manifest_source *row, const struct config_instance *config,
-                        const struct worker_plugin *plugin, struct error *e)
+                        const struct plugin_info *plugin, struct error *e)
 {
     row->options = calloc(config->key_count + 1, sizeof *row->options);
     if (!row->options)
@@ -41,7 +41,7 @@ static int copy_options(struct manifest_source *row, const struct config_instanc
     return 0;
 }
 
-int row_describe(struct manifest_source *row, const struct config_instance *config, const struct worker_plugin *plugin,
+int row_describe(struct manifest_source *row, const struct config_instance *config, const struct plugin_info *plugin,
                  struct error *e)
 {
     if (copy_texts(e, &row->name, config->name) < 0 || copy_texts(e, &row->plugin, plugin->name) < 0 ||

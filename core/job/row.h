@@ -8,10 +8,10 @@
 struct config_instance;
 struct error;
 struct manifest_source;
-struct worker_plugin;
+struct plugin_info;
 
 /* Name, plugin and the options as configured; what the plugin calls a secret is left out. */
-int row_describe(struct manifest_source *row, const struct config_instance *config, const struct worker_plugin *plugin,
+int row_describe(struct manifest_source *row, const struct config_instance *config, const struct plugin_info *plugin,
                  struct error *e);
 
 /* Something that is not whole, at path (n bytes, "" = the source itself): the source is incomplete. It is named in the

@@ -1,14 +1,14 @@
 #include "job/saver.h"
 
 #include "archive/bundle.h"
+#include "base/cancel.h"
 #include "base/log.h"
-#include "store/manifest.h"
-#include "store/recorder.h"
-#include "worker/worker.h"
+#include "repository/recorder.h"
+#include "snapshot/manifest.h"
 
 /* ---- a repository's ---- */
 
-static int recorder_takes_entry(void *context, const struct source_entry *entry, struct error *e)
+static int recorder_takes_entry(void *context, const struct snapshot_entry *entry, struct error *e)
 {
     return recorder_entry(context, entry, e);
 }
@@ -28,7 +28,7 @@ static int recorder_begins_again(void *context, struct error *e)
     return recorder_restart(context, e);
 }
 
-static int recorder_ends(void *context, enum catalogue_status status, const char *why, struct error *e)
+static int recorder_ends(void *context, enum record_status status, const char *why, struct error *e)
 {
     return recorder_end(context, status, why, e);
 }
@@ -55,7 +55,7 @@ const struct saver_calls saver_recorder = {
 
 /* ---- an archive's ---- */
 
-static int bundle_takes_entry(void *context, const struct source_entry *entry, struct error *e)
+static int bundle_takes_entry(void *context, const struct snapshot_entry *entry, struct error *e)
 {
     return bundle_entry(context, entry, e);
 }
@@ -75,7 +75,7 @@ static int bundle_begins_again(void *context, struct error *e)
     return bundle_restart(context, e);
 }
 
-static int bundle_ends(void *context, enum catalogue_status status, const char *why, struct error *e)
+static int bundle_ends(void *context, enum record_status status, const char *why, struct error *e)
 {
     return bundle_end(context, status, why, e);
 }
@@ -139,7 +139,7 @@ static bool go_on(const struct savers *savers, struct saver *saver, int result, 
 {
     if (result == 0)
         return true;
-    if (worker_cancelled())
+    if (cancel_requested())
         return false;
     saver->failed = true;
     bool others = any_left(savers);
@@ -157,7 +157,7 @@ static bool go_on(const struct savers *savers, struct saver *saver, int result, 
     }                                                                                                                  \
     return 0
 
-int saver_entry(struct savers *savers, const struct source_entry *entry, struct error *e)
+int saver_entry(struct savers *savers, const struct snapshot_entry *entry, struct error *e)
 {
     EACH(savers, e, entry(s->context, entry, e));
 }
@@ -177,7 +177,7 @@ int saver_restart(struct savers *savers, struct error *e)
     EACH(savers, e, restart(s->context, e));
 }
 
-int saver_end(struct savers *savers, enum catalogue_status status, const char *why, struct error *e)
+int saver_end(struct savers *savers, enum record_status status, const char *why, struct error *e)
 {
     EACH(savers, e, end(s->context, status, why, e));
 }

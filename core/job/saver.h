@@ -9,18 +9,18 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "store/catalogue.h"
+#include "repository/catalogue.h"
 
 struct manifest_source;
-struct source_entry;
+struct snapshot_entry;
 
 /* Contracts as in store/recorder.h and archive/bundle.h. */
 struct saver_calls {
-    int (*entry)(void *context, const struct source_entry *entry, struct error *e);
+    int (*entry)(void *context, const struct snapshot_entry *entry, struct error *e);
     int (*data)(void *context, const void *p, size_t n, struct error *e);
     int (*hole)(void *context, uint64_t n, struct error *e);
     int (*restart)(void *context, struct error *e);
-    int (*end)(void *context, enum catalogue_status status, const char *why, struct error *e);
+    int (*end)(void *context, enum record_status status, const char *why, struct error *e);
     int (*unchanged)(void *context, const void *records, size_t n, uint64_t size, struct error *e);
     int (*finish)(void *context, struct manifest_source *row, struct error *e);
 };
@@ -40,11 +40,11 @@ struct savers {
 };
 
 /* -1: none is left, or the run is cancelled. With no savers at all nothing happens. */
-int saver_entry(struct savers *savers, const struct source_entry *entry, struct error *e);
+int saver_entry(struct savers *savers, const struct snapshot_entry *entry, struct error *e);
 int saver_data(struct savers *savers, const void *p, size_t n, struct error *e);
 int saver_hole(struct savers *savers, uint64_t n, struct error *e);
 int saver_restart(struct savers *savers, struct error *e);
-int saver_end(struct savers *savers, enum catalogue_status status, const char *why, struct error *e);
+int saver_end(struct savers *savers, enum record_status status, const char *why, struct error *e);
 int saver_unchanged(struct savers *savers, const void *records, size_t n, uint64_t size, struct error *e);
 /* The source has ended: fill in its row. */
 int saver_finish(struct savers *savers, struct manifest_source *row, struct error *e);

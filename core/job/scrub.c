@@ -8,12 +8,12 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "flow/line.h"
-#include "store/chunker.h"
-#include "store/index.h"
-#include "store/key.h"
-#include "store/pack.h"
-#include "store/reader.h"
-#include "store/repository.h"
+#include "repository/chunker.h"
+#include "repository/index.h"
+#include "repository/key.h"
+#include "repository/pack.h"
+#include "repository/reader.h"
+#include "repository/repository.h"
 #include "worker/sink.h"
 
 #define WORKERS_MAX 4

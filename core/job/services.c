@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cancel.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cofre/plugin.h"
@@ -37,8 +38,8 @@ static bool can(const struct engine *engine, const char *plugin, bool with_defau
     struct error ignored;
     if (engine_start_plugin(engine, plugin, plugin, &worker, &ignored) < 0)
         return false;
-    const struct worker_plugin *p = worker_plugin(worker);
-    bool result = p->offers & WORKER_OFFERS_SERVICES;
+    const struct plugin_info *p = worker_plugin(worker);
+    bool result = p->offers & PLUGIN_OFFERS_SERVICES;
     for (size_t i = 0; with_defaults && i < p->option_count; i++)
         result = result && !(p->options[i].flags & OPTION_REQUIRED);
     worker_stop(worker);
@@ -112,7 +113,7 @@ static int open_worker(struct services *s, struct error *e)
 {
     if (s->worker)
         return 0;
-    return s->source ? engine_open(s->engine, s->source, WORKER_SOURCE, NULL, 0, &s->worker, e)
+    return s->source ? engine_open(s->engine, s->source, PLUGIN_SOURCE, NULL, 0, &s->worker, e)
                      : engine_open_defaults(s->engine, s->plugin, false, &s->worker, e);
 }
 
@@ -167,7 +168,7 @@ static int keep_stopped(struct services *s)
 
 enum services_state services_end(struct services *s, bool keep)
 {
-    if (keep && !worker_cancelled() && keep_stopped(s) == 0)
+    if (keep && !cancel_requested() && keep_stopped(s) == 0)
         return SERVICES_KEPT;
     return undo(s) == 0 ? SERVICES_STARTED : SERVICES_LEFT;
 }

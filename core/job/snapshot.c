@@ -7,15 +7,16 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/cancel.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "config/config.h"
 #include "job/engine.h"
 #include "job/vault.h"
-#include "store/repository.h"
+#include "repository/manifest_object.h"
+#include "repository/repository.h"
 #include "worker/sink.h"
-#include "worker/worker.h"
 
 #define NAMES_MAX ((size_t)256 << 20) /* bytes of the names of all snapshots in a sink */
 
@@ -137,7 +138,7 @@ int snapshot_read(struct repository *repository, const char *key, struct manifes
     AUTO_BYTES struct bytes object = {.maximum = MANIFEST_MAX};
     if (sink_get(repository->worker, key, MANIFEST_MAX - 1, &object, e) < 0)
         return -1;
-    return manifest_open(object.data, object.length, repository->key, key, manifest, e);
+    return manifest_object_open(object.data, object.length, repository->key, key, manifest, e);
 }
 
 /* The snapshots of one sink: each is taken into the list when its manifest has been read, where the key allows. */
@@ -248,7 +249,7 @@ static int list_all(const struct engine *engine, const char *job, const char *ho
             continue;
         if (list_sink(engine, candidate, job, host, names_only, list, e) == 0) {
             reached++;
-        } else if (sink || e->class == ERROR_CONFIG || worker_cancelled()) {
+        } else if (sink || e->class == ERROR_CONFIG || cancel_requested()) {
             snapshot_list_free(list);
             return -1;
         } else {

@@ -6,7 +6,7 @@
 #include <stddef.h>
 
 #include "base/error.h"
-#include "store/manifest.h"
+#include "snapshot/manifest.h"
 
 struct config_instance;
 struct config_job;

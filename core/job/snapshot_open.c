@@ -5,13 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cancel.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "config/config.h"
 #include "job/engine.h"
 #include "job/vault.h"
-#include "worker/worker.h"
 
 #define NAMES_SUGGESTED 64
 
@@ -150,7 +150,7 @@ static int open_chosen(const struct engine *engine, const struct snapshot *chose
                 return 0;
             vault_close(*vault);
         }
-        if (last || worker_cancelled())
+        if (last || cancel_requested())
             return -1;
         log_error(LOG_WARNING, e);
     }
@@ -200,7 +200,7 @@ int snapshot_open(const struct engine *engine, const struct snapshot_selector *s
         return -1;
     if (open_by_name(engine, selector, source, sink, vault, manifest))
         return 0;
-    if (worker_cancelled())
+    if (cancel_requested())
         return error_set(e, ERROR_CANCELLED, "cancelled");
     if (snapshot_list(engine, selector->job, engine->config->host, sink, &list, &unreachable, &damaged, e) < 0)
         return -1;

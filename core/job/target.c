@@ -13,7 +13,7 @@
 #include "job/engine.h"
 #include "job/hold.h"
 #include "job/restore.h"
-#include "store/manifest.h"
+#include "snapshot/manifest.h"
 #include "worker/source.h"
 #include "worker/worker.h"
 
@@ -21,7 +21,7 @@
 #define OVERWRITE "overwrite"
 
 /* Plugins that can leave alone what is there have an option for it. */
-static bool has_overwrite(const struct worker_plugin *plugin)
+static bool has_overwrite(const struct plugin_info *plugin)
 {
     for (size_t i = 0; i < plugin->option_count; i++) {
         const struct option *option = &plugin->options[i];
@@ -57,7 +57,7 @@ static int open_worker(const struct engine *engine, const struct config_instance
         overrides[i] = request->overrides[i];
     if (path)
         overrides[count++] = where;
-    if (engine_start(engine, instance, WORKER_SOURCE, overrides, count, &target->worker, e) < 0)
+    if (engine_start(engine, instance, PLUGIN_SOURCE, overrides, count, &target->worker, e) < 0)
         return -1;
     bool careful = has_overwrite(worker_plugin(target->worker));
     if (!path && !replace && !careful) {
@@ -126,7 +126,7 @@ static int open_into(const struct engine *engine, const struct manifest *manifes
 static int cover(const struct engine *engine, const struct manifest *manifest, const struct config_instance *instance,
                  const struct restore_request *request, struct target *target, struct error *e)
 {
-    if (!(worker_plugin(target->worker)->offers & WORKER_OFFERS_THAW))
+    if (!(worker_plugin(target->worker)->offers & PLUGIN_OFFERS_THAW))
         return 0;
     struct hold_spec spec = {.what = HOLD_RESTORE,
                              .source = instance,

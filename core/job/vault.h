@@ -10,10 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "store/manifest.h"
+#include "snapshot/manifest.h"
 
 struct archive;
-struct catalogue_record;
+struct record;
 struct chain_link;
 struct config_instance;
 struct copy_result;
@@ -50,7 +50,7 @@ typedef int vault_snapshot(void *context, const struct vault_name *name, struct 
 /* A manifest, which is the callee's now; or NULL, and *why says what is wrong with it. */
 typedef int vault_manifest(void *context, const struct vault_name *name, struct manifest *manifest,
                            const struct error *why, struct error *e);
-typedef int vault_entry(void *context, const struct catalogue_record *record, struct error *e);
+typedef int vault_entry(void *context, const struct record *record, struct error *e);
 typedef void vault_damage(void *context, const struct verify_damage *damage);
 
 struct vault_format {

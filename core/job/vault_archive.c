@@ -21,7 +21,7 @@
 #include "job/engine.h"
 #include "job/openpgp.h"
 #include "job/verify_chain.h"
-#include "store/player.h"
+#include "repository/player.h"
 #include "worker/worker.h"
 
 /* ---- opening ---- */
@@ -29,7 +29,7 @@
 static int another_worker(void *context, struct worker **worker, struct error *e)
 {
     const struct vault *vault = context;
-    return engine_open(vault->engine, vault->config, WORKER_SINK, NULL, 0, worker, e);
+    return engine_open(vault->engine, vault->config, PLUGIN_SINK, NULL, 0, worker, e);
 }
 
 static unsigned thread_count(const struct config_instance *sink)
@@ -66,7 +66,7 @@ static int open_hold(struct vault *vault, struct error *e)
     vault->text = malloc(PATH_MAX);
     if (!vault->text)
         return error_memory(e);
-    if (engine_open(vault->engine, vault->config, WORKER_SINK, NULL, 0, &worker, e) < 0)
+    if (engine_open(vault->engine, vault->config, PLUGIN_SINK, NULL, 0, &worker, e) < 0)
         goto fail;
     if (fill_spec(vault, vault->text, &spec, e) < 0) {
         worker_stop(worker);
@@ -164,7 +164,7 @@ struct giving {
     void *context;
 };
 
-static int give_entry(void *context, const struct catalogue_record *record, struct error *e)
+static int give_entry(void *context, const struct record *record, struct error *e)
 {
     const struct giving *g = context;
     return g->entry(g->context, record, e);

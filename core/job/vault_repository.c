@@ -14,11 +14,11 @@
 #include "job/link.h"
 #include "job/snapshot.h"
 #include "job/verify.h"
-#include "store/catalogue.h"
-#include "store/objects.h"
-#include "store/player.h"
-#include "store/reader.h"
-#include "store/repository.h"
+#include "repository/manifest_object.h"
+#include "repository/objects.h"
+#include "repository/player.h"
+#include "repository/reader.h"
+#include "repository/repository.h"
 #include "worker/sink.h"
 
 #define KEYS_MAX ((size_t)256 << 20) /* bytes of all keys of snapshots in a sink */
@@ -83,7 +83,7 @@ static int read_next(const struct vault *vault, struct objects *objects, const c
     const struct bytes *object;
     if (objects_next(objects, &object, e) < 0)
         return -1;
-    return manifest_open(object->data, object->length, vault->repository->key, key, manifest, e);
+    return manifest_object_open(object->data, object->length, vault->repository->key, key, manifest, e);
 }
 
 static int put_keys(struct bytes *keys, const struct vault_name *names, size_t count, struct error *e)
@@ -132,7 +132,7 @@ static int peek(struct vault *vault, const struct vault_name *name, bool *ours, 
     *ours = false;
     if (sink_get(r->worker, key, MANIFEST_MAX - 1, &object, e) < 0)
         return e->class == ERROR_NOT_FOUND ? 0 : -1;
-    if (manifest_peek(object.data, object.length, r->key, key, &link->sequence, previous, signer, e) < 0) {
+    if (manifest_object_peek(object.data, object.length, r->key, key, &link->sequence, previous, signer, e) < 0) {
         error_context(e, "sink '%s': ", r->sink);
         log_error(LOG_WARNING, e);
     } else if (memcmp(signer, r->key->signer_public, sizeof signer) != 0 && !r->key->full)
@@ -156,8 +156,7 @@ struct listing {
     void *context;
 };
 
-static int list_record(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n,
-                       struct error *e)
+static int list_record(void *context, const struct record *record, const uint8_t *bytes, size_t n, struct error *e)
 {
     (void)bytes;
     (void)n;
@@ -184,14 +183,12 @@ struct feed {
     uint64_t records;
 };
 
-static int feed_player(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n,
-                       struct error *e)
+static int feed_player(void *context, const struct record *record, const uint8_t *bytes, size_t n, struct error *e)
 {
     return player_record(context, record, bytes, n, e);
 }
 
-static int feed_record(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n,
-                       struct error *e)
+static int feed_record(void *context, const struct record *record, const uint8_t *bytes, size_t n, struct error *e)
 {
     struct feed *f = context;
     f->records++;

@@ -13,13 +13,13 @@
 #include "job/snapshot.h"
 #include "job/verify_chain.h"
 #include "job/verify_packs.h"
-#include "store/catalogue.h"
-#include "store/index_body.h"
-#include "store/objects.h"
-#include "store/reader.h"
-#include "store/repository.h"
+#include "repository/catalogue.h"
+#include "repository/index_body.h"
+#include "repository/manifest_object.h"
+#include "repository/objects.h"
+#include "repository/reader.h"
+#include "repository/repository.h"
 #include "worker/sink.h"
-#include "worker/worker.h"
 
 #define PATHS_NAMED 20 /* affected entries of one source that are named; the others are counted */
 
@@ -149,8 +149,7 @@ static void end_entry(struct source_walk *w)
     report(w->v, &damage);
 }
 
-static int walk_record(void *context, const struct catalogue_record *record, const uint8_t *bytes, size_t n,
-                       struct error *e)
+static int walk_record(void *context, const struct record *record, const uint8_t *bytes, size_t n, struct error *e)
 {
     struct source_walk *w = context;
     (void)bytes;
@@ -240,8 +239,8 @@ static int add_link(struct verify *v, struct verify_chain *chain, const char *ke
     snapshot_parse_key(key, link.host, link.job, link.id);
     snprintf(link.object, sizeof link.object, "%s", key);
     seal_hash(object->data, object->length, link.hash);
-    link.readable = manifest_peek(object->data, object->length, r->key, key, &link.sequence, link.previous.hashes[0],
-                                  link.signer, e) == 0;
+    link.readable = manifest_object_peek(object->data, object->length, r->key, key, &link.sequence,
+                                         link.previous.hashes[0], link.signer, e) == 0;
     if (!link.readable && !r->key->full)
         verify_chain_report(chain, &link, e->message);
     return verify_chain_add(chain, &link, e);

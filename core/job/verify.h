@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "store/manifest.h"
+#include "snapshot/manifest.h"
 
 struct engine;
 struct error;

@@ -10,10 +10,10 @@ struct verify_link {
     char host[64], job[64], id[MANIFEST_ID_SIZE];
     char object[201]; /* key of the manifest */
     uint64_t sequence;
-    uint8_t hash[SEAL_HASH_SIZE]; /* of its bytes */
-    struct chain_forms previous;  /* any of these may be the manifest before; none in the first */
-    uint8_t signer[32];           /* zero where it is not known */
-    bool readable;                /* else all from sequence on but the hash is nothing */
+    uint8_t hash[MANIFEST_HASH_SIZE]; /* of its bytes */
+    struct chain_forms previous;      /* any of these may be the manifest before; none in the first */
+    uint8_t signer[32];               /* zero where it is not known */
+    bool readable;                    /* else all from sequence on but the hash is nothing */
 };
 
 struct verify_chain {

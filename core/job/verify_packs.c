@@ -8,9 +8,9 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "job/scrub.h"
-#include "store/index.h"
-#include "store/key.h"
-#include "store/repository.h"
+#include "repository/index.h"
+#include "repository/key.h"
+#include "repository/repository.h"
 
 #define BAD_MAX ((size_t)256 << 20)
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -18,7 +19,7 @@
 
 static bool is_cancelled(const struct worker *w, uint32_t kind)
 {
-    return worker_cancelled() && !w->undoes && !(UNDOES & 1u << kind);
+    return cancel_requested() && !w->undoes && !(UNDOES & 1u << kind);
 }
 
 /* ---- failing ---- */
@@ -38,7 +39,7 @@ int call_offence(struct worker *w, struct error *e, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(what, sizeof what, format, arguments);
     va_end(arguments);
-    scrub_text(&w->scrub, what);
+    redact_text(&w->redact, what);
     error_set(e, ERROR_PLUGIN, "%s: plugin '%s' broke its contract in %s: it %s", w->instance, w->name,
               wire_call_name(w->kind), what);
     call_fail(w, e);
@@ -160,7 +161,7 @@ static int take_result(struct worker *w, struct cursor *c, struct error *e)
     output_settle(w);
     if (result.class == ERROR_NONE)
         return 0;
-    scrub_error(&w->scrub, &result);
+    redact_error(&w->redact, &result);
     *e = result;
     e->class = class_here(w->kind, result.class);
     if (result.class != ERROR_PLUGIN)
@@ -404,8 +405,8 @@ static int take_finding(struct worker *w, struct channel_frame *frame, struct wo
     uint8_t *base = w->frame.data;
     char *own_text = (char *)base + ((const uint8_t *)text - base),
          *own_hint = (char *)base + ((const uint8_t *)hint - base);
-    scrub_text(&w->scrub, own_text);
-    scrub_text(&w->scrub, own_hint);
+    redact_text(&w->redact, own_text);
+    redact_text(&w->redact, own_hint);
     finding->text = own_text;
     finding->hint = own_hint;
     return 0;

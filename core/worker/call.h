@@ -10,14 +10,14 @@
 #include "base/bytes.h"
 #include "base/cursor.h"
 #include "base/error.h"
-#include "worker/channel.h"
+#include "wire/channel.h"
+#include "wire/grammar.h"
+#include "wire/wire.h"
 #include "worker/configured.h"
-#include "worker/grammar.h"
 #include "worker/id.h"
 #include "worker/process.h"
-#include "worker/scrub.h"
+#include "worker/redact.h"
 #include "worker/source.h"
-#include "worker/wire.h"
 #include "worker/worker.h"
 
 struct task;
@@ -33,19 +33,20 @@ struct call_problem {
 };
 
 struct worker {
-    char *instance, *name; /* name: of the plugin */
-    char *directory;       /* NULL = none */
-    char *common;          /* NULL = none */
-    bool in_process, undoes;
+    char *instance, *name;   /* name: of the plugin */
+    char *directory;         /* NULL = none */
+    char *common;            /* NULL = none */
+    worker_host *in_process; /* NULL = in a process of its own */
+    bool undoes;
     int64_t timeout, stall_timeout, grace, patience;
     struct channel channel;
     pid_t pid;         /* -1 when there is no process (any more) */
     int output;        /* -1 = none */
     struct task *task; /* in-process */
-    struct worker_plugin plugin;
+    struct plugin_info plugin;
     bool opened;
     const struct configured *configured; /* NULL = none */
-    struct scrub scrub;
+    struct redact redact;
 
     struct error failure; /* with a class: the worker is of no use any more, and why */
     bool abandoned;       /* in-process, and did not come back */
@@ -70,7 +71,7 @@ struct worker {
     char own_id[ID_MAX];            /* of a backup or restore that none covers */
     const struct source_past *past; /* for the next restore; NULL = nothing is known */
     struct grammar grammar;
-    struct source_attribute *attributes;
+    struct snapshot_attribute *attributes;
     bool finished;
     uint64_t given, done, partly, failed, kept;
     struct call_problem *problems;
@@ -99,7 +100,7 @@ int call_reply(struct worker *w, enum wire_call kind, struct cursor *reply, stru
 int call_findings(struct worker *w, void (*found)(void *context, const struct worker_finding *), void *context,
                   struct error *e);
 
-/* -1 with ERROR_UNSUPPORTED when the plugin does not offer it. what: WORKER_OFFERS_* */
+/* -1 with ERROR_UNSUPPORTED when the plugin does not offer it. what: PLUGIN_OFFERS_* */
 int call_offered(const struct worker *w, uint32_t what, enum wire_call call, struct error *e);
 
 /* Room to send. 1 = there is; 2 = a frame of the worker's is there instead, in *frame; 0 and -1 as call_next. */

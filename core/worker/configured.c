@@ -39,7 +39,7 @@ static int give(struct worker *w, const struct configured_source *source, struct
 
 int configured_begin(struct worker *w, enum wire_call kind, struct error *e)
 {
-    size_t count = w->configured && w->plugin.role == WORKER_SOURCE ? w->configured->count : 0;
+    size_t count = w->configured && w->plugin.role == PLUGIN_SOURCE ? w->configured->count : 0;
     bytes_put_u64(&w->arguments, count);
     int result = call_begin(w, kind, e);
     for (size_t i = 0; result == 0 && i < count; i++)

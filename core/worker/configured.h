@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "worker/wire.h"
+#include "wire/wire.h"
 
 struct error;
 struct worker;

@@ -11,7 +11,7 @@ void output_line(struct worker *w, int level, const char *said, char *text)
 {
     if (w->lines++ >= CALL_LINES)
         return;
-    scrub_text(&w->scrub, text);
+    redact_text(&w->redact, text);
     log_line((enum log_level)level, "%s: %s%s", w->instance, said, text);
 }
 

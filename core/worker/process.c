@@ -16,8 +16,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "flow/task.h"
-#include "worker/wire.h"
-#include "worker/worker.h"
+#include "wire/greeting.h"
+#include "wire/wire.h"
 
 extern char **environ;
 
@@ -86,12 +86,12 @@ static int settle_descriptors(int socket, int memory, int output)
     for (int i = 0; i < 5; i++)
         if (from[i] < 0 || dup2(from[i], i) < 0)
             return -1;
-    return close_range(PROCESS_MEMORY + 1, ~0u, 0);
+    return close_range(GREETING_MEMORY + 1, ~0u, 0);
 }
 
 static _Noreturn void become_worker(int socket, int memory, int output, char **environment)
 {
-    char name[] = "cofre", argument[] = WORKER_ARGUMENT;
+    char name[] = "cofre", argument[] = GREETING_ARGUMENT;
     char *const arguments[] = {name, argument, NULL};
     setpgid(0, 0);
     reset_signals();
@@ -101,7 +101,7 @@ static _Noreturn void become_worker(int socket, int memory, int output, char **e
     }
     uint32_t failed[2] = {WIRE_EXEC_FAILED, (uint32_t)errno};
     /* The greeting does not come either way; this only says why. */
-    if (write(PROCESS_SOCKET, failed, sizeof failed) < 0)
+    if (write(GREETING_SOCKET, failed, sizeof failed) < 0)
         _exit(126);
     _exit(127);
 }
@@ -173,46 +173,4 @@ bool process_ended(pid_t pid, char *how, size_t size)
     else
         snprintf(how, size, "called exit(%d)", WEXITSTATUS(status));
     return true;
-}
-
-/* ---- the worker's side ---- */
-
-void process_confine(void)
-{
-    /* 1 and not 0: it also keeps a core from being piped to a collector. */
-    static const struct rlimit core = {1, 1};
-    setrlimit(RLIMIT_CORE, &core);
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-#ifndef SANITIZED
-    static const struct rlimit data = {WORKER_MEMORY_MAX, WORKER_MEMORY_MAX};
-    setrlimit(RLIMIT_DATA, &data);
-#endif
-    umask(077);
-    signal(SIGPIPE, SIG_IGN);
-}
-
-void process_end_group(void)
-{
-    kill(getpgrp() == getpid() ? 0 : getpid(), SIGKILL);
-}
-
-/* Not PR_SET_PDEATHSIG: that is sent when the thread that started the worker ends, and it spares the plugin's children.
- */
-static int watch(void *context, struct error *e)
-{
-    (void)context;
-    (void)e;
-    struct pollfd engine = {.fd = PROCESS_SOCKET};
-    for (;;) {
-        if (poll(&engine, 1, -1) > 0 && (engine.revents & (POLLHUP | POLLERR | POLLNVAL)))
-            break;
-    }
-    process_end_group();
-    return 0;
-}
-
-int process_watch(struct error *e)
-{
-    static struct task *watcher; /* runs as long as the process */
-    return task_start(&watcher, watch, NULL, e);
 }

@@ -8,10 +8,6 @@
 
 struct error;
 
-/* Where the worker finds its channel. */
-#define PROCESS_SOCKET 3
-#define PROCESS_MEMORY 4
-
 /* socket and memory stay the caller's. *output is what the worker writes to stdout and stderr, non-blocking. */
 int process_start(int socket, int memory, pid_t *pid, int *output, struct error *e);
 
@@ -28,12 +24,5 @@ void process_signal(pid_t pid, int number);
  * fault)". */
 bool process_ended(pid_t pid, char *how, size_t size);
 #define PROCESS_HOW 80
-
-/* In the worker: limits, no new privileges, no core file. */
-void process_confine(void);
-/* In the worker: end the group when the engine is gone, even while the plugin hangs. */
-int process_watch(struct error *e);
-/* In the worker, whose engine is gone: end, with all that the plugin has started. */
-void process_end_group(void);
 
 #endif

@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "worker/worker.h"
 
 #define FIRST 200 /* ms */
 #define LONGEST 15000
@@ -46,7 +46,7 @@ static void append(struct error *e, const char *format, ...)
 static int wait_for(int64_t ms, struct error *e)
 {
     for (int64_t until = clock_monotonic() + ms, now; (now = clock_monotonic()) < until;) {
-        if (worker_cancelled()) {
+        if (cancel_requested()) {
             append(e, "; cancelled while waiting to try again");
             e->class = ERROR_CANCELLED;
             return -1;

@@ -9,8 +9,8 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cofre/plugin.h"
+#include "snapshot/path.h"
 #include "worker/call.h"
-#include "worker/path.h"
 #include "worker/retry.h"
 
 #define PIECE (CHANNEL_RING / 4)
@@ -52,7 +52,7 @@ static int run_simple(struct simple *s, struct error *e)
 
 int sink_create(struct worker *sink, struct error *e)
 {
-    if (!(sink->plugin.offers & WORKER_OFFERS_CREATE))
+    if (!(sink->plugin.offers & PLUGIN_OFFERS_CREATE))
         return 0;
     return run_simple(&(struct simple){.w = sink, .kind = WIRE_CREATE}, e);
 }
@@ -64,21 +64,21 @@ int sink_remove(struct worker *sink, const char *key, struct error *e)
 
 int sink_sync(struct worker *sink, struct error *e)
 {
-    if (!(sink->plugin.offers & WORKER_OFFERS_SYNC))
+    if (!(sink->plugin.offers & PLUGIN_OFFERS_SYNC))
         return 0;
     return run_simple(&(struct simple){.w = sink, .kind = WIRE_SYNC}, e);
 }
 
 int sink_sweep(struct worker *sink, int64_t older_than, struct error *e)
 {
-    if (!(sink->plugin.offers & WORKER_OFFERS_SWEEP))
+    if (!(sink->plugin.offers & PLUGIN_OFFERS_SWEEP))
         return 0;
     return run_simple(&(struct simple){.w = sink, .kind = WIRE_SWEEP, .number = older_than}, e);
 }
 
 int sink_retain(struct worker *sink, const char *key, int64_t until, struct error *e)
 {
-    if (!(sink->plugin.offers & WORKER_OFFERS_RETAIN))
+    if (!(sink->plugin.offers & PLUGIN_OFFERS_RETAIN))
         return error_set(e, ERROR_UNSUPPORTED, "%s: plugin '%s' cannot protect objects", sink->instance, sink->name);
     return run_simple(&(struct simple){.w = sink, .kind = WIRE_RETAIN, .key = key, .number = until}, e);
 }
@@ -99,7 +99,7 @@ int sink_space(struct worker *sink, int64_t *total, int64_t *available, struct e
 {
     struct cursor reply;
     *total = *available = -1;
-    if (!(sink->plugin.offers & WORKER_OFFERS_SPACE))
+    if (!(sink->plugin.offers & PLUGIN_OFFERS_SPACE))
         return 0;
     if (run_simple(&(struct simple){.w = sink, .kind = WIRE_SPACE, .reply = &reply}, e) < 0)
         return -1;

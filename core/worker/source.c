@@ -3,11 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cancel.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "cofre/plugin.h"
+#include "snapshot/path.h"
 #include "worker/call.h"
-#include "worker/path.h"
 
 /* ---- backup ---- */
 
@@ -76,7 +77,7 @@ static int event_end(struct worker *w, struct cursor *c, struct source_event *ev
     event->content_length = cursor_u64(c);
     if (!wire_error(c, &event->result) || !cursor_done(c))
         return malformed(e);
-    scrub_error(&w->scrub, &event->result);
+    redact_error(&w->redact, &event->result);
     if (grammar_end(&w->grammar, e) < 0)
         return -1;
     if (event->content_length != w->grammar.content)
@@ -98,14 +99,14 @@ static int event_missing(struct worker *w, struct cursor *c, struct source_event
     event->path = wire_text_required(c, PATH_LONGEST, &event->path_length);
     if (!wire_error(c, &event->result) || !cursor_done(c) || event->result.class == ERROR_NONE)
         return malformed(e);
-    scrub_error(&w->scrub, &event->result);
+    redact_error(&w->redact, &event->result);
     return 0;
 }
 
 /* In our own copy of the frame. */
 static void scrub_value(struct worker *w, const struct source_event *event)
 {
-    scrub_text(&w->scrub, (char *)w->frame.data + ((const uint8_t *)event->value - w->frame.data));
+    redact_text(&w->redact, (char *)w->frame.data + ((const uint8_t *)event->value - w->frame.data));
 }
 
 static int event_fact(struct worker *w, struct cursor *c, struct source_event *event, struct error *e)
@@ -226,7 +227,7 @@ static int take_report(struct worker *w, const struct channel_frame *frame, stru
     struct error result;
     if (frame->type != WIRE_MISSING || !wire_error(&c, &result) || !cursor_done(&c) || result.class == ERROR_NONE)
         return call_offence(w, e, "sent a malformed report");
-    scrub_error(&w->scrub, &result);
+    redact_error(&w->redact, &result);
     w->failed++;
     if (keep_problem(w, path, length, &result) == 0)
         return 0;
@@ -304,7 +305,7 @@ int source_restore_begin(struct worker *source, struct error *e)
     return result == 0 ? wait_asked(source, e) : -1;
 }
 
-int source_give_entry(struct worker *source, const struct source_entry *entry, struct error *e)
+int source_give_entry(struct worker *source, const struct snapshot_entry *entry, struct error *e)
 {
     struct bytes *b = &source->arguments;
     bytes_reset(b);
@@ -400,7 +401,7 @@ static int call_with_id(struct worker *w, uint32_t what, enum wire_call call, co
 
 int source_freeze(struct worker *source, const char *id, struct error *e)
 {
-    return call_with_id(source, WORKER_OFFERS_FREEZE, WIRE_FREEZE, id, e);
+    return call_with_id(source, PLUGIN_OFFERS_FREEZE, WIRE_FREEZE, id, e);
 }
 
 /* What is to be undone may have been left in the middle, because a sink failed. */
@@ -415,7 +416,7 @@ static void give_up(struct worker *w)
 void source_take_back(struct worker *source, const char *id, struct error *e)
 {
     struct error undone;
-    if (e->class == ERROR_RETRY && !worker_cancelled() && source_thaw(source, id, &undone) < 0 &&
+    if (e->class == ERROR_RETRY && !cancel_requested() && source_thaw(source, id, &undone) < 0 &&
         undone.class != ERROR_RETRY)
         *e = undone;
 }
@@ -423,19 +424,19 @@ void source_take_back(struct worker *source, const char *id, struct error *e)
 int source_thaw(struct worker *source, const char *id, struct error *e)
 {
     give_up(source);
-    return call_with_id(source, WORKER_OFFERS_THAW, WIRE_THAW, id, e);
+    return call_with_id(source, PLUGIN_OFFERS_THAW, WIRE_THAW, id, e);
 }
 
 int source_scratch_drop(struct worker *source, const char *id, struct error *e)
 {
     give_up(source);
-    return call_with_id(source, WORKER_OFFERS_SCRATCH, WIRE_SCRATCH_DROP, id, e);
+    return call_with_id(source, PLUGIN_OFFERS_SCRATCH, WIRE_SCRATCH_DROP, id, e);
 }
 
 int source_scratch_make(struct worker *source, const char *id, char **overrides, struct error *e)
 {
     struct cursor reply;
-    if (call_offered(source, WORKER_OFFERS_SCRATCH, WIRE_SCRATCH_MAKE, e) < 0)
+    if (call_offered(source, PLUGIN_OFFERS_SCRATCH, WIRE_SCRATCH_MAKE, e) < 0)
         return -1;
     wire_put_string(call_arguments(source), id);
     if (call_reply(source, WIRE_SCRATCH_MAKE, &reply, e) < 0)
@@ -451,7 +452,7 @@ int source_estimate(struct worker *source, int64_t *entries, int64_t *bytes, str
 {
     struct cursor reply;
     *entries = *bytes = -1;
-    if (!(source->plugin.offers & WORKER_OFFERS_ESTIMATE))
+    if (!(source->plugin.offers & PLUGIN_OFFERS_ESTIMATE))
         return 0;
     call_arguments(source);
     if (call_reply(source, WIRE_ESTIMATE, &reply, e) < 0)
@@ -470,7 +471,7 @@ int source_facts(struct worker *source, void (*fact)(void *, const char *, const
     struct source_event event;
     struct error why;
     int got;
-    if (call_offered(source, WORKER_OFFERS_FACTS, WIRE_FACTS, e) < 0)
+    if (call_offered(source, PLUGIN_OFFERS_FACTS, WIRE_FACTS, e) < 0)
         return -1;
     call_arguments(source);
     if (call_begin(source, WIRE_FACTS, e) < 0)

@@ -7,30 +7,9 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "snapshot/entry.h"
 
 struct worker;
-
-/* An entry as it crosses: struct cofre_entry less what only the ABI needs. Everything it points to is lent. */
-struct source_attribute {
-    const char *name;
-    const void *value;
-    size_t length;
-};
-struct source_entry {
-    uint32_t kind;    /* COFRE_FILE ... */
-    uint32_t flags;   /* COFRE_ENTRY_* */
-    const char *path; /* NUL terminated */
-    size_t path_length;
-    int64_t size, mtime;
-    uint32_t mode, uid, gid, device_major, device_minor;
-    const char *user, *group; /* NULL = none */
-    const char *link;         /* NULL = none; NUL terminated */
-    size_t link_length;
-    const struct source_attribute *attributes;
-    size_t attribute_count;
-    uint8_t fingerprint[16]; /* keyed hash of the plugin's fingerprint */
-    int has_fingerprint;
-};
 
 /* ---- backup ---- */
 
@@ -61,7 +40,7 @@ enum source_event_type {
 
 struct source_event {
     enum source_event_type type;
-    struct source_entry entry;
+    struct snapshot_entry entry;
     const void *bytes;
     uint64_t length;
     uint64_t content_length;
@@ -102,7 +81,7 @@ void source_recall(struct worker *source, const struct source_past *past);
 
 /* Returns when the plugin asks for the first entry. -1 with ERROR_RETRY: it can be begun again. */
 int source_restore_begin(struct worker *source, struct error *e);
-int source_give_entry(struct worker *source, const struct source_entry *entry, struct error *e);
+int source_give_entry(struct worker *source, const struct snapshot_entry *entry, struct error *e);
 int source_give_data(struct worker *source, const void *p, size_t n, struct error *e);
 int source_give_hole(struct worker *source, uint64_t n, struct error *e);
 /* End of the entry's content; to be called for every entry, content or not. */
@@ -134,7 +113,7 @@ int source_restore_finish(struct worker *source, struct source_restored *restore
 
 /* ---- the rest ---- */
 
-/* Where the plugin offers it (WORKER_OFFERS_*); else ERROR_UNSUPPORTED. id: at most 63 bytes, durable before the call:
+/* Where the plugin offers it (PLUGIN_OFFERS_*); else ERROR_UNSUPPORTED. id: at most 63 bytes, durable before the call:
  * job/hold.h. thaw and scratch_drop run also while everything else is being cancelled; they give up the call at hand.
  */
 int source_freeze(struct worker *source, const char *id, struct error *e);

@@ -11,7 +11,7 @@ static const char *take_text(struct worker *w, struct cursor *c, size_t maximum,
 {
     const char *text = required ? wire_text_required(c, maximum, NULL) : wire_text(c, maximum, NULL);
     if (text)
-        scrub_text(&w->scrub, (char *)w->frame.data + ((const uint8_t *)text - w->frame.data));
+        redact_text(&w->redact, (char *)w->frame.data + ((const uint8_t *)text - w->frame.data));
     return text;
 }
 
@@ -20,7 +20,7 @@ int source_discover(struct worker *source, void (*offer)(void *context, const st
 {
     struct channel_frame frame;
     int got;
-    if (call_offered(source, WORKER_OFFERS_DISCOVER, WIRE_DISCOVER, e) < 0)
+    if (call_offered(source, PLUGIN_OFFERS_DISCOVER, WIRE_DISCOVER, e) < 0)
         return -1;
     call_arguments(source);
     if (configured_begin(source, WIRE_DISCOVER, e) < 0)
@@ -42,7 +42,7 @@ int source_discover(struct worker *source, void (*offer)(void *context, const st
 int source_services(struct worker *source, int what, const char *id, const char *which,
                     void (*found)(void *context, const struct worker_finding *), void *context, struct error *e)
 {
-    if (call_offered(source, WORKER_OFFERS_SERVICES, WIRE_SERVICES, e) < 0)
+    if (call_offered(source, PLUGIN_OFFERS_SERVICES, WIRE_SERVICES, e) < 0)
         return -1;
     struct bytes *b = call_arguments(source);
     bytes_put_u32(b, (uint32_t)what);

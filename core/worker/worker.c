@@ -15,78 +15,16 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "flow/task.h"
+#include "wire/greeting.h"
 #include "worker/call.h"
-#include "worker/child.h"
-#include "worker/values.h"
 
 #define GREETING_TIME 60000 /* ms; a loaded machine is slow to start programs */
 #define GRACE 10000
 #define PATIENCE 300000
 
-static atomic_bool cancelled;
-_Static_assert(ATOMIC_BOOL_LOCK_FREE == 2, "worker_cancel_all must be safe in a signal handler");
-
-void worker_cancel_all(void)
-{
-    atomic_store_explicit(&cancelled, true, memory_order_relaxed);
-}
-
-bool worker_cancelled(void)
-{
-    return atomic_load_explicit(&cancelled, memory_order_relaxed);
-}
-
-/* Both ends compare it, so that no two versions talk to each other. */
-static uint32_t build_number(void)
-{
-    static const char build[] = COFRE_VERSION;
-    uint32_t h = CHANNEL_RING ^ WIRE_CALLS << 8 ^ WIRE_OBJECT << 16 ^ (uint32_t)sizeof(struct channel_shared);
-    for (size_t i = 0; i < sizeof build; i++)
-        h = (h ^ (uint8_t)build[i]) * 16777619u;
-    return h;
-}
-
-/* ---- the worker's side ---- */
-
-bool worker_is_child(int argc, char **argv)
-{
-    int type = 0;
-    socklen_t size = sizeof type;
-    if (argc != 2 || strcmp(argv[1], WORKER_ARGUMENT) != 0)
-        return false;
-    return getsockopt(PROCESS_SOCKET, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET &&
-           (fcntl(PROCESS_MEMORY, F_GET_SEALS) & F_SEAL_SHRINK);
-}
-
-/* As child_run. */
-static int run_worker(struct error *e)
-{
-    fcntl(PROCESS_SOCKET, F_SETFD, FD_CLOEXEC);
-    fcntl(PROCESS_MEMORY, F_SETFD, FD_CLOEXEC);
-    process_confine();
-    if (process_watch(e) < 0)
-        return -1;
-    uint32_t ready[2] = {WIRE_READY, build_number()};
-    if (write(PROCESS_SOCKET, ready, sizeof ready) != (ssize_t)sizeof ready)
-        return error_system(e, errno, "greet the engine");
-    return child_run(PROCESS_SOCKET, PROCESS_MEMORY, e);
-}
-
-int worker_main(void)
-{
-    struct error e;
-    int result = run_worker(&e);
-    /* The watcher sees the same, but the process might end before it comes to that, and leave behind what its plugin
-     * has started. */
-    if (result > 0)
-        process_end_group();
-    if (result < 0)
-        log_error(LOG_ERROR, &e);
-    return result < 0;
-}
-
-/* In-process: the same, as a thread. */
+/* In-process: the plugin's end, as a thread. */
 struct thread_channel {
+    worker_host *serve;
     int socket, memory;
 };
 
@@ -94,7 +32,7 @@ static int run_thread(void *context, struct error *e)
 {
     struct thread_channel channel = *(struct thread_channel *)context;
     free(context);
-    int result = child_run(channel.socket, channel.memory, e);
+    int result = channel.serve(channel.socket, channel.memory, e);
     close(channel.memory);
     return result < 0 ? -1 : 0;
 }
@@ -108,7 +46,7 @@ static int greet(struct worker *w, struct error *e)
         int got = channel_receive(&w->channel, &message);
         if (got > 0 && message.fd >= 0)
             close(message.fd);
-        if (got > 0 && message.type == WIRE_READY && message.number == build_number())
+        if (got > 0 && message.type == WIRE_READY && message.number == greeting_build())
             return 0;
         if (got > 0 && message.type == WIRE_EXEC_FAILED)
             return error_system(e, (int)message.number, "%s: start a worker", w->instance);
@@ -127,7 +65,7 @@ static int start_thread(struct worker *w, int socket, int memory, struct error *
     struct thread_channel *channel = malloc(sizeof *channel);
     if (!channel)
         return error_memory(e);
-    *channel = (struct thread_channel){.socket = socket, .memory = memory};
+    *channel = (struct thread_channel){.serve = w->in_process, .socket = socket, .memory = memory};
     if (task_start(&w->task, run_thread, channel, e) < 0) {
         free(channel);
         return -1;
@@ -201,7 +139,7 @@ fail:
     return -1;
 }
 
-const struct worker_plugin *worker_plugin(const struct worker *worker)
+const struct plugin_info *worker_plugin(const struct worker *worker)
 {
     return &worker->plugin;
 }
@@ -225,7 +163,7 @@ static void count_variable(void *context, const char *variable)
 
 int worker_open(struct worker *w, const struct config_value *values, struct error *e)
 {
-    if (scrub_learn(&w->scrub, values, w->plugin.option_count, e) < 0)
+    if (redact_learn(&w->redact, values, w->plugin.option_count, e) < 0)
         return -1;
     struct bytes *b = call_arguments(w);
     wire_put_string(b, w->directory);
@@ -236,7 +174,7 @@ int worker_open(struct worker *w, const struct config_value *values, struct erro
     process_environment(w->plugin.environment, count_variable, &size);
     /* All room at once, so that growing leaves no copy of a secret behind. */
     bytes_reserve(b, size);
-    values_put(b, values, w->plugin.option_count);
+    wire_put_values(b, values, w->plugin.option_count);
     process_environment(w->plugin.environment, put_variable, b);
     int result = call_simple(w, WIRE_OPEN, e);
     explicit_bzero(b->data, b->capacity);
@@ -304,7 +242,7 @@ void worker_stop(struct worker *w)
         close(w->output);
     channel_close(&w->channel);
     wire_plugin_free(&w->plugin);
-    scrub_free(&w->scrub);
+    redact_free(&w->redact);
     bytes_free(&w->arguments);
     bytes_free(&w->frame);
     bytes_free(&w->aside);

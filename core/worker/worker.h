@@ -10,7 +10,7 @@
  * told to, fails with ERROR_TIMEOUT, and the worker can be used on.
  *
  * All functions of one worker are used by one thread at a time. Waiting is bounded: by the call's deadline, by the
- * stall watchdog, and by worker_cancel_all.
+ * stall watchdog, and by cancel_request.
  */
 #ifndef COFRE_WORKER_WORKER_H
 #define COFRE_WORKER_WORKER_H
@@ -19,67 +19,37 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "config/option.h"
+#include "wire/plugin_info.h"
 
 struct config_value;
 struct configured;
 struct error;
 struct worker;
 
-enum worker_role { WORKER_SOURCE = 1, WORKER_SINK = 2 };
+/* The plugin's end of a channel: serves calls until told to end, then 0, or until the engine is gone, then 1. Takes
+ * over the socket; the memory stays the caller's. */
+typedef int worker_host(int socket, int memory, struct error *e);
 
 struct worker_spec {
     const char *instance; /* name for messages: "source 'uploads'" */
     const char *plugin;   /* name: looked up as DIR/NAME.so; two directories that have it are an error */
     char *const *plugin_dirs;
     size_t plugin_dir_count;
-    bool in_process;
-    int64_t timeout;       /* ms for one call; 0 = none */
-    int64_t stall_timeout; /* ms without progress; 0 = none */
-    const char *directory; /* that the plugin may have for itself, made when it asks; NULL = none */
-    const char *common;    /* likewise, for all sources of the plugin */
-    bool undoes;           /* it is there to undo something: its calls run although everything else is cancelled */
-    int64_t patience;      /* ms that a failing operation of a sink is tried again; 0 = 5 minutes */
-    int64_t grace;         /* ms that a cancelled call has to return, before SIGTERM; a tenth of it later SIGKILL. close
-                            * has half of it. 0 = 10 s */
-};
-
-/* What a worker may allocate (RLIMIT_DATA, for each of its processes; not in builds with sanitizers): a plugin that
- * allocates without bound meets a failed malloc and fails its call, instead of taking the machine with it. */
-#define WORKER_MEMORY_MAX (UINT64_C(1) << 30)
-
-/* What the plugin said of itself. Lives as long as the worker. */
-struct worker_plugin {
-    enum worker_role role;
-    char *path; /* of the shared object */
-    char *name, *version, *summary, *license, *example;
-    char *environment; /* names of variables it reads; NULL = none */
-    uint32_t api_level;
-    uint64_t capabilities; /* COFRE_SINK_* */
-    uint32_t offers;       /* WORKER_OFFERS_* */
-    struct option *options;
-    size_t option_count;
-};
-
-/* The optional operations that are there. */
-enum {
-    WORKER_OFFERS_FREEZE = 1,
-    WORKER_OFFERS_ESTIMATE = 2,
-    WORKER_OFFERS_SCRATCH = 4,
-    WORKER_OFFERS_FACTS = 8,
-    WORKER_OFFERS_CREATE = 16,
-    WORKER_OFFERS_SYNC = 32,
-    WORKER_OFFERS_SWEEP = 64,
-    WORKER_OFFERS_SPACE = 128,
-    WORKER_OFFERS_RETAIN = 256,
-    WORKER_OFFERS_THAW = 512,
-    WORKER_OFFERS_DISCOVER = 1024,
-    WORKER_OFFERS_SERVICES = 2048
+    worker_host *in_process; /* runs the plugin in a thread of this process; NULL = in a process of its own */
+    int64_t timeout;         /* ms for one call; 0 = none */
+    int64_t stall_timeout;   /* ms without progress; 0 = none */
+    const char *directory;   /* that the plugin may have for itself, made when it asks; NULL = none */
+    const char *common;      /* likewise, for all sources of the plugin */
+    bool undoes;             /* it is there to undo something: its calls run although everything else is cancelled */
+    int64_t patience;        /* ms that a failing operation of a sink is tried again; 0 = 5 minutes */
+    int64_t grace; /* ms that a cancelled call has to return, before SIGTERM; a tenth of it later SIGKILL. close
+                    * has half of it. 0 = 10 s */
 };
 
 /* Loads the plugin: file and directories must not be writable by others. After an error nothing is left. */
 int worker_start(const struct worker_spec *spec, struct worker **worker, struct error *e);
-const struct worker_plugin *worker_plugin(const struct worker *worker);
+/* Lives as long as the worker. */
+const struct plugin_info *worker_plugin(const struct worker *worker);
 
 /* Run the plugin's open(). values: one row per option of the plugin. */
 int worker_open(struct worker *worker, const struct config_value *values, struct error *e);
@@ -104,17 +74,5 @@ bool worker_failed(const struct worker *worker);
 
 /* Bytes and entries that the plugin reported with progress(). */
 void worker_progress(const struct worker *worker, uint64_t *done, uint64_t *total);
-
-/* Ask every call of every worker to end with ERROR_CANCELLED, now and in future. Safe in a signal handler. */
-void worker_cancel_all(void);
-bool worker_cancelled(void);
-
-/* main() of the re-executed process: the engine's binary started with the single argument WORKER_ARGUMENT. Never
- * returns to the command line. */
-#define WORKER_ARGUMENT "worker"
-int worker_main(void);
-/* True when this process was started by worker_start (the channel is there), so that a user who types "cofre worker"
- * gets a usage error. */
-bool worker_is_child(int argc, char **argv);
 
 #endif

@@ -16,6 +16,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "config/config.h"
+#include "host/host.h"
 #include "worker/sink.h"
 #include "worker/worker.h"
 
@@ -193,7 +194,7 @@ static const char *value_of(char **options, size_t count, const char *name)
 
 static int open_worker(struct worker *w, char **options, size_t count, struct error *e)
 {
-    const struct worker_plugin *plugin = worker_plugin(w);
+    const struct plugin_info *plugin = worker_plugin(w);
     struct config_value *values = calloc(plugin->option_count + 1, sizeof *values);
     for (size_t i = 0; values && i < plugin->option_count; i++) {
         const struct option *option = &plugin->options[i];
@@ -225,8 +226,8 @@ static int run(struct worker *w, int argc, char **argv, struct error *e)
 
 int main(int argc, char **argv)
 {
-    if (worker_is_child(argc, argv))
-        return worker_main();
+    if (host_is_child(argc, argv))
+        return host_main();
     int options = 4, count = 0;
     while (options + count < argc && strcmp(argv[options + count], "--") != 0)
         count++;

@@ -6,15 +6,15 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
-#include "store/catalogue.h"
+#include "repository/catalogue.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void write_again(const struct catalogue_record *record, const uint8_t *p, size_t n)
+static void write_again(const struct record *record, const uint8_t *p, size_t n)
 {
     struct bytes out = {.maximum = 2 * (size_t)CATALOGUE_RECORD_MAX};
     struct catalogue_decoder decoder = {0};
-    struct catalogue_record again;
+    struct record again;
     struct error e;
     if (catalogue_encode(record, &out, &e) < 0 || catalogue_decode(&decoder, out.data, out.length, &again, &e) < 0)
         abort();
@@ -28,7 +28,7 @@ static void write_again(const struct catalogue_record *record, const uint8_t *p,
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct catalogue_decoder decoder = {0};
-    struct catalogue_record record;
+    struct record record;
     struct error e;
     size_t n;
     for (size_t at = 0; at < size; at += n) {

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 
 #include "base/error.h"
-#include "store/chunker.h"
-#include "store/index.h"
-#include "store/index_body.h"
+#include "repository/chunker.h"
+#include "repository/index.h"
+#include "repository/index_body.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

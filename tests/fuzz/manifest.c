@@ -6,8 +6,8 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
-#include "store/manifest.h"
-#include "store/manifest_json.h"
+#include "snapshot/manifest.h"
+#include "snapshot/manifest_json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,8 +6,8 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
-#include "store/chunker.h"
-#include "store/pack.h"
+#include "repository/chunker.h"
+#include "repository/pack.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,8 +6,8 @@
 
 #include "archive/untar.h"
 #include "base/error.h"
-#include "store/catalogue.h"
-#include "worker/source.h"
+#include "snapshot/entry.h"
+#include "snapshot/path.h"
 
 #define LIMIT (1u << 20) /* bytes of an entry's content that are looked at */
 
@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input in = {data, size};
     struct untar *untar;
-    struct source_entry entry;
+    struct snapshot_entry entry;
     struct error e;
     bool end;
     if (untar_new(read_input, &in, &untar, &e) < 0)
@@ -57,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (untar_next(untar, &entry, &end, &e) == 0 && !end) {
         uint64_t given = 0;
         const struct untar_audience audience = {.data = take_data, .hole = take_hole, .context = &given};
-        ASSERT(catalogue_is_path(entry.path, entry.path_length));
+        ASSERT(path_valid(entry.path, entry.path_length));
         if (untar_content(untar, LIMIT, &audience, &e) < 0)
             break;
         ASSERT(given <= LIMIT);

@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "worker/channel.h"
-#include "worker/grammar.h"
-#include "worker/source.h"
-#include "worker/wire.h"
+#include "snapshot/entry.h"
+#include "wire/channel.h"
+#include "wire/grammar.h"
+#include "wire/wire.h"
 #include "worker/worker.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -14,8 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void try_entry(struct cursor c)
 {
     static struct grammar grammar;
-    struct source_attribute *attributes = NULL;
-    struct source_entry entry;
+    struct snapshot_attribute *attributes = NULL;
+    struct snapshot_entry entry;
     struct error e;
     if (grammar_start(&grammar, &e) == 0 && wire_entry(&c, &entry, &attributes) &&
         grammar_entry(&grammar, &entry, &e) == 0)
@@ -32,7 +32,7 @@ static void try_error(struct cursor c)
 
 static void try_plugin(struct cursor c)
 {
-    struct worker_plugin plugin;
+    struct plugin_info plugin;
     if (wire_plugin(&c, &plugin))
         ASSERT(plugin.name && plugin.options);
     wire_plugin_free(&plugin);

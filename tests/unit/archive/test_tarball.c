@@ -14,7 +14,7 @@
 #include "archive/untar.h"
 #include "base/bytes.h"
 #include "base/error.h"
-#include "worker/source.h"
+#include "snapshot/entry.h"
 
 #define VALUE 65000
 
@@ -45,20 +45,20 @@ static int give(void *context, void *p, size_t n, size_t *got, struct error *e)
 static int write_one(size_t count, struct bytes *out, struct error *e)
 {
     static char names[64][16], value[VALUE];
-    struct source_attribute attributes[64];
+    struct snapshot_attribute attributes[64];
     struct tarball *tarball;
     struct tarball_kept kept;
     for (size_t i = 0; i < count; i++) {
         snprintf(names[i], sizeof names[i], "user.%zu", i);
-        attributes[i] = (struct source_attribute){.name = names[i], .value = value, .length = VALUE};
+        attributes[i] = (struct snapshot_attribute){.name = names[i], .value = value, .length = VALUE};
     }
-    const struct source_entry entry = {.kind = COFRE_DIRECTORY,
-                                       .path = "d",
-                                       .path_length = 1,
-                                       .mode = 0755,
-                                       .mtime = COFRE_NO_TIME,
-                                       .attributes = attributes,
-                                       .attribute_count = count};
+    const struct snapshot_entry entry = {.kind = COFRE_DIRECTORY,
+                                         .path = "d",
+                                         .path_length = 1,
+                                         .mode = 0755,
+                                         .mtime = COFRE_NO_TIME,
+                                         .attributes = attributes,
+                                         .attribute_count = count};
     assert_int_equal(tarball_new(take, out, &tarball, e), 0);
     int result = tarball_entry(tarball, &entry, e);
     if (result == 0)
@@ -72,7 +72,7 @@ static int write_one(size_t count, struct bytes *out, struct error *e)
 static size_t read_one(const struct bytes *from)
 {
     struct reading reading = {.from = from};
-    struct source_entry entry;
+    struct snapshot_entry entry;
     struct untar *untar;
     struct error e;
     bool end;

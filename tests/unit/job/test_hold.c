@@ -5,9 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "host/host.h"
 #include "job/engine.h"
 #include "job/hold.h"
-#include "store/seal.h"
+#include "repository/seal.h"
 #include "worker/source.h"
 
 struct fixture {
@@ -52,8 +53,8 @@ static int set_up(void **state)
                      f->directory, f->directory, TEST_PLUGINS, f->place);
     if (seal_init(&e) < 0 || config_parse("test.conf", text, (size_t)n, true, &f->config, &e) < 0)
         fail_msg("%s", e.message);
-    f->engine = (struct engine){.config = f->config, .in_process = harness_in_process};
-    if (engine_open(&f->engine, &f->config->sources[0], WORKER_SOURCE, NULL, 0, &f->worker, &e) < 0)
+    f->engine = (struct engine){.config = f->config, .in_process = harness_in_process ? host_run : NULL};
+    if (engine_open(&f->engine, &f->config->sources[0], PLUGIN_SOURCE, NULL, 0, &f->worker, &e) < 0)
         fail_msg("%s", e.message);
     *state = f;
     return 0;

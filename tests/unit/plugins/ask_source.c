@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "config/config.h"
 #include "config/option.h"
+#include "host/host.h"
 #include "worker/source.h"
 #include "worker/worker.h"
 
@@ -25,7 +26,7 @@ static const char *value_of(const char *options, const char *name, size_t *lengt
 
 static int open_source(struct worker *w, const char *options, struct error *e)
 {
-    const struct worker_plugin *plugin = worker_plugin(w);
+    const struct plugin_info *plugin = worker_plugin(w);
     struct config_value *values = calloc(plugin->option_count + 1, sizeof *values);
     for (size_t i = 0; values && i < plugin->option_count; i++) {
         const struct option *option = &plugin->options[i];
@@ -58,8 +59,8 @@ static int ask(struct worker *w, const char *call, const char *id, struct error 
         return source_facts(w, print_fact, NULL, e);
     if (strcmp(call, "drop") == 0)
         return source_scratch_drop(w, id, e);
-    int result = strcmp(call, "make") == 0 ? source_scratch_make(w, id, &overrides, e)
-                                           : source_estimate(w, &entries, &bytes, e);
+    int result =
+        strcmp(call, "make") == 0 ? source_scratch_make(w, id, &overrides, e) : source_estimate(w, &entries, &bytes, e);
     if (result == 0 && overrides)
         fputs(overrides, stdout);
     else if (result == 0)
@@ -70,8 +71,8 @@ static int ask(struct worker *w, const char *call, const char *id, struct error 
 
 int main(int argc, char **argv)
 {
-    if (worker_is_child(argc, argv))
-        return worker_main();
+    if (host_is_child(argc, argv))
+        return host_main();
     if (argc < 5)
         return 2;
     char *directories[] = {argv[1]};

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "host/host.h"
+
 bool harness_in_process;
 static int log_file = -1;
 static off_t log_read;
@@ -16,7 +18,7 @@ int harness_start_timed(const char *plugin, struct harness_times times, struct w
                                      .plugin = plugin,
                                      .plugin_dirs = directories,
                                      .plugin_dir_count = 1,
-                                     .in_process = harness_in_process,
+                                     .in_process = harness_in_process ? host_run : NULL,
                                      .timeout = times.timeout,
                                      .stall_timeout = times.stall,
                                      .grace = times.grace};
@@ -41,7 +43,7 @@ static const char *value_of(const char *options, const char *name, size_t *lengt
 
 int harness_open(struct worker *w, const char *options, struct error *e)
 {
-    const struct worker_plugin *plugin = worker_plugin(w);
+    const struct plugin_info *plugin = worker_plugin(w);
     struct config_value *values = calloc(plugin->option_count + 1, sizeof *values);
     assert_non_null(values);
     for (size_t i = 0; i < plugin->option_count; i++) {
@@ -87,8 +89,8 @@ const char *harness_log(void)
 /* stderr goes to a file, so that tests can read the log; it is shown when a test failed. */
 int harness_main(int argc, char **argv, int (*tests)(void))
 {
-    if (worker_is_child(argc, argv))
-        return worker_main();
+    if (host_is_child(argc, argv))
+        return host_main();
     /* Under ThreadSanitizer every process would end with a second's sleep. */
     setenv("TSAN_OPTIONS", "atexit_sleep_ms=0", 0);
     harness_in_process = argc > 1 && strcmp(argv[1], "--in-process") == 0;

@@ -19,7 +19,7 @@ struct total {
 };
 
 /* A record of the previous table: nothing shared, for simplicity. */
-static void remember(struct total *total, const struct source_entry *entry)
+static void remember(struct total *total, const struct snapshot_entry *entry)
 {
     bytes_put_u16(&total->table, 0);
     bytes_put_u16(&total->table, (uint16_t)entry->path_length);
@@ -287,15 +287,15 @@ static void see_problem(void *context, const struct source_problem *problem)
 
 static int give(struct worker *w, uint32_t kind, const char *path, struct error *e)
 {
-    struct source_attribute attribute = {.name = "user.test", .value = "value", .length = 5};
-    struct source_entry entry = {.kind = kind,
-                                 .path = path,
-                                 .path_length = strlen(path),
-                                 .size = -1,
-                                 .mode = 0600,
-                                 .mtime = COFRE_NO_TIME,
-                                 .attributes = &attribute,
-                                 .attribute_count = 1};
+    struct snapshot_attribute attribute = {.name = "user.test", .value = "value", .length = 5};
+    struct snapshot_entry entry = {.kind = kind,
+                                   .path = path,
+                                   .path_length = strlen(path),
+                                   .size = -1,
+                                   .mode = 0600,
+                                   .mtime = COFRE_NO_TIME,
+                                   .attributes = &attribute,
+                                   .attribute_count = 1};
     return source_give_entry(w, &entry, e);
 }
 

@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
+#include "host/host.h"
 #include "worker/sink.h"
 #include "worker/source.h"
 
@@ -51,7 +53,7 @@ static int start_from(char *const *directories, size_t count, struct error *e)
                                      .plugin = "memory-source",
                                      .plugin_dirs = directories,
                                      .plugin_dir_count = count,
-                                     .in_process = harness_in_process};
+                                     .in_process = harness_in_process ? host_run : NULL};
     int result = worker_start(&spec, &w, e);
     if (result == 0)
         worker_stop(w);
@@ -93,11 +95,11 @@ static void test_description(void **state)
     struct error e;
     struct worker *w;
     assert_int_equal(harness_start("faulty-sink", &w, &e), 0);
-    const struct worker_plugin *p = worker_plugin(w);
-    assert_int_equal(p->role, WORKER_SINK);
+    const struct plugin_info *p = worker_plugin(w);
+    assert_int_equal(p->role, PLUGIN_SINK);
     assert_string_equal(p->name, "faulty-sink");
     assert_string_equal(p->license, "MIT");
-    assert_int_equal(p->offers, WORKER_OFFERS_SPACE);
+    assert_int_equal(p->offers, PLUGIN_OFFERS_SPACE);
     assert_true(p->option_count > 4);
     assert_string_equal(p->options[4].name, "page");
     assert_int_equal(p->options[4].maximum, 1000000);
@@ -447,8 +449,8 @@ static void test_cancel_all(void **state)
     struct error e;
     struct worker *w = harness_worker("faulty-sink", "habit=hang;at=stat"), *x;
     uint64_t size;
-    worker_cancel_all();
-    assert_true(worker_cancelled());
+    cancel_request();
+    assert_true(cancel_requested());
     assert_int_equal(sink_stat(w, "key", &size, &e), -1);
     assert_int_equal(e.class, ERROR_CANCELLED);
     assert_int_equal(harness_start("faulty-sink", &x, &e), -1);

@@ -6,7 +6,7 @@
 
 #include "job/engine.h"
 #include "job/hold.h"
-#include "store/seal.h"
+#include "repository/seal.h"
 #include "worker/source.h"
 
 static char directory[64];
@@ -43,7 +43,7 @@ static struct worker *open_worker(char *override)
 {
     struct error e;
     struct worker *w = NULL;
-    if (engine_open(&engine, &config->sources[0], WORKER_SOURCE, &override, override ? 1 : 0, &w, &e) < 0)
+    if (engine_open(&engine, &config->sources[0], PLUGIN_SOURCE, &override, override ? 1 : 0, &w, &e) < 0)
         fail_msg("%s", e.message);
     return w;
 }

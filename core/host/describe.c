@@ -1,0 +1,238 @@
+#include "host/describe.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "config/config.h"
+#include "wire/wire.h"
+
+/* Up to the level 1 fields: what every plugin must have. */
+#define LEVEL_1(T, last) (offsetof(struct T, last) + sizeof(((struct T *)0)->last))
+#define MAX_STRUCT (1u << 20) /* bytes of a plugin's struct of options */
+#define CRITICAL UINT64_C(0xffffffff00000000)
+
+static int refuse(struct error *e, const struct describe *d, const char *what)
+{
+    return error_set(e, ERROR_CONFIG, "plugin '%s': %s", d->path, what);
+}
+
+static void copy_sized(void *to, size_t size, const void *from, size_t from_size)
+{
+    memset(to, 0, size);
+    memcpy(to, from, from_size < size ? from_size : size);
+}
+
+/* ---- options ---- */
+
+static const size_t type_sizes[] = {
+    [OPTION_STRING] = sizeof(COFRE_CTYPE_STRING),   [OPTION_PATH] = sizeof(COFRE_CTYPE_PATH),
+    [OPTION_INTEGER] = sizeof(COFRE_CTYPE_INTEGER), [OPTION_BOOLEAN] = sizeof(COFRE_CTYPE_BOOLEAN),
+    [OPTION_SIZE] = sizeof(COFRE_CTYPE_SIZE),       [OPTION_DURATION] = sizeof(COFRE_CTYPE_DURATION),
+    [OPTION_CHOICE] = sizeof(COFRE_CTYPE_CHOICE),   [OPTION_LIST] = sizeof(COFRE_CTYPE_LIST),
+    [OPTION_SECRET] = sizeof(COFRE_CTYPE_SECRET),
+};
+
+/* What the engine itself takes from a section: in those of sinks more than in those of sources. */
+static bool reserved(const char *name, bool sink)
+{
+    static const char *const names[] = {"plugin",        "key",         "encryption", "format", "timeout",
+                                        "stall_timeout", "trust_hosts", "retry_for",  "wait"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    for (const struct option *row = config_sink_options; sink && row->name; row++)
+        if (strcmp(name, row->name) == 0)
+            return true;
+    return strncmp(name, "keep_", 5) == 0;
+}
+
+static bool name_valid(const char *name)
+{
+    return name[0] >= 'a' && name[0] <= 'z' && name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")] == '\0' &&
+           strlen(name) <= 63;
+}
+
+static const char *row_fault(const struct cofre_option *row, uint32_t struct_bytes, bool sink)
+{
+    if (reserved(row->name, sink))
+        return "has a name that is reserved for the engine";
+    if (row->type < COFRE_STRING || row->type > COFRE_SECRET)
+        return "is of an unknown type";
+    if (row->flags & ~(COFRE_O_REQUIRED | COFRE_O_RESTORE))
+        return "has unknown flags";
+    if (row->size != type_sizes[row->type])
+        return "has a member of another size than its type";
+    if (row->offset > struct_bytes || row->size > struct_bytes - row->offset)
+        return "lies outside of the plugin's struct";
+    if (!row->help || !row->help[0])
+        return "has no help";
+    if ((row->type == COFRE_CHOICE) != (row->choices && row->choices[0]))
+        return "has choices without being a choice, or is a choice without them";
+    if (row->minimum > row->maximum)
+        return "has a minimum above its maximum";
+    return NULL;
+}
+
+/* Row i, and that its fallback is a value of its own type. */
+static int check_option(struct describe *d, size_t i, struct error *e)
+{
+    const struct cofre_option *row = d->rows[i];
+    if (!row->name || !name_valid(row->name))
+        return error_set(e, ERROR_CONFIG, "plugin '%s': option %zu has no valid name", d->path, i + 1);
+    const char *fault = row_fault(row, d->plugin.options.struct_bytes, d->plugin.sink != NULL);
+    for (size_t k = 0; k < i && !fault; k++)
+        if (strcmp(d->rows[k]->name, row->name) == 0)
+            fault = "is declared twice";
+    if (fault)
+        return error_set(e, ERROR_CONFIG, "plugin '%s': option '%s' %s", d->path, row->name, fault);
+    d->options[i] = (struct option){.name = row->name,
+                                    .type = (enum option_type)row->type,
+                                    .flags = row->flags,
+                                    .fallback = row->fallback,
+                                    .minimum = row->minimum,
+                                    .maximum = row->maximum,
+                                    .choices = row->choices,
+                                    .help = row->help};
+    struct option_value value = {0};
+    if (row->fallback && row->type == COFRE_SECRET)
+        return error_set(e, ERROR_CONFIG, "plugin '%s': option '%s' has a secret as its default", d->path, row->name);
+    if (row->fallback && option_parse(&d->options[i], row->fallback, &value, e) < 0)
+        return error_context(e, "plugin '%s': default of option '%s': ", d->path, row->name);
+    option_value_free(&value);
+    return 0;
+}
+
+static int check_options(struct describe *d, struct error *e)
+{
+    const struct cofre_options *table = &d->plugin.options;
+    if (table->count == 0)
+        return 0;
+    if (!table->rows || table->count > WIRE_MAX_OPTIONS || table->struct_bytes > MAX_STRUCT ||
+        table->stride < LEVEL_1(cofre_option, help) || table->stride % _Alignof(struct cofre_option) != 0)
+        return refuse(e, d, "its option table is malformed");
+    d->rows = calloc(table->count, sizeof(struct cofre_option *));
+    d->options = calloc(table->count, sizeof *d->options);
+    if (!d->rows || !d->options)
+        return error_memory(e);
+    const uint8_t *base = (const uint8_t *)table->rows;
+    for (size_t i = 0; i < table->count; i++) {
+        d->rows[i] = (const struct cofre_option *)(const void *)(base + i * table->stride);
+        if (check_option(d, i, e) < 0)
+            return -1;
+    }
+    d->option_count = table->count;
+    return 0;
+}
+
+/* ---- roles ---- */
+
+static int take_source(struct describe *d, struct error *e)
+{
+    if (d->plugin.source->struct_size < LEVEL_1(cofre_source, facts))
+        return refuse(e, d, "its table of a source is smaller than that of level 1");
+    copy_sized(&d->source, sizeof d->source, d->plugin.source, d->plugin.source->struct_size);
+    const struct cofre_source *s = &d->source;
+    d->role = PLUGIN_SOURCE;
+    if (!s->open || !s->close || !s->check || !s->backup || !s->restore)
+        return refuse(e, d, "a source needs open, close, check, backup and restore");
+    if (s->freeze && !s->thaw)
+        return refuse(e, d, "freeze needs thaw");
+    if (s->services && !s->thaw)
+        return refuse(e, d, "services needs thaw");
+    if (!s->scratch_make != !s->scratch_drop)
+        return refuse(e, d, "scratch_make and scratch_drop come together or not at all");
+    d->offers = (s->freeze ? PLUGIN_OFFERS_FREEZE : 0u) | (s->thaw ? PLUGIN_OFFERS_THAW : 0u) |
+                (s->estimate ? PLUGIN_OFFERS_ESTIMATE : 0u) | (s->scratch_make ? PLUGIN_OFFERS_SCRATCH : 0u) |
+                (s->facts ? PLUGIN_OFFERS_FACTS : 0u) | (s->discover ? PLUGIN_OFFERS_DISCOVER : 0u) |
+                (s->services ? PLUGIN_OFFERS_SERVICES : 0u);
+    return 0;
+}
+
+static int take_sink(struct describe *d, struct error *e)
+{
+    if (d->plugin.sink->struct_size < LEVEL_1(cofre_sink, retain))
+        return refuse(e, d, "its table of a sink is smaller than that of level 1");
+    copy_sized(&d->sink, sizeof d->sink, d->plugin.sink, d->plugin.sink->struct_size);
+    const struct cofre_sink *s = &d->sink;
+    d->role = PLUGIN_SINK;
+    if (!s->open || !s->close || !s->check || !s->put || !s->get || !s->stat || !s->list || !s->remove)
+        return refuse(e, d, "a sink needs open, close, check, put, get, stat, list and remove");
+    if (s->capabilities & CRITICAL)
+        return refuse(e, d, "it needs a capability that this version of cofre does not know");
+    d->offers = (s->create ? PLUGIN_OFFERS_CREATE : 0u) | (s->sync ? PLUGIN_OFFERS_SYNC : 0u) |
+                (s->sweep ? PLUGIN_OFFERS_SWEEP : 0u) | (s->space ? PLUGIN_OFFERS_SPACE : 0u) |
+                (s->retain ? PLUGIN_OFFERS_RETAIN : 0u);
+    return 0;
+}
+
+static int check_levels(const struct describe *d, struct error *e)
+{
+    const struct cofre_plugin *p = &d->plugin;
+    if (p->min_host_level > COFRE_ABI_LEVEL) {
+        error_set(e, ERROR_CONFIG, "plugin '%s' needs a host of level %u or newer, this cofre is of level %d", d->path,
+                  p->min_host_level, COFRE_ABI_LEVEL);
+        return error_hint(e, "install a newer cofre, or an older version of the plugin");
+    }
+    if (p->api_level == 0)
+        return refuse(e, d, "it does not say for which level it was written");
+    return 0;
+}
+
+int describe_plugin(const struct cofre_plugin *plugin, const char *path, const char *name, struct describe *d,
+                    struct error *e)
+{
+    *d = (struct describe){.path = text_copy(path)};
+    if (!d->path)
+        return error_memory(e);
+    if (!plugin)
+        return refuse(e, d, "it does not describe itself");
+    if (plugin->struct_size < LEVEL_1(cofre_plugin, sink))
+        return refuse(e, d, "its description is smaller than that of level 1");
+    copy_sized(&d->plugin, sizeof d->plugin, plugin, plugin->struct_size);
+    if (check_levels(d, e) < 0)
+        return -1;
+    if (!d->plugin.name || strcmp(d->plugin.name, name) != 0)
+        return error_set(e, ERROR_CONFIG, "plugin '%s' calls itself '%s', but the file is named '%s.so'", path,
+                         d->plugin.name ? d->plugin.name : "", name);
+    if (!d->plugin.source == !d->plugin.sink)
+        return refuse(e, d, "it must be exactly one of source and sink");
+    if ((d->plugin.source ? take_source(d, e) : take_sink(d, e)) < 0)
+        return -1;
+    return check_options(d, e);
+}
+
+void describe_free(struct describe *d)
+{
+    free(d->path);
+    free(d->options);
+    free(d->rows);
+    *d = (struct describe){.path = NULL};
+}
+
+/* worker_plugin has owning pointers because the engine's copy owns them; this one is only encoded. */
+static char *lend(const char *text)
+{
+    char *p;
+    memcpy(&p, &text, sizeof p);
+    return p;
+}
+
+void describe_lend(const struct describe *d, struct plugin_info *plugin)
+{
+    const struct cofre_plugin *p = &d->plugin;
+    *plugin = (struct plugin_info){.role = d->role,
+                                   .path = d->path,
+                                   .name = lend(p->name),
+                                   .version = lend(p->version),
+                                   .summary = lend(p->summary),
+                                   .license = lend(p->license),
+                                   .example = lend(p->example),
+                                   .api_level = p->api_level,
+                                   .capabilities = d->sink.capabilities,
+                                   .offers = d->offers,
+                                   .options = d->options,
+                                   .option_count = d->option_count,
+                                   .environment = lend(p->environment)};
+}

@@ -1,0 +1,278 @@
+#include "repository/ahead.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "flow/task.h"
+#include "repository/repository.h"
+#include "worker/sink.h"
+
+/* All buffers together, in bytes: two for each runner, so that what has arrived and is not wanted yet keeps nobody from
+ * reading on. Few runners ask for much at a time, so that latency does not set their speed either. */
+#define MEMORY ((size_t)48 << 20)
+#define WINDOW_MIN ((size_t)4 << 20)
+#define WINDOW_MAX ((size_t)8 << 20)
+#define BUFFERS_MAX (MEMORY / WINDOW_MIN)
+
+/* Neighbouring chunks of a pack. */
+struct window {
+    uint8_t pack[SEAL_HASH_SIZE];
+    uint64_t from, to;
+    size_t chunks; /* expected and not taken */
+    bool header;   /* the pack's header is wanted too */
+    enum { EXPECTED, READING, READ } state;
+    uint8_t *buffer;    /* the header, if any, and the bytes; NULL while EXPECTED */
+    struct error error; /* once READ; class ERROR_NONE: the bytes are there */
+};
+
+/* A worker, and the thread that reads with it. */
+struct runner {
+    struct ahead *ahead;
+    struct worker *worker;
+    struct task *task;
+};
+
+struct ahead {
+    struct repository *repository;
+    struct runner runners[BUFFERS_MAX];
+    size_t runner_count, runner_limit;
+    size_t window;        /* bytes of a window at most */
+    pthread_mutex_t lock; /* guards what follows, but not what a runner has of the window that it reads */
+    pthread_cond_t to_read, read;
+    struct window windows[AHEAD_CHUNKS]; /* a ring: those not taken, oldest first */
+    size_t first, count, begun;          /* of count; the oldest ones are begun */
+    uint8_t *spare[BUFFERS_MAX];
+    size_t spare_count, buffer_count;
+    bool wanted; /* somebody waits for the oldest window */
+    bool over;
+};
+
+int ahead_new(struct repository *repository, struct ahead **ahead, struct error *e)
+{
+    *ahead = NULL;
+    if (repository->parallel < 2)
+        return 0;
+    struct ahead *a = calloc(1, sizeof *a);
+    if (!a)
+        return error_memory(e);
+    a->repository = repository;
+    a->runner_limit = repository->parallel - 1 < BUFFERS_MAX ? repository->parallel - 1 : BUFFERS_MAX;
+    a->window = MEMORY / (2 * a->runner_limit);
+    a->window = a->window < WINDOW_MIN ? WINDOW_MIN : a->window > WINDOW_MAX ? WINDOW_MAX : a->window;
+    pthread_mutex_init(&a->lock, NULL);
+    pthread_cond_init(&a->to_read, NULL);
+    pthread_cond_init(&a->read, NULL);
+    *ahead = a;
+    return 0;
+}
+
+void ahead_free(struct ahead *ahead)
+{
+    struct error ignored;
+    if (!ahead)
+        return;
+    pthread_mutex_lock(&ahead->lock);
+    ahead->over = true;
+    pthread_cond_broadcast(&ahead->to_read);
+    pthread_mutex_unlock(&ahead->lock);
+    for (size_t i = 0; i < ahead->runner_count; i++)
+        task_join(ahead->runners[i].task, &ignored);
+    for (size_t i = 0; i < ahead->begun; i++)
+        free(ahead->windows[(ahead->first + i) % AHEAD_CHUNKS].buffer);
+    for (size_t i = 0; i < ahead->spare_count; i++)
+        free(ahead->spare[i]);
+    pthread_mutex_destroy(&ahead->lock);
+    pthread_cond_destroy(&ahead->to_read);
+    pthread_cond_destroy(&ahead->read);
+    free(ahead);
+}
+
+static struct window *window_at(struct ahead *a, size_t i)
+{
+    return &a->windows[(a->first + i) % AHEAD_CHUNKS];
+}
+
+/* ---- reading ---- */
+
+static int read_window(struct worker *worker, const struct window *w, struct error *e)
+{
+    char key[201];
+    repository_pack_key(w->pack, key);
+    /* At the pack's beginning the two are one. */
+    if (w->header && w->from == PACK_HEADER_SIZE)
+        return sink_get_range(worker, key, 0, w->buffer, (size_t)w->to, e);
+    if (w->header && sink_get_range(worker, key, 0, w->buffer, PACK_HEADER_SIZE, e) < 0)
+        return -1;
+    return sink_get_range(worker, key, w->from, w->buffer + PACK_HEADER_SIZE, (size_t)(w->to - w->from), e);
+}
+
+/* The next window to read, with a buffer; NULL when there is none yet. The last one may still grow: it waits, unless it
+ * is large already or is the one that is wanted. */
+static struct window *begin_locked(struct ahead *a)
+{
+    if (a->begun == a->count || a->spare_count == 0)
+        return NULL;
+    struct window *w = window_at(a, a->begun);
+    bool grows = a->begun + 1 == a->count && w->to - w->from < a->window / 2;
+    if (grows && !(a->wanted && a->begun == 0))
+        return NULL;
+    w->state = READING;
+    w->buffer = a->spare[--a->spare_count];
+    a->begun++;
+    return w;
+}
+
+static int run(void *context, struct error *e)
+{
+    struct runner *r = context;
+    struct ahead *a = r->ahead;
+    pthread_mutex_lock(&a->lock);
+    while (!a->over) {
+        struct window *w = begin_locked(a);
+        if (!w) {
+            pthread_cond_wait(&a->to_read, &a->lock);
+            continue;
+        }
+        pthread_mutex_unlock(&a->lock);
+        int result = read_window(r->worker, w, e);
+        pthread_mutex_lock(&a->lock);
+        w->error.class = ERROR_NONE;
+        if (result < 0)
+            w->error = *e;
+        w->state = READ;
+        pthread_cond_signal(&a->read);
+    }
+    pthread_mutex_unlock(&a->lock);
+    return 0;
+}
+
+static int add_buffer(struct ahead *a, struct error *e)
+{
+    if (a->buffer_count == MEMORY / a->window)
+        return 0;
+    uint8_t *buffer = malloc(PACK_HEADER_SIZE + a->window);
+    if (!buffer)
+        return error_memory(e);
+    a->buffer_count++;
+    pthread_mutex_lock(&a->lock);
+    a->spare[a->spare_count++] = buffer;
+    pthread_mutex_unlock(&a->lock);
+    return 0;
+}
+
+static int try_runner(struct ahead *a, struct error *e)
+{
+    struct runner *r = &a->runners[a->runner_count];
+    r->ahead = a;
+    if (repository_worker(a->repository, (unsigned)a->runner_count + 1, &r->worker, e) < 0)
+        return -1;
+    for (size_t i = 0; i < 2; i++)
+        if (add_buffer(a, e) < 0)
+            return -1;
+    return task_start(&r->task, run, r, e);
+}
+
+/* One more, unless there are as many as there can be. */
+static void add_runner(struct ahead *a)
+{
+    struct error why;
+    if (a->runner_count == a->runner_limit)
+        return;
+    if (try_runner(a, &why) == 0) {
+        a->runner_count++;
+        return;
+    }
+    log_line(LOG_WARNING, "sink '%s': it is read with fewer connections: %s", a->repository->sink, why.message);
+    a->runner_limit = a->runner_count;
+}
+
+/* ---- expecting and taking ---- */
+
+static bool joins(const struct ahead *a, const struct window *w, const struct index_location *l)
+{
+    return w->state == EXPECTED && memcmp(w->pack, l->pack, SEAL_HASH_SIZE) == 0 && l->chunk.offset == w->to &&
+           l->chunk.stored <= a->window - (w->to - w->from);
+}
+
+static void expect_locked(struct ahead *a, const struct index_location *l)
+{
+    struct window *last = a->count > 0 ? window_at(a, a->count - 1) : NULL;
+    bool same = last && memcmp(last->pack, l->pack, sizeof last->pack) == 0;
+    if (last && joins(a, last, l)) {
+        last->to += l->chunk.stored;
+        last->chunks++;
+    } else if (a->count < AHEAD_CHUNKS && l->chunk.stored <= a->window) {
+        struct window *w = window_at(a, a->count++);
+        *w = (struct window){.from = l->chunk.offset,
+                             .to = (uint64_t)l->chunk.offset + l->chunk.stored,
+                             .chunks = 1,
+                             .header = !same,
+                             .state = EXPECTED};
+        memcpy(w->pack, l->pack, sizeof w->pack);
+    }
+}
+
+void ahead_expect(struct ahead *ahead, const struct index_location *location)
+{
+    if (ahead->runner_count < ahead->count + 1)
+        add_runner(ahead);
+    if (ahead->runner_count == 0)
+        return;
+    pthread_mutex_lock(&ahead->lock);
+    expect_locked(ahead, location);
+    pthread_cond_broadcast(&ahead->to_read);
+    pthread_mutex_unlock(&ahead->lock);
+}
+
+bool ahead_is_next(const struct ahead *ahead, const struct index_location *location)
+{
+    if (!ahead || ahead->count == 0)
+        return false;
+    const struct window *w = &ahead->windows[ahead->first];
+    return memcmp(w->pack, location->pack, SEAL_HASH_SIZE) == 0 && location->chunk.offset >= w->from &&
+           (uint64_t)location->chunk.offset + location->chunk.stored <= w->to;
+}
+
+static struct window *wait_for_oldest(struct ahead *a)
+{
+    pthread_mutex_lock(&a->lock);
+    struct window *w = window_at(a, 0);
+    a->wanted = true;
+    pthread_cond_signal(&a->to_read);
+    while (w->state != READ)
+        pthread_cond_wait(&a->read, &a->lock);
+    a->wanted = false;
+    pthread_mutex_unlock(&a->lock);
+    return w;
+}
+
+static void drop_oldest(struct ahead *a)
+{
+    pthread_mutex_lock(&a->lock);
+    a->spare[a->spare_count++] = window_at(a, 0)->buffer;
+    a->first = (a->first + 1) % AHEAD_CHUNKS;
+    a->count--;
+    a->begun--;
+    pthread_cond_signal(&a->to_read);
+    pthread_mutex_unlock(&a->lock);
+}
+
+int ahead_take(struct ahead *ahead, const struct index_location *location, uint8_t *out,
+               uint8_t header[PACK_HEADER_SIZE], bool *has_header, struct error *e)
+{
+    struct window *w = wait_for_oldest(ahead);
+    int result = w->error.class == ERROR_NONE ? 0 : -1;
+    if (result < 0) {
+        *e = w->error;
+    } else {
+        *has_header = w->header;
+        memcpy(header, w->buffer, PACK_HEADER_SIZE);
+        memcpy(out, w->buffer + PACK_HEADER_SIZE + (location->chunk.offset - w->from), location->chunk.stored);
+    }
+    if (--w->chunks == 0)
+        drop_oldest(ahead);
+    return result;
+}

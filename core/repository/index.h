@@ -1,0 +1,77 @@
+/* The index: which chunk is in which pack. A cache: always rebuildable from index objects, and those from packs.
+ *
+ * What all index objects say is kept in one sorted file, mapped into memory and only read. Objects are absorbed in
+ * batches, each sorted and merged into a new file, so building needs little memory however large the repository is.
+ *
+ * Which packs are really in the sink is told anew each time (index_set_present); chunks of other packs are not found.
+ */
+#ifndef COFRE_REPOSITORY_INDEX_H
+#define COFRE_REPOSITORY_INDEX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "repository/pack.h"
+
+struct error;
+struct index;
+
+struct index_location {
+    size_t row, pack_row; /* numbers of the chunk's and the pack's rows, below index_chunk_count, index_pack_count */
+    uint8_t pack[SEAL_HASH_SIZE];
+    uint64_t pack_size;
+    struct pack_chunk chunk;
+};
+
+/* Open the file at path. identity names who asks (signer and host): a file that was made for another, damaged, or
+ * absent gives an empty index. */
+int index_open(const char *path, const uint8_t identity[SEAL_HASH_SIZE], struct index **index, struct error *e);
+void index_free(struct index *index);
+
+/* Names of the index objects that it covers, sorted; what was absorbed counts after index_settle. */
+size_t index_object_count(const struct index *index);
+const uint8_t *index_object_name(const struct index *index, size_t i);
+bool index_covers(const struct index *index, const uint8_t name[SEAL_HASH_SIZE]);
+/* Start over: nothing covered. */
+void index_clear(struct index *index);
+/* From now on rows keep their numbers: whoever counts by them may. Nothing can be absorbed any more, nor cleared. */
+void index_fix(struct index *index);
+
+/* Absorb an object's body (format in docs/format.md). name: of the object, or NULL for what has none yet: that is
+ * known to this instance only, and the next index_open starts over. own: written by ourselves, so its chunks may be
+ * re-used. A wrong body is ERROR_INTEGRITY and changes nothing. */
+int index_absorb(struct index *index, const uint8_t *name, const void *body, size_t n, bool own, struct error *e);
+/* Make what was absorbed findable, and durable enough: a new file replaces the old. */
+int index_settle(struct index *index, struct error *e);
+
+/* One pack that the sink listed. */
+struct index_pack {
+    uint8_t name[SEAL_HASH_SIZE];
+    uint64_t size;
+    bool known; /* out: some index object describes it */
+};
+/* packs: sorted by name. After index_settle. */
+int index_set_present(struct index *index, struct index_pack *packs, size_t count, struct error *e);
+
+/* Packs that were found damaged: names, sorted; copied. They are the last to be read, and not relied on. */
+int index_set_doubted(struct index *index, const uint8_t *names, size_t count, struct error *e);
+
+bool index_doubts(const struct index *index, const uint8_t pack[SEAL_HASH_SIZE]);
+
+/* What for a chunk is looked for: to be read, wherever it is present; or to be relied on by a new snapshot, in packs
+ * that nobody doubts, of any host or of our own. */
+enum index_use { INDEX_READ, INDEX_RELY, INDEX_RELY_OWN };
+
+/* The nth place (from 0) of the chunk, for that use. */
+bool index_find(const struct index *index, const uint8_t id[SEAL_HASH_SIZE], enum index_use use, unsigned nth,
+                struct index_location *location);
+/* The chunk in row i. False when its place is none for that use. */
+bool index_chunk_at(const struct index *index, size_t i, enum index_use use, struct index_location *location);
+
+/* All rows, of packs present or not. index_pack_at tells whether the pack is present. */
+size_t index_chunk_count(const struct index *index);
+size_t index_pack_count(const struct index *index);
+bool index_pack_at(const struct index *index, size_t i, uint8_t name[SEAL_HASH_SIZE], uint64_t *size);
+
+#endif

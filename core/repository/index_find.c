@@ -1,0 +1,133 @@
+/* Of an index: which packs are there, and where a chunk is. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "repository/index.h"
+#include "repository/index_table.h"
+
+static int compare_names(const void *a, const void *b)
+{
+    return memcmp(a, b, SEAL_HASH_SIZE);
+}
+
+static int compare_packs(const void *a, const void *b)
+{
+    return memcmp(((const struct index_pack *)a)->name, ((const struct index_pack *)b)->name, SEAL_HASH_SIZE);
+}
+
+int index_set_present(struct index *index, struct index_pack *packs, size_t count, struct error *e)
+{
+    free(index->present);
+    index->present = calloc(index_pack_count(index) + 1, 1);
+    if (!index->present)
+        return error_memory(e);
+    for (size_t i = 0; i < index_pack_count(index); i++) {
+        struct index_pack wanted;
+        memcpy(wanted.name, index->packs[i].name, sizeof wanted.name);
+        struct index_pack *found = count > 0 ? bsearch(&wanted, packs, count, sizeof *packs, compare_packs) : NULL;
+        if (!found)
+            continue;
+        index->present[i] = found->size == index->packs[i].size;
+        found->known = found->known || index->present[i];
+    }
+    return 0;
+}
+
+static size_t first_row(const struct index *index, const uint8_t *id)
+{
+    size_t low = index->header->fanout[id[0]], high = index->header->fanout[id[0] + 1];
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (memcmp(index->chunks[middle].id, id, SEAL_HASH_SIZE) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+int index_set_doubted(struct index *index, const uint8_t *names, size_t count, struct error *e)
+{
+    uint8_t *copy = malloc(count * SEAL_HASH_SIZE + 1);
+    if (!copy)
+        return error_memory(e);
+    if (count > 0)
+        memcpy(copy, names, count * SEAL_HASH_SIZE);
+    free(index->doubted);
+    index->doubted = copy;
+    index->doubted_count = count;
+    return 0;
+}
+
+bool index_doubts(const struct index *index, const uint8_t pack[SEAL_HASH_SIZE])
+{
+    return index->doubted_count > 0 &&
+           bsearch(pack, index->doubted, index->doubted_count, SEAL_HASH_SIZE, compare_names);
+}
+
+static void locate(const struct index *index, size_t i, struct index_location *location)
+{
+    const struct chunk_row *row = &index->chunks[i];
+    const struct pack_row *pack = &index->packs[row->pack];
+    memcpy(location->pack, pack->name, sizeof location->pack);
+    location->pack_size = pack->size;
+    location->row = i;
+    location->pack_row = row->pack;
+    location->chunk = (struct pack_chunk){.offset = row->offset, .stored = row->stored, .plain = row->plain};
+    memcpy(location->chunk.id, row->id, SEAL_HASH_SIZE);
+}
+
+/* The nth place in packs that are doubted, or in those that are not; *nth becomes what is left to count. */
+static bool find_among(const struct index *index, const uint8_t *id, bool own_only, bool doubted, unsigned *nth,
+                       struct index_location *location)
+{
+    for (size_t i = first_row(index, id); i < index_chunk_count(index); i++) {
+        const struct chunk_row *row = &index->chunks[i];
+        const struct pack_row *pack = &index->packs[row->pack];
+        if (memcmp(row->id, id, SEAL_HASH_SIZE) != 0)
+            return false;
+        if (!index->present[row->pack] || (own_only && !pack->own) || index_doubts(index, pack->name) != doubted)
+            continue;
+        if ((*nth)-- > 0)
+            continue;
+        locate(index, i, location);
+        return true;
+    }
+    return false;
+}
+
+bool index_find(const struct index *index, const uint8_t id[SEAL_HASH_SIZE], enum index_use use, unsigned nth,
+                struct index_location *location)
+{
+    if (!index->header || !index->present)
+        return false;
+    if (find_among(index, id, use == INDEX_RELY_OWN, false, &nth, location))
+        return true;
+    return use == INDEX_READ && index->doubted_count > 0 && find_among(index, id, false, true, &nth, location);
+}
+
+bool index_chunk_at(const struct index *index, size_t i, enum index_use use, struct index_location *location)
+{
+    const struct pack_row *pack = &index->packs[index->chunks[i].pack];
+    locate(index, i, location);
+    return index->present && index->present[location->pack_row] && (use != INDEX_RELY_OWN || pack->own) &&
+           (use == INDEX_READ || !index_doubts(index, pack->name));
+}
+
+size_t index_chunk_count(const struct index *index)
+{
+    return index->header ? index->header->chunks : 0;
+}
+
+size_t index_pack_count(const struct index *index)
+{
+    return index->header ? index->header->packs : 0;
+}
+
+bool index_pack_at(const struct index *index, size_t i, uint8_t name[SEAL_HASH_SIZE], uint64_t *size)
+{
+    memcpy(name, index->packs[i].name, SEAL_HASH_SIZE);
+    *size = index->packs[i].size;
+    return index->present && index->present[i];
+}

@@ -1,0 +1,84 @@
+/* Keys: the full key, which seals and opens, and put keys, which only seal.
+ *
+ * Everything follows from one 32-byte seed, by crypto_kdf (BLAKE2b) with the context "cofrekey":
+ *
+ *   1  chunk-id key     32 bytes: ids of chunks are BLAKE3 of the plain bytes under it
+ *   2  chunker seed     32 bytes: the cut table of the chunker
+ *   3  index key        32 bytes: wraps the keys of index objects
+ *   4  seed of the X25519 pair to which packs and manifests are sealed (crypto_box_seed_keypair)
+ *   5  seed of the Ed25519 root pair, which certifies signers (crypto_sign_seed_keypair)
+ *   6  seed of the full key's own Ed25519 signer pair
+ *
+ * key id = first 16 bytes of BLAKE3("cofre key id 1" || X25519 public || root public).
+ * A certificate is the root's signature over "cofre signer 1" || key id || signer public.
+ *
+ * A put key holds 1, 2, 3, the two public keys, and a signer pair of its own with its certificate. It cannot open packs
+ * or manifests. With encryption = none the full key stands in the repository's config, so everyone can open, and all
+ * formats are the same.
+ */
+#ifndef COFRE_REPOSITORY_KEY_H
+#define COFRE_REPOSITORY_KEY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct bytes;
+struct error;
+
+#define KEY_ID_SIZE 16
+#define KEY_SIZE 32
+#define KEY_SIGNATURE_SIZE 64
+
+/* What is public of a key; stored in the repository's config. */
+struct key_public {
+    uint8_t id[KEY_ID_SIZE];
+    uint8_t box[KEY_SIZE];  /* X25519 */
+    uint8_t root[KEY_SIZE]; /* Ed25519 */
+};
+
+/* All members are valid; those of a full key alone are zero in a put key. Lives in memory from secret_alloc. */
+struct key {
+    bool full;
+    struct key_public public;
+    uint8_t chunk_id_key[KEY_SIZE];
+    uint8_t chunker_seed[KEY_SIZE];
+    uint8_t index_key[KEY_SIZE];
+    uint8_t signer_public[KEY_SIZE];
+    uint8_t signer_secret[64];
+    uint8_t certificate[KEY_SIGNATURE_SIZE];
+    /* full only */
+    uint8_t seed[KEY_SIZE];
+    uint8_t box_secret[KEY_SIZE];
+    uint8_t root_secret[64];
+};
+
+/* A fresh full key. */
+int key_create(struct key **key, struct error *e);
+/* A fresh put key of a full key; ERROR_DENIED when *full is not a full key. */
+int key_create_put(const struct key *full, struct key **put, struct error *e);
+/* From the 32 bytes (encryption = none, recovery). */
+int key_from_seed(const uint8_t seed[KEY_SIZE], struct key **key, struct error *e);
+/* Is this the root's certificate of that signer? */
+bool key_certifies(const struct key_public *public, const uint8_t signer[KEY_SIZE],
+                   const uint8_t certificate[KEY_SIGNATURE_SIZE]);
+/* Wipes. NULL is fine. */
+void key_free(struct key *key);
+
+/* The text form: a first line "cofre full key 1" or "cofre put key 1"; then "name: hex" for each part, in this order:
+ * of a full key id, seed; of a put key id, box, root, chunk-id, chunker, index, signer (its seed), certificate; and
+ * last "check: " with the first 8 bytes of BLAKE3 over all lines before, so that a mistyped or cut key is noticed.
+ * The reader derives everything and compares. The caller wipes *out, which must not have to grow more than once: give
+ * it an empty one. */
+#define KEY_TEXT_MAX 1024
+int key_encode(const struct key *key, struct bytes *out, struct error *e);
+/* What happens to a text on its way through mail programs, editors and other systems does no harm: blanks and carriage
+ * returns at the ends of lines, empty lines, no last newline, a byte order mark. name is for messages. Wrong form or
+ * checksum: ERROR_AUTH. */
+int key_decode(const void *p, size_t n, const char *name, struct key **key, struct error *e);
+
+/* Files: private (file_read_private); never overwritten: ERROR_EXISTS. */
+int key_load(const char *path, struct key **key, struct error *e);
+int key_save(const struct key *key, const char *path, struct error *e);
+
+#endif

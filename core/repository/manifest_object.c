@@ -1,0 +1,138 @@
+#include "repository/manifest_object.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "repository/chunker.h"
+#include "repository/key.h"
+#include "repository/seal.h"
+#include "snapshot/manifest.h"
+#include "snapshot/manifest_json.h"
+
+#define CLEAR_SIZE (8 + 2 * SEAL_HASH_SIZE)
+#define OBJECT_KEY_SIZE 201
+
+_Static_assert(MANIFEST_HASH_SIZE == SEAL_HASH_SIZE, "a manifest names chunks and objects by their hashes");
+_Static_assert(MANIFEST_CHUNK_MAX == CHUNKER_MAXIMUM, "a catalogue is cut as any data is");
+
+static int refuse(const char *name, const char *why, struct error *e)
+{
+    return error_set(e, ERROR_INTEGRITY, "read '%s': %s", name, why);
+}
+
+void manifest_object_key(const char *host, const char *job, const char *id, char *out)
+{
+    int n = snprintf(out, OBJECT_KEY_SIZE, "snapshots/%s/%s/%s", host, job, id);
+    ASSERT(n > 0 && n < OBJECT_KEY_SIZE);
+}
+
+/* ---- the clear part ---- */
+
+static void object_key_hash(const char *object_key, uint8_t hash[SEAL_HASH_SIZE])
+{
+    seal_hash(object_key, strlen(object_key), hash);
+}
+
+static void write_clear(const struct manifest *m, const char *object_key, uint8_t clear[CLEAR_SIZE])
+{
+    bytes_set_u64(clear, m->sequence);
+    memcpy(clear + 8, m->previous_hash, SEAL_HASH_SIZE);
+    object_key_hash(object_key, clear + 8 + SEAL_HASH_SIZE);
+}
+
+/* Is the clear part one, and does the object stand under the key it was made for? */
+static int check_clear(const struct seal_opened *opened, const char *name, struct error *e)
+{
+    uint8_t hash[SEAL_HASH_SIZE];
+    if (opened->clear_length != CLEAR_SIZE)
+        return refuse(name, "its clear part is malformed", e);
+    object_key_hash(name, hash);
+    if (memcmp(opened->clear + 8 + SEAL_HASH_SIZE, hash, SEAL_HASH_SIZE) != 0)
+        return refuse(name, "it is the manifest of another snapshot under this name", e);
+    return 0;
+}
+
+/* ---- the object ---- */
+
+/* Reading back what will be sealed is cheap beside a run, and a manifest that cannot be read is a lost snapshot. */
+static int check_readable(const struct manifest *written, const struct bytes *body, const char *name, struct error *e)
+{
+    struct manifest *m = calloc(1, sizeof *m);
+    if (!m)
+        return error_memory(e);
+    int result = manifest_json_parse(body->data, body->length, name, m, e);
+    if (result == 0) {
+        m->sequence = written->sequence;
+        memcpy(m->previous_hash, written->previous_hash, SEAL_HASH_SIZE);
+        result = manifest_check(m, name, e);
+    }
+    manifest_free(m);
+    if (result < 0)
+        return error_context(e, "while making it: ");
+    return 0;
+}
+
+int manifest_object_seal(const struct manifest *manifest, const struct key *key, struct bytes *out, struct error *e)
+{
+    char object_key[OBJECT_KEY_SIZE];
+    uint8_t clear[CLEAR_SIZE];
+    struct bytes body = {.maximum = MANIFEST_MAX};
+    manifest_object_key(manifest->host, manifest->job, manifest->id, object_key);
+    write_clear(manifest, object_key, clear);
+    int result = manifest_json_write(manifest, &body, e);
+    if (result == 0)
+        result = check_readable(manifest, &body, object_key, e);
+    if (result == 0)
+        result = seal_envelope(key, SEAL_MANIFEST, clear, sizeof clear, body.data, body.length, out, e);
+    bytes_free(&body);
+    return result;
+}
+
+static int parse(const struct seal_opened *opened, const struct bytes *body, const char *name, struct manifest *m,
+                 struct error *e)
+{
+    char object_key[OBJECT_KEY_SIZE];
+    if (manifest_json_parse(body->data, body->length, name, m, e) < 0)
+        return -1;
+    m->sequence = bytes_get_u64(opened->clear);
+    memcpy(m->previous_hash, opened->clear + 8, SEAL_HASH_SIZE);
+    memcpy(m->signer, opened->signer, sizeof m->signer);
+    manifest_object_key(m->host, m->job, m->id, object_key);
+    if (strcmp(object_key, name) != 0)
+        return refuse(name, "it is the manifest of another snapshot under this name", e);
+    return manifest_check(m, name, e);
+}
+
+int manifest_object_open(const void *p, size_t n, const struct key *key, const char *name, struct manifest **manifest,
+                         struct error *e)
+{
+    struct seal_opened opened;
+    struct bytes body = {.maximum = MANIFEST_MAX};
+    struct manifest *m = calloc(1, sizeof *m);
+    int result = m ? seal_envelope_open(key, SEAL_MANIFEST, p, n, name, &opened, &body, e) : error_memory(e);
+    if (result == 0)
+        result = check_clear(&opened, name, e);
+    if (result == 0)
+        result = parse(&opened, &body, name, m, e);
+    bytes_free(&body);
+    if (result == 0)
+        *manifest = m;
+    else
+        manifest_free(m);
+    return result;
+}
+
+int manifest_object_peek(const void *p, size_t n, const struct key *key, const char *name, uint64_t *sequence,
+                         uint8_t previous_hash[SEAL_HASH_SIZE], uint8_t signer[32], struct error *e)
+{
+    struct seal_opened opened;
+    if (seal_envelope_verify(key, SEAL_MANIFEST, p, n, name, &opened, e) < 0 || check_clear(&opened, name, e) < 0)
+        return -1;
+    *sequence = bytes_get_u64(opened.clear);
+    memcpy(previous_hash, opened.clear + 8, SEAL_HASH_SIZE);
+    memcpy(signer, opened.signer, 32);
+    return 0;
+}

@@ -1,0 +1,33 @@
+/* The manifest as an object of a repository, the same on every sink.
+ *
+ * An envelope (seal.h). Clear part: u64 sequence | hash of the previous manifest's bytes 32 (zero for the first) |
+ * BLAKE3 of the object's own key "snapshots/HOST/JOB/ID" 32, so that the chain of one host and job can be checked
+ * without opening, and no manifest passes for another. Body: JSON (docs/format.md lists every member). Paths and other
+ * free text in JSON are percent-encoded: bytes outside printable ASCII, '%' and '"' and '\\' become %HH.
+ */
+#ifndef COFRE_REPOSITORY_MANIFEST_OBJECT_H
+#define COFRE_REPOSITORY_MANIFEST_OBJECT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "repository/seal.h"
+
+struct bytes;
+struct error;
+struct key;
+struct manifest;
+
+/* The object, appended to *out. It is read back before it is sealed: what does not hold together (a complete snapshot
+ * with an incomplete source, an impossible name) is refused here already. */
+int manifest_object_seal(const struct manifest *manifest, const struct key *key, struct bytes *out, struct error *e);
+/* Verify, open, parse. name: the object's key, for messages; its HOST/JOB/ID must be those inside: ERROR_INTEGRITY. */
+int manifest_object_open(const void *p, size_t n, const struct key *key, const char *name, struct manifest **manifest,
+                         struct error *e);
+/* What can be known without the full key: sequence and previous hash, verified. name: as for manifest_object_open. */
+int manifest_object_peek(const void *p, size_t n, const struct key *key, const char *name, uint64_t *sequence,
+                         uint8_t previous_hash[SEAL_HASH_SIZE], uint8_t signer[32], struct error *e);
+/* The sink's key of a snapshot, "snapshots/HOST/JOB/ID", into out[201]. */
+void manifest_object_key(const char *host, const char *job, const char *id, char *out);
+
+#endif

@@ -1,0 +1,240 @@
+#include "repository/reader.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "repository/chunker.h"
+#include "repository/fetch.h"
+#include "repository/index.h"
+#include "repository/key.h"
+#include "repository/pack.h"
+#include "repository/repository.h"
+#include "snapshot/manifest.h"
+#include "snapshot/path.h"
+
+struct reader {
+    struct repository *repository;
+    struct fetch *fetch;
+    struct pack_decompressor *decompressor;
+    uint8_t *sealed, *plain;
+    uint8_t id[SEAL_HASH_SIZE]; /* of the chunk in plain; valid when length > 0 */
+    size_t length;
+};
+
+int reader_new(struct repository *repository, struct reader **reader, struct error *e)
+{
+    if (!repository->key->full) {
+        error_set(e, ERROR_AUTH, "sink '%s': this is a put key: it can add snapshots but not read them",
+                  repository->sink);
+        return error_hint(e, "use the full key");
+    }
+    struct reader *r = calloc(1, sizeof *r);
+    if (!r)
+        return error_memory(e);
+    r->repository = repository;
+    r->sealed = malloc(reader_sealed_max());
+    r->plain = malloc(CHUNKER_MAXIMUM);
+    int result = r->sealed && r->plain ? 0 : error_memory(e);
+    if (result < 0 || fetch_new(repository, &r->fetch, e) < 0 || pack_decompressor_new(&r->decompressor, e) < 0) {
+        reader_free(r);
+        return -1;
+    }
+    *reader = r;
+    return 0;
+}
+
+void reader_free(struct reader *reader)
+{
+    if (!reader)
+        return;
+    fetch_free(reader->fetch);
+    pack_decompressor_free(reader->decompressor);
+    free(reader->sealed);
+    free(reader->plain);
+    free(reader);
+}
+
+size_t reader_sealed_max(void)
+{
+    return pack_compress_bound(CHUNKER_MAXIMUM) + SEAL_OVERHEAD;
+}
+
+int reader_locate(struct reader *reader, const uint8_t id[SEAL_HASH_SIZE], unsigned nth,
+                  struct index_location *location, struct error *e)
+{
+    struct index *index = reader->repository->index;
+    if (index_find(index, id, INDEX_READ, nth, location))
+        goto found;
+    if (!reader->repository->recovered) {
+        if (repository_recover_index(reader->repository, e) < 0)
+            return -1;
+        if (index_find(index, id, INDEX_READ, nth, location))
+            goto found;
+    }
+    char hex[2 * SEAL_HASH_SIZE + 1];
+    return error_set(e, ERROR_INTEGRITY, "sink '%s': chunk %s is %s", reader->repository->sink,
+                     text_hex(id, SEAL_HASH_SIZE, hex), nth == 0 ? "missing" : "damaged");
+found:
+    if (location->chunk.plain > CHUNKER_MAXIMUM || location->chunk.stored > reader_sealed_max())
+        return error_set(e, ERROR_INTEGRITY, "the index names a chunk of %u bytes", location->chunk.plain);
+    return 0;
+}
+
+/* May this failure be the fault of one place, so that another one can be tried? */
+bool reader_is_damage(const struct error *e)
+{
+    return e->class == ERROR_INTEGRITY || e->class == ERROR_RANGE || e->class == ERROR_NOT_FOUND ||
+           e->class == ERROR_AUTH;
+}
+
+static int open_at(struct reader *r, const struct index_location *l, struct error *e)
+{
+    char key[201];
+    struct seal_box box;
+    repository_pack_key(l->pack, key);
+    if (fetch_chunk(r->fetch, l, r->sealed, &box, e) < 0)
+        return -1;
+    return pack_open_chunk(r->decompressor, r->repository->key, &box, &l->chunk, r->sealed, r->plain, key, e);
+}
+
+int reader_chunk(struct reader *reader, const uint8_t id[SEAL_HASH_SIZE], const uint8_t **p, size_t *n, struct error *e)
+{
+    bool have = reader->length > 0 && memcmp(reader->id, id, SEAL_HASH_SIZE) == 0;
+    for (unsigned nth = 0; !have; nth++) {
+        struct index_location location;
+        reader->length = 0;
+        if (reader_locate(reader, id, nth, &location, e) < 0)
+            return -1;
+        have = open_at(reader, &location, e) == 0;
+        if (!have && !reader_is_damage(e))
+            return -1;
+        if (have) {
+            reader->length = location.chunk.plain;
+            continue;
+        }
+        error_context(e, "sink '%s': ", reader->repository->sink);
+        log_error(LOG_WARNING, e);
+        if (e->class == ERROR_INTEGRITY)
+            repository_doubt(reader->repository, location.pack);
+    }
+    memcpy(reader->id, id, SEAL_HASH_SIZE);
+    *p = reader->plain;
+    *n = reader->length;
+    return 0;
+}
+
+/* ---- catalogues ---- */
+
+struct walk {
+    struct reader *reader;
+    const char *path;
+    size_t path_length;
+    int (*record)(void *context, const struct record *record, const uint8_t *bytes, size_t n, struct error *e);
+    void *context;
+    struct catalogue_decoder decoder;
+    struct bytes carry; /* the beginning of a record whose rest is in the next chunk */
+    bool wanted;        /* the last entry was wanted, so its continuations are too */
+    bool past;          /* behind everything that is wanted */
+};
+
+static int walk_record(struct walk *w, const uint8_t *p, size_t n, struct error *e)
+{
+    struct record record;
+    if (catalogue_decode(&w->decoder, p, n, &record, e) < 0)
+        return -1;
+    if (!record.continuation) {
+        const struct snapshot_entry *entry = &record.entry;
+        w->wanted = path_is_within(entry->path, entry->path_length, w->path, w->path_length);
+        w->past = !w->wanted && path_compare(entry->path, entry->path_length, w->path, w->path_length) > 0;
+    }
+    return w->wanted ? w->record(w->context, &record, p, n, e) : 0;
+}
+
+/* All whole records at p; what is left over begins the next chunk's. */
+static int walk_bytes(struct walk *w, const uint8_t *p, size_t n, size_t *used, struct error *e)
+{
+    *used = 0;
+    while (!w->past && n - *used >= 4) {
+        size_t length;
+        if (catalogue_record_length(p + *used, n - *used, &length, e) < 0)
+            return -1;
+        if (length > n - *used)
+            break;
+        if (walk_record(w, p + *used, length, e) < 0)
+            return -1;
+        *used += length;
+    }
+    return 0;
+}
+
+static int walk_chunk(struct walk *w, const uint8_t *p, size_t n, struct error *e)
+{
+    size_t used;
+    if (w->carry.length == 0) {
+        if (walk_bytes(w, p, n, &used, e) < 0)
+            return -1;
+        bytes_put(&w->carry, p + used, n - used);
+        return bytes_check(&w->carry, "catalogue record", e);
+    }
+    bytes_put(&w->carry, p, n);
+    if (bytes_check(&w->carry, "catalogue record", e) < 0 ||
+        walk_bytes(w, w->carry.data, w->carry.length, &used, e) < 0)
+        return -1;
+    memmove(w->carry.data, w->carry.data + used, w->carry.length - used);
+    w->carry.length -= used;
+    return 0;
+}
+
+/* The last chunk whose first path is not behind the path. */
+static size_t first_chunk(const struct manifest_source *source, const char *path, size_t n)
+{
+    size_t first = 0;
+    for (size_t i = 1; i < source->chunk_count; i++) {
+        const struct manifest_chunk *chunk = &source->chunks[i];
+        if (chunk->first_record < chunk->length &&
+            path_compare(chunk->first_path, strlen(chunk->first_path), path, n) <= 0)
+            first = i;
+    }
+    return first;
+}
+
+static int walk_chunks(struct walk *w, const struct manifest_source *source, struct error *e)
+{
+    size_t first = w->path_length > 0 ? first_chunk(source, w->path, w->path_length) : 0;
+    for (size_t i = first; i < source->chunk_count && !w->past; i++) {
+        const struct manifest_chunk *chunk = &source->chunks[i];
+        const uint8_t *p;
+        size_t n, skip = i == first ? chunk->first_record : 0;
+        if (reader_chunk(w->reader, chunk->id, &p, &n, e) < 0)
+            return error_context(e, "catalogue of source '%s': ", source->name);
+        if (n != chunk->length || skip > n)
+            return error_set(e, ERROR_INTEGRITY, "catalogue of source '%s' has another length than its manifest says",
+                             source->name);
+        if (walk_chunk(w, p + skip, n - skip, e) < 0)
+            return -1;
+    }
+    if (!w->past && w->carry.length > 0)
+        return error_set(e, ERROR_INTEGRITY, "catalogue of source '%s' ends in the middle of a record", source->name);
+    return 0;
+}
+
+int reader_catalogue(struct reader *reader, const struct manifest_source *source, const char *path,
+                     int (*record)(void *context, const struct record *record, const uint8_t *bytes, size_t n,
+                                   struct error *e),
+                     void *context, struct error *e)
+{
+    struct walk w = {.reader = reader,
+                     .path = path ? path : "",
+                     .path_length = path ? strlen(path) : 0,
+                     .record = record,
+                     .context = context,
+                     .carry = {.maximum = CATALOGUE_RECORD_MAX + CHUNKER_MAXIMUM}};
+    int result = walk_chunks(&w, source, e);
+    catalogue_decoder_free(&w.decoder);
+    bytes_free(&w.carry);
+    return result;
+}

@@ -1,0 +1,44 @@
+/* The reader: chunks out of a repository, one at a time, each opened and compared with its id. For catalogues and
+ * single files; long sequences go through play.h. */
+#ifndef COFRE_REPOSITORY_READER_H
+#define COFRE_REPOSITORY_READER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "repository/catalogue.h"
+#include "repository/seal.h"
+
+struct error;
+struct index_location;
+struct manifest_source;
+struct reader;
+struct repository;
+
+/* repository: opened, its index loaded, borrowed. ERROR_AUTH with a put key. */
+int reader_new(struct repository *repository, struct reader **reader, struct error *e);
+void reader_free(struct reader *reader);
+
+/* The plain bytes of a chunk, lent until the next call. A place where it is damaged is said as a warning and the next
+ * one is tried; nowhere whole: ERROR_INTEGRITY. */
+int reader_chunk(struct reader *reader, const uint8_t id[SEAL_HASH_SIZE], const uint8_t **p, size_t *n,
+                 struct error *e);
+
+/* The nth place of a chunk (from 0). When no index object knows it, packs without one are looked into, once.
+ * ERROR_INTEGRITY when there is no such place. */
+int reader_locate(struct reader *reader, const uint8_t id[SEAL_HASH_SIZE], unsigned nth,
+                  struct index_location *location, struct error *e);
+/* Is this failure the fault of one place, so that another place of the chunk may be whole? */
+bool reader_is_damage(const struct error *e);
+/* The most bytes that a sealed chunk has. */
+size_t reader_sealed_max(void);
+
+/* The records of a source's catalogue at and below path (NULL or "" = all), in order. bytes: the record as stored.
+ * Reads only the chunks that it needs. record returns 0, or -1 with *e set. It may not use this reader. */
+int reader_catalogue(struct reader *reader, const struct manifest_source *source, const char *path,
+                     int (*record)(void *context, const struct record *record, const uint8_t *bytes, size_t n,
+                                   struct error *e),
+                     void *context, struct error *e);
+
+#endif

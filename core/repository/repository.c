@@ -1,0 +1,228 @@
+#include "repository/repository.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "repository/config_object.h"
+#include "repository/index.h"
+#include "worker/sink.h"
+#include "worker/worker.h"
+
+static void hex_key(const char *prefix, const uint8_t name[SEAL_HASH_SIZE], char *out)
+{
+    size_t n = strlen(prefix);
+    memcpy(out, prefix, n);
+    text_hex(name, SEAL_HASH_SIZE, out + n);
+}
+
+void repository_pack_key(const uint8_t name[SEAL_HASH_SIZE], char *out)
+{
+    char prefix[] = "packs/xx/";
+    text_hex(name, 1, prefix + 6);
+    prefix[8] = '/';
+    hex_key(prefix, name, out);
+}
+
+void repository_index_key(const uint8_t name[SEAL_HASH_SIZE], char *out)
+{
+    hex_key("index/", name, out);
+}
+
+/* ---- create ---- */
+
+static int count_object(void *context, const struct sink_object *object, struct error *e)
+{
+    (void)object;
+    (void)e;
+    ++*(size_t *)context;
+    return 0;
+}
+
+/* An empty place, or nothing but what an interrupted init may have left. */
+static int check_empty(struct worker *worker, struct error *e)
+{
+    size_t objects = 0;
+    if (sink_list(worker, "", count_object, &objects, e) < 0)
+        return -1;
+    if (objects == 0)
+        return 0;
+    error_set(e, ERROR_EXISTS, "the place holds %zu objects but no repository", objects);
+    return error_hint(e, "choose an empty place, or remove what is there");
+}
+
+static int read_config(struct worker *worker, struct config_object *config, struct error *e)
+{
+    AUTO_BYTES struct bytes text = {.maximum = CONFIG_OBJECT_MAX};
+    if (sink_get(worker, "config", CONFIG_OBJECT_MAX, &text, e) < 0)
+        return -1;
+    return config_object_decode(text.data, text.length, config, e);
+}
+
+/* Whoever wrote it may have been killed before it was durable: a sink makes it so when it says "exists". */
+static int make_config_durable(struct worker *worker, struct error *e)
+{
+    AUTO_BYTES struct bytes text = {.maximum = CONFIG_OBJECT_MAX};
+    if (sink_get(worker, "config", CONFIG_OBJECT_MAX, &text, e) < 0)
+        return -1;
+    if (sink_put(worker, "config", text.data, text.length, true, e) < 0 && e->class != ERROR_EXISTS)
+        return -1;
+    return sink_sync(worker, e);
+}
+
+/* A place that takes everything and gives nothing back shows at once. */
+static int read_back(struct worker *worker, const struct bytes *config, struct error *e)
+{
+    AUTO_BYTES struct bytes back = {.maximum = CONFIG_OBJECT_MAX};
+    if (sink_get(worker, "config", CONFIG_OBJECT_MAX, &back, e) < 0)
+        return error_context(e, "read back 'config': ");
+    if (back.length == config->length && memcmp(back.data, config->data, back.length) == 0)
+        return 0;
+    return error_set(e, ERROR_PERMANENT, "read back 'config': it is not what was written");
+}
+
+int repository_create(struct worker *worker, const struct key *key, bool plain,
+                      char id_text[2 * REPOSITORY_ID_SIZE + 1], bool *existed, struct error *e)
+{
+    struct config_object config;
+    *existed = true;
+    if (read_config(worker, &config, e) == 0) {
+        text_hex(config.repository, sizeof config.repository, id_text);
+        bool same = plain || memcmp(config.public.id, key->public.id, KEY_ID_SIZE) == 0;
+        if (config.plain != plain || !same)
+            return error_set(e, ERROR_EXISTS, "there is a repository already, made with another key");
+        return make_config_durable(worker, e);
+    }
+    if (e->class != ERROR_NOT_FOUND || check_empty(worker, e) < 0)
+        return -1;
+    *existed = false;
+    AUTO_BYTES struct bytes text = {.maximum = CONFIG_OBJECT_MAX};
+    config_object_make(&config, key, plain);
+    if (config_object_encode(&config, key, &text, e) < 0)
+        return -1;
+    text_hex(config.repository, sizeof config.repository, id_text);
+    if (sink_put(worker, "config", text.data, text.length, true, e) < 0 || sink_sync(worker, e) < 0)
+        return -1;
+    return read_back(worker, &text, e);
+}
+
+/* ---- open ---- */
+
+static int not_initialised(const char *sink, struct error *e)
+{
+    char cause[sizeof e->hint];
+    snprintf(cause, sizeof cause, "%s", e->hint);
+    error_set(e, ERROR_NOT_INITIALISED, "sink '%s' holds no repository", sink);
+    /* A sink that cannot find its place has said what to do, with what it calls itself. */
+    if (cause[0])
+        return error_hint(e, "%s", cause);
+    return error_hint(e, "make one: cofre init %s", sink);
+}
+
+/* The key that belongs to this config: from the file, or, with encryption = none, from the config itself. */
+static int load_key(struct repository *r, const struct config_object *config, const char *key_file, struct error *e)
+{
+    r->plain = config->plain;
+    if (config->plain && key_file) {
+        error_set(e, ERROR_AUTH,
+                  "sink '%s' is configured with a key, but its repository was made with encryption = none", r->sink);
+        return error_hint(e, "write encryption = none into its section, or choose another place and run: cofre init %s",
+                          r->sink);
+    }
+    if (config->plain)
+        return key_from_seed(config->seed, &r->key, e);
+    if (!key_file)
+        return error_set(e, ERROR_AUTH, "sink '%s' says encryption = none, but its repository is encrypted", r->sink);
+    if (key_load(key_file, &r->key, e) < 0)
+        return -1;
+    if (memcmp(r->key->public.id, config->public.id, KEY_ID_SIZE) == 0)
+        return config_object_verify(config, r->key, e);
+    char have[2 * KEY_ID_SIZE + 1], want[2 * KEY_ID_SIZE + 1];
+    text_hex(r->key->public.id, KEY_ID_SIZE, have);
+    text_hex(config->public.id, KEY_ID_SIZE, want);
+    return error_set(e, ERROR_AUTH, "key file '%s' is key %s, but sink '%s' needs key %s", key_file, have, r->sink,
+                     want);
+}
+
+static int open_cache(struct repository *r, const struct repository_spec *spec, struct error *e)
+{
+    char path[PATH_MAX], damaged[PATH_MAX];
+    snprintf(path, sizeof path, "%s/%s", spec->cache_dir, r->id_text);
+    snprintf(damaged, sizeof damaged, "%s/repositories/%s/damaged", spec->state_dir, r->id_text);
+    r->cache = text_copy(path);
+    r->damaged = text_copy(damaged);
+    if (!r->cache || !r->damaged)
+        return error_memory(e);
+    return file_make_directories(r->cache, e);
+}
+
+static int open_in_place(struct repository *r, const struct repository_spec *spec, struct error *e)
+{
+    r->trust_hosts = spec->trust_hosts;
+    r->sink = text_copy(spec->sink);
+    r->host = text_copy(spec->host);
+    if (!r->sink || !r->host)
+        return error_memory(e);
+    struct config_object config;
+    if (read_config(r->worker, &config, e) < 0) {
+        if (e->class == ERROR_NOT_FOUND)
+            return not_initialised(spec->sink, e);
+        return error_context(e, "sink '%s': ", spec->sink);
+    }
+    memcpy(r->id, config.repository, sizeof r->id);
+    text_hex(r->id, sizeof r->id, r->id_text);
+    if (load_key(r, &config, spec->key_file, e) < 0)
+        return -1;
+    return open_cache(r, spec, e);
+}
+
+int repository_open(struct worker *worker, const struct repository_spec *spec, struct repository **repository,
+                    struct error *e)
+{
+    struct repository *r = calloc(1, sizeof *r);
+    if (!r) {
+        worker_stop(worker);
+        return error_memory(e);
+    }
+    r->worker = r->workers[0] = worker;
+    r->parallel = spec->parallel < 1 ? 1 : spec->parallel;
+    if (r->parallel > REPOSITORY_WORKERS_MAX)
+        r->parallel = REPOSITORY_WORKERS_MAX;
+    r->lock = spec->lock;
+    r->open_worker = spec->open_worker;
+    r->engine = spec->engine;
+    r->section = spec->section;
+    if (open_in_place(r, spec, e) < 0) {
+        repository_close(r);
+        return -1;
+    }
+    *repository = r;
+    return 0;
+}
+
+void repository_close(struct repository *repository)
+{
+    if (!repository)
+        return;
+    if (repository->doubted > 0)
+        log_line(
+            LOG_NOTICE,
+            "sink '%s': damaged packs are not relied on any more (%zu): the next run stores again what its sources "
+            "still have of them",
+            repository->sink, (size_t)repository->doubted);
+    for (size_t i = 0; i < REPOSITORY_WORKERS_MAX; i++)
+        worker_stop(repository->workers[i]);
+    index_free(repository->index);
+    key_free(repository->key);
+    free(repository->sink);
+    free(repository->host);
+    free(repository->cache);
+    free(repository->damaged);
+    free(repository);
+}

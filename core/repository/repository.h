@@ -1,0 +1,115 @@
+/* A repository: a sink of format 1, its key, and what is known of its objects. */
+#ifndef COFRE_REPOSITORY_REPOSITORY_H
+#define COFRE_REPOSITORY_REPOSITORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "repository/key.h"
+#include "repository/seal.h"
+
+struct bytes;
+struct error;
+struct index;
+struct index_location;
+struct index_pack;
+struct pack_chunk;
+struct worker;
+
+#define REPOSITORY_ID_SIZE 16
+#define REPOSITORY_FORMAT 1
+
+struct repository_spec {
+    const char *sink;      /* its name */
+    const char *host;      /* ours */
+    const char *key_file;  /* NULL = encryption = none */
+    const char *cache_dir; /* the index is kept in CACHE_DIR/REPOSITORY/ */
+    const char *state_dir; /* what is known of packs is kept in STATE_DIR/repositories/REPOSITORY/ */
+    bool trust_hosts;
+    /* More workers of the same sink, opened; up to parallel in all (at least 1). */
+    unsigned parallel;
+    int64_t lock; /* ms that objects stay protected; 0 = not */
+    int (*open_worker)(const void *engine, const void *sink, struct worker **worker, struct error *e);
+    const void *engine, *section; /* for open_worker; they outlive the repository */
+};
+
+#define REPOSITORY_WORKERS_MAX 32
+
+struct repository {
+    char *sink, *host, *cache; /* cache: directory of this repository, made */
+    char *damaged;             /* directory of doubts (doubt.h) */
+    _Atomic size_t doubted;    /* packs that were found damaged since it was opened */
+    bool trust_hosts;
+    bool plain;            /* encryption = none */
+    struct worker *worker; /* opened; owned */
+    /* The first is worker; the others are started when they are first needed. */
+    struct worker *workers[REPOSITORY_WORKERS_MAX];
+    unsigned parallel;
+    int64_t lock; /* as in the spec */
+    int (*open_worker)(const void *engine, const void *sink, struct worker **worker, struct error *e);
+    const void *engine, *section;
+    struct key *key;
+    uint8_t id[REPOSITORY_ID_SIZE];
+    char id_text[2 * REPOSITORY_ID_SIZE + 1];
+    struct index *index; /* NULL until repository_load_index */
+    bool recovered;      /* packs without an index object were looked into */
+};
+
+/* Take the opened worker (also after an error) and open the repository in it: read config, check format, features, key.
+ * None there: ERROR_NOT_INITIALISED. Another key: ERROR_AUTH. */
+int repository_open(struct worker *worker, const struct repository_spec *spec, struct repository **repository,
+                    struct error *e);
+/* Stops the worker. NULL is fine. */
+void repository_close(struct repository *repository);
+
+/* Worker number i (below repository->parallel) of the sink, for use by one thread at a time; started if it is not
+ * there. */
+int repository_worker(struct repository *repository, unsigned i, struct worker **worker, struct error *e);
+/* Everything that any of the workers has put is durable. */
+int repository_sync(struct repository *repository, struct error *e);
+
+/* Make the config object of a new repository, if the place is empty. key: full; plain: its seed goes into the config.
+ * *existed: there was one already, of this key. ERROR_EXISTS: of another key, or other objects without a config.
+ * What was written is read back. */
+int repository_create(struct worker *worker, const struct key *key, bool plain,
+                      char id_text[2 * REPOSITORY_ID_SIZE + 1], bool *existed, struct error *e);
+
+/* Read all index objects that the cache lacks, list the packs, and build the index of what is really there. Damaged
+ * index objects are logged as warnings; what they said is then found by repository_recover_index. */
+int repository_load_index(struct repository *repository, struct error *e);
+/* The pack is damaged: runs are not to rely on it, from the next repository_load_index on, or repository_heed_doubts.
+ * What goes wrong with remembering it is logged. Once the repository is closed, it is said what that means. */
+void repository_doubt(struct repository *repository, const uint8_t pack[SEAL_HASH_SIZE]);
+/* It is whole, after all. */
+void repository_trust(struct repository *repository, const uint8_t pack[SEAL_HASH_SIZE]);
+int repository_heed_doubts(struct repository *repository, struct error *e);
+/* A place of the chunk that a new snapshot may rely on: as trust_hosts says, and in no damaged pack. */
+bool repository_has(const struct repository *repository, const uint8_t id[SEAL_HASH_SIZE],
+                    struct index_location *location);
+/* Those chunks, for index_chunk_at: enum index_use. */
+int repository_use(const struct repository *repository);
+
+/* Read the directories of packs that no index object describes: once, later calls do nothing. Only the full key can;
+ * without it nothing happens. */
+int repository_recover_index(struct repository *repository, struct error *e);
+
+/* All packs of the sink, sorted by name; the caller frees. */
+int repository_list_packs(struct repository *repository, struct index_pack **packs, size_t *count, struct error *e);
+/* These packs, as listed and compared with the index (index_set_present), are what counts from now on: the directories
+ * of those that it does not know are read, as above, and after it the index stays as it is (index_fix), whatever is
+ * found missing or turns up. */
+int repository_fix_index(struct repository *repository, const struct index_pack *packs, size_t count, struct error *e);
+/* The body of an index object, verified and opened. own: written by this host with this key. Wrong: ERROR_INTEGRITY,
+ * ERROR_AUTH. */
+int repository_read_index_object(struct repository *repository, const uint8_t name[SEAL_HASH_SIZE], struct bytes *body,
+                                 bool *own, struct error *e);
+/* The directory of a pack of that size, opened with the full key; the caller frees chunks. */
+int repository_read_directory(struct repository *repository, const uint8_t name[SEAL_HASH_SIZE], uint64_t size,
+                              struct pack_chunk **chunks, uint32_t *count, struct error *e);
+
+/* Keys of objects. out has 201 bytes. */
+void repository_pack_key(const uint8_t name[SEAL_HASH_SIZE], char *out);
+void repository_index_key(const uint8_t name[SEAL_HASH_SIZE], char *out);
+
+#endif

@@ -1,0 +1,356 @@
+/* Of a repository: what is in which pack, and which packs are there. */
+#include "repository/repository.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "repository/doubt.h"
+#include "repository/index.h"
+#include "repository/index_body.h"
+#include "repository/objects.h"
+#include "worker/sink.h"
+
+#define INDEX_OBJECT_MAX ((size_t)64 << 20)
+#define INDEX_BODY_MAX ((size_t)256 << 20)
+#define LISTING_MAX ((size_t)1 << 30)
+
+struct listing {
+    struct bytes *rows;
+    size_t prefix; /* bytes of the key before the name */
+    const char *sink;
+};
+
+/* The name in a key such as "index/HEX"; anything else there is not ours, and is said. */
+static bool parse_name(const struct listing *l, const char *key, uint8_t name[SEAL_HASH_SIZE])
+{
+    if (strlen(key) == l->prefix + 2 * SEAL_HASH_SIZE && text_parse_hex(key + l->prefix, name, SEAL_HASH_SIZE))
+        return true;
+    log_line(LOG_WARNING, "sink '%s': object '%s' does not belong to a repository", l->sink, key);
+    return false;
+}
+
+static int list_index(void *context, const struct sink_object *object, struct error *e)
+{
+    const struct listing *l = context;
+    uint8_t name[SEAL_HASH_SIZE];
+    if (parse_name(l, object->key, name))
+        bytes_put(l->rows, name, sizeof name);
+    return bytes_check(l->rows, "listing of index objects", e);
+}
+
+static int list_pack(void *context, const struct sink_object *object, struct error *e)
+{
+    const struct listing *l = context;
+    struct index_pack pack = {.size = object->size};
+    if (parse_name(l, object->key, pack.name))
+        bytes_put(l->rows, &pack, sizeof pack);
+    return bytes_check(l->rows, "listing of packs", e);
+}
+
+static bool is_own(const struct repository *r, const struct seal_opened *opened, const char *host)
+{
+    return memcmp(opened->signer, r->key->signer_public, sizeof opened->signer) == 0 && strcmp(host, r->host) == 0;
+}
+
+static int open_index_object(struct repository *r, const uint8_t name[SEAL_HASH_SIZE], const struct bytes *object,
+                             struct bytes *body, bool *own, struct error *e)
+{
+    char key[201], host[64];
+    uint8_t hash[SEAL_HASH_SIZE];
+    repository_index_key(name, key);
+    seal_hash(object->data, object->length, hash);
+    if (memcmp(hash, name, sizeof hash) != 0)
+        return error_set(e, ERROR_INTEGRITY, "object '%s' is damaged: its hash is not its name", key);
+    struct seal_opened opened;
+    if (seal_envelope_open(r->key, SEAL_INDEX, object->data, object->length, key, &opened, body, e) < 0 ||
+        index_body_host(body->data, body->length, host, e) < 0)
+        return -1;
+    *own = is_own(r, &opened, host);
+    return 0;
+}
+
+int repository_read_index_object(struct repository *r, const uint8_t name[SEAL_HASH_SIZE], struct bytes *body,
+                                 bool *own, struct error *e)
+{
+    char key[201];
+    repository_index_key(name, key);
+    AUTO_BYTES struct bytes object = {.maximum = INDEX_OBJECT_MAX};
+    if (sink_get(r->worker, key, INDEX_OBJECT_MAX, &object, e) < 0)
+        return -1;
+    return open_index_object(r, name, &object, body, own, e);
+}
+
+/* Damage is a warning: what the object said can be found in the packs. */
+static int absorb_object(struct repository *r, struct objects *objects, const uint8_t name[SEAL_HASH_SIZE],
+                         struct error *e)
+{
+    AUTO_BYTES struct bytes body = {.maximum = INDEX_BODY_MAX};
+    const struct bytes *object;
+    bool own;
+    int result = objects_next(objects, &object, e);
+    if (result == 0)
+        result = open_index_object(r, name, object, &body, &own, e);
+    if (result == 0)
+        result = index_absorb(r->index, name, body.data, body.length, own, e);
+    if (result == 0)
+        return 0;
+    if (e->class == ERROR_NOT_FOUND)
+        return 0; /* collected between listing and reading */
+    if (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH)
+        return -1;
+    error_context(e, "sink '%s': ", r->sink);
+    log_error(LOG_WARNING, e);
+    return 0;
+}
+
+/* Those of the names that the cache does not cover. */
+static int absorb_missing(struct repository *r, const uint8_t *names, size_t count, struct error *e)
+{
+    AUTO_BYTES struct bytes keys = {.maximum = LISTING_MAX}, wanted = {.maximum = LISTING_MAX};
+    struct objects *objects;
+    for (size_t i = 0; i < count; i++) {
+        const uint8_t *name = names + i * SEAL_HASH_SIZE;
+        char key[201];
+        if (index_covers(r->index, name))
+            continue;
+        repository_index_key(name, key);
+        bytes_put(&keys, key, strlen(key) + 1);
+        bytes_put(&wanted, name, SEAL_HASH_SIZE);
+    }
+    if (bytes_check(&keys, "listing of index objects", e) < 0 ||
+        bytes_check(&wanted, "listing of index objects", e) < 0)
+        return -1;
+    if (wanted.length == 0)
+        return 0;
+    if (objects_new(r, (const char *)keys.data, keys.length, INDEX_OBJECT_MAX, &objects, e) < 0)
+        return -1;
+    int result = 0;
+    for (size_t at = 0; result == 0 && at < wanted.length; at += SEAL_HASH_SIZE)
+        result = absorb_object(r, objects, wanted.data + at, e);
+    objects_free(objects);
+    return result;
+}
+
+static int compare_hashes(const void *a, const void *b)
+{
+    return memcmp(a, b, SEAL_HASH_SIZE);
+}
+
+/* Does the cache cover an object that is not among the count sorted names? */
+static bool covers_more(const struct index *index, const uint8_t *names, size_t count)
+{
+    for (size_t i = 0; i < index_object_count(index); i++)
+        if (count == 0 || !bsearch(index_object_name(index, i), names, count, SEAL_HASH_SIZE, compare_hashes))
+            return true;
+    return false;
+}
+
+static int absorb_objects(struct repository *r, struct error *e)
+{
+    AUTO_BYTES struct bytes names = {.maximum = LISTING_MAX};
+    struct listing l = {.rows = &names, .prefix = strlen("index/"), .sink = r->sink};
+    if (sink_list(r->worker, "index/", list_index, &l, e) < 0)
+        return -1;
+    size_t count = names.length / SEAL_HASH_SIZE;
+    if (count > 0)
+        qsort(names.data, count, SEAL_HASH_SIZE, compare_hashes);
+    if (covers_more(r->index, names.data, count))
+        index_clear(r->index);
+    if (absorb_missing(r, names.data, count, e) < 0)
+        return -1;
+    return index_settle(r->index, e);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return memcmp(((const struct index_pack *)a)->name, ((const struct index_pack *)b)->name, SEAL_HASH_SIZE);
+}
+
+int repository_list_packs(struct repository *r, struct index_pack **packs, size_t *count, struct error *e)
+{
+    struct bytes rows = {.maximum = LISTING_MAX};
+    struct listing l = {.rows = &rows, .prefix = strlen("packs/xx/"), .sink = r->sink};
+    /* Also of no packs there is an array, to be searched. */
+    if (!bytes_reserve(&rows, sizeof **packs))
+        return error_memory(e);
+    if (sink_list(r->worker, "packs/", list_pack, &l, e) < 0) {
+        bytes_free(&rows);
+        return -1;
+    }
+    *packs = (struct index_pack *)(void *)rows.data;
+    *count = rows.length / sizeof **packs;
+    if (*count > 0)
+        qsort(*packs, *count, sizeof **packs, compare_names);
+    return 0;
+}
+
+static int open_index(struct repository *r, struct error *e)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/index", r->cache);
+    uint8_t identity[SEAL_HASH_SIZE];
+    struct seal_hasher hasher;
+    seal_hasher_init(&hasher);
+    seal_hasher_add(&hasher, r->key->signer_public, sizeof r->key->signer_public);
+    seal_hasher_add(&hasher, r->host, strlen(r->host));
+    seal_hasher_end(&hasher, identity);
+    return index_open(path, identity, &r->index, e);
+}
+
+int repository_load_index(struct repository *r, struct error *e)
+{
+    if (!r->index && open_index(r, e) < 0)
+        return -1;
+    AUTO_FREE struct index_pack *packs = NULL;
+    size_t count;
+    /* Objects first: what they say is only believed of packs that are listed afterwards. */
+    if (absorb_objects(r, e) < 0 || repository_list_packs(r, &packs, &count, e) < 0)
+        return error_context(e, "sink '%s': ", r->sink);
+    return index_set_present(r->index, packs, count, e) < 0 ? -1 : repository_heed_doubts(r, e);
+}
+
+/* ---- damaged packs ---- */
+
+void repository_doubt(struct repository *r, const uint8_t pack[SEAL_HASH_SIZE])
+{
+    struct error e;
+    bool fresh;
+    if (doubt_add(r->damaged, pack, &fresh, &e) == 0)
+        r->doubted += fresh;
+    else
+        log_line(LOG_WARNING, "sink '%s': that a pack is damaged cannot be remembered: %s", r->sink, e.message);
+}
+
+void repository_trust(struct repository *r, const uint8_t pack[SEAL_HASH_SIZE])
+{
+    struct error e;
+    if (doubt_remove(r->damaged, pack, &e) < 0)
+        log_line(LOG_WARNING, "sink '%s': that a pack is whole cannot be remembered: %s", r->sink, e.message);
+}
+
+int repository_heed_doubts(struct repository *r, struct error *e)
+{
+    AUTO_BYTES struct bytes names = {.maximum = DOUBT_MAX * SEAL_HASH_SIZE};
+    if (doubt_list(r->damaged, &names, e) < 0)
+        return -1;
+    return index_set_doubted(r->index, names.data, names.length / SEAL_HASH_SIZE, e);
+}
+
+int repository_use(const struct repository *r)
+{
+    return r->trust_hosts ? INDEX_RELY : INDEX_RELY_OWN;
+}
+
+bool repository_has(const struct repository *r, const uint8_t id[SEAL_HASH_SIZE], struct index_location *location)
+{
+    return index_find(r->index, id, (enum index_use)repository_use(r), 0, location);
+}
+
+/* ---- packs without an index ---- */
+
+static int read_tail(struct repository *r, const char *key, uint64_t size, size_t n, struct bytes *tail,
+                     struct error *e)
+{
+    bytes_reset(tail);
+    uint8_t *to = bytes_reserve(tail, n);
+    if (!to)
+        return error_memory(e);
+    tail->length = n;
+    return sink_get_range(r->worker, key, size - n, to, n, e);
+}
+
+int repository_read_directory(struct repository *r, const uint8_t name[SEAL_HASH_SIZE], uint64_t size,
+                              struct pack_chunk **chunks, uint32_t *count, struct error *e)
+{
+    char key[201];
+    repository_pack_key(name, key);
+    if (size < PACK_HEADER_SIZE || size > UINT32_MAX)
+        return error_set(e, ERROR_INTEGRITY, "object '%s' is no pack: it has %llu bytes", key,
+                         (unsigned long long)size);
+    uint8_t header[PACK_HEADER_SIZE];
+    struct seal_box box;
+    if (sink_get_range(r->worker, key, 0, header, sizeof header, e) < 0 ||
+        pack_open_header(r->key, header, key, &box, e) < 0)
+        return -1;
+    AUTO_BYTES struct bytes tail = {.maximum = size};
+    size_t need = size < 4096 ? (size_t)size : 4096;
+    do {
+        if (read_tail(r, key, size, need, &tail, e) < 0)
+            return -1;
+        need = 0;
+        if (pack_read_directory(&box, tail.data, tail.length, size, key, chunks, count, &need, e) < 0)
+            return -1;
+    } while (need > 0);
+    return 0;
+}
+
+static int absorb_directory(struct repository *r, const struct index_pack *pack, struct error *e)
+{
+    AUTO_FREE struct pack_chunk *chunks = NULL;
+    uint32_t count;
+    if (repository_read_directory(r, pack->name, pack->size, &chunks, &count, e) < 0) {
+        if (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH && e->class != ERROR_NOT_FOUND)
+            return -1;
+        error_context(e, "sink '%s': ", r->sink);
+        log_error(LOG_WARNING, e);
+        return 0;
+    }
+    AUTO_BYTES struct bytes body = {.maximum = INDEX_BODY_MAX};
+    index_body_begin(&body, r->host, 0);
+    index_body_add_pack(&body, pack->name, pack->size, chunks, count);
+    index_body_end(&body, 1);
+    if (bytes_check(&body, "index", e) < 0)
+        return -1;
+    return index_absorb(r->index, NULL, body.data, body.length, false, e);
+}
+
+/* packs: as listed, and compared with the index. */
+static int recover_from(struct repository *r, struct index_pack *packs, size_t count, struct error *e)
+{
+    size_t unknown = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (packs[i].known)
+            continue;
+        unknown++;
+        if (absorb_directory(r, &packs[i], e) < 0)
+            return -1;
+    }
+    if (unknown > 0)
+        log_line(LOG_NOTICE, "sink '%s': read the directories of %zu packs that no index describes", r->sink, unknown);
+    if (index_settle(r->index, e) < 0 || index_set_present(r->index, packs, count, e) < 0)
+        return -1;
+    r->recovered = true;
+    return 0;
+}
+
+int repository_recover_index(struct repository *r, struct error *e)
+{
+    AUTO_FREE struct index_pack *packs = NULL;
+    size_t count;
+    if (!r->key->full || r->recovered)
+        return 0;
+    if (repository_list_packs(r, &packs, &count, e) < 0 || index_set_present(r->index, packs, count, e) < 0)
+        return -1;
+    return recover_from(r, packs, count, e);
+}
+
+int repository_fix_index(struct repository *r, const struct index_pack *packs, size_t count, struct error *e)
+{
+    AUTO_FREE struct index_pack *copy = malloc((count + 1) * sizeof *copy);
+    if (!copy)
+        return error_memory(e);
+    if (count > 0)
+        memcpy(copy, packs, count * sizeof *copy);
+    if (r->key->full && !r->recovered && recover_from(r, copy, count, e) < 0)
+        return -1;
+    r->recovered = true; /* or it cannot be, with a put key */
+    index_fix(r->index);
+    return 0;
+}

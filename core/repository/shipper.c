@@ -1,0 +1,466 @@
+#include "repository/shipper.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "flow/task.h"
+#include "repository/index.h"
+#include "repository/index_body.h"
+#include "repository/journal.h"
+#include "repository/pack.h"
+#include "repository/repository.h"
+#include "worker/sink.h"
+
+/* Sets of sinks that have a pack under construction at once, and packs in memory: under construction, on their way,
+ * free. Made when they are first needed. */
+#define BUILDERS 8
+#define PACKS_MAX (REPOSITORY_WORKERS_MAX + BUILDERS + 1)
+#define INDEX_BODY_MAX ((size_t)256 << 20)
+
+struct builder {
+    uint32_t mask; /* 0 = free */
+    struct parcel *parcel;
+};
+
+/* A pack and how many still need it: its builder, or the uploads under way. */
+struct parcel {
+    struct pack *pack;
+    unsigned users;
+};
+
+/* A worker of a sink, at work when it has a task. */
+struct porter {
+    struct shipper_sink *sink;
+    struct worker *worker;
+    struct parcel *parcel;
+    struct task *task;
+};
+
+struct shipper {
+    struct shipper_sink sinks[SHIPPER_SINKS_MAX];
+    size_t sink_count;
+    const struct key *key;
+    struct builder builders[BUILDERS];
+    struct parcel parcels[PACKS_MAX];
+    size_t parcels_max;
+    struct porter *porters; /* of all sinks, one after another */
+    struct task **tasks;    /* of the porters, for waiting */
+    size_t porter_count;
+};
+
+static uint32_t live_mask(const struct shipper *s)
+{
+    uint32_t mask = 0;
+    for (size_t i = 0; i < s->sink_count; i++)
+        if (!s->sinks[i].failed)
+            mask |= UINT32_C(1) << i;
+    return mask;
+}
+
+static int check_live(const struct shipper *s, struct error *e)
+{
+    if (live_mask(s) != 0)
+        return 0;
+    *e = s->sinks[0].error;
+    return -1;
+}
+
+static void fail_sink(struct shipper_sink *sink, const struct error *why)
+{
+    if (sink->failed)
+        return;
+    sink->failed = true;
+    sink->error = *why;
+    error_context(&sink->error, "sink '%s': ", sink->repository->sink);
+    log_error(LOG_ERROR, &sink->error);
+}
+
+/* ---- adopting what an earlier run sent ---- */
+
+struct adoption {
+    struct shipper_sink *sink;
+    struct index_pack *packs; /* that the sink has */
+    size_t count;
+};
+
+static int compare_packs(const void *a, const void *b)
+{
+    return memcmp(((const struct index_pack *)a)->name, ((const struct index_pack *)b)->name, SEAL_HASH_SIZE);
+}
+
+static int adopt_pack(void *context, const uint8_t name[SEAL_HASH_SIZE], uint64_t size, const struct pack_chunk *chunks,
+                      uint32_t count, struct error *e)
+{
+    const struct adoption *a = context;
+    struct index_pack wanted;
+    memcpy(wanted.name, name, sizeof wanted.name);
+    const struct index_pack *found =
+        a->count > 0 ? bsearch(&wanted, a->packs, a->count, sizeof wanted, compare_packs) : NULL;
+    if (!found || found->known || found->size != size)
+        return 0;
+    index_body_add_pack(&a->sink->index_body, name, size, chunks, count);
+    a->sink->index_packs++;
+    return bytes_check(&a->sink->index_body, "index", e);
+}
+
+static void begin_index_body(struct shipper_sink *sink)
+{
+    bytes_reset(&sink->index_body);
+    sink->index_packs = 0;
+    index_body_begin(&sink->index_body, sink->repository->host, clock_now());
+}
+
+static int adopt(struct shipper_sink *sink, struct error *e)
+{
+    AUTO_FREE struct index_pack *packs = NULL;
+    struct adoption a = {.sink = sink};
+    bool empty;
+    if (journal_is_empty(sink->journal, &empty, e) < 0)
+        return -1;
+    if (empty)
+        return 0;
+    if (repository_list_packs(sink->repository, &packs, &a.count, e) < 0 ||
+        index_set_present(sink->repository->index, packs, a.count, e) < 0)
+        return -1;
+    a.packs = packs;
+    if (journal_each(sink->journal, adopt_pack, &a, e) < 0)
+        return -1;
+    if (sink->index_packs == 0)
+        return 0;
+    index_body_end(&sink->index_body, sink->index_packs);
+    struct index *index = sink->repository->index;
+    if (index_absorb(index, NULL, sink->index_body.data, sink->index_body.length, true, e) < 0)
+        return -1;
+    return index_settle(index, e);
+}
+
+static int open_sink(struct shipper_sink *sink, struct repository *repository, const char *state_dir, struct error *e)
+{
+    sink->repository = repository;
+    sink->index_body.maximum = INDEX_BODY_MAX;
+    sink->indexes.maximum = (size_t)1 << 20;
+    confirm_begin(&sink->confirm);
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof path, "%s/sent-%s", state_dir, repository->id_text) >= (int)sizeof path)
+        return error_set(e, ERROR_RANGE, "path '%s' is too long", state_dir);
+    if (journal_open(path, &sink->journal, e) < 0)
+        return -1;
+    begin_index_body(sink);
+    return adopt(sink, e) < 0 ? -1 : confirm_reused(repository, e);
+}
+
+static int make_porters(struct shipper *s, struct repository *const *repositories, struct error *e)
+{
+    size_t most = 1, made = 0;
+    for (size_t i = 0; i < s->sink_count; i++) {
+        s->porter_count += repositories[i]->parallel;
+        most = repositories[i]->parallel > most ? repositories[i]->parallel : most;
+    }
+    size_t sets = s->sink_count < 4 ? ((size_t)1 << s->sink_count) - 1 : BUILDERS;
+    s->parcels_max = most + sets + 1;
+    s->porters = calloc(s->porter_count, sizeof *s->porters);
+    s->tasks = calloc(s->porter_count, sizeof(struct task *));
+    if (!s->porters || !s->tasks)
+        return error_memory(e);
+    for (size_t i = 0; i < s->sink_count; i++)
+        for (unsigned k = 0; k < repositories[i]->parallel; k++)
+            s->porters[made++].sink = &s->sinks[i];
+    return 0;
+}
+
+int shipper_new(struct repository *const *repositories, size_t count, const char *state_dir, struct shipper **shipper,
+                struct error *e)
+{
+    ASSERT(count > 0 && count <= SHIPPER_SINKS_MAX);
+    struct shipper *s = calloc(1, sizeof *s);
+    if (!s)
+        return error_memory(e);
+    s->key = repositories[0]->key;
+    s->sink_count = count;
+    if (make_porters(s, repositories, e) < 0) {
+        shipper_free(s);
+        return -1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct error why;
+        if (open_sink(&s->sinks[i], repositories[i], state_dir, &why) < 0)
+            fail_sink(&s->sinks[i], &why);
+    }
+    if (check_live(s, e) < 0) {
+        shipper_free(s);
+        return -1;
+    }
+    *shipper = s;
+    return 0;
+}
+
+static void wait_all(struct shipper *s);
+
+void shipper_free(struct shipper *shipper)
+{
+    if (!shipper)
+        return;
+    wait_all(shipper);
+    for (size_t i = 0; i < shipper->sink_count; i++) {
+        journal_close(shipper->sinks[i].journal);
+        bytes_free(&shipper->sinks[i].index_body);
+        bytes_free(&shipper->sinks[i].indexes);
+        confirm_free(&shipper->sinks[i].confirm);
+    }
+    for (size_t i = 0; i < PACKS_MAX; i++)
+        pack_free(shipper->parcels[i].pack);
+    free(shipper->porters);
+    free(shipper->tasks);
+    free(shipper);
+}
+
+size_t shipper_sink_count(const struct shipper *shipper)
+{
+    return shipper->sink_count;
+}
+
+struct shipper_sink *shipper_sink(struct shipper *shipper, size_t i)
+{
+    return &shipper->sinks[i];
+}
+
+/* ---- sending ---- */
+
+static int upload(void *context, struct error *e)
+{
+    const struct porter *p = context;
+    const struct pack *pack = p->parcel->pack;
+    char key[201];
+    repository_pack_key(pack->name, key);
+    return sink_put(p->worker, key, pack->data, pack->length, true, e);
+}
+
+/* The pack is durable in that sink: it goes into the next index object. */
+static int note_pack(struct shipper_sink *sink, const struct pack *pack, struct error *e)
+{
+    index_body_add_pack(&sink->index_body, pack->name, pack->length, pack->chunks, pack->count);
+    sink->index_packs++;
+    sink->added += pack->length;
+    return bytes_check(&sink->index_body, "index", e) < 0
+               ? -1
+               : confirm_note(&sink->confirm, pack->name, pack->length, pack->chunks, pack->count, e);
+}
+
+static void end_upload(struct shipper *s, size_t i)
+{
+    struct porter *p = &s->porters[i];
+    struct error e;
+    if (task_join(p->task, &e) < 0 || note_pack(p->sink, p->parcel->pack, &e) < 0)
+        fail_sink(p->sink, &e);
+    p->parcel->users--;
+    p->task = s->tasks[i] = NULL;
+}
+
+static bool is_busy(const struct shipper *s)
+{
+    for (size_t i = 0; i < s->porter_count; i++)
+        if (s->tasks[i])
+            return true;
+    return false;
+}
+
+/* Wait until at least one of the uploads has ended. */
+static void wait_one(struct shipper *s)
+{
+    task_wait_any(s->tasks, s->porter_count);
+    for (size_t i = 0; i < s->porter_count; i++)
+        if (s->tasks[i] && task_ended(s->tasks[i]))
+            end_upload(s, i);
+}
+
+static void wait_all(struct shipper *s)
+{
+    while (is_busy(s))
+        wait_one(s);
+}
+
+/* A porter of the sink that has nothing to do: one that has worked before, rather than a new one. */
+static struct porter *idle_porter(struct shipper *s, const struct shipper_sink *sink)
+{
+    for (;;) {
+        for (size_t i = 0; i < s->porter_count; i++)
+            if (s->porters[i].sink == sink && !s->tasks[i])
+                return &s->porters[i];
+        wait_one(s);
+    }
+}
+
+static void start_upload(struct shipper *s, struct shipper_sink *sink, struct parcel *parcel)
+{
+    struct porter *p = idle_porter(s, sink), *first = p;
+    const struct pack *pack = parcel->pack;
+    struct error e;
+    while (first > s->porters && first[-1].sink == sink)
+        first--;
+    /* Waiting may have shown that the sink has failed. */
+    if (sink->failed)
+        return;
+    p->parcel = parcel;
+    if (journal_add(sink->journal, pack->name, pack->length, pack->chunks, pack->count, &e) < 0 ||
+        repository_worker(sink->repository, (unsigned)(p - first), &p->worker, &e) < 0 ||
+        task_start(&p->task, upload, p, &e) < 0) {
+        fail_sink(sink, &e);
+        return;
+    }
+    s->tasks[p - s->porters] = p->task;
+    parcel->users++;
+}
+
+/* Send the builder's pack, which stays where it is until every sink has it. */
+static int ship(struct shipper *s, struct builder *b, struct error *e)
+{
+    struct parcel *parcel = b->parcel;
+    uint32_t mask = b->mask;
+    *b = (struct builder){.mask = 0};
+    int result = pack_finish(parcel->pack, e);
+    for (size_t i = 0; result == 0 && i < s->sink_count; i++)
+        if ((mask >> i & 1) && !s->sinks[i].failed)
+            start_upload(s, &s->sinks[i], parcel);
+    parcel->users--;
+    return result < 0 ? -1 : check_live(s, e);
+}
+
+/* ---- building ---- */
+
+static struct builder *find_builder(struct shipper *s, uint32_t mask)
+{
+    for (size_t i = 0; i < BUILDERS; i++)
+        if (s->builders[i].mask == mask)
+            return &s->builders[i];
+    return NULL;
+}
+
+static int ship_fullest(struct shipper *s, struct error *e)
+{
+    struct builder *fullest = NULL;
+    for (size_t i = 0; i < BUILDERS; i++) {
+        struct builder *b = &s->builders[i];
+        if (b->mask != 0 && (!fullest || b->parcel->pack->length > fullest->parcel->pack->length))
+            fullest = b;
+    }
+    ASSERT(fullest);
+    return ship(s, fullest, e);
+}
+
+static struct parcel *free_parcel(struct shipper *s)
+{
+    struct parcel *unmade = NULL;
+    for (size_t i = 0; i < s->parcels_max; i++) {
+        struct parcel *p = &s->parcels[i];
+        if (p->pack && p->users == 0)
+            return p;
+        unmade = unmade || p->pack ? unmade : p;
+    }
+    return unmade;
+}
+
+/* Memory for one more pack: free, new, or what an upload leaves. */
+static int take_parcel(struct shipper *s, struct parcel **parcel, struct error *e)
+{
+    while (!(*parcel = free_parcel(s))) {
+        if (!is_busy(s) && ship_fullest(s, e) < 0)
+            return -1;
+        if (is_busy(s))
+            wait_one(s);
+    }
+    if (!(*parcel)->pack && pack_new(s->key, &(*parcel)->pack, e) < 0)
+        return -1;
+    pack_begin((*parcel)->pack);
+    (*parcel)->users = 1;
+    return 0;
+}
+
+/* The builder for this set of sinks. A new set takes a free builder, or sends the fullest of the others first. */
+static int builder_for(struct shipper *s, uint32_t mask, struct builder **builder, struct error *e)
+{
+    struct parcel *parcel;
+    *builder = find_builder(s, mask);
+    if (*builder)
+        return 0;
+    if ((!find_builder(s, 0) && ship_fullest(s, e) < 0) || take_parcel(s, &parcel, e) < 0)
+        return -1;
+    *builder = find_builder(s, 0);
+    (*builder)->mask = mask;
+    (*builder)->parcel = parcel;
+    return 0;
+}
+
+int shipper_add(struct shipper *shipper, uint32_t mask, const uint8_t id[SEAL_HASH_SIZE], uint32_t plain,
+                const void *compressed, size_t n, struct error *e)
+{
+    mask &= live_mask(shipper);
+    if (mask == 0)
+        return 0;
+    struct builder *b;
+    if (builder_for(shipper, mask, &b, e) < 0)
+        return -1;
+    if (pack_add(b->parcel->pack, id, plain, compressed, n, e) < 0)
+        return -1;
+    return pack_full(b->parcel->pack) ? ship(shipper, b, e) : 0;
+}
+
+/* ---- checkpoint ---- */
+
+/* Nothing of what a sink did not keep is adopted later. */
+static int confirm_sent(struct shipper_sink *sink, struct error *e)
+{
+    struct error ignored;
+    if (confirm_packs(&sink->confirm, sink->repository, e) == 0)
+        return 0;
+    if (e->class == ERROR_PERMANENT && journal_clear(sink->journal, &ignored) < 0)
+        log_error(LOG_WARNING, &ignored);
+    return -1;
+}
+
+static int put_index(struct shipper_sink *sink, struct error *e)
+{
+    if (sink->index_packs == 0)
+        return 0;
+    index_body_end(&sink->index_body, sink->index_packs);
+    AUTO_BYTES struct bytes object = {.maximum = INDEX_BODY_MAX};
+    struct repository *r = sink->repository;
+    if (seal_envelope(r->key, SEAL_INDEX, NULL, 0, sink->index_body.data, sink->index_body.length, &object, e) < 0)
+        return -1;
+    uint8_t name[SEAL_HASH_SIZE];
+    char key[201];
+    seal_hash(object.data, object.length, name);
+    repository_index_key(name, key);
+    /* Twice: the packs are there before what describes them, and that before we rely on it. */
+    if (repository_sync(r, e) < 0 || confirm_sent(sink, e) < 0 ||
+        sink_put(r->worker, key, object.data, object.length, true, e) < 0 || repository_sync(r, e) < 0 ||
+        confirm_object(r, key, object.length, e) < 0)
+        return -1;
+    sink->added += object.length;
+    bytes_put(&sink->indexes, name, sizeof name);
+    if (bytes_check(&sink->indexes, "list of index objects", e) < 0)
+        return -1;
+    if (index_absorb(r->index, name, sink->index_body.data, sink->index_body.length, true, e) < 0 ||
+        index_settle(r->index, e) < 0)
+        return -1;
+    begin_index_body(sink);
+    return journal_clear(sink->journal, e);
+}
+
+int shipper_checkpoint(struct shipper *shipper, struct error *e)
+{
+    for (size_t i = 0; i < BUILDERS; i++)
+        if (shipper->builders[i].mask != 0 && ship(shipper, &shipper->builders[i], e) < 0)
+            return -1;
+    wait_all(shipper);
+    for (size_t i = 0; i < shipper->sink_count; i++) {
+        struct error why;
+        if (!shipper->sinks[i].failed && put_index(&shipper->sinks[i], &why) < 0)
+            fail_sink(&shipper->sinks[i], &why);
+    }
+    return check_live(shipper, e);
+}

@@ -1,0 +1,54 @@
+/* The writer: bytes into chunks, hashed side by side, known ones left out, new ones compressed and shipped in order.
+ *
+ * Bytes go into a lane, where the chunker cuts them. Small files share the chunks of one lane, end to end; content that
+ * is large enough for chunks of its own goes through the other, which is cut at its beginning and end, so that a large
+ * file gives the same chunks wherever it stands.
+ */
+#ifndef COFRE_REPOSITORY_WRITER_H
+#define COFRE_REPOSITORY_WRITER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "repository/seal.h"
+
+struct error;
+struct shipper;
+struct writer;
+
+enum writer_lane { WRITER_SMALL, WRITER_LARGE, WRITER_LANES };
+
+struct writer_spec {
+    struct shipper *shipper; /* borrowed */
+    unsigned workers;        /* compressing threads; 0 = inline */
+};
+int writer_new(const struct writer_spec *spec, struct writer **writer, struct error *e);
+void writer_free(struct writer *writer);
+
+/* A chunk is known by its number, counted from 0 as chunks are cut, until its id has been computed. */
+struct writer_taken {
+    size_t length;   /* bytes taken, at least 1 */
+    uint64_t chunk;  /* number of the chunk they went into */
+    uint32_t offset; /* where they begin in it */
+};
+/* Append bytes of p to the lane's chunk, up to its next cut. */
+int writer_append(struct writer *writer, enum writer_lane lane, const void *p, size_t n, struct writer_taken *taken,
+                  struct error *e);
+/* End the lane's chunk here, when it is not empty. */
+int writer_cut(struct writer *writer, enum writer_lane lane, struct error *e);
+
+/* The id of the next chunk whose id is known; false when there is none yet. To be asked until false after every append
+ * and cut: ids are kept for a while only. */
+bool writer_next_id(struct writer *writer, uint64_t *chunk, uint8_t id[SEAL_HASH_SIZE]);
+/* Wait until every chunk that was cut has its id. */
+int writer_drain(struct writer *writer, struct error *e);
+
+/* Everything that was cut is durable and indexed in every sink that is left (shipper_checkpoint). Lanes with open
+ * chunks are not touched. */
+int writer_checkpoint(struct writer *writer, struct error *e);
+
+/* Is this chunk present in every sink? After writer_drain. */
+bool writer_has(const struct writer *writer, const uint8_t id[SEAL_HASH_SIZE]);
+
+#endif

@@ -1,0 +1,118 @@
+/* The manifest: what one snapshot is. It exists if and only if the snapshot does. Each format has its own form of it:
+ * repository/manifest_object.h, archive/inventory.h. */
+#ifndef COFRE_SNAPSHOT_MANIFEST_H
+#define COFRE_SNAPSHOT_MANIFEST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct bytes;
+struct error;
+
+#define MANIFEST_ID_SIZE 24 /* "20261120T020000Z-ab12cd" and a NUL */
+#define MANIFEST_HASH_SIZE 32
+#define MANIFEST_REPOSITORY_SIZE 16   /* bytes of the id of a repository or archive */
+#define MANIFEST_CHUNK_MAX (2u << 20) /* plain bytes of a chunk of a catalogue */
+#define MANIFEST_MAX (64u << 20)
+#define MANIFEST_PROBLEMS_MAX 1000u
+#define MANIFEST_LEFT_OUT_MAX 1000u
+
+enum manifest_status {
+    MANIFEST_COMPLETE,   /* everything that was asked for */
+    MANIFEST_INCOMPLETE, /* parts are missing; each is named */
+    MANIFEST_MISSING     /* a source of which nothing was saved */
+};
+
+/* A chunk of a source's catalogue; the small directory for `ls` and partial restore. */
+struct manifest_chunk {
+    uint8_t id[MANIFEST_HASH_SIZE];
+    uint64_t length; /* plain bytes */
+    /* Offset in the chunk of the first record, no continuation, that begins in it; = length when none does. */
+    uint64_t first_record;
+    /* Of that record; a chunk in which none begins repeats the one before. Raw bytes, NUL terminated. */
+    char *first_path;
+};
+
+struct manifest_pair {
+    char *key, *value;
+};
+
+/* What the plugin said about the data. */
+struct manifest_fact {
+    char *key, *value;
+    bool identity; /* it says which thing was read: COFRE_FACT_IDENTITY */
+};
+
+/* Something that was there and is not saved, for a reason that is no failure. */
+struct manifest_left_out {
+    char *name; /* raw bytes */
+    char *why;
+};
+
+struct manifest_problem {
+    char *path; /* raw bytes */
+    char *error;
+    char *hint; /* NULL = none */
+};
+
+struct manifest_source {
+    char *name, *plugin, *plugin_version;
+    enum manifest_status status;
+    char *error;                   /* MISSING: why */
+    struct manifest_pair *options; /* as configured, without secrets */
+    size_t option_count;
+    struct manifest_fact *facts;
+    size_t fact_count;
+    uint64_t left_out_count; /* the first MANIFEST_LEFT_OUT_MAX are listed */
+    struct manifest_left_out *left_out;
+    size_t left_out_listed;
+    uint64_t entries;       /* records that are no continuation */
+    uint64_t bytes;         /* of content, holes included */
+    uint64_t vanished;      /* entries that were gone before they could be read */
+    uint64_t problem_count; /* unreadable or changed entries; the first MANIFEST_PROBLEMS_MAX are listed */
+    struct manifest_problem *problems;
+    size_t problems_listed;
+    uint8_t fingerprint_key[16];
+    struct manifest_chunk *chunks;
+    size_t chunk_count;
+    uint64_t catalogue_bytes;
+};
+
+/* A repository that lacked a snapshot of the chain when this one was made, because a sink had failed. */
+struct manifest_missed {
+    char *repository; /* its id, hex */
+    char *id;         /* snapshot */
+};
+
+struct manifest {
+    char id[MANIFEST_ID_SIZE];
+    char *job, *host, *version;         /* version of cofre */
+    int64_t started, ended;             /* ns */
+    enum manifest_status status;        /* of the sources that were asked for */
+    bool partial;                       /* only some of the job's sources were asked for */
+    uint64_t sequence;                  /* from 1, per host and job */
+    char previous_id[MANIFEST_ID_SIZE]; /* "" for the first */
+    uint8_t previous_hash[MANIFEST_HASH_SIZE];
+    uint8_t (*previous_forms)[MANIFEST_HASH_SIZE]; /* of the same one, in the forms that archives have of it */
+    size_t previous_form_count;
+    struct manifest_source *sources;
+    size_t source_count;
+    struct manifest_missed *missed;
+    size_t missed_count;
+    uint8_t (*indexes)[MANIFEST_HASH_SIZE]; /* index objects that this run added, on all sinks taken together */
+    size_t index_count;
+    uint64_t added;     /* stored bytes that this run added to the sink that got most */
+    uint8_t signer[32]; /* of whom the envelope is; filled by who reads it */
+};
+
+/* A fresh id: the time in UTC and six random hex digits. after: the id before it, or ""; the new one is greater, if
+ * need be by a time that is a second later than that of the one before. */
+void manifest_make_id(int64_t now, const char *after, char id[MANIFEST_ID_SIZE]);
+bool manifest_is_id(const char *text);
+
+/* Does it hold together? name is for messages. ERROR_INTEGRITY. */
+int manifest_check(const struct manifest *manifest, const char *name, struct error *e);
+void manifest_free(struct manifest *manifest);
+
+#endif

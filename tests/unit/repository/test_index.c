@@ -1,0 +1,346 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "repository/idset.h"
+#include "repository/index.h"
+#include "repository/index_body.h"
+#include "repository/journal.h"
+#include "repository/seal.h"
+
+static char directory[] = "/tmp/cofre-index-XXXXXX";
+static char path[64];
+
+static void number_hash(uint64_t number, uint8_t hash[SEAL_HASH_SIZE])
+{
+    seal_hash(&number, sizeof number, hash);
+}
+
+/* A pack whose chunks are numbered on from `first`. */
+static void add_pack(struct bytes *body, uint64_t pack, uint64_t first, uint32_t count)
+{
+    uint8_t name[SEAL_HASH_SIZE];
+    struct pack_chunk chunks[64];
+    number_hash(1000000 + pack, name);
+    for (uint32_t i = 0; i < count; i++) {
+        number_hash(first + i, chunks[i].id);
+        chunks[i].offset = PACK_HEADER_SIZE + 100 * i;
+        chunks[i].stored = 100;
+        chunks[i].plain = 200 + i;
+    }
+    index_body_add_pack(body, name, 10000, chunks, count);
+}
+
+static void make_body(struct bytes *body, uint64_t pack, uint64_t first, uint32_t count)
+{
+    bytes_reset(body);
+    index_body_begin(body, "web1", 5);
+    add_pack(body, pack, first, count);
+    index_body_end(body, 1);
+    assert_false(body->failed);
+}
+
+static int compare(const void *a, const void *b)
+{
+    return memcmp(((const struct index_pack *)a)->name, ((const struct index_pack *)b)->name, SEAL_HASH_SIZE);
+}
+
+/* The sink lists packs [0, count) but the one called absent. */
+static void present(struct index *index, uint64_t count, uint64_t absent, struct index_pack *packs)
+{
+    struct error e;
+    size_t n = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        if (i == absent)
+            continue;
+        packs[n] = (struct index_pack){.size = 10000};
+        number_hash(1000000 + i, packs[n++].name);
+    }
+    qsort(packs, n, sizeof *packs, compare);
+    assert_int_equal(index_set_present(index, packs, n, &e), 0);
+}
+
+static struct index *open_index(const uint8_t identity[SEAL_HASH_SIZE])
+{
+    struct index *index;
+    struct error e;
+    assert_int_equal(index_open(path, identity, &index, &e), 0);
+    return index;
+}
+
+static void absorb(struct index *index, uint64_t object, const struct bytes *body, bool own)
+{
+    struct error e;
+    uint8_t name[SEAL_HASH_SIZE];
+    number_hash(2000000 + object, name);
+    assert_int_equal(index_absorb(index, name, body->data, body->length, own, &e), 0);
+}
+
+static const uint8_t me[SEAL_HASH_SIZE] = {1}, other[SEAL_HASH_SIZE] = {2};
+
+/* 40 packs of 50 chunks in 40 objects, absorbed in three goes: against the plain rule which chunk is where. */
+static void test_model(void **state)
+{
+    (void)state;
+    struct error e;
+    struct bytes body = {.maximum = 1 << 20};
+    struct index_pack packs[40];
+    struct index *index = open_index(me);
+    for (uint64_t i = 0; i < 40; i++) {
+        make_body(&body, i, 50 * i, 50);
+        absorb(index, i, &body, i % 2 == 0);
+        if (i % 15 == 14)
+            assert_int_equal(index_settle(index, &e), 0);
+    }
+    assert_int_equal(index_settle(index, &e), 0);
+    index_free(index);
+
+    index = open_index(me); /* from the file */
+    assert_int_equal(index_object_count(index), 40);
+    assert_int_equal(index_pack_count(index), 40);
+    assert_int_equal(index_chunk_count(index), 2000);
+    present(index, 40, 7, packs);
+    for (uint64_t i = 0; i < 2010; i++) {
+        uint8_t id[SEAL_HASH_SIZE], pack[SEAL_HASH_SIZE];
+        struct index_location at;
+        number_hash(i, id);
+        number_hash(1000000 + i / 50, pack);
+        bool there = i < 2000 && i / 50 != 7;
+        assert_int_equal(index_find(index, id, INDEX_READ, 0, &at), there);
+        assert_false(index_find(index, id, INDEX_READ, 1, &at));
+        assert_int_equal(index_find(index, id, INDEX_RELY_OWN, 0, &at), there && i / 50 % 2 == 0);
+        if (there && i / 50 % 2 == 0) {
+            assert_memory_equal(at.pack, pack, sizeof pack);
+            assert_int_equal(at.chunk.offset, PACK_HEADER_SIZE + 100 * (i % 50));
+            assert_int_equal(at.chunk.plain, 200 + i % 50);
+        }
+    }
+    index_free(index);
+    bytes_free(&body);
+}
+
+static void test_for_somebody_else(void **state)
+{
+    (void)state;
+    struct index *index = open_index(other);
+    assert_int_equal(index_object_count(index), 0);
+    index_free(index);
+}
+
+/* Any flipped byte of the cache file makes it count as none. */
+static void test_damaged_file(void **state)
+{
+    (void)state;
+    FILE *file = fopen(path, "r+");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 0, SEEK_END), 0);
+    long size = ftell(file);
+    for (long at = 0; at < size; at += 997) {
+        fseek(file, at, SEEK_SET);
+        int byte = fgetc(file);
+        fseek(file, at, SEEK_SET);
+        fputc(byte ^ 1, file);
+        fflush(file);
+        struct index *index = open_index(me);
+        assert_int_equal(index_object_count(index), 0);
+        index_free(index);
+        fseek(file, at, SEEK_SET);
+        fputc(byte, file);
+        fflush(file);
+    }
+    fclose(file);
+    struct index *index = open_index(me);
+    assert_int_equal(index_object_count(index), 40);
+    index_clear(index);
+    assert_int_equal(index_object_count(index), 0);
+    index_free(index);
+}
+
+/* A body that is cut or has bytes to spare changes nothing. */
+static void test_bad_bodies(void **state)
+{
+    (void)state;
+    struct error e;
+    struct bytes body = {.maximum = 1 << 20};
+    unlink(path);
+    struct index *index = open_index(me);
+    make_body(&body, 1, 0, 3);
+    for (size_t n = 0; n < body.length; n++) {
+        assert_int_equal(index_absorb(index, NULL, body.data, n, true, &e), -1);
+        assert_int_equal(e.class, ERROR_INTEGRITY);
+    }
+    bytes_put_u8(&body, 0);
+    assert_int_equal(index_absorb(index, NULL, body.data, body.length, true, &e), -1);
+    assert_int_equal(index_settle(index, &e), 0);
+    assert_int_equal(index_pack_count(index), 0);
+    index_free(index);
+    bytes_free(&body);
+}
+
+static void test_idset(void **state)
+{
+    (void)state;
+    struct idset *set;
+    struct error e;
+    uint8_t id[SEAL_HASH_SIZE];
+    assert_int_equal(idset_new(5000, &set, &e), 0);
+    for (int round = 0; round < 2; round++) {
+        for (uint64_t i = 0; i < 5000; i++) {
+            number_hash(i, id);
+            assert_false(idset_has(set, id));
+            assert_int_equal(idset_add(set, id, &e), 0);
+            assert_int_equal(idset_add(set, id, &e), 0); /* twice is once */
+            assert_true(idset_has(set, id));
+        }
+        for (uint64_t i = 0; i < 10000; i++) {
+            number_hash(i, id);
+            assert_int_equal(idset_has(set, id), i < 5000);
+        }
+        idset_clear(set);
+    }
+    for (uint64_t i = 0; !idset_full(set); i++) {
+        number_hash(i, id);
+        assert_int_equal(idset_add(set, id, &e), 0);
+        assert_true(i < 8192);
+    }
+    idset_free(set);
+    idset_free(NULL);
+}
+
+static int count_pack(void *context, const uint8_t name[SEAL_HASH_SIZE], uint64_t size, const struct pack_chunk *chunks,
+                      uint32_t count, struct error *e)
+{
+    (void)e;
+    uint8_t expected[SEAL_HASH_SIZE];
+    int *seen = context;
+    number_hash((uint64_t)*seen, expected);
+    assert_memory_equal(name, expected, sizeof expected);
+    assert_int_equal(size, 4096);
+    assert_int_equal(count, 1);
+    assert_int_equal(chunks[0].plain, *seen + 1);
+    ++*seen;
+    return 0;
+}
+
+static int count_journal(struct journal *journal)
+{
+    struct error e;
+    int seen = 0;
+    bool empty;
+    assert_int_equal(journal_each(journal, count_pack, &seen, &e), 0);
+    assert_int_equal(journal_is_empty(journal, &empty, &e), 0);
+    assert_int_equal(empty, seen == 0);
+    return seen;
+}
+
+/* Whatever is cut off at the end, what stands before it is found. */
+static void test_journal(void **state)
+{
+    (void)state;
+    struct journal *journal;
+    struct error e;
+    char file[80];
+    snprintf(file, sizeof file, "%s/journal", directory);
+    assert_int_equal(journal_open(file, &journal, &e), 0);
+    assert_int_equal(count_journal(journal), 0);
+    for (uint32_t i = 0; i < 5; i++) {
+        struct pack_chunk chunk = {.offset = PACK_HEADER_SIZE, .stored = 20, .plain = i + 1};
+        uint8_t name[SEAL_HASH_SIZE];
+        number_hash(i, name);
+        assert_int_equal(journal_add(journal, name, 4096, &chunk, 1, &e), 0);
+    }
+    journal_close(journal);
+    assert_int_equal(journal_open(file, &journal, &e), 0);
+    assert_int_equal(count_journal(journal), 5);
+    FILE *f = fopen(file, "r");
+    assert_non_null(f);
+    fseek(f, 0, SEEK_END);
+    long size = ftell(f);
+    fclose(f);
+    for (long cut = size - 1; cut >= 0; cut -= 7) {
+        assert_int_equal(truncate(file, cut), 0);
+        assert_int_equal(count_journal(journal), cut * 5 / size);
+    }
+    assert_int_equal(journal_clear(journal, &e), 0);
+    assert_int_equal(count_journal(journal), 0);
+    journal_close(journal);
+    unlink(file);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    struct error e;
+    if (!mkdtemp(directory))
+        return -1;
+    snprintf(path, sizeof path, "%s/index", directory);
+    return seal_init(&e);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    char lock[80];
+    unlink(path);
+    snprintf(lock, sizeof lock, "%s.lock", path);
+    unlink(lock);
+    return rmdir(directory);
+}
+
+/* A chunk in two packs: the one that is doubted is read last, and not relied on. */
+static void test_doubted(void **state)
+{
+    (void)state;
+    struct error e;
+    struct bytes body = {.maximum = 1 << 20};
+    struct index_pack packs[2];
+    struct index_location at;
+    uint8_t id[SEAL_HASH_SIZE], doubted[SEAL_HASH_SIZE];
+    const uint8_t nobody[SEAL_HASH_SIZE] = {9};
+    struct index *index = open_index(nobody);
+    for (uint64_t i = 0; i < 2; i++) {
+        make_body(&body, i, 7000, 3);
+        absorb(index, 100 + i, &body, true);
+    }
+    assert_int_equal(index_settle(index, &e), 0);
+    present(index, 2, 9, packs);
+    number_hash(7001, id);
+    for (uint64_t i = 0; i < 2; i++) {
+        number_hash(1000000 + i, doubted);
+        assert_int_equal(index_set_doubted(index, doubted, 1, &e), 0);
+        assert_true(index_find(index, id, INDEX_RELY_OWN, 0, &at));
+        assert_memory_not_equal(at.pack, doubted, sizeof doubted);
+        assert_false(index_find(index, id, INDEX_RELY, 1, &at));
+        assert_true(index_find(index, id, INDEX_READ, 0, &at));
+        assert_memory_not_equal(at.pack, doubted, sizeof doubted);
+        assert_true(index_find(index, id, INDEX_READ, 1, &at));
+        assert_memory_equal(at.pack, doubted, sizeof doubted);
+        assert_false(index_find(index, id, INDEX_READ, 2, &at));
+    }
+    size_t relied_on = 0;
+    for (size_t i = 0; i < index_chunk_count(index); i++)
+        relied_on += index_chunk_at(index, i, INDEX_RELY, &at);
+    assert_int_equal(relied_on, 3);
+    index_free(index);
+    bytes_free(&body);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_model),        cmocka_unit_test(test_for_somebody_else),
+        cmocka_unit_test(test_damaged_file), cmocka_unit_test(test_bad_bodies),
+        cmocka_unit_test(test_idset),        cmocka_unit_test(test_journal),
+        cmocka_unit_test(test_doubted),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
