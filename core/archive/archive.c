@@ -9,7 +9,6 @@
 #include "base/text.h"
 #include "config/secret.h"
 #include "worker/sink.h"
-#include "worker/worker.h"
 
 void archive_key(const char *job, const char *id, const char *name, char out[ARCHIVE_KEY_SIZE])
 {
@@ -30,26 +29,26 @@ static int open_pgp(struct archive *a, struct error *e)
 
 static int look(struct archive *a, struct error *e)
 {
-    if (marker_read(a->worker, &a->marker, e) == 0)
+    if (marker_read(a->sink, &a->marker, e) == 0)
         return 0;
     if (e->class != ERROR_NOT_FOUND)
-        return error_context(e, "sink '%s': ", a->spec.sink);
-    error_set(e, ERROR_NOT_INITIALISED, "sink '%s' has no archive yet", a->spec.sink);
+        return error_context(e, "sink '%s': ", sink_name(a->sink));
+    error_set(e, ERROR_NOT_INITIALISED, "sink '%s' has no archive yet", sink_name(a->sink));
     return error_hint(e, "make it: cofre init %s; if there should be one, look whether the right disk is mounted",
-                      a->spec.sink);
+                      sink_name(a->sink));
 }
 
-int archive_open(struct worker *worker, const struct archive_spec *spec, struct archive **archive, struct error *e)
+int archive_open(struct sink *sink, const struct archive_spec *spec, struct archive **archive, struct error *e)
 {
     struct archive *a = calloc(1, sizeof *a);
     if (!a) {
-        worker_stop(worker);
+        sink_free(sink);
         return error_memory(e);
     }
     a->spec = *spec;
-    a->worker = worker;
+    a->sink = sink;
     if (open_pgp(a, e) < 0)
-        error_context(e, "sink '%s': ", spec->sink);
+        error_context(e, "sink '%s': ", sink_name(sink));
     else if (look(a, e) == 0) {
         *archive = a;
         return 0;
@@ -65,7 +64,7 @@ void archive_close(struct archive *archive)
     pgp_free(archive->pgp);
     secret_free((void *)(uintptr_t)archive->spec.pgp.passphrase);
     secret_free((void *)(uintptr_t)archive->spec.pgp.key_passphrase);
-    worker_stop(archive->worker);
+    sink_free(archive->sink);
     free(archive);
 }
 
@@ -79,7 +78,7 @@ int archive_prove(struct archive *archive, struct error *e)
     if (archive->proven || archive->spec.encryption != INVENTORY_PASSPHRASE)
         return 0;
     if (marker_prove(&archive->marker, archive->pgp, e) < 0)
-        return error_context(e, "sink '%s': ", archive->spec.sink);
+        return error_context(e, "sink '%s': ", sink_name(archive->sink));
     archive->proven = true;
     return 0;
 }
@@ -91,7 +90,7 @@ int archive_ready(struct archive *archive, void (*warn)(void *context, const cha
         return -1;
     if (!archive->pgp || pgp_ready(archive->pgp, warn, context, e) == 0)
         return 0;
-    return error_context(e, "sink '%s': ", archive->spec.sink);
+    return error_context(e, "sink '%s': ", sink_name(archive->sink));
 }
 
 /* ---- snapshots ---- */
@@ -114,7 +113,7 @@ int archive_list(struct archive *archive, const char *job,
     char prefix[80] = "";
     if (job)
         snprintf(prefix, sizeof prefix, "%s/", job);
-    int result = sink_list(archive->worker, prefix, collect, &keys, e);
+    int result = sink_list(archive->sink, prefix, collect, &keys, e);
     for (size_t at = 0; result == 0 && at < keys.length; at += strlen((const char *)keys.data + at) + 1) {
         char its_job[64], id[MANIFEST_ID_SIZE];
         int end = 0;
@@ -136,7 +135,7 @@ static int check_signature(struct archive *a, const char *job, const char *id, c
         return 0;
     archive_key(job, id, ARCHIVE_SIGNATURE, key);
     archive_key(job, id, ARCHIVE_MANIFEST, name);
-    if (sink_get(a->worker, key, ARCHIVE_SMALL_MAX - 1, &signature, e) == 0)
+    if (sink_get(a->sink, key, ARCHIVE_SMALL_MAX - 1, &signature, e) == 0)
         return pgp_verify(a->pgp, manifest->data, manifest->length, signature.data, signature.length, e) < 0
                    ? error_context(e, "'%s': ", name)
                    : 0;
@@ -155,7 +154,7 @@ static int check_encryption(const struct archive *a, const struct inventory *inv
     if (inventory->encryption == a->spec.encryption)
         return 0;
     error_set(e, ERROR_INTEGRITY, "'%s' is %s, but sink '%s' is configured to be %s", key, words[inventory->encryption],
-              a->spec.sink, words[a->spec.encryption]);
+              sink_name(a->sink), words[a->spec.encryption]);
     return error_hint(e, "if the section was changed since, read it through a second section that is as it was then");
 }
 
@@ -175,7 +174,7 @@ int archive_read(struct archive *archive, const char *job, const char *id, struc
     struct bytes *bytes = text ? text : &own;
     char key[ARCHIVE_KEY_SIZE];
     archive_key(job, id, ARCHIVE_MANIFEST, key);
-    if (sink_get(archive->worker, key, INVENTORY_MAX - 1, bytes, e) < 0 ||
+    if (sink_get(archive->sink, key, INVENTORY_MAX - 1, bytes, e) < 0 ||
         check_signature(archive, job, id, bytes, e) < 0 ||
         inventory_parse(bytes->data, bytes->length, key, inventory, e) < 0)
         return -1;
@@ -219,7 +218,7 @@ static int get_small(struct archive *a, const struct inventory *inventory, const
 {
     char key[ARCHIVE_KEY_SIZE];
     archive_key(inventory->manifest->job, inventory->manifest->id, name, key);
-    *there = sink_get(a->worker, key, out->maximum - 1, out, e) == 0;
+    *there = sink_get(a->sink, key, out->maximum - 1, out, e) == 0;
     return *there || e->class == ERROR_NOT_FOUND ? 0 : -1;
 }
 

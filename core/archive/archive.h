@@ -21,12 +21,13 @@
 
 struct bytes;
 struct error;
-struct worker;
+struct sink;
 
 #define ARCHIVE_KEY_SIZE 201
+/* Of its sink, at once: the tar archive, a stream beside it, and the tar archive once more for hard links. */
+#define ARCHIVE_CONNECTIONS 3
 
 struct archive_spec {
-    const char *sink; /* its name */
     enum compress_kind compress;
     int level; /* 0 = default */
     unsigned threads;
@@ -34,23 +35,20 @@ struct archive_spec {
     struct pgp_spec pgp; /* recipients and signer as needed; home NULL = neither encrypted nor signed */
     bool own_home;       /* pgp.home is ours: make it */
     int64_t patience;    /* ms that gpg may move no byte; 0 = for ever */
-    /* Start and open another worker of the same sink, which the archive then owns. */
-    int (*another)(void *context, struct worker **worker, struct error *e);
-    void *context;
 };
 
 struct archive {
     struct archive_spec spec;
-    struct worker *worker; /* opened; owned */
-    struct pgp *pgp;       /* NULL = neither encrypted nor signed */
+    struct sink *sink; /* owned */
+    struct pgp *pgp;   /* NULL = neither encrypted nor signed */
     struct marker marker;
     bool proven; /* archive_prove has succeeded */
 };
 
-/* Take the opened worker (also after an error) and look for the archive. None: ERROR_NOT_INITIALISED. The spec's texts
+/* Take the sink (also after an error) and look for the archive. None: ERROR_NOT_INITIALISED. The spec's texts
  * are borrowed; its secrets are taken over, and wiped in the end. */
-int archive_open(struct worker *worker, const struct archive_spec *spec, struct archive **archive, struct error *e);
-/* Stops the worker. NULL is fine. */
+int archive_open(struct sink *sink, const struct archive_spec *spec, struct archive **archive, struct error *e);
+/* Frees the sink. NULL is fine. */
 void archive_close(struct archive *archive);
 
 /* A configured passphrase is that of the archive: marker_prove. To be called before contents are opened or sealed. */

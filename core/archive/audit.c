@@ -51,10 +51,10 @@ static void count(struct audit *a, uint64_t bytes)
 static int look_at(struct audit *a, const struct inventory_file *file, const char *key, struct error *e)
 {
     uint64_t size;
-    struct inlet_spec spec = {.sink = a->archive->worker, .key = key, .stored = file->stored, .sha256 = file->sha256};
+    struct inlet_spec spec = {.sink = a->archive->sink, .key = key, .stored = file->stored, .sha256 = file->sha256};
     if (!a->request->quick)
         return inlet_check(&spec, e);
-    if (sink_stat(a->archive->worker, key, &size, e) < 0)
+    if (sink_stat(a->archive->sink, key, &size, e) < 0)
         return -1;
     if (size == file->stored)
         return 0;
@@ -151,7 +151,7 @@ static int replay_source(struct audit *a, const struct inventory *inventory, con
     a->sealed = true;
     if (!a->said)
         log_line(LOG_NOTICE, "sink '%s': the files cannot be opened here, only their hashes were checked: %s",
-                 a->archive->spec.sink, why.message);
+                 sink_name(a->archive->sink), why.message);
     a->said = true;
     return 0;
 }

@@ -17,7 +17,6 @@
 #include "cofre/plugin.h"
 #include "snapshot/record.h"
 #include "worker/sink.h"
-#include "worker/worker.h"
 
 #define NAME_MAX_BYTES 100 /* of a stored file, so that its key fits */
 #define ZEROS ((size_t)64 << 10)
@@ -38,7 +37,6 @@ struct bundle {
     size_t source_count;
     char source[64];
     struct inventory_count *count; /* of the source */
-    struct worker *second;         /* for streams beside an open tar archive; NULL until needed */
     struct tarball *tarball;       /* NULL until the source has an entry for it */
     struct part tar, stream;
     enum way way;
@@ -89,16 +87,14 @@ static void give_up_parts(struct bundle *b)
     b->tar.outlet = b->stream.outlet = NULL;
 }
 
-/* Files of a snapshot that will not be. A sink that has failed is left alone. Each worker is asked, since one may still
- * hold what it took and others cannot see. */
+/* Files of a snapshot that will not be. A sink that has failed is left alone. */
 static void remove_files(struct bundle *b, size_t first)
 {
     struct error ignored;
     char key[ARCHIVE_KEY_SIZE];
     for (size_t i = first; i < b->inventory.file_count && !b->broken && !cancel_requested(); i++) {
         archive_key(b->job, b->id, b->inventory.files[i].name, key);
-        if (sink_remove(b->archive->worker, key, &ignored) < 0 ||
-            (b->second && sink_remove(b->second, key, &ignored) < 0))
+        if (sink_remove(b->archive->sink, key, &ignored) < 0)
             return;
     }
 }
@@ -110,7 +106,6 @@ void bundle_free(struct bundle *bundle)
     give_up_parts(bundle);
     if (!bundle->committed)
         remove_files(bundle, 0);
-    worker_stop(bundle->second);
     forget_next(bundle);
     free(bundle->sample);
     bundle->inventory.manifest = NULL;
@@ -178,12 +173,12 @@ static int choose_name(const struct bundle *b, const char *path, char name[NAME_
     return error_set(e, ERROR_RANGE, "source '%s' has too many streams of one name", b->source);
 }
 
-static int open_part(struct bundle *b, struct part *part, struct worker *worker, struct error *e)
+static int open_part(struct bundle *b, struct part *part, struct error *e)
 {
     const struct archive_spec *spec = &b->archive->spec;
     char key[ARCHIVE_KEY_SIZE];
     archive_key(b->job, b->id, part->name, key);
-    struct outlet_spec outlet = {.sink = worker,
+    struct outlet_spec outlet = {.sink = b->archive->sink,
                                  .key = key,
                                  .compress = spec->compress,
                                  .level = spec->level,
@@ -237,19 +232,15 @@ static int need_tarball(struct bundle *b, struct error *e)
         return 0;
     snprintf(b->tar.name, sizeof b->tar.name, "%s.tar%s%s", b->source, compress_extension(b->inventory.compress),
              b->inventory.encryption == INVENTORY_PLAIN ? "" : ".gpg");
-    if (open_part(b, &b->tar, b->archive->worker, e) < 0)
+    if (open_part(b, &b->tar, e) < 0)
         return -1;
     return tarball_new(to_tar, b, &b->tarball, e);
 }
 
-/* A sink does one thing at a time, and the tar archive stays open. */
 static int open_stream(struct bundle *b, struct error *e)
 {
-    const struct archive_spec *spec = &b->archive->spec;
-    if (b->tarball && !b->second && spec->another(spec->context, &b->second, e) < 0)
-        return -1;
     b->size = 0;
-    return open_part(b, &b->stream, b->tarball ? b->second : b->archive->worker, e);
+    return open_part(b, &b->stream, e);
 }
 
 static int remember(struct bundle *b, const struct snapshot_entry *entry, struct error *e)
@@ -450,7 +441,7 @@ static int put(struct bundle *b, const char *name, const struct bytes *content, 
     char key[ARCHIVE_KEY_SIZE];
     archive_key(b->job, b->id, name, key);
     b->stored += content->length;
-    return sink_put(b->archive->worker, key, content->data, content->length, true, e);
+    return sink_put(b->archive->sink, key, content->data, content->length, true, e);
 }
 
 static int put_signature(struct bundle *b, const struct bytes *text, struct bytes *signature, struct error *e)
@@ -461,12 +452,10 @@ static int put_signature(struct bundle *b, const struct bytes *text, struct byte
     return result < 0 ? -1 : put(b, ARCHIVE_SIGNATURE, signature, e);
 }
 
-/* What went through the second connection must be durable before its sums are there. */
 static int seal(struct bundle *b, struct bytes *text, struct error *e)
 {
     AUTO_BYTES struct bytes signature = {.maximum = (size_t)1 << 20}, sums = {.maximum = ARCHIVE_SMALL_MAX - 1};
-    if ((b->second && sink_sync(b->second, e) < 0) || inventory_write(&b->inventory, text, e) < 0 ||
-        put_signature(b, text, &signature, e) < 0 ||
+    if (inventory_write(&b->inventory, text, e) < 0 || put_signature(b, text, &signature, e) < 0 ||
         archive_sums(&b->inventory, text, signature.length > 0 ? &signature : NULL, &sums, e) < 0)
         return -1;
     b->sums = sums.length;
@@ -488,10 +477,10 @@ static int confirm(struct bundle *b, struct error *e)
     char prefix[ARCHIVE_KEY_SIZE], key[ARCHIVE_KEY_SIZE];
     archive_key(b->job, b->id, "", prefix);
     archive_key(b->job, b->id, b->sampled, key);
-    if (sink_sync(b->archive->worker, e) < 0 ||
-        present_check(b->archive->worker, prefix, &b->inventory, b->sums, b->signature, e) < 0)
+    if (sink_sync(b->archive->sink, e) < 0 ||
+        present_check(b->archive->sink, prefix, &b->inventory, b->sums, b->signature, e) < 0)
         return -1;
-    return b->sample ? present_compare(b->archive->worker, key, b->sample, e) : 0;
+    return b->sample ? present_compare(b->archive->sink, key, b->sample, e) : 0;
 }
 
 int bundle_confirm(struct bundle *bundle, struct error *e)

@@ -23,6 +23,7 @@ struct clone {
 struct moving {
     struct clone *clone;
     struct digest *digest;
+    struct sink_put *put;
     uint64_t moved;
 };
 
@@ -31,7 +32,7 @@ static int move_piece(void *context, const void *p, size_t n, struct error *e)
     struct moving *m = context;
     digest_add(m->digest, p, n);
     m->moved += n;
-    return sink_put_write(m->clone->to->worker, p, n, e);
+    return sink_put_write(m->put, p, n, e);
 }
 
 static int compare(struct moving *m, const struct inventory_file *file, const char *key, struct error *e)
@@ -41,18 +42,17 @@ static int compare(struct moving *m, const struct inventory_file *file, const ch
     if (m->moved == file->stored && memcmp(hash, file->sha256, sizeof hash) == 0)
         return 0;
     return error_set(e, ERROR_INTEGRITY, "sink '%s': '%s' is damaged: it is not what the manifest says",
-                     m->clone->from->spec.sink, key);
+                     sink_name(m->clone->from->sink), key);
 }
 
 static int move(struct moving *m, const struct inventory_file *file, const char *key, struct error *e)
 {
-    struct worker *to = m->clone->to->worker;
     /* What an interrupted copy left is replaced: without its manifest nobody relies on it. */
-    if (sink_put_begin(to, key, false, e) < 0)
+    if (sink_put_begin(m->clone->to->sink, key, false, &m->put, e) < 0)
         return -1;
-    if (sink_get_pieces(m->clone->from->worker, key, move_piece, m, e) == 0 && compare(m, file, key, e) == 0)
-        return sink_put_end(to, e);
-    sink_put_abort(to);
+    if (sink_get_pieces(m->clone->from->sink, key, move_piece, m, e) == 0 && compare(m, file, key, e) == 0)
+        return sink_put_end(m->put, e);
+    sink_put_abort(m->put);
     return -1;
 }
 
@@ -75,12 +75,12 @@ static int move_small(struct clone *c, const char *name, bool may_lack, uint64_t
     AUTO_BYTES struct bytes content = {.maximum = ARCHIVE_SMALL_MAX};
     char key[ARCHIVE_KEY_SIZE];
     archive_key(c->job, c->id, name, key);
-    if (sink_get(c->from->worker, key, ARCHIVE_SMALL_MAX - 1, &content, e) < 0)
+    if (sink_get(c->from->sink, key, ARCHIVE_SMALL_MAX - 1, &content, e) < 0)
         return may_lack && e->class == ERROR_NOT_FOUND ? 0 : -1;
     ++*c->objects;
     *c->bytes += content.length;
     *size = content.length;
-    return sink_put(c->to->worker, key, content.data, content.length, false, e);
+    return sink_put(c->to->sink, key, content.data, content.length, false, e);
 }
 
 /* ---- the snapshot ---- */
@@ -91,13 +91,13 @@ static int check_alike(struct archive *from, struct archive *to, struct error *e
     if (archive_prove(from, e) < 0 || archive_prove(to, e) < 0)
         return -1;
     if (from->spec.encryption != to->spec.encryption)
-        error_set(e, ERROR_UNSUPPORTED, "sinks '%s' and '%s' encrypt in different ways", from->spec.sink,
-                  to->spec.sink);
+        error_set(e, ERROR_UNSUPPORTED, "sinks '%s' and '%s' encrypt in different ways", sink_name(from->sink),
+                  sink_name(to->sink));
     else if (from->spec.encryption == INVENTORY_PASSPHRASE &&
              (a->passphrase_length != b->passphrase_length ||
               sodium_memcmp(a->passphrase, b->passphrase, a->passphrase_length) != 0))
-        error_set(e, ERROR_UNSUPPORTED, "sinks '%s' and '%s' have different passphrases", from->spec.sink,
-                  to->spec.sink);
+        error_set(e, ERROR_UNSUPPORTED, "sinks '%s' and '%s' have different passphrases", sink_name(from->sink),
+                  sink_name(to->sink));
     else
         return 0;
     return error_hint(e, "a snapshot is copied as it is stored; otherwise restore it and run a job");
@@ -110,15 +110,15 @@ static int check_there(struct clone *c, const struct inventory *inventory, const
     AUTO_BYTES struct bytes there = {.maximum = INVENTORY_MAX};
     char key[ARCHIVE_KEY_SIZE];
     archive_key(c->job, c->id, ARCHIVE_MANIFEST, key);
-    *existed = sink_get(c->to->worker, key, INVENTORY_MAX - 1, &there, e) == 0;
+    *existed = sink_get(c->to->sink, key, INVENTORY_MAX - 1, &there, e) == 0;
     if (!*existed)
         return e->class == ERROR_NOT_FOUND ? 0 : -1;
     if (there.length != text->length || memcmp(there.data, text->data, there.length) != 0)
-        return error_set(e, ERROR_INTEGRITY, "sink '%s' has another manifest under '%s'", c->to->spec.sink, key);
+        return error_set(e, ERROR_INTEGRITY, "sink '%s' has another manifest under '%s'", sink_name(c->to->sink), key);
     for (size_t i = 0; i < inventory->file_count && *existed; i++) {
         const struct inventory_file *file = &inventory->files[i];
         archive_key(c->job, c->id, file->name, key);
-        struct inlet_spec spec = {.sink = c->to->worker, .key = key, .stored = file->stored, .sha256 = file->sha256};
+        struct inlet_spec spec = {.sink = c->to->sink, .key = key, .stored = file->stored, .sha256 = file->sha256};
         *existed = inlet_check(&spec, e) == 0;
         if (!*existed && e->class != ERROR_INTEGRITY)
             return -1;
@@ -132,25 +132,25 @@ static int confirm(struct clone *c, const struct inventory *inventory, uint64_t 
 {
     char prefix[ARCHIVE_KEY_SIZE], key[ARCHIVE_KEY_SIZE];
     archive_key(c->job, c->id, "", prefix);
-    if (sink_sync(c->to->worker, e) < 0 || present_check(c->to->worker, prefix, inventory, sums, signature, e) < 0)
-        return error_context(e, "sink '%s': ", c->to->spec.sink);
+    if (sink_sync(c->to->sink, e) < 0 || present_check(c->to->sink, prefix, inventory, sums, signature, e) < 0)
+        return error_context(e, "sink '%s': ", sink_name(c->to->sink));
     if (inventory->file_count == 0)
         return 0;
     const struct inventory_file *file = &inventory->files[randombytes_uniform((uint32_t)inventory->file_count)];
     archive_key(c->job, c->id, file->name, key);
-    struct inlet_spec spec = {.sink = c->to->worker, .key = key, .stored = file->stored, .sha256 = file->sha256};
+    struct inlet_spec spec = {.sink = c->to->sink, .key = key, .stored = file->stored, .sha256 = file->sha256};
     if (file->stored > READ_BACK || inlet_check(&spec, e) == 0)
         return 0;
     if (e->class == ERROR_INTEGRITY)
         e->class = ERROR_PERMANENT; /* it is not what is stored that is wrong, but the storing */
-    return error_context(e, "sink '%s': read back '%s': ", c->to->spec.sink, key);
+    return error_context(e, "sink '%s': read back '%s': ", sink_name(c->to->sink), key);
 }
 
 static int clone_all(struct clone *c, const struct inventory *inventory, const struct bytes *text, bool *existed,
                      struct error *e)
 {
     if (archive_check_sums(c->from, inventory, text, e) < 0)
-        return error_context(e, "sink '%s': ", c->from->spec.sink);
+        return error_context(e, "sink '%s': ", sink_name(c->from->sink));
     if (check_there(c, inventory, text, existed, e) < 0)
         return -1;
     if (*existed)

@@ -15,10 +15,10 @@
 struct error;
 struct inlet;
 struct pgp;
-struct worker;
+struct sink;
 
 struct inlet_spec {
-    struct worker *sink; /* nobody else uses it until inlet_free */
+    struct sink *sink; /* nobody else uses it until inlet_free */
     const char *key;
     uint64_t stored; /* bytes that it must have */
     const uint8_t *sha256;

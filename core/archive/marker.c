@@ -46,10 +46,10 @@ static int parse(const json_t *root, struct marker *marker, struct error *e)
     return read_probe(root, marker) ? 0 : error_set(e, ERROR_INTEGRITY, "read '%s': its probe is damaged", KEY);
 }
 
-int marker_read(struct worker *worker, struct marker *marker, struct error *e)
+int marker_read(struct sink *sink, struct marker *marker, struct error *e)
 {
     AUTO_BYTES struct bytes text = {.maximum = MAXIMUM + 1};
-    if (sink_get(worker, KEY, MAXIMUM, &text, e) < 0)
+    if (sink_get(sink, KEY, MAXIMUM, &text, e) < 0)
         return -1;
     json_t *root = json_loadb((const char *)text.data, text.length, JSON_REJECT_DUPLICATES, NULL);
     int result = parse(root, marker, e);
@@ -103,10 +103,10 @@ static int stop_at_first(void *context, const struct sink_object *object, struct
     return error_set(e, ERROR_CANCELLED, "there is something");
 }
 
-static int check_empty(struct worker *worker, struct error *e)
+static int check_empty(struct sink *sink, struct error *e)
 {
     char key[ARCHIVE_KEY_SIZE] = "";
-    if (sink_list(worker, "", stop_at_first, key, e) == 0)
+    if (sink_list(sink, "", stop_at_first, key, e) == 0)
         return 0;
     if (key[0] == '\0')
         return -1;
@@ -117,7 +117,7 @@ static int check_empty(struct worker *worker, struct error *e)
     return error_hint(e, "an archive needs a place of its own: choose another");
 }
 
-static int put(struct worker *worker, const struct marker *marker, struct error *e)
+static int put(struct sink *sink, const struct marker *marker, struct error *e)
 {
     AUTO_BYTES struct bytes text = {.maximum = MAXIMUM};
     char probe[sodium_base64_ENCODED_LEN(MARKER_PROBE_MAX, VARIANT)];
@@ -126,21 +126,21 @@ static int put(struct worker *worker, const struct marker *marker, struct error 
         bytes_print(&text, ",\n \"probe\": \"%s\"",
                     sodium_bin2base64(probe, sizeof probe, marker->probe, marker->probe_length, VARIANT));
     bytes_print(&text, "\n}\n");
-    if (bytes_check(&text, KEY, e) < 0 || sink_put(worker, KEY, text.data, text.length, true, e) < 0)
+    if (bytes_check(&text, KEY, e) < 0 || sink_put(sink, KEY, text.data, text.length, true, e) < 0)
         return -1;
-    return sink_sync(worker, e);
+    return sink_sync(sink, e);
 }
 
-int marker_make(struct worker *worker, struct pgp *pgp, struct marker *marker, bool *existed, struct error *e)
+int marker_make(struct sink *sink, struct pgp *pgp, struct marker *marker, bool *existed, struct error *e)
 {
     uint8_t id[MARKER_ID_SIZE];
-    *existed = marker_read(worker, marker, e) == 0;
+    *existed = marker_read(sink, marker, e) == 0;
     if (!*existed) {
-        if (e->class != ERROR_NOT_FOUND || check_empty(worker, e) < 0)
+        if (e->class != ERROR_NOT_FOUND || check_empty(sink, e) < 0)
             return -1;
         randombytes_buf(id, sizeof id);
         text_hex(id, sizeof id, marker->id);
-        if (make_probe(marker, pgp, e) < 0 || put(worker, marker, e) < 0 || marker_read(worker, marker, e) < 0)
+        if (make_probe(marker, pgp, e) < 0 || put(sink, marker, e) < 0 || marker_read(sink, marker, e) < 0)
             return -1;
     }
     return pgp ? marker_prove(marker, pgp, e) : 0;

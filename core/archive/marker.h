@@ -13,7 +13,7 @@
 
 struct error;
 struct pgp;
-struct worker;
+struct sink;
 
 #define MARKER_ID_SIZE 16
 #define MARKER_PROBE_MAX 1024
@@ -25,10 +25,10 @@ struct marker {
 };
 
 /* ERROR_NOT_FOUND: there is none. ERROR_INTEGRITY, ERROR_UNSUPPORTED: not one of ours. */
-int marker_read(struct worker *worker, struct marker *marker, struct error *e);
+int marker_read(struct sink *sink, struct marker *marker, struct error *e);
 /* Make the archive in its place, if the place is empty. *existed: there was one already, and the passphrase is its own
  * (ERROR_AUTH). ERROR_EXISTS: the place holds something else. pgp: with a passphrase; NULL = there is none. */
-int marker_make(struct worker *worker, struct pgp *pgp, struct marker *marker, bool *existed, struct error *e);
+int marker_make(struct sink *sink, struct pgp *pgp, struct marker *marker, bool *existed, struct error *e);
 /* ERROR_AUTH: the passphrase is another than that of the archive, or the archive was made without one. */
 int marker_prove(const struct marker *marker, struct pgp *pgp, struct error *e);
 

@@ -15,7 +15,8 @@
 #define PIECE ((size_t)128 << 10)
 
 struct outlet {
-    struct worker *sink;
+    struct sink *sink;
+    struct sink_put *put; /* while it is stored */
     char key[201];
     int64_t patience;
     struct compress *compress;
@@ -53,7 +54,7 @@ static int store_piece(void *context, const void *p, size_t n, struct error *e)
     sample(o, p, n);
     digest_add(o->digest, p, n);
     o->stored += n;
-    return sink_put_write(o->sink, p, n, e);
+    return sink_put_write(o->put, p, n, e);
 }
 
 static int store_plain(struct outlet *o, struct error *e)
@@ -67,12 +68,12 @@ static int store_plain(struct outlet *o, struct error *e)
 static int store_all(struct outlet *o, struct error *e)
 {
     const struct pgp_stream stream = {.read = read_piece, .write = store_piece, .context = o};
-    if (sink_put_begin(o->sink, o->key, true, e) < 0)
+    if (sink_put_begin(o->sink, o->key, true, &o->put, e) < 0)
         return -1;
     int result = o->run ? pgp_encrypt(o->run, &stream, e) : store_plain(o, e);
     if (result == 0)
-        return sink_put_end(o->sink, e);
-    sink_put_abort(o->sink);
+        return sink_put_end(o->put, e);
+    sink_put_abort(o->put);
     return -1;
 }
 

@@ -12,11 +12,11 @@
 struct error;
 struct outlet;
 struct pgp;
-struct worker;
+struct sink;
 
 struct outlet_spec {
-    struct worker *sink; /* nobody else uses it until the end */
-    const char *key;     /* of the object; must not be there yet */
+    struct sink *sink; /* nobody else uses it until the end */
+    const char *key;   /* of the object; must not be there yet */
     enum compress_kind compress;
     int level;
     unsigned threads;

@@ -44,7 +44,7 @@ static int look(void *context, const struct sink_object *object, struct error *e
                       "the sink does not keep what it is given: is it full, or is something between that changes it?");
 }
 
-static int find_all(struct worker *sink, const char *prefix, const struct check *c, struct error *e)
+static int find_all(struct sink *sink, const char *prefix, const struct check *c, struct error *e)
 {
     qsort(c->files, c->count, sizeof *c->files, compare);
     if (sink_list(sink, prefix, look, (void *)(uintptr_t)c, e) < 0)
@@ -58,7 +58,7 @@ static int find_all(struct worker *sink, const char *prefix, const struct check 
     return 0;
 }
 
-int present_check(struct worker *sink, const char *prefix, const struct inventory *inventory, uint64_t sums,
+int present_check(struct sink *sink, const char *prefix, const struct inventory *inventory, uint64_t sums,
                   uint64_t signature, struct error *e)
 {
     AUTO_FREE struct file *files = calloc(inventory->file_count + 2, sizeof *files);
@@ -73,7 +73,7 @@ int present_check(struct worker *sink, const char *prefix, const struct inventor
     return find_all(sink, prefix, &c, e);
 }
 
-int present_compare(struct worker *sink, const char *key, const struct outlet_sample *sample, struct error *e)
+int present_compare(struct sink *sink, const char *key, const struct outlet_sample *sample, struct error *e)
 {
     uint8_t back[OUTLET_SAMPLE];
     if (sink_get_range(sink, key, sample->offset, back, sample->length, e) < 0)

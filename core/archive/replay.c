@@ -13,7 +13,6 @@
 #include "cofre/plugin.h"
 #include "snapshot/path.h"
 #include "snapshot/record.h"
-#include "worker/worker.h"
 
 #define PIECE ((size_t)128 << 10)
 
@@ -30,9 +29,8 @@ struct replay {
     struct untar *untar;
     struct snapshot_entry entry; /* the next of the tar archive */
     bool tar_ended;
-    char *before;     /* path of the tar entry before; NULL = none */
-    uint64_t skipped; /* void copies of it */
-    struct worker *second;
+    char *before;              /* path of the tar entry before; NULL = none */
+    uint64_t skipped;          /* void copies of it */
     struct replay_link *links; /* NULL until one leads to what is not wanted */
     char tar_key[ARCHIVE_KEY_SIZE];
     uint8_t piece[PIECE];
@@ -54,12 +52,11 @@ static const struct inventory_file *tar_of(const struct replay *r)
     return inventory_find(inventory, name);
 }
 
-static struct inlet_spec spec_of(const struct replay *r, const struct inventory_file *file, struct worker *worker,
-                                 char key[ARCHIVE_KEY_SIZE])
+static struct inlet_spec spec_of(const struct replay *r, const struct inventory_file *file, char key[ARCHIVE_KEY_SIZE])
 {
     const struct manifest *m = r->inventory->manifest;
     archive_key(m->job, m->id, file->name, key);
-    return (struct inlet_spec){.sink = worker,
+    return (struct inlet_spec){.sink = r->archive->sink,
                                .key = key,
                                .stored = file->stored,
                                .sha256 = file->sha256,
@@ -71,7 +68,7 @@ static struct inlet_spec spec_of(const struct replay *r, const struct inventory_
 static int check_file(struct replay *r, const struct inventory_file *file, struct error *e)
 {
     char key[ARCHIVE_KEY_SIZE];
-    struct inlet_spec spec = spec_of(r, file, r->archive->worker, key);
+    struct inlet_spec spec = spec_of(r, file, key);
     return inlet_check(&spec, e);
 }
 
@@ -125,7 +122,7 @@ static int open_tar(struct replay *r, const struct inventory_file *tar, struct e
     r->tar_ended = !tar;
     if (!tar)
         return 0;
-    struct inlet_spec spec = spec_of(r, tar, r->archive->worker, r->tar_key);
+    struct inlet_spec spec = spec_of(r, tar, r->tar_key);
     if (inlet_new(&spec, &r->tar, e) < 0 || untar_new(read_tar, r, &r->untar, e) < 0)
         return -1;
     return next_in_tar(r, e);
@@ -167,14 +164,10 @@ static int give_entry(struct replay *r, struct untar *untar, const struct snapsh
 
 static int give_file(struct replay *r, const struct inventory_row *row, struct error *e)
 {
-    const struct archive_spec *spec = &r->archive->spec;
-    struct worker *worker = r->archive->worker;
     struct inlet *inlet;
     char key[ARCHIVE_KEY_SIZE];
     uint64_t given = 0;
-    if (r->tar && !r->second && spec->another(spec->context, &r->second, e) < 0)
-        return -1;
-    struct inlet_spec from = spec_of(r, inventory_find(r->inventory, row->file), r->tar ? r->second : worker, key);
+    struct inlet_spec from = spec_of(r, inventory_find(r->inventory, row->file), key);
     if (inlet_new(&from, &inlet, e) < 0)
         return -1;
     int result = 0;
@@ -237,8 +230,8 @@ static const struct inventory_row *find_row(const struct replay *r, const char *
 
 static int need_links(struct replay *r, struct error *e)
 {
-    struct inlet_spec spec = spec_of(r, tar_of(r), NULL, r->tar_key);
-    return r->links ? 0 : replay_link_new(r->archive, &spec, &r->links, e);
+    struct inlet_spec spec = spec_of(r, tar_of(r), r->tar_key);
+    return r->links ? 0 : replay_link_new(&spec, &r->links, e);
 }
 
 /* The entry at hand, with the content of its first name. */
@@ -364,7 +357,6 @@ int replay_run(struct archive *archive, const struct inventory *inventory, const
     *entries = r->entries;
     untar_free(r->untar);
     inlet_free(r->tar);
-    worker_stop(r->second);
     replay_link_free(r->links);
     free(r->before);
     free(r);

@@ -11,7 +11,6 @@
 #include "cofre/plugin.h"
 #include "snapshot/entry.h"
 #include "snapshot/path.h"
-#include "worker/worker.h"
 
 /* A first name that is elsewhere. */
 struct target {
@@ -19,23 +18,20 @@ struct target {
 };
 
 struct replay_link {
-    struct archive *archive;
     struct inlet_spec tar;
     void *targets; /* of tsearch */
     size_t used;   /* bytes of names */
-    struct worker *worker;
     struct inlet *inlet;
     struct untar *untar; /* NULL = not begun, or at its end */
     struct snapshot_entry entry;
     char *at; /* path of the entry; NULL = before the first */
 };
 
-int replay_link_new(struct archive *archive, const struct inlet_spec *tar, struct replay_link **links, struct error *e)
+int replay_link_new(const struct inlet_spec *tar, struct replay_link **links, struct error *e)
 {
     struct replay_link *l = calloc(1, sizeof *l);
     if (!l)
         return error_memory(e);
-    l->archive = archive;
     l->tar = *tar;
     *links = l;
     return 0;
@@ -64,7 +60,6 @@ void replay_link_free(struct replay_link *links)
     if (!links)
         return;
     close_tar(links);
-    worker_stop(links->worker);
     tdestroy(links->targets, target_free);
     free(links);
 }
@@ -112,10 +107,6 @@ static int read_tar(void *context, void *p, size_t n, size_t *got, struct error 
 
 static int open_tar(struct replay_link *l, struct error *e)
 {
-    const struct archive_spec *spec = &l->archive->spec;
-    if (!l->worker && spec->another(spec->context, &l->worker, e) < 0)
-        return -1;
-    l->tar.sink = l->worker;
     return inlet_new(&l->tar, &l->inlet, e) < 0 ? -1 : untar_new(read_tar, l, &l->untar, e);
 }
 

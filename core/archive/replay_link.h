@@ -21,7 +21,7 @@ struct untar;
 
 /* tar: how the tar archive is read; its sink does not count, since another worker is started when one is needed. The
  * key and hash are borrowed. */
-int replay_link_new(struct archive *archive, const struct inlet_spec *tar, struct replay_link **links, struct error *e);
+int replay_link_new(const struct inlet_spec *tar, struct replay_link **links, struct error *e);
 /* NULL is fine. */
 void replay_link_free(struct replay_link *links);
 

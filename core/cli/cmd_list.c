@@ -10,6 +10,7 @@
 #include "cli/table.h"
 #include "cli/view.h"
 #include "job/vault.h"
+#include "worker/sink.h"
 
 #define CELL_MAX 512
 
@@ -252,7 +253,7 @@ static int show(struct cli *cli, struct error *e)
     struct manifest *manifest;
     if (command_open(cli, cli->arguments.words[0], NULL, &vault, &manifest, e) < 0)
         return -1;
-    int status = show_manifest_of(cli, manifest, vault->sink, e);
+    int status = show_manifest_of(cli, manifest, sink_name(vault->sink), e);
     manifest_free(manifest);
     vault_close(vault);
     return status;

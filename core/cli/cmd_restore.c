@@ -17,6 +17,7 @@
 #include "job/restore.h"
 #include "job/services.h"
 #include "job/vault.h"
+#include "worker/sink.h"
 #include "worker/worker.h"
 
 static int check_arguments(struct arguments *a, struct error *e)
@@ -260,7 +261,7 @@ static int restore(struct cli *cli, struct error *e)
         return -1;
     bool held = hold_recover(&cli->engine) > 0;
     log_line(LOG_NOTICE, "restoring snapshot '%s' of job '%s' from sink '%s'", manifest->id, manifest->job,
-             vault->sink);
+             sink_name(vault->sink));
     int status = restore_opened(cli, vault, manifest, into, e);
     manifest_free(manifest);
     vault_close(vault);

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "job/vault.h"
 #include "repository/seal.h"
+#include "worker/sink.h"
 
 #define FILE_MAX_BYTES ((size_t)16 << 20)
 #define ADOPT_TRIES 8 /* names looked at, newest first */
@@ -314,7 +315,7 @@ static void check_newest(const struct chain *chain, const struct vault *vault, c
             log_line(LOG_WARNING,
                      "sink '%s': snapshot %s was committed there and is gone: somebody removed it, or put an older "
                      "state of the sink in place",
-                     vault->sink, link->id);
+                     sink_name(vault->sink), link->id);
         return;
     }
 }

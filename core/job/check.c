@@ -19,6 +19,7 @@
 #include "repository/repository.h"
 #include "repository/seal.h"
 #include "worker/retry.h"
+#include "worker/sink.h"
 #include "worker/worker.h"
 
 struct check {
@@ -183,9 +184,9 @@ static void check_recovery(struct check *c, const struct config_instance *sink, 
     if (!recovery_wanted(sink) || repository->plain)
         return;
     if (recovery_ready(c->engine, sink, on_expiry, c, &e) < 0 ||
-        recovery_find(repository->worker, repository->key, &there, &e) < 0)
+        recovery_find(repository->sink, repository->key, &there, &e) < 0)
         report_error(c, &e);
-    else if (there && recovery_prove(c->engine, sink, repository->worker, repository->key, &e) < 0)
+    else if (there && recovery_prove(c->engine, sink, repository->sink, repository->key, &e) < 0)
         report_error(c, &e);
     else if (!there)
         report(c, LOG_WARNING, "no copy of the key is kept in the repository yet", "make it: cofre init SINK", 0);

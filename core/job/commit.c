@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "worker/sink.h"
 
-int commit_manifest(struct worker *sink, const char *key, const struct bytes *manifest, struct error *e)
+int commit_manifest(struct sink *sink, const char *key, const struct bytes *manifest, struct error *e)
 {
     if (sink_sync(sink, e) < 0)
         return -1;

@@ -6,10 +6,10 @@
 
 struct bytes;
 struct error;
-struct worker;
+struct sink;
 
 /* All other objects of the snapshot are stored in the sink. Put its manifest, if absent, under key,
  * read it back and compare. After 0 the snapshot is committed; after -1 it may be there, but nobody was told. */
-int commit_manifest(struct worker *sink, const char *key, const struct bytes *manifest, struct error *e);
+int commit_manifest(struct sink *sink, const char *key, const struct bytes *manifest, struct error *e);
 
 #endif

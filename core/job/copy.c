@@ -2,12 +2,14 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "flow/line.h"
 #include "job/commit.h"
 #include "job/engine.h"
 #include "repository/catalogue.h"
@@ -24,6 +26,26 @@
 #define PACK_MAX ((size_t)64 << 20)
 #define INDEX_CHUNKS (256u << 10) /* an index object is put when it describes so many */
 
+/* Packs under way at once, each held in memory. */
+#define WORKERS_MAX 6
+#define ITEMS_MAX (WORKERS_MAX + 1)
+
+/* A pack on its way. */
+struct item {
+    uint8_t name[SEAL_HASH_SIZE];
+    struct bytes pack;
+    struct pack_chunk *chunks;
+    uint32_t count;
+    bool damaged; /* that of the target was found so: this one takes its place */
+    bool there;   /* it was there already, and whole */
+};
+
+/* What each worker needs to open chunks: one at a time. */
+struct tools {
+    struct pack_decompressor *decompressor;
+    uint8_t *sealed, *plain;
+};
+
 struct copy {
     const struct engine *engine;
     struct repository *from, *to;
@@ -33,8 +55,12 @@ struct copy {
     struct bytes body; /* of the index object for what was copied since the last one */
     struct confirm confirm;
     uint32_t packs, chunks;
-    struct pack_decompressor *decompressor;
-    uint8_t *sealed, *plain; /* of one chunk */
+    _Atomic uint64_t moved; /* bytes so far, for who waits */
+    struct line *line;
+    struct item items[ITEMS_MAX];
+    void *slots[ITEMS_MAX];
+    size_t workers;
+    struct tools tools[WORKERS_MAX];
 };
 
 /* What is there, once and for all: rows are counted by. */
@@ -68,7 +94,7 @@ static int want_chunk(struct copy *c, const uint8_t *id, struct error *e)
         return 0;
     if (!index_find(c->from->index, id, INDEX_RELY_OWN, 0, &location) &&
         !index_find(c->from->index, id, INDEX_READ, 0, &location))
-        return error_set(e, ERROR_INTEGRITY, "sink '%s' lacks a chunk of the snapshot", c->from->sink);
+        return error_set(e, ERROR_INTEGRITY, "sink '%s' lacks a chunk of the snapshot", sink_name(c->from->sink));
     if (!has_pack(c, id, location.pack))
         c->wanted[location.pack_row] = 1;
     return 0;
@@ -111,71 +137,68 @@ static void count(struct copy *c, uint64_t bytes)
 {
     c->result->objects++;
     c->result->bytes += bytes;
+    c->moved += bytes;
 }
 
-/* The pack is there and was found damaged: the bytes that its name stands for take its place. It is described already.
- */
-static int put_right(struct copy *c, const uint8_t *name, const char *key, const struct bytes *pack, struct error *e)
+/* The bytes that its name stands for take the place of the damaged ones. It is described already. */
+static int put_right(struct copy *c, const char *key, const struct item *item, struct error *e)
 {
-    if (sink_put(c->to->worker, key, pack->data, pack->length, false, e) < 0)
+    if (sink_put(c->to->sink, key, item->pack.data, item->pack.length, false, e) < 0)
         return error_context(e, "replace a damaged pack: ");
-    log_line(LOG_NOTICE, "sink '%s': '%s' was damaged, and is whole again", c->to->sink, key);
-    repository_trust(c->to, name);
-    count(c, pack->length);
     return 0;
 }
 
 /* An interrupted copy may have left the pack there already. */
-static int put_pack(struct copy *c, const char *key, const struct bytes *pack, struct error *e)
+static int put_pack(struct copy *c, const char *key, struct item *item, struct error *e)
 {
     uint64_t size;
-    if (sink_put(c->to->worker, key, pack->data, pack->length, true, e) == 0) {
-        count(c, pack->length);
+    if (sink_put(c->to->sink, key, item->pack.data, item->pack.length, true, e) == 0)
         return 0;
-    }
-    if (e->class != ERROR_EXISTS || sink_stat(c->to->worker, key, &size, e) < 0)
+    if (e->class != ERROR_EXISTS || sink_stat(c->to->sink, key, &size, e) < 0)
         return -1;
-    return size == pack->length ? 0
-                                : error_set(e, ERROR_INTEGRITY, "sink '%s': '%s' has another size than in sink '%s'",
-                                            c->to->sink, key, c->from->sink);
+    item->there = true;
+    return size == item->pack.length
+               ? 0
+               : error_set(e, ERROR_INTEGRITY, "sink '%s': '%s' has another size than in sink '%s'",
+                           sink_name(c->to->sink), key, sink_name(c->from->sink));
 }
 
 /* Open every chunk of the pack and compare it with its id: the index object in the target says that they are right, and
  * its host relies on that. */
-static int prove_pack(struct copy *c, const struct bytes *pack, const char *key, const struct pack_chunk *chunks,
-                      uint32_t count, struct error *e)
+static int prove_pack(struct copy *c, const struct tools *tools, const struct item *item, const char *key,
+                      struct error *e)
 {
     struct seal_box box;
-    if (pack_open_header(c->from->key, pack->data, key, &box, e) < 0)
+    if (pack_open_header(c->from->key, item->pack.data, key, &box, e) < 0)
         return -1;
-    for (uint32_t i = 0; i < count; i++) {
-        memcpy(c->sealed, pack->data + chunks[i].offset, chunks[i].stored);
-        if (pack_open_chunk(c->decompressor, c->from->key, &box, &chunks[i], c->sealed, c->plain, key, e) < 0)
+    for (uint32_t i = 0; i < item->count; i++) {
+        const struct pack_chunk *chunk = &item->chunks[i];
+        memcpy(tools->sealed, item->pack.data + chunk->offset, chunk->stored);
+        if (pack_open_chunk(tools->decompressor, c->from->key, &box, chunk, tools->sealed, tools->plain, key, e) < 0)
             return -1;
     }
     return 0;
 }
 
-static int read_pack(struct copy *c, const uint8_t *name, const char *key, struct bytes *pack,
-                     struct pack_chunk **chunks, uint32_t *count, struct error *e)
+static int read_pack(struct copy *c, const struct tools *tools, struct item *item, const char *key, struct error *e)
 {
     uint8_t hash[SEAL_HASH_SIZE];
-    bytes_reset(pack);
-    if (sink_get(c->from->worker, key, PACK_MAX, pack, e) < 0)
+    bytes_reset(&item->pack);
+    if (sink_get(c->from->sink, key, PACK_MAX, &item->pack, e) < 0)
         return -1;
-    seal_hash(pack->data, pack->length, hash);
-    if (memcmp(hash, name, sizeof hash) != 0)
+    seal_hash(item->pack.data, item->pack.length, hash);
+    if (memcmp(hash, item->name, sizeof hash) != 0)
         return error_set(e, ERROR_INTEGRITY, "'%s' is damaged: its hash is not its name", key);
-    if (repository_read_directory(c->from, name, pack->length, chunks, count, e) < 0)
+    if (repository_read_directory(c->from, item->name, item->pack.length, &item->chunks, &item->count, e) < 0)
         return -1;
-    return prove_pack(c, pack, key, *chunks, *count, e);
+    return prove_pack(c, tools, item, key, e);
 }
 
 static int confirm(struct copy *c, struct error *e)
 {
     if (confirm_packs(&c->confirm, c->to, e) == 0)
         return 0;
-    return error_context(e, "sink '%s': ", c->to->sink);
+    return error_context(e, "sink '%s': ", sink_name(c->to->sink));
 }
 
 /* What was copied so far, made durable and findable. */
@@ -187,13 +210,13 @@ static int put_index(struct copy *c, struct error *e)
     uint8_t name[SEAL_HASH_SIZE];
     char key[201];
     index_body_end(&c->body, c->packs);
-    if (bytes_check(&c->body, "index", e) < 0 || sink_sync(c->to->worker, e) < 0 || confirm(c, e) < 0 ||
+    if (bytes_check(&c->body, "index", e) < 0 || sink_sync(c->to->sink, e) < 0 || confirm(c, e) < 0 ||
         seal_envelope(c->to->key, SEAL_INDEX, NULL, 0, c->body.data, c->body.length, &object, e) < 0)
         return -1;
     seal_hash(object.data, object.length, name);
     repository_index_key(name, key);
     count(c, object.length);
-    if (sink_put(c->to->worker, key, object.data, object.length, true, e) < 0 || sink_sync(c->to->worker, e) < 0)
+    if (sink_put(c->to->sink, key, object.data, object.length, true, e) < 0 || sink_sync(c->to->sink, e) < 0)
         return -1;
     return confirm_object(c->to, key, object.length, e);
 }
@@ -205,24 +228,26 @@ static void begin_index(struct copy *c)
     c->packs = c->chunks = 0;
 }
 
-static int copy_pack(struct copy *c, const uint8_t *name, struct bytes *buffer, struct error *e)
+/* By any worker: the pack over there. */
+static int move_pack(void *context, size_t worker, void *slot, struct error *e)
 {
+    struct copy *c = context;
+    struct item *item = slot;
     char key[201];
-    AUTO_FREE struct pack_chunk *chunks = NULL;
-    uint32_t count;
-    repository_pack_key(name, key);
-    if (read_pack(c, name, key, buffer, &chunks, &count, e) < 0)
-        return error_context(e, "sink '%s': ", c->from->sink);
-    if (index_doubts(c->to->index, name))
-        return put_right(c, name, key, buffer, e);
-    if (put_pack(c, key, buffer, e) < 0)
-        return -1;
-    index_body_add_pack(&c->body, name, buffer->length, chunks, count);
-    if (confirm_note(&c->confirm, name, buffer->length, chunks, count, e) < 0)
+    repository_pack_key(item->name, key);
+    if (read_pack(c, &c->tools[worker], item, key, e) < 0)
+        return error_context(e, "sink '%s': ", sink_name(c->from->sink));
+    return item->damaged ? put_right(c, key, item, e) : put_pack(c, key, item, e);
+}
+
+/* It is there, and goes into the next index object. */
+static int describe_pack(struct copy *c, const struct item *item, struct error *e)
+{
+    index_body_add_pack(&c->body, item->name, item->pack.length, item->chunks, item->count);
+    if (confirm_note(&c->confirm, item->name, item->pack.length, item->chunks, item->count, e) < 0)
         return -1;
     c->packs++;
-    c->chunks += count;
-    engine_report(c->engine, "copying", c->result->objects, c->result->bytes, 0);
+    c->chunks += item->count;
     if (c->chunks < INDEX_CHUNKS)
         return bytes_check(&c->body, "index", e);
     if (put_index(c, e) < 0)
@@ -231,19 +256,83 @@ static int copy_pack(struct copy *c, const uint8_t *name, struct bytes *buffer, 
     return 0;
 }
 
+/* In order. */
+static int note_pack(void *context, void *slot, struct error *e)
+{
+    struct copy *c = context;
+    struct item *item = slot;
+    char key[201];
+    int result = 0;
+    if (!item->there)
+        count(c, item->pack.length);
+    repository_pack_key(item->name, key);
+    if (item->damaged) {
+        log_line(LOG_NOTICE, "sink '%s': '%s' was damaged, and is whole again", sink_name(c->to->sink), key);
+        repository_trust(c->to, item->name);
+    } else {
+        result = describe_pack(c, item, e);
+    }
+    free(item->chunks);
+    item->chunks = NULL;
+    return result;
+}
+
+static int make_line(struct copy *c, struct error *e)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    size_t from = sink_parallel(c->from->sink), to = sink_parallel(c->to->sink);
+    c->workers = from > to ? from : to;
+    c->workers = processors > 0 && (size_t)processors > c->workers ? (size_t)processors : c->workers;
+    c->workers = c->workers < WORKERS_MAX ? c->workers : WORKERS_MAX;
+    for (size_t i = 0; i <= c->workers; i++) {
+        c->items[i].pack.maximum = PACK_MAX + 1;
+        c->slots[i] = &c->items[i];
+    }
+    for (size_t i = 0; i < c->workers; i++) {
+        struct tools *tools = &c->tools[i];
+        if (pack_decompressor_new(&tools->decompressor, e) < 0)
+            return -1;
+        tools->sealed = malloc(pack_compress_bound(CHUNKER_MAXIMUM) + SEAL_OVERHEAD);
+        tools->plain = malloc(CHUNKER_MAXIMUM);
+        if (!tools->sealed || !tools->plain)
+            return error_memory(e);
+    }
+    struct line_spec spec = {.slots = c->workers + 1,
+                             .workers = c->workers,
+                             .items = c->slots,
+                             .work = move_pack,
+                             .consume = note_pack,
+                             .context = c};
+    return line_new(&spec, &c->line, e);
+}
+
+static int submit_pack(struct copy *c, const uint8_t *name, struct error *e)
+{
+    void *slot;
+    if (line_slot(c->line, &slot, e) < 0)
+        return -1;
+    struct item *item = slot;
+    memcpy(item->name, name, sizeof item->name);
+    item->damaged = index_doubts(c->to->index, name);
+    item->there = false;
+    return line_submit(c->line, e);
+}
+
 static int copy_packs(struct copy *c, struct error *e)
 {
-    AUTO_BYTES struct bytes buffer = {.maximum = PACK_MAX + 1};
     begin_index(c);
     confirm_begin(&c->confirm);
+    if (make_line(c, e) < 0)
+        return -1;
     for (size_t row = 0; row < index_pack_count(c->from->index); row++) {
         uint8_t name[SEAL_HASH_SIZE];
         uint64_t size;
         index_pack_at(c->from->index, row, name, &size);
-        if (c->wanted[row] && copy_pack(c, name, &buffer, e) < 0)
+        if (c->wanted[row] && submit_pack(c, name, e) < 0)
             return -1;
+        engine_report(c->engine, "copying", line_consumed(c->line), c->moved, 0);
     }
-    return put_index(c, e);
+    return line_drain(c->line, e) < 0 ? -1 : put_index(c, e);
 }
 
 /* ---- the snapshot ---- */
@@ -251,12 +340,12 @@ static int copy_packs(struct copy *c, struct error *e)
 static int same_manifest(struct copy *c, const char *key, const struct bytes *manifest, bool *existed, struct error *e)
 {
     AUTO_BYTES struct bytes there = {.maximum = MANIFEST_MAX};
-    *existed = sink_get(c->to->worker, key, MANIFEST_MAX - 1, &there, e) == 0;
+    *existed = sink_get(c->to->sink, key, MANIFEST_MAX - 1, &there, e) == 0;
     if (!*existed)
         return e->class == ERROR_NOT_FOUND ? 0 : -1;
     if (there.length == manifest->length && memcmp(there.data, manifest->data, there.length) == 0)
         return 0;
-    return error_set(e, ERROR_INTEGRITY, "sink '%s' has another manifest under '%s'", c->to->sink, key);
+    return error_set(e, ERROR_INTEGRITY, "sink '%s' has another manifest under '%s'", sink_name(c->to->sink), key);
 }
 
 static int copy_snapshot(struct copy *c, struct error *e)
@@ -265,21 +354,28 @@ static int copy_snapshot(struct copy *c, struct error *e)
     char key[201];
     AUTO_BYTES struct bytes manifest = {.maximum = MANIFEST_MAX};
     manifest_object_key(m->host, m->job, m->id, key);
-    if (sink_get(c->from->worker, key, MANIFEST_MAX - 1, &manifest, e) < 0)
+    if (sink_get(c->from->sink, key, MANIFEST_MAX - 1, &manifest, e) < 0)
         return -1;
     bool there;
     if (same_manifest(c, key, &manifest, &there, e) < 0 || want_snapshot(c, e) < 0 || copy_packs(c, e) < 0)
         return -1;
     c->result->existed = there && c->result->objects == 0;
-    return commit_manifest(c->to->worker, key, &manifest, e);
+    return commit_manifest(c->to->sink, key, &manifest, e);
 }
 
 static void free_copy(struct copy *c)
 {
-    pack_decompressor_free(c->decompressor);
+    line_free(c->line);
+    for (size_t i = 0; i < ITEMS_MAX; i++) {
+        bytes_free(&c->items[i].pack);
+        free(c->items[i].chunks);
+    }
+    for (size_t i = 0; i < WORKERS_MAX; i++) {
+        pack_decompressor_free(c->tools[i].decompressor);
+        free(c->tools[i].sealed);
+        free(c->tools[i].plain);
+    }
     free(c->wanted);
-    free(c->sealed);
-    free(c->plain);
     bytes_free(&c->body);
     confirm_free(&c->confirm);
 }
@@ -289,7 +385,8 @@ int copy_run(const struct engine *engine, struct repository *from, struct reposi
 {
     *result = (struct copy_result){0};
     if (memcmp(&from->key->public, &to->key->public, sizeof from->key->public) != 0) {
-        error_set(e, ERROR_UNSUPPORTED, "sinks '%s' and '%s' have different keys", from->sink, to->sink);
+        error_set(e, ERROR_UNSUPPORTED, "sinks '%s' and '%s' have different keys", sink_name(from->sink),
+                  sink_name(to->sink));
         return error_hint(e, "a snapshot can be copied between sinks of one key; otherwise restore it and run a job");
     }
     if (load_index(from, e) < 0 || repository_load_index(to, e) < 0)
@@ -300,12 +397,8 @@ int copy_run(const struct engine *engine, struct repository *from, struct reposi
                      .manifest = manifest,
                      .result = result,
                      .wanted = calloc(index_pack_count(from->index) + 1, 1),
-                     .body = {.maximum = (size_t)64 << 20},
-                     .sealed = malloc(pack_compress_bound(CHUNKER_MAXIMUM) + SEAL_OVERHEAD),
-                     .plain = malloc(CHUNKER_MAXIMUM)};
-    int done = c.wanted && c.sealed && c.plain ? pack_decompressor_new(&c.decompressor, e) : error_memory(e);
-    if (done == 0)
-        done = copy_snapshot(&c, e);
+                     .body = {.maximum = (size_t)64 << 20}};
+    int done = c.wanted ? copy_snapshot(&c, e) : error_memory(e);
     free_copy(&c);
     return done;
 }

@@ -41,8 +41,8 @@ static int check_key(const struct destinations *d, const struct repository *repo
     const struct key *first = d->live_count > 0 ? d->live[0]->key : NULL;
     if (!first || memcmp(&first->public, &repository->key->public, sizeof first->public) == 0)
         return 0;
-    error_set(e, ERROR_CONFIG, "job '%s': sink '%s' has another key than sink '%s'", d->job->name, repository->sink,
-              d->live[0]->sink);
+    error_set(e, ERROR_CONFIG, "job '%s': sink '%s' has another key than sink '%s'", d->job->name,
+              sink_name(repository->sink), sink_name(d->live[0]->sink));
     return error_hint(e, "use one key for the repositories of a job, or make a job for each");
 }
 
@@ -323,7 +323,7 @@ static int retain(const struct destinations *d, const struct destination *item, 
 static void commit_one(const struct destinations *d, struct destination *item, const struct manifest *manifest,
                        const char *key, const struct bytes *object, struct error *e)
 {
-    if (retain(d, item, manifest, e) == 0 && commit_manifest(item->vault->worker, key, object, e) == 0) {
+    if (retain(d, item, manifest, e) == 0 && commit_manifest(item->vault->sink, key, object, e) == 0) {
         item->result->committed = true;
         if (item->bundle)
             bundle_committed(item->bundle);

@@ -2,11 +2,13 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "repository/repository.h"
 #include "worker/retry.h"
+#include "worker/sink.h"
 #include "worker/worker.h"
 
 #define STALL_TIMEOUT (15 * 60 * 1000) /* ms; as the default of a section */
@@ -217,11 +219,30 @@ int engine_open_defaults(const struct engine *engine, const char *plugin, bool u
     return keep(w, engine_try_worker(&instance, w, NULL, 0, e), worker);
 }
 
-/* ---- repositories ---- */
+/* ---- sinks ---- */
 
-static int open_more(const void *engine, const void *sink, struct worker **worker, struct error *e)
+/* What further connections of a sink are made of: its secrets are resolved once. */
+struct connecting {
+    const struct engine *engine;
+    const struct config_instance *section;
+    struct config_value *values;
+    size_t count;
+};
+
+static int connect_worker(void *context, struct worker **worker, struct error *e)
 {
-    return engine_open(engine, sink, PLUGIN_SINK, NULL, 0, worker, e);
+    const struct connecting *c = context;
+    struct worker *w;
+    if (start(c->engine, c->section, PLUGIN_SINK, false, &w, e) < 0)
+        return -1;
+    return keep(w, worker_open(w, c->values, e), worker);
+}
+
+static void forget(void *context)
+{
+    struct connecting *c = context;
+    config_values_free(c->values, c->count);
+    free(c);
 }
 
 /* What the section, or else the plugin, says of a number that the plugin declares; *value stays when it declares none.
@@ -248,31 +269,73 @@ static int declared_number(const struct config_instance *instance, const struct 
     return 0;
 }
 
-int engine_open_repository(const struct engine *engine, const struct config_instance *sink,
-                           struct repository **repository, struct error *e)
+/* What the section says of the sink as a whole. The first worker was opened with it. */
+static int fill_spec(const struct config_instance *section, const struct worker *worker, unsigned least,
+                     struct sink_spec *spec, struct error *e)
 {
-    struct worker *worker;
     int64_t parallel = 1, lock = 0;
-    if (engine_open(engine, sink, PLUGIN_SINK, NULL, 0, &worker, e) < 0)
-        return -1;
-    if (declared_number(sink, worker, "parallel", &parallel, e) < 0 ||
+    if (declared_number(section, worker, "parallel", &parallel, e) < 0 ||
         ((worker_plugin(worker)->offers & PLUGIN_OFFERS_RETAIN) &&
-         declared_number(sink, worker, "lock", &lock, e) < 0)) {
-        worker_stop(worker);
+         declared_number(section, worker, "lock", &lock, e) < 0))
+        return -1;
+    *spec = (struct sink_spec){.name = section->name,
+                               .parallel = parallel < 1                   ? 1
+                                           : parallel > SINK_PARALLEL_MAX ? SINK_PARALLEL_MAX
+                                                                          : (unsigned)parallel,
+                               .least = least,
+                               .lock = lock,
+                               .connect = connect_worker,
+                               .forget = forget};
+    return 0;
+}
+
+static int open_first(struct connecting *c, struct worker **worker, struct error *e)
+{
+    struct worker *w;
+    if (start(c->engine, c->section, PLUGIN_SINK, false, &w, e) < 0)
+        return -1;
+    int result = check_options(c->section, w, NULL, 0, &c->values, e);
+    if (result == 0) {
+        c->count = worker_plugin(w)->option_count;
+        result = worker_open(w, c->values, e);
+    }
+    return keep(w, result, worker);
+}
+
+int engine_open_sink(const struct engine *engine, const struct config_instance *section, unsigned least,
+                     struct sink **sink, struct error *e)
+{
+    struct sink_spec spec;
+    struct worker *worker;
+    struct connecting *c = calloc(1, sizeof *c);
+    if (!c)
+        return error_memory(e);
+    *c = (struct connecting){.engine = engine, .section = section};
+    if (open_first(c, &worker, e) < 0) {
+        forget(c);
         return -1;
     }
-    struct repository_spec spec = {.sink = sink->name,
-                                   .host = engine->config->host,
-                                   .key_file = sink->encryption == CONFIG_PLAIN ? NULL : sink->key,
+    if (fill_spec(section, worker, least, &spec, e) < 0) {
+        worker_stop(worker);
+        forget(c);
+        return -1;
+    }
+    spec.context = c;
+    return sink_new(worker, &spec, sink, e);
+}
+
+int engine_open_repository(const struct engine *engine, const struct config_instance *section,
+                           struct repository **repository, struct error *e)
+{
+    struct sink *sink;
+    if (engine_open_sink(engine, section, 1, &sink, e) < 0)
+        return -1;
+    struct repository_spec spec = {.host = engine->config->host,
+                                   .key_file = section->encryption == CONFIG_PLAIN ? NULL : section->key,
                                    .cache_dir = engine->config->cache_dir,
                                    .state_dir = engine->config->state_dir,
-                                   .trust_hosts = sink->trust_hosts,
-                                   .parallel = parallel < 1 ? 1 : (unsigned)parallel,
-                                   .lock = lock,
-                                   .open_worker = open_more,
-                                   .engine = engine,
-                                   .section = sink};
-    return repository_open(worker, &spec, repository, e);
+                                   .trust_hosts = section->trust_hosts};
+    return repository_open(sink, &spec, repository, e);
 }
 
 int engine_start_plugin(const struct engine *engine, const char *plugin, const char *instance, struct worker **worker,

@@ -12,6 +12,7 @@
 struct configured;
 struct error;
 struct repository;
+struct sink;
 
 /* Where long work has got to. Called from the thread that runs the verb, at most some ten times a second. */
 struct engine_progress {
@@ -63,8 +64,12 @@ int engine_open_defaults(const struct engine *engine, const char *plugin, bool u
  * loaded are left out, since secrets may be among them. To be freed; lives no longer than the configuration. */
 int engine_configured(const struct engine *engine, struct configured **configured, struct error *e);
 void engine_configured_free(struct configured *configured);
-/* The sink's worker, its key, and the repository in it, opened. ERROR_NOT_INITIALISED when there is none. */
-int engine_open_repository(const struct engine *engine, const struct config_instance *sink,
+/* A sink, its first connection opened; secrets are resolved now, once for all of them. least: connections without which
+ * nothing works (worker/sink.h). */
+int engine_open_sink(const struct engine *engine, const struct config_instance *section, unsigned least,
+                     struct sink **sink, struct error *e);
+/* A sink, its key, and the repository in it, opened. ERROR_NOT_INITIALISED when there is none. */
+int engine_open_repository(const struct engine *engine, const struct config_instance *section,
                            struct repository **repository, struct error *e);
 /* A plugin that no section names: the directory plugin for `restore --into`, and `plugin describe`. */
 int engine_start_plugin(const struct engine *engine, const char *plugin, const char *instance, struct worker **worker,

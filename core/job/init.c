@@ -17,7 +17,6 @@
 #include "repository/repository.h"
 #include "repository/seal.h"
 #include "worker/sink.h"
-#include "worker/worker.h"
 
 /* The key file's key; a fresh one, saved, when there is no file. */
 static int load_or_create_key(const char *path, struct key **key, bool *created, struct error *e)
@@ -46,55 +45,55 @@ static int take_key_back(const char *path, struct error *e)
     return error_hint(e, "if it is yours, its key file is missing: put your copy of it back as '%s'", path);
 }
 
-static int make_archive(const struct engine *engine, struct worker *worker, const struct config_instance *sink,
+static int make_archive(const struct engine *engine, struct sink *sink, const struct config_instance *section,
                         struct init_result *result, struct error *e)
 {
     struct openpgp openpgp = {0};
     struct marker marker;
-    bool phrase = sink->openpgp.passphrase.text != NULL;
-    if (phrase && openpgp_open(engine, sink, &openpgp, e) < 0)
+    bool phrase = section->openpgp.passphrase.text != NULL;
+    if (phrase && openpgp_open(engine, section, &openpgp, e) < 0)
         return -1;
-    int made = sink_create(worker, e);
+    int made = sink_create(sink, e);
     if (made == 0)
-        made = marker_make(worker, openpgp.pgp, &marker, &result->existed, e);
+        made = marker_make(sink, openpgp.pgp, &marker, &result->existed, e);
     if (made == 0)
         memcpy(result->repository, marker.id, sizeof marker.id);
     openpgp_close(&openpgp);
     return made;
 }
 
-static int make(const struct engine *engine, struct worker *worker, const struct config_instance *sink,
+static int make(const struct engine *engine, struct sink *sink, const struct config_instance *section,
                 struct init_result *result, struct key **key, struct error *e)
 {
-    bool plain = sink->encryption == CONFIG_PLAIN;
-    if (sink->format == CONFIG_ARCHIVE)
-        return make_archive(engine, worker, sink, result, e);
+    bool plain = section->encryption == CONFIG_PLAIN;
+    if (section->format == CONFIG_ARCHIVE)
+        return make_archive(engine, sink, section, result, e);
     /* What is to wrap the key works before there is a key. */
-    if (recovery_ready(engine, sink, NULL, NULL, e) < 0 || sink_create(worker, e) < 0)
+    if (recovery_ready(engine, section, NULL, NULL, e) < 0 || sink_create(sink, e) < 0)
         return -1;
     /* The key is on the disk before anything is sealed with it. */
-    int made = plain ? key_create(key, e) : load_or_create_key(sink->key, key, &result->key_created, e);
+    int made = plain ? key_create(key, e) : load_or_create_key(section->key, key, &result->key_created, e);
     if (made < 0)
         return -1;
-    if (repository_create(worker, *key, plain, result->repository, &result->existed, e) < 0)
-        return result->key_created && e->class == ERROR_EXISTS ? take_key_back(sink->key, e) : -1;
+    if (repository_create(sink, *key, plain, result->repository, &result->existed, e) < 0)
+        return result->key_created && e->class == ERROR_EXISTS ? take_key_back(section->key, e) : -1;
     if (plain)
         return 0;
     text_hex((*key)->public.id, KEY_ID_SIZE, result->key);
-    result->recoverable = recovery_wanted(sink);
-    return recovery_store(engine, sink, worker, *key, e);
+    result->recoverable = recovery_wanted(section);
+    return recovery_store(engine, section, sink, *key, e);
 }
 
-int init_run(const struct engine *engine, const struct config_instance *sink, struct init_result *result,
+int init_run(const struct engine *engine, const struct config_instance *section, struct init_result *result,
              struct error *e)
 {
     *result = (struct init_result){0};
-    struct worker *worker;
+    struct sink *sink;
     struct key *key = NULL;
-    if (seal_init(e) < 0 || engine_open(engine, sink, PLUGIN_SINK, NULL, 0, &worker, e) < 0)
+    if (seal_init(e) < 0 || engine_open_sink(engine, section, 1, &sink, e) < 0)
         return -1;
-    int made = make(engine, worker, sink, result, &key, e);
+    int made = make(engine, sink, section, result, &key, e);
     key_free(key);
-    worker_stop(worker);
-    return made < 0 ? error_context(e, "sink '%s': ", sink->name) : 0;
+    sink_free(sink);
+    return made < 0 ? error_context(e, "sink '%s': ", section->name) : 0;
 }

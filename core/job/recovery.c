@@ -64,48 +64,48 @@ static int wrap(struct openpgp *w, const struct key *key, struct bytes *wrapped,
     return result;
 }
 
-static int put(struct worker *worker, const struct key *key, const struct bytes *wrapped, struct error *e)
+static int put(struct sink *sink, const struct key *key, const struct bytes *wrapped, struct error *e)
 {
     AUTO_BYTES struct bytes back = {.maximum = WRAPPED_MAX + 1};
     char name[201];
     object_key(&key->public, name);
-    if (sink_put(worker, name, wrapped->data, wrapped->length, false, e) < 0 || sink_sync(worker, e) < 0 ||
-        sink_get(worker, name, WRAPPED_MAX, &back, e) < 0)
+    if (sink_put(sink, name, wrapped->data, wrapped->length, false, e) < 0 || sink_sync(sink, e) < 0 ||
+        sink_get(sink, name, WRAPPED_MAX, &back, e) < 0)
         return -1;
     if (back.length == wrapped->length && memcmp(back.data, wrapped->data, back.length) == 0)
         return 0;
     return error_set(e, ERROR_INTEGRITY, "read back '%s': it is not what was written", name);
 }
 
-int recovery_store(const struct engine *engine, const struct config_instance *sink, struct worker *worker,
+int recovery_store(const struct engine *engine, const struct config_instance *section, struct sink *sink,
                    const struct key *key, struct error *e)
 {
     AUTO_BYTES struct bytes wrapped = {.maximum = WRAPPED_MAX};
     struct openpgp w;
-    if (!recovery_wanted(sink))
+    if (!recovery_wanted(section))
         return 0;
-    if (openpgp_open(engine, sink, &w, e) < 0)
+    if (openpgp_open(engine, section, &w, e) < 0)
         return -1;
     int result = wrap(&w, key, &wrapped, e);
     openpgp_close(&w);
-    return result < 0 ? error_context(e, "wrap the key: ") : put(worker, key, &wrapped, e);
+    return result < 0 ? error_context(e, "wrap the key: ") : put(sink, key, &wrapped, e);
 }
 
-int recovery_find(struct worker *worker, const struct key *key, bool *there, struct error *e)
+int recovery_find(struct sink *sink, const struct key *key, bool *there, struct error *e)
 {
     char name[201];
     uint64_t size;
     object_key(&key->public, name);
-    *there = sink_stat(worker, name, &size, e) == 0;
+    *there = sink_stat(sink, name, &size, e) == 0;
     return *there || e->class == ERROR_NOT_FOUND ? 0 : -1;
 }
 
 /* ---- and back ---- */
 
-static int read_config(struct worker *worker, struct config_object *config, struct error *e)
+static int read_config(struct sink *sink, struct config_object *config, struct error *e)
 {
     AUTO_BYTES struct bytes text = {.maximum = CONFIG_OBJECT_MAX + 1};
-    if (sink_get(worker, "config", CONFIG_OBJECT_MAX, &text, e) < 0) {
+    if (sink_get(sink, "config", CONFIG_OBJECT_MAX, &text, e) < 0) {
         if (e->class != ERROR_NOT_FOUND)
             return -1;
         error_set(e, ERROR_NOT_INITIALISED, "it holds no repository");
@@ -114,12 +114,11 @@ static int read_config(struct worker *worker, struct config_object *config, stru
     return config_object_decode(text.data, text.length, config, e);
 }
 
-static int read_wrapped(struct worker *worker, const struct config_object *config, struct bytes *wrapped,
-                        struct error *e)
+static int read_wrapped(struct sink *sink, const struct config_object *config, struct bytes *wrapped, struct error *e)
 {
     char name[201];
     object_key(&config->public, name);
-    if (sink_get(worker, name, WRAPPED_MAX, wrapped, e) == 0)
+    if (sink_get(sink, name, WRAPPED_MAX, wrapped, e) == 0)
         return 0;
     if (e->class != ERROR_NOT_FOUND)
         return -1;
@@ -143,7 +142,7 @@ static int take_key(const struct bytes *text, const struct config_object *config
     return result;
 }
 
-static int unwrap(struct openpgp *w, struct worker *worker, const char *path, char id[33], struct error *e)
+static int unwrap(struct openpgp *w, struct sink *sink, const char *path, char id[33], struct error *e)
 {
     AUTO_BYTES struct bytes wrapped = {.maximum = WRAPPED_MAX + 1};
     /* So large from the start that it never moves, and all of it can be wiped. */
@@ -151,9 +150,9 @@ static int unwrap(struct openpgp *w, struct worker *worker, const char *path, ch
     struct config_object config;
     if (!bytes_reserve(&text, 2 * KEY_TEXT_MAX))
         return error_memory(e);
-    int result = read_config(worker, &config, e);
+    int result = read_config(sink, &config, e);
     if (result == 0)
-        result = read_wrapped(worker, &config, &wrapped, e);
+        result = read_wrapped(sink, &config, &wrapped, e);
     if (result == 0)
         result = pgp_decrypt_bytes(w->pgp, &wrapped, &text, e);
     if (result == 0)
@@ -179,43 +178,44 @@ static int compare(struct openpgp *w, const struct bytes *wrapped, const struct 
     return result;
 }
 
-int recovery_prove(const struct engine *engine, const struct config_instance *sink, struct worker *worker,
+int recovery_prove(const struct engine *engine, const struct config_instance *section, struct sink *sink,
                    const struct key *key, struct error *e)
 {
     AUTO_BYTES struct bytes wrapped = {.maximum = WRAPPED_MAX + 1};
     struct openpgp w;
     char name[201];
-    if (!sink->openpgp.passphrase.text)
+    if (!section->openpgp.passphrase.text)
         return 0;
     object_key(&key->public, name);
-    if (sink_get(worker, name, WRAPPED_MAX, &wrapped, e) < 0 || openpgp_open(engine, sink, &w, e) < 0)
+    if (sink_get(sink, name, WRAPPED_MAX, &wrapped, e) < 0 || openpgp_open(engine, section, &w, e) < 0)
         return -1;
     int result = compare(&w, &wrapped, key, e);
     openpgp_close(&w);
     if (result == 0)
         return 0;
-    error_hint(e, "if recovery_passphrase was changed, wrap the key anew: cofre init %s", sink->name);
+    error_hint(e, "if recovery_passphrase was changed, wrap the key anew: cofre init %s", section->name);
     return error_context(e, "the copy of the key in '%s': ", name);
 }
 
-int recovery_recover(const struct engine *engine, const struct config_instance *sink, const char *path, char id[33],
+int recovery_recover(const struct engine *engine, const struct config_instance *section, const char *path, char id[33],
                      struct error *e)
 {
     struct openpgp w;
-    struct worker *worker;
-    if (config_usable(sink, e) < 0)
+    struct sink *sink;
+    if (config_usable(section, e) < 0)
         return -1;
-    if (sink->format == CONFIG_ARCHIVE || !recovery_wanted(sink)) {
-        error_set(e, ERROR_CONFIG, "[sink %s] has neither recovery_to nor recovery_passphrase", sink->name);
+    if (section->format == CONFIG_ARCHIVE || !recovery_wanted(section)) {
+        error_set(e, ERROR_CONFIG, "[sink %s] has neither recovery_to nor recovery_passphrase", section->name);
         return error_hint(e, "write what was there when the repository was made: how else should the key be opened?");
     }
-    if (openpgp_open(engine, sink, &w, e) < 0)
+    if (openpgp_open(engine, section, &w, e) < 0)
         return -1;
-    int result = engine_open(engine, sink, PLUGIN_SINK, NULL, 0, &worker, e);
+    int result = engine_open_sink(engine, section, 1, &sink, e);
     if (result == 0) {
-        result = unwrap(&w, worker, path, id, e);
-        worker_stop(worker);
+        result = unwrap(&w, sink, path, id, e);
+        sink_free(sink);
     }
     openpgp_close(&w);
-    return result < 0 && strncmp(e->message, "sink '", 6) != 0 ? error_context(e, "sink '%s': ", sink->name) : result;
+    return result < 0 && strncmp(e->message, "sink '", 6) != 0 ? error_context(e, "sink '%s': ", section->name)
+                                                               : result;
 }

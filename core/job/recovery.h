@@ -10,7 +10,7 @@ struct engine;
 struct error;
 struct key;
 struct pgp_spec;
-struct worker;
+struct sink;
 
 /* Does the section ask for it (recovery_to, recovery_passphrase)? */
 bool recovery_wanted(const struct config_instance *sink);
@@ -19,14 +19,14 @@ int recovery_ready(const struct engine *engine, const struct config_instance *si
                    void (*warn)(void *context, const char *text, const char *hint), void *context, struct error *e);
 /* Wrap the full key and put it into the sink as "keys/KEYID.gpg", in the place of an earlier one; read it back. Nothing
  * to do when it is not asked for. */
-int recovery_store(const struct engine *engine, const struct config_instance *sink, struct worker *worker,
+int recovery_store(const struct engine *engine, const struct config_instance *section, struct sink *sink,
                    const struct key *key, struct error *e);
 /* Is it in the sink? */
-int recovery_find(struct worker *worker, const struct key *key, bool *there, struct error *e);
+int recovery_find(struct sink *sink, const struct key *key, bool *there, struct error *e);
 
 /* Does recovery_passphrase open it, and is it this key? ERROR_AUTH, ERROR_INTEGRITY. Nothing to do without that: to
  * recipients it is kept for those who have a secret key, and this machine has none. */
-int recovery_prove(const struct engine *engine, const struct config_instance *sink, struct worker *worker,
+int recovery_prove(const struct engine *engine, const struct config_instance *section, struct sink *sink,
                    const struct key *key, struct error *e);
 
 /* Get the key of the sink's repository back, into a new file. id: of the key, hex. ERROR_NOT_FOUND: none is kept.

@@ -23,6 +23,7 @@
 #include "snapshot/path.h"
 #include "snapshot/record.h"
 #include "worker/retry.h"
+#include "worker/sink.h"
 #include "worker/source.h"
 
 #define REPORT_INTERVAL 100 /* ms */
@@ -182,9 +183,9 @@ static int check_counts(const struct putting *p, struct error *e)
 static int say_damaged(const struct putting *p, const struct vault *vault, struct error *e)
 {
     error_set(e, ERROR_INTEGRITY, "%llu entries are damaged in sink '%s' and were not restored; all others were",
-              (unsigned long long)p->damaged, vault->sink);
+              (unsigned long long)p->damaged, sink_name(vault->sink));
     return error_hint(e, "another sink may have them whole: --sink; what is damaged: cofre verify --sink %s",
-                      vault->sink);
+                      sink_name(vault->sink));
 }
 
 /* The plugin is told what the snapshot says of its source, so that it can compare before it replaces anything. */

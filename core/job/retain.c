@@ -10,7 +10,6 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "flow/task.h"
 #include "job/place.h"
 #include "repository/catalogue_file.h"
 #include "repository/index.h"
@@ -122,51 +121,18 @@ static int list_needed(struct retain *h, struct error *e)
 
 /* ---- locking ---- */
 
-/* Every so many-th, by one worker. */
-struct share {
-    struct retain *hold;
-    struct worker *worker;
-    struct task *task;
-    size_t first, step;
-};
-
-static int lock_share(void *context, struct error *e)
+static int lock_one(void *context, size_t i, struct error *e)
 {
-    const struct share *s = context;
-    struct retained *rows = (struct retained *)(void *)s->hold->held.data;
-    size_t count = s->hold->held.length / sizeof *rows;
-    for (size_t i = s->first; i < count; i += s->step) {
-        char key[201];
-        if (rows[i].until != 0)
-            continue;
-        repository_pack_key(rows[i].name, key);
-        if (sink_retain(s->worker, key, s->hold->wanted, e) < 0)
-            return -1;
-        rows[i].until = s->hold->wanted;
-    }
+    struct retain *h = context;
+    struct retained *row = (struct retained *)(void *)h->held.data + i;
+    char key[201];
+    if (row->until != 0)
+        return 0;
+    repository_pack_key(row->name, key);
+    if (sink_retain(h->repository->sink, key, h->wanted, e) < 0)
+        return -1;
+    row->until = h->wanted;
     return 0;
-}
-
-static int lock_all(struct retain *h, struct error *e)
-{
-    struct share shares[REPOSITORY_WORKERS_MAX] = {{.hold = NULL}};
-    unsigned count = h->repository->parallel;
-    int result = 0;
-    for (unsigned i = 0; i < count && result == 0; i++) {
-        shares[i] = (struct share){.hold = h, .first = i, .step = count};
-        result = repository_worker(h->repository, i, &shares[i].worker, e);
-        if (result == 0)
-            result = task_start(&shares[i].task, lock_share, &shares[i], e);
-    }
-    for (unsigned i = 0; i < count; i++) {
-        struct error why;
-        if (!shares[i].task || task_join(shares[i].task, &why) == 0)
-            continue;
-        if (result == 0)
-            *e = why;
-        result = -1;
-    }
-    return result;
 }
 
 static int extend(struct retain *h, const struct manifest *manifest, const char *cache, struct error *e)
@@ -179,7 +145,8 @@ static int extend(struct retain *h, const struct manifest *manifest, const char 
         return error_memory(e);
     read_known(h, path);
     if (need_all(h, manifest, cache, e) < 0 || list_needed(h, e) < 0 ||
-        sink_retain(h->repository->worker, "config", h->wanted, e) < 0 || lock_all(h, e) < 0)
+        sink_retain(h->repository->sink, "config", h->wanted, e) < 0 ||
+        sink_each(h->repository->sink, h->held.length / sizeof(struct retained), lock_one, h, e) < 0)
         return error_context(e, "extend the lock of what the snapshot re-uses: ");
     if (file_write(path, h->held.data, h->held.length, FILE_REPLACE, e) < 0)
         log_line(LOG_WARNING, "the next run locks every pack again: %s", e->message);
@@ -188,9 +155,10 @@ static int extend(struct retain *h, const struct manifest *manifest, const char 
 
 int retain_extend(struct repository *repository, const struct manifest *manifest, const char *cache, struct error *e)
 {
-    if (repository->lock <= 0)
+    int64_t lock = sink_lock(repository->sink) * MILLISECOND;
+    if (lock <= 0)
         return 0;
-    int64_t now = clock_now(), lock = repository->lock * MILLISECOND;
+    int64_t now = clock_now();
     struct retain h = {.repository = repository, .least = now + lock, .wanted = now + lock + lock / 8};
     h.known.maximum = h.held.maximum = RETAINED_MAX;
     int result = extend(&h, manifest, cache, e);

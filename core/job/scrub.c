@@ -16,8 +16,8 @@
 #include "repository/repository.h"
 #include "worker/sink.h"
 
-#define WORKERS_MAX 4
-#define SLOTS_MAX (WORKERS_MAX + 1)
+#define WORKERS_MAX 8
+#define ITEMS_MAX (WORKERS_MAX + 1)
 #define PACK_MAX ((size_t)64 << 20)
 
 /* A pack under the lens. */
@@ -33,8 +33,8 @@ struct item {
 struct scrub {
     struct repository *repository;
     const struct scrub_audience *audience;
-    struct item items[SLOTS_MAX];
-    void *slots[SLOTS_MAX];
+    struct item items[ITEMS_MAX];
+    void *slots[ITEMS_MAX];
     size_t slot_count;
     struct pack_decompressor *decompressors[WORKERS_MAX];
     uint8_t *plain[WORKERS_MAX];
@@ -75,6 +75,18 @@ static int open_pack(struct scrub *s, size_t worker, struct item *item, const ch
     return item->whole ? open_chunks(s, worker, item, &box, key, e) : error_memory(e);
 }
 
+/* A pack that is gone or cannot be read is damage; a sink that cannot be reached is not. */
+static int fetch_pack(struct scrub *s, struct item *item, const char *key, struct error *e)
+{
+    bytes_reset(&item->pack);
+    if (sink_get(s->repository->sink, key, PACK_MAX, &item->pack, e) == 0)
+        return 0;
+    if (!reader_is_damage(e) && e->class != ERROR_PERMANENT)
+        return -1;
+    item->damage = *e;
+    return 0;
+}
+
 static int look(void *context, size_t worker, void *slot, struct error *e)
 {
     struct scrub *s = context;
@@ -82,6 +94,8 @@ static int look(void *context, size_t worker, void *slot, struct error *e)
     char key[201];
     uint8_t hash[SEAL_HASH_SIZE];
     repository_pack_key(item->name, key);
+    if (fetch_pack(s, item, key, e) < 0)
+        return -1;
     if (item->damage.class != ERROR_NONE)
         return 0; /* it could not even be read */
     seal_hash(item->pack.data, item->pack.length, hash);
@@ -124,7 +138,7 @@ static int tell(void *context, void *slot, struct error *e)
 static void free_scrub(struct scrub *s)
 {
     line_free(s->line);
-    for (size_t i = 0; i < SLOTS_MAX; i++) {
+    for (size_t i = 0; i < ITEMS_MAX; i++) {
         bytes_free(&s->items[i].pack);
         free(s->items[i].chunks);
         free(s->items[i].whole);
@@ -138,8 +152,11 @@ static void free_scrub(struct scrub *s)
 
 static int make_scrub(struct scrub *s, struct error *e)
 {
+    /* Those who wait for the sink leave the processors to others. */
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    size_t workers = processors < 1 ? 1 : processors > WORKERS_MAX ? WORKERS_MAX : (size_t)processors;
+    size_t workers = sink_parallel(s->repository->sink);
+    workers = processors > 0 && (size_t)processors > workers ? (size_t)processors : workers;
+    workers = workers < WORKERS_MAX ? workers : WORKERS_MAX;
     s->slot_count = workers + 1;
     for (size_t i = 0; i < s->slot_count; i++) {
         s->items[i].pack.maximum = PACK_MAX + 1;
@@ -156,23 +173,14 @@ static int make_scrub(struct scrub *s, struct error *e)
     return line_new(&spec, &s->line, e);
 }
 
-/* A pack that is gone or cannot be read is damage; a sink that cannot be reached is not. */
-static int read_pack(struct scrub *s, const struct index_pack *pack, struct error *e)
+static int submit(struct scrub *s, const struct index_pack *pack, struct error *e)
 {
     void *slot;
     if (line_slot(s->line, &slot, e) < 0)
         return -1;
     struct item *item = slot;
-    char key[201];
-    repository_pack_key(pack->name, key);
     memcpy(item->name, pack->name, sizeof item->name);
     item->damage = (struct error){0};
-    bytes_reset(&item->pack);
-    if (sink_get(s->repository->worker, key, PACK_MAX, &item->pack, e) < 0) {
-        if (!reader_is_damage(e) && e->class != ERROR_PERMANENT)
-            return -1;
-        item->damage = *e;
-    }
     return line_submit(s->line, e);
 }
 
@@ -186,7 +194,7 @@ int scrub_packs(struct repository *repository, const struct index_pack *packs, s
     s->audience = audience;
     int result = make_scrub(s, e);
     for (size_t i = 0; result == 0 && i < count; i++)
-        result = read_pack(s, &packs[i], e);
+        result = submit(s, &packs[i], e);
     if (result == 0)
         result = line_drain(s->line, e);
     free_scrub(s);

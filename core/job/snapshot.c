@@ -136,7 +136,7 @@ static int add_sink(struct snapshot *s, const struct config_instance *sink, stru
 int snapshot_read(struct repository *repository, const char *key, struct manifest **manifest, struct error *e)
 {
     AUTO_BYTES struct bytes object = {.maximum = MANIFEST_MAX};
-    if (sink_get(repository->worker, key, MANIFEST_MAX - 1, &object, e) < 0)
+    if (sink_get(repository->sink, key, MANIFEST_MAX - 1, &object, e) < 0)
         return -1;
     return manifest_object_open(object.data, object.length, repository->key, key, manifest, e);
 }
@@ -189,7 +189,7 @@ static int take_manifest(void *context, const struct vault_name *name, struct ma
         return -1;
     }
     struct error said = *why;
-    error_context(&said, "sink '%s': ", t->vault->sink);
+    error_context(&said, "sink '%s': ", sink_name(t->vault->sink));
     log_error(LOG_WARNING, &said);
     s->damaged = s->sink_count == 0 ? why->class : ERROR_NONE;
     return 0;

@@ -23,7 +23,7 @@ int vault_open(const struct engine *engine, const struct config_instance *sink, 
     struct vault *v = calloc(1, sizeof *v);
     if (!v)
         return error_memory(e);
-    *v = (struct vault){.format = formats[sink->format], .engine = engine, .config = sink, .sink = sink->name};
+    *v = (struct vault){.format = formats[sink->format], .engine = engine, .config = sink};
     if (v->format->open(v, e) < 0) {
         free(v);
         return -1;
@@ -98,8 +98,8 @@ int vault_verify(struct vault *vault, const struct verify_request *request, vaul
 void vault_sweep(const struct vault *vault)
 {
     struct error e;
-    if (sink_sweep(vault->worker, clock_now() - SWEEP_AGE, &e) < 0)
-        log_line(LOG_WARNING, "sink '%s': left-overs of interrupted runs stay: %s", vault->sink, e.message);
+    if (sink_sweep(vault->sink, clock_now() - SWEEP_AGE, &e) < 0)
+        log_line(LOG_WARNING, "sink '%s': left-overs of interrupted runs stay: %s", sink_name(vault->sink), e.message);
 }
 
 static int note_in_chain(const struct vault *to, const struct manifest *m, struct error *e)
@@ -124,7 +124,8 @@ int vault_copy(struct vault *from, struct vault *to, const struct manifest *mani
                struct error *e)
 {
     if (from->format != to->format) {
-        error_set(e, ERROR_UNSUPPORTED, "sinks '%s' and '%s' hold different formats", from->sink, to->sink);
+        error_set(e, ERROR_UNSUPPORTED, "sinks '%s' and '%s' hold different formats", sink_name(from->sink),
+                  sink_name(to->sink));
         return error_hint(e,
                           "a snapshot can be copied between sinks of one format; otherwise restore it and run a job");
     }

@@ -22,18 +22,17 @@ struct error;
 struct vault_format;
 struct player_audience;
 struct repository;
+struct sink;
 struct verify_damage;
 struct verify_request;
 struct verify_result;
-struct worker;
 
 struct vault {
     const struct vault_format *format;
     const struct engine *engine;
     const struct config_instance *config; /* of the sink */
-    const char *sink;                     /* its name */
     const char *id;                       /* of the repository or archive: 32 hexadecimal digits */
-    struct worker *worker;                /* of the sink; owned by what is held */
+    struct sink *sink;                    /* owned by what is held */
     bool opens;                           /* what is at hand opens manifests; not so with a put key */
     struct repository *repository;        /* one of the two */
     struct archive *archive;
@@ -76,7 +75,7 @@ struct vault_format {
 };
 extern const struct vault_format vault_repository, vault_archive;
 
-/* Start the sink's worker and open what its section says that it holds. ERROR_NOT_INITIALISED when there is nothing. */
+/* Open the sink and what its section says that it holds. ERROR_NOT_INITIALISED when there is nothing. */
 int vault_open(const struct engine *engine, const struct config_instance *sink, struct vault **vault, struct error *e);
 /* NULL is fine. */
 void vault_close(struct vault *vault);

@@ -22,15 +22,9 @@
 #include "job/openpgp.h"
 #include "job/verify_chain.h"
 #include "repository/player.h"
-#include "worker/worker.h"
+#include "worker/sink.h"
 
 /* ---- opening ---- */
-
-static int another_worker(void *context, struct worker **worker, struct error *e)
-{
-    const struct vault *vault = context;
-    return engine_open(vault->engine, vault->config, PLUGIN_SINK, NULL, 0, worker, e);
-}
 
 static unsigned thread_count(const struct config_instance *sink)
 {
@@ -43,14 +37,11 @@ static int fill_spec(struct vault *vault, char home[PATH_MAX], struct archive_sp
     static const enum compress_kind kinds[] = {
         [CONFIG_ZSTD] = COMPRESS_ZSTD, [CONFIG_GZIP] = COMPRESS_GZIP, [CONFIG_STORE] = COMPRESS_NONE};
     const struct config_instance *sink = vault->config;
-    *spec = (struct archive_spec){.sink = sink->name,
-                                  .compress = kinds[sink->compress],
+    *spec = (struct archive_spec){.compress = kinds[sink->compress],
                                   .level = (int)sink->level,
                                   .threads = thread_count(sink),
                                   .patience = sink->stall_timeout,
-                                  .own_home = !sink->openpgp.home,
-                                  .another = another_worker,
-                                  .context = vault};
+                                  .own_home = !sink->openpgp.home};
     spec->encryption = sink->openpgp.recipient_count > 0 ? INVENTORY_RECIPIENTS
                        : sink->openpgp.passphrase.text   ? INVENTORY_PASSPHRASE
                                                          : INVENTORY_PLAIN;
@@ -62,20 +53,20 @@ static int fill_spec(struct vault *vault, char home[PATH_MAX], struct archive_sp
 static int open_hold(struct vault *vault, struct error *e)
 {
     struct archive_spec spec;
-    struct worker *worker;
+    struct sink *sink;
     vault->text = malloc(PATH_MAX);
     if (!vault->text)
         return error_memory(e);
-    if (engine_open(vault->engine, vault->config, PLUGIN_SINK, NULL, 0, &worker, e) < 0)
+    if (engine_open_sink(vault->engine, vault->config, ARCHIVE_CONNECTIONS, &sink, e) < 0)
         goto fail;
     if (fill_spec(vault, vault->text, &spec, e) < 0) {
-        worker_stop(worker);
+        sink_free(sink);
         goto fail;
     }
-    if (archive_open(worker, &spec, &vault->archive, e) < 0)
+    if (archive_open(sink, &spec, &vault->archive, e) < 0)
         goto fail;
     vault->id = vault->archive->marker.id;
-    vault->worker = vault->archive->worker;
+    vault->sink = sink;
     vault->opens = true;
     return 0;
 fail:
@@ -145,7 +136,7 @@ static int peek(struct vault *vault, const struct vault_name *name, bool *ours, 
     if (archive_read(vault->archive, name->job, name->id, &inventory, &text, e) < 0) {
         if (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH && e->class != ERROR_NOT_FOUND)
             return -1;
-        error_context(e, "sink '%s': ", vault->sink);
+        error_context(e, "sink '%s': ", sink_name(vault->sink));
         log_error(LOG_WARNING, e);
         return 0;
     }
@@ -189,7 +180,8 @@ static int replay(struct vault *vault, const struct manifest *manifest, const st
     if (result == 0)
         result = replay_run(vault->archive, &inventory, source->name, path, audience, count, e);
     inventory_free(&inventory);
-    return result < 0 && strncmp(e->message, "sink '", 6) != 0 ? error_context(e, "sink '%s': ", vault->sink) : result;
+    return result < 0 && strncmp(e->message, "sink '", 6) != 0 ? error_context(e, "sink '%s': ", sink_name(vault->sink))
+                                                               : result;
 }
 
 static int entries(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
@@ -281,7 +273,7 @@ static int verify(struct vault *vault, const struct verify_request *request, vau
     struct audit_audience audience = {
         .damage = on_damage, .snapshot = on_snapshot, .progress = on_progress, .context = &auditing};
     auditing.chain = (struct verify_chain){.engine = vault->engine,
-                                           .sink = vault->sink,
+                                           .sink = sink_name(vault->sink),
                                            .id = vault->id,
                                            .read = read_chained,
                                            .place = vault,
@@ -289,7 +281,7 @@ static int verify(struct vault *vault, const struct verify_request *request, vau
                                            .context = context,
                                            .result = result};
     *result = (struct verify_result){0};
-    snprintf(auditing.stage, sizeof auditing.stage, "verifying %s", vault->sink);
+    snprintf(auditing.stage, sizeof auditing.stage, "verifying %s", sink_name(vault->sink));
     int done = audit_run(vault->archive, &wanted, &audience, &result->snapshots, &result->snapshots_damaged, e);
     if (done == 0 && !request->id)
         done = verify_chain_run(&auditing.chain, request, e);
@@ -309,7 +301,7 @@ static int copy(struct vault *from, struct vault *to, const struct manifest *man
     if (result->existed)
         return 0;
     archive_key(manifest->job, manifest->id, ARCHIVE_MANIFEST, key);
-    return commit_manifest(to->worker, key, &text, e);
+    return commit_manifest(to->sink, key, &text, e);
 }
 
 const struct vault_format vault_archive = {

@@ -15,7 +15,6 @@
 #include "job/snapshot.h"
 #include "job/verify.h"
 #include "repository/manifest_object.h"
-#include "repository/objects.h"
 #include "repository/player.h"
 #include "repository/reader.h"
 #include "repository/repository.h"
@@ -27,8 +26,8 @@ static int open_hold(struct vault *vault, struct error *e)
 {
     if (engine_open_repository(vault->engine, vault->config, &vault->repository, e) < 0)
         return -1;
+    vault->sink = vault->repository->sink;
     vault->id = vault->repository->id_text;
-    vault->worker = vault->repository->worker;
     vault->opens = vault->repository->key->full;
     return 0;
 }
@@ -55,12 +54,12 @@ static int list(struct vault *vault, const char *host, const char *job, vault_sn
     char prefix[201] = "snapshots/";
     if (host && job)
         manifest_object_key(host, job, "", prefix);
-    int result = sink_list(vault->worker, prefix, collect_key, &keys, e);
+    int result = sink_list(vault->sink, prefix, collect_key, &keys, e);
     for (size_t at = 0; result == 0 && at < keys.length; at += strlen((const char *)keys.data + at) + 1) {
         const char *key = (const char *)keys.data + at;
         struct vault_name name;
         if (!snapshot_parse_key(key, name.host, name.job, name.id)) {
-            log_line(LOG_WARNING, "sink '%s': object '%s' is no snapshot's name", vault->sink, key);
+            log_line(LOG_WARNING, "sink '%s': object '%s' is no snapshot's name", sink_name(vault->sink), key);
             continue;
         }
         if ((!host || strcmp(host, name.host) == 0) && (!job || strcmp(job, name.job) == 0))
@@ -77,15 +76,6 @@ static int read_manifest(struct vault *vault, const struct vault_name *name, str
     return snapshot_read(vault->repository, key, manifest, e);
 }
 
-static int read_next(const struct vault *vault, struct objects *objects, const char *key, struct manifest **manifest,
-                     struct error *e)
-{
-    const struct bytes *object;
-    if (objects_next(objects, &object, e) < 0)
-        return -1;
-    return manifest_object_open(object->data, object->length, vault->repository->key, key, manifest, e);
-}
-
 static int put_keys(struct bytes *keys, const struct vault_name *names, size_t count, struct error *e)
 {
     for (size_t i = 0; i < count; i++) {
@@ -96,27 +86,35 @@ static int put_keys(struct bytes *keys, const struct vault_name *names, size_t c
     return bytes_check(keys, "listing of snapshots", e);
 }
 
+struct reading {
+    const struct vault *vault;
+    const struct vault_name *name; /* of the next one */
+    vault_manifest *found;
+    void *context;
+};
+
+static int read_next(void *context, const char *key, const struct bytes *object, const struct error *why,
+                     struct error *e)
+{
+    struct reading *r = context;
+    struct manifest *manifest = NULL;
+    struct error wrong;
+    if (!object)
+        wrong = *why;
+    else if (manifest_object_open(object->data, object->length, r->vault->repository->key, key, &manifest, &wrong) < 0)
+        manifest = NULL;
+    return r->found(r->context, r->name++, manifest, &wrong, e);
+}
+
 static int read_all(struct vault *vault, const struct vault_name *names, size_t count, vault_manifest *found,
                     void *context, struct error *e)
 {
     AUTO_BYTES struct bytes keys = {.maximum = KEYS_MAX};
-    struct objects *objects;
-    if (count == 0)
-        return 0;
-    if (put_keys(&keys, names, count, e) < 0 ||
-        objects_new(vault->repository, (const char *)keys.data, keys.length, MANIFEST_MAX - 1, &objects, e) < 0)
+    struct reading reading = {.vault = vault, .name = names, .found = found, .context = context};
+    if (put_keys(&keys, names, count, e) < 0)
         return -1;
-    int result = 0;
-    const char *key = (const char *)keys.data;
-    for (size_t i = 0; result == 0 && i < count; i++, key += strlen(key) + 1) {
-        struct manifest *manifest;
-        struct error why;
-        if (read_next(vault, objects, key, &manifest, &why) < 0)
-            manifest = NULL;
-        result = found(context, &names[i], manifest, &why, e);
-    }
-    objects_free(objects);
-    return result;
+    return sink_get_each(vault->repository->sink, (const char *)keys.data, keys.length, MANIFEST_MAX - 1, read_next,
+                         &reading, e);
 }
 
 /* Does the manifest carry our own signature? Names alone prove nothing: whoever can write into the sink can make one.
@@ -130,13 +128,13 @@ static int peek(struct vault *vault, const struct vault_name *name, bool *ours, 
     AUTO_BYTES struct bytes object = {.maximum = MANIFEST_MAX};
     uint8_t previous[SEAL_HASH_SIZE], signer[32];
     *ours = false;
-    if (sink_get(r->worker, key, MANIFEST_MAX - 1, &object, e) < 0)
+    if (sink_get(r->sink, key, MANIFEST_MAX - 1, &object, e) < 0)
         return e->class == ERROR_NOT_FOUND ? 0 : -1;
     if (manifest_object_peek(object.data, object.length, r->key, key, &link->sequence, previous, signer, e) < 0) {
-        error_context(e, "sink '%s': ", r->sink);
+        error_context(e, "sink '%s': ", sink_name(r->sink));
         log_error(LOG_WARNING, e);
     } else if (memcmp(signer, r->key->signer_public, sizeof signer) != 0 && !r->key->full)
-        log_line(LOG_WARNING, "sink '%s': '%s' is signed by another key than ours", r->sink, key);
+        log_line(LOG_WARNING, "sink '%s': '%s' is signed by another key than ours", sink_name(r->sink), key);
     else
         *ours = link->sequence > 0 && link->sequence < (uint64_t)1 << 60;
     memcpy(link->id, name->id, sizeof link->id);

@@ -16,7 +16,6 @@
 #include "repository/catalogue.h"
 #include "repository/index_body.h"
 #include "repository/manifest_object.h"
-#include "repository/objects.h"
 #include "repository/reader.h"
 #include "repository/repository.h"
 #include "worker/sink.h"
@@ -61,7 +60,7 @@ static int collect_key(void *context, const struct sink_object *object, struct e
 static int check_index_objects(struct verify *v, struct error *e)
 {
     AUTO_BYTES struct bytes keys = {.maximum = (size_t)1 << 30};
-    if (sink_list(v->repository->worker, "index/", collect_key, &keys, e) < 0)
+    if (sink_list(v->repository->sink, "index/", collect_key, &keys, e) < 0)
         return -1;
     for (size_t at = 0; at < keys.length; at += strlen((const char *)keys.data + at) + 1) {
         const char *key = (const char *)keys.data + at;
@@ -246,23 +245,26 @@ static int add_link(struct verify *v, struct verify_chain *chain, const char *ke
     return verify_chain_add(chain, &link, e);
 }
 
+struct adding {
+    struct verify *verify;
+    struct verify_chain *chain;
+};
+
+static int add_next(void *context, const char *key, const struct bytes *object, const struct error *why,
+                    struct error *e)
+{
+    const struct adding *a = context;
+    if (object)
+        return add_link(a->verify, a->chain, key, object, e);
+    *e = *why;
+    return -1;
+}
+
 static int add_links(struct verify *v, struct verify_chain *chain, const struct bytes *keys, struct error *e)
 {
-    struct objects *objects;
-    const char *key = (const char *)keys->data, *end = key + keys->length;
-    if (keys->length == 0)
-        return 0;
-    if (objects_new(v->repository, key, keys->length, MANIFEST_MAX - 1, &objects, e) < 0)
-        return -1;
-    int result = 0;
-    for (; result == 0 && key < end; key += strlen(key) + 1) {
-        const struct bytes *object;
-        result = objects_next(objects, &object, e);
-        if (result == 0)
-            result = add_link(v, chain, key, object, e);
-    }
-    objects_free(objects);
-    return result;
+    struct adding adding = {v, chain};
+    return sink_get_each(v->repository->sink, (const char *)keys->data, keys->length, MANIFEST_MAX - 1, add_next,
+                         &adding, e);
 }
 
 static int choose_keys(struct verify *v, struct bytes *chosen, struct error *e)
@@ -279,7 +281,7 @@ static int check_chain(struct verify *v, struct error *e)
 {
     struct repository *r = v->repository;
     struct verify_chain chain = {.engine = v->engine,
-                                 .sink = r->sink,
+                                 .sink = sink_name(r->sink),
                                  .id = r->id_text,
                                  .read = r->key->full ? read_chained : NULL,
                                  .place = r,
@@ -314,7 +316,7 @@ static void on_progress(void *context, uint64_t bytes)
 /* Snapshots first: what those need that are listed is there when packs are listed afterwards. */
 static int load(struct verify *v, struct error *e)
 {
-    if (sink_list(v->repository->worker, "snapshots/", collect_key, &v->keys, e) < 0)
+    if (sink_list(v->repository->sink, "snapshots/", collect_key, &v->keys, e) < 0)
         return -1;
     return verify_packs_load(&v->packs, e);
 }
@@ -342,7 +344,7 @@ static int verify_snapshots(struct verify *v, struct error *e)
 static int verify_outside(struct verify *v, struct error *e)
 {
     log_line(LOG_NOTICE, "sink '%s': with a put key only hashes, signatures and the chain of snapshots can be checked",
-             v->repository->sink);
+             sink_name(v->repository->sink));
     return look_into_packs(v, e) < 0 ? -1 : verify_packs_report(&v->packs, e);
 }
 
@@ -369,7 +371,7 @@ int verify_run(const struct engine *engine, struct repository *repository, const
                        .keys = {.maximum = (size_t)256 << 20},
                        .packs = {.repository = repository, .damage = on_pack_damage, .progress = on_progress}};
     v.packs.context = &v;
-    snprintf(v.stage, sizeof v.stage, "verifying %s", repository->sink);
+    snprintf(v.stage, sizeof v.stage, "verifying %s", sink_name(repository->sink));
     int done = carry_out(&v, e);
     bytes_free(&v.keys);
     verify_packs_free(&v.packs);

@@ -11,6 +11,7 @@
 #include "repository/index.h"
 #include "repository/key.h"
 #include "repository/repository.h"
+#include "worker/sink.h"
 
 #define BAD_MAX ((size_t)256 << 20)
 
@@ -161,8 +162,8 @@ static int choose(struct verify_packs *v, bool all, struct error *e)
             v->listed[v->chosen++] = v->listed[i];
     }
     if (left_over > 0 && all)
-        log_line(LOG_NOTICE, "sink '%s': %zu packs of runs that did not end belong to no snapshot", v->repository->sink,
-                 left_over);
+        log_line(LOG_NOTICE, "sink '%s': %zu packs of runs that did not end belong to no snapshot",
+                 sink_name(v->repository->sink), left_over);
     return 0;
 }
 
@@ -275,7 +276,7 @@ int verify_packs_report(struct verify_packs *v, struct error *e)
             v->damage(v->context, key, bad[i].text);
         else
             log_line(LOG_NOTICE, "sink '%s': '%s' is damaged or gone, and all that it held is whole in other packs",
-                     v->repository->sink, key);
+                     sink_name(v->repository->sink), key);
     }
     return 0;
 }

@@ -28,10 +28,9 @@ struct window {
     struct error error; /* once READ; class ERROR_NONE: the bytes are there */
 };
 
-/* A worker, and the thread that reads with it. */
+/* A thread that reads. */
 struct runner {
     struct ahead *ahead;
-    struct worker *worker;
     struct task *task;
 };
 
@@ -53,13 +52,14 @@ struct ahead {
 int ahead_new(struct repository *repository, struct ahead **ahead, struct error *e)
 {
     *ahead = NULL;
-    if (repository->parallel < 2)
+    unsigned parallel = sink_parallel(repository->sink);
+    if (parallel < 2)
         return 0;
     struct ahead *a = calloc(1, sizeof *a);
     if (!a)
         return error_memory(e);
     a->repository = repository;
-    a->runner_limit = repository->parallel - 1 < BUFFERS_MAX ? repository->parallel - 1 : BUFFERS_MAX;
+    a->runner_limit = parallel - 1 < BUFFERS_MAX ? parallel - 1 : BUFFERS_MAX;
     a->window = MEMORY / (2 * a->runner_limit);
     a->window = a->window < WINDOW_MIN ? WINDOW_MIN : a->window > WINDOW_MAX ? WINDOW_MAX : a->window;
     pthread_mutex_init(&a->lock, NULL);
@@ -97,16 +97,16 @@ static struct window *window_at(struct ahead *a, size_t i)
 
 /* ---- reading ---- */
 
-static int read_window(struct worker *worker, const struct window *w, struct error *e)
+static int read_window(struct sink *sink, const struct window *w, struct error *e)
 {
     char key[201];
     repository_pack_key(w->pack, key);
     /* At the pack's beginning the two are one. */
     if (w->header && w->from == PACK_HEADER_SIZE)
-        return sink_get_range(worker, key, 0, w->buffer, (size_t)w->to, e);
-    if (w->header && sink_get_range(worker, key, 0, w->buffer, PACK_HEADER_SIZE, e) < 0)
+        return sink_get_range(sink, key, 0, w->buffer, (size_t)w->to, e);
+    if (w->header && sink_get_range(sink, key, 0, w->buffer, PACK_HEADER_SIZE, e) < 0)
         return -1;
-    return sink_get_range(worker, key, w->from, w->buffer + PACK_HEADER_SIZE, (size_t)(w->to - w->from), e);
+    return sink_get_range(sink, key, w->from, w->buffer + PACK_HEADER_SIZE, (size_t)(w->to - w->from), e);
 }
 
 /* The next window to read, with a buffer; NULL when there is none yet. The last one may still grow: it waits, unless it
@@ -137,7 +137,7 @@ static int run(void *context, struct error *e)
             continue;
         }
         pthread_mutex_unlock(&a->lock);
-        int result = read_window(r->worker, w, e);
+        int result = read_window(a->repository->sink, w, e);
         pthread_mutex_lock(&a->lock);
         w->error.class = ERROR_NONE;
         if (result < 0)
@@ -167,8 +167,6 @@ static int try_runner(struct ahead *a, struct error *e)
 {
     struct runner *r = &a->runners[a->runner_count];
     r->ahead = a;
-    if (repository_worker(a->repository, (unsigned)a->runner_count + 1, &r->worker, e) < 0)
-        return -1;
     for (size_t i = 0; i < 2; i++)
         if (add_buffer(a, e) < 0)
             return -1;
@@ -185,7 +183,7 @@ static void add_runner(struct ahead *a)
         a->runner_count++;
         return;
     }
-    log_line(LOG_WARNING, "sink '%s': it is read with fewer connections: %s", a->repository->sink, why.message);
+    log_line(LOG_WARNING, "sink '%s': it is read with fewer threads: %s", sink_name(a->repository->sink), why.message);
     a->runner_limit = a->runner_count;
 }
 

@@ -1,5 +1,5 @@
-/* Reading ahead: ranges of packs, in the order in which they will be wanted, side by side with all of a sink's workers
- * but the first, which stays free for everything else. */
+/* Reading ahead: ranges of packs, in the order in which they will be wanted, side by side with all of a sink's
+ * connections but one, which stays free for everything else. */
 #ifndef COFRE_REPOSITORY_AHEAD_H
 #define COFRE_REPOSITORY_AHEAD_H
 
@@ -13,7 +13,7 @@ struct ahead;
 struct error;
 struct repository;
 
-/* *ahead is NULL when the sink has one worker only. */
+/* *ahead is NULL when the sink has one connection only. */
 int ahead_new(struct repository *repository, struct ahead **ahead, struct error *e);
 /* Waits for what is under way. NULL is fine. */
 void ahead_free(struct ahead *ahead);

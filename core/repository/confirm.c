@@ -77,7 +77,7 @@ static int check_size(const char *key, uint64_t size, uint64_t wanted, struct er
 int confirm_object(struct repository *repository, const char *key, uint64_t size, struct error *e)
 {
     uint64_t there;
-    if (sink_stat(repository->worker, key, &there, e) < 0)
+    if (sink_stat(repository->sink, key, &there, e) < 0)
         return e->class == ERROR_NOT_FOUND ? missing(key, e) : -1;
     return check_size(key, there, size, e);
 }
@@ -169,7 +169,7 @@ static int read_whole(const struct repository *repository, struct reading *r, co
 {
     uint8_t hash[SEAL_HASH_SIZE];
     seal_hasher_init(&r->hasher);
-    if (sink_get_pieces(repository->worker, key, take, r, e) < 0)
+    if (sink_get_pieces(repository->sink, key, take, r, e) < 0)
         return -1;
     seal_hasher_end(&r->hasher, hash);
     if (r->at == r->sample->size && memcmp(hash, r->sample->name, sizeof hash) == 0)
@@ -181,9 +181,9 @@ static int read_whole(const struct repository *repository, struct reading *r, co
 static int read_chunk(const struct repository *repository, struct reading *r, const char *key, struct error *e)
 {
     const struct pack_chunk *chunk = &r->sample->chunk;
-    if (sink_get_range(repository->worker, key, 0, r->header, sizeof r->header, e) < 0)
+    if (sink_get_range(repository->sink, key, 0, r->header, sizeof r->header, e) < 0)
         return -1;
-    return sink_get_range(repository->worker, key, chunk->offset, r->sealed, chunk->stored, e);
+    return sink_get_range(repository->sink, key, chunk->offset, r->sealed, chunk->stored, e);
 }
 
 int confirm_read(struct repository *repository, const struct confirm_sample *sample, bool whole, struct error *e)
@@ -241,7 +241,7 @@ static bool choose(const struct repository *r, struct confirm_sample *sample)
 
 static bool costs_a_pack(const struct repository *r)
 {
-    return !r->key->full || !(worker_plugin(r->worker)->capabilities & COFRE_SINK_RANGES);
+    return !r->key->full || !(sink_plugin(r->sink)->capabilities & COFRE_SINK_RANGES);
 }
 
 int confirm_reused(struct repository *repository, struct error *e)
@@ -253,7 +253,8 @@ int confirm_reused(struct repository *repository, struct error *e)
         return 0;
     if (e->class == ERROR_CANCELLED || e->class == ERROR_MEMORY)
         return -1;
-    log_line(LOG_WARNING, "sink '%s': a pack that would be relied on was read back: %s", repository->sink, e->message);
+    log_line(LOG_WARNING, "sink '%s': a pack that would be relied on was read back: %s", sink_name(repository->sink),
+             e->message);
     if (e->class == ERROR_AUTH || (e->class != ERROR_PERMANENT && !reader_is_damage(e)))
         return 0;
     repository_doubt(repository, sample.name);

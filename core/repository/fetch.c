@@ -27,7 +27,7 @@ struct fetch {
     uint8_t pack[SEAL_HASH_SIZE];
     uint64_t from, to;
     uint64_t expected;   /* where the next chunk lies when they are wanted in order */
-    struct ahead *ahead; /* NULL: one worker only */
+    struct ahead *ahead; /* NULL: one connection only */
 };
 
 int fetch_new(struct repository *repository, struct fetch **fetch, struct error *e)
@@ -63,7 +63,7 @@ static int read_range(struct fetch *f, const uint8_t pack[SEAL_HASH_SIZE], uint6
 {
     char key[201];
     repository_pack_key(pack, key);
-    return sink_get_range(f->repository->worker, key, offset, p, n, e);
+    return sink_get_range(f->repository->sink, key, offset, p, n, e);
 }
 
 /* header: of the pack, when it is there already; else it is read. */

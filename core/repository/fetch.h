@@ -1,7 +1,7 @@
 /* Fetching: the sealed bytes of chunks from a sink, read ahead.
  *
  * Who knows what will be wanted says so, in order, with fetch_expect. Neighbouring chunks are read together, and where
- * the sink takes several requests at once (repository->parallel), what is expected is read side by side, so that
+ * the sink takes several requests at once (sink_parallel), what is expected is read side by side, so that
  * latency does not add up. Without expectations, or with one worker, chunks that are wanted in the order in which they
  * lie are read some at a time.
  */

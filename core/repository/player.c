@@ -14,6 +14,7 @@
 #include "repository/pack.h"
 #include "repository/reader.h"
 #include "repository/repository.h"
+#include "worker/sink.h"
 
 #define WORKERS_MAX 16
 #define SLOTS_MAX (WORKERS_MAX + 4)
@@ -222,7 +223,7 @@ int player_new(struct repository *repository, struct reader *reader, unsigned wo
     p->repository = repository;
     p->reader = reader;
     p->audience = *audience;
-    p->depth = repository->parallel > 1 ? STEPS : 1;
+    p->depth = sink_parallel(repository->sink) > 1 ? STEPS : 1;
     for (size_t i = 0; i < STEPS; i++)
         p->steps[i].script.maximum = SCRIPT_MAX + 2 * CATALOGUE_RECORD_MAX;
     if (make_line(p, workers, e) < 0) {

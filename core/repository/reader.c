@@ -15,6 +15,7 @@
 #include "repository/repository.h"
 #include "snapshot/manifest.h"
 #include "snapshot/path.h"
+#include "worker/sink.h"
 
 struct reader {
     struct repository *repository;
@@ -29,7 +30,7 @@ int reader_new(struct repository *repository, struct reader **reader, struct err
 {
     if (!repository->key->full) {
         error_set(e, ERROR_AUTH, "sink '%s': this is a put key: it can add snapshots but not read them",
-                  repository->sink);
+                  sink_name(repository->sink));
         return error_hint(e, "use the full key");
     }
     struct reader *r = calloc(1, sizeof *r);
@@ -76,7 +77,7 @@ int reader_locate(struct reader *reader, const uint8_t id[SEAL_HASH_SIZE], unsig
             goto found;
     }
     char hex[2 * SEAL_HASH_SIZE + 1];
-    return error_set(e, ERROR_INTEGRITY, "sink '%s': chunk %s is %s", reader->repository->sink,
+    return error_set(e, ERROR_INTEGRITY, "sink '%s': chunk %s is %s", sink_name(reader->repository->sink),
                      text_hex(id, SEAL_HASH_SIZE, hex), nth == 0 ? "missing" : "damaged");
 found:
     if (location->chunk.plain > CHUNKER_MAXIMUM || location->chunk.stored > reader_sealed_max())
@@ -116,7 +117,7 @@ int reader_chunk(struct reader *reader, const uint8_t id[SEAL_HASH_SIZE], const 
             reader->length = location.chunk.plain;
             continue;
         }
-        error_context(e, "sink '%s': ", reader->repository->sink);
+        error_context(e, "sink '%s': ", sink_name(reader->repository->sink));
         log_error(LOG_WARNING, e);
         if (e->class == ERROR_INTEGRITY)
             repository_doubt(reader->repository, location.pack);

@@ -46,10 +46,10 @@ static int count_object(void *context, const struct sink_object *object, struct 
 }
 
 /* An empty place, or nothing but what an interrupted init may have left. */
-static int check_empty(struct worker *worker, struct error *e)
+static int check_empty(struct sink *sink, struct error *e)
 {
     size_t objects = 0;
-    if (sink_list(worker, "", count_object, &objects, e) < 0)
+    if (sink_list(sink, "", count_object, &objects, e) < 0)
         return -1;
     if (objects == 0)
         return 0;
@@ -57,49 +57,49 @@ static int check_empty(struct worker *worker, struct error *e)
     return error_hint(e, "choose an empty place, or remove what is there");
 }
 
-static int read_config(struct worker *worker, struct config_object *config, struct error *e)
+static int read_config(struct sink *sink, struct config_object *config, struct error *e)
 {
     AUTO_BYTES struct bytes text = {.maximum = CONFIG_OBJECT_MAX};
-    if (sink_get(worker, "config", CONFIG_OBJECT_MAX, &text, e) < 0)
+    if (sink_get(sink, "config", CONFIG_OBJECT_MAX, &text, e) < 0)
         return -1;
     return config_object_decode(text.data, text.length, config, e);
 }
 
 /* Whoever wrote it may have been killed before it was durable: a sink makes it so when it says "exists". */
-static int make_config_durable(struct worker *worker, struct error *e)
+static int make_config_durable(struct sink *sink, struct error *e)
 {
     AUTO_BYTES struct bytes text = {.maximum = CONFIG_OBJECT_MAX};
-    if (sink_get(worker, "config", CONFIG_OBJECT_MAX, &text, e) < 0)
+    if (sink_get(sink, "config", CONFIG_OBJECT_MAX, &text, e) < 0)
         return -1;
-    if (sink_put(worker, "config", text.data, text.length, true, e) < 0 && e->class != ERROR_EXISTS)
+    if (sink_put(sink, "config", text.data, text.length, true, e) < 0 && e->class != ERROR_EXISTS)
         return -1;
-    return sink_sync(worker, e);
+    return sink_sync(sink, e);
 }
 
 /* A place that takes everything and gives nothing back shows at once. */
-static int read_back(struct worker *worker, const struct bytes *config, struct error *e)
+static int read_back(struct sink *sink, const struct bytes *config, struct error *e)
 {
     AUTO_BYTES struct bytes back = {.maximum = CONFIG_OBJECT_MAX};
-    if (sink_get(worker, "config", CONFIG_OBJECT_MAX, &back, e) < 0)
+    if (sink_get(sink, "config", CONFIG_OBJECT_MAX, &back, e) < 0)
         return error_context(e, "read back 'config': ");
     if (back.length == config->length && memcmp(back.data, config->data, back.length) == 0)
         return 0;
     return error_set(e, ERROR_PERMANENT, "read back 'config': it is not what was written");
 }
 
-int repository_create(struct worker *worker, const struct key *key, bool plain,
-                      char id_text[2 * REPOSITORY_ID_SIZE + 1], bool *existed, struct error *e)
+int repository_create(struct sink *sink, const struct key *key, bool plain, char id_text[2 * REPOSITORY_ID_SIZE + 1],
+                      bool *existed, struct error *e)
 {
     struct config_object config;
     *existed = true;
-    if (read_config(worker, &config, e) == 0) {
+    if (read_config(sink, &config, e) == 0) {
         text_hex(config.repository, sizeof config.repository, id_text);
         bool same = plain || memcmp(config.public.id, key->public.id, KEY_ID_SIZE) == 0;
         if (config.plain != plain || !same)
             return error_set(e, ERROR_EXISTS, "there is a repository already, made with another key");
-        return make_config_durable(worker, e);
+        return make_config_durable(sink, e);
     }
-    if (e->class != ERROR_NOT_FOUND || check_empty(worker, e) < 0)
+    if (e->class != ERROR_NOT_FOUND || check_empty(sink, e) < 0)
         return -1;
     *existed = false;
     AUTO_BYTES struct bytes text = {.maximum = CONFIG_OBJECT_MAX};
@@ -107,9 +107,9 @@ int repository_create(struct worker *worker, const struct key *key, bool plain,
     if (config_object_encode(&config, key, &text, e) < 0)
         return -1;
     text_hex(config.repository, sizeof config.repository, id_text);
-    if (sink_put(worker, "config", text.data, text.length, true, e) < 0 || sink_sync(worker, e) < 0)
+    if (sink_put(sink, "config", text.data, text.length, true, e) < 0 || sink_sync(sink, e) < 0)
         return -1;
-    return read_back(worker, &text, e);
+    return read_back(sink, &text, e);
 }
 
 /* ---- open ---- */
@@ -131,14 +131,16 @@ static int load_key(struct repository *r, const struct config_object *config, co
     r->plain = config->plain;
     if (config->plain && key_file) {
         error_set(e, ERROR_AUTH,
-                  "sink '%s' is configured with a key, but its repository was made with encryption = none", r->sink);
+                  "sink '%s' is configured with a key, but its repository was made with encryption = none",
+                  sink_name(r->sink));
         return error_hint(e, "write encryption = none into its section, or choose another place and run: cofre init %s",
-                          r->sink);
+                          sink_name(r->sink));
     }
     if (config->plain)
         return key_from_seed(config->seed, &r->key, e);
     if (!key_file)
-        return error_set(e, ERROR_AUTH, "sink '%s' says encryption = none, but its repository is encrypted", r->sink);
+        return error_set(e, ERROR_AUTH, "sink '%s' says encryption = none, but its repository is encrypted",
+                         sink_name(r->sink));
     if (key_load(key_file, &r->key, e) < 0)
         return -1;
     if (memcmp(r->key->public.id, config->public.id, KEY_ID_SIZE) == 0)
@@ -146,8 +148,8 @@ static int load_key(struct repository *r, const struct config_object *config, co
     char have[2 * KEY_ID_SIZE + 1], want[2 * KEY_ID_SIZE + 1];
     text_hex(r->key->public.id, KEY_ID_SIZE, have);
     text_hex(config->public.id, KEY_ID_SIZE, want);
-    return error_set(e, ERROR_AUTH, "key file '%s' is key %s, but sink '%s' needs key %s", key_file, have, r->sink,
-                     want);
+    return error_set(e, ERROR_AUTH, "key file '%s' is key %s, but sink '%s' needs key %s", key_file, have,
+                     sink_name(r->sink), want);
 }
 
 static int open_cache(struct repository *r, const struct repository_spec *spec, struct error *e)
@@ -165,15 +167,14 @@ static int open_cache(struct repository *r, const struct repository_spec *spec, 
 static int open_in_place(struct repository *r, const struct repository_spec *spec, struct error *e)
 {
     r->trust_hosts = spec->trust_hosts;
-    r->sink = text_copy(spec->sink);
     r->host = text_copy(spec->host);
-    if (!r->sink || !r->host)
+    if (!r->host)
         return error_memory(e);
     struct config_object config;
-    if (read_config(r->worker, &config, e) < 0) {
+    if (read_config(r->sink, &config, e) < 0) {
         if (e->class == ERROR_NOT_FOUND)
-            return not_initialised(spec->sink, e);
-        return error_context(e, "sink '%s': ", spec->sink);
+            return not_initialised(sink_name(r->sink), e);
+        return error_context(e, "sink '%s': ", sink_name(r->sink));
     }
     memcpy(r->id, config.repository, sizeof r->id);
     text_hex(r->id, sizeof r->id, r->id_text);
@@ -182,22 +183,15 @@ static int open_in_place(struct repository *r, const struct repository_spec *spe
     return open_cache(r, spec, e);
 }
 
-int repository_open(struct worker *worker, const struct repository_spec *spec, struct repository **repository,
+int repository_open(struct sink *sink, const struct repository_spec *spec, struct repository **repository,
                     struct error *e)
 {
     struct repository *r = calloc(1, sizeof *r);
     if (!r) {
-        worker_stop(worker);
+        sink_free(sink);
         return error_memory(e);
     }
-    r->worker = r->workers[0] = worker;
-    r->parallel = spec->parallel < 1 ? 1 : spec->parallel;
-    if (r->parallel > REPOSITORY_WORKERS_MAX)
-        r->parallel = REPOSITORY_WORKERS_MAX;
-    r->lock = spec->lock;
-    r->open_worker = spec->open_worker;
-    r->engine = spec->engine;
-    r->section = spec->section;
+    r->sink = sink;
     if (open_in_place(r, spec, e) < 0) {
         repository_close(r);
         return -1;
@@ -215,12 +209,10 @@ void repository_close(struct repository *repository)
             LOG_NOTICE,
             "sink '%s': damaged packs are not relied on any more (%zu): the next run stores again what its sources "
             "still have of them",
-            repository->sink, (size_t)repository->doubted);
-    for (size_t i = 0; i < REPOSITORY_WORKERS_MAX; i++)
-        worker_stop(repository->workers[i]);
+            sink_name(repository->sink), (size_t)repository->doubted);
+    sink_free(repository->sink);
     index_free(repository->index);
     key_free(repository->key);
-    free(repository->sink);
     free(repository->host);
     free(repository->cache);
     free(repository->damaged);

@@ -15,40 +15,26 @@ struct index;
 struct index_location;
 struct index_pack;
 struct pack_chunk;
-struct worker;
+struct sink;
 
 #define REPOSITORY_ID_SIZE 16
 #define REPOSITORY_FORMAT 1
 
 struct repository_spec {
-    const char *sink;      /* its name */
     const char *host;      /* ours */
     const char *key_file;  /* NULL = encryption = none */
     const char *cache_dir; /* the index is kept in CACHE_DIR/REPOSITORY/ */
     const char *state_dir; /* what is known of packs is kept in STATE_DIR/repositories/REPOSITORY/ */
     bool trust_hosts;
-    /* More workers of the same sink, opened; up to parallel in all (at least 1). */
-    unsigned parallel;
-    int64_t lock; /* ms that objects stay protected; 0 = not */
-    int (*open_worker)(const void *engine, const void *sink, struct worker **worker, struct error *e);
-    const void *engine, *section; /* for open_worker; they outlive the repository */
 };
 
-#define REPOSITORY_WORKERS_MAX 32
-
 struct repository {
-    char *sink, *host, *cache; /* cache: directory of this repository, made */
-    char *damaged;             /* directory of doubts (doubt.h) */
-    _Atomic size_t doubted;    /* packs that were found damaged since it was opened */
+    struct sink *sink;      /* owned */
+    char *host, *cache;     /* cache: directory of this repository, made */
+    char *damaged;          /* directory of doubts (doubt.h) */
+    _Atomic size_t doubted; /* packs that were found damaged since it was opened */
     bool trust_hosts;
-    bool plain;            /* encryption = none */
-    struct worker *worker; /* opened; owned */
-    /* The first is worker; the others are started when they are first needed. */
-    struct worker *workers[REPOSITORY_WORKERS_MAX];
-    unsigned parallel;
-    int64_t lock; /* as in the spec */
-    int (*open_worker)(const void *engine, const void *sink, struct worker **worker, struct error *e);
-    const void *engine, *section;
+    bool plain; /* encryption = none */
     struct key *key;
     uint8_t id[REPOSITORY_ID_SIZE];
     char id_text[2 * REPOSITORY_ID_SIZE + 1];
@@ -56,24 +42,18 @@ struct repository {
     bool recovered;      /* packs without an index object were looked into */
 };
 
-/* Take the opened worker (also after an error) and open the repository in it: read config, check format, features, key.
+/* Take the sink (also after an error) and open the repository in it: read config, check format, features, key.
  * None there: ERROR_NOT_INITIALISED. Another key: ERROR_AUTH. */
-int repository_open(struct worker *worker, const struct repository_spec *spec, struct repository **repository,
+int repository_open(struct sink *sink, const struct repository_spec *spec, struct repository **repository,
                     struct error *e);
-/* Stops the worker. NULL is fine. */
+/* Frees the sink. NULL is fine. */
 void repository_close(struct repository *repository);
-
-/* Worker number i (below repository->parallel) of the sink, for use by one thread at a time; started if it is not
- * there. */
-int repository_worker(struct repository *repository, unsigned i, struct worker **worker, struct error *e);
-/* Everything that any of the workers has put is durable. */
-int repository_sync(struct repository *repository, struct error *e);
 
 /* Make the config object of a new repository, if the place is empty. key: full; plain: its seed goes into the config.
  * *existed: there was one already, of this key. ERROR_EXISTS: of another key, or other objects without a config.
  * What was written is read back. */
-int repository_create(struct worker *worker, const struct key *key, bool plain,
-                      char id_text[2 * REPOSITORY_ID_SIZE + 1], bool *existed, struct error *e);
+int repository_create(struct sink *sink, const struct key *key, bool plain, char id_text[2 * REPOSITORY_ID_SIZE + 1],
+                      bool *existed, struct error *e);
 
 /* Read all index objects that the cache lacks, list the packs, and build the index of what is really there. Damaged
  * index objects are logged as warnings; what they said is then found by repository_recover_index. */

@@ -14,7 +14,6 @@
 #include "repository/doubt.h"
 #include "repository/index.h"
 #include "repository/index_body.h"
-#include "repository/objects.h"
 #include "worker/sink.h"
 
 #define INDEX_OBJECT_MAX ((size_t)64 << 20)
@@ -82,19 +81,20 @@ int repository_read_index_object(struct repository *r, const uint8_t name[SEAL_H
     char key[201];
     repository_index_key(name, key);
     AUTO_BYTES struct bytes object = {.maximum = INDEX_OBJECT_MAX};
-    if (sink_get(r->worker, key, INDEX_OBJECT_MAX, &object, e) < 0)
+    if (sink_get(r->sink, key, INDEX_OBJECT_MAX, &object, e) < 0)
         return -1;
     return open_index_object(r, name, &object, body, own, e);
 }
 
 /* Damage is a warning: what the object said can be found in the packs. */
-static int absorb_object(struct repository *r, struct objects *objects, const uint8_t name[SEAL_HASH_SIZE],
-                         struct error *e)
+static int absorb_object(struct repository *r, const uint8_t name[SEAL_HASH_SIZE], const struct bytes *object,
+                         const struct error *why, struct error *e)
 {
     AUTO_BYTES struct bytes body = {.maximum = INDEX_BODY_MAX};
-    const struct bytes *object;
     bool own;
-    int result = objects_next(objects, &object, e);
+    int result = object ? 0 : -1;
+    if (result < 0)
+        *e = *why;
     if (result == 0)
         result = open_index_object(r, name, object, &body, &own, e);
     if (result == 0)
@@ -105,16 +105,30 @@ static int absorb_object(struct repository *r, struct objects *objects, const ui
         return 0; /* collected between listing and reading */
     if (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH)
         return -1;
-    error_context(e, "sink '%s': ", r->sink);
+    error_context(e, "sink '%s': ", sink_name(r->sink));
     log_error(LOG_WARNING, e);
     return 0;
+}
+
+struct absorbing {
+    struct repository *repository;
+    const uint8_t *name; /* of the next object */
+};
+
+static int absorb_next(void *context, const char *key, const struct bytes *object, const struct error *why,
+                       struct error *e)
+{
+    struct absorbing *a = context;
+    const uint8_t *name = a->name;
+    (void)key;
+    a->name += SEAL_HASH_SIZE;
+    return absorb_object(a->repository, name, object, why, e);
 }
 
 /* Those of the names that the cache does not cover. */
 static int absorb_missing(struct repository *r, const uint8_t *names, size_t count, struct error *e)
 {
     AUTO_BYTES struct bytes keys = {.maximum = LISTING_MAX}, wanted = {.maximum = LISTING_MAX};
-    struct objects *objects;
     for (size_t i = 0; i < count; i++) {
         const uint8_t *name = names + i * SEAL_HASH_SIZE;
         char key[201];
@@ -127,15 +141,8 @@ static int absorb_missing(struct repository *r, const uint8_t *names, size_t cou
     if (bytes_check(&keys, "listing of index objects", e) < 0 ||
         bytes_check(&wanted, "listing of index objects", e) < 0)
         return -1;
-    if (wanted.length == 0)
-        return 0;
-    if (objects_new(r, (const char *)keys.data, keys.length, INDEX_OBJECT_MAX, &objects, e) < 0)
-        return -1;
-    int result = 0;
-    for (size_t at = 0; result == 0 && at < wanted.length; at += SEAL_HASH_SIZE)
-        result = absorb_object(r, objects, wanted.data + at, e);
-    objects_free(objects);
-    return result;
+    struct absorbing absorbing = {.repository = r, .name = wanted.data};
+    return sink_get_each(r->sink, (const char *)keys.data, keys.length, INDEX_OBJECT_MAX, absorb_next, &absorbing, e);
 }
 
 static int compare_hashes(const void *a, const void *b)
@@ -155,8 +162,8 @@ static bool covers_more(const struct index *index, const uint8_t *names, size_t 
 static int absorb_objects(struct repository *r, struct error *e)
 {
     AUTO_BYTES struct bytes names = {.maximum = LISTING_MAX};
-    struct listing l = {.rows = &names, .prefix = strlen("index/"), .sink = r->sink};
-    if (sink_list(r->worker, "index/", list_index, &l, e) < 0)
+    struct listing l = {.rows = &names, .prefix = strlen("index/"), .sink = sink_name(r->sink)};
+    if (sink_list(r->sink, "index/", list_index, &l, e) < 0)
         return -1;
     size_t count = names.length / SEAL_HASH_SIZE;
     if (count > 0)
@@ -176,11 +183,11 @@ static int compare_names(const void *a, const void *b)
 int repository_list_packs(struct repository *r, struct index_pack **packs, size_t *count, struct error *e)
 {
     struct bytes rows = {.maximum = LISTING_MAX};
-    struct listing l = {.rows = &rows, .prefix = strlen("packs/xx/"), .sink = r->sink};
+    struct listing l = {.rows = &rows, .prefix = strlen("packs/xx/"), .sink = sink_name(r->sink)};
     /* Also of no packs there is an array, to be searched. */
     if (!bytes_reserve(&rows, sizeof **packs))
         return error_memory(e);
-    if (sink_list(r->worker, "packs/", list_pack, &l, e) < 0) {
+    if (sink_list(r->sink, "packs/", list_pack, &l, e) < 0) {
         bytes_free(&rows);
         return -1;
     }
@@ -212,7 +219,7 @@ int repository_load_index(struct repository *r, struct error *e)
     size_t count;
     /* Objects first: what they say is only believed of packs that are listed afterwards. */
     if (absorb_objects(r, e) < 0 || repository_list_packs(r, &packs, &count, e) < 0)
-        return error_context(e, "sink '%s': ", r->sink);
+        return error_context(e, "sink '%s': ", sink_name(r->sink));
     return index_set_present(r->index, packs, count, e) < 0 ? -1 : repository_heed_doubts(r, e);
 }
 
@@ -225,14 +232,16 @@ void repository_doubt(struct repository *r, const uint8_t pack[SEAL_HASH_SIZE])
     if (doubt_add(r->damaged, pack, &fresh, &e) == 0)
         r->doubted += fresh;
     else
-        log_line(LOG_WARNING, "sink '%s': that a pack is damaged cannot be remembered: %s", r->sink, e.message);
+        log_line(LOG_WARNING, "sink '%s': that a pack is damaged cannot be remembered: %s", sink_name(r->sink),
+                 e.message);
 }
 
 void repository_trust(struct repository *r, const uint8_t pack[SEAL_HASH_SIZE])
 {
     struct error e;
     if (doubt_remove(r->damaged, pack, &e) < 0)
-        log_line(LOG_WARNING, "sink '%s': that a pack is whole cannot be remembered: %s", r->sink, e.message);
+        log_line(LOG_WARNING, "sink '%s': that a pack is whole cannot be remembered: %s", sink_name(r->sink),
+                 e.message);
 }
 
 int repository_heed_doubts(struct repository *r, struct error *e)
@@ -263,7 +272,7 @@ static int read_tail(struct repository *r, const char *key, uint64_t size, size_
     if (!to)
         return error_memory(e);
     tail->length = n;
-    return sink_get_range(r->worker, key, size - n, to, n, e);
+    return sink_get_range(r->sink, key, size - n, to, n, e);
 }
 
 int repository_read_directory(struct repository *r, const uint8_t name[SEAL_HASH_SIZE], uint64_t size,
@@ -276,7 +285,7 @@ int repository_read_directory(struct repository *r, const uint8_t name[SEAL_HASH
                          (unsigned long long)size);
     uint8_t header[PACK_HEADER_SIZE];
     struct seal_box box;
-    if (sink_get_range(r->worker, key, 0, header, sizeof header, e) < 0 ||
+    if (sink_get_range(r->sink, key, 0, header, sizeof header, e) < 0 ||
         pack_open_header(r->key, header, key, &box, e) < 0)
         return -1;
     AUTO_BYTES struct bytes tail = {.maximum = size};
@@ -298,7 +307,7 @@ static int absorb_directory(struct repository *r, const struct index_pack *pack,
     if (repository_read_directory(r, pack->name, pack->size, &chunks, &count, e) < 0) {
         if (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH && e->class != ERROR_NOT_FOUND)
             return -1;
-        error_context(e, "sink '%s': ", r->sink);
+        error_context(e, "sink '%s': ", sink_name(r->sink));
         log_error(LOG_WARNING, e);
         return 0;
     }
@@ -323,7 +332,8 @@ static int recover_from(struct repository *r, struct index_pack *packs, size_t c
             return -1;
     }
     if (unknown > 0)
-        log_line(LOG_NOTICE, "sink '%s': read the directories of %zu packs that no index describes", r->sink, unknown);
+        log_line(LOG_NOTICE, "sink '%s': read the directories of %zu packs that no index describes", sink_name(r->sink),
+                 unknown);
     if (index_settle(r->index, e) < 0 || index_set_present(r->index, packs, count, e) < 0)
         return -1;
     r->recovered = true;

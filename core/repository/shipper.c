@@ -19,7 +19,7 @@
 /* Sets of sinks that have a pack under construction at once, and packs in memory: under construction, on their way,
  * free. Made when they are first needed. */
 #define BUILDERS 8
-#define PACKS_MAX (REPOSITORY_WORKERS_MAX + BUILDERS + 1)
+#define PACKS_MAX (SINK_PARALLEL_MAX + BUILDERS + 1)
 #define INDEX_BODY_MAX ((size_t)256 << 20)
 
 struct builder {
@@ -33,10 +33,9 @@ struct parcel {
     unsigned users;
 };
 
-/* A worker of a sink, at work when it has a task. */
+/* One upload to a sink, under way when it has a task. */
 struct porter {
     struct shipper_sink *sink;
-    struct worker *worker;
     struct parcel *parcel;
     struct task *task;
 };
@@ -76,7 +75,7 @@ static void fail_sink(struct shipper_sink *sink, const struct error *why)
         return;
     sink->failed = true;
     sink->error = *why;
-    error_context(&sink->error, "sink '%s': ", sink->repository->sink);
+    error_context(&sink->error, "sink '%s': ", sink_name(sink->repository->sink));
     log_error(LOG_ERROR, &sink->error);
 }
 
@@ -158,8 +157,8 @@ static int make_porters(struct shipper *s, struct repository *const *repositorie
 {
     size_t most = 1, made = 0;
     for (size_t i = 0; i < s->sink_count; i++) {
-        s->porter_count += repositories[i]->parallel;
-        most = repositories[i]->parallel > most ? repositories[i]->parallel : most;
+        s->porter_count += sink_parallel(repositories[i]->sink);
+        most = sink_parallel(repositories[i]->sink) > most ? sink_parallel(repositories[i]->sink) : most;
     }
     size_t sets = s->sink_count < 4 ? ((size_t)1 << s->sink_count) - 1 : BUILDERS;
     s->parcels_max = most + sets + 1;
@@ -168,7 +167,7 @@ static int make_porters(struct shipper *s, struct repository *const *repositorie
     if (!s->porters || !s->tasks)
         return error_memory(e);
     for (size_t i = 0; i < s->sink_count; i++)
-        for (unsigned k = 0; k < repositories[i]->parallel; k++)
+        for (unsigned k = 0; k < sink_parallel(repositories[i]->sink); k++)
             s->porters[made++].sink = &s->sinks[i];
     return 0;
 }
@@ -237,7 +236,7 @@ static int upload(void *context, struct error *e)
     const struct pack *pack = p->parcel->pack;
     char key[201];
     repository_pack_key(pack->name, key);
-    return sink_put(p->worker, key, pack->data, pack->length, true, e);
+    return sink_put(p->sink->repository->sink, key, pack->data, pack->length, true, e);
 }
 
 /* The pack is durable in that sink: it goes into the next index object. */
@@ -284,7 +283,7 @@ static void wait_all(struct shipper *s)
         wait_one(s);
 }
 
-/* A porter of the sink that has nothing to do: one that has worked before, rather than a new one. */
+/* A porter of the sink that has nothing to do. */
 static struct porter *idle_porter(struct shipper *s, const struct shipper_sink *sink)
 {
     for (;;) {
@@ -297,17 +296,14 @@ static struct porter *idle_porter(struct shipper *s, const struct shipper_sink *
 
 static void start_upload(struct shipper *s, struct shipper_sink *sink, struct parcel *parcel)
 {
-    struct porter *p = idle_porter(s, sink), *first = p;
+    struct porter *p = idle_porter(s, sink);
     const struct pack *pack = parcel->pack;
     struct error e;
-    while (first > s->porters && first[-1].sink == sink)
-        first--;
     /* Waiting may have shown that the sink has failed. */
     if (sink->failed)
         return;
     p->parcel = parcel;
     if (journal_add(sink->journal, pack->name, pack->length, pack->chunks, pack->count, &e) < 0 ||
-        repository_worker(sink->repository, (unsigned)(p - first), &p->worker, &e) < 0 ||
         task_start(&p->task, upload, p, &e) < 0) {
         fail_sink(sink, &e);
         return;
@@ -436,8 +432,8 @@ static int put_index(struct shipper_sink *sink, struct error *e)
     seal_hash(object.data, object.length, name);
     repository_index_key(name, key);
     /* Twice: the packs are there before what describes them, and that before we rely on it. */
-    if (repository_sync(r, e) < 0 || confirm_sent(sink, e) < 0 ||
-        sink_put(r->worker, key, object.data, object.length, true, e) < 0 || repository_sync(r, e) < 0 ||
+    if (sink_sync(r->sink, e) < 0 || confirm_sent(sink, e) < 0 ||
+        sink_put(r->sink, key, object.data, object.length, true, e) < 0 || sink_sync(r->sink, e) < 0 ||
         confirm_object(r, key, object.length, e) < 0)
         return -1;
     sink->added += object.length;

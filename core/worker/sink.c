@@ -1,21 +1,141 @@
 #include "worker/sink.h"
 
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "base/file.h"
+#include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "cofre/plugin.h"
+#include "flow/slots.h"
 #include "snapshot/path.h"
-#include "worker/call.h"
 #include "worker/retry.h"
+#include "worker/sink_connection.h"
 
-#define PIECE (CHANNEL_RING / 4)
+_Static_assert(SINK_PARALLEL_MAX <= SLOTS_MAX, "a slot for each connection");
 
-static int check_key(const struct worker *w, const char *key, struct error *e)
+struct sink {
+    char *name;
+    struct worker *connections[SINK_PARALLEL_MAX]; /* NULL = not started; each is used by who has its slot */
+    struct slots *slots;
+    struct slots *starting; /* one at a time */
+    unsigned least;
+    _Atomic unsigned parallel;
+    int64_t lock;
+    int (*connect)(void *context, struct worker **worker, struct error *e);
+    void *context;
+    void (*forget)(void *context);
+};
+
+int sink_new(struct worker *first, const struct sink_spec *spec, struct sink **sink, struct error *e)
+{
+    struct sink *s = calloc(1, sizeof *s);
+    if (!s) {
+        worker_stop(first);
+        if (spec->forget)
+            spec->forget(spec->context);
+        return error_memory(e);
+    }
+    unsigned parallel = spec->parallel > spec->least ? spec->parallel : spec->least;
+    parallel = !spec->connect || parallel < 1 ? 1 : parallel;
+    s->parallel = parallel < SINK_PARALLEL_MAX ? parallel : SINK_PARALLEL_MAX;
+    s->connections[0] = first;
+    s->least = spec->least;
+    s->lock = spec->lock;
+    s->connect = spec->connect;
+    s->context = spec->context;
+    s->forget = spec->forget;
+    s->name = text_copy(spec->name);
+    if (!s->name)
+        error_memory(e);
+    if (!s->name || slots_new(s->parallel, &s->slots, e) < 0 || slots_new(1, &s->starting, e) < 0) {
+        sink_free(s);
+        return -1;
+    }
+    *sink = s;
+    return 0;
+}
+
+void sink_free(struct sink *sink)
+{
+    if (!sink)
+        return;
+    for (size_t i = 0; i < SINK_PARALLEL_MAX; i++)
+        worker_stop(sink->connections[i]);
+    if (sink->forget)
+        sink->forget(sink->context);
+    slots_free(sink->slots);
+    slots_free(sink->starting);
+    free(sink->name);
+    free(sink);
+}
+
+const char *sink_name(const struct sink *sink)
+{
+    return sink->name;
+}
+
+const struct plugin_info *sink_plugin(const struct sink *sink)
+{
+    return worker_plugin(sink->connections[0]);
+}
+
+unsigned sink_parallel(const struct sink *sink)
+{
+    return sink->parallel;
+}
+
+int64_t sink_lock(const struct sink *sink)
+{
+    return sink->lock;
+}
+
+/* ---- connections ---- */
+
+/* Could the connection not be started, can it be done without? Then there are fewer from now on. */
+static bool make_do(struct sink *s, size_t slot, const struct error *why)
+{
+    if (slot < s->least || why->class == ERROR_CANCELLED)
+        return false;
+    log_line(LOG_WARNING, "sink '%s': it is used with fewer connections: %s", s->name, why->message);
+    slots_limit(s->slots, slot);
+    s->parallel = (unsigned)slot;
+    return true;
+}
+
+static int start(struct sink *s, struct worker **worker, struct error *e)
+{
+    size_t turn = slots_take(s->starting);
+    int result = s->connect(s->context, worker, e);
+    slots_give(s->starting, turn);
+    return result;
+}
+
+int sink_connection_take(struct sink *sink, struct worker **worker, struct error *e)
+{
+    for (;;) {
+        size_t slot = slots_take(sink->slots);
+        struct worker **connection = &sink->connections[slot];
+        if (*connection || start(sink, connection, e) == 0) {
+            *worker = *connection;
+            return 0;
+        }
+        *connection = NULL;
+        bool again = make_do(sink, slot, e);
+        slots_give(sink->slots, slot);
+        if (!again)
+            return -1;
+    }
+}
+
+void sink_connection_give(struct sink *sink, struct worker *worker)
+{
+    size_t slot = 0;
+    while (sink->connections[slot] != worker)
+        slot++;
+    slots_give(sink->slots, slot);
+}
+
+int sink_connection_check_key(const struct worker *w, const char *key, struct error *e)
 {
     if (path_is_key(key, strlen(key)))
         return 0;
@@ -24,12 +144,12 @@ static int check_key(const struct worker *w, const char *key, struct error *e)
 
 /* ---- calls without content ---- */
 
-/* Begin, with whatever arguments there are, until it works or is not worth another try. */
+/* With whatever arguments there are, on one connection, until it works or is not worth another try. */
 struct simple {
     struct worker *w;
     enum wire_call kind;
     const char *key;      /* NULL = none */
-    int64_t number;       /* sweep */
+    int64_t number;       /* sweep, retain */
     struct cursor *reply; /* NULL = none wanted */
 };
 
@@ -45,299 +165,115 @@ static int try_simple(void *context, struct error *e)
 
 static int run_simple(struct simple *s, struct error *e)
 {
-    if (s->key && check_key(s->w, s->key, e) < 0)
+    if (s->key && sink_connection_check_key(s->w, s->key, e) < 0)
         return -1;
     return retry_run(s->w->patience, try_simple, s, e);
 }
 
-int sink_create(struct worker *sink, struct error *e)
+/* The same, on any connection. */
+static int run_any(struct sink *sink, struct simple *s, struct error *e)
 {
-    if (!(sink->plugin.offers & PLUGIN_OFFERS_CREATE))
-        return 0;
-    return run_simple(&(struct simple){.w = sink, .kind = WIRE_CREATE}, e);
+    if (sink_connection_take(sink, &s->w, e) < 0)
+        return -1;
+    int result = run_simple(s, e);
+    sink_connection_give(sink, s->w);
+    return result;
 }
 
-int sink_remove(struct worker *sink, const char *key, struct error *e)
+/* On each that there is. */
+static int run_every(struct sink *sink, struct simple *s, struct error *e)
 {
-    return run_simple(&(struct simple){.w = sink, .kind = WIRE_REMOVE, .key = key}, e);
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < SINK_PARALLEL_MAX; i++) {
+        slots_take_one(sink->slots, i);
+        s->w = sink->connections[i];
+        if (s->w)
+            result = run_simple(s, e);
+        slots_give(sink->slots, i);
+    }
+    return result;
 }
 
-int sink_sync(struct worker *sink, struct error *e)
+static bool offers(const struct sink *sink, uint32_t what)
 {
-    if (!(sink->plugin.offers & PLUGIN_OFFERS_SYNC))
-        return 0;
-    return run_simple(&(struct simple){.w = sink, .kind = WIRE_SYNC}, e);
+    return sink_plugin(sink)->offers & what;
 }
 
-int sink_sweep(struct worker *sink, int64_t older_than, struct error *e)
+int sink_create(struct sink *sink, struct error *e)
 {
-    if (!(sink->plugin.offers & PLUGIN_OFFERS_SWEEP))
-        return 0;
-    return run_simple(&(struct simple){.w = sink, .kind = WIRE_SWEEP, .number = older_than}, e);
+    return offers(sink, PLUGIN_OFFERS_CREATE) ? run_any(sink, &(struct simple){.kind = WIRE_CREATE}, e) : 0;
 }
 
-int sink_retain(struct worker *sink, const char *key, int64_t until, struct error *e)
+/* Where a put is durable only after a sync, one connection may still hold what it took, and others cannot see it. */
+int sink_remove(struct sink *sink, const char *key, struct error *e)
 {
-    if (!(sink->plugin.offers & PLUGIN_OFFERS_RETAIN))
-        return error_set(e, ERROR_UNSUPPORTED, "%s: plugin '%s' cannot protect objects", sink->instance, sink->name);
-    return run_simple(&(struct simple){.w = sink, .kind = WIRE_RETAIN, .key = key, .number = until}, e);
+    struct simple simple = {.kind = WIRE_REMOVE, .key = key};
+    return offers(sink, PLUGIN_OFFERS_SYNC) ? run_every(sink, &simple, e) : run_any(sink, &simple, e);
 }
 
-int sink_stat(struct worker *sink, const char *key, uint64_t *size, struct error *e)
+int sink_sync(struct sink *sink, struct error *e)
+{
+    return offers(sink, PLUGIN_OFFERS_SYNC) ? run_every(sink, &(struct simple){.kind = WIRE_SYNC}, e) : 0;
+}
+
+int sink_sweep(struct sink *sink, int64_t older_than, struct error *e)
+{
+    return offers(sink, PLUGIN_OFFERS_SWEEP)
+               ? run_any(sink, &(struct simple){.kind = WIRE_SWEEP, .number = older_than}, e)
+               : 0;
+}
+
+int sink_retain(struct sink *sink, const char *key, int64_t until, struct error *e)
+{
+    if (!offers(sink, PLUGIN_OFFERS_RETAIN))
+        return error_set(e, ERROR_UNSUPPORTED, "%s: plugin '%s' cannot protect objects", sink->connections[0]->instance,
+                         sink_plugin(sink)->name);
+    return run_any(sink, &(struct simple){.kind = WIRE_RETAIN, .key = key, .number = until}, e);
+}
+
+static int stat_object(struct worker *w, const char *key, uint64_t *size, struct error *e)
 {
     struct cursor reply;
-    if (run_simple(&(struct simple){.w = sink, .kind = WIRE_STAT, .key = key, .reply = &reply}, e) < 0)
+    if (run_simple(&(struct simple){.w = w, .kind = WIRE_STAT, .key = key, .reply = &reply}, e) < 0)
         return -1;
     *size = cursor_u64(&reply);
     cursor_u64(&reply);
     if (!cursor_done(&reply) || *size > INT64_MAX)
-        return call_offence(sink, e, "gave '%s' an impossible size", key);
+        return call_offence(w, e, "gave '%s' an impossible size", key);
     return 0;
 }
 
-int sink_space(struct worker *sink, int64_t *total, int64_t *available, struct error *e)
+int sink_stat(struct sink *sink, const char *key, uint64_t *size, struct error *e)
+{
+    struct worker *w;
+    if (sink_connection_take(sink, &w, e) < 0)
+        return -1;
+    int result = stat_object(w, key, size, e);
+    sink_connection_give(sink, w);
+    return result;
+}
+
+static int ask_space(struct worker *w, int64_t *total, int64_t *available, struct error *e)
 {
     struct cursor reply;
-    *total = *available = -1;
-    if (!(sink->plugin.offers & PLUGIN_OFFERS_SPACE))
-        return 0;
-    if (run_simple(&(struct simple){.w = sink, .kind = WIRE_SPACE, .reply = &reply}, e) < 0)
+    if (run_simple(&(struct simple){.w = w, .kind = WIRE_SPACE, .reply = &reply}, e) < 0)
         return -1;
     *total = (int64_t)cursor_u64(&reply);
     *available = (int64_t)cursor_u64(&reply);
     if (!cursor_done(&reply) || *total < -1 || *available < -1)
-        return call_offence(sink, e, "said impossible things of its space");
+        return call_offence(w, e, "said impossible things of its space");
     return 0;
 }
 
-/* ---- put ---- */
-
-static int begin_put(struct worker *w, const char *key, bool if_absent, int64_t size, struct error *e)
+int sink_space(struct sink *sink, int64_t *total, int64_t *available, struct error *e)
 {
-    if (check_key(w, key, e) < 0)
-        return -1;
-    struct bytes *b = call_arguments(w);
-    wire_put_string(b, key);
-    bytes_put_u32(b, if_absent ? COFRE_PUT_IF_ABSENT : 0);
-    bytes_put_u64(b, (uint64_t)size);
-    return call_begin(w, WIRE_PUT, e);
-}
-
-/* The call is over before all was sent: with an error, or with a success that cannot be one. */
-static int ended_early(struct worker *w, int got, struct error *e)
-{
-    if (got == 2)
-        return call_offence(w, e, "sent a frame during put");
-    return got == 0 ? call_offence(w, e, "stored an object before it was complete") : -1;
-}
-
-int sink_put_write(struct worker *sink, const void *p, size_t n, struct error *e)
-{
-    const uint8_t *from = p;
-    while (n > 0) {
-        struct channel_frame frame;
-        uint8_t *to;
-        size_t room, most = n < PIECE ? n : PIECE;
-        int got = call_room(sink, most, most, &to, &room, &frame, e);
-        if (got != 1)
-            return ended_early(sink, got, e);
-        memcpy(to, from, most);
-        channel_commit(&sink->channel, WIRE_DATA, most);
-        from += most;
-        n -= most;
-    }
-    return 0;
-}
-
-int sink_put_end(struct worker *sink, struct error *e)
-{
-    struct channel_frame frame;
-    uint8_t *to;
-    size_t room;
-    int got = call_room(sink, 0, 0, &to, &room, &frame, e);
-    if (got != 1)
-        return ended_early(sink, got, e);
-    channel_commit(&sink->channel, WIRE_LAST, 0);
-    channel_wake(&sink->channel);
-    return call_finish(sink, e);
-}
-
-int sink_put_begin(struct worker *sink, const char *key, bool if_absent, struct error *e)
-{
-    return begin_put(sink, key, if_absent, -1, e);
-}
-
-void sink_put_abort(struct worker *sink)
-{
-    struct error e;
-    error_set(&e, ERROR_CANCELLED, "%s: put was given up", sink->instance);
-    if (call_abort(sink, &e) < 0 && sink->failure.class != ERROR_NONE)
-        log_error(LOG_WARNING, &e);
-}
-
-struct put {
     struct worker *w;
-    const char *key;
-    const void *p;
-    size_t n;
-    bool if_absent;
-    int tries;
-};
-
-static int compare_pieces(void *context, const void *p, size_t n, struct error *e)
-{
-    struct put *put = context;
-    if (n > put->n || memcmp(put->p, p, n) != 0)
-        return error_set(e, ERROR_EXISTS, "%s: put '%s': there is another object", put->w->instance, put->key);
-    put->p = (const uint8_t *)put->p + n;
-    put->n -= n;
-    return 0;
-}
-
-/* An earlier try may have succeeded without our hearing of it. */
-static int is_our_own(const struct put *put, struct error *e)
-{
-    struct put rest = *put;
-    if (sink_get_pieces(put->w, put->key, compare_pieces, &rest, e) < 0)
-        return -1;
-    return rest.n == 0
-               ? 0
-               : error_set(e, ERROR_EXISTS, "%s: put '%s': there is another object", put->w->instance, put->key);
-}
-
-static int try_put(void *context, struct error *e)
-{
-    struct put *put = context;
-    if (begin_put(put->w, put->key, put->if_absent, (int64_t)put->n, e) == 0 &&
-        sink_put_write(put->w, put->p, put->n, e) == 0 && sink_put_end(put->w, e) == 0)
+    *total = *available = -1;
+    if (!offers(sink, PLUGIN_OFFERS_SPACE))
         return 0;
-    return e->class == ERROR_EXISTS && put->tries++ > 0 ? is_our_own(put, e) : (put->tries++, -1);
-}
-
-int sink_put(struct worker *sink, const char *key, const void *p, size_t n, bool if_absent, struct error *e)
-{
-    struct put put = {.w = sink, .key = key, .p = p, .n = n, .if_absent = if_absent};
-    return retry_run(sink->patience, try_put, &put, e);
-}
-
-/* ---- get ---- */
-
-struct get {
-    struct worker *w;
-    const char *key;
-    uint64_t offset;
-    int64_t length;              /* -1 = to the end */
-    int (*start)(void *context); /* before each try; NULL = nothing to do */
-    int (*piece)(void *context, const void *p, size_t n, struct error *e);
-    void *context;
-    uint64_t given; /* bytes that cannot be taken back: another try goes on behind them */
-};
-
-static int try_get(void *context, struct error *e)
-{
-    struct get *get = context;
-    struct channel_frame frame;
-    int got;
-    struct bytes *b = call_arguments(get->w);
-    wire_put_string(b, get->key);
-    bytes_put_u64(b, get->offset + get->given);
-    bytes_put_u64(b, (uint64_t)get->length);
-    if (get->start)
-        get->start(get->context);
-    if (call_begin(get->w, WIRE_GET, e) < 0)
+    if (sink_connection_take(sink, &w, e) < 0)
         return -1;
-    while ((got = call_next(get->w, &frame, e)) == 1) {
-        if (frame.type != WIRE_DATA)
-            return call_offence(get->w, e, "sent what is no content during get");
-        get->given += get->start ? 0 : frame.length;
-        if (get->piece(get->context, frame.payload, frame.length, e) < 0)
-            return call_abort(get->w, e);
-    }
-    return got;
-}
-
-static int run_get(struct get *get, struct error *e)
-{
-    return check_key(get->w, get->key, e) < 0 ? -1 : retry_run(get->w->patience, try_get, get, e);
-}
-
-int sink_get_pieces(struct worker *sink, const char *key, int (*piece)(void *, const void *, size_t, struct error *),
-                    void *context, struct error *e)
-{
-    return run_get(&(struct get){.w = sink, .key = key, .length = -1, .piece = piece, .context = context}, e);
-}
-
-struct whole {
-    struct worker *w;
-    const char *key;
-    struct bytes *out;
-    size_t before, maximum;
-};
-
-static int whole_start(void *context)
-{
-    struct whole *whole = context;
-    whole->out->length = whole->before;
-    return 0;
-}
-
-static int whole_piece(void *context, const void *p, size_t n, struct error *e)
-{
-    struct whole *whole = context;
-    if (n > whole->maximum - (whole->out->length - whole->before))
-        return error_set(e, ERROR_INTEGRITY, "%s: get '%s': it is larger than %zu bytes", whole->w->instance,
-                         whole->key, whole->maximum);
-    bytes_put(whole->out, p, n);
-    return bytes_check(whole->out, whole->key, e);
-}
-
-int sink_get(struct worker *sink, const char *key, size_t maximum, struct bytes *out, struct error *e)
-{
-    struct whole whole = {.w = sink, .key = key, .out = out, .before = out->length, .maximum = maximum};
-    return run_get(
-        &(struct get){
-            .w = sink, .key = key, .length = -1, .start = whole_start, .piece = whole_piece, .context = &whole},
-        e);
-}
-
-struct range {
-    struct worker *w;
-    const char *key;
-    uint8_t *p;
-    size_t n, done;
-};
-
-static int range_start(void *context)
-{
-    ((struct range *)context)->done = 0;
-    return 0;
-}
-
-static int range_piece(void *context, const void *p, size_t n, struct error *e)
-{
-    struct range *range = context;
-    if (n > range->n - range->done)
-        return call_offence(range->w, e, "sent more of '%s' than it was asked for", range->key);
-    memcpy(range->p + range->done, p, n);
-    range->done += n;
-    return 0;
-}
-
-int sink_get_range(struct worker *sink, const char *key, uint64_t offset, void *p, size_t n, struct error *e)
-{
-    struct range range = {.w = sink, .key = key, .p = p, .n = n};
-    if (n == 0)
-        return 0;
-    if (run_get(&(struct get){.w = sink,
-                              .key = key,
-                              .offset = offset,
-                              .length = (int64_t)n,
-                              .start = range_start,
-                              .piece = range_piece,
-                              .context = &range},
-                e) < 0)
-        return -1;
-    if (range.done < n)
-        return error_set(e, ERROR_RANGE, "%s: get '%s': it ends %zu bytes early", sink->instance, key, n - range.done);
-    return 0;
+    int result = ask_space(w, total, available, e);
+    sink_connection_give(sink, w);
+    return result;
 }

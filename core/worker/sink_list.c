@@ -6,10 +6,10 @@
 #include "base/log.h"
 #include "cofre/plugin.h"
 #include "snapshot/path.h"
-#include "worker/call.h"
 #include "worker/retry.h"
 #include "worker/seen.h"
 #include "worker/sink.h"
+#include "worker/sink_connection.h"
 
 /* A page is held back until it is complete, so that it can be fetched again; of one that is larger than this, what was
  * fetched is given on, and a failure in it is final. */
@@ -140,18 +140,32 @@ static int run_pages(struct list *list, struct error *e)
     return 0;
 }
 
-int sink_list(struct worker *sink, const char *prefix,
-              int (*object)(void *, const struct sink_object *, struct error *), void *context, struct error *e)
+static int list_all(struct list *list, struct error *e)
 {
-    if (strlen(prefix) > COFRE_MAX_KEY)
-        return error_set(e, ERROR_BUG, "%s: '%s' is no prefix of a key", sink->instance, prefix);
-    struct list *list = calloc(1, sizeof *list);
-    if (!list)
-        return error_memory(e);
-    *list = (struct list){.w = sink, .prefix = prefix, .object = object, .context = context, .page = {.maximum = PAGE}};
     int result = run_pages(list, e);
     bytes_free(&list->page);
     seen_free(&list->seen);
+    return result;
+}
+
+int sink_list(struct sink *sink, const char *prefix, int (*object)(void *, const struct sink_object *, struct error *),
+              void *context, struct error *e)
+{
+    if (strlen(prefix) > COFRE_MAX_KEY)
+        return error_set(e, ERROR_BUG, "sink '%s': '%s' is no prefix of a key", sink_name(sink), prefix);
+    struct worker *w;
+    if (sink_connection_take(sink, &w, e) < 0)
+        return -1;
+    struct list *list = calloc(1, sizeof *list);
+    int result = -1;
+    if (list) {
+        *list =
+            (struct list){.w = w, .prefix = prefix, .object = object, .context = context, .page = {.maximum = PAGE}};
+        result = list_all(list, e);
+    } else {
+        error_memory(e);
+    }
     free(list);
+    sink_connection_give(sink, w);
     return result;
 }

@@ -50,46 +50,51 @@ struct arguments {
     size_t a, b, c;
 };
 
-static int do_put(struct worker *w, const struct arguments *a, struct error *e)
+static struct worker *first_connection;
+
+static int do_put(struct sink *sink, const struct arguments *a, struct error *e)
 {
     uint8_t *p = make(a->a);
-    int result = sink_put(w, a->key, p, a->a, false, e);
+    int result = sink_put(sink, a->key, p, a->a, false, e);
     free(p);
     return result;
 }
 
-static int do_new(struct worker *w, const struct arguments *a, struct error *e)
+static int do_new(struct sink *sink, const struct arguments *a, struct error *e)
 {
     uint8_t *p = make(a->a);
-    int result = sink_put(w, a->key, p, a->a, true, e);
+    int result = sink_put(sink, a->key, p, a->a, true, e);
     free(p);
     return result;
 }
 
-static int do_stream(struct worker *w, const struct arguments *a, struct error *e)
+static int do_stream(struct sink *sink, const struct arguments *a, struct error *e)
 {
     uint8_t *p = make(a->a);
-    int result = sink_put_begin(w, a->key, false, e);
-    if (result == 0 && (result = sink_put_write(w, p, a->a, e)) == 0)
-        result = sink_put_end(w, e);
+    struct sink_put *put;
+    int result = sink_put_begin(sink, a->key, false, &put, e);
+    if (result == 0 && (result = sink_put_write(put, p, a->a, e)) < 0)
+        sink_put_abort(put);
+    else if (result == 0)
+        result = sink_put_end(put, e);
     free(p);
     return result;
 }
 
-static int do_get(struct worker *w, const struct arguments *a, struct error *e)
+static int do_get(struct sink *sink, const struct arguments *a, struct error *e)
 {
     struct bytes out = {.maximum = a->a + 1};
-    int result = sink_get(w, a->key, a->a, &out, e);
+    int result = sink_get(sink, a->key, a->a, &out, e);
     if (result == 0 && (out.length != a->a || compare(out.data, out.length, 0, a->a) < 0))
         result = error_set(e, ERROR_BUG, "other bytes than were stored");
     bytes_free(&out);
     return result;
 }
 
-static int do_range(struct worker *w, const struct arguments *a, struct error *e)
+static int do_range(struct sink *sink, const struct arguments *a, struct error *e)
 {
     uint8_t *p = calloc(1, a->b + 1);
-    int result = sink_get_range(w, a->key, a->a, p, a->b, e);
+    int result = sink_get_range(sink, a->key, a->a, p, a->b, e);
     if (result == 0 && compare(p, a->b, a->a, a->c) < 0)
         result = error_set(e, ERROR_BUG, "other bytes than were stored");
     free(p);
@@ -110,19 +115,19 @@ static int take_piece(void *context, const void *p, size_t n, struct error *e)
     return 0;
 }
 
-static int do_pieces(struct worker *w, const struct arguments *a, struct error *e)
+static int do_pieces(struct sink *sink, const struct arguments *a, struct error *e)
 {
     struct place place = {.size = a->a};
-    if (sink_get_pieces(w, a->key, take_piece, &place, e) < 0)
+    if (sink_get_pieces(sink, a->key, take_piece, &place, e) < 0)
         return -1;
     printf("%zu bytes, all right\n", place.at);
     return place.at == a->a ? 0 : error_set(e, ERROR_BUG, "%zu bytes came", place.at);
 }
 
-static int do_stat(struct worker *w, const struct arguments *a, struct error *e)
+static int do_stat(struct sink *sink, const struct arguments *a, struct error *e)
 {
     uint64_t size;
-    if (sink_stat(w, a->key, &size, e) < 0)
+    if (sink_stat(sink, a->key, &size, e) < 0)
         return -1;
     printf("%" PRIu64 " bytes\n", size);
     return 0;
@@ -136,30 +141,30 @@ static int print_object(void *context, const struct sink_object *object, struct 
     return 0;
 }
 
-static int do_list(struct worker *w, const struct arguments *a, struct error *e)
+static int do_list(struct sink *sink, const struct arguments *a, struct error *e)
 {
-    return sink_list(w, a->key, print_object, NULL, e);
+    return sink_list(sink, a->key, print_object, NULL, e);
 }
 
-static int do_remove(struct worker *w, const struct arguments *a, struct error *e)
+static int do_remove(struct sink *sink, const struct arguments *a, struct error *e)
 {
-    return sink_remove(w, a->key, e);
+    return sink_remove(sink, a->key, e);
 }
 
-static int do_retain(struct worker *w, const struct arguments *a, struct error *e)
+static int do_retain(struct sink *sink, const struct arguments *a, struct error *e)
 {
-    return sink_retain(w, a->key, (int64_t)a->a, e);
+    return sink_retain(sink, a->key, (int64_t)a->a, e);
 }
 
-static int do_sweep(struct worker *w, const struct arguments *a, struct error *e)
+static int do_sweep(struct sink *sink, const struct arguments *a, struct error *e)
 {
-    return sink_sweep(w, strtoll(a->key, NULL, 10), e);
+    return sink_sweep(sink, strtoll(a->key, NULL, 10), e);
 }
 
-static int do_create(struct worker *w, const struct arguments *a, struct error *e)
+static int do_create(struct sink *sink, const struct arguments *a, struct error *e)
 {
     (void)a;
-    return sink_create(w, e);
+    return sink_create(sink, e);
 }
 
 static void print_finding(void *context, const struct worker_finding *finding)
@@ -168,15 +173,16 @@ static void print_finding(void *context, const struct worker_finding *finding)
     printf("%d %s | %s\n", finding->level, finding->text, finding->hint);
 }
 
-static int do_check(struct worker *w, const struct arguments *a, struct error *e)
+static int do_check(struct sink *sink, const struct arguments *a, struct error *e)
 {
+    (void)sink;
     (void)a;
-    return worker_check(w, true, print_finding, NULL, e);
+    return worker_check(first_connection, true, print_finding, NULL, e);
 }
 
 static const struct {
     const char *name;
-    int (*run)(struct worker *w, const struct arguments *a, struct error *e);
+    int (*run)(struct sink *sink, const struct arguments *a, struct error *e);
 } operations[] = {
     {"put", do_put},       {"new", do_new},       {"stream", do_stream}, {"get", do_get},       {"range", do_range},
     {"pieces", do_pieces}, {"stat", do_stat},     {"list", do_list},     {"remove", do_remove}, {"retain", do_retain},
@@ -212,7 +218,7 @@ static int open_worker(struct worker *w, char **options, size_t count, struct er
     return result;
 }
 
-static int run(struct worker *w, int argc, char **argv, struct error *e)
+static int run(struct sink *sink, int argc, char **argv, struct error *e)
 {
     struct arguments a = {.key = argc > 1 ? argv[1] : ""};
     a.a = argc > 2 ? strtoull(argv[2], NULL, 10) : 0;
@@ -220,7 +226,7 @@ static int run(struct worker *w, int argc, char **argv, struct error *e)
     a.c = argc > 4 ? strtoull(argv[4], NULL, 10) : 0;
     for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++)
         if (strcmp(operations[i].name, argv[0]) == 0)
-            return operations[i].run(w, &a, e);
+            return operations[i].run(sink, &a, e);
     return error_set(e, ERROR_USAGE, "there is no operation '%s'", argv[0]);
 }
 
@@ -245,9 +251,15 @@ int main(int argc, char **argv)
     int result = worker_start(&spec, &w, &e);
     if (result == 0)
         result = open_worker(w, argv + options, (size_t)count, &e);
+    first_connection = w;
+    struct sink *sink = NULL;
+    if (result < 0)
+        worker_stop(w);
+    else
+        result = sink_new(w, &(struct sink_spec){.name = "test"}, &sink, &e);
     if (result == 0)
-        result = run(w, argc - first, argv + first, &e);
-    worker_stop(w);
+        result = run(sink, argc - first, argv + first, &e);
+    sink_free(sink);
     if (result == 0)
         puts("ok");
     else

@@ -77,6 +77,20 @@ struct worker *harness_worker(const char *plugin, const char *options)
     return harness_timed(plugin, options, (struct harness_times){0, 20000, 1000});
 }
 
+struct sink *harness_sink_of(struct worker *w)
+{
+    struct error e;
+    struct sink *sink = NULL;
+    if (sink_new(w, &(struct sink_spec){.name = "test"}, &sink, &e) < 0)
+        fail_msg("make a sink: %s", e.message);
+    return sink;
+}
+
+struct sink *harness_sink(const char *plugin, const char *options)
+{
+    return harness_sink_of(harness_worker(plugin, options));
+}
+
 const char *harness_log(void)
 {
     static char text[1 << 20];

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "config/option.h"
+#include "worker/sink.h"
 #include "worker/worker.h"
 
 #define SECRET "hunter2-and-more"
@@ -36,6 +37,10 @@ int harness_open(struct worker *w, const char *options, struct error *e);
 /* Both; the test fails when they do. */
 struct worker *harness_worker(const char *plugin, const char *options);
 struct worker *harness_timed(const char *plugin, const char *options, struct harness_times times);
+
+/* A sink of that one connection; takes it over. */
+struct sink *harness_sink_of(struct worker *w);
+struct sink *harness_sink(const char *plugin, const char *options);
 
 /* The log since the last call. */
 const char *harness_log(void);

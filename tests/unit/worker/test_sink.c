@@ -8,42 +8,42 @@ static void test_put_and_get(void **state)
 {
     (void)state;
     struct error e;
-    struct worker *w = harness_worker("faulty-sink", "");
+    struct sink *sink = harness_sink("faulty-sink", "");
     size_t n = 5u << 20;
     uint8_t *data = malloc(n), *back = malloc(n);
     for (size_t i = 0; i < n; i++)
         data[i] = (uint8_t)(i * 7 + i / 999);
-    assert_int_equal(sink_put(w, "packs/ab/one", data, n, true, &e), 0);
-    assert_int_equal(sink_put(w, "packs/ab/empty", data, 0, false, &e), 0);
+    assert_int_equal(sink_put(sink, "packs/ab/one", data, n, true, &e), 0);
+    assert_int_equal(sink_put(sink, "packs/ab/empty", data, 0, false, &e), 0);
     uint64_t size = 0;
-    assert_int_equal(sink_stat(w, "packs/ab/one", &size, &e), 0);
+    assert_int_equal(sink_stat(sink, "packs/ab/one", &size, &e), 0);
     assert_int_equal(size, n);
     struct bytes out = {.maximum = n};
-    assert_int_equal(sink_get(w, "packs/ab/one", n, &out, &e), 0);
+    assert_int_equal(sink_get(sink, "packs/ab/one", n, &out, &e), 0);
     assert_int_equal(out.length, n);
     assert_memory_equal(out.data, data, n);
     bytes_reset(&out);
-    assert_int_equal(sink_get(w, "packs/ab/one", n - 1, &out, &e), -1);
+    assert_int_equal(sink_get(sink, "packs/ab/one", n - 1, &out, &e), -1);
     assert_int_equal(e.class, ERROR_INTEGRITY);
-    assert_int_equal(sink_get_range(w, "packs/ab/one", 1000, back, 2000000, &e), 0);
+    assert_int_equal(sink_get_range(sink, "packs/ab/one", 1000, back, 2000000, &e), 0);
     assert_memory_equal(back, data + 1000, 2000000);
-    assert_int_equal(sink_get_range(w, "packs/ab/one", n - 1, back, 2, &e), -1);
+    assert_int_equal(sink_get_range(sink, "packs/ab/one", n - 1, back, 2, &e), -1);
     assert_int_equal(e.class, ERROR_RANGE);
-    assert_int_equal(sink_put(w, "packs/ab/one", data, 3, true, &e), -1);
+    assert_int_equal(sink_put(sink, "packs/ab/one", data, 3, true, &e), -1);
     assert_int_equal(e.class, ERROR_EXISTS);
-    assert_int_equal(sink_remove(w, "packs/ab/one", &e), 0);
-    assert_int_equal(sink_remove(w, "packs/ab/one", &e), 0);
-    assert_int_equal(sink_stat(w, "packs/ab/one", &size, &e), -1);
+    assert_int_equal(sink_remove(sink, "packs/ab/one", &e), 0);
+    assert_int_equal(sink_remove(sink, "packs/ab/one", &e), 0);
+    assert_int_equal(sink_stat(sink, "packs/ab/one", &size, &e), -1);
     assert_int_equal(e.class, ERROR_NOT_FOUND);
     int64_t total, available;
-    assert_int_equal(sink_space(w, &total, &available, &e), 0);
+    assert_int_equal(sink_space(sink, &total, &available, &e), 0);
     assert_int_equal(available, 400);
-    assert_int_equal(sink_sync(w, &e), 0);
-    assert_int_equal(sink_create(w, &e), 0);
-    assert_int_equal(sink_retain(w, "x", 5, &e), -1);
+    assert_int_equal(sink_sync(sink, &e), 0);
+    assert_int_equal(sink_create(sink, &e), 0);
+    assert_int_equal(sink_retain(sink, "x", 5, &e), -1);
     assert_int_equal(e.class, ERROR_UNSUPPORTED);
-    assert_int_equal(sink_put(w, "../x", data, 1, false, &e), -1);
-    worker_stop(w);
+    assert_int_equal(sink_put(sink, "../x", data, 1, false, &e), -1);
+    sink_free(sink);
     bytes_free(&out);
     free(data);
     free(back);
@@ -53,21 +53,22 @@ static void test_streamed_put(void **state)
 {
     (void)state;
     struct error e;
-    struct worker *w = harness_worker("faulty-sink", "");
+    struct sink *sink = harness_sink("faulty-sink", "");
     static const uint8_t piece[100000] = {1, 2, 3};
-    assert_int_equal(sink_put_begin(w, "stream", false, &e), 0);
+    struct sink_put *put;
+    assert_int_equal(sink_put_begin(sink, "stream", false, &put, &e), 0);
     for (int i = 0; i < 50; i++)
-        assert_int_equal(sink_put_write(w, piece, sizeof piece, &e), 0);
-    assert_int_equal(sink_put_end(w, &e), 0);
+        assert_int_equal(sink_put_write(put, piece, sizeof piece, &e), 0);
+    assert_int_equal(sink_put_end(put, &e), 0);
     uint64_t size;
-    assert_int_equal(sink_stat(w, "stream", &size, &e), 0);
+    assert_int_equal(sink_stat(sink, "stream", &size, &e), 0);
     assert_int_equal(size, 5000000);
-    assert_int_equal(sink_put_begin(w, "given-up", false, &e), 0);
-    assert_int_equal(sink_put_write(w, piece, sizeof piece, &e), 0);
-    sink_put_abort(w);
-    assert_int_equal(sink_stat(w, "given-up", &size, &e), -1);
+    assert_int_equal(sink_put_begin(sink, "given-up", false, &put, &e), 0);
+    assert_int_equal(sink_put_write(put, piece, sizeof piece, &e), 0);
+    sink_put_abort(put);
+    assert_int_equal(sink_stat(sink, "given-up", &size, &e), -1);
     assert_int_equal(e.class, ERROR_NOT_FOUND);
-    worker_stop(w);
+    sink_free(sink);
 }
 
 struct seen {
@@ -86,78 +87,78 @@ static void test_list(void **state)
 {
     (void)state;
     struct error e;
-    struct worker *w = harness_worker("faulty-sink", "page=7");
+    struct sink *sink = harness_sink("faulty-sink", "page=7");
     char key[32];
     for (int i = 0; i < 50; i++) {
         snprintf(key, sizeof key, "%s/%d", i % 2 ? "odd" : "even", i);
-        assert_int_equal(sink_put(w, key, "xyz", 3, false, &e), 0);
+        assert_int_equal(sink_put(sink, key, "xyz", 3, false, &e), 0);
     }
     struct seen seen = {0};
-    assert_int_equal(sink_list(w, "", count_object, &seen, &e), 0);
+    assert_int_equal(sink_list(sink, "", count_object, &seen, &e), 0);
     assert_int_equal(seen.count, 50);
     assert_int_equal(seen.bytes, 150);
     seen = (struct seen){0};
-    assert_int_equal(sink_list(w, "odd/", count_object, &seen, &e), 0);
+    assert_int_equal(sink_list(sink, "odd/", count_object, &seen, &e), 0);
     assert_int_equal(seen.count, 25);
     seen = (struct seen){.stop_at = 3};
-    assert_int_equal(sink_list(w, "", count_object, &seen, &e), -1);
+    assert_int_equal(sink_list(sink, "", count_object, &seen, &e), -1);
     assert_int_equal(e.class, ERROR_NO_SPACE);
     seen = (struct seen){0};
-    assert_int_equal(sink_list(w, "none", count_object, &seen, &e), 0);
+    assert_int_equal(sink_list(sink, "none", count_object, &seen, &e), 0);
     assert_int_equal(seen.count, 0);
-    worker_stop(w);
+    sink_free(sink);
 }
 
 static void test_large_page(void **state)
 {
     (void)state;
     struct error e;
-    struct worker *w = harness_worker("faulty-sink", "page=1000000");
+    struct sink *sink = harness_sink("faulty-sink", "page=1000000");
     char key[200];
     for (int i = 0; i < 3000; i++) {
         snprintf(key, sizeof key, "packs/%0150d", i);
-        assert_int_equal(sink_put(w, key, "x", 1, false, &e), 0);
+        assert_int_equal(sink_put(sink, key, "x", 1, false, &e), 0);
     }
     struct seen seen = {0};
-    assert_int_equal(sink_list(w, "packs/", count_object, &seen, &e), 0);
+    assert_int_equal(sink_list(sink, "packs/", count_object, &seen, &e), 0);
     assert_int_equal(seen.count, 3000);
-    worker_stop(w);
+    sink_free(sink);
 }
 
 static void test_retry(void **state)
 {
     (void)state;
     struct error e;
-    struct worker *w = harness_worker("faulty-sink", "habit=retry;at=put;times=2");
+    struct sink *sink = harness_sink("faulty-sink", "habit=retry;at=put;times=2");
     harness_log();
-    assert_int_equal(sink_put(w, "one", "abc", 3, true, &e), 0);
+    assert_int_equal(sink_put(sink, "one", "abc", 3, true, &e), 0);
     assert_non_null(strstr(harness_log(), "connection reset; trying again"));
-    worker_stop(w);
-    w = harness_worker("faulty-sink", "habit=busy;at=put;times=2");
-    assert_int_equal(sink_put(w, "one", "abc", 3, true, &e), 0);
+    sink_free(sink);
+    sink = harness_sink("faulty-sink", "habit=busy;at=put;times=2");
+    assert_int_equal(sink_put(sink, "one", "abc", 3, true, &e), 0);
     assert_non_null(strstr(harness_log(), "somebody else has it; trying again"));
-    worker_stop(w);
-    w = harness_worker("faulty-sink", "habit=retry;at=list;times=2");
+    sink_free(sink);
+    sink = harness_sink("faulty-sink", "habit=retry;at=list;times=2");
     for (int i = 0; i < 5; i++) {
         char key[8];
         snprintf(key, sizeof key, "k%d", i);
-        assert_int_equal(sink_put(w, key, "abc", 3, true, &e), 0);
+        assert_int_equal(sink_put(sink, key, "abc", 3, true, &e), 0);
     }
     struct seen seen = {0};
-    assert_int_equal(sink_list(w, "", count_object, &seen, &e), 0);
+    assert_int_equal(sink_list(sink, "", count_object, &seen, &e), 0);
     assert_int_equal(seen.count, 5);
-    worker_stop(w);
+    sink_free(sink);
     /* Stored, and then the answer was lost. */
-    w = harness_worker("faulty-sink", "habit=late_retry;at=put;times=1");
-    assert_int_equal(sink_put(w, "one", "abc", 3, true, &e), 0);
-    worker_stop(w);
-    w = harness_worker("faulty-sink", "habit=retry;at=get;times=1");
+    sink = harness_sink("faulty-sink", "habit=late_retry;at=put;times=1");
+    assert_int_equal(sink_put(sink, "one", "abc", 3, true, &e), 0);
+    sink_free(sink);
+    sink = harness_sink("faulty-sink", "habit=retry;at=get;times=1");
     struct bytes out = {.maximum = 100};
-    assert_int_equal(sink_put(w, "one", "abc", 3, true, &e), 0);
-    assert_int_equal(sink_get(w, "one", 100, &out, &e), 0);
+    assert_int_equal(sink_put(sink, "one", "abc", 3, true, &e), 0);
+    assert_int_equal(sink_get(sink, "one", 100, &out, &e), 0);
     assert_int_equal(out.length, 3);
     bytes_free(&out);
-    worker_stop(w);
+    sink_free(sink);
 }
 
 /* Each page by itself is right. */
@@ -167,33 +168,33 @@ static void test_pages_that_overlap(void **state)
     if (harness_in_process)
         return;
     struct error e;
-    struct worker *w = harness_worker("faulty-sink", "page=2;habit=overlap;at=list");
+    struct sink *sink = harness_sink("faulty-sink", "page=2;habit=overlap;at=list");
     for (int i = 0; i < 9; i++) {
         char key[8];
         snprintf(key, sizeof key, "k%d", i);
-        assert_int_equal(sink_put(w, key, "abc", 3, true, &e), 0);
+        assert_int_equal(sink_put(sink, key, "abc", 3, true, &e), 0);
     }
     struct seen seen = {0};
-    assert_int_equal(sink_list(w, "", count_object, &seen, &e), -1);
+    assert_int_equal(sink_list(sink, "", count_object, &seen, &e), -1);
     assert_int_equal(e.class, ERROR_PLUGIN);
     assert_non_null(strstr(e.message, "twice"));
-    worker_stop(w);
+    sink_free(sink);
 }
 
-static int any_call(struct worker *w, const char *call, struct error *e)
+static int any_call(struct sink *sink, const char *call, struct error *e)
 {
     uint8_t buffer[16];
     uint64_t size;
     struct seen seen = {0};
     if (strcmp(call, "put") == 0)
-        return sink_put(w, "key", "0123456789", 10, false, e);
+        return sink_put(sink, "key", "0123456789", 10, false, e);
     if (strcmp(call, "stat") == 0)
-        return sink_stat(w, "old", &size, e);
+        return sink_stat(sink, "old", &size, e);
     if (strcmp(call, "list") == 0)
-        return sink_list(w, "o", count_object, &seen, e);
+        return sink_list(sink, "o", count_object, &seen, e);
     if (strcmp(call, "remove") == 0)
-        return sink_remove(w, "old", e);
-    return sink_get_range(w, "old", 0, buffer, 10, e);
+        return sink_remove(sink, "old", e);
+    return sink_get_range(sink, "old", 0, buffer, 10, e);
 }
 
 /* habit, call, class, text of the message, and whether the worker is still of use afterwards */
@@ -239,19 +240,19 @@ static void test_bad_habits(void **state)
         struct error e = {.class = ERROR_NONE};
         char options[100];
         snprintf(options, sizeof options, "habit=%s;at=%s;page=1", bad[i].habit, bad[i].at);
-        struct worker *w = harness_worker("faulty-sink", options);
+        struct sink *sink = harness_sink("faulty-sink", options);
         if (strcmp(bad[i].at, "put") != 0) {
-            assert_int_equal(sink_put(w, "old", "0123456789", 10, false, &e), 0);
-            assert_int_equal(sink_put(w, "older", "0123456789", 10, false, &e), 0);
-            assert_int_equal(sink_put(w, "oldest", "0123456789", 10, false, &e), 0);
+            assert_int_equal(sink_put(sink, "old", "0123456789", 10, false, &e), 0);
+            assert_int_equal(sink_put(sink, "older", "0123456789", 10, false, &e), 0);
+            assert_int_equal(sink_put(sink, "oldest", "0123456789", 10, false, &e), 0);
         }
-        if (any_call(w, bad[i].at, &e) != -1)
+        if (any_call(sink, bad[i].at, &e) != -1)
             fail_msg("%s at %s was a success", bad[i].habit, bad[i].at);
         if (e.class != bad[i].class || !strstr(e.message, bad[i].text) || !strstr(e.message, "test 'faulty-sink'"))
             fail_msg("%s at %s: class %s, '%s'", bad[i].habit, bad[i].at, error_class_name(e.class), e.message);
         int64_t total, available;
-        assert_int_equal(sink_space(w, &total, &available, &e), bad[i].lives ? 0 : -1);
-        worker_stop(w);
+        assert_int_equal(sink_space(sink, &total, &available, &e), bad[i].lives ? 0 : -1);
+        sink_free(sink);
     }
 }
 

@@ -165,11 +165,11 @@ static void test_secrets(void **state)
     struct error e;
     uint64_t size;
     harness_log();
-    struct worker *w = harness_worker("faulty-sink", "habit=tell_secret;at=stat;password=" SECRET);
-    assert_int_equal(sink_stat(w, "key", &size, &e), -1);
+    struct sink *sink = harness_sink("faulty-sink", "habit=tell_secret;at=stat;password=" SECRET);
+    assert_int_equal(sink_stat(sink, "key", &size, &e), -1);
     assert_int_equal(e.class, ERROR_AUTH);
     assert_non_null(strstr(e.message, "log in with '***': refused"));
-    worker_stop(w);
+    sink_free(sink);
     const char *log = harness_log();
     assert_non_null(strstr(log, "password is ***"));
     /* What a plugin writes past the host can be hidden only when it is another process. */
@@ -192,11 +192,12 @@ static int sink_call(const char *at, const char *options, struct harness_times t
     int result = harness_open(w, options, e);
     if (result == 0 && strcmp(at, "check") == 0)
         result = worker_check(w, true, found, NULL, e);
+    struct sink *sink = harness_sink_of(w);
     if (result == 0 && strcmp(at, "put") == 0)
-        result = sink_put(w, "key", "x", 1, false, e);
+        result = sink_put(sink, "key", "x", 1, false, e);
     if (result == 0 && strcmp(at, "stat") == 0)
-        result = sink_stat(w, "key", &size, e);
-    worker_stop(w);
+        result = sink_stat(sink, "key", &size, e);
+    sink_free(sink);
     return result;
 }
 
@@ -286,15 +287,15 @@ static void test_timeout(void **state)
     (void)state;
     struct error e;
     uint64_t size;
-    struct worker *w =
-        harness_timed("faulty-sink", "habit=hang;at=stat;times=1", (struct harness_times){1500, 0, 2000});
-    assert_int_equal(sink_stat(w, "key", &size, &e), -1);
+    struct sink *sink = harness_sink_of(
+        harness_timed("faulty-sink", "habit=hang;at=stat;times=1", (struct harness_times){1500, 0, 2000}));
+    assert_int_equal(sink_stat(sink, "key", &size, &e), -1);
     assert_int_equal(e.class, ERROR_TIMEOUT);
     assert_non_null(strstr(e.message, "stat took longer than it may"));
     /* It obeyed: the worker can be used on. */
-    assert_int_equal(sink_put(w, "key", "x", 1, false, &e), 0);
-    assert_int_equal(sink_stat(w, "key", &size, &e), 0);
-    worker_stop(w);
+    assert_int_equal(sink_put(sink, "key", "x", 1, false, &e), 0);
+    assert_int_equal(sink_stat(sink, "key", &size, &e), 0);
+    sink_free(sink);
 }
 
 /* Says that it is alive for longer than the watchdog waits. */
@@ -304,12 +305,13 @@ static void test_progress(void **state)
     struct error e;
     uint64_t size, done, total;
     struct worker *w = harness_timed("faulty-sink", "habit=progress;at=stat", (struct harness_times){0, 250, 1000});
-    assert_int_equal(sink_put(w, "key", "x", 1, false, &e), 0);
-    assert_int_equal(sink_stat(w, "key", &size, &e), 0);
+    struct sink *sink = harness_sink_of(w);
+    assert_int_equal(sink_put(sink, "key", "x", 1, false, &e), 0);
+    assert_int_equal(sink_stat(sink, "key", &size, &e), 0);
     worker_progress(w, &done, &total);
     assert_int_equal(done, 99);
     assert_int_equal(total, 100);
-    worker_stop(w);
+    sink_free(sink);
 }
 
 static int lines_with(const char *log, const char *text)
@@ -447,15 +449,16 @@ static void test_cancel_all(void **state)
 {
     (void)state;
     struct error e;
-    struct worker *w = harness_worker("faulty-sink", "habit=hang;at=stat"), *x;
+    struct sink *sink = harness_sink("faulty-sink", "habit=hang;at=stat");
+    struct worker *x;
     uint64_t size;
     cancel_request();
     assert_true(cancel_requested());
-    assert_int_equal(sink_stat(w, "key", &size, &e), -1);
+    assert_int_equal(sink_stat(sink, "key", &size, &e), -1);
     assert_int_equal(e.class, ERROR_CANCELLED);
     assert_int_equal(harness_start("faulty-sink", &x, &e), -1);
     assert_int_equal(e.class, ERROR_CANCELLED);
-    worker_stop(w);
+    sink_free(sink);
 }
 
 static int tests(void)
