@@ -149,6 +149,7 @@ static int need_home(const struct section *s, const char *key, struct error *e)
 static int build_openpgp(struct config_openpgp *o, const struct section *s, const char *to, const char *phrase,
                          struct error *e)
 {
+    o->passphrase_key = phrase;
     if (take_list(o, s, to, e) < 0 || take_secret(&o->passphrase, s, phrase, e) < 0 ||
         take_text(&o->signer, s, "sign_with", e) < 0 || take_text(&o->home, s, "gnupg_home", e) < 0 ||
         take_secret(&o->key_passphrase, s, "key_passphrase", e) < 0 || check_fingerprints(o, s, to, e) < 0)

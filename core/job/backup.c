@@ -166,7 +166,7 @@ static int gather_source(struct reading *r, struct error *e)
         return -1;
     struct gather gather = {.engine = run->engine,
                             .worker = run->sources[r->i],
-                            .savers = &run->to.list,
+                            .savers = &run->to.savers,
                             .baseline = r->baseline,
                             .source = &run->manifest->sources[r->i]};
     int result = gather_run(&gather, &r->source_failed, e);
@@ -201,12 +201,13 @@ static int read_source(struct run *run, size_t i, struct baseline *baseline, boo
 
 static int record_source(struct run *run, size_t i, bool *source_failed, struct error *e)
 {
-    struct destination_source source;
+    struct baseline *baseline;
     *source_failed = false;
-    int result = destination_begin(&run->to, i, run->manifest, run->sources[i], &source, e);
+    int result =
+        destination_begin(&run->to, i, run->manifest->sources[i].name, worker_plugin(run->sources[i]), &baseline, e);
     if (result == 0)
-        result = read_source(run, i, source.baseline, source_failed, e);
-    destination_end(&run->to, &source, result < 0);
+        result = read_source(run, i, baseline, source_failed, e);
+    destination_end(&run->to, baseline, result < 0);
     return result;
 }
 
@@ -304,11 +305,11 @@ int backup_run(const struct engine *engine, const struct backup_request *request
                       .partial = job.source_count < request->job->source_count,
                       .result = result,
                       .lock = -1,
-                      .to = {.engine = engine, .job = &job, .dry = request->dry_run}};
+                      .to = {.run = {.engine = engine, .job = &job, .state = run.to.state, .dry = request->dry_run}}};
     int64_t started = clock_monotonic();
-    if (job.sink_count > SHIPPER_SINKS_MAX)
-        return error_set(e, ERROR_CONFIG, "job '%s' has more than %d sinks", job.name, SHIPPER_SINKS_MAX);
-    int done = seal_init(e) < 0 ? -1 : carry_out(&run, e);
+    if (job.sink_count > SAVER_SINKS_MAX)
+        return error_set(e, ERROR_CONFIG, "job '%s' has more than %d sinks", job.name, SAVER_SINKS_MAX);
+    int done = carry_out(&run, e);
     end_run(&run);
     result->elapsed = clock_monotonic() - started;
     if (done == 0)

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "job/saver.h"
 #include "job/vault.h"
 #include "repository/seal.h"
 #include "worker/sink.h"
@@ -235,12 +236,13 @@ static int add_repository(struct chain_link *link, const char *id, struct error 
     return 0;
 }
 
-/* Another sink has it, too: in a form of its own, maybe. What repositories have comes first. */
+/* Another sink has it, too: in a form of its own, maybe. What several sinks share comes first. */
 static int join_link(struct chain_link *link, const struct chain_link *found, const struct vault *vault,
                      struct error *e)
 {
-    struct chain_forms forms = vault->repository ? found->forms : link->forms;
-    const struct chain_forms *others = vault->repository ? &link->forms : &found->forms;
+    bool first = vault->format->saver->together;
+    struct chain_forms forms = first ? found->forms : link->forms;
+    const struct chain_forms *others = first ? &link->forms : &found->forms;
     if (add_repository(link, vault->id, e) < 0)
         return -1;
     for (size_t i = 0; i < others->count; i++)

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "archive/archive.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -12,14 +11,9 @@
 #include "job/engine.h"
 #include "job/hold.h"
 #include "job/idle.h"
-#include "job/recovery.h"
 #include "job/services.h"
 #include "job/vault.h"
-#include "repository/key.h"
-#include "repository/repository.h"
-#include "repository/seal.h"
 #include "worker/retry.h"
-#include "worker/sink.h"
 #include "worker/worker.h"
 
 struct check {
@@ -97,8 +91,7 @@ static void check_secrets(struct check *c, const struct config_instance *instanc
             if (plugin->options[k].type == OPTION_SECRET &&
                 strcmp(plugin->options[k].name, instance->keys[i].name) == 0)
                 check_secret(c, instance->keys[i].name, instance->keys[i].value, instance->keys[i].private_file);
-    check_secret(c, instance->format == CONFIG_ARCHIVE ? "passphrase" : "recovery_passphrase", o->passphrase.text,
-                 o->passphrase.private_file);
+    check_secret(c, o->passphrase_key, o->passphrase.text, o->passphrase.private_file);
     check_secret(c, "key_passphrase", o->key_passphrase.text, o->key_passphrase.private_file);
 }
 
@@ -171,86 +164,39 @@ static void check_instance(struct check *c, const struct config_instance *instan
         report(c, LOG_INFO, "plugin and options are fine", NULL, 0);
 }
 
-static void on_expiry(void *context, const char *text, const char *hint)
+/* ---- what a sink holds ---- */
+
+static void on_said(void *context, int level, const char *text, const char *hint)
 {
-    report(context, LOG_WARNING, text, hint, 0);
+    report(context, level, text, hint, 0);
 }
 
-/* A copy of the key is kept as the section asks, and could be made again. */
-static void check_recovery(struct check *c, const struct config_instance *sink, const struct repository *repository)
+static void on_wrong(void *context, const struct error *e)
 {
-    struct error e;
-    bool there = true;
-    if (!recovery_wanted(sink) || repository->plain)
-        return;
-    if (recovery_ready(c->engine, sink, on_expiry, c, &e) < 0 ||
-        recovery_find(repository->sink, repository->key, &there, &e) < 0)
-        report_error(c, &e);
-    else if (there && recovery_prove(c->engine, sink, repository->sink, repository->key, &e) < 0)
-        report_error(c, &e);
-    else if (!there)
-        report(c, LOG_WARNING, "no copy of the key is kept in the repository yet", "make it: cofre init SINK", 0);
-    else
-        report(c, LOG_INFO, "a copy of the key is kept in the repository", NULL, 0);
+    report_error(context, e);
 }
 
-/* The repository is there, and the key is its key. */
-static void check_repository(struct check *c, const struct config_instance *sink)
+/* It is there, and what opens and seals it works. */
+static void check_held(struct check *c, const struct config_instance *sink)
 {
-    struct repository *repository;
-    struct error e;
-    if (engine_open_repository(c->engine, sink, &repository, &e) < 0) {
-        report_error(c, &e);
-        return;
-    }
-    if (repository->plain)
-        report(c, LOG_WARNING, "the repository is not encrypted: who can read the place can read the data", NULL, 0);
-    else if (repository->key->full)
-        report(c, LOG_INFO, "the repository opens with the full key", NULL, 0);
-    else
-        report(c, LOG_INFO, "the repository takes snapshots with this put key", "restoring needs the full key", 0);
-    check_recovery(c, sink, repository);
-    repository_close(repository);
-}
-
-/* The archive is there, and what seals it works. */
-static void check_archive(struct check *c, const struct config_instance *sink)
-{
-    static const char *const found[] = {[INVENTORY_PLAIN] = "the archive is there",
-                                        [INVENTORY_RECIPIENTS] =
-                                            "the archive is there, and its recipients' keys are fine",
-                                        [INVENTORY_PASSPHRASE] = "the archive is there, and opens with the passphrase"};
+    const struct vault_reporter reporter = {.say = on_said, .wrong = on_wrong, .context = c};
     struct vault *vault;
     struct error e;
     if (vault_open(c->engine, sink, &vault, &e) < 0) {
         report_error(c, &e);
         return;
     }
-    enum inventory_encryption encryption = vault->archive->spec.encryption;
-    if (archive_ready(vault->archive, on_expiry, c, &e) < 0)
-        report_error(c, &e);
-    else if (encryption == INVENTORY_PLAIN)
-        report(c, LOG_WARNING, "the archive is not encrypted: who can read the place can read the data", NULL, 0);
-    else
-        report(c, LOG_INFO, found[encryption], NULL, 0);
+    vault->format->check(vault, &reporter);
     vault_close(vault);
 }
 
-/* A key file can be looked at without reaching anything. */
-static void check_key(struct check *c, const struct config_instance *sink)
+/* What can be looked at without reaching anything. */
+static void check_at_hand(struct check *c, const struct config_instance *sink)
 {
-    struct key *key;
-    struct error e;
-    if (sink->encryption == CONFIG_PLAIN || sink->format == CONFIG_ARCHIVE)
-        return;
-    if (key_load(sink->key, &key, &e) < 0) {
-        if (e.class == ERROR_NOT_FOUND)
-            error_hint(&e, "make the repository, and the key with it: cofre init %s", sink->name);
-        report_error(c, &e);
-        return;
-    }
-    report(c, LOG_INFO, key->full ? "the key file holds a full key" : "the key file holds a put key", NULL, 0);
-    key_free(key);
+    const struct vault_reporter reporter = {.say = on_said, .wrong = on_wrong, .context = c};
+    const struct vault_format *format = vault_format_of(sink);
+    if (format->check_offline)
+        format->check_offline(sink, &reporter);
 }
 
 static void check_source(struct check *c, const struct config_instance *source)
@@ -268,9 +214,9 @@ static void check_sink(struct check *c, const struct config_instance *sink)
     if (c->errors > before && (!c->offline || sink->fault))
         return;
     if (c->offline)
-        check_key(c, sink);
+        check_at_hand(c, sink);
     else /* where nothing can be reached, there is nothing to be opened */
-        (sink->format == CONFIG_ARCHIVE ? check_archive : check_repository)(c, sink);
+        check_held(c, sink);
 }
 
 /* Who writes keep_daily believes that snapshots are removed, and who writes max_age that somebody watches. */
@@ -380,8 +326,6 @@ int check_run(const struct engine *engine, char *const *names, size_t name_count
 {
     struct check c = {.engine = engine, .offline = offline, .found = found, .context = context};
     int result = 0;
-    if (seal_init(e) < 0)
-        return -1;
     c.looked_at = calloc(engine->config->source_count + engine->config->sink_count + 1, sizeof *c.looked_at);
     if (!c.looked_at)
         return error_memory(e);

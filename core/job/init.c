@@ -13,9 +13,9 @@
 #include "job/engine.h"
 #include "job/openpgp.h"
 #include "job/recovery.h"
+#include "job/vault.h"
 #include "repository/key.h"
 #include "repository/repository.h"
-#include "repository/seal.h"
 #include "worker/sink.h"
 
 /* The key file's key; a fresh one, saved, when there is no file. */
@@ -45,8 +45,8 @@ static int take_key_back(const char *path, struct error *e)
     return error_hint(e, "if it is yours, its key file is missing: put your copy of it back as '%s'", path);
 }
 
-static int make_archive(const struct engine *engine, struct sink *sink, const struct config_instance *section,
-                        struct init_result *result, struct error *e)
+int init_archive(const struct engine *engine, struct sink *sink, const struct config_instance *section,
+                 struct init_result *result, struct error *e)
 {
     struct openpgp openpgp = {0};
     struct marker marker;
@@ -66,8 +66,6 @@ static int make(const struct engine *engine, struct sink *sink, const struct con
                 struct init_result *result, struct key **key, struct error *e)
 {
     bool plain = section->encryption == CONFIG_PLAIN;
-    if (section->format == CONFIG_ARCHIVE)
-        return make_archive(engine, sink, section, result, e);
     /* What is to wrap the key works before there is a key. */
     if (recovery_ready(engine, section, NULL, NULL, e) < 0 || sink_create(sink, e) < 0)
         return -1;
@@ -84,16 +82,23 @@ static int make(const struct engine *engine, struct sink *sink, const struct con
     return recovery_store(engine, section, sink, *key, e);
 }
 
+int init_repository(const struct engine *engine, struct sink *sink, const struct config_instance *section,
+                    struct init_result *result, struct error *e)
+{
+    struct key *key = NULL;
+    int made = make(engine, sink, section, result, &key, e);
+    key_free(key);
+    return made;
+}
+
 int init_run(const struct engine *engine, const struct config_instance *section, struct init_result *result,
              struct error *e)
 {
     *result = (struct init_result){0};
     struct sink *sink;
-    struct key *key = NULL;
-    if (seal_init(e) < 0 || engine_open_sink(engine, section, 1, &sink, e) < 0)
+    if (engine_open_sink(engine, section, 1, &sink, e) < 0)
         return -1;
-    int made = make(engine, sink, section, result, &key, e);
-    key_free(key);
+    int made = vault_format_of(section)->init(engine, sink, section, result, e);
     sink_free(sink);
     return made < 0 ? error_context(e, "sink '%s': ", section->name) : 0;
 }

@@ -7,6 +7,7 @@
 struct config_instance;
 struct engine;
 struct error;
+struct sink;
 
 struct init_result {
     bool key_created;    /* else the existing key file was used */
@@ -20,5 +21,11 @@ struct init_result {
  * completed by the next one. */
 int init_run(const struct engine *engine, const struct config_instance *sink, struct init_result *result,
              struct error *e);
+
+/* For vault_format.init. */
+int init_repository(const struct engine *engine, struct sink *sink, const struct config_instance *section,
+                    struct init_result *result, struct error *e);
+int init_archive(const struct engine *engine, struct sink *sink, const struct config_instance *section,
+                 struct init_result *result, struct error *e);
 
 #endif

@@ -24,14 +24,13 @@ int openpgp_spec(const struct engine *engine, const struct config_instance *sink
                  struct pgp_spec *spec, struct error *e)
 {
     const struct config_openpgp *o = &sink->openpgp;
-    const char *phrase = sink->format == CONFIG_ARCHIVE ? "passphrase" : "recovery_passphrase";
     *spec = (struct pgp_spec){
         .recipients = o->recipients, .recipient_count = o->recipient_count, .signer = o->signer, .home = o->home};
     if (!o->home && snprintf(home, PATH_MAX, "%s/gnupg", engine->config->state_dir) >= PATH_MAX)
         return error_set(e, ERROR_CONFIG, "state_dir '%s' is too long", engine->config->state_dir);
     if (!o->home)
         spec->home = home;
-    if (resolve(sink, &o->passphrase, phrase, &spec->passphrase, &spec->passphrase_length, e) < 0)
+    if (resolve(sink, &o->passphrase, o->passphrase_key, &spec->passphrase, &spec->passphrase_length, e) < 0)
         return -1;
     if (resolve(sink, &o->key_passphrase, "key_passphrase", &spec->key_passphrase, &spec->key_passphrase_length, e) ==
         0)

@@ -241,8 +241,6 @@ static int list_all(const struct engine *engine, const char *job, const char *ho
     struct error last; /* the failure that was not said yet: when nothing can be reached, it is the result */
     *list = (struct snapshot_list){0};
     *unreachable = *damaged = 0;
-    if (seal_init(e) < 0)
-        return -1;
     for (size_t i = 0; i < config->sink_count; i++) {
         const struct config_instance *candidate = &config->sinks[i];
         if (sink ? sink != candidate : !is_wanted(config, candidate, job))

@@ -16,14 +16,19 @@
 
 #define SWEEP_AGE (INT64_C(24) * 3600 * 1000000000) /* ns */
 
-int vault_open(const struct engine *engine, const struct config_instance *sink, struct vault **vault, struct error *e)
+const struct vault_format *vault_format_of(const struct config_instance *sink)
 {
     static const struct vault_format *const formats[] = {
         [CONFIG_REPOSITORY] = &vault_repository, [CONFIG_ARCHIVE] = &vault_archive};
+    return formats[sink->format];
+}
+
+int vault_open(const struct engine *engine, const struct config_instance *sink, struct vault **vault, struct error *e)
+{
     struct vault *v = calloc(1, sizeof *v);
     if (!v)
         return error_memory(e);
-    *v = (struct vault){.format = formats[sink->format], .engine = engine, .config = sink};
+    *v = (struct vault){.format = vault_format_of(sink), .engine = engine, .config = sink};
     if (v->format->open(v, e) < 0) {
         free(v);
         return -1;
@@ -70,6 +75,16 @@ int vault_read_all(struct vault *vault, const struct vault_name *names, size_t c
 int vault_peek(struct vault *vault, const struct vault_name *name, bool *ours, struct chain_link *link, struct error *e)
 {
     return vault->format->peek(vault, name, ours, link, e);
+}
+
+int vault_fits(const struct vault *one, const struct vault *other, struct error *e)
+{
+    return one->format == other->format && one->format->fits ? one->format->fits(one, other, e) : 0;
+}
+
+int vault_ready(struct vault *vault, vault_warn *warn, void *context, struct error *e)
+{
+    return vault->format->ready ? vault->format->ready(vault, warn, context, e) : 0;
 }
 
 int vault_prepare(struct vault *vault, struct error *e)

@@ -19,9 +19,11 @@ struct config_instance;
 struct copy_result;
 struct engine;
 struct error;
+struct init_result;
 struct vault_format;
 struct player_audience;
 struct repository;
+struct saver_calls;
 struct sink;
 struct verify_damage;
 struct verify_request;
@@ -50,9 +52,18 @@ typedef int vault_snapshot(void *context, const struct vault_name *name, struct 
 typedef int vault_manifest(void *context, const struct vault_name *name, struct manifest *manifest,
                            const struct error *why, struct error *e);
 typedef int vault_entry(void *context, const struct record *record, struct error *e);
+typedef void vault_warn(void *context, const char *text, const char *hint);
 typedef void vault_damage(void *context, const struct verify_damage *damage);
 
+/* What a check says: a finding, or what is wrong. */
+struct vault_reporter {
+    void (*say)(void *context, int level, const char *text, const char *hint);
+    void (*wrong)(void *context, const struct error *e);
+    void *context;
+};
+
 struct vault_format {
+    const struct saver_calls *saver; /* how it is written */
     /* Fill in everything but engine, config, sink and format. After an error nothing is left open. */
     int (*open)(struct vault *vault, struct error *e);
     void (*close)(struct vault *vault);
@@ -63,6 +74,10 @@ struct vault_format {
                     void *context, struct error *e);
     int (*peek)(struct vault *vault, const struct vault_name *name, bool *ours, struct chain_link *link,
                 struct error *e);
+    /* May a job store in both of them? NULL = yes. */
+    int (*fits)(const struct vault *one, const struct vault *other, struct error *e);
+    /* NULL = nothing to show. */
+    int (*ready)(struct vault *vault, vault_warn *warn, void *context, struct error *e);
     int (*prepare)(struct vault *vault, struct error *e);
     int (*entries)(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
                    const char *path, vault_entry *entry, void *context, struct error *e);
@@ -72,8 +87,16 @@ struct vault_format {
                   struct verify_result *result, struct error *e);
     int (*copy)(struct vault *from, struct vault *to, const struct manifest *manifest, struct copy_result *result,
                 struct error *e);
+    /* Make it, in an opened sink: init_run (init.h). */
+    int (*init)(const struct engine *engine, struct sink *sink, const struct config_instance *section,
+                struct init_result *result, struct error *e);
+    /* Is everything there that a run needs? It is open. */
+    void (*check)(struct vault *vault, const struct vault_reporter *to);
+    /* What can be known of it without reaching anything; NULL = nothing. */
+    void (*check_offline)(const struct config_instance *section, const struct vault_reporter *to);
 };
 extern const struct vault_format vault_repository, vault_archive;
+const struct vault_format *vault_format_of(const struct config_instance *sink);
 
 /* Open the sink and what its section says that it holds. ERROR_NOT_INITIALISED when there is nothing. */
 int vault_open(const struct engine *engine, const struct config_instance *sink, struct vault **vault, struct error *e);
@@ -94,6 +117,10 @@ int vault_read_all(struct vault *vault, const struct vault_name *names, size_t c
  * manifest is logged, and it is not ours. */
 int vault_peek(struct vault *vault, const struct vault_name *name, bool *ours, struct chain_link *link,
                struct error *e);
+/* May a job store in both of them? ERROR_CONFIG. Different formats go well together. */
+int vault_fits(const struct vault *one, const struct vault *other, struct error *e);
+/* Everything is there that sealing needs, and works. warn: of what will fail one day. */
+int vault_ready(struct vault *vault, vault_warn *warn, void *context, struct error *e);
 /* Once before content is read. */
 int vault_prepare(struct vault *vault, struct error *e);
 

@@ -19,7 +19,9 @@
 #include "job/commit.h"
 #include "job/copy.h"
 #include "job/engine.h"
+#include "job/init.h"
 #include "job/openpgp.h"
+#include "job/saver.h"
 #include "job/verify_chain.h"
 #include "repository/player.h"
 #include "worker/sink.h"
@@ -146,6 +148,11 @@ static int peek(struct vault *vault, const struct vault_name *name, bool *ours, 
     chain_add_form(&link->forms, text.data, text.length);
     inventory_free(&inventory);
     return 0;
+}
+
+static int ready(struct vault *vault, vault_warn *warn, void *context, struct error *e)
+{
+    return archive_ready(vault->archive, warn, context, e);
 }
 
 /* ---- entries ---- */
@@ -304,14 +311,47 @@ static int copy(struct vault *from, struct vault *to, const struct manifest *man
     return commit_manifest(to->sink, key, &text, e);
 }
 
+/* ---- check ---- */
+
+struct warning {
+    const struct vault_reporter *reporter;
+};
+
+static void on_expiry(void *context, const char *text, const char *hint)
+{
+    const struct vault_reporter *to = ((struct warning *)context)->reporter;
+    to->say(to->context, LOG_WARNING, text, hint);
+}
+
+static void check(struct vault *vault, const struct vault_reporter *to)
+{
+    static const char *const found[] = {[INVENTORY_RECIPIENTS] =
+                                            "the archive is there, and its recipients' keys are fine",
+                                        [INVENTORY_PASSPHRASE] = "the archive is there, and opens with the passphrase"};
+    struct warning warning = {to};
+    struct error e;
+    enum inventory_encryption encryption = vault->archive->spec.encryption;
+    if (archive_ready(vault->archive, on_expiry, &warning, &e) < 0)
+        to->wrong(to->context, &e);
+    else if (encryption == INVENTORY_PLAIN)
+        to->say(to->context, LOG_WARNING, "the archive is not encrypted: who can read the place can read the data",
+                NULL);
+    else
+        to->say(to->context, LOG_INFO, found[encryption], NULL);
+}
+
 const struct vault_format vault_archive = {
+    .saver = &saver_archive,
     .open = open_hold,
     .close = close_hold,
     .list = list,
     .read = read_manifest,
     .peek = peek,
+    .ready = ready,
     .entries = entries,
     .play = play,
     .verify = verify,
     .copy = copy,
+    .init = init_archive,
+    .check = check,
 };

@@ -8,12 +8,17 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "config/config.h"
 #include "job/chain.h"
 #include "job/copy.h"
 #include "job/engine.h"
+#include "job/init.h"
 #include "job/link.h"
+#include "job/recovery.h"
+#include "job/saver.h"
 #include "job/snapshot.h"
 #include "job/verify.h"
+#include "repository/key.h"
 #include "repository/manifest_object.h"
 #include "repository/player.h"
 #include "repository/reader.h"
@@ -142,6 +147,17 @@ static int peek(struct vault *vault, const struct vault_name *name, bool *ours, 
     return 0;
 }
 
+/* Their chunks are the same objects. */
+static int fits(const struct vault *one, const struct vault *other, struct error *e)
+{
+    const struct key *first = one->repository->key, *second = other->repository->key;
+    if (memcmp(&first->public, &second->public, sizeof first->public) == 0)
+        return 0;
+    error_set(e, ERROR_CONFIG, "sink '%s' has another key than sink '%s'", sink_name(other->sink),
+              sink_name(one->sink));
+    return error_hint(e, "use one key for the repositories of a job, or make a job for each");
+}
+
 static int prepare(struct vault *vault, struct error *e)
 {
     return repository_load_index(vault->repository, e);
@@ -231,16 +247,85 @@ static int copy(struct vault *from, struct vault *to, const struct manifest *man
     return copy_run(from->engine, from->repository, to->repository, manifest, result, e);
 }
 
+/* ---- check ---- */
+
+struct warning {
+    const struct vault_reporter *reporter;
+};
+
+static void on_expiry(void *context, const char *text, const char *hint)
+{
+    const struct vault_reporter *to = ((struct warning *)context)->reporter;
+    to->say(to->context, LOG_WARNING, text, hint);
+}
+
+/* A copy of the key is kept as the section asks, and could be made again. */
+static void check_recovery(const struct vault *vault, const struct vault_reporter *to)
+{
+    const struct repository *r = vault->repository;
+    struct warning warning = {to};
+    struct error e;
+    bool there = true;
+    if (!recovery_wanted(vault->config) || r->plain)
+        return;
+    if (recovery_ready(vault->engine, vault->config, on_expiry, &warning, &e) < 0 ||
+        recovery_find(r->sink, r->key, &there, &e) < 0)
+        to->wrong(to->context, &e);
+    else if (there && recovery_prove(vault->engine, vault->config, r->sink, r->key, &e) < 0)
+        to->wrong(to->context, &e);
+    else if (!there)
+        to->say(to->context, LOG_WARNING, "no copy of the key is kept in the repository yet",
+                "make it: cofre init SINK");
+    else
+        to->say(to->context, LOG_INFO, "a copy of the key is kept in the repository", NULL);
+}
+
+/* It is open: so the key is its key. */
+static void check(struct vault *vault, const struct vault_reporter *to)
+{
+    const struct repository *r = vault->repository;
+    if (r->plain)
+        to->say(to->context, LOG_WARNING, "the repository is not encrypted: who can read the place can read the data",
+                NULL);
+    else if (r->key->full)
+        to->say(to->context, LOG_INFO, "the repository opens with the full key", NULL);
+    else
+        to->say(to->context, LOG_INFO, "the repository takes snapshots with this put key",
+                "restoring needs the full key");
+    check_recovery(vault, to);
+}
+
+static void check_offline(const struct config_instance *sink, const struct vault_reporter *to)
+{
+    struct key *key;
+    struct error e;
+    if (sink->encryption == CONFIG_PLAIN)
+        return;
+    if (key_load(sink->key, &key, &e) < 0) {
+        if (e.class == ERROR_NOT_FOUND)
+            error_hint(&e, "make the repository, and the key with it: cofre init %s", sink->name);
+        to->wrong(to->context, &e);
+        return;
+    }
+    to->say(to->context, LOG_INFO, key->full ? "the key file holds a full key" : "the key file holds a put key", NULL);
+    key_free(key);
+}
+
 const struct vault_format vault_repository = {
+    .saver = &saver_repository,
     .open = open_hold,
     .close = close_hold,
     .list = list,
     .read = read_manifest,
     .read_all = read_all,
     .peek = peek,
+    .fits = fits,
     .prepare = prepare,
     .entries = entries,
     .play = play,
     .verify = verify,
     .copy = copy,
+    .init = init_repository,
+    .check = check,
+    .check_offline = check_offline,
 };
