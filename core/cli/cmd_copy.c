@@ -3,8 +3,8 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/view.h"
-#include "job/copy.h"
 #include "job/vault.h"
+#include "repository/copy.h"
 
 static void give_result(struct cli *cli, const struct manifest *manifest, const struct config_instance *const *sinks,
                         const struct copy_result *r)

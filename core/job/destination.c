@@ -10,9 +10,9 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "job/backup.h"
-#include "job/baseline.h"
 #include "job/commit.h"
 #include "job/vault.h"
+#include "repository/baseline.h"
 #include "worker/sink.h"
 
 /* ---- opening ---- */

@@ -9,13 +9,13 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "config/config.h"
-#include "job/baseline.h"
 #include "job/engine.h"
-#include "job/place.h"
-#include "job/retain.h"
 #include "job/saver.h"
 #include "job/vault.h"
+#include "repository/baseline.h"
+#include "repository/cache_path.h"
 #include "repository/manifest_object.h"
+#include "repository/object_lock.h"
 #include "repository/recorder.h"
 #include "repository/repository.h"
 #include "repository/shipper.h"
@@ -47,7 +47,7 @@ static int recover_baselines(const struct saver *saver, const struct manifest *m
     for (size_t i = 0; i < manifest->source_count && !saver->run->whole; i++) {
         const char *source = manifest->sources[i].name;
         char path[PATH_MAX], fresh[PATH_MAX];
-        if (place_catalogue(r->cache, source, path, fresh, e) < 0 ||
+        if (cache_path_catalogue(r->cache, source, path, fresh, e) < 0 ||
             baseline_recover(path, r->items[0], manifest, source, e) < 0)
             return -1;
     }
@@ -61,7 +61,7 @@ static int start(struct saver *saver, const struct manifest *manifest, struct er
         return error_memory(e);
     for (size_t k = 0; k < saver->count; k++)
         r->items[k] = saver->vaults[k]->repository;
-    if (place_directory(saver->run->engine->config, r->items[0]->key, saver->run->job->name, r->cache, e) < 0 ||
+    if (cache_path_directory(saver->run->engine->config, r->items[0]->key, saver->run->job->name, r->cache, e) < 0 ||
         recover_baselines(saver, manifest, e) < 0 ||
         shipper_new(r->items, saver->count, saver->run->state, &r->shipper, e) < 0)
         return -1;
@@ -88,9 +88,9 @@ static int begin(struct saver *saver, size_t i, const char *source, const struct
     struct repositories *r = own(saver);
     char path[PATH_MAX];
     uint8_t fingerprint_key[16];
-    place_fingerprint_key(r->items[0]->key, plugin, saver->run->job->sources[i], fingerprint_key);
+    cache_path_fingerprint_key(r->items[0]->key, plugin, saver->run->job->sources[i], fingerprint_key);
     /* A source before may have failed with chunks still on their way. */
-    if (writer_drain(r->writer, e) < 0 || place_catalogue(r->cache, source, path, r->fresh, e) < 0)
+    if (writer_drain(r->writer, e) < 0 || cache_path_catalogue(r->cache, source, path, r->fresh, e) < 0)
         return -1;
     int opened = saver->run->whole ? baseline_none(fingerprint_key, baseline, e)
                                    : baseline_open(path, r->cache, fingerprint_key, r->writer, baseline, e);
@@ -187,7 +187,7 @@ static int seal(struct saver *saver, struct manifest *manifest, struct bytes *ob
 
 static int protect(struct saver *saver, size_t k, const struct manifest *manifest, struct error *e)
 {
-    return retain_extend(own(saver)->items[k], manifest, own(saver)->cache, e);
+    return object_lock_extend(own(saver)->items[k], manifest, own(saver)->cache, e);
 }
 
 /* The fresh catalogues become what the next run compares with. */
@@ -197,7 +197,7 @@ static void committed(struct saver *saver, const struct manifest *manifest)
         char path[PATH_MAX], fresh[PATH_MAX];
         struct error e;
         const struct manifest_source *row = &manifest->sources[i];
-        if (row->status == MANIFEST_MISSING || place_catalogue(own(saver)->cache, row->name, path, fresh, &e) < 0)
+        if (row->status == MANIFEST_MISSING || cache_path_catalogue(own(saver)->cache, row->name, path, fresh, &e) < 0)
             continue;
         if (rename(fresh, path) < 0)
             log_line(LOG_WARNING, "cannot keep '%s': the next run reads everything again", path);

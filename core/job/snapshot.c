@@ -87,14 +87,6 @@ void snapshot_list_free(struct snapshot_list *list)
 
 /* ---- listing one sink ---- */
 
-bool snapshot_parse_key(const char *key, char host[64], char job[64], char id[MANIFEST_ID_SIZE])
-{
-    int end = 0;
-    if (sscanf(key, "snapshots/%63[^/]/%63[^/]/%23[^/]%n", host, job, id, &end) != 3 || key[end] != '\0')
-        return false;
-    return text_is_name(host) && text_is_name(job) && manifest_is_id(id);
-}
-
 static struct snapshot *find(struct snapshot_list *list, const struct vault_name *name)
 {
     for (size_t i = list->count; i-- > 0;) {
@@ -131,14 +123,6 @@ static int add_sink(struct snapshot *s, const struct config_instance *sink, stru
     s->sinks = sinks;
     sinks[s->sink_count++] = sink;
     return 0;
-}
-
-int snapshot_read(struct repository *repository, const char *key, struct manifest **manifest, struct error *e)
-{
-    AUTO_BYTES struct bytes object = {.maximum = MANIFEST_MAX};
-    if (sink_get(repository->sink, key, MANIFEST_MAX - 1, &object, e) < 0)
-        return -1;
-    return manifest_object_open(object.data, object.length, repository->key, key, manifest, e);
 }
 
 /* The snapshots of one sink: each is taken into the list when its manifest has been read, where the key allows. */

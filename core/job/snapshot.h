@@ -63,11 +63,6 @@ int snapshot_open(const struct engine *engine, const struct snapshot_selector *s
                   const struct config_instance *sink, struct vault **vault, struct manifest **manifest,
                   struct error *e);
 
-/* Of a repository: split an object's key "snapshots/HOST/JOB/ID"; false when it is none. */
-bool snapshot_parse_key(const char *key, char host[64], char job[64], char id[MANIFEST_ID_SIZE]);
-
-/* Of a repository: the manifest stored under key. */
-int snapshot_read(struct repository *repository, const char *key, struct manifest **manifest, struct error *e);
 
 /* The source of that name in the manifest, of which something was saved. ERROR_USAGE with a suggestion, or
  * ERROR_NOT_FOUND with why nothing was. */

@@ -17,12 +17,12 @@
 #include "config/config.h"
 #include "job/chain.h"
 #include "job/commit.h"
-#include "job/copy.h"
 #include "job/engine.h"
 #include "job/init.h"
 #include "job/openpgp.h"
 #include "job/saver.h"
 #include "job/verify_chain.h"
+#include "repository/copy.h"
 #include "repository/player.h"
 #include "worker/sink.h"
 

@@ -10,14 +10,14 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "job/chain.h"
-#include "job/copy.h"
+#include "job/commit.h"
 #include "job/engine.h"
 #include "job/init.h"
-#include "job/link.h"
 #include "job/recovery.h"
 #include "job/saver.h"
-#include "job/snapshot.h"
 #include "job/verify.h"
+#include "repository/copy.h"
+#include "repository/hardlink.h"
 #include "repository/key.h"
 #include "repository/manifest_object.h"
 #include "repository/player.h"
@@ -63,7 +63,7 @@ static int list(struct vault *vault, const char *host, const char *job, vault_sn
     for (size_t at = 0; result == 0 && at < keys.length; at += strlen((const char *)keys.data + at) + 1) {
         const char *key = (const char *)keys.data + at;
         struct vault_name name;
-        if (!snapshot_parse_key(key, name.host, name.job, name.id)) {
+        if (!manifest_object_parse_key(key, name.host, name.job, name.id)) {
             log_line(LOG_WARNING, "sink '%s': object '%s' is no snapshot's name", sink_name(vault->sink), key);
             continue;
         }
@@ -78,7 +78,7 @@ static int read_manifest(struct vault *vault, const struct vault_name *name, str
 {
     char key[201];
     manifest_object_key(name->host, name->job, name->id, key);
-    return snapshot_read(vault->repository, key, manifest, e);
+    return manifest_object_read(vault->repository, key, manifest, e);
 }
 
 static int put_keys(struct bytes *keys, const struct vault_name *names, size_t count, struct error *e)
@@ -193,7 +193,7 @@ static int entries(struct vault *vault, const struct manifest *manifest, const s
 
 struct feed {
     struct player *player;
-    struct links *links; /* NULL: everything is wanted, so no link leads out of it */
+    struct hardlinks *links; /* NULL: everything is wanted, so no link leads out of it */
     uint64_t records;
 };
 
@@ -206,7 +206,7 @@ static int feed_record(void *context, const struct record *record, const uint8_t
 {
     struct feed *f = context;
     f->records++;
-    return link_replace(f->links, record, bytes, n, feed_player, f->player, e);
+    return hardlink_replace(f->links, record, bytes, n, feed_player, f->player, e);
 }
 
 static int play(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
@@ -221,13 +221,13 @@ static int play(struct vault *vault, const struct manifest *manifest, const stru
     if (result == 0)
         result = player_new(vault->repository, reader, workers, audience, &feed.player, e);
     if (result == 0 && path && path[0] != '\0')
-        result = link_gather(reader, source, path, &feed.links, e);
+        result = hardlink_gather(reader, source, path, &feed.links, e);
     if (result == 0)
         result = reader_catalogue(reader, source, path, feed_record, &feed, e);
     if (result == 0)
         result = player_finish(feed.player, e);
     player_free(feed.player);
-    link_free(feed.links);
+    hardlink_free(feed.links);
     reader_free(reader);
     *count = feed.records;
     return result;
@@ -241,10 +241,21 @@ static int verify(struct vault *vault, const struct verify_request *request, vau
     return verify_run(vault->engine, vault->repository, request, damage, context, result, e);
 }
 
+static void on_copied(void *context, uint64_t objects, uint64_t bytes)
+{
+    const struct vault *vault = context;
+    engine_report(vault->engine, "copying", objects, bytes, 0);
+}
+
 static int copy(struct vault *from, struct vault *to, const struct manifest *manifest, struct copy_result *result,
                 struct error *e)
 {
-    return copy_run(from->engine, from->repository, to->repository, manifest, result, e);
+    const struct copy_progress progress = {.report = on_copied, .context = from};
+    AUTO_BYTES struct bytes object = {.maximum = MANIFEST_MAX};
+    char key[201];
+    if (copy_run(from->repository, to->repository, manifest, &progress, result, &object, key, e) < 0)
+        return -1;
+    return commit_manifest(to->sink, key, &object, e);
 }
 
 /* ---- check ---- */

@@ -10,7 +10,6 @@
 #include "base/text.h"
 #include "job/chain.h"
 #include "job/engine.h"
-#include "job/snapshot.h"
 #include "job/verify_chain.h"
 #include "job/verify_packs.h"
 #include "repository/catalogue.h"
@@ -89,7 +88,7 @@ static bool is_chosen(struct verify *v, const char *key)
 {
     char host[64], job[64], id[MANIFEST_ID_SIZE];
     const struct verify_request *r = v->request;
-    if (!snapshot_parse_key(key, host, job, id))
+    if (!manifest_object_parse_key(key, host, job, id))
         return false;
     snprintf(v->snapshot, sizeof v->snapshot, "%s", key + strlen("snapshots/"));
     return (!r->host || strcmp(host, r->host) == 0) && (!r->job || strcmp(job, r->job) == 0) &&
@@ -107,7 +106,7 @@ static int each_snapshot(struct verify *v, bool first_pass, each_fn each, struct
         if (!is_chosen(v, key))
             continue;
         v->result->snapshots += first_pass;
-        if (snapshot_read(v->repository, key, &manifest, e) < 0) {
+        if (manifest_object_read(v->repository, key, &manifest, e) < 0) {
             if (!reader_is_damage(e))
                 return -1;
             v->result->snapshots_damaged += first_pass;
@@ -226,7 +225,7 @@ static int walk_snapshot(struct verify *v, const struct manifest *manifest, stru
 
 static int read_chained(void *place, const struct verify_link *link, struct manifest **manifest, struct error *e)
 {
-    return snapshot_read(place, link->object, manifest, e);
+    return manifest_object_read(place, link->object, manifest, e);
 }
 
 /* Damage inside a manifest is found when it is opened; without the full key, here. */
@@ -235,7 +234,7 @@ static int add_link(struct verify *v, struct verify_chain *chain, const char *ke
 {
     struct verify_link link = {.previous.count = 1};
     struct repository *r = v->repository;
-    snapshot_parse_key(key, link.host, link.job, link.id);
+    manifest_object_parse_key(key, link.host, link.job, link.id);
     snprintf(link.object, sizeof link.object, "%s", key);
     seal_hash(object->data, object->length, link.hash);
     link.readable = manifest_object_peek(object->data, object->length, r->key, key, &link.sequence,

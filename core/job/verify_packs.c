@@ -7,10 +7,10 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "job/scrub.h"
 #include "repository/index.h"
 #include "repository/key.h"
 #include "repository/repository.h"
+#include "repository/scrub.h"
 #include "worker/sink.h"
 
 #define BAD_MAX ((size_t)256 << 20)

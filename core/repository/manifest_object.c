@@ -6,11 +6,14 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "repository/chunker.h"
 #include "repository/key.h"
+#include "repository/repository.h"
 #include "repository/seal.h"
 #include "snapshot/manifest.h"
 #include "snapshot/manifest_json.h"
+#include "worker/sink.h"
 
 #define CLEAR_SIZE (8 + 2 * SEAL_HASH_SIZE)
 #define OBJECT_KEY_SIZE 201
@@ -135,4 +138,20 @@ int manifest_object_peek(const void *p, size_t n, const struct key *key, const c
     memcpy(previous_hash, opened.clear + 8, SEAL_HASH_SIZE);
     memcpy(signer, opened.signer, 32);
     return 0;
+}
+
+int manifest_object_read(struct repository *repository, const char *key, struct manifest **manifest, struct error *e)
+{
+    AUTO_BYTES struct bytes object = {.maximum = MANIFEST_MAX};
+    if (sink_get(repository->sink, key, MANIFEST_MAX - 1, &object, e) < 0)
+        return -1;
+    return manifest_object_open(object.data, object.length, repository->key, key, manifest, e);
+}
+
+bool manifest_object_parse_key(const char *key, char host[64], char job[64], char id[MANIFEST_ID_SIZE])
+{
+    int end = 0;
+    if (sscanf(key, "snapshots/%63[^/]/%63[^/]/%23[^/]%n", host, job, id, &end) != 3 || key[end] != '\0')
+        return false;
+    return text_is_name(host) && text_is_name(job) && manifest_is_id(id);
 }

@@ -8,15 +8,17 @@
 #ifndef COFRE_REPOSITORY_MANIFEST_OBJECT_H
 #define COFRE_REPOSITORY_MANIFEST_OBJECT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "repository/seal.h"
+#include "snapshot/manifest.h"
 
 struct bytes;
 struct error;
 struct key;
-struct manifest;
+struct repository;
 
 /* The object, appended to *out. It is read back before it is sealed: what does not hold together (a complete snapshot
  * with an incomplete source, an impossible name) is refused here already. */
@@ -27,7 +29,12 @@ int manifest_object_open(const void *p, size_t n, const struct key *key, const c
 /* What can be known without the full key: sequence and previous hash, verified. name: as for manifest_object_open. */
 int manifest_object_peek(const void *p, size_t n, const struct key *key, const char *name, uint64_t *sequence,
                          uint8_t previous_hash[SEAL_HASH_SIZE], uint8_t signer[32], struct error *e);
+/* The manifest stored under key, read and opened. */
+int manifest_object_read(struct repository *repository, const char *key, struct manifest **manifest, struct error *e);
+
 /* The sink's key of a snapshot, "snapshots/HOST/JOB/ID", into out[201]. */
 void manifest_object_key(const char *host, const char *job, const char *id, char *out);
+/* Split such a key; false when it is none. */
+bool manifest_object_parse_key(const char *key, char host[64], char job[64], char id[MANIFEST_ID_SIZE]);
 
 #endif

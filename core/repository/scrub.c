@@ -1,4 +1,4 @@
-#include "job/scrub.h"
+#include "repository/scrub.h"
 
 #include <stdbool.h>
 #include <stdlib.h>

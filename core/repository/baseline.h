@@ -4,8 +4,8 @@
  * lost it and the full key is at hand. An entry of it can be taken over when every chunk of its content is present in
  * every sink.
  */
-#ifndef COFRE_JOB_BASELINE_H
-#define COFRE_JOB_BASELINE_H
+#ifndef COFRE_REPOSITORY_BASELINE_H
+#define COFRE_REPOSITORY_BASELINE_H
 
 #include <stdbool.h>
 #include <stddef.h>

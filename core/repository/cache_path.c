@@ -1,4 +1,4 @@
-#include "job/place.h"
+#include "repository/cache_path.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -12,7 +12,8 @@
 #include "repository/seal.h"
 #include "worker/worker.h"
 
-int place_directory(const struct config *config, const struct key *key, const char *job, char *out, struct error *e)
+int cache_path_directory(const struct config *config, const struct key *key, const char *job, char *out,
+                         struct error *e)
 {
     char id[2 * KEY_ID_SIZE + 1];
     text_hex(key->public.id, KEY_ID_SIZE, id);
@@ -21,7 +22,7 @@ int place_directory(const struct config *config, const struct key *key, const ch
     return file_make_directories(out, e);
 }
 
-int place_catalogue(const char *directory, const char *source, char *out, char *fresh, struct error *e)
+int cache_path_catalogue(const char *directory, const char *source, char *out, char *fresh, struct error *e)
 {
     if (snprintf(out, PATH_MAX, "%s/%s.catalogue", directory, source) >= PATH_MAX ||
         snprintf(fresh, PATH_MAX, "%s/%s.fresh", directory, source) >= PATH_MAX)
@@ -34,8 +35,8 @@ static void add_text(struct seal_hasher *hasher, const char *text)
     seal_hasher_add(hasher, text, strlen(text) + 1);
 }
 
-void place_fingerprint_key(const struct key *key, const struct plugin_info *plugin,
-                           const struct config_instance *source, uint8_t out[16])
+void cache_path_fingerprint_key(const struct key *key, const struct plugin_info *plugin,
+                                const struct config_instance *source, uint8_t out[16])
 {
     struct seal_hasher hasher;
     uint8_t hash[SEAL_HASH_SIZE];

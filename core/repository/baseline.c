@@ -1,4 +1,4 @@
-#include "job/baseline.h"
+#include "repository/baseline.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,6 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "job/snapshot.h"
 #include "repository/catalogue_file.h"
 #include "repository/manifest_object.h"
 #include "repository/reader.h"
@@ -289,7 +288,7 @@ static int fetch_before(const char *path, struct repository *r, const struct man
     char key[201];
     manifest_object_key(now->host, now->job, now->previous_id, key);
     struct manifest *before;
-    if (snapshot_read(r, key, &before, e) < 0)
+    if (manifest_object_read(r, key, &before, e) < 0)
         return -1;
     int result = 0;
     for (size_t i = 0; result == 0 && i < before->source_count; i++)

@@ -1,4 +1,4 @@
-#include "job/copy.h"
+#include "repository/copy.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +10,6 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "flow/line.h"
-#include "job/commit.h"
-#include "job/engine.h"
 #include "repository/catalogue.h"
 #include "repository/chunker.h"
 #include "repository/confirm.h"
@@ -47,7 +45,7 @@ struct tools {
 };
 
 struct copy {
-    const struct engine *engine;
+    const struct copy_progress *progress;
     struct repository *from, *to;
     const struct manifest *manifest;
     struct copy_result *result;
@@ -330,7 +328,7 @@ static int copy_packs(struct copy *c, struct error *e)
         index_pack_at(c->from->index, row, name, &size);
         if (c->wanted[row] && submit_pack(c, name, e) < 0)
             return -1;
-        engine_report(c->engine, "copying", line_consumed(c->line), c->moved, 0);
+        c->progress->report(c->progress->context, line_consumed(c->line), c->moved);
     }
     return line_drain(c->line, e) < 0 ? -1 : put_index(c, e);
 }
@@ -348,19 +346,17 @@ static int same_manifest(struct copy *c, const char *key, const struct bytes *ma
     return error_set(e, ERROR_INTEGRITY, "sink '%s' has another manifest under '%s'", sink_name(c->to->sink), key);
 }
 
-static int copy_snapshot(struct copy *c, struct error *e)
+static int copy_snapshot(struct copy *c, struct bytes *manifest, char key[201], struct error *e)
 {
     const struct manifest *m = c->manifest;
-    char key[201];
-    AUTO_BYTES struct bytes manifest = {.maximum = MANIFEST_MAX};
     manifest_object_key(m->host, m->job, m->id, key);
-    if (sink_get(c->from->sink, key, MANIFEST_MAX - 1, &manifest, e) < 0)
+    if (sink_get(c->from->sink, key, MANIFEST_MAX - 1, manifest, e) < 0)
         return -1;
     bool there;
-    if (same_manifest(c, key, &manifest, &there, e) < 0 || want_snapshot(c, e) < 0 || copy_packs(c, e) < 0)
+    if (same_manifest(c, key, manifest, &there, e) < 0 || want_snapshot(c, e) < 0 || copy_packs(c, e) < 0)
         return -1;
     c->result->existed = there && c->result->objects == 0;
-    return commit_manifest(c->to->sink, key, &manifest, e);
+    return 0;
 }
 
 static void free_copy(struct copy *c)
@@ -380,8 +376,9 @@ static void free_copy(struct copy *c)
     confirm_free(&c->confirm);
 }
 
-int copy_run(const struct engine *engine, struct repository *from, struct repository *to,
-             const struct manifest *manifest, struct copy_result *result, struct error *e)
+int copy_run(struct repository *from, struct repository *to, const struct manifest *manifest,
+             const struct copy_progress *progress, struct copy_result *result, struct bytes *object, char key[201],
+             struct error *e)
 {
     *result = (struct copy_result){0};
     if (memcmp(&from->key->public, &to->key->public, sizeof from->key->public) != 0) {
@@ -391,14 +388,14 @@ int copy_run(const struct engine *engine, struct repository *from, struct reposi
     }
     if (load_index(from, e) < 0 || repository_load_index(to, e) < 0)
         return -1;
-    struct copy c = {.engine = engine,
+    struct copy c = {.progress = progress,
                      .from = from,
                      .to = to,
                      .manifest = manifest,
                      .result = result,
                      .wanted = calloc(index_pack_count(from->index) + 1, 1),
                      .body = {.maximum = (size_t)64 << 20}};
-    int done = c.wanted ? copy_snapshot(&c, e) : error_memory(e);
+    int done = c.wanted ? copy_snapshot(&c, object, key, e) : error_memory(e);
     free_copy(&c);
     return done;
 }

@@ -1,7 +1,7 @@
 /* Scrubbing: packs read whole, their bytes compared with their names, their chunks opened and compared with their ids.
  */
-#ifndef COFRE_JOB_SCRUB_H
-#define COFRE_JOB_SCRUB_H
+#ifndef COFRE_REPOSITORY_SCRUB_H
+#define COFRE_REPOSITORY_SCRUB_H
 
 #include <stddef.h>
 #include <stdint.h>

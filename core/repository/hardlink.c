@@ -1,4 +1,4 @@
-#include "job/link.h"
+#include "repository/hardlink.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +18,7 @@ struct target {
     char *taken;          /* the name that got its content; NULL = none yet */
 };
 
-struct links {
+struct hardlinks {
     const char *path;
     size_t path_length;
     struct target *targets; /* sorted by name, each once */
@@ -28,7 +28,7 @@ struct links {
     struct catalogue_decoder decoder;
 };
 
-void link_free(struct links *links)
+void hardlink_free(struct hardlinks *links)
 {
     if (!links)
         return;
@@ -42,14 +42,14 @@ void link_free(struct links *links)
     free(links);
 }
 
-static bool leads_out(const struct links *l, const struct record *record)
+static bool leads_out(const struct hardlinks *l, const struct record *record)
 {
     const struct snapshot_entry *entry = &record->entry;
     return !record->continuation && entry->kind == COFRE_HARDLINK &&
            !path_is_within(entry->link, entry->link_length, l->path, l->path_length);
 }
 
-static int keep_room(struct links *l, size_t n, struct error *e)
+static int keep_room(struct hardlinks *l, size_t n, struct error *e)
 {
     l->used += n;
     if (l->used <= LINK_BYTES_MAX)
@@ -64,7 +64,7 @@ static int note_link(void *context, const struct record *record, const uint8_t *
 {
     (void)bytes;
     (void)n;
-    struct links *l = context;
+    struct hardlinks *l = context;
     if (!leads_out(l, record))
         return 0;
     if (keep_room(l, sizeof *l->targets + record->entry.link_length, e) < 0)
@@ -87,7 +87,7 @@ static int compare(const void *a, const void *b)
     return strcmp(((const struct target *)a)->name, ((const struct target *)b)->name);
 }
 
-static void sort_once(struct links *l)
+static void sort_once(struct hardlinks *l)
 {
     size_t kept = 0;
     if (l->count > 0)
@@ -103,7 +103,7 @@ static void sort_once(struct links *l)
 
 /* ---- what they hold ---- */
 
-static struct target *find(const struct links *l, const char *name)
+static struct target *find(const struct hardlinks *l, const char *name)
 {
     const struct target wanted = {.name = (char *)(uintptr_t)name};
     return l->count > 0 ? bsearch(&wanted, l->targets, l->count, sizeof wanted, compare) : NULL;
@@ -111,7 +111,7 @@ static struct target *find(const struct links *l, const char *name)
 
 static int note_target(void *context, const struct record *record, const uint8_t *bytes, size_t n, struct error *e)
 {
-    struct links *l = context;
+    struct hardlinks *l = context;
     if (!record->continuation)
         l->at = find(l, record->entry.path);
     if (!l->at)
@@ -122,7 +122,7 @@ static int note_target(void *context, const struct record *record, const uint8_t
 
 /* The directory that all targets have in common, or the one target; freed by the caller. Of a sorted list, the first
  * and the last tell. */
-static char *common_path(const struct links *l)
+static char *common_path(const struct hardlinks *l)
 {
     const char *first = l->targets[0].name, *last = l->targets[l->count - 1].name;
     size_t same = 0, whole = 0;
@@ -137,7 +137,8 @@ static char *common_path(const struct links *l)
     return path;
 }
 
-static int read_targets(struct links *l, struct reader *reader, const struct manifest_source *source, struct error *e)
+static int read_targets(struct hardlinks *l, struct reader *reader, const struct manifest_source *source,
+                        struct error *e)
 {
     if (l->count == 0)
         return 0;
@@ -149,10 +150,10 @@ static int read_targets(struct links *l, struct reader *reader, const struct man
     return result;
 }
 
-int link_gather(struct reader *reader, const struct manifest_source *source, const char *path, struct links **links,
-                struct error *e)
+int hardlink_gather(struct reader *reader, const struct manifest_source *source, const char *path,
+                    struct hardlinks **links, struct error *e)
 {
-    struct links *l = calloc(1, sizeof *l);
+    struct hardlinks *l = calloc(1, sizeof *l);
     if (!l)
         return error_memory(e);
     l->path = path;
@@ -162,7 +163,7 @@ int link_gather(struct reader *reader, const struct manifest_source *source, con
     if (result == 0)
         result = read_targets(l, reader, source, e);
     if (result < 0) {
-        link_free(l);
+        hardlink_free(l);
         return -1;
     }
     *links = l;
@@ -183,7 +184,7 @@ static int give_encoded(const struct record *record, give_function *give, void *
 }
 
 /* One stored record of the target; *used: its length. The first is given under the link's name. */
-static int give_stored(struct links *l, const uint8_t *p, size_t n, const struct snapshot_entry *link, size_t *used,
+static int give_stored(struct hardlinks *l, const uint8_t *p, size_t n, const struct snapshot_entry *link, size_t *used,
                        give_function *give, void *context, struct error *e)
 {
     struct record record;
@@ -198,8 +199,8 @@ static int give_stored(struct links *l, const uint8_t *p, size_t n, const struct
     return give_encoded(&record, give, context, e);
 }
 
-static int give_content(struct links *l, struct target *target, const struct snapshot_entry *link, give_function *give,
-                        void *context, struct error *e)
+static int give_content(struct hardlinks *l, struct target *target, const struct snapshot_entry *link,
+                        give_function *give, void *context, struct error *e)
 {
     const uint8_t *p = target->records.data;
     if (!(target->taken = text_copy(link->path)))
@@ -210,8 +211,8 @@ static int give_content(struct links *l, struct target *target, const struct sna
     return 0;
 }
 
-int link_replace(struct links *links, const struct record *record, const uint8_t *bytes, size_t n, give_function *give,
-                 void *context, struct error *e)
+int hardlink_replace(struct hardlinks *links, const struct record *record, const uint8_t *bytes, size_t n,
+                     give_function *give, void *context, struct error *e)
 {
     if (!links || !leads_out(links, record))
         return give(context, record, bytes, n, e);

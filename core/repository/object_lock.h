@@ -1,6 +1,6 @@
 /* Retaining: what a new snapshot re-uses stays protected as long as what it adds, where the sink has a `lock`. */
-#ifndef COFRE_JOB_RETAIN_H
-#define COFRE_JOB_RETAIN_H
+#ifndef COFRE_REPOSITORY_OBJECT_LOCK_H
+#define COFRE_REPOSITORY_OBJECT_LOCK_H
 
 struct error;
 struct manifest;
@@ -11,6 +11,7 @@ struct repository;
  * directory), which a put key could not read from the store. What was extended to when is remembered beside the index,
  * so that each pack costs one request in an eighth of the lock, and not one in each run. Does nothing without a lock.
  */
-int retain_extend(struct repository *repository, const struct manifest *manifest, const char *cache, struct error *e);
+int object_lock_extend(struct repository *repository, const struct manifest *manifest, const char *cache,
+                       struct error *e);
 
 #endif

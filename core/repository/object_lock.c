@@ -1,4 +1,4 @@
-#include "job/retain.h"
+#include "repository/object_lock.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "job/place.h"
+#include "repository/cache_path.h"
 #include "repository/catalogue_file.h"
 #include "repository/index.h"
 #include "repository/repository.h"
@@ -73,7 +73,7 @@ static int need_all(struct retain *h, const struct manifest *manifest, const cha
             need(h, source->chunks[k].id);
         if (source->status == MANIFEST_MISSING)
             continue;
-        if (place_catalogue(cache, source->name, path, fresh, e) < 0 || need_catalogue(h, fresh, e) < 0)
+        if (cache_path_catalogue(cache, source->name, path, fresh, e) < 0 || need_catalogue(h, fresh, e) < 0)
             return -1;
     }
     return 0;
@@ -153,7 +153,8 @@ static int extend(struct retain *h, const struct manifest *manifest, const char 
     return 0;
 }
 
-int retain_extend(struct repository *repository, const struct manifest *manifest, const char *cache, struct error *e)
+int object_lock_extend(struct repository *repository, const struct manifest *manifest, const char *cache,
+                       struct error *e)
 {
     int64_t lock = sink_lock(repository->sink) * MILLISECOND;
     if (lock <= 0)

@@ -1,6 +1,6 @@
 /* Where a job's sources are remembered on this machine. */
-#ifndef COFRE_JOB_PLACE_H
-#define COFRE_JOB_PLACE_H
+#ifndef COFRE_REPOSITORY_CACHE_PATH_H
+#define COFRE_REPOSITORY_CACHE_PATH_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -13,13 +13,14 @@ struct key;
 struct plugin_info;
 
 /* CACHE/KEY/JOB, made. out has PATH_MAX bytes. */
-int place_directory(const struct config *config, const struct key *key, const char *job, char *out, struct error *e);
+int cache_path_directory(const struct config *config, const struct key *key, const char *job, char *out,
+                         struct error *e);
 /* The catalogue of a source in it, and the one being written. */
-int place_catalogue(const char *directory, const char *source, char *out, char *fresh, struct error *e);
+int cache_path_catalogue(const char *directory, const char *source, char *out, char *fresh, struct error *e);
 
 /* The key of the fingerprints: the same as long as key, plugin, its version and the source's options are the same, so
  * that a changed option makes everything be read again. */
-void place_fingerprint_key(const struct key *key, const struct plugin_info *plugin,
-                           const struct config_instance *source, uint8_t out[16]);
+void cache_path_fingerprint_key(const struct key *key, const struct plugin_info *plugin,
+                                const struct config_instance *source, uint8_t out[16]);
 
 #endif
