@@ -167,6 +167,24 @@ void index_clear(struct index *index)
     bytes_reset(&index->new_chunks);
 }
 
+/* ---- the merge ----
+ *
+ * The file is sorted by id; what index objects say comes in the order of packs. New rows are kept in memory, unsorted,
+ * until there are BATCH_CHUNKS of them or somebody wants to look; index_settle sorts them and merges both into a new
+ * file, in one pass over each:
+ *
+ *   file    objects (sorted) | packs 0..n-1         | chunks, sorted by id
+ *   memory  objects          | packs n..            | chunks                       index_absorb
+ *   new     merged           | old ones, new ones   | merged                       index_settle
+ *
+ * A chunk row names its pack by number: packs are only ever appended, so that old rows stay right and new ones count on
+ * from index_pack_count. The fan-out (how many ids begin with a smaller byte) is the sum of both counts. Rows of one id
+ * stand side by side, the older first: a chunk may be in several packs. The new file takes the place of the old one by
+ * a rename and is mapped before the lock is let go, so that nobody maps half of it, and whoever has the old one mapped
+ * keeps it. It is not synced: it is a cache, and its hash tells whether it is whole. `present` and `doubted` are of
+ * this process and no part of the file.
+ */
+
 /* ---- absorbing ---- */
 
 struct absorbing {

@@ -20,6 +20,28 @@
 #define SLOTS_MAX (WORKERS_MAX + 4)
 #define CACHE 8
 #define SCRIPT_MAX ((size_t)1 << 20)
+/* The planner and the consumer.
+ *
+ * Content is given in the order of the catalogue, by one thread; chunks are opened by several. A chunk may be wanted by
+ * many entries in a row (small files share one), and again a little later. So the last CACHE opened chunks are kept,
+ * and who decides what is kept is not the consumer but the planner, which reads the catalogue far ahead of him:
+ *
+ *   records ──► plan ──► steps (a ring) ──► fetch ──► line: open chunks side by side ──► consume, in order
+ *               plan[]: which chunk will              item: a chunk to open, its            cache[]: which chunk
+ *               be in which place                     place, a script                       is in which place
+ *
+ * A step is at most one chunk to load into one place, and then a script of what to give (a record, bytes of a place, a
+ * hole, an end). The planner simulates the cache: a chunk that `plan` has costs nothing, another takes the place that
+ * was used longest ago and begins a new step. Since items are consumed in the order of the steps, and an item's chunk
+ * takes its place right before its script runs, cache[] at the time of a script is what plan[] was when it was written.
+ * Both sides need no word with each other.
+ *
+ * Invariants: a script refers to a place only after the step that loaded it or with it; `plain` of an item and of a
+ * place are exchanged, never copied, so that there are exactly slots + CACHE buffers; a chunk that could not be opened
+ * takes its place as damage, and every entry that is given bytes of it ends as damaged; what is fetched is expected
+ * (fetch_expect) in the same order in which it is fetched.
+ */
+
 /* Steps planned before the chunks of the first are needed, where a sink takes several requests at once; their scripts
  * have a limit of their own. */
 #define STEPS (FETCH_AHEAD - 2)

@@ -14,6 +14,26 @@
 #include "snapshot/manifest.h"
 #include "snapshot/record.h"
 
+/* The waiting list.
+ *
+ * A record names its content by the ids of chunks, and an id is known only when the chunk has ended, has been hashed by
+ * some worker, and has had its turn. Small files share chunks, so that a record that is complete may lack an id for
+ * megabytes to come, while the records behind it, being without content or in an older chunk, are ready. Records must
+ * stand in the file in the order of paths. So they wait in memory, with holes where ids belong:
+ *
+ *   waiting   | record a | record b ..[id ?].. | record c | record d ..[id ?]..[id ?].. |
+ *   patches                            ^ at, chunk                      ^        ^         ascending by `at`
+ *             <----- written -------->                                                     up to the first open patch
+ *
+ * and the same for the entry at hand, whose extents (`pieces`) are not a record yet.
+ *
+ * Invariants: chunks are numbered in the order of their beginning in each lane, and writer_next_id gives each number
+ * once; a patch is done if and only if its bytes in `waiting` are an id; nothing before the first open patch waits
+ * longer than the next flush_waiting; when more than WAITING_MAX bytes wait, the small lane is cut and the writer
+ * drained, after which every id is known: so memory is bounded whatever the files look like, at the cost of one chunk
+ * that ends early. A restart or a failed source leaves bytes in chunks that nothing refers to; they are not looked for.
+ */
+
 /* Content that is known to be at least this long gets chunks of its own. */
 #define LARGE CHUNKER_MINIMUM
 /* Bytes of records that wait for the id of a chunk; when there are more, the writer is drained. */

@@ -16,6 +16,24 @@
 #include "repository/repository.h"
 #include "worker/sink.h"
 
+/* Packs, and who needs them.
+ *
+ * A chunk comes with the set of sinks that lack it, a mask. Usually that is all of them or one, so that packs are built
+ * by set: each set of sinks has one pack under construction (a builder), and a chunk is sealed once, into the pack of
+ * its set. A full pack is one block of memory that several uploads share and that is free again when the last has
+ * ended:
+ *
+ *   chunk, mask ──► builder of that mask ──full──► upload to sink 0 ─┐
+ *                                              ├─► upload to sink 2 ─┴─► users = 0: memory for the next pack
+ *
+ * Invariants: a pack in memory has as many users as its builder (1) and uploads under way; there are at most
+ * parcels_max of them, so that memory is known: who needs one more waits for an upload, or sends the fullest builder's.
+ * A pack is in the journal before its upload begins, so that what a killed run sent is found and described by the next.
+ * It is in the index body of a sink only when that sink has stored it, and an index object is put only after a sync of
+ * all connections and a look at what was sent: nothing describes what is not there. A sink that fails is left out from
+ * then on; its uploads under way are waited for as any.
+ */
+
 /* Sets of sinks that have a pack under construction at once, and packs in memory: under construction, on their way,
  * free. Made when they are first needed. */
 #define BUILDERS 8

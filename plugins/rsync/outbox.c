@@ -9,6 +9,23 @@
 
 #include "common/failure.h"
 
+/* The way of a parcel:
+ *
+ *   put ──► staged, waits ──WORTH bytes or a flush──► sending ──► comparing ──same──► gone from here
+ *              ^                                         │            │
+ *              └───────── the run failed, or it differs ─┴────────────┘
+ *
+ * rsync is slow to start and fast once it runs, so that many objects go in one run; three runs may be under way, since
+ * one waits for the far disk while another fills the line. What a run says is no proof: rsync ends with 0 before the
+ * data are on the disk, and a name that was taken is passed over without a word. So each sending is followed by a
+ * comparison, in which the far side reads what it has; small objects come back with it, for whoever reads them back.
+ *
+ * Invariants: a parcel has a run if and only if that run is about it; runs take parcels in the order of their puts, and
+ * never one that replaces together with one that must not; `waiting` is the bytes of those without a run; the staged
+ * copy is given up only when the comparison found it there and the same. A flush ends when there is no parcel, or with
+ * the first error, after which what is left waits for the next try.
+ */
+
 #define BATCH 2000                 /* objects in one run */
 #define WORTH ((int64_t)32 << 20)  /* bytes that are worth a run */
 #define SMALL ((int64_t)256 << 10) /* bytes of a run that comes back */
