@@ -84,6 +84,19 @@ static int32_t add_file(struct sheets *sheets, const char *project, const char *
     return COFRE_OK;
 }
 
+/* What compose reads beside the file by itself: without it the file means something else, or nothing. */
+static int32_t add_environment(struct sheets *sheets, const char *project, const char *file, struct cofre_error *error)
+{
+    char *beside = NULL;
+    int32_t status = COFRE_OK;
+    if (asprintf(&beside, "%.*s/.env", (int)(strrchr(file, '/') - file), file) < 0)
+        return failure_system(error, ENOMEM, "describe the volumes");
+    if (!has_file(sheets, beside) && access(beside, F_OK) == 0)
+        status = add_file(sheets, project, beside, error);
+    free(beside);
+    return status;
+}
+
 static int32_t left_out(struct cofre_call *call, const char *file, const char *why, struct cofre_error *error)
 {
     return cofre->left_out(call, file, strlen(file), why, error);
@@ -104,6 +117,8 @@ int32_t sheets_add_compose(struct sheets *sheets, struct cofre_call *call, const
             say_log(call, COFRE_LOG_INFO,
                     "container '%.100s': '%.200s' is not kept: compose files end with .yml or .yaml", container->name,
                     file);
+        if (status == COFRE_OK && is_compose_file(file))
+            status = add_environment(sheets, container->project, file, error);
     }
     free(files);
     return status;

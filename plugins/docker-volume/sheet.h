@@ -24,7 +24,7 @@ struct sheets {
 /* text is taken over. */
 int32_t sheets_add_text(struct sheets *sheets, const char *path, char *text, struct cofre_error *error);
 
-/* The compose files that the container's labels name, each once. */
+/* The compose files that the container's labels name, and the `.env` beside each, each once. */
 int32_t sheets_add_compose(struct sheets *sheets, struct cofre_call *call, const struct container *container,
                            struct cofre_error *error);
 

@@ -153,6 +153,7 @@ def test_compose_files(shop, docker, tmp_path):  # noqa: F811
     for place in (one, two):
         place.mkdir()
         (place / 'compose.yaml').write_text(f'# {place}\n')
+    (one / '.env').write_text('PASSWORD=kept-and-sealed\n')
     (one / 'huge.yml').write_bytes(b'#' * ((4 << 20) + 1))
     (one / 'secret.conf').write_text('not a compose file')
     (one / 'link.yml').symlink_to(one / 'secret.conf')
@@ -164,7 +165,9 @@ def test_compose_files(shop, docker, tmp_path):  # noqa: F811
     result = world.ok('run', 'job')
     assert 'huge.yml' in result.text and 'link.yml' in result.text and 'gone.yml' in result.text, result
     place = world.restored() / 'shop/.docker/projects/shop'
-    assert {p.name: p.read_text() for p in place.iterdir()} == {'compose.yaml': f'# {one}\n', 'compose.yaml.2': f'# {two}\n'}
+    assert {p.name: p.read_text() for p in place.iterdir()} == {
+        '.env': 'PASSWORD=kept-and-sealed\n', 'compose.yaml': f'# {one}\n', 'compose.yaml.2': f'# {two}\n'}
+    assert 'kept-and-sealed' not in result.text
     assert 'compose.yaml' not in str(shop(volumes='vol', compose_files='no').ok('run', 'job'))
     assert not (world.restored('job', 'without') / 'shop/.docker/projects').exists()
 
