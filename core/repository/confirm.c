@@ -18,6 +18,7 @@
 
 #define NOTED_MAX ((size_t)64 << 20) /* between two checkpoints: a million packs */
 #define PAGE 1000                    /* objects that a store lists in one request */
+#define READ_BACK ((size_t)4 << 20)  /* objects up to this are compared whole */
 
 void confirm_begin(struct confirm *confirm)
 {
@@ -74,12 +75,32 @@ static int check_size(const char *key, uint64_t size, uint64_t wanted, struct er
                       "the sink does not keep what it is given: is it full, or is something between that changes it?");
 }
 
-int confirm_object(struct repository *repository, const char *key, uint64_t size, struct error *e)
+static int ask(struct repository *repository, const char *key, uint64_t size, struct error *e)
 {
     uint64_t there;
     if (sink_stat(repository->sink, key, &there, e) < 0)
         return e->class == ERROR_NOT_FOUND ? missing(key, e) : -1;
     return check_size(key, there, size, e);
+}
+
+/* It costs one request, as asking for the size does. */
+static int compare_object(struct repository *repository, const char *key, const struct bytes *object, struct error *e)
+{
+    AUTO_BYTES struct bytes there = {.maximum = object->length + 1};
+    if (sink_get(repository->sink, key, object->length, &there, e) < 0)
+        return e->class == ERROR_NOT_FOUND ? missing(key, e) : -1;
+    if (check_size(key, there.length, object->length, e) < 0)
+        return -1;
+    if (memcmp(there.data, object->data, object->length) == 0)
+        return 0;
+    error_set(e, ERROR_PERMANENT, "'%s' was read back, and is not what was stored", key);
+    return error_hint(e, "the sink does not keep what it is given, or something between changes it");
+}
+
+int confirm_object(struct repository *repository, const char *key, const struct bytes *object, struct error *e)
+{
+    return object->length > 0 && object->length <= READ_BACK ? compare_object(repository, key, object, e)
+                                                             : ask(repository, key, object->length, e);
 }
 
 static int ask_for_each(const struct confirm *c, struct repository *r, struct error *e)
@@ -88,7 +109,7 @@ static int ask_for_each(const struct confirm *c, struct repository *r, struct er
     for (size_t i = 0; i < noted(c); i++) {
         char key[201];
         repository_pack_key(packs[i].name, key);
-        if (confirm_object(r, key, packs[i].size, e) < 0)
+        if (ask(r, key, packs[i].size, e) < 0)
             return -1;
     }
     return 0;

@@ -1,7 +1,7 @@
 /* Confirming: what a sink says that it has stored is looked at before anybody relies on it.
  *
- * Every new object is there and has its size; and one pack, any of them, is read back whole, compared with its name,
- * and, with the full key, a chunk of it is opened.
+ * Every new object is there and has its size; what is small is read back and compared; and one pack, any of them, is read
+ * back whole, compared with its name, and, with the full key, a chunk of it is opened.
  */
 #ifndef COFRE_REPOSITORY_CONFIRM_H
 #define COFRE_REPOSITORY_CONFIRM_H
@@ -37,8 +37,8 @@ int confirm_note(struct confirm *confirm, const uint8_t name[SEAL_HASH_SIZE], ui
 /* Look at all that was noted, and forget it. Missing, of another size, other bytes: ERROR_PERMANENT, which names the
  * object. */
 int confirm_packs(struct confirm *confirm, struct repository *repository, struct error *e);
-/* The same of one object: that it is there and has its size. */
-int confirm_object(struct repository *repository, const char *key, uint64_t size, struct error *e);
+/* The same of one object: it is there, and what was stored; of a large one, that it has its size. */
+int confirm_object(struct repository *repository, const char *key, const struct bytes *object, struct error *e);
 
 /* Read a pack back: all of it, or, with the full key and without whole, its header and the chunk alone.
  * ERROR_INTEGRITY: it is not what its name stands for; other errors as of sink_get. */

@@ -216,7 +216,7 @@ static int put_index(struct copy *c, struct error *e)
     count(c, object.length);
     if (sink_put(c->to->sink, key, object.data, object.length, true, e) < 0 || sink_sync(c->to->sink, e) < 0)
         return -1;
-    return confirm_object(c->to, key, object.length, e);
+    return confirm_object(c->to, key, &object, e);
 }
 
 static void begin_index(struct copy *c)

@@ -452,7 +452,7 @@ static int put_index(struct shipper_sink *sink, struct error *e)
     /* Twice: the packs are there before what describes them, and that before we rely on it. */
     if (sink_sync(r->sink, e) < 0 || confirm_sent(sink, e) < 0 ||
         sink_put(r->sink, key, object.data, object.length, true, e) < 0 || sink_sync(r->sink, e) < 0 ||
-        confirm_object(r, key, object.length, e) < 0)
+        confirm_object(r, key, &object, e) < 0)
         return -1;
     sink->added += object.length;
     bytes_put(&sink->indexes, name, sizeof name);
