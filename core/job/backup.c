@@ -108,13 +108,14 @@ static int learn_expectations(struct run *run, struct error *e)
 {
     struct manifest *before;
     struct error why;
+    char text[ERROR_TEXT_MAX];
     if (expect_load(run->to.state, &run->expect, e) < 0)
         return -1;
     if (expect_knows(run->expect) || run->manifest->previous_id[0] == '\0')
         return 0;
     if (destination_before(&run->to, run->manifest, &before, &why) < 0) {
         log_line(LOG_NOTICE, "job '%s': nothing is known of what its sources were before: %s", run->job->name,
-                 why.message);
+                 error_text(&why, text));
         return cancel_requested() ? (*e = why, -1) : 0;
     }
     int result = expect_learn(run->expect, before, e);
@@ -237,7 +238,7 @@ static int record_sources(struct run *run, struct error *e)
         } else if (!source_failed || cancel_requested()) {
             return -1;
         } else if (++missing == count) {
-            return count > 1 ? error_context(e, "every source failed; the last: ") : -1;
+            return count > 1 ? error_consequence(e, "every source failed; the last: ") : -1;
         } else if (lose_source(run, i, e) < 0) {
             return -1;
         }
@@ -306,8 +307,10 @@ int backup_run(const struct engine *engine, const struct backup_request *request
                       .lock = -1,
                       .to = {.engine = engine, .job = &job, .dry = request->dry_run}};
     int64_t started = clock_monotonic();
-    if (job.sink_count > SHIPPER_SINKS_MAX)
-        return error_set(e, ERROR_CONFIG, "job '%s' has more than %d sinks", job.name, SHIPPER_SINKS_MAX);
+    if (job.sink_count > SHIPPER_SINKS_MAX) {
+        error_set(e, ERROR_CONFIG, "has more than %d sinks", SHIPPER_SINKS_MAX);
+        return error_subject(e, "job", job.name);
+    }
     int done = seal_init(e) < 0 ? -1 : carry_out(&run, e);
     end_run(&run);
     result->elapsed = clock_monotonic() - started;

@@ -44,14 +44,12 @@ static void report(struct check *c, int level, const char *text, const char *hin
     c->found(c->context, &finding);
 }
 
-/* Messages name their subject where they are made; here it stands in front anyway. */
+/* A finding has its subject apart, as an error has. */
 static void report_error(struct check *c, const struct error *e)
 {
-    size_t n = strlen(c->subject);
-    const char *text = e->message;
-    if (strncmp(text, c->subject, n) == 0)
-        text += n + strspn(text + n, ": ");
-    report(c, LOG_ERROR, text, e->hint, (int)e->class);
+    char text[ERROR_TEXT_MAX];
+    bool same = strcmp(e->subject, c->subject) == 0;
+    report(c, LOG_ERROR, same ? e->message : error_text(e, text), e->hint, (int)e->class);
 }
 
 static void on_finding(void *context, const struct worker_finding *finding)
@@ -295,7 +293,7 @@ static void check_services(struct check *c, const struct config_job *job)
         return;
     }
     if (services && !c->offline && services_say(services, on_finding, c, &e) < 0) {
-        error_context(&e, "'restore_stop': ");
+        error_consequence(&e, "'restore_stop': ");
         report_error(c, &e);
     }
     services_free(services);

@@ -32,7 +32,8 @@ static void drop(struct destination *item, const struct error *why)
 {
     if (item->result->error)
         return;
-    item->result->error = text_copy(why->message);
+    char text[ERROR_TEXT_MAX];
+    item->result->error = text_copy(error_text(why, text));
     log_error(LOG_ERROR, why);
 }
 
@@ -41,15 +42,17 @@ static int check_key(const struct destinations *d, const struct repository *repo
     const struct key *first = d->live_count > 0 ? d->live[0]->key : NULL;
     if (!first || memcmp(&first->public, &repository->key->public, sizeof first->public) == 0)
         return 0;
-    error_set(e, ERROR_CONFIG, "job '%s': sink '%s' has another key than sink '%s'", d->job->name,
-              sink_name(repository->sink), sink_name(d->live[0]->sink));
+    error_set(e, ERROR_CONFIG, "sink '%s' has another key than sink '%s'", sink_name(repository->sink),
+              sink_name(d->live[0]->sink));
+    error_subject(e, "job", d->job->name);
     return error_hint(e, "use one key for the repositories of a job, or make a job for each");
 }
 
 static void warn(void *context, const char *text, const char *hint)
 {
     struct error e;
-    error_set(&e, ERROR_PERMANENT, "sink '%s': %s", (const char *)context, text);
+    error_set(&e, ERROR_PERMANENT, "%s", text);
+    error_subject(&e, "sink", context);
     error_hint(&e, "%s", hint);
     log_error(LOG_WARNING, &e);
 }
@@ -68,7 +71,7 @@ static int open_one(struct destinations *d, struct destination *item, struct man
     if (vault_prepare(vault, e) < 0)
         return -1;
     if (chain_compare(&d->chain, vault, d->job->name, manifest, e) < 0)
-        return error_context(e, "sink '%s': ", item->config->name);
+        return error_subject(e, "sink", item->config->name);
     return 0;
 }
 
@@ -330,7 +333,7 @@ static void commit_one(const struct destinations *d, struct destination *item, c
         log_line(LOG_NOTICE, "committed %s@%s to %s", manifest->job, manifest->id, item->config->name);
         return;
     }
-    error_context(e, "sink '%s': ", item->config->name);
+    error_subject(e, "sink", item->config->name);
     drop(item, e);
 }
 
@@ -340,8 +343,9 @@ static void give_up(const struct destinations *d, struct destination *item, stru
     *e = item->bundle             ? item->saver.error
          : d->repositories.failed ? d->repositories.error
                                   : shipper_sink(d->shipper, item->lane)->error;
+    char text[ERROR_TEXT_MAX];
     if (!item->result->error)
-        item->result->error = text_copy(e->message);
+        item->result->error = text_copy(error_text(e, text));
 }
 
 static int commit_repositories(struct destinations *d, struct manifest *m, struct chain_forms *forms, struct error *e)

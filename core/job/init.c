@@ -95,5 +95,5 @@ int init_run(const struct engine *engine, const struct config_instance *section,
     int made = make(engine, sink, section, result, &key, e);
     key_free(key);
     sink_free(sink);
-    return made < 0 ? error_context(e, "sink '%s': ", section->name) : 0;
+    return made < 0 ? error_subject(e, "sink", section->name) : 0;
 }

@@ -122,7 +122,7 @@ void saver_fail(struct saver *saver, const struct error *why)
     saver->failed = true;
     saver->error = *why;
     if (saver->sink)
-        error_context(&saver->error, "sink '%s': ", saver->sink);
+        error_subject(&saver->error, "sink", saver->sink);
     log_error(LOG_ERROR, &saver->error);
 }
 

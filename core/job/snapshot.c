@@ -189,7 +189,7 @@ static int take_manifest(void *context, const struct vault_name *name, struct ma
         return -1;
     }
     struct error said = *why;
-    error_context(&said, "sink '%s': ", sink_name(t->vault->sink));
+    error_subject(&said, "sink", sink_name(t->vault->sink));
     log_error(LOG_WARNING, &said);
     s->damaged = s->sink_count == 0 ? why->class : ERROR_NONE;
     return 0;
@@ -230,7 +230,7 @@ static int list_sink(const struct engine *engine, const struct config_instance *
                                 t.names.length / sizeof(struct vault_name), take_manifest, &t, e);
     bytes_free(&t.names);
     vault_close(t.vault);
-    return result < 0 ? error_context(e, "sink '%s': ", sink->name) : 0;
+    return result < 0 ? error_subject(e, "sink", sink->name) : 0;
 }
 
 static int list_all(const struct engine *engine, const char *job, const char *host, const struct config_instance *sink,

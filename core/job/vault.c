@@ -116,8 +116,9 @@ static int note_in_chain(const struct vault *to, const struct manifest *m, struc
 static void note_copy(const struct vault *to, const struct manifest *manifest)
 {
     struct error e;
+    char text[ERROR_TEXT_MAX];
     if (strcmp(manifest->host, to->engine->config->host) == 0 && note_in_chain(to, manifest, &e) < 0)
-        log_line(LOG_WARNING, "the snapshot is copied, but this machine could not note it: %s", e.message);
+        log_line(LOG_WARNING, "the snapshot is copied, but this machine could not note it: %s", error_text(&e, text));
 }
 
 int vault_copy(struct vault *from, struct vault *to, const struct manifest *manifest, struct copy_result *result,

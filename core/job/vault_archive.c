@@ -136,7 +136,7 @@ static int peek(struct vault *vault, const struct vault_name *name, bool *ours, 
     if (archive_read(vault->archive, name->job, name->id, &inventory, &text, e) < 0) {
         if (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH && e->class != ERROR_NOT_FOUND)
             return -1;
-        error_context(e, "sink '%s': ", sink_name(vault->sink));
+        error_subject(e, "sink", sink_name(vault->sink));
         log_error(LOG_WARNING, e);
         return 0;
     }
@@ -180,8 +180,8 @@ static int replay(struct vault *vault, const struct manifest *manifest, const st
     if (result == 0)
         result = replay_run(vault->archive, &inventory, source->name, path, audience, count, e);
     inventory_free(&inventory);
-    return result < 0 && strncmp(e->message, "sink '", 6) != 0 ? error_context(e, "sink '%s': ", sink_name(vault->sink))
-                                                               : result;
+    /* What takes the entries says itself whose failure it is. */
+    return result < 0 && e->subject[0] == '\0' ? error_subject(e, "sink", sink_name(vault->sink)) : result;
 }
 
 static int entries(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,

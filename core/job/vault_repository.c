@@ -131,7 +131,7 @@ static int peek(struct vault *vault, const struct vault_name *name, bool *ours, 
     if (sink_get(r->sink, key, MANIFEST_MAX - 1, &object, e) < 0)
         return e->class == ERROR_NOT_FOUND ? 0 : -1;
     if (manifest_object_peek(object.data, object.length, r->key, key, &link->sequence, previous, signer, e) < 0) {
-        error_context(e, "sink '%s': ", sink_name(r->sink));
+        error_subject(e, "sink", sink_name(r->sink));
         log_error(LOG_WARNING, e);
     } else if (memcmp(signer, r->key->signer_public, sizeof signer) != 0 && !r->key->full)
         log_line(LOG_WARNING, "sink '%s': '%s' is signed by another key than ours", sink_name(r->sink), key);

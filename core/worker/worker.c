@@ -48,14 +48,16 @@ static int greet(struct worker *w, struct error *e)
             close(message.fd);
         if (got > 0 && message.type == WIRE_READY && message.number == greeting_build())
             return 0;
-        if (got > 0 && message.type == WIRE_EXEC_FAILED)
-            return error_system(e, (int)message.number, "%s: start a worker", w->instance);
+        if (got > 0 && message.type == WIRE_EXEC_FAILED) {
+            error_system(e, (int)message.number, "start a worker");
+            return error_subject(e, NULL, w->instance);
+        }
         if (got > 0)
-            return error_set(e, ERROR_PLUGIN, "%s: its worker is of another build than this cofre", w->instance);
+            return call_error(w, e, ERROR_PLUGIN, "its worker is of another build than this cofre");
         if (call_ended(w))
-            return error_set(e, ERROR_PLUGIN, "%s: its worker %s before it was ready", w->instance, w->how);
+            return call_error(w, e, ERROR_PLUGIN, "its worker %s before it was ready", w->how);
         if (clock_monotonic() >= until)
-            return error_set(e, ERROR_TIMEOUT, "%s: its worker did not get ready in time", w->instance);
+            return call_error(w, e, ERROR_TIMEOUT, "its worker did not get ready in time");
         clock_sleep(1);
     }
 }
@@ -219,7 +221,7 @@ static void end_worker(struct worker *w)
 {
     struct error e;
     if (w->active) {
-        error_set(&e, ERROR_CANCELLED, "%s: %s was given up", w->instance, wire_call_name(w->kind));
+        call_error(w, &e, ERROR_CANCELLED, "%s was given up", wire_call_name(w->kind));
         call_abort(w, &e);
     }
     if (w->channel.memory && (w->pid > 0 || w->task) && !w->abandoned)
