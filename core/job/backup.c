@@ -84,7 +84,7 @@ static int check_sources(struct run *run, struct error *e)
     if (!run->sources)
         return error_memory(e);
     for (size_t i = 0; i < run->job->source_count; i++)
-        if (engine_start(run->engine, run->job->sources[i], PLUGIN_SOURCE, NULL, 0, &run->sources[i], e) < 0 ||
+        if (engine_start(run->engine, run->job->sources[i], PLUGIN_SOURCE, &run->sources[i], e) < 0 ||
             row_describe(&run->manifest->sources[run->manifest->source_count++], run->job->sources[i],
                          worker_plugin(run->sources[i]), e) < 0)
             return -1;
@@ -153,7 +153,7 @@ static int open_source(struct reading *r, struct error *e)
     if (freeze_has_opened(run->freeze, r->i))
         return 0;
     r->again = true;
-    if (!run->sources[r->i] && engine_start(run->engine, source, PLUGIN_SOURCE, NULL, 0, &run->sources[r->i], e) < 0)
+    if (!run->sources[r->i] && engine_load(run->engine, source, PLUGIN_SOURCE, &run->sources[r->i], e) < 0)
         return -1;
     return engine_try_worker(source, run->sources[r->i], NULL, 0, e);
 }

@@ -69,16 +69,10 @@ static const char *origin(const char *text)
     return strncmp(text, "@cmd:", 5) == 0 ? "from @cmd" : text;
 }
 
-/* One that cannot be had is said by whoever needs it. */
-static void check_secret(struct check *c, const char *key, const char *text, bool private_file)
+/* text: as it was written. */
+static void check_secret(struct check *c, const char *key, const char *text, const void *bytes, size_t length)
 {
-    uint8_t *bytes;
-    size_t length;
-    struct error e;
-    if (!text || secret_resolve(text, private_file, &bytes, &length, &e) < 0)
-        return;
-    const char *suspicion = secret_suspicion(bytes, length);
-    secret_free(bytes);
+    const char *suspicion = bytes ? secret_suspicion(bytes, length) : NULL;
     if (!suspicion)
         return;
     char said[512];
@@ -87,17 +81,35 @@ static void check_secret(struct check *c, const char *key, const char *text, boo
            "unless it belongs to the secret, take it off: an editor or a mail program put it there", 0);
 }
 
-static void check_secrets(struct check *c, const struct config_instance *instance, const struct plugin_info *plugin)
+/* Those of the plugin, as they were resolved for it. */
+static void check_secrets(struct check *c, const struct config_instance *instance, const struct worker *worker)
 {
-    const struct config_openpgp *o = &instance->openpgp;
+    const struct plugin_info *plugin = worker_plugin(worker);
+    const struct config_value *values = worker_values(worker);
     for (size_t i = 0; i < instance->key_count; i++)
         for (size_t k = 0; k < plugin->option_count; k++)
             if (plugin->options[k].type == OPTION_SECRET &&
                 strcmp(plugin->options[k].name, instance->keys[i].name) == 0)
-                check_secret(c, instance->keys[i].name, instance->keys[i].value, instance->keys[i].private_file);
-    check_secret(c, instance->format == CONFIG_ARCHIVE ? "passphrase" : "recovery_passphrase", o->passphrase.text,
-                 o->passphrase.private_file);
-    check_secret(c, "key_passphrase", o->key_passphrase.text, o->key_passphrase.private_file);
+                check_secret(c, instance->keys[i].name, instance->keys[i].value, values[k].text, values[k].length);
+}
+
+/* One of the section's own. One that cannot be had is said by whoever needs it. */
+static void check_own_secret(struct check *c, const char *key, const struct config_secret *secret)
+{
+    uint8_t *bytes;
+    size_t length;
+    struct error e;
+    if (!secret->text || secret_resolve(secret->text, secret->private_file, &bytes, &length, &e) < 0)
+        return;
+    check_secret(c, key, secret->text, bytes, length);
+    secret_free(bytes);
+}
+
+static void check_own_secrets(struct check *c, const struct config_instance *sink)
+{
+    check_own_secret(c, sink->format == CONFIG_ARCHIVE ? "passphrase" : "recovery_passphrase",
+                     &sink->openpgp.passphrase);
+    check_own_secret(c, "key_passphrase", &sink->openpgp.key_passphrase);
 }
 
 /* ---- sources and sinks ---- */
@@ -117,16 +129,20 @@ struct look {
     struct check *check;
     const struct config_instance *instance;
     int role;
-    bool again; /* not the first time */
+    bool again;            /* not the first time */
+    struct worker *worker; /* of a sink that is fine: what is stored there is looked at with it */
 };
 
-static int open_worker(const struct look *look, struct worker **worker, struct error *e)
+static int open_worker(struct look *look, struct worker **worker, struct error *e)
 {
     const struct engine *engine = look->check->engine;
     if (look->check->offline)
         return engine_open_offline(engine, look->instance, look->role, worker, e);
-    if (engine_start(engine, look->instance, look->role, NULL, 0, worker, e) < 0)
+    if (engine_start(engine, look->instance, look->role, worker, e) < 0)
         return -1;
+    if (!look->again)
+        check_secrets(look->check, look->instance, *worker);
+    look->again = true;
     if (engine_try_worker(look->instance, *worker, NULL, 0, e) == 0)
         return 0;
     worker_stop(*worker);
@@ -144,20 +160,20 @@ static int try_look(void *context, struct error *e)
     if (open_worker(look, &worker, e) < 0)
         return -1;
     worker_tell(worker, c->configured);
-    if (!c->offline && !look->again)
-        check_secrets(c, look->instance, worker_plugin(worker));
-    look->again = true;
     uint64_t before = c->said;
     int result = worker_check(worker, !c->offline, on_finding, c, e);
     if (result < 0 && c->said > before && e->class == ERROR_RETRY)
         e->class = ERROR_PERMANENT;
-    worker_stop(worker);
+    if (result == 0 && !c->offline && look->role == PLUGIN_SINK)
+        look->worker = worker;
+    else
+        worker_stop(worker);
     return result;
 }
 
 /* The plugin loads, its options are right, and it finds what it needs. A check tells how things are now: it waits only
- * for what the section says may be starting. */
-static void check_instance(struct check *c, const struct config_instance *instance, int role)
+ * for what the section says may be starting. The worker of a sink, open, or NULL. */
+static struct worker *check_instance(struct check *c, const struct config_instance *instance, int role)
 {
     struct look look = {.check = c, .instance = instance, .role = role};
     struct error e;
@@ -167,6 +183,7 @@ static void check_instance(struct check *c, const struct config_instance *instan
         report_error(c, &e);
     else if (c->offline && c->errors == before)
         report(c, LOG_INFO, "plugin and options are fine", NULL, 0);
+    return look.worker;
 }
 
 static void on_expiry(void *context, const char *text, const char *hint)
@@ -192,12 +209,13 @@ static void check_recovery(struct check *c, const struct config_instance *sink, 
         report(c, LOG_INFO, "a copy of the key is kept in the repository", NULL, 0);
 }
 
-/* The repository is there, and the key is its key. */
-static void check_repository(struct check *c, const struct config_instance *sink)
+/* The repository is there, and the key is its key. Takes the sink. */
+static void check_repository(struct check *c, const struct config_instance *sink, struct sink *opened)
 {
     struct repository *repository;
     struct error e;
-    if (engine_open_repository(c->engine, sink, &repository, &e) < 0) {
+    check_own_secrets(c, sink);
+    if (engine_make_repository(c->engine, sink, opened, &repository, &e) < 0) {
         report_error(c, &e);
         return;
     }
@@ -211,8 +229,8 @@ static void check_repository(struct check *c, const struct config_instance *sink
     repository_close(repository);
 }
 
-/* The archive is there, and what seals it works. */
-static void check_archive(struct check *c, const struct config_instance *sink)
+/* The archive is there, and what seals it works. Takes the sink. */
+static void check_archive(struct check *c, const struct config_instance *sink, struct sink *opened)
 {
     static const char *const found[] = {[INVENTORY_PLAIN] = "the archive is there",
                                         [INVENTORY_RECIPIENTS] =
@@ -220,10 +238,15 @@ static void check_archive(struct check *c, const struct config_instance *sink)
                                         [INVENTORY_PASSPHRASE] = "the archive is there, and opens with the passphrase"};
     struct vault *vault;
     struct error e;
-    if (vault_open(c->engine, sink, &vault, &e) < 0) {
+    if (vault_open_in(c->engine, sink, opened, &vault, &e) < 0) {
         report_error(c, &e);
+        check_own_secrets(c, sink);
         return;
     }
+    const struct pgp_spec *pgp = &vault->archive->spec.pgp;
+    check_secret(c, "passphrase", sink->openpgp.passphrase.text, pgp->passphrase, pgp->passphrase_length);
+    check_secret(c, "key_passphrase", sink->openpgp.key_passphrase.text, pgp->key_passphrase,
+                 pgp->key_passphrase_length);
     enum inventory_encryption encryption = vault->archive->spec.encryption;
     if (archive_ready(vault->archive, on_expiry, c, &e) < 0)
         report_error(c, &e);
@@ -257,18 +280,34 @@ static void check_source(struct check *c, const struct config_instance *source)
         check_instance(c, source, PLUGIN_SOURCE);
 }
 
+/* Takes the worker. */
+static void check_stored(struct check *c, const struct config_instance *section, struct worker *worker)
+{
+    bool archive = section->format == CONFIG_ARCHIVE;
+    struct sink *sink;
+    struct error e;
+    if (engine_make_sink(c->engine, section, worker, archive ? ARCHIVE_CONNECTIONS : 1, &sink, &e) < 0)
+        report_error(c, &e);
+    else
+        (archive ? check_archive : check_repository)(c, section, sink);
+}
+
 static void check_sink(struct check *c, const struct config_instance *sink)
 {
     unsigned before = c->errors;
     if (!first_look(c, sink))
         return;
-    check_instance(c, sink, PLUGIN_SINK);
-    if (c->errors > before && (!c->offline || sink->fault))
-        return;
-    if (c->offline)
+    struct worker *worker = check_instance(c, sink, PLUGIN_SINK);
+    if (c->offline && !sink->fault)
         check_key(c, sink);
-    else /* where nothing can be reached, there is nothing to be opened */
-        (sink->format == CONFIG_ARCHIVE ? check_archive : check_repository)(c, sink);
+    else if (worker && c->errors == before)
+        check_stored(c, sink, worker);
+    else {
+        /* Where nothing can be reached, there is nothing to be opened. */
+        worker_stop(worker);
+        if (!c->offline)
+            check_own_secrets(c, sink);
+    }
 }
 
 /* Who writes keep_daily believes that snapshots are removed, and who writes max_age that somebody watches. */

@@ -57,7 +57,7 @@ static int open_worker(const struct engine *engine, const struct config_instance
         overrides[i] = request->overrides[i];
     if (path)
         overrides[count++] = where;
-    if (engine_start(engine, instance, PLUGIN_SOURCE, overrides, count, &target->worker, e) < 0)
+    if (engine_load(engine, instance, PLUGIN_SOURCE, &target->worker, e) < 0)
         return -1;
     bool careful = has_overwrite(worker_plugin(target->worker));
     if (!path && !replace && !careful) {

@@ -16,20 +16,28 @@
 
 #define SWEEP_AGE (INT64_C(24) * 3600 * 1000000000) /* ns */
 
-int vault_open(const struct engine *engine, const struct config_instance *sink, struct vault **vault, struct error *e)
+int vault_open_in(const struct engine *engine, const struct config_instance *section, struct sink *sink,
+                  struct vault **vault, struct error *e)
 {
     static const struct vault_format *const formats[] = {
         [CONFIG_REPOSITORY] = &vault_repository, [CONFIG_ARCHIVE] = &vault_archive};
     struct vault *v = calloc(1, sizeof *v);
-    if (!v)
+    if (!v) {
+        sink_free(sink);
         return error_memory(e);
-    *v = (struct vault){.format = formats[sink->format], .engine = engine, .config = sink};
+    }
+    *v = (struct vault){.format = formats[section->format], .engine = engine, .config = section, .sink = sink};
     if (v->format->open(v, e) < 0) {
         free(v);
         return -1;
     }
     *vault = v;
     return 0;
+}
+
+int vault_open(const struct engine *engine, const struct config_instance *sink, struct vault **vault, struct error *e)
+{
+    return vault_open_in(engine, sink, NULL, vault, e);
 }
 
 void vault_close(struct vault *vault)
@@ -44,6 +52,13 @@ int vault_list(struct vault *vault, const char *host, const char *job, vault_sna
                struct error *e)
 {
     return vault->format->list(vault, host, job, found, context, e);
+}
+
+int vault_names(struct vault *vault, const char *host, const char *job, vault_snapshot *found, void *context,
+                struct error *e)
+{
+    return vault->format->names ? vault->format->names(vault, job, found, context, e)
+                                : vault->format->list(vault, host, job, found, context, e);
 }
 
 int vault_read(struct vault *vault, const struct vault_name *name, struct manifest **manifest, struct error *e)

@@ -53,11 +53,14 @@ typedef int vault_entry(void *context, const struct record *record, struct error
 typedef void vault_damage(void *context, const struct verify_damage *damage);
 
 struct vault_format {
-    /* Fill in everything but engine, config, sink and format. After an error nothing is left open. */
+    /* Fill in everything but engine, config and format. A sink that is there is used, and otherwise opened. After an
+     * error nothing is left open. */
     int (*open)(struct vault *vault, struct error *e);
     void (*close)(struct vault *vault);
     int (*list)(struct vault *vault, const char *host, const char *job, vault_snapshot *found, void *context,
                 struct error *e);
+    /* NULL = list does not read anything else. */
+    int (*names)(struct vault *vault, const char *job, vault_snapshot *found, void *context, struct error *e);
     int (*read)(struct vault *vault, const struct vault_name *name, struct manifest **manifest, struct error *e);
     int (*read_all)(struct vault *vault, const struct vault_name *names, size_t count, vault_manifest *found,
                     void *context, struct error *e);
@@ -77,6 +80,9 @@ extern const struct vault_format vault_repository, vault_archive;
 
 /* Open the sink and what its section says that it holds. ERROR_NOT_INITIALISED when there is nothing. */
 int vault_open(const struct engine *engine, const struct config_instance *sink, struct vault **vault, struct error *e);
+/* The same in a sink that is open, and is taken, also after an error. */
+int vault_open_in(const struct engine *engine, const struct config_instance *section, struct sink *sink,
+                  struct vault **vault, struct error *e);
 /* NULL is fine. */
 void vault_close(struct vault *vault);
 
@@ -84,6 +90,10 @@ void vault_close(struct vault *vault);
  * cannot be read is listed too. */
 int vault_list(struct vault *vault, const char *host, const char *job, vault_snapshot *found, void *context,
                struct error *e);
+/* The same from the names of objects alone. Where they do not tell the host, name->host is "", and snapshots of others
+ * are among them. */
+int vault_names(struct vault *vault, const char *host, const char *job, vault_snapshot *found, void *context,
+                struct error *e);
 /* Its manifest. Damaged: ERROR_INTEGRITY, ERROR_AUTH. */
 int vault_read(struct vault *vault, const struct vault_name *name, struct manifest **manifest, struct error *e);
 /* Those of several snapshots, in this order, side by side where the sink takes several requests at once. found may not

@@ -53,11 +53,13 @@ static int fill_spec(struct vault *vault, char home[PATH_MAX], struct archive_sp
 static int open_hold(struct vault *vault, struct error *e)
 {
     struct archive_spec spec;
-    struct sink *sink;
+    struct sink *sink = vault->sink;
     vault->text = malloc(PATH_MAX);
-    if (!vault->text)
+    if (!vault->text) {
+        sink_free(sink);
         return error_memory(e);
-    if (engine_open_sink(vault->engine, vault->config, ARCHIVE_CONNECTIONS, &sink, e) < 0)
+    }
+    if (!sink && engine_open_sink(vault->engine, vault->config, ARCHIVE_CONNECTIONS, &sink, e) < 0)
         goto fail;
     if (fill_spec(vault, vault->text, &spec, e) < 0) {
         sink_free(sink);
@@ -113,6 +115,21 @@ static int list(struct vault *vault, const char *host, const char *job, vault_sn
 {
     struct listing l = {.vault = vault, .host = host, .found = found, .context = context};
     return archive_list(vault->archive, job, list_one, &l, e);
+}
+
+static int name_one(void *context, const char *job, const char *id, struct error *e)
+{
+    const struct listing *l = context;
+    struct vault_name name = {.host = ""};
+    snprintf(name.job, sizeof name.job, "%s", job);
+    snprintf(name.id, sizeof name.id, "%s", id);
+    return l->found(l->context, &name, e);
+}
+
+static int names(struct vault *vault, const char *job, vault_snapshot *found, void *context, struct error *e)
+{
+    struct listing l = {.vault = vault, .found = found, .context = context};
+    return archive_list(vault->archive, job, name_one, &l, e);
 }
 
 static int read_manifest(struct vault *vault, const struct vault_name *name, struct manifest **manifest,
@@ -308,6 +325,7 @@ const struct vault_format vault_archive = {
     .open = open_hold,
     .close = close_hold,
     .list = list,
+    .names = names,
     .read = read_manifest,
     .peek = peek,
     .entries = entries,

@@ -24,7 +24,8 @@
 
 static int open_hold(struct vault *vault, struct error *e)
 {
-    if (engine_open_repository(vault->engine, vault->config, &vault->repository, e) < 0)
+    if ((vault->sink ? engine_make_repository(vault->engine, vault->config, vault->sink, &vault->repository, e)
+                     : engine_open_repository(vault->engine, vault->config, &vault->repository, e)) < 0)
         return -1;
     vault->sink = vault->repository->sink;
     vault->id = vault->repository->id_text;

@@ -33,10 +33,11 @@ struct call_problem {
 };
 
 struct worker {
-    char *instance, *name;   /* name: of the plugin */
-    char *directory;         /* NULL = none */
-    char *common;            /* NULL = none */
-    worker_host *in_process; /* NULL = in a process of its own */
+    struct config_value *values; /* of the options; NULL = not configured */
+    char *instance, *name;       /* name: of the plugin */
+    char *directory;             /* NULL = none */
+    char *common;                /* NULL = none */
+    worker_host *in_process;     /* NULL = in a process of its own */
     bool undoes;
     int64_t timeout, stall_timeout, grace, patience;
     struct channel channel;

@@ -163,6 +163,17 @@ static void count_variable(void *context, const char *variable)
     *(size_t *)context += 4 + strlen(variable) + 1;
 }
 
+void worker_configure(struct worker *worker, struct config_value *values)
+{
+    config_values_free(worker->values, worker->plugin.option_count);
+    worker->values = values;
+}
+
+const struct config_value *worker_values(const struct worker *worker)
+{
+    return worker->values;
+}
+
 int worker_open(struct worker *w, const struct config_value *values, struct error *e)
 {
     if (redact_learn(&w->redact, values, w->plugin.option_count, e) < 0)
@@ -243,6 +254,7 @@ void worker_stop(struct worker *w)
     if (w->output >= 0)
         close(w->output);
     channel_close(&w->channel);
+    config_values_free(w->values, w->plugin.option_count);
     wire_plugin_free(&w->plugin);
     redact_free(&w->redact);
     bytes_free(&w->arguments);
