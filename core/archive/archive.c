@@ -32,8 +32,9 @@ static int look(struct archive *a, struct error *e)
     if (marker_read(a->sink, &a->marker, e) == 0)
         return 0;
     if (e->class != ERROR_NOT_FOUND)
-        return error_context(e, "sink '%s': ", sink_name(a->sink));
-    error_set(e, ERROR_NOT_INITIALISED, "sink '%s' has no archive yet", sink_name(a->sink));
+        return error_subject(e, "sink", sink_name(a->sink));
+    error_set(e, ERROR_NOT_INITIALISED, "has no archive yet");
+    error_subject(e, "sink", sink_name(a->sink));
     return error_hint(e, "make it: cofre init %s; if there should be one, look whether the right disk is mounted",
                       sink_name(a->sink));
 }
@@ -48,7 +49,7 @@ int archive_open(struct sink *sink, const struct archive_spec *spec, struct arch
     a->spec = *spec;
     a->sink = sink;
     if (open_pgp(a, e) < 0)
-        error_context(e, "sink '%s': ", sink_name(sink));
+        error_subject(e, "sink", sink_name(sink));
     else if (look(a, e) == 0) {
         *archive = a;
         return 0;
@@ -78,7 +79,7 @@ int archive_prove(struct archive *archive, struct error *e)
     if (archive->proven || archive->spec.encryption != INVENTORY_PASSPHRASE)
         return 0;
     if (marker_prove(&archive->marker, archive->pgp, e) < 0)
-        return error_context(e, "sink '%s': ", sink_name(archive->sink));
+        return error_subject(e, "sink", sink_name(archive->sink));
     archive->proven = true;
     return 0;
 }
@@ -90,7 +91,7 @@ int archive_ready(struct archive *archive, void (*warn)(void *context, const cha
         return -1;
     if (!archive->pgp || pgp_ready(archive->pgp, warn, context, e) == 0)
         return 0;
-    return error_context(e, "sink '%s': ", sink_name(archive->sink));
+    return error_subject(e, "sink", sink_name(archive->sink));
 }
 
 /* ---- snapshots ---- */

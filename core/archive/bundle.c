@@ -170,7 +170,8 @@ static int choose_name(const struct bundle *b, const char *path, char name[NAME_
         if (!is_taken(b, name))
             return 0;
     }
-    return error_set(e, ERROR_RANGE, "source '%s' has too many streams of one name", b->source);
+    error_set(e, ERROR_RANGE, "has too many streams of one name");
+    return error_subject(e, "source", b->source);
 }
 
 static int open_part(struct bundle *b, struct part *part, struct error *e)

@@ -41,8 +41,8 @@ static int compare(struct moving *m, const struct inventory_file *file, const ch
     digest_end(m->digest, hash);
     if (m->moved == file->stored && memcmp(hash, file->sha256, sizeof hash) == 0)
         return 0;
-    return error_set(e, ERROR_INTEGRITY, "sink '%s': '%s' is damaged: it is not what the manifest says",
-                     sink_name(m->clone->from->sink), key);
+    error_set(e, ERROR_INTEGRITY, "'%s' is damaged: it is not what the manifest says", key);
+    return error_subject(e, "sink", sink_name(m->clone->from->sink));
 }
 
 static int move(struct moving *m, const struct inventory_file *file, const char *key, struct error *e)
@@ -113,8 +113,10 @@ static int check_there(struct clone *c, const struct inventory *inventory, const
     *existed = sink_get(c->to->sink, key, INVENTORY_MAX - 1, &there, e) == 0;
     if (!*existed)
         return e->class == ERROR_NOT_FOUND ? 0 : -1;
-    if (there.length != text->length || memcmp(there.data, text->data, there.length) != 0)
-        return error_set(e, ERROR_INTEGRITY, "sink '%s' has another manifest under '%s'", sink_name(c->to->sink), key);
+    if (there.length != text->length || memcmp(there.data, text->data, there.length) != 0) {
+        error_set(e, ERROR_INTEGRITY, "has another manifest under '%s'", key);
+        return error_subject(e, "sink", sink_name(c->to->sink));
+    }
     for (size_t i = 0; i < inventory->file_count && *existed; i++) {
         const struct inventory_file *file = &inventory->files[i];
         archive_key(c->job, c->id, file->name, key);
@@ -133,7 +135,7 @@ static int confirm(struct clone *c, const struct inventory *inventory, uint64_t 
     char prefix[ARCHIVE_KEY_SIZE], key[ARCHIVE_KEY_SIZE];
     archive_key(c->job, c->id, "", prefix);
     if (sink_sync(c->to->sink, e) < 0 || present_check(c->to->sink, prefix, inventory, sums, signature, e) < 0)
-        return error_context(e, "sink '%s': ", sink_name(c->to->sink));
+        return error_subject(e, "sink", sink_name(c->to->sink));
     if (inventory->file_count == 0)
         return 0;
     const struct inventory_file *file = &inventory->files[randombytes_uniform((uint32_t)inventory->file_count)];
@@ -143,14 +145,15 @@ static int confirm(struct clone *c, const struct inventory *inventory, uint64_t 
         return 0;
     if (e->class == ERROR_INTEGRITY)
         e->class = ERROR_PERMANENT; /* it is not what is stored that is wrong, but the storing */
-    return error_context(e, "sink '%s': read back '%s': ", sink_name(c->to->sink), key);
+    error_context(e, "read back '%s': ", key);
+    return error_subject(e, "sink", sink_name(c->to->sink));
 }
 
 static int clone_all(struct clone *c, const struct inventory *inventory, const struct bytes *text, bool *existed,
                      struct error *e)
 {
     if (archive_check_sums(c->from, inventory, text, e) < 0)
-        return error_context(e, "sink '%s': ", sink_name(c->from->sink));
+        return error_subject(e, "sink", sink_name(c->from->sink));
     if (check_there(c, inventory, text, existed, e) < 0)
         return -1;
     if (*existed)

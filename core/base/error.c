@@ -46,6 +46,7 @@ __attribute__((format(printf, 4, 0))) static void fill(struct error *e, enum err
     e->class = class;
     e->os_errno = errnum;
     e->retry_after = 0;
+    e->subject[0] = '\0';
     e->hint[0] = '\0';
     memcpy(e->message, text, strlen(text) + 1);
 }
@@ -72,6 +73,28 @@ int error_system(struct error *e, int errnum, const char *format, ...)
     return -1;
 }
 
+static void put_in_front(struct error *e, const char *context)
+{
+    size_t length = strlen(context), keep = strlen(e->message);
+    if (length > sizeof e->message - 1)
+        length = sizeof e->message - 1;
+    if (keep > sizeof e->message - 1 - length)
+        keep = sizeof e->message - 1 - length;
+    memmove(e->message + length, e->message, keep);
+    memcpy(e->message, context, length);
+    e->message[length + keep] = '\0';
+}
+
+/* The subject is the message's, which has one of its own no more. */
+static void fold_subject(struct error *e)
+{
+    if (e->subject[0] == '\0')
+        return;
+    put_in_front(e, ": ");
+    put_in_front(e, e->subject);
+    e->subject[0] = '\0';
+}
+
 int error_context(struct error *e, const char *format, ...)
 {
     char context[sizeof e->message];
@@ -79,17 +102,40 @@ int error_context(struct error *e, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(context, sizeof context, format, arguments);
     va_end(arguments);
-    size_t length = strlen(context);
-    if (length > 0 && strncmp(e->message, context, length) == 0)
-        return -1;
-    size_t rest = sizeof e->message - length;
-    size_t keep = strlen(e->message);
-    if (keep > rest - 1)
-        keep = rest - 1;
-    memmove(e->message + length, e->message, keep);
-    memcpy(e->message, context, length);
-    e->message[length + keep] = '\0';
+    put_in_front(e, context);
     return -1;
+}
+
+int error_consequence(struct error *e, const char *format, ...)
+{
+    char context[sizeof e->message];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(context, sizeof context, format, arguments);
+    va_end(arguments);
+    fold_subject(e);
+    put_in_front(e, context);
+    return -1;
+}
+
+int error_subject(struct error *e, const char *kind, const char *name)
+{
+    char subject[sizeof e->subject];
+    if (kind)
+        snprintf(subject, sizeof subject, "%s '%s'", kind, name);
+    else
+        snprintf(subject, sizeof subject, "%s", name);
+    if (strcmp(e->subject, subject) == 0)
+        return -1;
+    fold_subject(e);
+    memcpy(e->subject, subject, strlen(subject) + 1);
+    return -1;
+}
+
+const char *error_text(const struct error *e, char out[ERROR_TEXT_MAX])
+{
+    snprintf(out, ERROR_TEXT_MAX, "%s%s%s", e->subject, e->subject[0] ? ": " : "", e->message);
+    return out;
 }
 
 int error_hint(struct error *e, const char *format, ...)

@@ -1,8 +1,9 @@
 /* Errors: what went wrong, said once, where it is known.
  *
  * A fallible function returns 0 or -1 and takes `struct error *` last. On -1 the error holds a class and a message:
- * what failed, the object in single quotes, the cause; lower case, no full stop, no secret. Callers may add context;
- * only cli/ and the job runner print. Errors are values on the caller's stack: nothing is allocated, nothing is freed.
+ * what failed, the object in single quotes, the cause; lower case, no full stop, no secret. Callers may add context,
+ * and say whose failure it is: the subject, which stands apart, so that nobody has to look for it in the message. Only
+ * cli/ and the job runner print. Errors are values on the caller's stack: nothing is allocated, nothing is freed.
  */
 #ifndef COFRE_BASE_ERROR_H
 #define COFRE_BASE_ERROR_H
@@ -38,20 +39,32 @@ struct error {
     enum error_class class;
     int os_errno;         /* 0 when there is none */
     unsigned retry_after; /* milliseconds; 0 = no opinion */
-    char message[1024];
+    char subject[96];     /* whose failure it is, "sink 'nas'"; "" = nobody's in particular */
+    char message[1024];   /* without the subject: error_text has both */
     char hint[512];
 };
 
 /* Set the error; returns -1, so that a failure is one line: return error_set(e, ERROR_RANGE, "..."). An earlier hint
- * goes. */
+ * and subject go. */
 int error_set(struct error *e, enum error_class class, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* The same for a failed system call: the class comes from errnum and ": strerror(errnum)" is appended. */
 int error_system(struct error *e, int errnum, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
-/* Put context in front, if it is not there already: "while ...: " or "sink 'nas': ". Keeps class and hint. Returns -1.
- */
+/* Put context in front of the message, behind the subject: "read back 'config': ". Keeps class and hint. Returns -1. */
 int error_context(struct error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Put in front of all what the failure led to: "nothing was restored, as ...: ". The subject that there was becomes
+ * part of the message, and there is none then. Returns -1. */
+int error_consequence(struct error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Say whose failure it is: "sink", "nas" make "sink 'nas'"; kind NULL: name is the whole. A subject that is there
+ * already and is the same stays; another becomes part of the message, "source 'db'" + "sink 'nas': ...". Returns -1. */
+int error_subject(struct error *e, const char *kind, const char *name);
+
+/* "sink 'nas': put 'key': refused": what is printed and stored of an error. Returns out. */
+#define ERROR_TEXT_MAX 1152
+const char *error_text(const struct error *e, char out[ERROR_TEXT_MAX]);
 
 /* What the operator should do. Returns -1. */
 int error_hint(struct error *e, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -163,7 +163,8 @@ void log_error(enum log_level level, const struct error *e)
     if (level > threshold)
         return;
     int saved = errno;
-    write_line(level, NULL, e->message);
+    char text[ERROR_TEXT_MAX];
+    write_line(level, NULL, error_text(e, text));
     errno = saved;
     log_hint(level, e->hint);
 }

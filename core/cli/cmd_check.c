@@ -22,8 +22,11 @@ static const char *level_name(int level)
 static void say(const struct tally *tally, const struct check_finding *finding)
 {
     struct output *out = tally->out;
+    char text[ERROR_TEXT_MAX];
     struct error e;
-    error_set(&e, (enum error_class)finding->error_class, "%s: %s", finding->subject, finding->text);
+    error_set(&e, (enum error_class)finding->error_class, "%s", finding->text);
+    error_subject(&e, NULL, finding->subject);
+    error_text(&e, text);
     if (finding->hint && *finding->hint)
         error_hint(&e, "%s", finding->hint);
     if (finding->level <= LOG_ERROR) {
@@ -31,7 +34,7 @@ static void say(const struct tally *tally, const struct check_finding *finding)
     } else if (finding->level == LOG_WARNING) {
         log_error(LOG_WARNING, &e);
     } else if (!tally->quiet) {
-        output_print(out, "ok: %s\n", output_escape(out, e.message, strlen(e.message)));
+        output_print(out, "ok: %s\n", output_escape(out, text, strlen(text)));
     }
 }
 

@@ -149,9 +149,10 @@ static int list_source(struct cli *cli, struct vault *vault, const struct manife
         return 0;
     if (restore_list(vault, manifest, source, path, list_entry, &listing, e) < 0)
         return -1;
-    if (path && listing.entries == 0)
-        return error_set(e, ERROR_NOT_FOUND, "source '%s': there is no entry '%s'", source->name, path);
-    return 0;
+    if (!path || listing.entries > 0)
+        return 0;
+    error_set(e, ERROR_NOT_FOUND, "there is no entry '%s'", path);
+    return error_subject(e, "source", source->name);
 }
 
 static int list_all(struct cli *cli, struct vault *vault, const struct manifest *manifest, struct error *e)

@@ -79,6 +79,7 @@ static int list_one(struct cli *cli, const char *name, struct table *table, stru
 {
     struct output *out = &cli->output;
     struct worker *worker = NULL;
+    char text[ERROR_TEXT_MAX];
     struct error why;
     bool bad = engine_start_plugin(&cli->engine, name, name, &worker, &why) < 0;
     const struct plugin_info *plugin = bad ? NULL : worker_plugin(worker);
@@ -90,7 +91,7 @@ static int list_one(struct cli *cli, const char *name, struct table *table, stru
     else if (bad)
         output_object(out, "plugin",
                       json_pack("{s:o, s:o, s:o}", "name", output_text(out, name), "error",
-                                output_text(out, why.message), "hint",
+                                output_text(out, error_text(&why, text)), "hint",
                                 output_text(out, why.hint[0] ? why.hint : NULL)));
     else
         output_object(out, "plugin", plugin_json(out, plugin, false));

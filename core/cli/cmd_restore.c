@@ -98,7 +98,7 @@ static int say_services(struct cli *cli, struct services *services, bool asked, 
     if (asked)
         fprintf(stderr, "Services around it, by %s:\n", services_by(services));
     if (services_say(services, say, &saying, e) < 0)
-        return error_context(e, "'restore_stop': ");
+        return error_consequence(e, "'restore_stop': ");
     if (saying.errors == 0)
         return 0;
     error_set(e, ERROR_PERMANENT,

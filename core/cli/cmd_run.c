@@ -119,6 +119,7 @@ static void keep_line(const struct cli *cli, const struct outcome *outcome, int 
     const struct backup_result *r = &outcome->result;
     const struct manifest *m = why ? NULL : r->manifest;
     const char *path = cli->engine.config->log;
+    char text[ERROR_TEXT_MAX];
     struct error e;
     if (!path || outcome->dry_run)
         return;
@@ -131,7 +132,7 @@ static void keep_line(const struct cli *cli, const struct outcome *outcome, int 
                                       .bytes = m ? view_bytes(m) : 0,
                                       .added = m ? m->added : 0,
                                       .elapsed = r->elapsed,
-                                      .error = why ? why->message : NULL};
+                                      .error = why ? error_text(why, text) : NULL};
     if (run_log_write(path, &line, &e) < 0)
         log_error(LOG_WARNING, &e);
 }
@@ -147,7 +148,7 @@ static int run_job(struct cli *cli, const struct backup_request *request)
     bool failed = backup_run(&cli->engine, request, &outcome.result, &e) < 0;
     if (failed) {
         status = stop_signal() ? 128 + stop_signal() : error_exit_status(e.class);
-        command_name_error(&e, "job", job->name);
+        error_subject(&e, "job", job->name);
         command_report(cli, &e, status);
     } else {
         const struct manifest *m = outcome.result.manifest;

@@ -57,12 +57,13 @@ static void damage(void *context, const struct verify_damage *d)
 static void add_result(struct verification *v, const struct verify_result *r, const struct error *failure)
 {
     struct output *out = &v->cli->output;
+    char text[ERROR_TEXT_MAX];
     json_t *object =
         json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name", v->sink, "status",
                   failure      ? "failed"
                   : r->damages ? "damaged"
                                : "verified",
-                  "error", output_text(out, failure ? failure->message : NULL), "snapshots",
+                  "error", output_text(out, failure ? error_text(failure, text) : NULL), "snapshots",
                   output_number(r->snapshots), "snapshots_damaged", output_number(r->snapshots_damaged), "objects",
                   output_number(r->objects), "bytes", output_number(r->bytes), "damages", output_number(r->damages));
     if (json_array_append_new(v->results, object) < 0)
@@ -109,7 +110,7 @@ static void verify_sink(struct verification *v, const struct config_instance *si
     bool failed = verify_opened(v, sink, &result, &e) < 0;
     if (failed) {
         int status = error_exit_status(e.class);
-        command_name_error(&e, "sink", sink->name);
+        error_subject(&e, "sink", sink->name);
         command_report(v->cli, &e, status);
         if (v->status == EXIT_DONE)
             v->status = status;
@@ -151,9 +152,9 @@ static int narrow(struct verification *v, const struct snapshot_selector *select
 {
     const struct config *config = v->cli->engine.config;
     struct snapshot_list list = {0};
-    size_t unreachable = 0, damaged = 0, kept = 0;
+    size_t unreachable = 0, kept = 0;
     const struct config_instance *only = v->sink_count == 1 ? v->sinks[0] : NULL;
-    if (snapshot_list(&v->cli->engine, selector->job, config->host, only, &list, &unreachable, &damaged, e) < 0)
+    if (snapshot_names(&v->cli->engine, selector->job, config->host, only, &list, &unreachable, e) < 0)
         return -1;
     for (size_t i = 0; i < v->sink_count; i++) {
         bool held = false;

@@ -181,19 +181,12 @@ int command_path(struct vault *vault, const struct manifest *manifest, const str
     return 0;
 }
 
-void command_name_error(struct error *e, const char *what, const char *name)
-{
-    char quoted[80];
-    snprintf(quoted, sizeof quoted, "'%.64s'", name);
-    if (!strstr(e->message, quoted))
-        error_context(e, "%s %s: ", what, quoted);
-}
-
 /* Not through the log: a person waits for this line, with neither time stamp nor level. */
 void command_print_error(struct output *out, const struct error *e)
 {
-    char text[8192], message[4200], hint[2200];
-    log_escape(e->message, strlen(e->message), message, sizeof message);
+    char text[8192], whole[ERROR_TEXT_MAX], message[4800], hint[2200];
+    error_text(e, whole);
+    log_escape(whole, strlen(whole), message, sizeof message);
     log_escape(e->hint, strlen(e->hint), hint, sizeof hint);
     int n = snprintf(text, sizeof text, "cofre: error: %s\n%s%s%s", message, hint[0] ? "  hint: " : "", hint,
                      hint[0] ? "\n" : "");
@@ -207,12 +200,13 @@ void command_print_error(struct output *out, const struct error *e)
 void command_report(struct cli *cli, const struct error *e, int status)
 {
     struct output *out = &cli->output;
+    char text[ERROR_TEXT_MAX];
     command_print_error(out, e);
     if (!out->json)
         return;
-    json_t *object =
-        json_pack("{s:s, s:o, s:o, s:i}", "class", error_class_name(e->class), "message", output_text(out, e->message),
-                  "hint", output_text(out, e->hint[0] ? e->hint : NULL), "exit", status);
+    json_t *object = json_pack("{s:s, s:o, s:o, s:i}", "class", error_class_name(e->class), "message",
+                               output_text(out, error_text(e, text)), "hint",
+                               output_text(out, e->hint[0] ? e->hint : NULL), "exit", status);
     output_object(out, "error", object);
     output_flush(out);
 }

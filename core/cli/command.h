@@ -80,9 +80,6 @@ void command_split(char *text, const char **source, char **path);
 int command_path(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source, char *path,
                  struct error *e);
 
-/* Put "WHAT 'NAME': " in front of the message, unless it names it already. */
-void command_name_error(struct error *e, const char *what, const char *name);
-
 /* Say an error on standard error, with its hint. */
 void command_print_error(struct output *out, const struct error *e);
 /* Say the error that ends a command: on standard error, and as an object with --json. */

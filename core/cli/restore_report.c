@@ -27,10 +27,11 @@ void restore_report_problem(void *context, const struct restore_problem *problem
 {
     struct output *out = &((struct restore_report *)context)->cli->output;
     const struct error *why = problem->why;
+    char text[ERROR_TEXT_MAX];
     output_object(out, "problem",
                   json_pack("{s:o, s:o, s:s, s:o, s:o}", "source", output_text(out, problem->source), "path",
                             output_bytes(out, problem->path, problem->path_length), "class",
-                            error_class_name(why->class), "message", output_text(out, why->message), "hint",
+                            error_class_name(why->class), "message", output_text(out, error_text(why, text)), "hint",
                             output_text(out, why->hint[0] ? why->hint : NULL)));
 }
 

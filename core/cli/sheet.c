@@ -57,11 +57,13 @@ static void print_instance(const struct cli *cli, struct output *out, const stru
 {
     const char *kind = instance->is_sink ? "sink" : "source";
     struct worker *worker;
+    char text[ERROR_TEXT_MAX];
     struct error e;
     if (config_usable(instance, &e) < 0 ||
         engine_start_plugin(&cli->engine, instance->plugin, instance->name, &worker, &e) < 0) {
+        error_text(&e, text);
         output_print(out, "; [%s %s] cannot be shown: %s\n", kind, instance->name,
-                     output_escape(out, e.message, strlen(e.message)));
+                     output_escape(out, text, strlen(text)));
         return;
     }
     output_print(out, "[%s %s]\nplugin = %s\n", kind, instance->name, instance->plugin);

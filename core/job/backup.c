@@ -84,7 +84,7 @@ static int check_sources(struct run *run, struct error *e)
     if (!run->sources)
         return error_memory(e);
     for (size_t i = 0; i < run->job->source_count; i++)
-        if (engine_start(run->engine, run->job->sources[i], PLUGIN_SOURCE, NULL, 0, &run->sources[i], e) < 0 ||
+        if (engine_start(run->engine, run->job->sources[i], PLUGIN_SOURCE, &run->sources[i], e) < 0 ||
             row_describe(&run->manifest->sources[run->manifest->source_count++], run->job->sources[i],
                          worker_plugin(run->sources[i]), e) < 0)
             return -1;
@@ -108,13 +108,14 @@ static int learn_expectations(struct run *run, struct error *e)
 {
     struct manifest *before;
     struct error why;
+    char text[ERROR_TEXT_MAX];
     if (expect_load(run->to.state, &run->expect, e) < 0)
         return -1;
     if (expect_knows(run->expect) || run->manifest->previous_id[0] == '\0')
         return 0;
     if (destination_before(&run->to, run->manifest, &before, &why) < 0) {
         log_line(LOG_NOTICE, "job '%s': nothing is known of what its sources were before: %s", run->job->name,
-                 why.message);
+                 error_text(&why, text));
         return cancel_requested() ? (*e = why, -1) : 0;
     }
     int result = expect_learn(run->expect, before, e);
@@ -152,7 +153,7 @@ static int open_source(struct reading *r, struct error *e)
     if (freeze_has_opened(run->freeze, r->i))
         return 0;
     r->again = true;
-    if (!run->sources[r->i] && engine_start(run->engine, source, PLUGIN_SOURCE, NULL, 0, &run->sources[r->i], e) < 0)
+    if (!run->sources[r->i] && engine_load(run->engine, source, PLUGIN_SOURCE, &run->sources[r->i], e) < 0)
         return -1;
     return engine_try_worker(source, run->sources[r->i], NULL, 0, e);
 }
@@ -238,7 +239,7 @@ static int record_sources(struct run *run, struct error *e)
         } else if (!source_failed || cancel_requested()) {
             return -1;
         } else if (++missing == count) {
-            return count > 1 ? error_context(e, "every source failed; the last: ") : -1;
+            return count > 1 ? error_consequence(e, "every source failed; the last: ") : -1;
         } else if (lose_source(run, i, e) < 0) {
             return -1;
         }
@@ -307,8 +308,10 @@ int backup_run(const struct engine *engine, const struct backup_request *request
                       .lock = -1,
                       .to = {.run = {.engine = engine, .job = &job, .state = run.to.state, .dry = request->dry_run}}};
     int64_t started = clock_monotonic();
-    if (job.sink_count > SAVER_SINKS_MAX)
-        return error_set(e, ERROR_CONFIG, "job '%s' has more than %d sinks", job.name, SAVER_SINKS_MAX);
+    if (job.sink_count > SAVER_SINKS_MAX) {
+        error_set(e, ERROR_CONFIG, "has more than %d sinks", SAVER_SINKS_MAX);
+        return error_subject(e, "job", job.name);
+    }
     int done = carry_out(&run, e);
     end_run(&run);
     result->elapsed = clock_monotonic() - started;

@@ -38,14 +38,12 @@ static void report(struct check *c, int level, const char *text, const char *hin
     c->found(c->context, &finding);
 }
 
-/* Messages name their subject where they are made; here it stands in front anyway. */
+/* A finding has its subject apart, as an error has. */
 static void report_error(struct check *c, const struct error *e)
 {
-    size_t n = strlen(c->subject);
-    const char *text = e->message;
-    if (strncmp(text, c->subject, n) == 0)
-        text += n + strspn(text + n, ": ");
-    report(c, LOG_ERROR, text, e->hint, (int)e->class);
+    char text[ERROR_TEXT_MAX];
+    bool same = strcmp(e->subject, c->subject) == 0;
+    report(c, LOG_ERROR, same ? e->message : error_text(e, text), e->hint, (int)e->class);
 }
 
 static void on_finding(void *context, const struct worker_finding *finding)
@@ -65,16 +63,10 @@ static const char *origin(const char *text)
     return strncmp(text, "@cmd:", 5) == 0 ? "from @cmd" : text;
 }
 
-/* One that cannot be had is said by whoever needs it. */
-static void check_secret(struct check *c, const char *key, const char *text, bool private_file)
+/* text: as it was written. */
+static void check_secret(struct check *c, const char *key, const char *text, const void *bytes, size_t length)
 {
-    uint8_t *bytes;
-    size_t length;
-    struct error e;
-    if (!text || secret_resolve(text, private_file, &bytes, &length, &e) < 0)
-        return;
-    const char *suspicion = secret_suspicion(bytes, length);
-    secret_free(bytes);
+    const char *suspicion = bytes ? secret_suspicion(bytes, length) : NULL;
     if (!suspicion)
         return;
     char said[512];
@@ -83,16 +75,34 @@ static void check_secret(struct check *c, const char *key, const char *text, boo
            "unless it belongs to the secret, take it off: an editor or a mail program put it there", 0);
 }
 
-static void check_secrets(struct check *c, const struct config_instance *instance, const struct plugin_info *plugin)
+/* Those of the plugin, as they were resolved for it. */
+static void check_secrets(struct check *c, const struct config_instance *instance, const struct worker *worker)
 {
-    const struct config_openpgp *o = &instance->openpgp;
+    const struct plugin_info *plugin = worker_plugin(worker);
+    const struct config_value *values = worker_values(worker);
     for (size_t i = 0; i < instance->key_count; i++)
         for (size_t k = 0; k < plugin->option_count; k++)
             if (plugin->options[k].type == OPTION_SECRET &&
                 strcmp(plugin->options[k].name, instance->keys[i].name) == 0)
-                check_secret(c, instance->keys[i].name, instance->keys[i].value, instance->keys[i].private_file);
-    check_secret(c, o->passphrase_key, o->passphrase.text, o->passphrase.private_file);
-    check_secret(c, "key_passphrase", o->key_passphrase.text, o->key_passphrase.private_file);
+                check_secret(c, instance->keys[i].name, instance->keys[i].value, values[k].text, values[k].length);
+}
+
+/* One of the section's own. One that cannot be had is said by whoever needs it. */
+static void check_own_secret(struct check *c, const char *key, const struct config_secret *secret)
+{
+    uint8_t *bytes;
+    size_t length;
+    struct error e;
+    if (!secret->text || secret_resolve(secret->text, secret->private_file, &bytes, &length, &e) < 0)
+        return;
+    check_secret(c, key, secret->text, bytes, length);
+    secret_free(bytes);
+}
+
+static void check_own_secrets(struct check *c, const struct config_instance *sink)
+{
+    check_own_secret(c, sink->openpgp.passphrase_key, &sink->openpgp.passphrase);
+    check_own_secret(c, "key_passphrase", &sink->openpgp.key_passphrase);
 }
 
 /* ---- sources and sinks ---- */
@@ -112,16 +122,20 @@ struct look {
     struct check *check;
     const struct config_instance *instance;
     int role;
-    bool again; /* not the first time */
+    bool again;            /* not the first time */
+    struct worker *worker; /* of a sink that is fine: what is stored there is looked at with it */
 };
 
-static int open_worker(const struct look *look, struct worker **worker, struct error *e)
+static int open_worker(struct look *look, struct worker **worker, struct error *e)
 {
     const struct engine *engine = look->check->engine;
     if (look->check->offline)
         return engine_open_offline(engine, look->instance, look->role, worker, e);
-    if (engine_start(engine, look->instance, look->role, NULL, 0, worker, e) < 0)
+    if (engine_start(engine, look->instance, look->role, worker, e) < 0)
         return -1;
+    if (!look->again)
+        check_secrets(look->check, look->instance, *worker);
+    look->again = true;
     if (engine_try_worker(look->instance, *worker, NULL, 0, e) == 0)
         return 0;
     worker_stop(*worker);
@@ -139,20 +153,20 @@ static int try_look(void *context, struct error *e)
     if (open_worker(look, &worker, e) < 0)
         return -1;
     worker_tell(worker, c->configured);
-    if (!c->offline && !look->again)
-        check_secrets(c, look->instance, worker_plugin(worker));
-    look->again = true;
     uint64_t before = c->said;
     int result = worker_check(worker, !c->offline, on_finding, c, e);
     if (result < 0 && c->said > before && e->class == ERROR_RETRY)
         e->class = ERROR_PERMANENT;
-    worker_stop(worker);
+    if (result == 0 && !c->offline && look->role == PLUGIN_SINK)
+        look->worker = worker;
+    else
+        worker_stop(worker);
     return result;
 }
 
 /* The plugin loads, its options are right, and it finds what it needs. A check tells how things are now: it waits only
- * for what the section says may be starting. */
-static void check_instance(struct check *c, const struct config_instance *instance, int role)
+ * for what the section says may be starting. The worker of a sink, open, or NULL. */
+static struct worker *check_instance(struct check *c, const struct config_instance *instance, int role)
 {
     struct look look = {.check = c, .instance = instance, .role = role};
     struct error e;
@@ -162,6 +176,7 @@ static void check_instance(struct check *c, const struct config_instance *instan
         report_error(c, &e);
     else if (c->offline && c->errors == before)
         report(c, LOG_INFO, "plugin and options are fine", NULL, 0);
+    return look.worker;
 }
 
 /* ---- what a sink holds ---- */
@@ -176,24 +191,35 @@ static void on_wrong(void *context, const struct error *e)
     report_error(context, e);
 }
 
-/* It is there, and what opens and seals it works. */
-static void check_held(struct check *c, const struct config_instance *sink)
+static void on_secret(void *context, const char *key, const char *text, const void *bytes, size_t length)
 {
-    const struct vault_reporter reporter = {.say = on_said, .wrong = on_wrong, .context = c};
+    check_secret(context, key, text, bytes, length);
+}
+
+/* It is there, and what opens and seals it works. Takes the worker. */
+static void check_held(struct check *c, const struct config_instance *section, struct worker *worker)
+{
+    const struct vault_reporter reporter = {.say = on_said, .wrong = on_wrong, .secret = on_secret, .context = c};
+    const struct vault_format *format = vault_format_of(section);
     struct vault *vault;
+    struct sink *sink;
     struct error e;
-    if (vault_open(c->engine, sink, &vault, &e) < 0) {
+    if (engine_make_sink(c->engine, section, worker, format->connections, &sink, &e) < 0 ||
+        vault_open_in(c->engine, section, sink, &vault, &e) < 0) {
         report_error(c, &e);
+        check_own_secrets(c, section);
         return;
     }
-    vault->format->check(vault, &reporter);
+    if (!format->opens_own_secrets)
+        check_own_secrets(c, section);
+    format->check(vault, &reporter);
     vault_close(vault);
 }
 
 /* What can be looked at without reaching anything. */
 static void check_at_hand(struct check *c, const struct config_instance *sink)
 {
-    const struct vault_reporter reporter = {.say = on_said, .wrong = on_wrong, .context = c};
+    const struct vault_reporter reporter = {.say = on_said, .wrong = on_wrong, .secret = on_secret, .context = c};
     const struct vault_format *format = vault_format_of(sink);
     if (format->check_offline)
         format->check_offline(sink, &reporter);
@@ -210,13 +236,17 @@ static void check_sink(struct check *c, const struct config_instance *sink)
     unsigned before = c->errors;
     if (!first_look(c, sink))
         return;
-    check_instance(c, sink, PLUGIN_SINK);
-    if (c->errors > before && (!c->offline || sink->fault))
-        return;
-    if (c->offline)
+    struct worker *worker = check_instance(c, sink, PLUGIN_SINK);
+    if (c->offline && !sink->fault)
         check_at_hand(c, sink);
-    else /* where nothing can be reached, there is nothing to be opened */
-        check_held(c, sink);
+    else if (worker && c->errors == before)
+        check_held(c, sink, worker);
+    else {
+        /* Where nothing can be reached, there is nothing to be opened. */
+        worker_stop(worker);
+        if (!c->offline)
+            check_own_secrets(c, sink);
+    }
 }
 
 /* Who writes keep_daily believes that snapshots are removed, and who writes max_age that somebody watches. */
@@ -241,7 +271,7 @@ static void check_services(struct check *c, const struct config_job *job)
         return;
     }
     if (services && !c->offline && services_say(services, on_finding, c, &e) < 0) {
-        error_context(&e, "'restore_stop': ");
+        error_consequence(&e, "'restore_stop': ");
         report_error(c, &e);
     }
     services_free(services);

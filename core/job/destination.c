@@ -22,7 +22,8 @@ static void drop(const struct destinations *d, struct destination *item, const s
 {
     if (item->result->error)
         return;
-    item->result->error = text_copy(why->message);
+    char text[ERROR_TEXT_MAX];
+    item->result->error = text_copy(error_text(why, text));
     if (d->run.job->sink_count > 1)
         log_error(LOG_ERROR, why);
 }
@@ -30,7 +31,8 @@ static void drop(const struct destinations *d, struct destination *item, const s
 static void warn(void *context, const char *text, const char *hint)
 {
     struct error e;
-    error_set(&e, ERROR_PERMANENT, "sink '%s': %s", (const char *)context, text);
+    error_set(&e, ERROR_PERMANENT, "%s", text);
+    error_subject(&e, "sink", context);
     error_hint(&e, "%s", hint);
     log_error(LOG_WARNING, &e);
 }
@@ -43,14 +45,14 @@ static int open_one(struct destinations *d, struct destination *item, struct man
     struct vault *vault = item->vault;
     for (size_t i = 0; i < d->count; i++)
         if (d->items[i].vault && vault_fits(d->items[i].vault, vault, e) < 0)
-            return error_context(e, "job '%s': ", d->run.job->name);
+            return error_subject(e, "job", d->run.job->name);
     if (vault_ready(vault, warn, (void *)(uintptr_t)item->config->name, e) < 0)
         return -1;
     vault_sweep(vault);
     if (vault_prepare(vault, e) < 0)
         return -1;
     if (chain_compare(&d->chain, vault, d->run.job->name, manifest, e) < 0)
-        return error_context(e, "sink '%s': ", item->config->name);
+        return error_subject(e, "sink", item->config->name);
     return 0;
 }
 
@@ -183,7 +185,7 @@ static int commit_one(const struct destinations *d, struct saver *saver, size_t 
         log_line(LOG_NOTICE, "committed %s@%s to %s", manifest->job, manifest->id, item->config->name);
         return 0;
     }
-    error_context(e, "sink '%s': ", item->config->name);
+    error_subject(e, "sink", item->config->name);
     drop(d, item, e);
     return -1;
 }
@@ -216,11 +218,12 @@ static void give_up(struct destinations *d, struct error *e)
         for (size_t k = 0; k < saver->count; k++) {
             const struct error *why = saver_failure(saver, k);
             struct backup_sink *result = item_of(d, saver->vaults[k])->result;
+            char text[ERROR_TEXT_MAX];
             if (!why)
                 continue;
             *e = *why;
             if (!result->error)
-                result->error = text_copy(why->message);
+                result->error = text_copy(error_text(why, text));
         }
     }
 }

@@ -168,7 +168,7 @@ static int try_source(void *context, struct error *e)
     const struct attempt *a = context;
     const struct engine *engine = a->looking->engine;
     struct worker *worker;
-    if (engine_start(engine, a->source, PLUGIN_SOURCE, NULL, 0, &worker, e) < 0)
+    if (engine_load(engine, a->source, PLUGIN_SOURCE, &worker, e) < 0)
         return -1;
     if (engine_try_worker(a->source, worker, NULL, 0, e) == 0)
         return look(a->looking, worker, e);

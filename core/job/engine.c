@@ -105,27 +105,40 @@ static int keep(struct worker *started, int result, struct worker **worker)
     return result;
 }
 
-int engine_start(const struct engine *engine, const struct config_instance *instance, int role, char *const *overrides,
-                 size_t override_count, struct worker **worker, struct error *e)
+int engine_load(const struct engine *engine, const struct config_instance *instance, int role, struct worker **worker,
+                struct error *e)
+{
+    return start(engine, instance, role, false, worker, e);
+}
+
+/* What the worker was not configured with yet. */
+static int configure(const struct config_instance *instance, struct worker *worker, char *const *overrides,
+                     size_t override_count, struct error *e)
+{
+    struct config_value *values;
+    if (worker_values(worker) && override_count == 0)
+        return 0;
+    if (check_options(instance, worker, overrides, override_count, &values, e) < 0)
+        return -1;
+    worker_configure(worker, values);
+    return 0;
+}
+
+int engine_start(const struct engine *engine, const struct config_instance *instance, int role, struct worker **worker,
+                 struct error *e)
 {
     struct worker *w;
-    struct config_value *values = NULL;
     if (start(engine, instance, role, false, &w, e) < 0)
         return -1;
-    int result = check_options(instance, w, overrides, override_count, &values, e);
-    config_values_free(values, worker_plugin(w)->option_count);
-    return keep(w, result, worker);
+    return keep(w, configure(instance, w, NULL, 0, e), worker);
 }
 
 int engine_try_worker(const struct config_instance *instance, struct worker *worker, char *const *overrides,
                       size_t override_count, struct error *e)
 {
-    struct config_value *values = NULL;
-    if (check_options(instance, worker, overrides, override_count, &values, e) < 0)
+    if (configure(instance, worker, overrides, override_count, e) < 0)
         return -1;
-    int result = worker_open(worker, values, e);
-    config_values_free(values, worker_plugin(worker)->option_count);
-    return result;
+    return worker_open(worker, worker_values(worker), e);
 }
 
 int64_t engine_patience(const struct config_instance *source)
@@ -133,24 +146,18 @@ int64_t engine_patience(const struct config_instance *source)
     return source->retry_for > source->wait ? source->retry_for : source->wait;
 }
 
-struct opening {
-    const struct config_instance *instance;
-    struct worker *worker;
-    char *const *overrides;
-    size_t override_count;
-};
-
 static int try_opening(void *context, struct error *e)
 {
-    const struct opening *o = context;
-    return engine_try_worker(o->instance, o->worker, o->overrides, o->override_count, e);
+    struct worker *worker = context;
+    return worker_open(worker, worker_values(worker), e);
 }
 
 int engine_open_worker(const struct config_instance *instance, struct worker *worker, char *const *overrides,
                        size_t override_count, struct error *e)
 {
-    struct opening opening = {instance, worker, overrides, override_count};
-    return retry_run(instance->is_sink ? 0 : engine_patience(instance), try_opening, &opening, e);
+    if (configure(instance, worker, overrides, override_count, e) < 0)
+        return -1;
+    return retry_run(instance->is_sink ? 0 : engine_patience(instance), try_opening, worker, e);
 }
 
 static int start_and_open(const struct engine *engine, const struct config_instance *instance, int role, bool undoes,
@@ -221,12 +228,11 @@ int engine_open_defaults(const struct engine *engine, const char *plugin, bool u
 
 /* ---- sinks ---- */
 
-/* What further connections of a sink are made of: its secrets are resolved once. */
+/* What further connections of a sink are made of: the options of the first, so that its secrets are resolved once. */
 struct connecting {
     const struct engine *engine;
     const struct config_instance *section;
-    struct config_value *values;
-    size_t count;
+    const struct worker *first;
 };
 
 static int connect_worker(void *context, struct worker **worker, struct error *e)
@@ -235,14 +241,7 @@ static int connect_worker(void *context, struct worker **worker, struct error *e
     struct worker *w;
     if (start(c->engine, c->section, PLUGIN_SINK, false, &w, e) < 0)
         return -1;
-    return keep(w, worker_open(w, c->values, e), worker);
-}
-
-static void forget(void *context)
-{
-    struct connecting *c = context;
-    config_values_free(c->values, c->count);
-    free(c);
+    return keep(w, worker_open(w, worker_values(c->first), e), worker);
 }
 
 /* What the section, or else the plugin, says of a number that the plugin declares; *value stays when it declares none.
@@ -285,43 +284,45 @@ static int fill_spec(const struct config_instance *section, const struct worker 
                                .least = least,
                                .lock = lock,
                                .connect = connect_worker,
-                               .forget = forget};
+                               .forget = free};
     return 0;
 }
 
-static int open_first(struct connecting *c, struct worker **worker, struct error *e)
+int engine_make_sink(const struct engine *engine, const struct config_instance *section, struct worker *worker,
+                     unsigned least, struct sink **sink, struct error *e)
 {
-    struct worker *w;
-    if (start(c->engine, c->section, PLUGIN_SINK, false, &w, e) < 0)
+    struct sink_spec spec;
+    struct connecting *c = calloc(1, sizeof *c);
+    if (!c)
+        error_memory(e);
+    if (!c || fill_spec(section, worker, least, &spec, e) < 0) {
+        worker_stop(worker);
+        free(c);
         return -1;
-    int result = check_options(c->section, w, NULL, 0, &c->values, e);
-    if (result == 0) {
-        c->count = worker_plugin(w)->option_count;
-        result = worker_open(w, c->values, e);
     }
-    return keep(w, result, worker);
+    *c = (struct connecting){.engine = engine, .section = section, .first = worker};
+    spec.context = c;
+    return sink_new(worker, &spec, sink, e);
 }
 
 int engine_open_sink(const struct engine *engine, const struct config_instance *section, unsigned least,
                      struct sink **sink, struct error *e)
 {
-    struct sink_spec spec;
     struct worker *worker;
-    struct connecting *c = calloc(1, sizeof *c);
-    if (!c)
-        return error_memory(e);
-    *c = (struct connecting){.engine = engine, .section = section};
-    if (open_first(c, &worker, e) < 0) {
-        forget(c);
+    if (engine_open(engine, section, PLUGIN_SINK, NULL, 0, &worker, e) < 0)
         return -1;
-    }
-    if (fill_spec(section, worker, least, &spec, e) < 0) {
-        worker_stop(worker);
-        forget(c);
-        return -1;
-    }
-    spec.context = c;
-    return sink_new(worker, &spec, sink, e);
+    return engine_make_sink(engine, section, worker, least, sink, e);
+}
+
+int engine_make_repository(const struct engine *engine, const struct config_instance *section, struct sink *sink,
+                           struct repository **repository, struct error *e)
+{
+    struct repository_spec spec = {.host = engine->config->host,
+                                   .key_file = section->encryption == CONFIG_PLAIN ? NULL : section->key,
+                                   .cache_dir = engine->config->cache_dir,
+                                   .state_dir = engine->config->state_dir,
+                                   .trust_hosts = section->trust_hosts};
+    return repository_open(sink, &spec, repository, e);
 }
 
 int engine_open_repository(const struct engine *engine, const struct config_instance *section,
@@ -330,12 +331,7 @@ int engine_open_repository(const struct engine *engine, const struct config_inst
     struct sink *sink;
     if (engine_open_sink(engine, section, 1, &sink, e) < 0)
         return -1;
-    struct repository_spec spec = {.host = engine->config->host,
-                                   .key_file = section->encryption == CONFIG_PLAIN ? NULL : section->key,
-                                   .cache_dir = engine->config->cache_dir,
-                                   .state_dir = engine->config->state_dir,
-                                   .trust_hosts = section->trust_hosts};
-    return repository_open(sink, &spec, repository, e);
+    return engine_make_repository(engine, section, sink, repository, e);
 }
 
 int engine_start_plugin(const struct engine *engine, const char *plugin, const char *instance, struct worker **worker,

@@ -31,22 +31,27 @@ struct engine {
 
 void engine_report(const struct engine *engine, const char *stage, uint64_t entries, uint64_t bytes, uint64_t total);
 
-/* Start the worker of a configured source or sink and check the section against the plugin's options, without opening
- * it. overrides: "key=value" texts of --set; may be NULL. role: enum plugin_role that the plugin must have. */
-int engine_start(const struct engine *engine, const struct config_instance *instance, int role, char *const *overrides,
-                 size_t override_count, struct worker **worker, struct error *e);
+/* Start the worker of a configured source or sink. role: enum plugin_role that the plugin must have. Its options are
+ * not looked at. */
+int engine_load(const struct engine *engine, const struct config_instance *instance, int role, struct worker **worker,
+                struct error *e);
+/* The same, and check the section against the plugin's options, without opening it: secrets are resolved now, and kept
+ * for when it is opened. */
+int engine_start(const struct engine *engine, const struct config_instance *instance, int role, struct worker **worker,
+                 struct error *e);
 /* How long a run or a restore goes on trying when the source fails in passing, ms: retry_for, or wait when that is
  * more.
  */
 int64_t engine_patience(const struct config_instance *source);
-/* worker_open with the section's options; secrets are resolved now. The worker stays the caller's. A source that fails
- * in passing is tried for engine_patience, a sink is not: another may be at hand. */
+/* worker_open with the section's options; secrets are resolved now, unless engine_start has done it: once for a worker,
+ * however often opening is tried. overrides: "key=value" texts of --set; may be NULL. The worker stays the caller's. A
+ * source that fails in passing is tried for engine_patience, a sink is not: another may be at hand. */
 int engine_open_worker(const struct config_instance *instance, struct worker *worker, char *const *overrides,
                        size_t override_count, struct error *e);
 /* The same, once. */
 int engine_try_worker(const struct config_instance *instance, struct worker *worker, char *const *overrides,
                       size_t override_count, struct error *e);
-/* engine_start, then engine_open_worker. */
+/* engine_load, then engine_open_worker. */
 int engine_open(const struct engine *engine, const struct config_instance *instance, int role, char *const *overrides,
                 size_t override_count, struct worker **worker, struct error *e);
 /* For `check --offline`: opened, which reaches nothing, without a look at any secret (config_check_syntax). No call but
@@ -68,6 +73,12 @@ void engine_configured_free(struct configured *configured);
  * nothing works (worker/sink.h). */
 int engine_open_sink(const struct engine *engine, const struct config_instance *section, unsigned least,
                      struct sink **sink, struct error *e);
+/* The same of a worker of its, opened, which is taken, also after an error. */
+int engine_make_sink(const struct engine *engine, const struct config_instance *section, struct worker *worker,
+                     unsigned least, struct sink **sink, struct error *e);
+/* The repository in a sink, which is taken, also after an error. */
+int engine_make_repository(const struct engine *engine, const struct config_instance *section, struct sink *sink,
+                           struct repository **repository, struct error *e);
 /* A sink, its key, and the repository in it, opened. ERROR_NOT_INITIALISED when there is none. */
 int engine_open_repository(const struct engine *engine, const struct config_instance *section,
                            struct repository **repository, struct error *e);

@@ -132,8 +132,8 @@ int hold_make(const struct engine *engine, const struct hold_spec *spec, const s
     id_make(h->id);
     if (hold_text_make(spec, worker_plugin(worker), &h->text, e) < 0 || make_file(h, e) < 0) {
         free_hold(h);
-        return spec->source ? error_context(e, "source '%s': ", spec->source->name)
-                            : error_context(e, "plugin '%s': ", worker_plugin(worker)->name);
+        return spec->source ? error_subject(e, "source", spec->source->name)
+                            : error_subject(e, "plugin", worker_plugin(worker)->name);
     }
     *hold = h;
     return 0;
@@ -188,7 +188,7 @@ int hold_undo(struct hold *hold, struct worker *worker, struct error *e)
         result = remove_file(hold, e);
     if (result < 0) {
         char what[HOLD_TEXT_WHAT];
-        error_context(e, "%s is not undone (%s): ", hold_text_name(&hold->text, what), hold->id);
+        error_consequence(e, "%s is not undone (%s): ", hold_text_name(&hold->text, what), hold->id);
         if (!e->hint[0])
             error_hint(e, "the next start of cofre tries again");
     }

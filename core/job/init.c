@@ -100,5 +100,5 @@ int init_run(const struct engine *engine, const struct config_instance *section,
         return -1;
     int made = vault_format_of(section)->init(engine, sink, section, result, e);
     sink_free(sink);
-    return made < 0 ? error_context(e, "sink '%s': ", section->name) : 0;
+    return made < 0 ? error_subject(e, "sink", section->name) : 0;
 }

@@ -38,7 +38,8 @@ void play_tally_bytes(struct play_tally *t, uint64_t n)
 
 int play_absent(const struct manifest_source *source, const char *path, struct error *e)
 {
-    error_set(e, ERROR_NOT_FOUND, "source '%s': there is no entry '%s'", source->name, path);
+    error_set(e, ERROR_NOT_FOUND, "there is no entry '%s'", path);
+    error_subject(e, "source", source->name);
     return error_hint(e, "see what there is: cofre ls JOB@ID %s", source->name);
 }
 

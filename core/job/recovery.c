@@ -216,6 +216,5 @@ int recovery_recover(const struct engine *engine, const struct config_instance *
         sink_free(sink);
     }
     openpgp_close(&w);
-    return result < 0 && strncmp(e->message, "sink '", 6) != 0 ? error_context(e, "sink '%s': ", section->name)
-                                                               : result;
+    return result < 0 ? error_subject(e, "sink", section->name) : 0;
 }

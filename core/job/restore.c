@@ -54,9 +54,9 @@ struct putting {
 
 static void log_problem(const struct putting *p, const char *path, size_t n, const struct error *why)
 {
-    char shown[1024];
+    char shown[1024], text[ERROR_TEXT_MAX];
     log_line(LOG_WARNING, "source '%s': '%s': %s", p->source->name, log_escape(path, n, shown, sizeof shown),
-             why->message);
+             error_text(why, text));
     log_hint(LOG_WARNING, why->hint);
 }
 
@@ -174,9 +174,8 @@ static int check_counts(const struct putting *p, struct error *e)
         return 0;
     if (p->tally.entries == p->source->entries && p->tally.bytes == p->source->bytes)
         return 0;
-    return error_set(e, ERROR_INTEGRITY,
-                     "source '%s': %llu entries with %llu bytes were found, the snapshot says %llu with %llu",
-                     p->source->name, (unsigned long long)p->tally.entries, (unsigned long long)p->tally.bytes,
+    return error_set(e, ERROR_INTEGRITY, "%llu entries with %llu bytes were found, the snapshot says %llu with %llu",
+                     (unsigned long long)p->tally.entries, (unsigned long long)p->tally.bytes,
                      (unsigned long long)p->source->entries, (unsigned long long)p->source->bytes);
 }
 
@@ -232,9 +231,8 @@ static int put_all(struct putting *p, struct vault *vault, const struct manifest
         return -1;
     uint64_t told = restored.whole + restored.partly + restored.failed;
     if (told + p->skipped != p->tally.entries)
-        return error_set(
-            e, ERROR_PLUGIN, "source '%s': %llu entries were given to its plugin, and it accounts for %llu",
-            p->source->name, (unsigned long long)(p->tally.entries - p->skipped), (unsigned long long)told);
+        return error_set(e, ERROR_PLUGIN, "%llu entries were given to its plugin, and it accounts for %llu",
+                         (unsigned long long)(p->tally.entries - p->skipped), (unsigned long long)told);
     p->restored = restored.whole + restored.partly;
     result->entries += restored.whole + restored.partly;
     result->partly += restored.partly;
@@ -289,8 +287,8 @@ static int restore_source(const struct engine *engine, struct vault *vault, cons
     close_target(&p->target, result);
     if (done == 0)
         say_restored(p);
-    else if (strncmp(e->message, "source '", 8) != 0)
-        error_context(e, "source '%s': ", source->name);
+    else
+        error_subject(e, "source", source->name);
     bytes_free(&p->leaf);
     free(p->paths);
     free(p);

@@ -65,7 +65,7 @@ static int cat_damaged(void *context, const struct error *why, struct error *e)
 {
     const struct cat *c = context;
     *e = *why;
-    return error_context(e, "'%s' is damaged: ", c->path);
+    return error_consequence(e, "'%s' is damaged: ", c->path);
 }
 
 static int cat_end(void *context, struct error *e)

@@ -157,5 +157,6 @@ int row_missing(struct manifest_source *row, const struct error *why, struct err
     for (size_t i = 0; i < row->chunk_count; i++)
         free(row->chunks[i].first_path);
     row->chunk_count = 0;
-    return copy_texts(e, &row->error, why->message);
+    char text[ERROR_TEXT_MAX];
+    return copy_texts(e, &row->error, error_text(why, text));
 }

@@ -12,7 +12,7 @@ void saver_fail(struct saver *saver, const struct error *why, bool say)
     saver->failed = true;
     saver->error = *why;
     if (!saver->calls->together)
-        error_context(&saver->error, "sink '%s': ", sink_name(saver->vaults[0]->sink));
+        error_subject(&saver->error, "sink", sink_name(saver->vaults[0]->sink));
     if (say)
         log_error(LOG_ERROR, &saver->error);
 }

@@ -148,7 +148,8 @@ int services_stop(struct services *s, struct error *e)
         return 0;
     }
     undo(s);
-    return error_context(e, "nothing was restored, as the services of job '%s' could not be stopped: ", s->job->name);
+    return error_consequence(e,
+                             "nothing was restored, as the services of job '%s' could not be stopped: ", s->job->name);
 }
 
 /* The plugin says how they are started, and leaves them to the operator. */

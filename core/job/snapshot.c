@@ -14,6 +14,7 @@
 #include "config/config.h"
 #include "job/engine.h"
 #include "job/vault.h"
+#include "job/vaults.h"
 #include "repository/manifest_object.h"
 #include "repository/repository.h"
 #include "worker/sink.h"
@@ -72,26 +73,38 @@ int snapshot_parse(const char *text, struct snapshot_selector *selector, struct 
     return 0;
 }
 
+static void free_item(struct snapshot *s)
+{
+    free(s->job);
+    free(s->host);
+    free(s->sinks);
+    manifest_free(s->manifest);
+}
+
+void snapshot_list_drop(struct snapshot_list *list, size_t item)
+{
+    free_item(&list->items[item]);
+    list->count--;
+    memmove(&list->items[item], &list->items[item + 1], (list->count - item) * sizeof *list->items);
+}
+
 void snapshot_list_free(struct snapshot_list *list)
 {
-    for (size_t i = 0; i < list->count; i++) {
-        struct snapshot *s = &list->items[i];
-        free(s->job);
-        free(s->host);
-        free(s->sinks);
-        manifest_free(s->manifest);
-    }
+    for (size_t i = 0; i < list->count; i++)
+        free_item(&list->items[i]);
     free(list->items);
     *list = (struct snapshot_list){0};
 }
 
 /* ---- listing one sink ---- */
 
+/* What an archive holds is found by its name alone, without its host, until it is read. */
 static struct snapshot *find(struct snapshot_list *list, const struct vault_name *name)
 {
     for (size_t i = list->count; i-- > 0;) {
         struct snapshot *s = &list->items[i];
-        if (strcmp(s->id, name->id) == 0 && strcmp(s->job, name->job) == 0 && strcmp(s->host, name->host) == 0)
+        if (strcmp(s->id, name->id) == 0 && strcmp(s->job, name->job) == 0 &&
+            (!s->host || name->host[0] == '\0' || strcmp(s->host, name->host) == 0))
             return s;
     }
     return NULL;
@@ -106,10 +119,10 @@ static struct snapshot *add(struct snapshot_list *list, const struct vault_name 
     }
     list->items = items;
     struct snapshot *s = &items[list->count];
-    *s = (struct snapshot){.job = text_copy(name->job), .host = text_copy(name->host)};
+    *s = (struct snapshot){.job = text_copy(name->job)};
     memcpy(s->id, name->id, sizeof s->id);
     list->count++;
-    if (s->job && s->host)
+    if (s->job)
         return s;
     error_memory(e);
     return NULL;
@@ -129,6 +142,7 @@ static int add_sink(struct snapshot *s, const struct config_instance *sink, stru
 struct taking {
     struct snapshot_list *list;
     struct vault *vault;
+    const char *host; /* NULL = any */
     bool names_only;
     struct bytes names; /* struct vault_name each: to be read */
 };
@@ -138,7 +152,12 @@ static int take(struct taking *t, const struct vault_name *name, struct snapshot
     *taken = find(t->list, name);
     if (!*taken)
         *taken = add(t->list, name, e);
-    return *taken ? 0 : -1;
+    if (!*taken)
+        return -1;
+    struct snapshot *s = *taken;
+    if (!s->host && name->host[0] != '\0' && !(s->host = text_copy(name->host)))
+        return error_memory(e);
+    return 0;
 }
 
 static int take_name(void *context, const struct vault_name *name, struct error *e)
@@ -152,28 +171,41 @@ static int take_name(void *context, const struct vault_name *name, struct error 
     return take(t, name, &s, e) < 0 ? -1 : add_sink(s, t->vault->config, e);
 }
 
+bool snapshot_is_damage(const struct error *e)
+{
+    return e->class == ERROR_INTEGRITY || e->class == ERROR_AUTH || e->class == ERROR_NOT_FOUND;
+}
+
 /* One that is damaged is said, and stays in the list without its manifest: it must not seem that there is no such
- * snapshot. */
+ * snapshot. Where nobody can say whose it is, it counts as ours. */
 static int take_manifest(void *context, const struct vault_name *name, struct manifest *manifest,
                          const struct error *why, struct error *e)
 {
     struct taking *t = context;
     struct snapshot *s;
-    if (take(t, name, &s, e) < 0) {
+    struct vault_name whose = *name;
+    if (!manifest && !snapshot_is_damage(why)) {
+        *e = *why;
+        return -1;
+    }
+    if (whose.host[0] == '\0')
+        snprintf(whose.host, sizeof whose.host, "%s", manifest ? manifest->host : t->vault->engine->config->host);
+    if (t->host && strcmp(t->host, whose.host) != 0) {
+        manifest_free(manifest);
+        return 0;
+    }
+    if (take(t, &whose, &s, e) < 0) {
         manifest_free(manifest);
         return -1;
     }
     if (manifest) {
         s->manifest = manifest;
+        s->from = t->vault->config;
         s->damaged = ERROR_NONE;
         return add_sink(s, t->vault->config, e);
     }
-    if (why->class != ERROR_INTEGRITY && why->class != ERROR_AUTH && why->class != ERROR_NOT_FOUND) {
-        *e = *why;
-        return -1;
-    }
     struct error said = *why;
-    error_context(&said, "sink '%s': ", sink_name(t->vault->sink));
+    error_subject(&said, "sink", sink_name(t->vault->sink));
     log_error(LOG_WARNING, &said);
     s->damaged = s->sink_count == 0 ? why->class : ERROR_NONE;
     return 0;
@@ -181,57 +213,36 @@ static int take_manifest(void *context, const struct vault_name *name, struct ma
 
 /* ---- all sinks ---- */
 
-/* Is the sink one of those that the jobs asked for write to? On a new machine no job is configured: all sinks then. */
-static bool is_wanted(const struct config *config, const struct config_instance *sink, const char *job)
-{
-    if (config->job_count == 0)
-        return true;
-    for (size_t i = 0; i < config->job_count; i++) {
-        const struct config_job *j = &config->jobs[i];
-        if (job && strcmp(j->name, job) != 0)
-            continue;
-        for (size_t k = 0; k < j->sink_count; k++)
-            if (j->sinks[k] == sink)
-                return true;
-    }
-    return false;
-}
-
 static int compare_snapshots(const void *a, const void *b)
 {
     return strcmp(((const struct snapshot *)a)->id, ((const struct snapshot *)b)->id);
 }
 
-static int list_sink(const struct engine *engine, const struct config_instance *sink, const char *job, const char *host,
-                     bool names_only, struct snapshot_list *list, struct error *e)
+static int look_at(struct vaults *vaults, size_t item, const char *job, const char *host, bool names_only,
+                   struct snapshot_list *list, struct error *e)
 {
-    struct taking t = {.list = list, .names_only = names_only, .names = {.maximum = NAMES_MAX}};
-    if (vault_open(engine, sink, &t.vault, e) < 0)
+    struct taking t = {.list = list, .host = host, .names_only = names_only, .names = {.maximum = NAMES_MAX}};
+    if (vaults_open(vaults, item, &t.vault, e) < 0)
         return -1;
-    int result = vault_list(t.vault, host, job, take_name, &t, e);
+    int result = vault_names(t.vault, host, job, take_name, &t, e);
     if (result == 0)
         result = vault_read_all(t.vault, (const struct vault_name *)t.names.data,
                                 t.names.length / sizeof(struct vault_name), take_manifest, &t, e);
     bytes_free(&t.names);
-    vault_close(t.vault);
-    return result < 0 ? error_context(e, "sink '%s': ", sink->name) : 0;
+    return result < 0 ? error_subject(e, "sink", vaults->items[item].sink->name) : 0;
 }
 
-static int list_all(const struct engine *engine, const char *job, const char *host, const struct config_instance *sink,
-                    bool names_only, struct snapshot_list *list, size_t *unreachable, size_t *damaged, struct error *e)
+int snapshot_look(struct vaults *vaults, const char *job, const char *host, bool names_only, struct snapshot_list *list,
+                  size_t *unreachable, size_t *damaged, struct error *e)
 {
-    const struct config *config = engine->config;
     size_t reached = 0;
     struct error last; /* the failure that was not said yet: when nothing can be reached, it is the result */
     *list = (struct snapshot_list){0};
     *unreachable = *damaged = 0;
-    for (size_t i = 0; i < config->sink_count; i++) {
-        const struct config_instance *candidate = &config->sinks[i];
-        if (sink ? sink != candidate : !is_wanted(config, candidate, job))
-            continue;
-        if (list_sink(engine, candidate, job, host, names_only, list, e) == 0) {
+    for (size_t i = 0; i < vaults->count; i++) {
+        if (look_at(vaults, i, job, host, names_only, list, e) == 0) {
             reached++;
-        } else if (sink || e->class == ERROR_CONFIG || cancel_requested()) {
+        } else if (vaults->only || e->class == ERROR_CONFIG || cancel_requested()) {
             snapshot_list_free(list);
             return -1;
         } else {
@@ -252,6 +263,19 @@ static int list_all(const struct engine *engine, const char *job, const char *ho
     for (size_t i = 0; i < list->count; i++)
         *damaged += list->items[i].damaged != ERROR_NONE;
     return 0;
+}
+
+static int list_all(const struct engine *engine, const char *job, const char *host, const struct config_instance *sink,
+                    bool names_only, struct snapshot_list *list, size_t *unreachable, size_t *damaged, struct error *e)
+{
+    struct vaults vaults;
+    if (seal_init(e) < 0)
+        return -1;
+    int result = vaults_choose(engine, job, sink, &vaults, e);
+    if (result == 0)
+        result = snapshot_look(&vaults, job, host, names_only, list, unreachable, damaged, e);
+    vaults_close(&vaults, NULL);
+    return result;
 }
 
 int snapshot_list(const struct engine *engine, const char *job, const char *host, const struct config_instance *sink,

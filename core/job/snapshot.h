@@ -12,6 +12,7 @@ struct config_instance;
 struct config_job;
 struct engine;
 struct vault;
+struct vaults;
 struct repository;
 
 /* JOB, JOB@latest[~N], JOB@complete[~N], JOB@ID or JOB@PREFIX. */
@@ -30,12 +31,14 @@ struct snapshot_selector {
 /* ERROR_USAGE says what is wrong and shows the forms. */
 int snapshot_parse(const char *text, struct snapshot_selector *selector, struct error *e);
 
-/* A snapshot and the sinks (of those asked) that hold it. manifest is NULL when no key at hand opens it (put key), or
- * when it is damaged wherever it was found: then only id, job and host are known. */
+/* A snapshot and the sinks (of those asked) that hold it. manifest is NULL when it was not read, when no key at hand
+ * opens it (put key), or when it is damaged wherever it was found: then only id, job and host are known. host is NULL
+ * when only the name is known, and does not tell it: in an archive that stands in the manifest. */
 struct snapshot {
     char id[MANIFEST_ID_SIZE];
     char *job, *host;
     struct manifest *manifest;
+    const struct config_instance *from; /* the sink whose manifest it is */
     const struct config_instance **sinks;
     size_t sink_count;
     enum error_class damaged; /* ERROR_NONE, or why its manifest could be opened nowhere */
@@ -45,6 +48,8 @@ struct snapshot_list {
     size_t count;
 };
 void snapshot_list_free(struct snapshot_list *list);
+/* Remove one; those behind it move up. */
+void snapshot_list_drop(struct snapshot_list *list, size_t item);
 
 /* All snapshots of this host and job (job NULL = of all configured jobs; host NULL = any) on sink, or on all sinks of
  * the jobs when sink is NULL. A sink that cannot be reached is logged as a warning and counted in *unreachable; none
@@ -52,17 +57,25 @@ void snapshot_list_free(struct snapshot_list *list);
 int snapshot_list(const struct engine *engine, const char *job, const char *host, const struct config_instance *sink,
                   struct snapshot_list *list, size_t *unreachable, size_t *damaged, struct error *e);
 
-/* The same by their names alone, which costs one listing of each sink: no manifests, and nothing is known of damage. */
+/* The same by their names alone, which costs one listing of each sink: no manifests, and nothing is known of damage.
+ * Those whose host is not known may be of another. */
 int snapshot_names(const struct engine *engine, const char *job, const char *host, const struct config_instance *sink,
                    struct snapshot_list *list, size_t *unreachable, struct error *e);
 
+/* Either, of vaults that may be open already, and stay so. */
+int snapshot_look(struct vaults *vaults, const char *job, const char *host, bool names_only, struct snapshot_list *list,
+                  size_t *unreachable, size_t *damaged, struct error *e);
+/* Does a manifest that could not be read fail for what it is, not for how it is reached? */
+bool snapshot_is_damage(const struct error *e);
+
 /* The one that the selector means, and the vault, opened and prepared, that has it: sink when given, else the first
  * sink of the job that can be reached and has it. source: the one that is asked for; NULL = none in particular. When
- * that leads away from the newest snapshot, it is said. */
+ * that leads away from the newest snapshot, it is said. Each sink is opened once. A whole id is asked for by its name,
+ * and nothing is listed; otherwise names are listed, and manifests read, the newest first, until it is known which is
+ * meant: nearly always that is the first. In a far store the difference is minutes. */
 int snapshot_open(const struct engine *engine, const struct snapshot_selector *selector, const char *source,
                   const struct config_instance *sink, struct vault **vault, struct manifest **manifest,
                   struct error *e);
-
 
 /* The source of that name in the manifest, of which something was saved. ERROR_USAGE with a suggestion, or
  * ERROR_NOT_FOUND with why nothing was. */

@@ -12,6 +12,8 @@
 #include "config/config.h"
 #include "job/engine.h"
 #include "job/vault.h"
+#include "job/vaults.h"
+#include "repository/seal.h"
 
 #define NAMES_SUGGESTED 64
 
@@ -48,17 +50,6 @@ static bool counts(const struct snapshot *s, enum snapshot_by by, const char *so
     return !source || has_source(s, source);
 }
 
-/* The one that counts after `back` newer ones do; NULL when there are not so many. *count: how many were seen. */
-static const struct snapshot *back_from_newest(const struct snapshot_list *list, enum snapshot_by by,
-                                               const char *source, unsigned back, size_t *count)
-{
-    *count = 0;
-    for (size_t i = list->count; i-- > 0;)
-        if (counts(&list->items[i], by, source) && (*count)++ == back)
-            return &list->items[i];
-    return NULL;
-}
-
 /* count: how many count. */
 static int too_few(const struct snapshot_selector *selector, size_t count, struct error *e)
 {
@@ -86,18 +77,121 @@ static void say_newer(const struct snapshot_list *list, const char *source, cons
                  last->id);
 }
 
-static int choose_by_age(const struct snapshot_list *list, const struct snapshot_selector *selector, const char *source,
-                         const struct snapshot **chosen, struct error *e)
+static int no_snapshots(const struct engine *engine, const struct snapshot_selector *selector, struct error *e)
 {
-    size_t count;
-    for (size_t i = 0; i < list->count; i++) {
-        if (list->items[i].damaged == ERROR_NONE)
+    error_set(e, ERROR_NOT_FOUND, "job '%s' of host '%s' has no snapshots", selector->job, engine->config->host);
+    return error_hint(e, "make one: cofre run %s; see those of other hosts: cofre list --all-hosts", selector->job);
+}
+
+/* ---- reading, one after another ---- */
+
+/* The sinks, each opened once, what they hold, and of that as much as was read. */
+struct search {
+    struct vaults vaults;
+    struct snapshot_list list;
+    const char *job, *host;
+};
+
+static int begin(struct search *s, const struct engine *engine, const char *job, const char *host,
+                 const struct config_instance *sink, struct error *e)
+{
+    *s = (struct search){.job = job, .host = host};
+    return vaults_choose(engine, job, sink, &s->vaults, e) < 0 ? -1 : seal_init(e);
+}
+
+/* but: the vault that is kept; NULL = none. */
+static void end(struct search *s, const struct vault *but)
+{
+    snapshot_list_free(&s->list);
+    vaults_close(&s->vaults, but);
+}
+
+static void name_of(const struct search *s, const char *id, struct vault_name *name)
+{
+    snprintf(name->host, sizeof name->host, "%s", s->host);
+    snprintf(name->job, sizeof name->job, "%s", s->job);
+    snprintf(name->id, sizeof name->id, "%s", id);
+}
+
+/* The manifest that the k-th of its sinks has. *vault: NULL when that cannot be opened. */
+static int read_from(struct search *s, struct snapshot *it, size_t k, struct vault **vault, struct error *e)
+{
+    struct vault_name name;
+    struct manifest *manifest;
+    if (vaults_open(&s->vaults, vaults_find(&s->vaults, it->sinks[k]), vault, e) < 0)
+        return -1;
+    if (it->manifest && it->from == it->sinks[k])
+        return 0;
+    name_of(s, it->id, &name);
+    if (vault_read(*vault, &name, &manifest, e) < 0)
+        return error_subject(e, "sink", it->sinks[k]->name);
+    manifest_free(it->manifest);
+    it->manifest = manifest;
+    it->from = it->sinks[k];
+    return 0;
+}
+
+/* The manifest, from the first that has it whole. What is damaged is said, and noted. With put keys alone there is
+ * nothing to read, which is no failure. */
+static int read_any(struct search *s, struct snapshot *it, struct error *e)
+{
+    struct vault *vault;
+    bool failed = false;
+    for (size_t k = 0; k < it->sink_count && !it->manifest; k++) {
+        if (vaults_open(&s->vaults, vaults_find(&s->vaults, it->sinks[k]), &vault, e) == 0 && !vault->opens)
             continue;
-        error_set(e, ERROR_INTEGRITY, "snapshot %s of job '%s' is damaged, so it cannot be told which one is meant",
-                  list->items[i].id, selector->job);
-        return error_hint(e, "name the one you want by its id: cofre list %s", selector->job);
+        if (failed)
+            log_error(LOG_WARNING, e);
+        failed = read_from(s, it, k, &vault, e) < 0;
+        if (cancel_requested())
+            break;
     }
-    *chosen = back_from_newest(list, selector->by, source, selector->back, &count);
+    if (!failed)
+        return 0;
+    if (snapshot_is_damage(e)) {
+        log_error(LOG_WARNING, e);
+        it->damaged = e->class;
+    }
+    return -1;
+}
+
+/* Does the i-th count? It is read where that does not show otherwise; one of another host goes from the list. -1: it
+ * cannot be told. */
+static int look_into(struct search *s, size_t i, enum snapshot_by by, const char *source, struct error *e)
+{
+    struct snapshot *it = &s->list.items[i];
+    if (it->host && (by == SNAPSHOT_LATEST || by == SNAPSHOT_ID))
+        return 1;
+    if (read_any(s, it, e) < 0)
+        return -1;
+    if (!it->manifest || strcmp(it->manifest->host, s->host) == 0)
+        return counts(it, by, source);
+    snapshot_list_drop(&s->list, i);
+    return 0;
+}
+
+/* ---- choosing ---- */
+
+static int choose_by_age(struct search *s, const struct snapshot_selector *selector, const char *source,
+                         struct snapshot **chosen, struct error *e)
+{
+    const struct snapshot_list *list = &s->list;
+    size_t count = 0;
+    *chosen = NULL;
+    for (size_t i = list->count; i-- > 0 && !*chosen;) {
+        int counted = look_into(s, i, selector->by, source, e);
+        if (counted < 0 && list->items[i].damaged == ERROR_NONE)
+            return -1;
+        if (counted < 0) {
+            error_set(e, ERROR_INTEGRITY, "snapshot %s of job '%s' is damaged, so it cannot be told which one is meant",
+                      list->items[i].id, selector->job);
+            return error_hint(e, "name the one you want by its id: cofre list %s", selector->job);
+        }
+        if (counted > 0 && count++ == selector->back)
+            *chosen = &list->items[i];
+    }
+    if (list->count == 0)
+        return no_snapshots(s->vaults.engine, selector, e);
     /* Where none has the source, the newest says why. */
     if (!*chosen && selector->by == SNAPSHOT_NEWEST && source)
         *chosen = &list->items[list->count - 1];
@@ -108,109 +202,133 @@ static int choose_by_age(const struct snapshot_list *list, const struct snapshot
     return 0;
 }
 
-static int choose_by_id(const struct snapshot_list *list, const struct snapshot_selector *selector,
-                        const struct snapshot **chosen, struct error *e)
+/* A damaged one is found by its name, too. */
+static int choose_by_id(struct search *s, const struct snapshot_selector *selector, struct snapshot **chosen,
+                        struct error *e)
 {
-    *chosen = NULL;
-    for (size_t i = 0; i < list->count; i++) {
-        if (strncmp(list->items[i].id, selector->id, strlen(selector->id)) != 0)
+    size_t found = 0, last = 0;
+    for (size_t i = s->list.count; i-- > 0;) {
+        struct snapshot *it = &s->list.items[i];
+        if (strncmp(it->id, selector->id, strlen(selector->id)) != 0)
             continue;
-        if (*chosen)
+        int counted = look_into(s, i, SNAPSHOT_ID, NULL, e);
+        if (counted < 0 && it->damaged == ERROR_NONE)
+            return -1;
+        if (counted == 0)
+            continue;
+        last = i;
+        if (++found > 1)
             return error_set(e, ERROR_USAGE, "'%s' begins the ids of more than one snapshot of job '%s'", selector->id,
                              selector->job);
-        *chosen = &list->items[i];
     }
-    if (*chosen)
+    if (s->list.count == 0)
+        return no_snapshots(s->vaults.engine, selector, e);
+    *chosen = &s->list.items[last];
+    if (found == 1)
         return 0;
     error_set(e, ERROR_NOT_FOUND, "job '%s' has no snapshot '%s'", selector->job, selector->id);
     return error_hint(e, "see them: cofre list %s", selector->job);
 }
 
-static int no_snapshots(const struct engine *engine, const struct snapshot_selector *selector, struct error *e)
+/* ---- opening ---- */
+
+static int is_damaged(const struct snapshot *it, enum error_class class, struct error *e)
 {
-    error_set(e, ERROR_NOT_FOUND, "job '%s' of host '%s' has no snapshots", selector->job, engine->config->host);
-    return error_hint(e, "make one: cofre run %s; see those of other hosts: cofre list --all-hosts", selector->job);
+    return error_set(e, class, "open snapshot %s of job '%s': its manifest is damaged or cannot be opened", it->id,
+                     it->job);
 }
 
-static int open_chosen(const struct engine *engine, const struct snapshot *chosen, struct vault **vault,
-                       struct manifest **manifest, struct error *e)
+static int open_chosen(struct search *s, struct snapshot *it, struct vault **vault, struct manifest **manifest,
+                       struct error *e)
+{
+    size_t k = 0;
+    if (it->damaged != ERROR_NONE)
+        return is_damaged(it, it->damaged, e);
+    while (it->manifest && it->from != it->sinks[k])
+        k++;
+    for (;; k++) {
+        bool has = read_from(s, it, k, vault, e) == 0;
+        if (has && vault_prepare(*vault, e) == 0) {
+            *manifest = it->manifest;
+            it->manifest = NULL;
+            return 0;
+        }
+        bool damaged = !has && *vault && (*vault)->opens && snapshot_is_damage(e);
+        bool last = k + 1 == it->sink_count || cancel_requested();
+        if (!last || damaged)
+            log_error(LOG_WARNING, e);
+        if (last)
+            return damaged ? is_damaged(it, e->class, e) : -1;
+    }
+}
+
+static int open_here(struct search *s, size_t item, const char *id, struct vault **vault, struct manifest **manifest,
+                     struct error *e)
 {
     struct vault_name name;
-    if (chosen->damaged != ERROR_NONE)
-        return error_set(e, chosen->damaged,
-                         "open snapshot %s of job '%s': its manifest is damaged or cannot be opened", chosen->id,
-                         chosen->job);
-    snprintf(name.host, sizeof name.host, "%s", chosen->host);
-    snprintf(name.job, sizeof name.job, "%s", chosen->job);
-    memcpy(name.id, chosen->id, sizeof name.id);
-    for (size_t i = 0; i < chosen->sink_count; i++) {
-        bool last = i + 1 == chosen->sink_count;
-        if (vault_open(engine, chosen->sinks[i], vault, e) == 0) {
-            if (vault_prepare(*vault, e) == 0 && vault_read(*vault, &name, manifest, e) == 0)
-                return 0;
-            vault_close(*vault);
-        }
-        if (last || cancel_requested())
-            return -1;
-        log_error(LOG_WARNING, e);
-    }
+    name_of(s, id, &name);
+    if (vaults_open(&s->vaults, item, vault, e) < 0 || vault_read(*vault, &name, manifest, e) < 0)
+        return -1;
+    if (strcmp((*manifest)->host, s->host) != 0)
+        error_set(e, ERROR_NOT_FOUND, "it is of another host");
+    else if (vault_prepare(*vault, e) == 0)
+        return 0;
+    manifest_free(*manifest);
     return -1;
 }
 
-static const struct snapshot *choose_by_name(const struct snapshot_list *list, const struct snapshot_selector *selector)
+/* A whole id is a name: one object is asked for. False: it is nowhere, or something is wrong; then names are listed,
+ * and what there is to say is said. */
+static bool open_whole(struct search *s, const struct snapshot_selector *selector, struct vault **vault,
+                       struct manifest **manifest)
 {
-    const struct snapshot *chosen = NULL;
-    struct error ignored;
-    if (selector->by == SNAPSHOT_ID)
-        return choose_by_id(list, selector, &chosen, &ignored) == 0 ? chosen : NULL;
-    return selector->back < list->count ? &list->items[list->count - 1 - selector->back] : NULL;
+    struct vaults *vaults = &s->vaults;
+    if (selector->by != SNAPSHOT_ID || !manifest_is_id(selector->id))
+        return false;
+    for (size_t i = 0; i < vaults->count && !cancel_requested(); i++) {
+        struct error e;
+        if (open_here(s, i, selector->id, vault, manifest, &e) < 0) {
+            if (e.class == ERROR_CONFIG)
+                return false;
+            if (e.class != ERROR_NOT_FOUND)
+                vaults->items[i].why = e;
+            continue;
+        }
+        for (size_t k = 0; k < i; k++)
+            if (vaults->items[k].why.class != ERROR_NONE)
+                log_error(LOG_WARNING, &vaults->items[k].why);
+        return true;
+    }
+    return false;
 }
 
-/* Nearly always the name tells which is meant, and one manifest is read: in a far store that is a matter of minutes.
- * False: it does not, or something is wrong; then all are looked at, and what there is to say is said. */
-static bool open_by_name(const struct engine *engine, const struct snapshot_selector *selector, const char *source,
-                         const struct config_instance *sink, struct vault **vault, struct manifest **manifest)
+static int open_listed(struct search *s, const struct snapshot_selector *selector, const char *source,
+                       struct vault **vault, struct manifest **manifest, struct error *e)
 {
-    struct snapshot_list list;
-    struct error e;
-    size_t unreachable;
-    if (selector->by == SNAPSHOT_COMPLETE && selector->back > 0)
-        return false;
-    if (snapshot_names(engine, selector->job, engine->config->host, sink, &list, &unreachable, &e) < 0)
-        return false;
-    const struct snapshot *chosen = choose_by_name(&list, selector);
-    bool opened = chosen && open_chosen(engine, chosen, vault, manifest, &e) == 0;
-    snapshot_list_free(&list);
-    const struct snapshot found = {.manifest = opened ? *manifest : NULL};
-    if (!opened || counts(&found, selector->by, source))
-        return opened;
-    manifest_free(*manifest);
-    vault_close(*vault);
-    return false;
+    struct snapshot *chosen = NULL;
+    size_t unreachable, damaged;
+    if (cancel_requested())
+        return error_set(e, ERROR_CANCELLED, "cancelled");
+    if (snapshot_look(&s->vaults, s->job, s->host, true, &s->list, &unreachable, &damaged, e) < 0)
+        return -1;
+    if ((selector->by == SNAPSHOT_ID ? choose_by_id(s, selector, &chosen, e)
+                                     : choose_by_age(s, selector, source, &chosen, e)) < 0)
+        return -1;
+    return open_chosen(s, chosen, vault, manifest, e);
 }
 
 int snapshot_open(const struct engine *engine, const struct snapshot_selector *selector, const char *source,
                   const struct config_instance *sink, struct vault **vault, struct manifest **manifest, struct error *e)
 {
     const struct config_job *job;
-    struct snapshot_list list;
-    size_t unreachable, damaged;
+    struct search s;
     /* On a new machine no job is configured: the sinks tell what there is. */
     if (!sink && engine->config->job_count > 0 && config_find_job(engine->config, selector->job, &job, e) < 0)
         return -1;
-    if (open_by_name(engine, selector, source, sink, vault, manifest))
-        return 0;
-    if (cancel_requested())
-        return error_set(e, ERROR_CANCELLED, "cancelled");
-    if (snapshot_list(engine, selector->job, engine->config->host, sink, &list, &unreachable, &damaged, e) < 0)
-        return -1;
-    const struct snapshot *chosen = NULL;
-    int result = list.count == 0               ? no_snapshots(engine, selector, e)
-                 : selector->by == SNAPSHOT_ID ? choose_by_id(&list, selector, &chosen, e)
-                                               : choose_by_age(&list, selector, source, &chosen, e);
-    if (result == 0)
-        result = open_chosen(engine, chosen, vault, manifest, e);
-    snapshot_list_free(&list);
+    int result = begin(&s, engine, selector->job, engine->config->host, sink, e);
+    if (result == 0 && !open_whole(&s, selector, vault, manifest))
+        result = open_listed(&s, selector, source, vault, manifest, e);
+    end(&s, result == 0 ? *vault : NULL);
     return result;
 }
 
@@ -241,17 +359,17 @@ int snapshot_source(const struct manifest *manifest, const char *name, const str
 bool snapshot_newest_with(const struct engine *engine, const char *job, const char *host, const char *source,
                           const struct config_instance *sink, char id[MANIFEST_ID_SIZE])
 {
-    struct snapshot_list list;
+    struct search s;
     struct error ignored;
     size_t unreachable, damaged;
     bool found = false;
-    if (snapshot_list(engine, job, host, sink, &list, &unreachable, &damaged, &ignored) < 0)
-        return false;
-    for (size_t i = list.count; i-- > 0 && !found;) {
-        found = has_source(&list.items[i], source);
-        if (found)
-            memcpy(id, list.items[i].id, MANIFEST_ID_SIZE);
-    }
-    snapshot_list_free(&list);
+    if (begin(&s, engine, job, host, sink, &ignored) == 0 &&
+        snapshot_look(&s.vaults, job, host, true, &s.list, &unreachable, &damaged, &ignored) == 0)
+        for (size_t i = s.list.count; i-- > 0 && !found;) {
+            found = look_into(&s, i, SNAPSHOT_NEWEST, source, &ignored) > 0 && has_source(&s.list.items[i], source);
+            if (found)
+                memcpy(id, s.list.items[i].id, MANIFEST_ID_SIZE);
+        }
+    end(&s, NULL);
     return found;
 }

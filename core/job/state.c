@@ -24,6 +24,7 @@ int state_lock(const char *directory, const char *job, int *fd, struct error *e)
         return 0;
     if (e->class != ERROR_BUSY)
         return -1;
-    error_set(e, ERROR_BUSY, "another run of job '%s' is active (process %ld)", job, holder);
+    error_set(e, ERROR_BUSY, "another run is active (process %ld)", holder);
+    error_subject(e, "job", job);
     return error_hint(e, "wait for it, or end that process");
 }

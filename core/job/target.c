@@ -57,7 +57,7 @@ static int open_worker(const struct engine *engine, const struct config_instance
         overrides[i] = request->overrides[i];
     if (path)
         overrides[count++] = where;
-    if (engine_start(engine, instance, PLUGIN_SOURCE, overrides, count, &target->worker, e) < 0)
+    if (engine_load(engine, instance, PLUGIN_SOURCE, &target->worker, e) < 0)
         return -1;
     bool careful = has_overwrite(worker_plugin(target->worker));
     if (!path && !replace && !careful) {
@@ -148,8 +148,8 @@ static int open_configured(const struct engine *engine, const struct manifest *m
     if (config_find_source(engine->config, source->name, &instance, e) < 0)
         return error_hint(e, "configure it again, or restore with --into DIR");
     if (strcmp(instance->plugin, source->plugin) != 0)
-        return error_set(e, ERROR_CONFIG, "source '%s' was saved by plugin '%s' and is now configured with plugin '%s'",
-                         source->name, source->plugin, instance->plugin);
+        return error_set(e, ERROR_CONFIG, "was saved by plugin '%s' and is now configured with plugin '%s'",
+                         source->plugin, instance->plugin);
     if (request->in_place && !request->yes) {
         error_set(e, ERROR_EXISTS, "restoring source '%s' in place replaces what is there", source->name);
         return error_hint(e, "say --yes when you mean it, or restore beside it with --into DIR");

@@ -23,18 +23,26 @@ const struct vault_format *vault_format_of(const struct config_instance *sink)
     return formats[sink->format];
 }
 
-int vault_open(const struct engine *engine, const struct config_instance *sink, struct vault **vault, struct error *e)
+int vault_open_in(const struct engine *engine, const struct config_instance *section, struct sink *sink,
+                  struct vault **vault, struct error *e)
 {
     struct vault *v = calloc(1, sizeof *v);
-    if (!v)
+    if (!v) {
+        sink_free(sink);
         return error_memory(e);
-    *v = (struct vault){.format = vault_format_of(sink), .engine = engine, .config = sink};
+    }
+    *v = (struct vault){.format = vault_format_of(section), .engine = engine, .config = section, .sink = sink};
     if (v->format->open(v, e) < 0) {
         free(v);
         return -1;
     }
     *vault = v;
     return 0;
+}
+
+int vault_open(const struct engine *engine, const struct config_instance *sink, struct vault **vault, struct error *e)
+{
+    return vault_open_in(engine, sink, NULL, vault, e);
 }
 
 void vault_close(struct vault *vault)
@@ -49,6 +57,13 @@ int vault_list(struct vault *vault, const char *host, const char *job, vault_sna
                struct error *e)
 {
     return vault->format->list(vault, host, job, found, context, e);
+}
+
+int vault_names(struct vault *vault, const char *host, const char *job, vault_snapshot *found, void *context,
+                struct error *e)
+{
+    return vault->format->names ? vault->format->names(vault, job, found, context, e)
+                                : vault->format->list(vault, host, job, found, context, e);
 }
 
 int vault_read(struct vault *vault, const struct vault_name *name, struct manifest **manifest, struct error *e)
@@ -131,8 +146,9 @@ static int note_in_chain(const struct vault *to, const struct manifest *m, struc
 static void note_copy(const struct vault *to, const struct manifest *manifest)
 {
     struct error e;
+    char text[ERROR_TEXT_MAX];
     if (strcmp(manifest->host, to->engine->config->host) == 0 && note_in_chain(to, manifest, &e) < 0)
-        log_line(LOG_WARNING, "the snapshot is copied, but this machine could not note it: %s", e.message);
+        log_line(LOG_WARNING, "the snapshot is copied, but this machine could not note it: %s", error_text(&e, text));
 }
 
 int vault_copy(struct vault *from, struct vault *to, const struct manifest *manifest, struct copy_result *result,

@@ -55,20 +55,26 @@ typedef int vault_entry(void *context, const struct record *record, struct error
 typedef void vault_warn(void *context, const char *text, const char *hint);
 typedef void vault_damage(void *context, const struct verify_damage *damage);
 
-/* What a check says: a finding, or what is wrong. */
+/* What a check says: a finding, or what is wrong; and a secret as it was resolved, and how the section has it. */
 struct vault_reporter {
     void (*say)(void *context, int level, const char *text, const char *hint);
     void (*wrong)(void *context, const struct error *e);
+    void (*secret)(void *context, const char *key, const char *text, const void *bytes, size_t length);
     void *context;
 };
 
 struct vault_format {
     const struct saver_calls *saver; /* how it is written */
-    /* Fill in everything but engine, config, sink and format. After an error nothing is left open. */
+    unsigned connections;            /* without which nothing works: least of struct sink_spec */
+    bool opens_own_secrets;          /* OpenPGP's secrets are needed to open it: check() tells of them */
+    /* Fill in everything but engine, config and format. A sink that is there is used, and otherwise opened. After an
+     * error nothing is left open. */
     int (*open)(struct vault *vault, struct error *e);
     void (*close)(struct vault *vault);
     int (*list)(struct vault *vault, const char *host, const char *job, vault_snapshot *found, void *context,
                 struct error *e);
+    /* NULL = list does not read anything else. */
+    int (*names)(struct vault *vault, const char *job, vault_snapshot *found, void *context, struct error *e);
     int (*read)(struct vault *vault, const struct vault_name *name, struct manifest **manifest, struct error *e);
     int (*read_all)(struct vault *vault, const struct vault_name *names, size_t count, vault_manifest *found,
                     void *context, struct error *e);
@@ -100,6 +106,9 @@ const struct vault_format *vault_format_of(const struct config_instance *sink);
 
 /* Open the sink and what its section says that it holds. ERROR_NOT_INITIALISED when there is nothing. */
 int vault_open(const struct engine *engine, const struct config_instance *sink, struct vault **vault, struct error *e);
+/* The same in a sink that is open, and is taken, also after an error. */
+int vault_open_in(const struct engine *engine, const struct config_instance *section, struct sink *sink,
+                  struct vault **vault, struct error *e);
 /* NULL is fine. */
 void vault_close(struct vault *vault);
 
@@ -107,6 +116,10 @@ void vault_close(struct vault *vault);
  * cannot be read is listed too. */
 int vault_list(struct vault *vault, const char *host, const char *job, vault_snapshot *found, void *context,
                struct error *e);
+/* The same from the names of objects alone. Where they do not tell the host, name->host is "", and snapshots of others
+ * are among them. */
+int vault_names(struct vault *vault, const char *host, const char *job, vault_snapshot *found, void *context,
+                struct error *e);
 /* Its manifest. Damaged: ERROR_INTEGRITY, ERROR_AUTH. */
 int vault_read(struct vault *vault, const struct vault_name *name, struct manifest **manifest, struct error *e);
 /* Those of several snapshots, in this order, side by side where the sink takes several requests at once. found may not

@@ -55,11 +55,13 @@ static int fill_spec(struct vault *vault, char home[PATH_MAX], struct archive_sp
 static int open_hold(struct vault *vault, struct error *e)
 {
     struct archive_spec spec;
-    struct sink *sink;
+    struct sink *sink = vault->sink;
     vault->text = malloc(PATH_MAX);
-    if (!vault->text)
+    if (!vault->text) {
+        sink_free(sink);
         return error_memory(e);
-    if (engine_open_sink(vault->engine, vault->config, ARCHIVE_CONNECTIONS, &sink, e) < 0)
+    }
+    if (!sink && engine_open_sink(vault->engine, vault->config, ARCHIVE_CONNECTIONS, &sink, e) < 0)
         goto fail;
     if (fill_spec(vault, vault->text, &spec, e) < 0) {
         sink_free(sink);
@@ -117,6 +119,21 @@ static int list(struct vault *vault, const char *host, const char *job, vault_sn
     return archive_list(vault->archive, job, list_one, &l, e);
 }
 
+static int name_one(void *context, const char *job, const char *id, struct error *e)
+{
+    const struct listing *l = context;
+    struct vault_name name = {.host = ""};
+    snprintf(name.job, sizeof name.job, "%s", job);
+    snprintf(name.id, sizeof name.id, "%s", id);
+    return l->found(l->context, &name, e);
+}
+
+static int names(struct vault *vault, const char *job, vault_snapshot *found, void *context, struct error *e)
+{
+    struct listing l = {.vault = vault, .found = found, .context = context};
+    return archive_list(vault->archive, job, name_one, &l, e);
+}
+
 static int read_manifest(struct vault *vault, const struct vault_name *name, struct manifest **manifest,
                          struct error *e)
 {
@@ -138,7 +155,7 @@ static int peek(struct vault *vault, const struct vault_name *name, bool *ours, 
     if (archive_read(vault->archive, name->job, name->id, &inventory, &text, e) < 0) {
         if (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH && e->class != ERROR_NOT_FOUND)
             return -1;
-        error_context(e, "sink '%s': ", sink_name(vault->sink));
+        error_subject(e, "sink", sink_name(vault->sink));
         log_error(LOG_WARNING, e);
         return 0;
     }
@@ -187,8 +204,8 @@ static int replay(struct vault *vault, const struct manifest *manifest, const st
     if (result == 0)
         result = replay_run(vault->archive, &inventory, source->name, path, audience, count, e);
     inventory_free(&inventory);
-    return result < 0 && strncmp(e->message, "sink '", 6) != 0 ? error_context(e, "sink '%s': ", sink_name(vault->sink))
-                                                               : result;
+    /* What takes the entries says itself whose failure it is. */
+    return result < 0 && e->subject[0] == '\0' ? error_subject(e, "sink", sink_name(vault->sink)) : result;
 }
 
 static int entries(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
@@ -328,8 +345,12 @@ static void check(struct vault *vault, const struct vault_reporter *to)
     static const char *const found[] = {[INVENTORY_RECIPIENTS] =
                                             "the archive is there, and its recipients' keys are fine",
                                         [INVENTORY_PASSPHRASE] = "the archive is there, and opens with the passphrase"};
+    const struct config_openpgp *o = &vault->config->openpgp;
+    const struct pgp_spec *pgp = &vault->archive->spec.pgp;
     struct warning warning = {to};
     struct error e;
+    to->secret(to->context, o->passphrase_key, o->passphrase.text, pgp->passphrase, pgp->passphrase_length);
+    to->secret(to->context, "key_passphrase", o->key_passphrase.text, pgp->key_passphrase, pgp->key_passphrase_length);
     enum inventory_encryption encryption = vault->archive->spec.encryption;
     if (archive_ready(vault->archive, on_expiry, &warning, &e) < 0)
         to->wrong(to->context, &e);
@@ -342,9 +363,12 @@ static void check(struct vault *vault, const struct vault_reporter *to)
 
 const struct vault_format vault_archive = {
     .saver = &saver_archive,
+    .connections = ARCHIVE_CONNECTIONS,
+    .opens_own_secrets = true,
     .open = open_hold,
     .close = close_hold,
     .list = list,
+    .names = names,
     .read = read_manifest,
     .peek = peek,
     .ready = ready,

@@ -29,7 +29,8 @@
 
 static int open_hold(struct vault *vault, struct error *e)
 {
-    if (engine_open_repository(vault->engine, vault->config, &vault->repository, e) < 0)
+    if ((vault->sink ? engine_make_repository(vault->engine, vault->config, vault->sink, &vault->repository, e)
+                     : engine_open_repository(vault->engine, vault->config, &vault->repository, e)) < 0)
         return -1;
     vault->sink = vault->repository->sink;
     vault->id = vault->repository->id_text;
@@ -136,7 +137,7 @@ static int peek(struct vault *vault, const struct vault_name *name, bool *ours, 
     if (sink_get(r->sink, key, MANIFEST_MAX - 1, &object, e) < 0)
         return e->class == ERROR_NOT_FOUND ? 0 : -1;
     if (manifest_object_peek(object.data, object.length, r->key, key, &link->sequence, previous, signer, e) < 0) {
-        error_context(e, "sink '%s': ", sink_name(r->sink));
+        error_subject(e, "sink", sink_name(r->sink));
         log_error(LOG_WARNING, e);
     } else if (memcmp(signer, r->key->signer_public, sizeof signer) != 0 && !r->key->full)
         log_line(LOG_WARNING, "sink '%s': '%s' is signed by another key than ours", sink_name(r->sink), key);
@@ -324,6 +325,7 @@ static void check_offline(const struct config_instance *sink, const struct vault
 
 const struct vault_format vault_repository = {
     .saver = &saver_repository,
+    .connections = 1,
     .open = open_hold,
     .close = close_hold,
     .list = list,

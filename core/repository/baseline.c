@@ -307,6 +307,7 @@ int baseline_recover(const char *path, struct repository *repository, const stru
     unlink(path);
     if (e->class == ERROR_CANCELLED)
         return -1;
-    log_line(LOG_NOTICE, "source '%s': everything is read again: %s", source, e->message);
+    char text[ERROR_TEXT_MAX];
+    log_line(LOG_NOTICE, "source '%s': everything is read again: %s", source, error_text(e, text));
     return 0;
 }

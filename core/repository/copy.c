@@ -84,6 +84,12 @@ static bool has_pack(const struct copy *c, const uint8_t *id, const uint8_t pack
     return false;
 }
 
+static int lacks(const struct copy *c, struct error *e)
+{
+    error_set(e, ERROR_INTEGRITY, "lacks a chunk of the snapshot");
+    return error_subject(e, "sink", sink_name(c->from->sink));
+}
+
 /* A chunk that another host has put into the target is not relied on, as in a backup. */
 static int want_chunk(struct copy *c, const uint8_t *id, struct error *e)
 {
@@ -92,7 +98,7 @@ static int want_chunk(struct copy *c, const uint8_t *id, struct error *e)
         return 0;
     if (!index_find(c->from->index, id, INDEX_RELY_OWN, 0, &location) &&
         !index_find(c->from->index, id, INDEX_READ, 0, &location))
-        return error_set(e, ERROR_INTEGRITY, "sink '%s' lacks a chunk of the snapshot", sink_name(c->from->sink));
+        return lacks(c, e);
     if (!has_pack(c, id, location.pack))
         c->wanted[location.pack_row] = 1;
     return 0;
@@ -155,10 +161,10 @@ static int put_pack(struct copy *c, const char *key, struct item *item, struct e
     if (e->class != ERROR_EXISTS || sink_stat(c->to->sink, key, &size, e) < 0)
         return -1;
     item->there = true;
-    return size == item->pack.length
-               ? 0
-               : error_set(e, ERROR_INTEGRITY, "sink '%s': '%s' has another size than in sink '%s'",
-                           sink_name(c->to->sink), key, sink_name(c->from->sink));
+    if (size == item->pack.length)
+        return 0;
+    error_set(e, ERROR_INTEGRITY, "'%s' has another size than in sink '%s'", key, sink_name(c->from->sink));
+    return error_subject(e, "sink", sink_name(c->to->sink));
 }
 
 /* Open every chunk of the pack and compare it with its id: the index object in the target says that they are right, and
@@ -196,7 +202,7 @@ static int confirm(struct copy *c, struct error *e)
 {
     if (confirm_packs(&c->confirm, c->to, e) == 0)
         return 0;
-    return error_context(e, "sink '%s': ", sink_name(c->to->sink));
+    return error_subject(e, "sink", sink_name(c->to->sink));
 }
 
 /* What was copied so far, made durable and findable. */
@@ -234,7 +240,7 @@ static int move_pack(void *context, size_t worker, void *slot, struct error *e)
     char key[201];
     repository_pack_key(item->name, key);
     if (read_pack(c, &c->tools[worker], item, key, e) < 0)
-        return error_context(e, "sink '%s': ", sink_name(c->from->sink));
+        return error_subject(e, "sink", sink_name(c->from->sink));
     return item->damaged ? put_right(c, key, item, e) : put_pack(c, key, item, e);
 }
 
@@ -343,7 +349,8 @@ static int same_manifest(struct copy *c, const char *key, const struct bytes *ma
         return e->class == ERROR_NOT_FOUND ? 0 : -1;
     if (there.length == manifest->length && memcmp(there.data, manifest->data, there.length) == 0)
         return 0;
-    return error_set(e, ERROR_INTEGRITY, "sink '%s' has another manifest under '%s'", sink_name(c->to->sink), key);
+    error_set(e, ERROR_INTEGRITY, "has another manifest under '%s'", key);
+    return error_subject(e, "sink", sink_name(c->to->sink));
 }
 
 static int copy_snapshot(struct copy *c, struct bytes *manifest, char key[201], struct error *e)

@@ -29,8 +29,8 @@ struct reader {
 int reader_new(struct repository *repository, struct reader **reader, struct error *e)
 {
     if (!repository->key->full) {
-        error_set(e, ERROR_AUTH, "sink '%s': this is a put key: it can add snapshots but not read them",
-                  sink_name(repository->sink));
+        error_set(e, ERROR_AUTH, "this is a put key: it can add snapshots but not read them");
+        error_subject(e, "sink", sink_name(repository->sink));
         return error_hint(e, "use the full key");
     }
     struct reader *r = calloc(1, sizeof *r);
@@ -77,8 +77,9 @@ int reader_locate(struct reader *reader, const uint8_t id[SEAL_HASH_SIZE], unsig
             goto found;
     }
     char hex[2 * SEAL_HASH_SIZE + 1];
-    return error_set(e, ERROR_INTEGRITY, "sink '%s': chunk %s is %s", sink_name(reader->repository->sink),
-                     text_hex(id, SEAL_HASH_SIZE, hex), nth == 0 ? "missing" : "damaged");
+    error_set(e, ERROR_INTEGRITY, "chunk %s is %s", text_hex(id, SEAL_HASH_SIZE, hex),
+              nth == 0 ? "missing" : "damaged");
+    return error_subject(e, "sink", sink_name(reader->repository->sink));
 found:
     if (location->chunk.plain > CHUNKER_MAXIMUM || location->chunk.stored > reader_sealed_max())
         return error_set(e, ERROR_INTEGRITY, "the index names a chunk of %u bytes", location->chunk.plain);
@@ -117,7 +118,7 @@ int reader_chunk(struct reader *reader, const uint8_t id[SEAL_HASH_SIZE], const 
             reader->length = location.chunk.plain;
             continue;
         }
-        error_context(e, "sink '%s': ", sink_name(reader->repository->sink));
+        error_subject(e, "sink", sink_name(reader->repository->sink));
         log_error(LOG_WARNING, e);
         if (e->class == ERROR_INTEGRITY)
             repository_doubt(reader->repository, location.pack);

@@ -118,7 +118,8 @@ static int not_initialised(const char *sink, struct error *e)
 {
     char cause[sizeof e->hint];
     snprintf(cause, sizeof cause, "%s", e->hint);
-    error_set(e, ERROR_NOT_INITIALISED, "sink '%s' holds no repository", sink);
+    error_set(e, ERROR_NOT_INITIALISED, "holds no repository");
+    error_subject(e, "sink", sink);
     /* A sink that cannot find its place has said what to do, with what it calls itself. */
     if (cause[0])
         return error_hint(e, "%s", cause);
@@ -130,17 +131,17 @@ static int load_key(struct repository *r, const struct config_object *config, co
 {
     r->plain = config->plain;
     if (config->plain && key_file) {
-        error_set(e, ERROR_AUTH,
-                  "sink '%s' is configured with a key, but its repository was made with encryption = none",
-                  sink_name(r->sink));
+        error_set(e, ERROR_AUTH, "is configured with a key, but its repository was made with encryption = none");
+        error_subject(e, "sink", sink_name(r->sink));
         return error_hint(e, "write encryption = none into its section, or choose another place and run: cofre init %s",
                           sink_name(r->sink));
     }
     if (config->plain)
         return key_from_seed(config->seed, &r->key, e);
-    if (!key_file)
-        return error_set(e, ERROR_AUTH, "sink '%s' says encryption = none, but its repository is encrypted",
-                         sink_name(r->sink));
+    if (!key_file) {
+        error_set(e, ERROR_AUTH, "says encryption = none, but its repository is encrypted");
+        return error_subject(e, "sink", sink_name(r->sink));
+    }
     if (key_load(key_file, &r->key, e) < 0)
         return -1;
     if (memcmp(r->key->public.id, config->public.id, KEY_ID_SIZE) == 0)
@@ -148,8 +149,8 @@ static int load_key(struct repository *r, const struct config_object *config, co
     char have[2 * KEY_ID_SIZE + 1], want[2 * KEY_ID_SIZE + 1];
     text_hex(r->key->public.id, KEY_ID_SIZE, have);
     text_hex(config->public.id, KEY_ID_SIZE, want);
-    return error_set(e, ERROR_AUTH, "key file '%s' is key %s, but sink '%s' needs key %s", key_file, have,
-                     sink_name(r->sink), want);
+    error_set(e, ERROR_AUTH, "key file '%s' is key %s, but key %s is needed", key_file, have, want);
+    return error_subject(e, "sink", sink_name(r->sink));
 }
 
 static int open_cache(struct repository *r, const struct repository_spec *spec, struct error *e)
@@ -174,7 +175,7 @@ static int open_in_place(struct repository *r, const struct repository_spec *spe
     if (read_config(r->sink, &config, e) < 0) {
         if (e->class == ERROR_NOT_FOUND)
             return not_initialised(sink_name(r->sink), e);
-        return error_context(e, "sink '%s': ", sink_name(r->sink));
+        return error_subject(e, "sink", sink_name(r->sink));
     }
     memcpy(r->id, config.repository, sizeof r->id);
     text_hex(r->id, sizeof r->id, r->id_text);

@@ -105,7 +105,7 @@ static int absorb_object(struct repository *r, const uint8_t name[SEAL_HASH_SIZE
         return 0; /* collected between listing and reading */
     if (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH)
         return -1;
-    error_context(e, "sink '%s': ", sink_name(r->sink));
+    error_subject(e, "sink", sink_name(r->sink));
     log_error(LOG_WARNING, e);
     return 0;
 }
@@ -219,7 +219,7 @@ int repository_load_index(struct repository *r, struct error *e)
     size_t count;
     /* Objects first: what they say is only believed of packs that are listed afterwards. */
     if (absorb_objects(r, e) < 0 || repository_list_packs(r, &packs, &count, e) < 0)
-        return error_context(e, "sink '%s': ", sink_name(r->sink));
+        return error_subject(e, "sink", sink_name(r->sink));
     return index_set_present(r->index, packs, count, e) < 0 ? -1 : repository_heed_doubts(r, e);
 }
 
@@ -307,7 +307,7 @@ static int absorb_directory(struct repository *r, const struct index_pack *pack,
     if (repository_read_directory(r, pack->name, pack->size, &chunks, &count, e) < 0) {
         if (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH && e->class != ERROR_NOT_FOUND)
             return -1;
-        error_context(e, "sink '%s': ", sink_name(r->sink));
+        error_subject(e, "sink", sink_name(r->sink));
         log_error(LOG_WARNING, e);
         return 0;
     }

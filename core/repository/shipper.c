@@ -93,7 +93,7 @@ static void fail_sink(struct shipper_sink *sink, const struct error *why)
         return;
     sink->failed = true;
     sink->error = *why;
-    error_context(&sink->error, "sink '%s': ", sink_name(sink->repository->sink));
+    error_subject(&sink->error, "sink", sink_name(sink->repository->sink));
     log_error(LOG_ERROR, &sink->error);
 }
 

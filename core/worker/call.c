@@ -32,6 +32,17 @@ int call_fail(struct worker *w, const struct error *e)
     return -1;
 }
 
+int call_error(const struct worker *w, struct error *e, enum error_class class, const char *format, ...)
+{
+    char what[sizeof e->message];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(what, sizeof what, format, arguments);
+    va_end(arguments);
+    error_set(e, class, "%s", what);
+    return error_subject(e, NULL, w->instance);
+}
+
 int call_offence(struct worker *w, struct error *e, const char *format, ...)
 {
     char what[800];
@@ -40,8 +51,8 @@ int call_offence(struct worker *w, struct error *e, const char *format, ...)
     vsnprintf(what, sizeof what, format, arguments);
     va_end(arguments);
     redact_text(&w->redact, what);
-    error_set(e, ERROR_PLUGIN, "%s: plugin '%s' broke its contract in %s: it %s", w->instance, w->name,
-              wire_call_name(w->kind), what);
+    call_error(w, e, ERROR_PLUGIN, "plugin '%s' broke its contract in %s: it %s", w->name, wire_call_name(w->kind),
+               what);
     call_fail(w, e);
     call_kill(w);
     return -1;
@@ -101,8 +112,7 @@ void call_bury(struct worker *w, int64_t patience)
 
 static int died(struct worker *w, struct error *e)
 {
-    error_set(e, ERROR_PLUGIN, "%s: plugin '%s' %s in the middle of %s", w->instance, w->name, w->how,
-              wire_call_name(w->kind));
+    call_error(w, e, ERROR_PLUGIN, "plugin '%s' %s in the middle of %s", w->name, w->how, wire_call_name(w->kind));
     if (strstr(w->how, "signal 9 "))
         error_hint(
             e,
@@ -165,8 +175,9 @@ static int take_result(struct worker *w, struct cursor *c, struct error *e)
     *e = result;
     e->class = class_here(w->kind, result.class);
     if (result.class != ERROR_PLUGIN)
-        return error_context(e, "%s: ", w->instance);
-    error_context(e, "%s: plugin '%s' broke its contract in %s: it ", w->instance, w->name, wire_call_name(w->kind));
+        return error_subject(e, NULL, w->instance);
+    error_context(e, "plugin '%s' broke its contract in %s: it ", w->name, wire_call_name(w->kind));
+    error_subject(e, NULL, w->instance);
     return call_fail(w, e);
 }
 
@@ -222,13 +233,12 @@ static int wait_step(struct worker *w, struct error *e)
         return 0;
     int64_t now = clock_monotonic();
     if (is_cancelled(w, w->kind))
-        error_set(e, ERROR_CANCELLED, "%s: %s was cancelled", w->instance, wire_call_name(w->kind));
+        call_error(w, e, ERROR_CANCELLED, "%s was cancelled", wire_call_name(w->kind));
     else if (w->deadline && now >= w->deadline)
-        error_set(e, ERROR_TIMEOUT, "%s: plugin '%s': %s took longer than it may", w->instance, w->name,
-                  wire_call_name(w->kind));
+        call_error(w, e, ERROR_TIMEOUT, "plugin '%s': %s took longer than it may", w->name, wire_call_name(w->kind));
     else if (stalled(w, now))
-        error_set(e, ERROR_TIMEOUT, "%s: plugin '%s' hung in %s: it moved no byte for %s", w->instance, w->name,
-                  wire_call_name(w->kind), text_elapsed(w->stall_timeout, elapsed));
+        call_error(w, e, ERROR_TIMEOUT, "plugin '%s' hung in %s: it moved no byte for %s", w->name,
+                   wire_call_name(w->kind), text_elapsed(w->stall_timeout, elapsed));
     else {
         channel_sleep(&w->channel);
         return 0;
@@ -345,12 +355,12 @@ int call_begin(struct worker *w, enum wire_call kind, struct error *e)
         return -1;
     }
     if (is_cancelled(w, (uint32_t)kind))
-        return error_set(e, ERROR_CANCELLED, "%s: %s was cancelled", w->instance, wire_call_name(kind));
+        return call_error(w, e, ERROR_CANCELLED, "%s was cancelled", wire_call_name(kind));
     struct bytes *b = &w->arguments;
     if (bytes_check(b, "a call", e) < 0)
         return -1;
     if (b->length > CHANNEL_LARGEST)
-        return error_set(e, ERROR_RANGE, "%s: %s: its arguments are too large", w->instance, wire_call_name(kind));
+        return call_error(w, e, ERROR_RANGE, "%s: its arguments are too large", wire_call_name(kind));
     w->kind = kind;
     w->number++;
     w->active = true;
@@ -416,8 +426,7 @@ int call_offered(const struct worker *w, uint32_t what, enum wire_call call, str
 {
     if (w->plugin.offers & what)
         return 0;
-    return error_set(e, ERROR_UNSUPPORTED, "%s: plugin '%s' does not offer %s", w->instance, w->name,
-                     wire_call_name(call));
+    return call_error(w, e, ERROR_UNSUPPORTED, "plugin '%s' does not offer %s", w->name, wire_call_name(call));
 }
 
 int call_findings(struct worker *w, void (*found)(void *context, const struct worker_finding *), void *context,

@@ -33,10 +33,11 @@ struct call_problem {
 };
 
 struct worker {
-    char *instance, *name;   /* name: of the plugin */
-    char *directory;         /* NULL = none */
-    char *common;            /* NULL = none */
-    worker_host *in_process; /* NULL = in a process of its own */
+    struct config_value *values; /* of the options; NULL = not configured */
+    char *instance, *name;       /* name: of the plugin */
+    char *directory;             /* NULL = none */
+    char *common;                /* NULL = none */
+    worker_host *in_process;     /* NULL = in a process of its own */
     bool undoes;
     int64_t timeout, stall_timeout, grace, patience;
     struct channel channel;
@@ -107,6 +108,9 @@ int call_offered(const struct worker *w, uint32_t what, enum wire_call call, str
 int call_room(struct worker *w, size_t least, size_t most, uint8_t **p, size_t *n, struct channel_frame *frame,
               struct error *e);
 
+/* error_set, and the subject is the instance. -1. */
+int call_error(const struct worker *w, struct error *e, enum error_class class, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 /* The worker did what it must not: it is killed, the call fails. -1. */
 int call_offence(struct worker *w, struct error *e, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* End the call with this reason, which stays in *e: cancelled, it has the grace to return; then the worker is ended. A

@@ -58,7 +58,7 @@ static int wait_for(int64_t ms, struct error *e)
 
 int retry_run(int64_t patience, int (*attempt)(void *context, struct error *e), void *context, struct error *e)
 {
-    char elapsed[TEXT_ELAPSED_MAX], left[TEXT_ELAPSED_MAX];
+    char elapsed[TEXT_ELAPSED_MAX], left[TEXT_ELAPSED_MAX], text[ERROR_TEXT_MAX];
     int64_t start = clock_monotonic();
     for (int try = 0;; try++) {
         if (attempt(context, e) == 0)
@@ -71,7 +71,7 @@ int retry_run(int64_t patience, int (*attempt)(void *context, struct error *e), 
                 append(e, "; given up after %d tries in %s", try + 1, text_elapsed(gone, elapsed));
             return -1;
         }
-        log_line(LOG_WARNING, "%s; trying again in %s, for %s at most", e->message, text_elapsed(ms, elapsed),
+        log_line(LOG_WARNING, "%s; trying again in %s, for %s at most", error_text(e, text), text_elapsed(ms, elapsed),
                  text_elapsed(patience - gone, left));
         if (wait_for(ms, e) < 0)
             return -1;

@@ -139,7 +139,7 @@ int sink_connection_check_key(const struct worker *w, const char *key, struct er
 {
     if (path_is_key(key, strlen(key)))
         return 0;
-    return error_set(e, ERROR_BUG, "%s: '%s' is no key of an object", w->instance, key);
+    return call_error(w, e, ERROR_BUG, "'%s' is no key of an object", key);
 }
 
 /* ---- calls without content ---- */
@@ -226,8 +226,8 @@ int sink_sweep(struct sink *sink, int64_t older_than, struct error *e)
 int sink_retain(struct sink *sink, const char *key, int64_t until, struct error *e)
 {
     if (!offers(sink, PLUGIN_OFFERS_RETAIN))
-        return error_set(e, ERROR_UNSUPPORTED, "%s: plugin '%s' cannot protect objects", sink->connections[0]->instance,
-                         sink_plugin(sink)->name);
+        return call_error(sink->connections[0], e, ERROR_UNSUPPORTED, "plugin '%s' cannot protect objects",
+                          sink_plugin(sink)->name);
     return run_any(sink, &(struct simple){.kind = WIRE_RETAIN, .key = key, .number = until}, e);
 }
 

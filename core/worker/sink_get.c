@@ -85,8 +85,8 @@ static int whole_piece(void *context, const void *p, size_t n, struct error *e)
 {
     struct whole *whole = context;
     if (n > whole->maximum - (whole->out->length - whole->before))
-        return error_set(e, ERROR_INTEGRITY, "%s: get '%s': it is larger than %zu bytes", whole->get.w->instance,
-                         whole->get.key, whole->maximum);
+        return call_error(whole->get.w, e, ERROR_INTEGRITY, "get '%s': it is larger than %zu bytes", whole->get.key,
+                          whole->maximum);
     bytes_put(whole->out, p, n);
     return bytes_check(whole->out, whole->get.key, e);
 }
@@ -94,8 +94,7 @@ static int whole_piece(void *context, const void *p, size_t n, struct error *e)
 int sink_get(struct sink *sink, const char *key, size_t maximum, struct bytes *out, struct error *e)
 {
     struct whole whole = {.out = out, .before = out->length, .maximum = maximum};
-    whole.get =
-        (struct get){.key = key, .length = -1, .start = whole_start, .piece = whole_piece, .context = &whole};
+    whole.get = (struct get){.key = key, .length = -1, .start = whole_start, .piece = whole_piece, .context = &whole};
     return run_get(sink, &whole.get, e);
 }
 
@@ -135,7 +134,6 @@ int sink_get_range(struct sink *sink, const char *key, uint64_t offset, void *p,
     if (run_get(sink, &range.get, e) < 0)
         return -1;
     if (range.done < n)
-        return error_set(e, ERROR_RANGE, "%s: get '%s': it ends %zu bytes early", range.get.w->instance, key,
-                         n - range.done);
+        return call_error(range.get.w, e, ERROR_RANGE, "get '%s': it ends %zu bytes early", key, n - range.done);
     return 0;
 }

@@ -151,8 +151,10 @@ static int list_all(struct list *list, struct error *e)
 int sink_list(struct sink *sink, const char *prefix, int (*object)(void *, const struct sink_object *, struct error *),
               void *context, struct error *e)
 {
-    if (strlen(prefix) > COFRE_MAX_KEY)
-        return error_set(e, ERROR_BUG, "sink '%s': '%s' is no prefix of a key", sink_name(sink), prefix);
+    if (strlen(prefix) > COFRE_MAX_KEY) {
+        error_set(e, ERROR_BUG, "'%s' is no prefix of a key", prefix);
+        return error_subject(e, "sink", sink_name(sink));
+    }
     struct worker *w;
     if (sink_connection_take(sink, &w, e) < 0)
         return -1;

@@ -115,7 +115,7 @@ void sink_put_abort(struct sink_put *put)
 {
     struct error e;
     struct worker *w = put->w;
-    error_set(&e, ERROR_CANCELLED, "%s: put was given up", w->instance);
+    call_error(w, &e, ERROR_CANCELLED, "put was given up");
     if (call_abort(w, &e) < 0 && w->failure.class != ERROR_NONE)
         log_error(LOG_WARNING, &e);
     release(put);
@@ -136,7 +136,7 @@ static int compare_pieces(void *context, const void *p, size_t n, struct error *
 {
     struct put *put = context;
     if (n > put->n || memcmp(put->p, p, n) != 0)
-        return error_set(e, ERROR_EXISTS, "%s: put '%s': there is another object", put->w->instance, put->key);
+        return call_error(put->w, e, ERROR_EXISTS, "put '%s': there is another object", put->key);
     put->p = (const uint8_t *)put->p + n;
     put->n -= n;
     return 0;
@@ -148,9 +148,7 @@ static int is_our_own(const struct put *put, struct error *e)
     struct put rest = *put;
     if (sink_connection_get(put->w, put->key, compare_pieces, &rest, e) < 0)
         return -1;
-    return rest.n == 0
-               ? 0
-               : error_set(e, ERROR_EXISTS, "%s: put '%s': there is another object", put->w->instance, put->key);
+    return rest.n == 0 ? 0 : call_error(put->w, e, ERROR_EXISTS, "put '%s': there is another object", put->key);
 }
 
 static int try_put(void *context, struct error *e)

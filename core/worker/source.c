@@ -313,7 +313,7 @@ int source_give_entry(struct worker *source, const struct snapshot_entry *entry,
     if (bytes_check(b, "an entry", e) < 0)
         return -1;
     if (b->length > CHANNEL_LARGEST)
-        return error_set(e, ERROR_RANGE, "%s: an entry is larger than %u bytes", source->instance, CHANNEL_LARGEST);
+        return call_error(source, e, ERROR_RANGE, "an entry is larger than %u bytes", CHANNEL_LARGEST);
     source->given++;
     return give(source, WIRE_ENTRY, b->data, b->length, e);
 }
@@ -354,7 +354,7 @@ int source_give_damaged(struct worker *source, const struct error *why, struct e
 void source_restore_abort(struct worker *source)
 {
     struct error e;
-    error_set(&e, ERROR_CANCELLED, "%s: restore was given up", source->instance);
+    call_error(source, &e, ERROR_CANCELLED, "restore was given up");
     if (call_abort(source, &e) < 0 && source->failure.class != ERROR_NONE)
         log_error(LOG_WARNING, &e);
 }
@@ -408,7 +408,7 @@ int source_freeze(struct worker *source, const char *id, struct error *e)
 static void give_up(struct worker *w)
 {
     struct error e;
-    error_set(&e, ERROR_CANCELLED, "%s: %s was given up", w->instance, wire_call_name(w->kind));
+    call_error(w, &e, ERROR_CANCELLED, "%s was given up", wire_call_name(w->kind));
     if (w->active && call_abort(w, &e) < 0 && w->failure.class != ERROR_NONE)
         log_error(LOG_WARNING, &e);
 }

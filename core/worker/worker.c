@@ -48,14 +48,16 @@ static int greet(struct worker *w, struct error *e)
             close(message.fd);
         if (got > 0 && message.type == WIRE_READY && message.number == greeting_build())
             return 0;
-        if (got > 0 && message.type == WIRE_EXEC_FAILED)
-            return error_system(e, (int)message.number, "%s: start a worker", w->instance);
+        if (got > 0 && message.type == WIRE_EXEC_FAILED) {
+            error_system(e, (int)message.number, "start a worker");
+            return error_subject(e, NULL, w->instance);
+        }
         if (got > 0)
-            return error_set(e, ERROR_PLUGIN, "%s: its worker is of another build than this cofre", w->instance);
+            return call_error(w, e, ERROR_PLUGIN, "its worker is of another build than this cofre");
         if (call_ended(w))
-            return error_set(e, ERROR_PLUGIN, "%s: its worker %s before it was ready", w->instance, w->how);
+            return call_error(w, e, ERROR_PLUGIN, "its worker %s before it was ready", w->how);
         if (clock_monotonic() >= until)
-            return error_set(e, ERROR_TIMEOUT, "%s: its worker did not get ready in time", w->instance);
+            return call_error(w, e, ERROR_TIMEOUT, "its worker did not get ready in time");
         clock_sleep(1);
     }
 }
@@ -161,6 +163,17 @@ static void count_variable(void *context, const char *variable)
     *(size_t *)context += 4 + strlen(variable) + 1;
 }
 
+void worker_configure(struct worker *worker, struct config_value *values)
+{
+    config_values_free(worker->values, worker->plugin.option_count);
+    worker->values = values;
+}
+
+const struct config_value *worker_values(const struct worker *worker)
+{
+    return worker->values;
+}
+
 int worker_open(struct worker *w, const struct config_value *values, struct error *e)
 {
     if (redact_learn(&w->redact, values, w->plugin.option_count, e) < 0)
@@ -219,7 +232,7 @@ static void end_worker(struct worker *w)
 {
     struct error e;
     if (w->active) {
-        error_set(&e, ERROR_CANCELLED, "%s: %s was given up", w->instance, wire_call_name(w->kind));
+        call_error(w, &e, ERROR_CANCELLED, "%s was given up", wire_call_name(w->kind));
         call_abort(w, &e);
     }
     if (w->channel.memory && (w->pid > 0 || w->task) && !w->abandoned)
@@ -241,6 +254,7 @@ void worker_stop(struct worker *w)
     if (w->output >= 0)
         close(w->output);
     channel_close(&w->channel);
+    config_values_free(w->values, w->plugin.option_count);
     wire_plugin_free(&w->plugin);
     redact_free(&w->redact);
     bytes_free(&w->arguments);

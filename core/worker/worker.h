@@ -51,7 +51,11 @@ int worker_start(const struct worker_spec *spec, struct worker **worker, struct 
 /* Lives as long as the worker. */
 const struct plugin_info *worker_plugin(const struct worker *worker);
 
-/* Run the plugin's open(). values: one row per option of the plugin. */
+/* One row per option of the plugin, checked, secrets resolved: the worker's now, until it is stopped. */
+void worker_configure(struct worker *worker, struct config_value *values);
+/* NULL = it was not configured. */
+const struct config_value *worker_values(const struct worker *worker);
+/* Run the plugin's open(). values: those of worker_configure, or others. */
 int worker_open(struct worker *worker, const struct config_value *values, struct error *e);
 
 /* The sources of the configuration, for a source's check and discover; lent until the worker is stopped. */

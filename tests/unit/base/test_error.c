@@ -20,13 +20,54 @@ static void test_set_and_context(void **state)
     struct error e;
     assert_int_equal(error_set(&e, ERROR_RANGE, "read '%s': too large", "a"), -1);
     assert_int_equal(error_hint(&e, "make %s smaller", "it"), -1);
-    assert_int_equal(error_context(&e, "sink '%s': ", "nas"), -1);
-    assert_int_equal(error_context(&e, "sink '%s': ", "nas"), -1); /* is said once */
-    assert_string_equal(e.message, "sink 'nas': read 'a': too large");
+    assert_int_equal(error_context(&e, "read back '%s': ", "b"), -1);
+    assert_string_equal(e.message, "read back 'b': read 'a': too large");
     assert_string_equal(e.hint, "make it smaller");
     assert_int_equal(e.class, ERROR_RANGE);
     error_set(&e, ERROR_CONFIG, "other");
     assert_string_equal(e.hint, "");
+}
+
+static void test_subject(void **state)
+{
+    (void)state;
+    struct error e;
+    char text[ERROR_TEXT_MAX];
+    error_set(&e, ERROR_RANGE, "too large");
+    assert_string_equal(error_text(&e, text), "too large");
+    assert_int_equal(error_subject(&e, "sink", "nas"), -1);
+    error_context(&e, "read 'a': ");  /* inside */
+    error_subject(&e, "sink", "nas"); /* is said once */
+    assert_string_equal(e.subject, "sink 'nas'");
+    assert_string_equal(e.message, "read 'a': too large");
+    assert_string_equal(error_text(&e, text), "sink 'nas': read 'a': too large");
+    /* What belongs to something else, too, names it in front, and loses nothing. */
+    error_subject(&e, "source", "db");
+    assert_string_equal(e.subject, "source 'db'");
+    assert_string_equal(error_text(&e, text), "source 'db': sink 'nas': read 'a': too large");
+    error_consequence(&e, "nothing was %s: ", "done");
+    assert_string_equal(e.subject, "");
+    assert_string_equal(error_text(&e, text), "nothing was done: source 'db': sink 'nas': read 'a': too large");
+    error_subject(&e, NULL, "plugin 'x'");
+    assert_string_equal(e.subject, "plugin 'x'");
+    error_set(&e, ERROR_CONFIG, "other");
+    assert_string_equal(e.subject, "");
+}
+
+static void test_long_subjects_are_cut(void **state)
+{
+    (void)state;
+    struct error e;
+    char name[3000], text[ERROR_TEXT_MAX];
+    memset(name, 'x', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    error_set(&e, ERROR_RANGE, "%s", name);
+    error_subject(&e, "sink", name);
+    assert_int_equal(strlen(e.subject), sizeof e.subject - 1);
+    assert_int_equal(strlen(error_text(&e, text)), sizeof e.subject - 1 + 2 + sizeof e.message - 1);
+    error_subject(&e, "sink", "nas");
+    assert_int_equal(strlen(e.message), sizeof e.message - 1);
+    assert_memory_equal(e.message, "sink 'xxx", 9);
 }
 
 static void test_own_text_as_argument(void **state)
@@ -108,9 +149,14 @@ static void test_assert_aborts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_set_and_context), cmocka_unit_test(test_own_text_as_argument),
-        cmocka_unit_test(test_system),          cmocka_unit_test(test_long_texts_are_cut),
-        cmocka_unit_test(test_table),           cmocka_unit_test(test_assert_aborts),
+        cmocka_unit_test(test_set_and_context),
+        cmocka_unit_test(test_subject),
+        cmocka_unit_test(test_long_subjects_are_cut),
+        cmocka_unit_test(test_own_text_as_argument),
+        cmocka_unit_test(test_system),
+        cmocka_unit_test(test_long_texts_are_cut),
+        cmocka_unit_test(test_table),
+        cmocka_unit_test(test_assert_aborts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -248,8 +248,9 @@ static void test_bad_habits(void **state)
         }
         if (any_call(sink, bad[i].at, &e) != -1)
             fail_msg("%s at %s was a success", bad[i].habit, bad[i].at);
-        if (e.class != bad[i].class || !strstr(e.message, bad[i].text) || !strstr(e.message, "test 'faulty-sink'"))
-            fail_msg("%s at %s: class %s, '%s'", bad[i].habit, bad[i].at, error_class_name(e.class), e.message);
+        if (e.class != bad[i].class || !strstr(e.message, bad[i].text) || strcmp(e.subject, "test 'faulty-sink'") != 0)
+            fail_msg("%s at %s: class %s, '%s': '%s'", bad[i].habit, bad[i].at, error_class_name(e.class), e.subject,
+                     e.message);
         int64_t total, available;
         assert_int_equal(sink_space(sink, &total, &available, &e), bad[i].lives ? 0 : -1);
         sink_free(sink);
