@@ -102,10 +102,16 @@ static bool make_do(struct sink *s, size_t slot, const struct error *why)
     return true;
 }
 
-static int start(struct sink *s, struct worker **worker, struct error *e)
+/* One at a time, so that those who wait for their turn know of a failure, and neither repeat it nor take back what came
+ * of it. *worker stays NULL: it is done without this one. */
+static int start(struct sink *s, size_t slot, struct worker **worker, struct error *e)
 {
     size_t turn = slots_take(s->starting);
-    int result = s->connect(s->context, worker, e);
+    int result = 0;
+    if (slot < s->parallel && s->connect(s->context, worker, e) < 0) {
+        *worker = NULL;
+        result = make_do(s, slot, e) ? 0 : -1;
+    }
     slots_give(s->starting, turn);
     return result;
 }
@@ -115,14 +121,12 @@ int sink_connection_take(struct sink *sink, struct worker **worker, struct error
     for (;;) {
         size_t slot = slots_take(sink->slots);
         struct worker **connection = &sink->connections[slot];
-        if (*connection || start(sink, connection, e) == 0) {
-            *worker = *connection;
+        int result = *connection ? 0 : start(sink, slot, connection, e);
+        *worker = *connection;
+        if (*worker)
             return 0;
-        }
-        *connection = NULL;
-        bool again = make_do(sink, slot, e);
         slots_give(sink->slots, slot);
-        if (!again)
+        if (result < 0)
             return -1;
     }
 }

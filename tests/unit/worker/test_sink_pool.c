@@ -120,6 +120,48 @@ static void test_started_when_needed(void **state)
 
 /* ---- connections that cannot be started ---- */
 
+static int count_in(const char *text, const char *what)
+{
+    int n = 0;
+    for (const char *at = text; (at = strstr(at, what)); at++)
+        n++;
+    return n;
+}
+
+/* The two that there are do not end before a third one was tried: it is said once, and what waits uses the two. */
+static void test_fewer(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 20; round++) {
+        struct error e;
+        char options[32];
+        snprintf(options, sizeof options, "place=fewer%d", round);
+        struct memory_pool pool = {
+            .options = options, .parallel = THREADS, .least = 1, .startable = 2, .failure = ERROR_AUTH};
+        struct sink *sink = memory_sink(&pool);
+        struct putter putters[THREADS];
+        struct task *tasks[THREADS];
+        struct sink_put *puts[2];
+        harness_log();
+        assert_int_equal(sink_put_begin(sink, "first", true, &puts[0], &e), 0);
+        assert_int_equal(sink_put_begin(sink, "second", true, &puts[1], &e), 0);
+        start_putting(sink, THREADS, 5, putters, tasks);
+        while (atomic_load(&pool.refused) == 0)
+            clock_sleep(1);
+        assert_int_equal(sink_put_end(puts[0], &e), 0);
+        assert_int_equal(sink_put_end(puts[1], &e), 0);
+        end_putting(THREADS, tasks);
+        assert_int_equal(sink_parallel(sink), 2);
+        assert_int_equal(pool.refused, 1);
+        assert_int_equal(count_in(harness_log(), "used with fewer connections: the place takes no more connections"),
+                         1);
+        assert_int_equal(memory_calls(options + strlen("place="), MEMORY_OPEN), 2);
+        assert_int_equal(sink_sync(sink, &e), 0);
+        assert_int_equal(count_there(sink, THREADS, 5), THREADS * 5);
+        sink_free(sink);
+    }
+}
+
 static void test_the_first_are_needed(void **state)
 {
     (void)state;
@@ -387,6 +429,7 @@ static int tests(void)
     const struct CMUnitTest all[] = {
         cmocka_unit_test(test_side_by_side),
         cmocka_unit_test(test_started_when_needed),
+        cmocka_unit_test(test_fewer),
         cmocka_unit_test(test_the_first_are_needed),
         cmocka_unit_test(test_cancelled_is_no_reason_for_fewer),
         cmocka_unit_test(test_each),
