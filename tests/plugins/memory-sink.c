@@ -1,6 +1,6 @@
 /* A sink that keeps objects in memory: all its instances of one place in one process share them. As the contract of a
- * sink that offers sync allows, what one instance has taken is there for the others after its sync only, and is lost
- * when it is closed before. */
+ * sink that offers sync allows, what one instance has taken is there for the others after its sync only, or when
+ * it was asked for what it has, and is lost when it is closed before. */
 #include "memory-sink.h"
 
 #include <cofre/plugin.h>
@@ -105,6 +105,22 @@ static void drop(struct object **at)
     *at = object->next;
     free(object->bytes);
     free(object);
+}
+
+/* What this instance holds takes the place of what is there. */
+static void settle(const struct instance *in)
+{
+    for (struct object *o = in->place->objects; o; o = o->next) {
+        if (o->holder != in)
+            continue;
+        for (struct object **old = &in->place->objects; *old;) {
+            if (*old != o && !(*old)->holder && strcmp((*old)->key, o->key) == 0)
+                drop(old);
+            else
+                old = &(*old)->next;
+        }
+        o->holder = NULL;
+    }
 }
 
 /* ---- calls ---- */
@@ -277,6 +293,7 @@ static int32_t cut_out(struct instance *in, const char *key, int64_t offset, int
 {
     int32_t result = COFRE_OK;
     pthread_mutex_lock(&lock);
+    settle(in);
     const struct object *o = *find(in, key);
     int64_t left = o ? (int64_t)o->length - offset : 0;
     if (!o) {
@@ -322,6 +339,7 @@ static int32_t sink_stat(void *instance, struct cofre_call *call, const char *ke
     if (result != COFRE_OK)
         return result;
     pthread_mutex_lock(&lock);
+    settle(in);
     const struct object *object = *find(in, key);
     if (object)
         out->size = (int64_t)object->length;
@@ -340,6 +358,7 @@ static int32_t sink_list(void *instance, struct cofre_call *call, const char *pr
     (void)length;
     int32_t result = begin(in, MEMORY_LIST, error);
     pthread_mutex_lock(&lock);
+    settle(in);
     for (const struct object *o = in->place->objects; o && result == COFRE_OK; o = o->next) {
         struct cofre_object out = {
             .struct_size = sizeof out, .key = o->key, .size = (int64_t)o->length, .mtime = COFRE_NO_TIME};
@@ -365,28 +384,16 @@ static int32_t sink_remove(void *instance, struct cofre_call *call, const char *
     return COFRE_OK;
 }
 
-/* What this instance holds takes the place of what is there. */
 static int32_t sink_sync(void *instance, struct cofre_call *call, struct cofre_error *error)
 {
     struct instance *in = instance;
     (void)call;
     int32_t result = begin(in, MEMORY_SYNC, error);
-    if (result != COFRE_OK)
-        return result;
     pthread_mutex_lock(&lock);
-    for (struct object *o = in->place->objects; o; o = o->next) {
-        if (o->holder != in)
-            continue;
-        for (struct object **old = &in->place->objects; *old;) {
-            if (*old != o && !(*old)->holder && strcmp((*old)->key, o->key) == 0)
-                drop(old);
-            else
-                old = &(*old)->next;
-        }
-        o->holder = NULL;
-    }
+    if (result == COFRE_OK)
+        settle(in);
     pthread_mutex_unlock(&lock);
-    return COFRE_OK;
+    return result;
 }
 
 static const struct cofre_sink role = {
