@@ -144,6 +144,28 @@ static void test_flipped_bit(void **state)
     assert_int_equal(said.result.snapshots_damaged, 1);
 }
 
+/* The first pack holds a file that both snapshots have, and the first one's catalogue. */
+static void test_missing_pack(void **state)
+{
+    struct fixture *f = *state;
+    struct said said;
+    struct repository *r = opened(f);
+    char key[201];
+    repository_pack_key(trial_locate(r, 2, 900000, 0).pack, key);
+    trial_remove(r, key);
+    repository_close(r);
+    for (int quick = 0; quick < 2; quick++) {
+        verify(f, quick, &said);
+        assert_int_equal(said.count, 3);
+        assert_said(&said, key, NULL, NULL, "it is missing");
+        assert_said(&said, NULL, f->ids[1], "old", "content is missing");
+        assert_non_null(strstr(said.lines[1], f->ids[0]));
+        assert_non_null(strstr(said.lines[1], "catalogue of source 'files'"));
+        assert_int_equal(said.result.snapshots, 2);
+        assert_int_equal(said.result.snapshots_damaged, 2);
+    }
+}
+
 static void test_cut_pack(void **state)
 {
     struct error e;
@@ -160,6 +182,28 @@ static void test_cut_pack(void **state)
     repository_close(r);
     verify(f, true, &said);
     assert_said(&said, key, NULL, NULL, "another size");
+}
+
+static void test_damaged_objects(void **state)
+{
+    struct fixture *f = *state;
+    struct said said;
+    struct trial_keys indexes;
+    char key[201], pack[201];
+    struct repository *r = opened(f);
+    trial_list(r, "index/", &indexes);
+    repository_pack_key(trial_locate(r, 4, 2u << 20, 0).pack, pack);
+    trial_flip(r, indexes.keys[0], indexes.sizes[0] / 2);
+    snapshots_key(f->ids[0], key);
+    trial_flip(r, key, 400);
+    repository_close(r);
+    verify(f, false, &said);
+    assert_said(&said, indexes.keys[0], NULL, NULL, "");
+    assert_said(&said, key, f->ids[0], NULL, "");
+    assert_said(&said, pack, NULL, NULL, "snapshots need it, but the index object");
+    assert_int_equal(said.count, 3);
+    assert_int_equal(said.result.snapshots, 2);
+    assert_int_equal(said.result.snapshots_damaged, 1);
 }
 
 /* The second of three is gone: the third one says that there was one before it. */
@@ -207,7 +251,9 @@ static int tests(void)
         cmocka_unit_test_setup_teardown(test_whole, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_one_snapshot, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_flipped_bit, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_missing_pack, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_cut_pack, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_damaged_objects, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_missing_snapshot, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_whole_elsewhere, set_up, tear_down),
     };
