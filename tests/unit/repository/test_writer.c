@@ -209,6 +209,53 @@ static void test_all_fail(void **state)
     }
 }
 
+/* ---- a sink that fails in passing ---- */
+
+/* The pack is tried again until it is there: no second is lost, the clock is the test's. */
+static void test_tried_again(void **state)
+{
+    struct error e;
+    struct trial *t = *state;
+    struct trial_run run;
+    struct repository *r = trial_open(t, "one", 1, "fail=put;fail_at=2;fail_times=4;fail_class=retry");
+    clock_set(INT64_C(1700000000000000000));
+    assert_int_equal(trial_begin(t, &r, 1, &run, &e), 0);
+    assert_int_equal(trial_add(&run, files, FILES, &e), 0);
+    int result = trial_end(&run, &e);
+    int64_t waited = clock_now() - INT64_C(1700000000000000000);
+    clock_release();
+    assert_int_equal(result, 0);
+    /* The config, four that failed, the pack, its index object. */
+    assert_int_equal(memory_calls(trial_place(t, "one"), MEMORY_PUT), 7);
+    /* Between half and the whole of 0.2, 0.4, 0.8 and 1.6 s. */
+    assert_in_range(waited / 1000000, 1500, 3000);
+    trial_free(&run);
+    repository_close(r);
+    assert_saved(t, "one", &run.source);
+    trial_free_source(&run.source);
+}
+
+static void test_given_up(void **state)
+{
+    struct error e;
+    struct trial *t = *state;
+    struct trial_run run;
+    struct repository *r = trial_open(t, "one", 1, "fail=put;fail_at=2;fail_class=retry");
+    clock_set(INT64_C(1700000000000000000));
+    assert_int_equal(trial_begin(t, &r, 1, &run, &e), 0);
+    assert_int_equal(trial_add(&run, files, FILES, &e), 0);
+    int result = trial_end(&run, &e);
+    int64_t waited = clock_now() - INT64_C(1700000000000000000);
+    clock_release();
+    assert_int_equal(result, -1);
+    assert_int_equal(e.class, ERROR_RETRY);
+    assert_non_null(strstr(e.message, "given up after"));
+    assert_int_equal(waited, INT64_C(300000000000));
+    trial_free(&run);
+    trial_free_source(&run.source);
+    repository_close(r);
+}
+
 /* ---- a run that is cut off ---- */
 
 /* More than a pack, so that one is sent before the checkpoint. */
@@ -284,6 +331,8 @@ static int tests(void)
         cmocka_unit_test_setup_teardown(test_nothing_twice, trial_set_up, trial_tear_down),
         cmocka_unit_test_setup_teardown(test_one_of_two_fails, trial_set_up, trial_tear_down),
         cmocka_unit_test_setup_teardown(test_all_fail, trial_set_up, trial_tear_down),
+        cmocka_unit_test_setup_teardown(test_tried_again, trial_set_up, trial_tear_down),
+        cmocka_unit_test_setup_teardown(test_given_up, trial_set_up, trial_tear_down),
         cmocka_unit_test_setup_teardown(test_adoption, trial_set_up, trial_tear_down),
         cmocka_unit_test_setup_teardown(test_adoption_of_what_is_not_there, trial_set_up, trial_tear_down),
     };
