@@ -4,11 +4,13 @@
 #include "job/copy.h"
 #include "job/snapshot.h"
 
+#define LARGE 800000u
+
 static const struct trial_file old[] = {{"a", 1, 3000, 0}, {"old", 2, 900000, 0}};
 static const struct trial_file new[] = {
-    {"a", 1, 3000, 0}, {"b", 3, 400, 77}, {"large", 4, 2u << 20, 0}, {"old", 2, 900000, 0}};
+    {"a", 1, 3000, 0}, {"b", 3, 400, 77}, {"large", 4, LARGE, 0}, {"old", 2, 900000, 0}};
 #define NEW (sizeof new / sizeof new[0])
-static const struct trial_file other[] = {{"other", 9, 1u << 20, 0}};
+static const struct trial_file other[] = {{"other", 9, LARGE, 0}};
 
 struct fixture {
     struct snapshots *snapshots;
@@ -87,7 +89,7 @@ static void test_what_is_needed(void **state)
     copy(f, 1, &result);
     assert_false(result.existed);
     assert_int_equal(result.objects, 3); /* two packs and what describes them */
-    assert_in_range(result.bytes, (2u << 20) + 900000, (2u << 20) + 1000000);
+    assert_in_range(result.bytes, LARGE + 900000, LARGE + 1000000);
     assert_int_equal(count_objects(f, "packs/"), 2);
     assert_int_equal(count_objects(f, "index/"), 1);
     assert_int_equal(count_objects(f, "snapshots/"), 1);
@@ -164,7 +166,7 @@ static void test_damaged_source(void **state)
     struct trial_keys keys;
     char key[201];
     struct repository *from = trial_open(f->snapshots->trial, "from", 1, "");
-    struct index_location place = trial_locate(from, 4, 2u << 20, 0);
+    struct index_location place = trial_locate(from, 4, LARGE, 0);
     repository_pack_key(place.pack, key);
     trial_flip(from, key, place.chunk.offset + 10);
     repository_close(from);
@@ -188,7 +190,7 @@ static void test_damaged_target(void **state)
     char key[201];
     copy(f, 1, &result);
     struct repository *to = trial_open(f->snapshots->trial, "to", 2, "");
-    struct index_location place = trial_locate(to, 4, 2u << 20, 0);
+    struct index_location place = trial_locate(to, 4, LARGE, 0);
     repository_pack_key(place.pack, key);
     trial_flip(to, key, place.chunk.offset + 10);
     repository_doubt(to, place.pack);

@@ -3,11 +3,13 @@
 
 #include "job/verify.h"
 
+#define LARGE 800000u
+
 static const struct trial_file old[] = {{"a", 1, 3000, 0}, {"old", 2, 900000, 0}};
 static const struct trial_file new[] = {{"a", 1, 3000, 0},
                                         {"b", 3, 400, 77},
-                                        {"large/one", 4, 2u << 20, 0},
-                                        {"large/two", 5, 2u << 20, 0},
+                                        {"large/one", 4, LARGE, 0},
+                                        {"large/two", 5, LARGE, 0},
                                         {"old", 2, 900000, 0}};
 #define NEW (sizeof new / sizeof new[0])
 
@@ -104,7 +106,7 @@ static void test_whole(void **state)
         assert_int_equal(said.result.snapshots_damaged, 0);
         /* Two index objects, and the two packs when they are read. */
         assert_int_equal(said.result.objects, quick ? 2 : 4);
-        assert_in_range(said.result.bytes, quick ? 0 : 4u << 20, quick ? 0 : (4u << 20) + 1100000);
+        assert_in_range(said.result.bytes, quick ? 0 : 2 * LARGE, quick ? 0 : 2 * LARGE + 1100000);
     }
 }
 
@@ -115,7 +117,7 @@ static void test_one_snapshot(void **state)
     const struct verify_request request = {.job = SNAPSHOTS_JOB, .host = TRIAL_HOST, .id = f->ids[0]};
     struct repository *r = opened(f);
     char key[201];
-    repository_pack_key(trial_locate(r, 4, 2u << 20, 0).pack, key);
+    repository_pack_key(trial_locate(r, 4, LARGE, 0).pack, key);
     trial_flip(r, key, 5000);
     repository_close(r);
     verify_with(f, f->snapshots->trial->key_file, &request, &said);
@@ -130,7 +132,7 @@ static void test_flipped_bit(void **state)
     struct said said;
     struct repository *r = opened(f);
     char key[201];
-    struct index_location place = trial_locate(r, 4, 2u << 20, 0);
+    struct index_location place = trial_locate(r, 4, LARGE, 0);
     repository_pack_key(place.pack, key);
     trial_flip(r, key, place.chunk.offset + place.chunk.stored - 1);
     repository_close(r);
@@ -174,7 +176,7 @@ static void test_cut_pack(void **state)
     struct repository *r = opened(f);
     struct bytes object = {.maximum = 0};
     char key[201];
-    repository_pack_key(trial_locate(r, 5, 2u << 20, 0).pack, key);
+    repository_pack_key(trial_locate(r, 5, LARGE, 0).pack, key);
     trial_get(r, key, &object);
     assert_int_equal(sink_put(r->sink, key, object.data, object.length - 1, false, &e), 0);
     assert_int_equal(sink_sync(r->sink, &e), 0);
@@ -192,7 +194,7 @@ static void test_damaged_objects(void **state)
     char key[201], pack[201];
     struct repository *r = opened(f);
     trial_list(r, "index/", &indexes);
-    repository_pack_key(trial_locate(r, 4, 2u << 20, 0).pack, pack);
+    repository_pack_key(trial_locate(r, 4, LARGE, 0).pack, pack);
     trial_flip(r, indexes.keys[0], indexes.sizes[0] / 2);
     snapshots_key(f->ids[0], key);
     trial_flip(r, key, 400);
@@ -233,7 +235,7 @@ static void test_whole_elsewhere(void **state)
     struct said said;
     char key[201], id[MANIFEST_ID_SIZE];
     struct repository *r = opened(f);
-    struct index_location place = trial_locate(r, 4, 2u << 20, 0);
+    struct index_location place = trial_locate(r, 4, LARGE, 0);
     repository_pack_key(place.pack, key);
     trial_flip(r, key, place.chunk.offset);
     repository_doubt(r, place.pack);

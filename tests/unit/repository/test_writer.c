@@ -6,9 +6,11 @@
 #include "repository/journal.h"
 #include "repository/pack.h"
 
+#define LARGE (1u << 20)
+
 static const struct trial_file files[] = {
-    {"dir/a", 1, 1000, 0},     {"dir/b", 2, 0, 0},        {"dir/c", 3, 70000, 12345},
-    {"large", 4, 3u << 20, 0}, {"twice", 4, 3u << 20, 0},
+    {"dir/a", 1, 1000, 0},  {"dir/b", 2, 0, 0},     {"dir/c", 3, 70000, 12345},
+    {"large", 4, LARGE, 0}, {"twice", 4, LARGE, 0},
 };
 #define FILES (sizeof files / sizeof files[0])
 
@@ -107,13 +109,13 @@ static void test_found_again(void **state)
     struct repository *r = trial_open(t, "one", 3, "");
     trial_save(t, r, files, FILES, &source);
     assert_int_equal(source.entries, FILES);
-    assert_int_equal(source.bytes, 1000 + 70000 + 12345 + (6u << 20));
+    assert_int_equal(source.bytes, 1000 + 70000 + 12345 + 2 * LARGE);
     assert_described(r, 1, 1);
     assert_journal(t, r->id_text, true);
     /* "twice" is "large": the whole is hardly more than one of them. */
     struct trial_keys keys;
     trial_list(r, "packs/", &keys);
-    assert_in_range(keys.sizes[0], 3u << 20, (3u << 20) + 100000);
+    assert_in_range(keys.sizes[0], LARGE, LARGE + 100000);
     repository_close(r);
     assert_saved(t, "one", &source);
     trial_free_source(&source);
@@ -143,6 +145,26 @@ static void test_nothing_twice(void **state)
     trial_free_source(&source);
 }
 
+/* More than a pack holds: the first is sent before the checkpoint. */
+static void test_several_packs(void **state)
+{
+    struct error e;
+    struct trial *t = *state;
+    struct trial_run run;
+    static const struct trial_file big[] = {{"big", 9, PACK_TARGET + (3u << 20), 0}};
+    struct repository *r = trial_open(t, "one", 2, "");
+    assert_int_equal(trial_begin(t, &r, 1, &run, &e), 0);
+    assert_int_equal(trial_add(&run, big, 1, &e), 0);
+    assert_int_equal(writer_drain(run.writer, &e), 0);
+    assert_journal(t, r->id_text, false);
+    assert_int_equal(trial_end(&run, &e), 0);
+    trial_free(&run);
+    trial_free_source(&run.source);
+    assert_described(r, 2, 1);
+    assert_journal(t, r->id_text, true);
+    repository_close(r);
+}
+
 /* ---- two sinks ---- */
 
 /* The second one fails when the first pack comes; the next run brings it up to date, and gives the first nothing. */
@@ -162,7 +184,7 @@ static void test_one_of_two_fails(void **state)
     assert_true(bad->failed);
     assert_int_equal(bad->error.class, ERROR_NO_SPACE);
     assert_int_equal(strncmp(bad->error.message, "sink 'test': ", 13), 0);
-    assert_true(good->added > 3u << 20);
+    assert_true(good->added > LARGE);
     struct trial_keys keys;
     trial_list(both[1], "", &keys);
     assert_int_equal(keys.count, 1); /* its config */
@@ -177,7 +199,7 @@ static void test_one_of_two_fails(void **state)
     assert_int_equal(trial_add(&run, files, FILES, &e), 0);
     assert_int_equal(trial_end(&run, &e), 0);
     assert_int_equal(shipper_sink(run.shipper, 0)->added, 0);
-    assert_true(shipper_sink(run.shipper, 1)->added > 3u << 20);
+    assert_true(shipper_sink(run.shipper, 1)->added > LARGE);
     assert_described(both[1], 1, 1);
     trial_free(&run);
     assert_saved(t, "bad", &run.source);
@@ -258,47 +280,40 @@ static void test_given_up(void **state)
 
 /* ---- a run that is cut off ---- */
 
-/* More than a pack, so that one is sent before the checkpoint. */
-static const struct trial_file big[] = {{"big", 9, 18u << 20, 0}};
-
-static void cut_off(struct trial *t, struct repository *r, bool durable)
+/* All was put, and journaled; how says what fails at the checkpoint. */
+static void cut_off(struct trial *t, const char *how)
 {
     struct error e;
     struct trial_run run;
+    struct repository *r = trial_open(t, "one", 1, how);
     assert_int_equal(trial_begin(t, &r, 1, &run, &e), 0);
-    assert_int_equal(trial_add(&run, big, 1, &e), 0);
-    assert_int_equal(writer_drain(run.writer, &e), 0);
+    assert_int_equal(trial_add(&run, files, FILES, &e), 0);
+    assert_int_equal(trial_end(&run, &e), -1);
     trial_free(&run);
     trial_free_source(&run.source);
-    if (durable)
-        assert_int_equal(sink_sync(r->sink, &e), 0);
     repository_close(r);
 }
 
-/* The pack that was sent is not sent again, and described by the next run's index object. */
+/* The pack that is there is not sent again, and described by the next run's index object. */
 static void test_adoption(void **state)
 {
     struct trial *t = *state;
     struct trial_keys before;
     struct manifest_source source;
-    struct trial_played played;
-    cut_off(t, trial_open(t, "one", 1, ""), true);
+    cut_off(t, "fail=put;fail_at=3");
     struct repository *r = trial_open(t, "one", 1, "");
     assert_journal(t, r->id_text, false);
     trial_list(r, "packs/", &before);
     assert_int_equal(before.count, 1);
     int puts = memory_calls(trial_place(t, "one"), MEMORY_PUT);
-    trial_save(t, r, big, 1, &source);
-    /* The second pack, and the index object. */
-    assert_int_equal(memory_calls(trial_place(t, "one"), MEMORY_PUT) - puts, 2);
+    trial_save(t, r, files, FILES, &source);
+    assert_int_equal(memory_calls(trial_place(t, "one"), MEMORY_PUT) - puts, 1);
     repository_close(r);
     r = trial_open(t, "one", 1, "");
-    assert_described(r, 2, 1);
+    assert_described(r, 1, 1);
     assert_journal(t, r->id_text, true);
-    trial_play(r, &source, NULL, 2, big, 1, &played);
-    assert_int_equal(played.entries, 1);
-    assert_int_equal(played.damaged, 0);
     repository_close(r);
+    assert_saved(t, "one", &source);
     trial_free_source(&source);
 }
 
@@ -308,19 +323,17 @@ static void test_adoption_of_what_is_not_there(void **state)
     struct trial *t = *state;
     struct trial_keys keys;
     struct manifest_source source;
-    struct trial_played played;
-    cut_off(t, trial_open(t, "one", 1, ""), false);
+    cut_off(t, "fail=sync;fail_at=2");
     struct repository *r = trial_open(t, "one", 1, "");
     assert_journal(t, r->id_text, false);
     trial_list(r, "packs/", &keys);
     assert_int_equal(keys.count, 0);
-    trial_save(t, r, big, 1, &source);
+    trial_save(t, r, files, FILES, &source);
     repository_close(r);
     r = trial_open(t, "one", 1, "");
-    assert_described(r, 2, 1);
-    trial_play(r, &source, NULL, 2, big, 1, &played);
-    assert_int_equal(played.damaged, 0);
+    assert_described(r, 1, 1);
     repository_close(r);
+    assert_saved(t, "one", &source);
     trial_free_source(&source);
 }
 
@@ -329,6 +342,7 @@ static int tests(void)
     const struct CMUnitTest all[] = {
         cmocka_unit_test_setup_teardown(test_found_again, trial_set_up, trial_tear_down),
         cmocka_unit_test_setup_teardown(test_nothing_twice, trial_set_up, trial_tear_down),
+        cmocka_unit_test_setup_teardown(test_several_packs, trial_set_up, trial_tear_down),
         cmocka_unit_test_setup_teardown(test_one_of_two_fails, trial_set_up, trial_tear_down),
         cmocka_unit_test_setup_teardown(test_all_fail, trial_set_up, trial_tear_down),
         cmocka_unit_test_setup_teardown(test_tried_again, trial_set_up, trial_tear_down),

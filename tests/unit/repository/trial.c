@@ -113,11 +113,12 @@ struct repository *trial_open_with(struct trial *t, const char *place, const cha
 void trial_content(uint32_t seed, uint8_t *p, size_t n)
 {
     uint64_t x = seed * UINT64_C(0x9e3779b97f4a7c15) + 1;
-    for (size_t i = 0; i < n; i++) {
+    for (size_t at = 0, piece; at < n; at += piece) {
+        piece = n - at < sizeof x ? n - at : sizeof x;
         x ^= x << 13;
         x ^= x >> 7;
         x ^= x << 17;
-        p[i] = (uint8_t)(x >> 32);
+        memcpy(p + at, &x, piece);
     }
 }
 
