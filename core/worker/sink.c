@@ -15,7 +15,8 @@ _Static_assert(SINK_PARALLEL_MAX <= SLOTS_MAX, "a slot for each connection");
 
 struct sink {
     char *name;
-    struct worker *connections[SINK_PARALLEL_MAX]; /* NULL = not started; each is used by who has its slot */
+    /* NULL = not started. Each is used, and set, by who has its slot, and looked at by who looks for his own. */
+    struct worker *_Atomic connections[SINK_PARALLEL_MAX];
     struct slots *slots;
     struct slots *starting; /* one at a time */
     unsigned least;
@@ -113,6 +114,7 @@ static int start(struct sink *s, size_t slot, struct worker **worker, struct err
         result = make_do(s, slot, e) ? 0 : -1;
     }
     slots_give(s->starting, turn);
+    s->connections[slot] = *worker;
     return result;
 }
 
@@ -120,9 +122,8 @@ int sink_connection_take(struct sink *sink, struct worker **worker, struct error
 {
     for (;;) {
         size_t slot = slots_take(sink->slots);
-        struct worker **connection = &sink->connections[slot];
-        int result = *connection ? 0 : start(sink, slot, connection, e);
-        *worker = *connection;
+        *worker = sink->connections[slot];
+        int result = *worker ? 0 : start(sink, slot, worker, e);
         if (*worker)
             return 0;
         slots_give(sink->slots, slot);
