@@ -411,7 +411,7 @@ static void test_bad_close(void **state)
     if (harness_in_process)
         return;
     harness_log();
-    assert_int_equal(sink_call("put", "habit=crash;at=close", (struct harness_times){0, 100000, 500}, &e), 0);
+    assert_int_equal(sink_call("put", "habit=crash;at=close", (struct harness_times){0, 100000, 60000}, &e), 0);
     assert_int_equal(sink_call("put", "habit=hang_stubborn;at=close", (struct harness_times){0, 100000, 300}, &e), 0);
     assert_non_null(strstr(harness_log(), "in the middle of close"));
 }
