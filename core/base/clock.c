@@ -1,6 +1,7 @@
 #include "base/clock.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -8,6 +9,11 @@
 #include "base/error.h"
 
 #define NS_PER_SECOND 1000000000
+#define NS_PER_MS 1000000
+
+/* Of a test: what clock_set said, and how far time has been moved on since, in ms. */
+static _Atomic bool is_set;
+static _Atomic int64_t set_to, set_monotonic, advanced;
 
 static int64_t read_clock(clockid_t id)
 {
@@ -18,22 +24,45 @@ static int64_t read_clock(clockid_t id)
 
 int64_t clock_now(void)
 {
-    return read_clock(CLOCK_REALTIME);
+    return is_set ? set_to + advanced * NS_PER_MS : read_clock(CLOCK_REALTIME);
 }
 
 int64_t clock_monotonic(void)
 {
-    return read_clock(CLOCK_BOOTTIME) / 1000000;
+    return is_set ? set_monotonic + advanced : read_clock(CLOCK_BOOTTIME) / NS_PER_MS;
 }
 
 void clock_sleep(int64_t milliseconds)
 {
     if (milliseconds <= 0)
         return;
-    struct timespec left = {.tv_sec = milliseconds / 1000, .tv_nsec = milliseconds % 1000 * 1000000};
+    if (is_set) {
+        clock_advance(milliseconds);
+        sched_yield();
+        return;
+    }
+    struct timespec left = {.tv_sec = milliseconds / 1000, .tv_nsec = milliseconds % 1000 * NS_PER_MS};
     /* A signal must not cut a backoff short: what is left is slept too. */
     while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR)
         continue;
+}
+
+void clock_set(int64_t now)
+{
+    set_to = now;
+    set_monotonic = read_clock(CLOCK_BOOTTIME) / NS_PER_MS;
+    advanced = 0;
+    is_set = true;
+}
+
+void clock_advance(int64_t milliseconds)
+{
+    advanced += milliseconds;
+}
+
+void clock_release(void)
+{
+    is_set = false;
 }
 
 static bool show_utc;

@@ -9,6 +9,12 @@ int64_t clock_now(void);       /* wall clock, ns */
 int64_t clock_monotonic(void); /* ms, goes on during suspend */
 void clock_sleep(int64_t milliseconds);
 
+/* For tests. From now on, for the whole process, it is `now` (ns), and time stands still but for clock_sleep, which
+ * takes none and moves both clocks on, as clock_advance does. clock_release: time is real again. */
+void clock_set(int64_t now);
+void clock_advance(int64_t milliseconds);
+void clock_release(void);
+
 /* "2026-11-20T02:00:00Z" into out[CLOCK_TEXT_MAX]; years 1 to 9999, else "?". Returns out. */
 const char *clock_format(int64_t ns, char *out);
 /* The same for people: local time with its offset, "2026-11-19T23:00:00-03:00", and with Z where the offset is 0. */

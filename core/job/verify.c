@@ -13,6 +13,7 @@
 #include "job/verify_chain.h"
 #include "job/verify_packs.h"
 #include "repository/catalogue.h"
+#include "repository/index.h"
 #include "repository/index_body.h"
 #include "repository/manifest_object.h"
 #include "repository/reader.h"
@@ -30,6 +31,8 @@ struct verify {
     struct verify_result *result;
     struct bytes keys; /* of all manifests, each NUL terminated */
     struct verify_packs packs;
+    uint64_t found;     /* damages that walks through snapshots came upon */
+    bool unsaid;        /* another walk says them */
     char snapshot[201]; /* the one at hand: "HOST/JOB/ID" */
     char stage[96];
 };
@@ -38,6 +41,13 @@ static void report(struct verify *v, const struct verify_damage *damage)
 {
     v->result->damages++;
     v->damage(v->context, damage);
+}
+
+static void report_found(struct verify *v, const struct verify_damage *damage)
+{
+    v->found++;
+    if (!v->unsaid)
+        report(v, damage);
 }
 
 static void report_object(struct verify *v, const char *object, const char *text, const char *snapshot)
@@ -109,7 +119,7 @@ static int each_snapshot(struct verify *v, bool first_pass, each_fn each, struct
         if (manifest_object_read(v->repository, key, &manifest, e) < 0) {
             if (!reader_is_damage(e))
                 return -1;
-            v->result->snapshots_damaged += first_pass;
+            v->result->snapshots_damaged++; /* in each pass: the second counts anew */
             if (first_pass)
                 report_object(v, key, e->message, v->snapshot);
             continue;
@@ -129,22 +139,30 @@ struct source_walk {
     struct verify *v;
     const struct manifest_source *source;
     uint64_t entries, bytes, bad;
-    bool bad_entry; /* the entry at hand */
-    char *path;     /* of it */
+    bool bad_entry, missing; /* the entry at hand; a part of it is nowhere */
+    char *path;              /* of it */
 };
 
 static void end_entry(struct source_walk *w)
 {
     if (!w->bad_entry)
         return;
-    w->bad_entry = false;
+    bool missing = w->missing;
+    w->bad_entry = w->missing = false;
     if (w->bad++ >= PATHS_NAMED)
         return;
-    struct verify_damage damage = {.text = w->v->packs.looked ? "content is damaged" : "content is missing",
+    struct verify_damage damage = {.text = missing ? "content is missing" : "content is damaged",
                                    .snapshot = w->v->snapshot,
                                    .source = w->source->name,
                                    .path = w->path};
-    report(w->v, &damage);
+    report_found(w->v, &damage);
+}
+
+static void note_bad(struct source_walk *w, const uint8_t *id)
+{
+    struct index_location location;
+    w->bad_entry = true;
+    w->missing = w->missing || !index_find(w->v->repository->index, id, INDEX_READ, 0, &location);
 }
 
 static int walk_record(void *context, const struct record *record, const uint8_t *bytes, size_t n, struct error *e)
@@ -165,7 +183,7 @@ static int walk_record(void *context, const struct record *record, const uint8_t
         if (catalogue_is_hole(&record->extents[i]))
             continue;
         if (!verify_packs_have(&w->v->packs, record->extents[i].id))
-            w->bad_entry = true;
+            note_bad(w, record->extents[i].id);
         else if (!w->v->packs.looked)
             verify_packs_need(&w->v->packs, record->extents[i].id);
     }
@@ -179,7 +197,7 @@ static void check_totals(struct source_walk *w)
     struct verify_damage damage = {.text = "its catalogue has other totals than the manifest says",
                                    .snapshot = w->v->snapshot,
                                    .source = w->source->name};
-    report(w->v, &damage);
+    report_found(w->v, &damage);
 }
 
 static int walk_source(struct verify *v, struct reader *reader, const struct manifest_source *source, struct error *e)
@@ -193,14 +211,14 @@ static int walk_source(struct verify *v, struct reader *reader, const struct man
         check_totals(&w);
     } else if (reader_is_damage(e)) {
         struct verify_damage damage = {.text = e->message, .snapshot = v->snapshot, .source = source->name};
-        report(v, &damage);
+        report_found(v, &damage);
         result = 0;
     }
     if (w.bad > PATHS_NAMED) {
         char text[96];
         snprintf(text, sizeof text, "and %llu more entries", (unsigned long long)(w.bad - PATHS_NAMED));
         struct verify_damage damage = {.text = text, .snapshot = v->snapshot, .source = source->name};
-        report(v, &damage);
+        report_found(v, &damage);
     }
     free(w.path);
     return result;
@@ -209,7 +227,7 @@ static int walk_source(struct verify *v, struct reader *reader, const struct man
 static int walk_snapshot(struct verify *v, const struct manifest *manifest, struct error *e)
 {
     struct reader *reader;
-    uint64_t before = v->result->damages;
+    uint64_t before = v->found;
     if (reader_new(v->repository, &reader, e) < 0)
         return -1;
     int result = 0;
@@ -217,7 +235,7 @@ static int walk_snapshot(struct verify *v, const struct manifest *manifest, stru
         if (manifest->sources[i].status != MANIFEST_MISSING)
             result = walk_source(v, reader, &manifest->sources[i], e);
     reader_free(reader);
-    v->result->snapshots_damaged += v->result->damages > before;
+    v->result->snapshots_damaged += v->found > before;
     return result;
 }
 
@@ -326,15 +344,17 @@ static int look_into_packs(struct verify *v, struct error *e)
     return verify_packs_look(&v->packs, all, v->request->quick, e);
 }
 
-/* With the full key: everything that leads to an entry. */
+/* With the full key: everything that leads to an entry. What is missing is known at once, and said with what turns out
+ * to be damaged: by the last walk alone. */
 static int verify_snapshots(struct verify *v, struct error *e)
 {
-    uint64_t before = v->result->damages;
+    v->unsaid = !v->request->quick;
     if (each_snapshot(v, true, walk_snapshot, e) < 0 || look_into_packs(v, e) < 0)
         return -1;
-    if (v->request->quick || (v->result->damages == before && v->packs.bad.length == 0))
+    if (v->request->quick || (v->found == 0 && v->packs.bad.length == 0))
         return verify_packs_report(&v->packs, e);
     /* Something is damaged: whom does it affect? */
+    v->unsaid = false;
     v->result->snapshots_damaged = 0;
     return each_snapshot(v, false, walk_snapshot, e) < 0 ? -1 : verify_packs_report(&v->packs, e);
 }

@@ -15,7 +15,8 @@ _Static_assert(SINK_PARALLEL_MAX <= SLOTS_MAX, "a slot for each connection");
 
 struct sink {
     char *name;
-    struct worker *connections[SINK_PARALLEL_MAX]; /* NULL = not started; each is used by who has its slot */
+    /* NULL = not started. Each is used, and set, by who has its slot, and looked at by who looks for his own. */
+    struct worker *_Atomic connections[SINK_PARALLEL_MAX];
     struct slots *slots;
     struct slots *starting; /* one at a time */
     unsigned least;
@@ -102,11 +103,18 @@ static bool make_do(struct sink *s, size_t slot, const struct error *why)
     return true;
 }
 
-static int start(struct sink *s, struct worker **worker, struct error *e)
+/* One at a time, so that those who wait for their turn know of a failure, and neither repeat it nor take back what came
+ * of it. *worker stays NULL: it is done without this one. */
+static int start(struct sink *s, size_t slot, struct worker **worker, struct error *e)
 {
     size_t turn = slots_take(s->starting);
-    int result = s->connect(s->context, worker, e);
+    int result = 0;
+    if (slot < s->parallel && s->connect(s->context, worker, e) < 0) {
+        *worker = NULL;
+        result = make_do(s, slot, e) ? 0 : -1;
+    }
     slots_give(s->starting, turn);
+    s->connections[slot] = *worker;
     return result;
 }
 
@@ -114,15 +122,12 @@ int sink_connection_take(struct sink *sink, struct worker **worker, struct error
 {
     for (;;) {
         size_t slot = slots_take(sink->slots);
-        struct worker **connection = &sink->connections[slot];
-        if (*connection || start(sink, connection, e) == 0) {
-            *worker = *connection;
+        *worker = sink->connections[slot];
+        int result = *worker ? 0 : start(sink, slot, worker, e);
+        if (*worker)
             return 0;
-        }
-        *connection = NULL;
-        bool again = make_do(sink, slot, e);
         slots_give(sink->slots, slot);
-        if (!again)
+        if (result < 0)
             return -1;
     }
 }

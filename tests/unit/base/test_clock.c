@@ -136,6 +136,27 @@ static void test_sleep_outlives_signals(void **state)
     clock_sleep(-5);
 }
 
+static void test_set_clock(void **state)
+{
+    (void)state;
+    int64_t then = INT64_C(1700000000) * SECOND, real = clock_monotonic();
+    clock_set(then);
+    int64_t start = clock_monotonic();
+    assert_true(start >= real);
+    assert_true(clock_now() == then && clock_monotonic() == start);
+    clock_sleep(86400000);
+    assert_true(clock_now() == then + 86400 * SECOND && clock_monotonic() == start + 86400000);
+    clock_advance(1);
+    assert_true(clock_now() == then + 86400 * SECOND + SECOND / 1000 && clock_monotonic() == start + 86400001);
+    clock_sleep(0);
+    clock_sleep(-5);
+    assert_true(clock_monotonic() == start + 86400001);
+    clock_set(then);
+    assert_true(clock_now() == then);
+    clock_release();
+    assert_true(clock_now() != then && clock_monotonic() < start + 86400000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +165,7 @@ int main(void)
         cmocka_unit_test(test_exact),
         cmocka_unit_test(test_now),
         cmocka_unit_test(test_sleep_outlives_signals),
+        cmocka_unit_test(test_set_clock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -4,12 +4,15 @@
 #include <unistd.h>
 
 #include "host/host.h"
+#include "worker/call.h"
+
+static const struct harness_times usual = {0, 60000, 1000};
 
 bool harness_in_process;
 static int log_file = -1;
 static off_t log_read;
 
-int harness_start_timed(const char *plugin, struct harness_times times, struct worker **w, struct error *e)
+int harness_start(const char *plugin, struct worker **w, struct error *e)
 {
     char directory[] = TEST_PLUGINS, instance[100];
     char *directories[] = {directory};
@@ -19,15 +22,17 @@ int harness_start_timed(const char *plugin, struct harness_times times, struct w
                                      .plugin_dirs = directories,
                                      .plugin_dir_count = 1,
                                      .in_process = harness_in_process ? host_run : NULL,
-                                     .timeout = times.timeout,
-                                     .stall_timeout = times.stall,
-                                     .grace = times.grace};
+                                     .timeout = usual.timeout,
+                                     .stall_timeout = usual.stall,
+                                     .grace = usual.grace};
     return worker_start(&spec, w, e);
 }
 
-int harness_start(const char *plugin, struct worker **w, struct error *e)
+void harness_hurry(struct worker *w, struct harness_times times)
 {
-    return harness_start_timed(plugin, (struct harness_times){0, 20000, 1000}, w, e);
+    w->timeout = times.timeout;
+    w->stall_timeout = times.stall;
+    w->grace = times.grace;
 }
 
 static const char *value_of(const char *options, const char *name, size_t *length)
@@ -67,14 +72,15 @@ struct worker *harness_timed(const char *plugin, const char *options, struct har
 {
     struct error e = {.class = ERROR_NONE};
     struct worker *w = NULL;
-    if (harness_start_timed(plugin, times, &w, &e) < 0 || harness_open(w, options, &e) < 0)
+    if (harness_start(plugin, &w, &e) < 0 || harness_open(w, options, &e) < 0)
         fail_msg("start %s: %s", plugin, e.message);
+    harness_hurry(w, times);
     return w;
 }
 
 struct worker *harness_worker(const char *plugin, const char *options)
 {
-    return harness_timed(plugin, options, (struct harness_times){0, 20000, 1000});
+    return harness_timed(plugin, options, usual);
 }
 
 struct sink *harness_sink_of(struct worker *w)

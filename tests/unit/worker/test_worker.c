@@ -3,11 +3,13 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cancel.h"
+#include "flow/task.h"
 #include "host/host.h"
 #include "worker/sink.h"
 #include "worker/source.h"
@@ -187,9 +189,12 @@ static int sink_call(const char *at, const char *options, struct harness_times t
 {
     struct worker *w;
     uint64_t size;
-    if (harness_start_timed("faulty-sink", times, &w, e) < 0)
+    if (harness_start("faulty-sink", &w, e) < 0)
         return -1;
+    if (strcmp(at, "open") == 0)
+        harness_hurry(w, times);
     int result = harness_open(w, options, e);
+    harness_hurry(w, times);
     if (result == 0 && strcmp(at, "check") == 0)
         result = worker_check(w, true, found, NULL, e);
     struct sink *sink = harness_sink_of(w);
@@ -219,7 +224,9 @@ static const struct {
 static void test_deadly(void **state)
 {
     (void)state;
-    static const struct harness_times short_times = {.stall = 300, .grace = 300}, usual = {0};
+    /* Who obeys has time for it. */
+    static const struct harness_times obeys = {.stall = 300, .grace = 60000}, deaf = {.stall = 300, .grace = 300},
+                                      usual = {.grace = 10000};
     for (size_t i = 0; i < sizeof deadly / sizeof deadly[0]; i++) {
         char options[100];
         struct error e = {.class = ERROR_NONE};
@@ -227,8 +234,10 @@ static void test_deadly(void **state)
             continue;
         snprintf(options, sizeof options, "habit=%s;at=%s", deadly[i].habit, deadly[i].at);
         /* Dying may take its time, under a sanitizer a second. */
-        bool hangs = strncmp(deadly[i].habit, "hang", 4) == 0;
-        assert_int_equal(sink_call(deadly[i].at, options, hangs ? short_times : usual, &e), -1);
+        const struct harness_times *times = strcmp(deadly[i].habit, "hang") == 0        ? &obeys
+                                            : strncmp(deadly[i].habit, "hang_", 5) == 0 ? &deaf
+                                                                                        : &usual;
+        assert_int_equal(sink_call(deadly[i].at, options, *times, &e), -1);
         if (e.class != deadly[i].class || !strstr(e.message, deadly[i].text) ||
             !strstr(e.message, "plugin 'faulty-sink'"))
             fail_msg("%s at %s: class %s, '%s'", deadly[i].habit, deadly[i].at, error_class_name(e.class), e.message);
@@ -248,8 +257,7 @@ static void test_grace(void **state)
     assert_int_equal(sink_call("put", "habit=hang_stubborn;at=put", times, &e), -1);
     int64_t killed = clock_monotonic() - start;
     assert_true(killed >= times.stall + times.grace);
-    assert_int_equal(harness_start_timed("faulty-source", times, &w, &e), 0);
-    assert_int_equal(harness_open(w, "habit=hang_stubborn;at=close", &e), 0);
+    w = harness_timed("faulty-source", "habit=hang_stubborn;at=close", times);
     harness_log();
     start = clock_monotonic();
     worker_stop(w);
@@ -287,27 +295,64 @@ static void test_timeout(void **state)
     (void)state;
     struct error e;
     uint64_t size;
-    struct sink *sink = harness_sink_of(
-        harness_timed("faulty-sink", "habit=hang;at=stat;times=1", (struct harness_times){1500, 0, 2000}));
+    struct worker *w =
+        harness_timed("faulty-sink", "habit=hang;at=stat;times=1", (struct harness_times){500, 0, 60000});
+    struct sink *sink = harness_sink_of(w);
     assert_int_equal(sink_stat(sink, "key", &size, &e), -1);
     assert_int_equal(e.class, ERROR_TIMEOUT);
     assert_non_null(strstr(e.message, "stat took longer than it may"));
     /* It obeyed: the worker can be used on. */
+    harness_hurry(w, (struct harness_times){0, 60000, 1000});
     assert_int_equal(sink_put(sink, "key", "x", 1, false, &e), 0);
     assert_int_equal(sink_stat(sink, "key", &size, &e), 0);
     sink_free(sink);
+}
+
+/* With each sign of life that it sees, a second goes by. */
+struct life {
+    struct worker *worker;
+    atomic_bool over;
+    int64_t gone; /* ms */
+};
+
+static int live(void *context, struct error *e)
+{
+    struct life *life = context;
+    uint64_t before = 0, done, total;
+    (void)e;
+    while (!atomic_load(&life->over)) {
+        worker_progress(life->worker, &done, &total);
+        if (done != before) {
+            clock_advance(1000);
+            life->gone += 1000;
+        }
+        before = done;
+        usleep(1000);
+    }
+    return 0;
 }
 
 /* Says that it is alive for longer than the watchdog waits. */
 static void test_progress(void **state)
 {
     (void)state;
+    static const struct harness_times times = {.stall = 20000, .grace = 60000};
     struct error e;
     uint64_t size, done, total;
-    struct worker *w = harness_timed("faulty-sink", "habit=progress;at=stat", (struct harness_times){0, 250, 1000});
+    struct worker *w = harness_timed("faulty-sink", "habit=progress;at=stat", times);
     struct sink *sink = harness_sink_of(w);
+    struct life life = {.worker = w};
+    struct task *task;
     assert_int_equal(sink_put(sink, "key", "x", 1, false, &e), 0);
-    assert_int_equal(sink_stat(sink, "key", &size, &e), 0);
+    clock_set(clock_now());
+    assert_int_equal(task_start(&task, live, &life, &e), 0);
+    int result = sink_stat(sink, "key", &size, &e);
+    atomic_store(&life.over, true);
+    assert_int_equal(task_join(task, &e), 0);
+    clock_release();
+    assert_int_equal(result, 0);
+    /* Of a hundred signs so many are seen on any machine. */
+    assert_in_range(life.gone, times.stall, 100000);
     worker_progress(w, &done, &total);
     assert_int_equal(done, 99);
     assert_int_equal(total, 100);
@@ -327,7 +372,7 @@ static void test_flood(void **state)
     (void)state;
     struct error e;
     harness_log();
-    assert_int_equal(sink_call("put", "habit=flood;at=put", (struct harness_times){0, 20000, 1000}, &e), 0);
+    assert_int_equal(sink_call("put", "habit=flood;at=put", (struct harness_times){0, 100000, 1000}, &e), 0);
     const char *log = harness_log();
     assert_int_equal(lines_with(log, ": line "), 1000);
     assert_non_null(strstr(log, "19000 further lines were dropped"));
@@ -340,7 +385,7 @@ static void test_output(void **state)
     harness_log();
     if (harness_in_process)
         return;
-    assert_int_equal(sink_call("put", "habit=write;at=put", (struct harness_times){0, 20000, 1000}, &e), 0);
+    assert_int_equal(sink_call("put", "habit=write;at=put", (struct harness_times){0, 100000, 1000}, &e), 0);
     const char *log = harness_log();
     assert_non_null(strstr(log, "test 'faulty-sink': the plugin wrote: hello"));
     assert_non_null(strstr(log, "test 'faulty-sink': the plugin wrote: there"));
@@ -355,7 +400,7 @@ static void test_memory(void **state)
 #endif
     if (harness_in_process)
         return;
-    assert_int_equal(sink_call("put", "habit=allocate;at=put", (struct harness_times){0, 20000, 1000}, &e), -1);
+    assert_int_equal(sink_call("put", "habit=allocate;at=put", (struct harness_times){0, 100000, 1000}, &e), -1);
     assert_int_equal(e.class, ERROR_MEMORY);
 }
 
@@ -366,8 +411,8 @@ static void test_bad_close(void **state)
     if (harness_in_process)
         return;
     harness_log();
-    assert_int_equal(sink_call("put", "habit=crash;at=close", (struct harness_times){0, 20000, 500}, &e), 0);
-    assert_int_equal(sink_call("put", "habit=hang_stubborn;at=close", (struct harness_times){0, 20000, 300}, &e), 0);
+    assert_int_equal(sink_call("put", "habit=crash;at=close", (struct harness_times){0, 100000, 60000}, &e), 0);
+    assert_int_equal(sink_call("put", "habit=hang_stubborn;at=close", (struct harness_times){0, 100000, 300}, &e), 0);
     assert_non_null(strstr(harness_log(), "in the middle of close"));
 }
 
@@ -384,7 +429,7 @@ static void test_isolation(void **state)
     setenv("COFRE_TEST_SECRET", "very secret", 1);
     int leaky = mkstemp(name);
     assert_int_equal(dup2(leaky, 200), 200);
-    if (sink_call("put", "habit=look;at=put", (struct harness_times){0, 20000, 1000}, &e) < 0)
+    if (sink_call("put", "habit=look;at=put", (struct harness_times){0, 100000, 1000}, &e) < 0)
         fail_msg("%s", e.message);
     close(200);
     close(leaky);
@@ -432,14 +477,14 @@ static void test_engine_killed(void **state)
         _exit(0);
     }
     int worker = 0;
-    for (int i = 0; i < 500 && !(worker = first_child_of(engine)); i++)
+    for (int i = 0; i < 3000 && !(worker = first_child_of(engine)); i++)
         clock_sleep(10);
     assert_true(worker > 0);
     clock_sleep(300);
     assert_int_equal(kill(engine, SIGKILL), 0);
     assert_int_equal(waitpid(engine, NULL, 0), engine);
     char now = 'S';
-    for (int i = 0; i < 500 && (now = state_of(worker)) != 'X' && now != 'Z'; i++)
+    for (int i = 0; i < 3000 && (now = state_of(worker)) != 'X' && now != 'Z'; i++)
         clock_sleep(10);
     assert_true(now == 'X' || now == 'Z');
 }
