@@ -82,7 +82,7 @@ struct manifest *snapshots_read(struct repository *repository, const char *id)
     struct manifest *manifest = NULL;
     char key[201];
     snapshots_key(id, key);
-    if (snapshot_read(repository, key, &manifest, &e) < 0)
+    if (manifest_object_read(repository, key, &manifest, &e) < 0)
         fail_msg("%s", e.message);
     return manifest;
 }
