@@ -92,11 +92,13 @@ static void remove_files(struct bundle *b, size_t first)
 {
     struct error ignored;
     char key[ARCHIVE_KEY_SIZE];
+    AUTO_BYTES struct bytes keys = {.maximum = b->inventory.file_count * ARCHIVE_KEY_SIZE};
     for (size_t i = first; i < b->inventory.file_count && !b->broken && !cancel_requested(); i++) {
         archive_key(b->job, b->id, b->inventory.files[i].name, key);
-        if (sink_remove(b->archive->sink, key, &ignored) < 0)
-            return;
+        bytes_put(&keys, key, strlen(key) + 1);
     }
+    if (keys.length > 0 && !keys.failed)
+        sink_remove_many(b->archive->sink, (const char *)keys.data, keys.length, &ignored);
 }
 
 void bundle_free(struct bundle *bundle)

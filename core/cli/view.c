@@ -56,6 +56,24 @@ static json_t *facts(struct output *out, const struct manifest_source *source)
     return object;
 }
 
+/* What those facts are for that do more than inform. */
+static json_t *fact_kinds(struct output *out, const struct manifest_source *source)
+{
+    json_t *object = json_object();
+    for (size_t i = 0; i < source->fact_count && object; i++) {
+        const struct manifest_fact *fact = &source->facts[i];
+        char shown[1024];
+        json_t *kinds = json_pack("[s*, s*, s*]", fact->identity ? "identity" : NULL,
+                                  fact->must_match ? "must_match" : NULL, fact->may_grow ? "may_grow" : NULL);
+        snprintf(shown, sizeof shown, "%s", output_escape(out, fact->key, strlen(fact->key)));
+        if (json_array_size(kinds) == 0)
+            json_decref(kinds);
+        else if (json_object_set_new(object, shown, kinds) < 0)
+            out->no_memory = true;
+    }
+    return object;
+}
+
 static json_t *left_out(struct output *out, const struct manifest_source *source)
 {
     json_t *list = json_array();
@@ -70,13 +88,14 @@ static json_t *left_out(struct output *out, const struct manifest_source *source
 
 static json_t *view_source(struct output *out, const struct manifest_source *s)
 {
-    return json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+    return json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
                      output_text(out, s->name), "plugin", output_text(out, s->plugin), "plugin_version",
                      output_text(out, s->plugin_version), "status", view_status((int)s->status), "error",
                      output_text(out, s->error), "entries", output_number(s->entries), "bytes", output_number(s->bytes),
                      "vanished", output_number(s->vanished), "problem_count", output_number(s->problem_count),
                      "problems", problems(out, s), "left_out_count", output_number(s->left_out_count), "left_out",
-                     left_out(out, s), "facts", facts(out, s), "options", options(out, s));
+                     left_out(out, s), "facts", facts(out, s), "fact_kinds", fact_kinds(out, s), "options",
+                     options(out, s));
 }
 
 json_t *view_manifest(struct output *out, const struct manifest *m, json_t *sinks)

@@ -23,7 +23,14 @@ enum option_type {
     OPTION_SECRET = 9
 };
 
-enum { OPTION_REQUIRED = 1, OPTION_RESTORE = 2 };
+enum {
+    OPTION_REQUIRED = 1,
+    OPTION_RESTORE = 2,
+    /* What the engine heeds in a plugin's options: one has each at most, of the type that fits (describe_plugin). */
+    OPTION_PARALLEL = 4,
+    OPTION_PROTECT = 8,
+    OPTION_REPLACE = 16
+};
 
 struct option {
     const char *name;

@@ -6,22 +6,16 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "config/config.h"
+#include "host/levels.h"
 #include "wire/wire.h"
 
-/* Up to the level 1 fields: what every plugin must have. */
-#define LEVEL_1(T, last) (offsetof(struct T, last) + sizeof(((struct T *)0)->last))
 #define MAX_STRUCT (1u << 20) /* bytes of a plugin's struct of options */
 #define CRITICAL UINT64_C(0xffffffff00000000)
+#define UNKNOWN_CAPABILITY "it needs a capability that this version of cofre does not know"
 
 static int refuse(struct error *e, const struct describe *d, const char *what)
 {
     return error_set(e, ERROR_CONFIG, "plugin '%s': %s", d->path, what);
-}
-
-static void copy_sized(void *to, size_t size, const void *from, size_t from_size)
-{
-    memset(to, 0, size);
-    memcpy(to, from, from_size < size ? from_size : size);
 }
 
 /* ---- options ---- */
@@ -54,15 +48,62 @@ static bool name_valid(const char *name)
            strlen(name) <= 63;
 }
 
+/* Lists and secrets may be of another level: then they are longer or shorter at their end. */
+static bool size_fits(const struct cofre_option *row)
+{
+    return row->type == COFRE_LIST     ? row->size >= LEVELS_LIST
+           : row->type == COFRE_SECRET ? row->size >= LEVELS_SECRET
+                                       : row->size == type_sizes[row->type];
+}
+
+/* What flags mean beyond the row itself: in which role, and of which type. */
+static const struct {
+    uint32_t flag;
+    enum plugin_role role;
+    uint32_t type;
+    const char *fault;
+} meanings[] = {
+    {COFRE_O_PARALLEL, PLUGIN_SINK, COFRE_INTEGER, "is no number of a sink, and so cannot say how many connections"},
+    {COFRE_O_PROTECT, PLUGIN_SINK, COFRE_DURATION,
+     "is no duration of a sink, and so cannot say for how long to protect"},
+    {COFRE_O_REPLACE, PLUGIN_SOURCE, COFRE_BOOLEAN, "is no yes or no of a source, and so cannot allow to replace"},
+};
+#define KNOWN_FLAGS (COFRE_O_REQUIRED | COFRE_O_RESTORE | COFRE_O_PARALLEL | COFRE_O_PROTECT | COFRE_O_REPLACE)
+
+static const char *flags_fault(const struct describe *d, const struct cofre_option *row)
+{
+    if (row->flags & ~KNOWN_FLAGS)
+        return "has unknown flags";
+    for (size_t i = 0; i < sizeof meanings / sizeof meanings[0]; i++)
+        if ((row->flags & meanings[i].flag) && (d->role != meanings[i].role || row->type != meanings[i].type))
+            return meanings[i].fault;
+    if ((row->flags & COFRE_O_REPLACE) && (!(row->flags & COFRE_O_RESTORE) || (row->flags & COFRE_O_REQUIRED)))
+        return "allows to replace, and so must be free to be set at restore";
+    if ((row->flags & COFRE_O_PROTECT) && !d->sink.retain)
+        return "protects, but the sink has no retain";
+    return NULL;
+}
+
+/* Among the rows before it: of the same name, or with a flag that only one can have. */
+static const char *clash(const struct describe *d, size_t i)
+{
+    const uint32_t single = COFRE_O_PARALLEL | COFRE_O_PROTECT | COFRE_O_REPLACE;
+    for (size_t k = 0; k < i; k++) {
+        if (strcmp(d->rows[k]->name, d->rows[i]->name) == 0)
+            return "is declared twice";
+        if (d->rows[k]->flags & d->rows[i]->flags & single)
+            return "has a flag that another one has already";
+    }
+    return NULL;
+}
+
 static const char *row_fault(const struct cofre_option *row, uint32_t struct_bytes, bool sink)
 {
     if (reserved(row->name, sink))
         return "has a name that is reserved for the engine";
     if (row->type < COFRE_STRING || row->type > COFRE_SECRET)
         return "is of an unknown type";
-    if (row->flags & ~(COFRE_O_REQUIRED | COFRE_O_RESTORE))
-        return "has unknown flags";
-    if (row->size != type_sizes[row->type])
+    if (!size_fits(row))
         return "has a member of another size than its type";
     if (row->offset > struct_bytes || row->size > struct_bytes - row->offset)
         return "lies outside of the plugin's struct";
@@ -82,9 +123,10 @@ static int check_option(struct describe *d, size_t i, struct error *e)
     if (!row->name || !name_valid(row->name))
         return error_set(e, ERROR_CONFIG, "plugin '%s': option %zu has no valid name", d->path, i + 1);
     const char *fault = row_fault(row, d->plugin.options.struct_bytes, d->plugin.sink != NULL);
-    for (size_t k = 0; k < i && !fault; k++)
-        if (strcmp(d->rows[k]->name, row->name) == 0)
-            fault = "is declared twice";
+    if (!fault)
+        fault = flags_fault(d, row);
+    if (!fault)
+        fault = clash(d, i);
     if (fault)
         return error_set(e, ERROR_CONFIG, "plugin '%s': option '%s' %s", d->path, row->name, fault);
     d->options[i] = (struct option){.name = row->name,
@@ -110,7 +152,7 @@ static int check_options(struct describe *d, struct error *e)
     if (table->count == 0)
         return 0;
     if (!table->rows || table->count > WIRE_MAX_OPTIONS || table->struct_bytes > MAX_STRUCT ||
-        table->stride < LEVEL_1(cofre_option, help) || table->stride % _Alignof(struct cofre_option) != 0)
+        table->stride < LEVELS_OPTION || table->stride % _Alignof(struct cofre_option) != 0)
         return refuse(e, d, "its option table is malformed");
     d->rows = calloc(table->count, sizeof(struct cofre_option *));
     d->options = calloc(table->count, sizeof *d->options);
@@ -130,13 +172,15 @@ static int check_options(struct describe *d, struct error *e)
 
 static int take_source(struct describe *d, struct error *e)
 {
-    if (d->plugin.source->struct_size < LEVEL_1(cofre_source, facts))
-        return refuse(e, d, "its table of a source is smaller than that of level 1");
-    copy_sized(&d->source, sizeof d->source, d->plugin.source, d->plugin.source->struct_size);
+    if (d->plugin.source->struct_size < LEVELS_SOURCE)
+        return refuse(e, d, "its table of a source is smaller than that of its level");
+    levels_copy(&d->source, sizeof d->source, d->plugin.source, d->plugin.source->struct_size);
     const struct cofre_source *s = &d->source;
     d->role = PLUGIN_SOURCE;
     if (!s->open || !s->close || !s->check || !s->backup || !s->restore)
         return refuse(e, d, "a source needs open, close, check, backup and restore");
+    if (s->capabilities & CRITICAL)
+        return refuse(e, d, UNKNOWN_CAPABILITY);
     if (s->freeze && !s->thaw)
         return refuse(e, d, "freeze needs thaw");
     if (s->services && !s->thaw)
@@ -152,18 +196,18 @@ static int take_source(struct describe *d, struct error *e)
 
 static int take_sink(struct describe *d, struct error *e)
 {
-    if (d->plugin.sink->struct_size < LEVEL_1(cofre_sink, retain))
-        return refuse(e, d, "its table of a sink is smaller than that of level 1");
-    copy_sized(&d->sink, sizeof d->sink, d->plugin.sink, d->plugin.sink->struct_size);
+    if (d->plugin.sink->struct_size < LEVELS_SINK)
+        return refuse(e, d, "its table of a sink is smaller than that of its level");
+    levels_copy(&d->sink, sizeof d->sink, d->plugin.sink, d->plugin.sink->struct_size);
     const struct cofre_sink *s = &d->sink;
     d->role = PLUGIN_SINK;
     if (!s->open || !s->close || !s->check || !s->put || !s->get || !s->stat || !s->list || !s->remove)
         return refuse(e, d, "a sink needs open, close, check, put, get, stat, list and remove");
     if (s->capabilities & CRITICAL)
-        return refuse(e, d, "it needs a capability that this version of cofre does not know");
+        return refuse(e, d, UNKNOWN_CAPABILITY);
     d->offers = (s->create ? PLUGIN_OFFERS_CREATE : 0u) | (s->sync ? PLUGIN_OFFERS_SYNC : 0u) |
                 (s->sweep ? PLUGIN_OFFERS_SWEEP : 0u) | (s->space ? PLUGIN_OFFERS_SPACE : 0u) |
-                (s->retain ? PLUGIN_OFFERS_RETAIN : 0u);
+                (s->retain ? PLUGIN_OFFERS_RETAIN : 0u) | (s->remove_many ? PLUGIN_OFFERS_REMOVE_MANY : 0u);
     return 0;
 }
 
@@ -177,6 +221,11 @@ static int check_levels(const struct describe *d, struct error *e)
     }
     if (p->api_level == 0)
         return refuse(e, d, "it does not say for which level it was written");
+    if (p->api_level < LEVELS_OLDEST) {
+        error_set(e, ERROR_CONFIG, "plugin '%s' was written for level %u, this cofre takes %d to %d", d->path,
+                  p->api_level, LEVELS_OLDEST, COFRE_ABI_LEVEL);
+        return error_hint(e, "install a newer version of the plugin");
+    }
     return 0;
 }
 
@@ -188,11 +237,13 @@ int describe_plugin(const struct cofre_plugin *plugin, const char *path, const c
         return error_memory(e);
     if (!plugin)
         return refuse(e, d, "it does not describe itself");
-    if (plugin->struct_size < LEVEL_1(cofre_plugin, sink))
-        return refuse(e, d, "its description is smaller than that of level 1");
-    copy_sized(&d->plugin, sizeof d->plugin, plugin, plugin->struct_size);
+    if (plugin->struct_size < LEVELS_HEAD)
+        return refuse(e, d, "its description has no beginning");
+    levels_copy(&d->plugin, sizeof d->plugin, plugin, plugin->struct_size);
     if (check_levels(d, e) < 0)
         return -1;
+    if (plugin->struct_size < LEVELS_PLUGIN)
+        return refuse(e, d, "its description is smaller than that of its level");
     if (!d->plugin.name || strcmp(d->plugin.name, name) != 0)
         return error_set(e, ERROR_CONFIG, "plugin '%s' calls itself '%s', but the file is named '%s.so'", path,
                          d->plugin.name ? d->plugin.name : "", name);
@@ -230,7 +281,7 @@ void describe_lend(const struct describe *d, struct plugin_info *plugin)
                                    .license = lend(p->license),
                                    .example = lend(p->example),
                                    .api_level = p->api_level,
-                                   .capabilities = d->sink.capabilities,
+                                   .capabilities = d->source.capabilities | d->sink.capabilities,
                                    .offers = d->offers,
                                    .options = d->options,
                                    .option_count = d->option_count,

@@ -52,7 +52,7 @@ struct host {
     char *common;    /* of all sources of the plugin; NULL = none */
 };
 
-/* What the snapshot that is restored says. */
+/* What the snapshot that is restored, or the one before a backup, says. */
 struct host_fact {
     char *key, *value;
 };
@@ -70,11 +70,12 @@ enum host_input { HOST_NO_INPUT, HOST_CONTENT, HOST_CONTENT_ENDED, HOST_ALL_ENDE
 struct cofre_call {
     struct host *host;
     uint32_t number, kind;
-    const char *id;     /* that covers it; NULL = none */
-    int64_t deadline;   /* monotonic ms, 0 = none */
-    struct error fault; /* what the plugin did wrong; it decides the call's result */
-    struct error lost;  /* why a finding could not be told: success would then be less than the truth */
-    size_t lent;        /* bytes that reserve lent */
+    const char *id;       /* that covers it; NULL = none */
+    int64_t deadline;     /* monotonic ms, 0 = none */
+    struct error fault;   /* what the plugin did wrong; it decides the call's result */
+    _Atomic bool faulted; /* there is a fault, and it changes no more: for threads of the plugin */
+    struct error lost;    /* why a finding could not be told: success would then be less than the truth */
+    size_t lent;          /* bytes that reserve lent */
     enum host_input input;
     uint64_t hole; /* restore: the piece that take lends is a hole of this length */
     struct previous *previous;
@@ -82,7 +83,7 @@ struct cofre_call {
     struct cofre_entry entry; /* restore: as lent by next */
     bool entry_open, asked;
     uint64_t restored, partly, problems;
-    const char *snapshot; /* restore: its id; NULL = not known */
+    const char *snapshot; /* restore: its id; backup: that of the one before; NULL = not known */
     struct host_fact *facts;
     uint64_t fact_count;
     struct host_section *sections; /* check, discover of a source */

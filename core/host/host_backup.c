@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "host/host.h"
+#include "host/levels.h"
 #include "host/previous.h"
 #include "snapshot/path.h"
 
@@ -15,7 +16,7 @@ static const char *copy_attributes(struct host *host, const struct cofre_entry *
     size_t count = from->attribute_count;
     if (count == 0)
         return NULL;
-    if (!from->attributes || count > WIRE_MAX_ATTRIBUTES || from->attribute_stride < sizeof(struct cofre_attribute))
+    if (!from->attributes || count > WIRE_MAX_ATTRIBUTES || from->attribute_stride < LEVELS_ATTRIBUTE)
         return "announced an entry with a malformed list of attributes";
     struct snapshot_attribute *array = realloc(host->attributes, count * sizeof *array);
     if (!array)
@@ -24,7 +25,7 @@ static const char *copy_attributes(struct host *host, const struct cofre_entry *
     const uint8_t *p = (const uint8_t *)from->attributes;
     for (size_t i = 0; i < count; i++, p += from->attribute_stride) {
         struct cofre_attribute one;
-        memcpy(&one, p, sizeof one);
+        levels_copy(&one, sizeof one, p, from->attribute_stride);
         size_t n = one.name ? strnlen(one.name, WIRE_MAX_NAME + 1) : 0;
         if (n == 0 || n > WIRE_MAX_NAME || one.length > WIRE_MAX_VALUE || (one.length && !one.value))
             return "announced an entry with an attribute without name, or one that is too long";
@@ -43,9 +44,11 @@ static bool text_ends(const char *text, size_t length)
 static const char *copy_entry(struct cofre_call *call, const struct cofre_entry *announced, struct snapshot_entry *to)
 {
     struct cofre_entry from;
-    if (announced->struct_size < sizeof from)
-        return "announced an entry whose struct_size is smaller than that of level 1";
-    memcpy(&from, announced, sizeof from);
+    if (announced->struct_size < LEVELS_ENTRY)
+        return "announced an entry whose struct_size is smaller than that of its level";
+    levels_copy(&from, sizeof from, announced, announced->struct_size);
+    if (from.flags & ~COFRE_ENTRY_RACY)
+        return "announced an entry with flags that there are not";
     if (!text_ends(from.path, from.path_length))
         return "announced an entry without a path that ends with NUL";
     if (from.link_length && !text_ends(from.link, from.link_length))
@@ -198,8 +201,10 @@ int32_t host_backup_fact(struct cofre_call *call, const char *key, const char *v
     size_t n = key ? strnlen(key, WIRE_MAX_NAME + 1) : 0;
     if (n == 0 || n > WIRE_MAX_NAME || !value || strnlen(value, WIRE_MAX_VALUE + 1) > WIRE_MAX_VALUE)
         return host_broke(call, error, "said a fact without a key, or one that is too long");
-    if (flags & ~COFRE_FACT_IDENTITY)
+    if (flags & ~(COFRE_FACT_IDENTITY | COFRE_FACT_MUST_MATCH | COFRE_FACT_MAY_GROW))
         return host_broke(call, error, "said a fact with flags that there are not");
+    if ((flags & COFRE_FACT_MUST_MATCH) && (flags & COFRE_FACT_MAY_GROW))
+        return host_broke(call, error, "said of a fact that it must match, and that it may grow");
     struct bytes *frame = host_frame(call);
     wire_put_string(frame, key);
     wire_put_string(frame, value);

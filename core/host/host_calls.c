@@ -180,9 +180,10 @@ static int start_backup(struct cofre_call *call, struct cursor *c, struct error 
 static int32_t call_backup(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
 {
     struct error why;
-    if (start_backup(call, c, &why) < 0)
-        return own(error, &why);
-    int32_t class = source(call)->backup(call->host->instance, call, error);
+    int32_t class = start_backup(call, c, &why) < 0 ? own(error, &why) : host_past_take(call, c, error);
+    if (class == COFRE_OK)
+        class = source(call)->backup(call->host->instance, call, error);
+    host_past_forget(call);
     previous_close(call->previous);
     call->previous = NULL;
     if (class != COFRE_OK || call->fault.class != ERROR_NONE)
@@ -386,6 +387,17 @@ static int32_t call_remove(struct cofre_call *call, struct cursor *c, struct cof
     return c->failed ? malformed(error) : sink(call)->remove(call->host->instance, call, key, error);
 }
 
+static int32_t call_remove_many(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
+{
+    const char *keys[WIRE_MAX_KEYS];
+    size_t count = cursor_u32(c);
+    if (c->failed || count < 1 || count > WIRE_MAX_KEYS || !sink(call)->remove_many)
+        return malformed(error);
+    for (size_t i = 0; i < count; i++)
+        keys[i] = read_key(c);
+    return c->failed ? malformed(error) : sink(call)->remove_many(call->host->instance, call, keys, count, error);
+}
+
 static int32_t call_sweep(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
 {
     int64_t older_than = (int64_t)cursor_u64(c);
@@ -442,6 +454,7 @@ static const struct {
     [WIRE_SWEEP] = {call_sweep, PLUGIN_SINK},
     [WIRE_SPACE] = {call_space, PLUGIN_SINK},
     [WIRE_RETAIN] = {call_retain, PLUGIN_SINK},
+    [WIRE_REMOVE_MANY] = {call_remove_many, PLUGIN_SINK},
 };
 
 void host_calls_run(struct cofre_call *call, struct cursor *arguments, struct error *error)

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "config/section.h"
 #include "host/host.h"
+#include "host/levels.h"
 
 #define SECTIONS_MAX 1000000
 #define OPTIONS_MAX 16384
@@ -144,7 +145,7 @@ int32_t host_discover_offer(struct cofre_call *call, const struct cofre_offer *o
     struct error why;
     if (class != COFRE_OK)
         return class;
-    if (!offer || offer->struct_size < sizeof *offer || !offer->name || !offer->options || !offer->about)
+    if (!offer || offer->struct_size < LEVELS_OFFER || !offer->name || !offer->options || !offer->about)
         return host_broke(call, error, "offered something without name, options or about");
     if (strnlen(offer->options, OPTIONS_MAX + 1) > OPTIONS_MAX)
         return host_broke(call, error, "offered options of more than %d bytes", OPTIONS_MAX);

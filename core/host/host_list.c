@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "host/host.h"
+#include "host/levels.h"
 
 #define HERE HOST_IN(WIRE_LIST)
 
@@ -10,7 +11,7 @@ int32_t host_list_object(struct cofre_call *call, const struct cofre_object *obj
     if (class != COFRE_OK)
         return class;
     size_t n = object && object->key ? strnlen(object->key, COFRE_MAX_KEY + 1) : 0;
-    if (n == 0 || object->struct_size < sizeof *object || object->size < 0)
+    if (n == 0 || object->struct_size < LEVELS_OBJECT || object->size < 0)
         return host_broke(call, error, "listed an object without key or size");
     /* Too long to be one of ours. */
     if (n > COFRE_MAX_KEY)

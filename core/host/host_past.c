@@ -4,7 +4,7 @@
 #include "base/text.h"
 #include "host/host.h"
 
-#define HERE HOST_IN(WIRE_RESTORE)
+#define HERE (HOST_IN(WIRE_BACKUP) | HOST_IN(WIRE_RESTORE))
 #define FACTS_MAX 1000000
 
 static int32_t take_fact(struct cofre_call *call, struct cofre_error *error)
@@ -17,7 +17,7 @@ static int32_t take_fact(struct cofre_call *call, struct cofre_error *error)
     const char *key = wire_text_required(&c, WIRE_MAX_NAME, NULL);
     const char *value = wire_text_required(&c, WIRE_MAX_VALUE, NULL);
     if (frame.type != WIRE_FACT || !cursor_done(&c))
-        return cofre_fail(error, COFRE_E_BUG, "restore: the engine sent a malformed fact");
+        return cofre_fail(error, COFRE_E_BUG, "%s: the engine sent a malformed fact", wire_call_name(call->kind));
     struct host_fact *fact = &call->facts[call->fact_count++];
     *fact = (struct host_fact){.key = text_copy(key), .value = text_copy(value)};
     return fact->key && fact->value ? COFRE_OK : cofre_fail(error, COFRE_E_MEMORY, "out of memory");
@@ -28,7 +28,7 @@ int32_t host_past_take(struct cofre_call *call, struct cursor *arguments, struct
     call->snapshot = wire_text(arguments, COFRE_MAX_ID, NULL);
     uint64_t count = cursor_u64(arguments);
     if (arguments->failed || count > FACTS_MAX)
-        return cofre_fail(error, COFRE_E_BUG, "restore: the engine sent malformed arguments");
+        return cofre_fail(error, COFRE_E_BUG, "%s: the engine sent malformed arguments", wire_call_name(call->kind));
     call->facts = calloc((size_t)count + 1, sizeof *call->facts);
     if (!call->facts)
         return cofre_fail(error, COFRE_E_MEMORY, "out of memory");

@@ -1,3 +1,4 @@
+#include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -61,6 +62,7 @@ int32_t host_fault(struct cofre_call *call, const struct error *why, struct cofr
     if (call->fault.class == ERROR_NONE) {
         call->fault = *why;
         call->fault.class = ERROR_PLUGIN;
+        atomic_store_explicit(&call->faulted, true, memory_order_release);
     }
     return host_fail(error, &call->fault);
 }
@@ -79,11 +81,16 @@ int32_t host_broke(struct cofre_call *call, struct cofre_error *error, const cha
 
 /* ---- services of every call ---- */
 
+static int32_t gone(struct cofre_error *error)
+{
+    return cofre_fail(error, COFRE_E_CANCELLED, "the engine is gone");
+}
+
 static int32_t host_cancelled(struct cofre_call *call, struct cofre_error *error)
 {
     if (!error)
         return host_broke(call, error, "used the host's 'cancelled' without an error to fill");
-    if (call->fault.class != ERROR_NONE)
+    if (atomic_load_explicit(&call->faulted, memory_order_acquire))
         return host_fail(error, &call->fault);
     if (atomic_load_explicit(&call->host->channel.shared->cancel, memory_order_relaxed) == call->number)
         return cofre_fail(error, COFRE_E_CANCELLED, "%s was cancelled", wire_call_name(call->kind));
@@ -103,6 +110,24 @@ static int64_t host_time_left(struct cofre_call *call)
         return -1;
     int64_t left = call->deadline - clock_monotonic();
     return left > 0 ? left : 0;
+}
+
+/* The socket is not read: what is in it stays for whoever serves the next call. */
+static int32_t host_pause(struct cofre_call *call, int64_t milliseconds, struct cofre_error *error)
+{
+    int64_t now = clock_monotonic(), end = milliseconds > INT64_MAX - now ? INT64_MAX : now + milliseconds;
+    struct pollfd engine = {.fd = call->host->channel.socket, .events = POLLIN};
+    int32_t class = host_cancelled(call, error);
+    for (; class == COFRE_OK && (now = clock_monotonic()) < end; class = host_cancelled(call, error)) {
+        int64_t most = call->deadline && call->deadline < end ? call->deadline - now : end - now;
+        int got = poll(&engine, 1, most > 1000 ? 1000 : most < 1 ? 1 : (int)most);
+        if (got > 0 && (engine.revents & (POLLHUP | POLLERR)))
+            return gone(error);
+        /* Something else than a cancellation: no reason to wake again and again. */
+        if (got > 0 && host_cancelled(call, error) == COFRE_OK)
+            engine.fd = -1;
+    }
+    return class;
 }
 
 static void host_progress(struct cofre_call *call, uint64_t done, uint64_t total)
@@ -150,11 +175,6 @@ int32_t host_enter(struct cofre_call *call, uint32_t calls, const char *service,
 }
 
 /* ---- frames ---- */
-
-static int32_t gone(struct cofre_error *error)
-{
-    return cofre_fail(error, COFRE_E_CANCELLED, "the engine is gone");
-}
 
 struct bytes *host_frame(struct cofre_call *call)
 {
@@ -335,6 +355,7 @@ const struct cofre_host host_table = {
     .cancelled = host_cancelled,
     .cancel_fd = host_cancel_fd,
     .time_left = host_time_left,
+    .pause = host_pause,
     .progress = host_progress,
     .finding = host_finding,
     .reserve = host_content_reserve,

@@ -65,7 +65,8 @@ static void store(const struct cofre_option *row, const struct option_value *val
         member.number = value->number;
         break;
     }
-    memcpy(conf + row->offset, &member, row->size);
+    /* What a newer plugin has more of stays zero. */
+    memcpy(conf + row->offset, &member, row->size < sizeof member ? row->size : sizeof member);
 }
 
 static int take_one(struct cursor *c, const struct describe *d, size_t i, struct values *values, struct error *e)

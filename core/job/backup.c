@@ -15,10 +15,14 @@
 #include "job/expect.h"
 #include "job/freeze.h"
 #include "job/gather.h"
+#include "job/past.h"
 #include "job/row.h"
 #include "job/state.h"
 #include "worker/retry.h"
 #include "worker/worker.h"
+
+/* Snapshots that are looked through for what a source recorded: it may have failed, or not have been asked for. */
+#define LOOK_BACK_MAX 16
 
 /* Everything of one run. */
 struct run {
@@ -31,6 +35,8 @@ struct run {
     struct worker **sources; /* started and checked; opened, used and stopped one after another */
     struct freeze *freeze;
     struct expect *expect;
+    struct manifest *before[LOOK_BACK_MAX]; /* the last snapshots, the newest first, as far as somebody asks for them */
+    size_t before_count;
     bool differs; /* from it, in a source at least */
     struct destinations to;
 };
@@ -103,24 +109,63 @@ static int open_sinks(struct run *run, struct error *e)
     return destination_open(&run->to, result->sinks, run->manifest, e);
 }
 
-/* Where this machine does not know what to expect, the snapshot before may tell. That it cannot is no failure. */
-static int learn_expectations(struct run *run, struct error *e)
+/* The last snapshot that has source i, and its row there; NULL = none of those that were read. */
+static const struct manifest *find_past(const struct run *run, size_t i, const struct manifest_source **row)
 {
-    struct manifest *before;
+    for (size_t k = 0; k < run->before_count; k++) {
+        const struct manifest *m = run->before[k];
+        for (size_t n = 0; n < m->source_count; n++)
+            if (strcmp(m->sources[n].name, run->job->sources[i]->name) == 0 &&
+                m->sources[n].status != MANIFEST_MISSING) {
+                *row = &m->sources[n];
+                return m;
+            }
+    }
+    return NULL;
+}
+
+/* Does a source go on from what it recorded, and was that not found yet? */
+static bool looks_further(const struct run *run)
+{
+    const struct manifest_source *row;
+    for (size_t i = 0; i < run->job->source_count; i++)
+        if (past_is_wanted(worker_plugin(run->sources[i])) && !find_past(run, i, &row))
+            return true;
+    return false;
+}
+
+static int read_before(struct run *run, const struct manifest *now, struct error *e)
+{
     struct error why;
     char text[ERROR_TEXT_MAX];
-    if (expect_load(run->to.state, &run->expect, e) < 0)
-        return -1;
-    if (expect_knows(run->expect) || run->manifest->previous_id[0] == '\0')
+    if (destination_before(&run->to, now, &run->before[run->before_count], &why) == 0) {
+        run->before_count++;
         return 0;
-    if (destination_before(&run->to, run->manifest, &before, &why) < 0) {
+    }
+    /* Of older ones it is no wonder: they may have been removed. */
+    if (run->before_count == 0)
         log_line(LOG_NOTICE, "job '%s': nothing is known of what its sources were before: %s", run->job->name,
                  error_text(&why, text));
-        return cancel_requested() ? (*e = why, -1) : 0;
+    return cancel_requested() ? (*e = why, -1) : 1;
+}
+
+/* Where this machine does not know what to expect, the snapshot before may tell; and a source may go on from it. That
+ * it cannot be read is no failure. */
+static int look_back(struct run *run, struct error *e)
+{
+    if (expect_load(run->to.state, &run->expect, e) < 0)
+        return -1;
+    bool knows = expect_knows(run->expect);
+    const struct manifest *now = run->manifest;
+    int got = 0;
+    while (got == 0 && run->before_count < LOOK_BACK_MAX && now->previous_id[0] != '\0' &&
+           (looks_further(run) || (run->before_count == 0 && !knows))) {
+        got = read_before(run, now, e);
+        now = got == 0 ? run->before[run->before_count - 1] : now;
     }
-    int result = expect_learn(run->expect, before, e);
-    manifest_free(before);
-    return result;
+    if (got < 0)
+        return -1;
+    return knows || run->before_count == 0 ? 0 : expect_learn(run->expect, run->before[0], e);
 }
 
 /* ---- sources ---- */
@@ -158,6 +203,17 @@ static int open_source(struct reading *r, struct error *e)
     return engine_try_worker(source, run->sources[r->i], NULL, 0, e);
 }
 
+/* What the source recorded last, for a plugin that goes on from there. */
+static int recall(const struct reading *r, struct past **past, struct error *e)
+{
+    const struct run *run = r->run;
+    const struct manifest_source *row;
+    struct worker *worker = run->sources[r->i];
+    const struct manifest *before = past_is_wanted(worker_plugin(worker)) ? find_past(run, r->i, &row) : NULL;
+    *past = NULL;
+    return before ? past_tell(worker, before->id, row, past, e) : 0;
+}
+
 static int gather_source(struct reading *r, struct error *e)
 {
     struct run *run = r->run;
@@ -170,7 +226,11 @@ static int gather_source(struct reading *r, struct error *e)
                             .savers = &run->to.savers,
                             .baseline = r->baseline,
                             .source = &run->manifest->sources[r->i]};
-    int result = gather_run(&gather, &r->source_failed, e);
+    struct past *past;
+    int result = recall(r, &past, e);
+    if (result == 0)
+        result = gather_run(&gather, &r->source_failed, e);
+    past_free(past);
     r->again = r->again && r->source_failed && !gather.begun;
     if (result == 0)
         result = compare_source(run, gather.source, gather.below, &r->source_failed, e);
@@ -269,7 +329,7 @@ static int carry_out(struct run *run, struct error *e)
         chain_load(to->state, run->manifest->host, &to->chain, e) < 0 || open_sinks(run, e) < 0)
         return -1;
     chain_say_renamed(&to->chain, run->job->name);
-    if (chain_continue(&to->chain, run->manifest, e) < 0 || learn_expectations(run, e) < 0 ||
+    if (chain_continue(&to->chain, run->manifest, e) < 0 || look_back(run, e) < 0 ||
         destination_start(to, run->manifest, e) < 0 || record_sources(run, e) < 0)
         return -1;
     if (!run->dry && destination_commit(to, run->manifest, e) < 0)
@@ -283,6 +343,8 @@ static void end_run(struct run *run)
     run->result->held = freeze_end(run->freeze, run->sources);
     destination_close(&run->to);
     expect_free(run->expect);
+    for (size_t i = 0; i < run->before_count; i++)
+        manifest_free(run->before[i]);
     for (size_t i = 0; run->sources && i < run->job->source_count; i++)
         worker_stop(run->sources[i]);
     free(run->sources);

@@ -244,19 +244,19 @@ static int connect_worker(void *context, struct worker **worker, struct error *e
     return keep(w, worker_open(w, worker_values(c->first), e), worker);
 }
 
-/* What the section, or else the plugin, says of a number that the plugin declares; *value stays when it declares none.
+/* What the section, or else the plugin, says of the number whose option has this flag; *value stays when none has it.
  * The worker was opened with it, so it can be parsed. */
-static int declared_number(const struct config_instance *instance, const struct worker *worker, const char *name,
+static int declared_number(const struct config_instance *instance, const struct worker *worker, unsigned flag,
                            int64_t *value, struct error *e)
 {
     const struct plugin_info *plugin = worker_plugin(worker);
     for (size_t i = 0; i < plugin->option_count; i++) {
         const struct option *option = &plugin->options[i];
-        if (strcmp(option->name, name) != 0 || (option->type != OPTION_INTEGER && option->type != OPTION_DURATION))
+        if (!(option->flags & flag))
             continue;
         const char *text = option->fallback;
         for (size_t k = 0; k < instance->key_count; k++)
-            if (strcmp(instance->keys[k].name, name) == 0)
+            if (strcmp(instance->keys[k].name, option->name) == 0)
                 text = instance->keys[k].value;
         struct option_value parsed;
         if (!text)
@@ -273,9 +273,8 @@ static int fill_spec(const struct config_instance *section, const struct worker 
                      struct sink_spec *spec, struct error *e)
 {
     int64_t parallel = 1, lock = 0;
-    if (declared_number(section, worker, "parallel", &parallel, e) < 0 ||
-        ((worker_plugin(worker)->offers & PLUGIN_OFFERS_RETAIN) &&
-         declared_number(section, worker, "lock", &lock, e) < 0))
+    if (declared_number(section, worker, OPTION_PARALLEL, &parallel, e) < 0 ||
+        declared_number(section, worker, OPTION_PROTECT, &lock, e) < 0)
         return -1;
     *spec = (struct sink_spec){.name = section->name,
                                .parallel = parallel < 1                   ? 1

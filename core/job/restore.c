@@ -13,6 +13,7 @@
 #include "cofre/plugin.h"
 #include "job/engine.h"
 #include "job/parts.h"
+#include "job/past.h"
 #include "job/play.h"
 #include "job/services.h"
 #include "job/snapshot.h"
@@ -191,15 +192,12 @@ static int say_damaged(const struct putting *p, const struct vault *vault, struc
 static int begin(void *context, struct error *e)
 {
     const struct putting *p = context;
-    size_t count = p->source->fact_count;
-    AUTO_FREE struct source_fact *facts = calloc(count + 1, sizeof *facts);
-    if (!facts)
-        return error_memory(e);
-    for (size_t i = 0; i < count; i++)
-        facts[i] = (struct source_fact){.key = p->source->facts[i].key, .value = p->source->facts[i].value};
-    struct source_past past = {.snapshot = p->snapshot, .facts = facts, .fact_count = count};
-    source_recall(p->target.worker, &past);
-    if (source_restore_begin(p->target.worker, e) == 0)
+    struct past *past;
+    if (past_tell(p->target.worker, p->snapshot, p->source, &past, e) < 0)
+        return -1;
+    int begun = source_restore_begin(p->target.worker, e);
+    past_free(past);
+    if (begun == 0)
         return 0;
     target_take_back(&p->target, e);
     return -1;

@@ -124,8 +124,11 @@ int row_fact(struct manifest_source *row, const char *key, const char *value, ui
         return error_memory(e);
     row->facts = facts;
     struct manifest_fact *fact = &facts[row->fact_count++];
-    *fact = (struct manifest_fact){.key = text_copy(key), .value = text_copy(value)};
-    fact->identity = (flags & COFRE_FACT_IDENTITY) != 0;
+    *fact = (struct manifest_fact){.key = text_copy(key),
+                                   .value = text_copy(value),
+                                   .identity = (flags & COFRE_FACT_IDENTITY) != 0,
+                                   .must_match = (flags & COFRE_FACT_MUST_MATCH) != 0,
+                                   .may_grow = (flags & COFRE_FACT_MAY_GROW) != 0};
     return fact->key && fact->value ? 0 : error_memory(e);
 }
 

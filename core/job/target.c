@@ -18,17 +18,14 @@
 #include "worker/worker.h"
 
 #define PLUGIN "directory"
-#define OVERWRITE "overwrite"
 
-/* Plugins that can leave alone what is there have an option for it. */
-static bool has_overwrite(const struct plugin_info *plugin)
+/* Plugins that can leave alone what is there have an option for it. Its name; NULL = there is none. */
+static const char *replace_option(const struct plugin_info *plugin)
 {
-    for (size_t i = 0; i < plugin->option_count; i++) {
-        const struct option *option = &plugin->options[i];
-        if (strcmp(option->name, OVERWRITE) == 0 && option->type == OPTION_BOOLEAN && (option->flags & OPTION_RESTORE))
-            return true;
-    }
-    return false;
+    for (size_t i = 0; i < plugin->option_count; i++)
+        if (plugin->options[i].flags & OPTION_REPLACE)
+            return plugin->options[i].name;
+    return NULL;
 }
 
 static bool is_set(const struct restore_request *request, const char *name)
@@ -48,7 +45,7 @@ static int open_worker(const struct engine *engine, const struct config_instance
     size_t count = request->override_count;
     AUTO_FREE char **overrides = calloc(count + 2, sizeof *overrides);
     AUTO_FREE char *where = NULL;
-    char overwrite[] = OVERWRITE "=yes";
+    char overwrite[80]; /* names have 63 bytes at most */
     if (!overrides || (path && asprintf(&where, "path=%s", path) < 0)) {
         where = NULL;
         return error_memory(e);
@@ -59,14 +56,16 @@ static int open_worker(const struct engine *engine, const struct config_instance
         overrides[count++] = where;
     if (engine_load(engine, instance, PLUGIN_SOURCE, &target->worker, e) < 0)
         return -1;
-    bool careful = has_overwrite(worker_plugin(target->worker));
-    if (!path && !replace && !careful) {
+    const char *option = replace_option(worker_plugin(target->worker));
+    if (!path && !replace && !option) {
         error_set(e, ERROR_USAGE, "plugin '%s' does not say whether a restore replaces what is there",
                   instance->plugin);
         return error_hint(e, "say --in-place when it may, or restore into a directory with --into DIR");
     }
-    if (replace && careful && !is_set(request, OVERWRITE))
+    if (replace && option && !is_set(request, option)) {
+        snprintf(overwrite, sizeof overwrite, "%s=yes", option);
         overrides[count++] = overwrite;
+    }
     return engine_open_worker(instance, target->worker, overrides, count, e);
 }
 

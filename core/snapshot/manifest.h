@@ -41,7 +41,9 @@ struct manifest_pair {
 /* What the plugin said about the data. */
 struct manifest_fact {
     char *key, *value;
-    bool identity; /* it says which thing was read: COFRE_FACT_IDENTITY */
+    bool identity;   /* it says which thing was read: COFRE_FACT_IDENTITY */
+    bool must_match; /* COFRE_FACT_MUST_MATCH */
+    bool may_grow;   /* COFRE_FACT_MAY_GROW */
 };
 
 /* Something that was there and is not saved, for a reason that is no failure. */

@@ -21,6 +21,8 @@ static const struct member fact_members[] = {
     {"key", MEMBER_TEXT, FIELD(manifest_fact, key)},
     {"value", MEMBER_TEXT, FIELD(manifest_fact, value)},
     {"identity", MEMBER_FLAG, .optional = true, FIELD(manifest_fact, identity)},
+    {"must_match", MEMBER_FLAG, .optional = true, FIELD(manifest_fact, must_match)},
+    {"may_grow", MEMBER_FLAG, .optional = true, FIELD(manifest_fact, may_grow)},
 };
 static const struct shape fact_shape = SHAPE(fact_members);
 

@@ -15,7 +15,7 @@ struct plugin_info {
     char *name, *version, *summary, *license, *example;
     char *environment; /* names of variables it reads; NULL = none */
     uint32_t api_level;
-    uint64_t capabilities; /* COFRE_SINK_* */
+    uint64_t capabilities; /* COFRE_SOURCE_*, COFRE_SINK_* */
     uint32_t offers;       /* PLUGIN_OFFERS_* */
     struct option *options;
     size_t option_count;
@@ -34,7 +34,8 @@ enum {
     PLUGIN_OFFERS_RETAIN = 256,
     PLUGIN_OFFERS_THAW = 512,
     PLUGIN_OFFERS_DISCOVER = 1024,
-    PLUGIN_OFFERS_SERVICES = 2048
+    PLUGIN_OFFERS_SERVICES = 2048,
+    PLUGIN_OFFERS_REMOVE_MANY = 4096
 };
 
 #endif

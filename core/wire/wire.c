@@ -32,6 +32,7 @@ static const char *const call_names[WIRE_CALLS] = {
     [WIRE_SWEEP] = "sweep",
     [WIRE_SPACE] = "space",
     [WIRE_RETAIN] = "retain",
+    [WIRE_REMOVE_MANY] = "remove many",
 };
 
 const char *wire_call_name(uint32_t call)

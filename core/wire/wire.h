@@ -27,6 +27,7 @@ struct plugin_info;
 #define WIRE_MAX_CURSOR 1024
 #define WIRE_MAX_LOG 3000
 #define WIRE_MAX_OPTIONS 256
+#define WIRE_MAX_KEYS 1000 /* of one remove_many */
 
 /* Messages on the socket. */
 enum { WIRE_CANCEL = 1, WIRE_PREVIOUS = 2, WIRE_EXEC_FAILED = 3, WIRE_READY = 4 };
@@ -56,6 +57,7 @@ enum wire_call {
     WIRE_SWEEP,
     WIRE_SPACE,
     WIRE_RETAIN,
+    WIRE_REMOVE_MANY,
     WIRE_CALLS
 };
 /* "backup", "put", ...: for messages. */
@@ -79,7 +81,7 @@ enum wire_frame {
     WIRE_RESTART,
     WIRE_UNCHANGED, /* u64 ordinal */
     WIRE_MISSING,   /* path, error */
-    WIRE_FACT,      /* key, value, u32 flags; to the worker, without flags: recorded in the snapshot that is restored */
+    WIRE_FACT,      /* key, value, u32 flags; to the worker, without flags: recorded in the snapshot before */
     WIRE_FINISHED,
     WIRE_OBJECT,   /* u64 size, u64 mtime, key */
     WIRE_LEFT_OUT, /* name, why */

@@ -70,7 +70,7 @@ struct worker {
     /* source.c */
     const char *hold;               /* id that covers backup or restore; NULL = none */
     char own_id[ID_MAX];            /* of a backup or restore that none covers */
-    const struct source_past *past; /* for the next restore; NULL = nothing is known */
+    const struct source_past *past; /* for the next backup or restore; NULL = nothing is known */
     struct grammar grammar;
     struct snapshot_attribute *attributes;
     bool finished;

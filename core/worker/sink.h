@@ -98,6 +98,9 @@ int sink_list(struct sink *sink, const char *prefix,
 
 /* Absent is success. */
 int sink_remove(struct sink *sink, const char *key, struct error *e);
+/* As sink_remove for each of many keys, where the plugin can with a thousand in one call. keys: each NUL terminated, n
+ * bytes in all. After an error any of them may be gone. */
+int sink_remove_many(struct sink *sink, const char *keys, size_t n, struct error *e);
 /* What any of the connections has put is durable. Where the plugin offers it; else success. No put may be under way. */
 int sink_sync(struct sink *sink, struct error *e);
 /* Remove left-overs of interrupted puts that began before older_than (ns). Where offered; else success. */

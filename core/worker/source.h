@@ -56,6 +56,19 @@ struct source_event {
  * gets one of its own, which nobody remembers. */
 void source_cover(struct worker *source, const char *id);
 
+/* What the plugin may know of the snapshot before: in a restore the one that is restored, in a backup the last one. Its
+ * id, and the facts recorded with the source. Lent until the next source_backup_begin or source_restore_begin has
+ * returned, which take it. */
+struct source_fact {
+    const char *key, *value;
+};
+struct source_past {
+    const char *snapshot;
+    const struct source_fact *facts;
+    size_t fact_count;
+};
+void source_recall(struct worker *source, const struct source_past *past);
+
 int source_backup_begin(struct worker *source, const struct source_previous *previous, struct error *e);
 /* The next event. The worker has checked the order of paths and the grammar (entry, content, end); so has the engine's
  * side: a violation is ERROR_PLUGIN. -1 also when backup() failed: then with its own error. */
@@ -66,18 +79,6 @@ int source_event(struct worker *source, struct source_event *event, struct error
 int source_taken_over(struct worker *source, const char *path, size_t path_length, uint32_t kind, struct error *e);
 
 /* ---- restore ---- */
-
-/* What the plugin may know of the snapshot that is restored next: its id, and the facts recorded with the source. Lent
- * until source_restore_begin has returned. */
-struct source_fact {
-    const char *key, *value;
-};
-struct source_past {
-    const char *snapshot;
-    const struct source_fact *facts;
-    size_t fact_count;
-};
-void source_recall(struct worker *source, const struct source_past *past);
 
 /* Returns when the plugin asks for the first entry. -1 with ERROR_RETRY: it can be begun again. */
 int source_restore_begin(struct worker *source, struct error *e);

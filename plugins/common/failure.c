@@ -1,68 +1,7 @@
 #include "common/failure.h"
 
-#include <errno.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <string.h>
-
-static const struct {
-    int errnum;
-    int32_t class;
-} classes[] = {
-    {ENOENT, COFRE_E_NOT_FOUND},       {ESTALE, COFRE_E_NOT_FOUND},   {EACCES, COFRE_E_DENIED},
-    {EPERM, COFRE_E_DENIED},           {EROFS, COFRE_E_DENIED},       {EEXIST, COFRE_E_EXISTS},
-    {ENOSPC, COFRE_E_NO_SPACE},        {EDQUOT, COFRE_E_NO_SPACE},    {ENOMEM, COFRE_E_MEMORY},
-    {EOPNOTSUPP, COFRE_E_UNSUPPORTED}, {ENOSYS, COFRE_E_UNSUPPORTED}, {EBUSY, COFRE_E_BUSY},
-    {ETXTBSY, COFRE_E_BUSY},           {ETIMEDOUT, COFRE_E_TIMEOUT},  {EMFILE, COFRE_E_RETRY},
-    {ENFILE, COFRE_E_RETRY},           {EAGAIN, COFRE_E_RETRY},
-};
-
-int32_t failure_class(int errnum)
-{
-    for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++)
-        if (classes[i].errnum == errnum)
-            return classes[i].class;
-    return COFRE_E_PERMANENT;
-}
-
-__attribute__((format(printf, 2, 0))) static void set_text(struct cofre_error *error, const char *format,
-                                                           va_list arguments)
-{
-    error->os_errno = 0;
-    error->hint[0] = '\0';
-    vsnprintf(error->message, sizeof error->message, format, arguments);
-}
-
-int32_t failure_system(struct cofre_error *error, int errnum, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    set_text(error, format, arguments);
-    va_end(arguments);
-    error->os_errno = errnum;
-    size_t used = strlen(error->message);
-    /* The descriptive text is static: strerror would share a buffer with other threads. */
-    const char *cause = strerrordesc_np(errnum);
-    snprintf(error->message + used, sizeof error->message - used, ": %s", cause ? cause : "unknown error");
-    return failure_class(errnum);
-}
-
-int32_t failure_set(struct cofre_error *error, int32_t error_class, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    set_text(error, format, arguments);
-    va_end(arguments);
-    return error_class;
-}
-
-void failure_hint(struct cofre_error *error, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(error->hint, sizeof error->hint, format, arguments);
-    va_end(arguments);
-}
 
 size_t failure_character(const char *text, size_t left)
 {

@@ -7,18 +7,11 @@
 
 #include "cofre/plugin.h"
 
-/* The error class of an errno; COFRE_E_PERMANENT when the table has none. */
-int32_t failure_class(int errnum);
-
-/* Fill *error with the text, ": " and strerror(errnum); returns the class of errnum. An earlier hint goes. */
-int32_t failure_system(struct cofre_error *error, int errnum, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-/* As cofre_fail, and forgets what an earlier failure left in *error: errno, hint. */
-int32_t failure_set(struct cofre_error *error, int32_t error_class, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-void failure_hint(struct cofre_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* The header's own, by the names that they have had here. */
+#define failure_class cofre_errno_class
+#define failure_system cofre_fail_errno
+#define failure_set cofre_fail
+#define failure_hint cofre_hint
 
 /* The bytes of the printable UTF-8 character that text, of `left` bytes, begins with; 0 = it begins with none. */
 size_t failure_character(const char *text, size_t left);

@@ -37,7 +37,7 @@ static const struct cofre_option rows[] = {
     COFRE_OPTION_CHOICE(struct conf, live_database, 0, "incomplete", "incomplete|accept",
                         "what files of a database are worth whose server is running: the snapshot is then incomplete"),
     COFRE_OPTION(struct conf, numeric_owner, BOOLEAN, COFRE_O_RESTORE, "no", "owners as numbers only, not by name"),
-    COFRE_OPTION(struct conf, overwrite, BOOLEAN, COFRE_O_RESTORE, "no",
+    COFRE_OPTION(struct conf, overwrite, BOOLEAN, COFRE_O_RESTORE | COFRE_O_REPLACE, "no",
                  "restore: replace files that are there, each at once"),
     COFRE_OPTION(struct conf, exact, BOOLEAN, COFRE_O_RESTORE, "no",
                  "restore: move what the snapshot does not have aside, beside path"),
@@ -116,10 +116,12 @@ static void say_root(struct cofre_call *call, const char *path, int root)
 static int32_t directory_check(void *instance, struct cofre_call *call, int32_t depth, struct cofre_error *error)
 {
     struct directory *d = instance;
-    struct tree_read_options options = reading(d);
-    int root;
+    if (depth != COFRE_CHECK_OFFLINE && depth != COFRE_CHECK_CONNECT)
+        return cofre_unknown(error, "check", "depth", (uint32_t)depth);
     if (depth == COFRE_CHECK_OFFLINE)
         return COFRE_OK;
+    struct tree_read_options options = reading(d);
+    int root;
     struct cofre_error why = {.struct_size = sizeof why};
     int32_t status = root_open(options.path, &root, &why);
     if (status != COFRE_OK) {
@@ -143,7 +145,7 @@ static void say_count(struct cofre_call *call, const char *key, uint64_t value, 
     char text[24];
     snprintf(text, sizeof text, "%llu", (unsigned long long)value);
     if (*status == COFRE_OK)
-        *status = cofre->fact(call, key, text, 0, error);
+        *status = cofre->fact(call, key, text, COFRE_FACT_MUST_MATCH, error);
 }
 
 static int32_t say_counts(struct cofre_call *call, const struct tree_read_counts *counts, struct cofre_error *error)
@@ -224,7 +226,7 @@ static const struct cofre_source source = {
 static const struct cofre_plugin plugin = {
     .struct_size = sizeof plugin,
     .api_level = COFRE_API_LEVEL,
-    .min_host_level = 1,
+    .min_host_level = COFRE_API_LEVEL,
     .name = "directory",
     .version = "0.1.0",
     .summary = "a directory tree of this machine",

@@ -60,7 +60,7 @@ static int32_t say_count(struct cofre_call *call, const char *what, const char *
     char key[FACT_KEY_MAX + 1], value[24];
     int n = snprintf(key, sizeof key, "%s.%s", what, volume);
     snprintf(value, sizeof value, "%llu", (unsigned long long)count);
-    return n > FACT_KEY_MAX ? COFRE_OK : cofre->fact(call, key, value, 0, error);
+    return n > FACT_KEY_MAX ? COFRE_OK : cofre->fact(call, key, value, COFRE_FACT_MUST_MATCH, error);
 }
 
 static int32_t say_counts(struct cofre_call *call, const char *volume, const struct tree_read_counts *counts,

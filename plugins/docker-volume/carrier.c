@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -285,16 +284,13 @@ static int32_t remove_all(const struct source *source, struct cofre_call *call, 
 int32_t carrier_clear(const struct source *source, struct cofre_call *call, const char *id, struct cofre_error *error)
 {
     char path[PATH_MAX];
-    struct pollfd cancel = {.fd = cofre->cancel_fd(call), .events = POLLIN};
     if (!COFRE_HAS(cofre, common_directory))
         return COFRE_OK; /* nor could anything be made */
     int32_t status = mark_path(call, id, path, error);
     if (status != COFRE_OK || access(path, F_OK) != 0)
         return status;
     for (int round = 0; status == COFRE_OK && round < (heard ? 1 : ROUNDS); round++) {
-        if (round > 0)
-            poll(&cancel, 1, PAUSE);
-        status = cofre->cancelled(call, error);
+        status = cofre->pause(call, round > 0 ? PAUSE : 0, error);
         if (status == COFRE_OK)
             status = remove_all(source, call, id, error);
     }

@@ -48,7 +48,8 @@ static const struct cofre_option rows[] = {
     ROW(one_file_system, BOOLEAN, 0, "yes", "do not enter mount points in a volume"),
     ROW(numeric_owner, BOOLEAN, COFRE_O_RESTORE, "yes", "owners as numbers only, not by the names of this machine"),
     ROW(volume, STRING, COFRE_O_RESTORE, NULL, "restore: into this volume instead"),
-    ROW(overwrite, BOOLEAN, COFRE_O_RESTORE, "no", "restore: replace what is in a volume (--in-place sets it)"),
+    ROW(overwrite, BOOLEAN, COFRE_O_RESTORE | COFRE_O_REPLACE, "no",
+        "restore: replace what is in a volume (--in-place sets it)"),
     ROW(exact, BOOLEAN, COFRE_O_RESTORE, "no", "restore: what the snapshot does not have goes"),
     ROW(devices, BOOLEAN, COFRE_O_RESTORE, "no", "restore: make devices (needs root)"),
     ROW(setuid, BOOLEAN, COFRE_O_RESTORE, "no",
@@ -114,6 +115,8 @@ static int32_t docker_check(void *instance, struct cofre_call *call, int32_t dep
 {
     const struct source *s = instance;
     struct cofre_error why = {.struct_size = sizeof why};
+    if (depth != COFRE_CHECK_OFFLINE && depth != COFRE_CHECK_CONNECT)
+        return cofre_unknown(error, "check", "depth", (uint32_t)depth);
     if (survey_options(s->options, &why) != COFRE_OK) {
         cofre->finding(call, COFRE_LOG_ERROR, why.message, why.hint);
         return COFRE_OK;
@@ -189,6 +192,8 @@ static int32_t docker_thaw(void *instance, struct cofre_call *call, const char *
 static int32_t docker_services(void *instance, struct cofre_call *call, int32_t what, const char *id, const char *which,
                                struct cofre_error *error)
 {
+    if (what < COFRE_SERVICES_SAY || what > COFRE_SERVICES_KEEP)
+        return cofre_unknown(error, "services", "request", (uint32_t)what);
     return services_run(instance, call, what, id, which, error);
 }
 
@@ -210,7 +215,7 @@ static const struct cofre_source source = {
 static const struct cofre_plugin plugin = {
     .struct_size = sizeof plugin,
     .api_level = COFRE_API_LEVEL,
-    .min_host_level = 1,
+    .min_host_level = COFRE_API_LEVEL,
     .name = "docker-volume",
     .version = "0.1.0",
     .summary = "volumes of a Docker daemon",

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,10 +51,8 @@ static off_t place_of(const char *container)
 
 static int32_t pause_a_moment(struct cofre_call *call, struct cofre_error *error)
 {
-    struct pollfd cancel = {.fd = cofre->cancel_fd(call), .events = POLLIN};
-    poll(&cancel, 1, PAUSE);
     cofre->progress(call, 0, 0);
-    return cofre->cancelled(call, error);
+    return cofre->pause(call, PAUSE, error);
 }
 
 int32_t halt_record_lock(const char *directory, struct cofre_call *call, const char *container, int *lock,

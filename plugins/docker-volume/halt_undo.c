@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -53,10 +52,8 @@ static int64_t now_ms(void)
 
 static int32_t wait_a_moment(const struct undo *u, struct cofre_error *error)
 {
-    struct pollfd cancel = {.fd = cofre->cancel_fd(u->call), .events = POLLIN};
-    poll(&cancel, 1, HEALTH_LOOK);
     cofre->progress(u->call, 0, 0);
-    return cofre->cancelled(u->call, error);
+    return cofre->pause(u->call, HEALTH_LOOK, error);
 }
 
 /* COFRE_OK: it is healthy, or gone, or has no word of its health any more. */

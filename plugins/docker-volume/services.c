@@ -1,7 +1,6 @@
 #include "docker-volume/services.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -214,10 +213,8 @@ static int32_t await(const struct source *source, struct cofre_call *call, const
             return status;
         if (patience > 0 && now_ms() >= until)
             break;
-        struct pollfd cancel = {.fd = cofre->cancel_fd(call), .events = POLLIN};
-        poll(&cancel, 1, LOOK);
+        status = cofre->pause(call, LOOK, error);
         cofre->progress(call, 0, 0);
-        status = cofre->cancelled(call, error);
         if (status != COFRE_OK)
             return status;
     }

@@ -48,6 +48,8 @@ static void local_close(void *instance)
 
 static int32_t local_check(void *instance, struct cofre_call *call, int32_t depth, struct cofre_error *error)
 {
+    if (depth != COFRE_CHECK_OFFLINE && depth != COFRE_CHECK_CONNECT)
+        return cofre_unknown(error, "check", "depth", (uint32_t)depth);
     return depth == COFRE_CHECK_OFFLINE ? COFRE_OK : inspection_run(instance, call, error);
 }
 
@@ -60,6 +62,8 @@ static int32_t local_create(void *instance, struct cofre_call *call, struct cofr
 static int32_t local_put(void *instance, struct cofre_call *call, const char *key, const struct cofre_put *put,
                          struct cofre_error *error)
 {
+    if (put->flags & ~COFRE_PUT_IF_ABSENT)
+        return cofre_unknown(error, "put", "flag", put->flags & ~COFRE_PUT_IF_ABSENT);
     return object_put(instance, call, key, put, error);
 }
 
@@ -126,7 +130,7 @@ static const struct cofre_sink sink = {
 static const struct cofre_plugin plugin = {
     .struct_size = sizeof plugin,
     .api_level = COFRE_API_LEVEL,
-    .min_host_level = 1,
+    .min_host_level = COFRE_API_LEVEL,
     .name = "local",
     .version = "0.1.0",
     .summary = "stores objects as files in a directory",

@@ -55,9 +55,10 @@ int32_t place_fail(struct cofre_error *error, int errnum, const char *format, ..
     va_start(arguments, format);
     vsnprintf(what, sizeof what, format, arguments);
     va_end(arguments);
+    cofre_fail(error, class, "%s: %s", what, strerror_r(errnum, cause, sizeof cause));
+    cofre_hint(error, "%s", hint ? hint : "");
     error->os_errno = errnum;
-    snprintf(error->hint, sizeof error->hint, "%s", hint ? hint : "");
-    return cofre_fail(error, class, "%s: %s", what, strerror_r(errnum, cause, sizeof cause));
+    return class;
 }
 
 /* ---- the root ---------------------------------------------------------------------------------------------------- */
@@ -71,8 +72,9 @@ static int32_t try_root(struct place *place, struct cofre_error *error)
         return COFRE_OK;
     if (errno != ELOOP && errno != ENOTDIR)
         return place_fail(error, errno, "open directory '%s'", place->path);
-    snprintf(error->hint, sizeof error->hint, "write the path of the directory itself, not of a link to it");
-    return cofre_fail(error, COFRE_E_CONFIG, "open directory '%s': not a directory", place->path);
+    cofre_fail(error, COFRE_E_CONFIG, "open directory '%s': not a directory", place->path);
+    cofre_hint(error, "write the path of the directory itself, not of a link to it");
+    return COFRE_E_CONFIG;
 }
 
 int32_t place_open(struct place *place, const char *path, struct cofre_error *error)
@@ -105,10 +107,10 @@ int32_t place_need(struct place *place, struct cofre_error *error)
     int32_t result = try_root(place, error);
     if (result || place->root >= 0)
         return result;
+    cofre_fail(error, COFRE_E_NOT_FOUND, "directory '%s' does not exist", place->path);
+    cofre_hint(error, "is the disk mounted? if nothing was ever stored there: cofre init makes the repository");
     error->os_errno = ENOENT;
-    snprintf(error->hint, sizeof error->hint,
-             "is the disk mounted? if nothing was ever stored there: cofre init makes the repository");
-    return cofre_fail(error, COFRE_E_NOT_FOUND, "directory '%s' does not exist", place->path);
+    return COFRE_E_NOT_FOUND;
 }
 
 /* mkdir with our mode, whatever the umask; *made tells whether it was us. */

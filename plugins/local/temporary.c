@@ -68,11 +68,11 @@ int temporary_publish(int temporary, const char *name, int directory, const char
 
 int32_t temporary_no_publishing(struct cofre_error *error, const char *path)
 {
-    snprintf(error->hint, sizeof error->hint,
-             "a sink needs one of the two, so that nothing is ever replaced: choose another file system, or reach the "
-             "place with the plugin rsync or s3");
-    return cofre_fail(error, COFRE_E_UNSUPPORTED,
-                      "the file system of '%s' can neither rename without replacing nor make hard links", path);
+    cofre_fail(error, COFRE_E_UNSUPPORTED,
+               "the file system of '%s' can neither rename without replacing nor make hard links", path);
+    cofre_hint(error, "a sink needs one of the two, so that nothing is ever replaced: choose another file system, or "
+                      "reach the place with the plugin rsync or s3");
+    return COFRE_E_UNSUPPORTED;
 }
 
 /* Killed, and not yet waited for by whoever has to. */

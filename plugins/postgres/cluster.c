@@ -183,8 +183,11 @@ int32_t cluster_say(struct cofre_call *call, const PGresult *facts, const char *
     int32_t status = COFRE_OK;
     for (int i = 0; status == COFRE_OK && i < PQnfields(facts) && PQntuples(facts) == 1; i++) {
         char key[RECORDED_KEY_MAX];
-        snprintf(key, sizeof key, "%s%s", prefix, PQfname(facts, i));
-        status = cofre->fact(call, key, PQgetvalue(facts, 0, i), 0, error);
+        const char *name = PQfname(facts, i);
+        /* The others change with the server or the owner, and lose nothing. */
+        bool same = strcmp(name, "encoding") == 0 || strcmp(name, "collation") == 0;
+        snprintf(key, sizeof key, "%s%s", prefix, name);
+        status = cofre->fact(call, key, PQgetvalue(facts, 0, i), same ? COFRE_FACT_MUST_MATCH : 0, error);
     }
     return status;
 }

@@ -67,7 +67,8 @@ static const struct cofre_option rows[] = {
                         "restore: definitions alone, or rows alone into empty tables"),
     ROW(only_schemas, LIST, COFRE_O_RESTORE, NULL, "restore: these schemas alone"),
     ROW(tables, LIST, COFRE_O_RESTORE, NULL, "restore: these tables alone; SCHEMA.TABLE"),
-    ROW(overwrite, BOOLEAN, COFRE_O_RESTORE, "no", "restore: replace a database of the same name (--in-place sets it)"),
+    ROW(overwrite, BOOLEAN, COFRE_O_RESTORE | COFRE_O_REPLACE, "no",
+        "restore: replace a database of the same name (--in-place sets it)"),
     ROW(drop_old, BOOLEAN, COFRE_O_RESTORE, "no", "restore: drop the replaced database instead of keeping it"),
     ROW(no_owner, BOOLEAN, COFRE_O_RESTORE, "no", "restore: everything belongs to the user, without grants and roles"),
     ROW(go_on, BOOLEAN, COFRE_O_RESTORE, "no", "restore: leave out what cannot be made, name it, and go on"),
@@ -171,6 +172,8 @@ static int32_t postgres_check(void *instance, struct cofre_call *call, int32_t d
 {
     struct postgres *p = instance;
     struct cofre_error why = {.struct_size = sizeof why};
+    if (depth != COFRE_CHECK_OFFLINE && depth != COFRE_CHECK_CONNECT)
+        return cofre_unknown(error, "check", "depth", (uint32_t)depth);
     if (check_names(p->options, &why) != COFRE_OK) {
         cofre->finding(call, COFRE_LOG_ERROR, why.message, why.hint);
         return COFRE_OK;
@@ -305,7 +308,7 @@ static const struct cofre_source source = {
 static const struct cofre_plugin plugin = {
     .struct_size = sizeof plugin,
     .api_level = COFRE_API_LEVEL,
-    .min_host_level = 1,
+    .min_host_level = COFRE_API_LEVEL,
     .name = "postgres",
     .version = "0.1.0",
     .summary = "databases of a PostgreSQL server",

@@ -38,7 +38,8 @@ static int32_t say(void *context, const struct archive_item *item, int64_t rows,
     const struct saying *s = context;
     char key[RECORDED_KEY_MAX], value[24];
     snprintf(value, sizeof value, "%lld", (long long)rows);
-    return cofre->fact(s->call, recorded_rows_key(s->prefix, item->schema, item->name, key), value, 0, error);
+    return cofre->fact(s->call, recorded_rows_key(s->prefix, item->schema, item->name, key), value,
+                       COFRE_FACT_MUST_MATCH, error);
 }
 
 static int32_t say_rows(struct session *s, const char *prefix, struct cofre_error *error)

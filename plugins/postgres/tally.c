@@ -162,7 +162,7 @@ int32_t tally_say(const struct tally *t, const char *path, const char *prefix, s
             continue;
         recorded_rows_key(prefix, t->items[i]->schema, t->items[i]->name, key);
         snprintf(value, sizeof value, "%s%lld", t->count.estimate ? "~" : "", (long long)t->counted[i]);
-        status = cofre->fact(t->session->call, key, value, 0, error);
+        status = cofre->fact(t->session->call, key, value, t->count.estimate ? 0 : COFRE_FACT_MUST_MATCH, error);
     }
     return status == COFRE_OK ? say_uncounted(t, path, error) : status;
 }

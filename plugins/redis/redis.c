@@ -130,6 +130,8 @@ static int32_t inspect(const struct conf *conf, struct cofre_call *call, struct 
 
 static int32_t redis_check(void *instance, struct cofre_call *call, int32_t depth, struct cofre_error *error)
 {
+    if (depth != COFRE_CHECK_OFFLINE && depth != COFRE_CHECK_CONNECT)
+        return cofre_unknown(error, "check", "depth", (uint32_t)depth);
     return depth == COFRE_CHECK_OFFLINE ? COFRE_OK : inspect(instance, call, error);
 }
 
@@ -261,7 +263,7 @@ static const struct cofre_source source = {
 static const struct cofre_plugin plugin = {
     .struct_size = sizeof plugin,
     .api_level = COFRE_API_LEVEL,
-    .min_host_level = 1,
+    .min_host_level = COFRE_API_LEVEL,
     .name = "redis",
     .version = "0.1.0",
     .summary = "a running Redis server",

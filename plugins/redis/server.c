@@ -119,6 +119,16 @@ static void say(struct cofre_call *call, int32_t *class, struct cofre_error *err
         *class = cofre->fact(call, key, value, 0, error);
 }
 
+/* What a restore puts back exactly. */
+static void say_same(struct cofre_call *call, int32_t *class, struct cofre_error *error, const char *key,
+                     uint64_t value)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%" PRIu64, value);
+    if (*class == COFRE_OK)
+        *class = cofre->fact(call, key, text, COFRE_FACT_MUST_MATCH, error);
+}
+
 static void say_number(struct cofre_call *call, int32_t *class, struct cofre_error *error, const char *key,
                        uint64_t value)
 {
@@ -133,8 +143,9 @@ static void say_database(struct cofre_call *call, int32_t *class, struct cofre_e
     char key[64];
     if (keys == 0)
         return;
+    /* Keys that expire get fewer by themselves. */
     snprintf(key, sizeof key, "redis.db%" PRIu64 ".keys", number);
-    say_number(call, class, error, key, keys);
+    (expires ? say_number : say_same)(call, class, error, key, keys);
     snprintf(key, sizeof key, "redis.db%" PRIu64 ".expires", number);
     say_number(call, class, error, key, expires);
 }
@@ -146,14 +157,14 @@ static void say_counts(const struct server *s, struct cofre_call *call, const st
         for (size_t i = 0; i < summary->database_count; i++)
             say_database(call, class, error, summary->databases[i].number, summary->databases[i].keys,
                          summary->databases[i].expires);
-        say_number(call, class, error, "redis.libraries", summary->libraries);
+        say_same(call, class, error, "redis.libraries", summary->libraries);
         return;
     }
     struct info_database database;
     for (const char *at = s->info; info_database(&at, &database);)
         say_database(call, class, error, database.number, database.keys, database.expires);
     if (s->libraries >= 0)
-        say_number(call, class, error, "redis.libraries", (uint64_t)s->libraries);
+        say_same(call, class, error, "redis.libraries", (uint64_t)s->libraries);
 }
 
 int32_t server_facts(const struct server *server, struct cofre_call *call, const struct rdb_summary *summary,

@@ -1,7 +1,6 @@
 #include "rsync/link.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -251,10 +250,7 @@ void link_is_crowded(struct link *link)
 
 static int32_t need_daemon(struct link *link, struct cofre_call *call, struct cofre_error *error)
 {
-    struct pollfd cancel = {.fd = cofre->cancel_fd(call), .events = POLLIN};
-    if (link->pause > 0)
-        poll(&cancel, 1, link->pause);
-    int32_t result = cofre->cancelled(call, error);
+    int32_t result = cofre->pause(call, link->pause, error);
     return result || link->checked ? result : check_version(link, call, error);
 }
 

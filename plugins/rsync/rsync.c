@@ -72,6 +72,8 @@ static void rsync_close(void *instance)
 
 static int32_t rsync_check(void *instance, struct cofre_call *call, int32_t depth, struct cofre_error *error)
 {
+    if (depth != COFRE_CHECK_OFFLINE && depth != COFRE_CHECK_CONNECT)
+        return cofre_unknown(error, "check", "depth", (uint32_t)depth);
     return depth == COFRE_CHECK_OFFLINE ? COFRE_OK : inspection_run(instance, call, error);
 }
 
@@ -96,6 +98,8 @@ static int32_t rsync_create(void *instance, struct cofre_call *call, struct cofr
 static int32_t rsync_put(void *instance, struct cofre_call *call, const char *key, const struct cofre_put *put,
                          struct cofre_error *error)
 {
+    if (put->flags & ~COFRE_PUT_IF_ABSENT)
+        return cofre_unknown(error, "put", "flag", put->flags & ~COFRE_PUT_IF_ABSENT);
     return object_put(instance, call, key, put, error);
 }
 
@@ -157,7 +161,7 @@ static const struct cofre_sink sink = {
 static const struct cofre_plugin plugin = {
     .struct_size = sizeof plugin,
     .api_level = COFRE_API_LEVEL,
-    .min_host_level = 1,
+    .min_host_level = COFRE_API_LEVEL,
     .name = "rsync",
     .version = "0.1.0",
     .summary = "stores objects on another machine with rsync: through ssh, or with an rsync daemon",

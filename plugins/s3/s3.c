@@ -5,7 +5,7 @@
  *   request.c      one request: built, signed (sign.c), sent (http.c), judged (answer.c, xml.c)
  *   object.c       put, stat, remove; download.c: get; retention.c: retain
  *   upload.c       put in parts; sweep.c: what interrupted ones left
- *   listing.c      list
+ *   listing.c      list; removal.c: many objects at once
  *   inspection.c   check, create
  */
 #include <stdlib.h>
@@ -16,6 +16,7 @@
 #include "s3/inspection.h"
 #include "s3/listing.h"
 #include "s3/object.h"
+#include "s3/removal.h"
 #include "s3/store.h"
 #include "s3/upload.h"
 
@@ -42,8 +43,10 @@ static const struct cofre_option rows[] = {
     RANGE(part_size, SIZE, "16MiB", 5 << 20, (int64_t)1 << 30, "parts of large uploads; they grow when there are many"),
     RANGE(bandwidth, SIZE, "0", 0, INT64_MAX, "bytes per second each way, of all uploads together; 0 = no limit"),
     RANGE(idle_timeout, DURATION, "60s", 1000, 3600000, "a connection slower than 1 KiB/s for so long is given up"),
-    RANGE(parallel, INTEGER, "4", 1, 32, "objects on their way at once"),
-    RANGE(lock, DURATION, "0s", 0, INT64_MAX / 1000000, "Object Lock: nobody can remove an object for so long"),
+    COFRE_OPTION_RANGE(struct store_options, parallel, INTEGER, COFRE_O_PARALLEL, "4", 1, 32,
+                       "objects on their way at once"),
+    COFRE_OPTION_RANGE(struct store_options, lock, DURATION, COFRE_O_PROTECT, "0s", 0, INT64_MAX / 1000000,
+                       "Object Lock: nobody can remove an object for so long"),
     CHOICE(lock_mode, "compliance", "compliance|governance", "governance: those with a special right can"),
 };
 
@@ -70,6 +73,8 @@ static void s3_close(void *instance)
 
 static int32_t s3_check(void *instance, struct cofre_call *call, int32_t depth, struct cofre_error *error)
 {
+    if (depth != COFRE_CHECK_OFFLINE && depth != COFRE_CHECK_CONNECT)
+        return cofre_unknown(error, "check", "depth", (uint32_t)depth);
     return depth == COFRE_CHECK_OFFLINE ? inspection_options(instance, call) : inspection_run(instance, call, error);
 }
 
@@ -81,6 +86,8 @@ static int32_t s3_create(void *instance, struct cofre_call *call, struct cofre_e
 static int32_t s3_put(void *instance, struct cofre_call *call, const char *key, const struct cofre_put *put,
                       struct cofre_error *error)
 {
+    if (put->flags & ~COFRE_PUT_IF_ABSENT)
+        return cofre_unknown(error, "put", "flag", put->flags & ~COFRE_PUT_IF_ABSENT);
     return object_put(instance, call, key, put, error);
 }
 
@@ -107,6 +114,12 @@ static int32_t s3_remove(void *instance, struct cofre_call *call, const char *ke
     return object_remove(instance, call, key, error);
 }
 
+static int32_t s3_remove_many(void *instance, struct cofre_call *call, const char *const *keys, size_t count,
+                              struct cofre_error *error)
+{
+    return removal_run(instance, call, keys, count, error);
+}
+
 static int32_t s3_sweep(void *instance, struct cofre_call *call, int64_t older_than, struct cofre_error *error)
 {
     return upload_sweep(instance, call, older_than, error);
@@ -131,6 +144,7 @@ static const struct cofre_sink sink = {
     .stat = s3_stat,
     .list = s3_list,
     .remove = s3_remove,
+    .remove_many = s3_remove_many,
     .sweep = s3_sweep,
     .retain = s3_retain,
 };
@@ -138,7 +152,7 @@ static const struct cofre_sink sink = {
 static const struct cofre_plugin plugin = {
     .struct_size = sizeof plugin,
     .api_level = COFRE_API_LEVEL,
-    .min_host_level = 1,
+    .min_host_level = COFRE_API_LEVEL,
     .name = "s3",
     .version = "0.1.0",
     .summary = "stores objects in a bucket: AWS, Ceph, MinIO, Garage, B2, R2",

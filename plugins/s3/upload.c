@@ -1,6 +1,5 @@
 #include "s3/upload.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -189,15 +188,12 @@ static void abort_upload(struct store *store, struct cofre_call *call, const cha
 
 static int32_t wait_for(struct upload *u, int64_t ms, struct cofre_error *error)
 {
-    struct pollfd cancel = {.fd = cofre->cancel_fd(u->call), .events = POLLIN};
-    for (int64_t until = now() + ms, left; (left = until - now()) > 0;) {
-        int32_t result = cofre->cancelled(u->call, error);
-        if (result)
-            return result;
+    int32_t result = COFRE_OK;
+    for (int64_t until = now() + ms, left; !result && (left = until - now()) > 0;) {
         cofre->progress(u->call, (uint64_t)u->total, 0);
-        poll(&cancel, 1, (int)(left < LOOK ? left : LOOK));
+        result = cofre->pause(u->call, left < LOOK ? left : LOOK, error);
     }
-    return COFRE_OK;
+    return result;
 }
 
 /* Half of it is left to chance, so that uploads that failed together do not come back together. */

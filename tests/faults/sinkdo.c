@@ -4,7 +4,7 @@
  *
  *   put KEY SIZE | new KEY SIZE | stream KEY SIZE       new: if absent. stream: of unknown length
  *   get KEY SIZE | range KEY OFFSET LENGTH SIZE | pieces KEY SIZE      compared with what put stores for that SIZE
- *   stat KEY | list PREFIX | remove KEY | retain KEY NS | sweep NS | create | check
+ *   stat KEY | list PREFIX | remove KEY | remove-many KEY,KEY... | retain KEY NS | sweep NS | create | check
  *
  * Prints what came out, one line each, and last "ok" or "error CLASS MESSAGE | HINT". Status 0 when it is ok.
  */
@@ -151,6 +151,16 @@ static int do_remove(struct sink *sink, const struct arguments *a, struct error 
     return sink_remove(sink, a->key, e);
 }
 
+/* Keys with commas between. */
+static int do_remove_many(struct sink *sink, const struct arguments *a, struct error *e)
+{
+    char keys[4096];
+    int n = snprintf(keys, sizeof keys, "%s", a->key);
+    for (char *p = keys; (p = strchr(p, ','));)
+        *p++ = '\0';
+    return sink_remove_many(sink, keys, (size_t)n + 1, e);
+}
+
 static int do_retain(struct sink *sink, const struct arguments *a, struct error *e)
 {
     return sink_retain(sink, a->key, (int64_t)a->a, e);
@@ -184,9 +194,13 @@ static const struct {
     const char *name;
     int (*run)(struct sink *sink, const struct arguments *a, struct error *e);
 } operations[] = {
-    {"put", do_put},       {"new", do_new},       {"stream", do_stream}, {"get", do_get},       {"range", do_range},
-    {"pieces", do_pieces}, {"stat", do_stat},     {"list", do_list},     {"remove", do_remove}, {"retain", do_retain},
-    {"sweep", do_sweep},   {"create", do_create}, {"check", do_check},
+    {"put", do_put},       {"new", do_new},
+    {"stream", do_stream}, {"get", do_get},
+    {"range", do_range},   {"pieces", do_pieces},
+    {"stat", do_stat},     {"list", do_list},
+    {"remove", do_remove}, {"retain", do_retain},
+    {"sweep", do_sweep},   {"create", do_create},
+    {"check", do_check},   {"remove-many", do_remove_many},
 };
 
 static const char *value_of(char **options, size_t count, const char *name)

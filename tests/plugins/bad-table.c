@@ -9,7 +9,7 @@ static const struct cofre_option rows[] = {
 
 static const struct cofre_plugin descriptor = {
     .struct_size = sizeof descriptor,
-    .api_level = 1,
+    .api_level = COFRE_API_LEVEL,
     .name = "bad-table",
     .options = {rows, 1, sizeof(struct cofre_option), 8, 0},
     .sink = &minimal_sink,

@@ -6,7 +6,7 @@
 
 static const struct cofre_plugin descriptor = {
     .struct_size = sizeof descriptor,
-    .api_level = 1,
+    .api_level = COFRE_API_LEVEL,
     .name = "critical",
     .sink = &minimal_sink,
 };

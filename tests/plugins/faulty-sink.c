@@ -26,7 +26,7 @@ static const struct cofre_sink role;
 static const struct cofre_plugin descriptor = {
     .struct_size = sizeof descriptor,
     .api_level = COFRE_API_LEVEL,
-    .min_host_level = 1,
+    .min_host_level = COFRE_API_LEVEL,
     .name = "faulty-sink",
     .version = "1",
     .summary = "a sink with a bad habit",
@@ -363,6 +363,18 @@ static int32_t sink_remove(void *instance, struct cofre_call *call, const char *
     return result;
 }
 
+static int32_t sink_remove_many(void *instance, struct cofre_call *call, const char *const *keys, size_t count,
+                                struct cofre_error *error)
+{
+    char line[40];
+    int32_t result = perform(instance, "remove_many", call, error);
+    for (size_t i = 0; i < count && result == COFRE_OK; i++)
+        result = sink_remove(instance, call, keys[i], error);
+    snprintf(line, sizeof line, "removed %zu at once", count);
+    cofre->log(call, COFRE_LOG_WARNING, line);
+    return result;
+}
+
 static int32_t sink_space(void *instance, struct cofre_call *call, struct cofre_space *space, struct cofre_error *error)
 {
     space->total = 1000;
@@ -381,5 +393,6 @@ static const struct cofre_sink role = {
     .stat = sink_stat,
     .list = sink_list,
     .remove = sink_remove,
+    .remove_many = sink_remove_many,
     .space = sink_space,
 };

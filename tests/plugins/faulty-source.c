@@ -15,14 +15,14 @@ static const struct cofre_option rows[] = {
     COFRE_OPTION(struct conf, password, SECRET, 0, NULL, "a secret"),
     COFRE_OPTION(struct conf, count, PATH, 0, NULL, "file that grows by a byte with each call of `at`"),
     COFRE_OPTION(struct conf, times, INTEGER, 0, "1000000", "the habit shows in the first so many calls"),
-    COFRE_OPTION(struct conf, overwrite, BOOLEAN, COFRE_O_RESTORE, "no", "does not matter"),
+    COFRE_OPTION(struct conf, overwrite, BOOLEAN, COFRE_O_RESTORE | COFRE_O_REPLACE, "no", "does not matter"),
 };
 
 static const struct cofre_source role;
 static const struct cofre_plugin descriptor = {
     .struct_size = sizeof descriptor,
     .api_level = COFRE_API_LEVEL,
-    .min_host_level = 1,
+    .min_host_level = COFRE_API_LEVEL,
     .name = "faulty-source",
     .version = "1",
     .summary = "a source with a bad habit",
@@ -251,62 +251,7 @@ static int32_t below_directory(struct cofre_call *call, struct cofre_error *erro
     return file(call, "b-c", error);
 }
 
-/* The host's services, each without what it cannot do without. */
-static int32_t null_entry(struct cofre_call *call, struct cofre_error *error)
-{
-    return cofre->entry(call, NULL, error);
-}
-
-static int32_t null_path(struct cofre_call *call, struct cofre_error *error)
-{
-    struct cofre_entry entry = {.struct_size = sizeof entry, .kind = COFRE_FILE, .path_length = 1};
-    return cofre->entry(call, &entry, error);
-}
-
-static int32_t null_unchanged(struct cofre_call *call, struct cofre_error *error)
-{
-    (void)error;
-    return cofre->unchanged(call, NULL, 1, "f", 1);
-}
-
-static int32_t null_missing(struct cofre_call *call, struct cofre_error *error)
-{
-    return cofre->missing(call, NULL, 1, COFRE_E_DENIED, NULL, error);
-}
-
-static int32_t null_reserve(struct cofre_call *call, struct cofre_error *error)
-{
-    TRY(announce(call, COFRE_FILE, "b", error));
-    return cofre->reserve(call, NULL, NULL, error);
-}
-
-static int32_t null_error(struct cofre_call *call, struct cofre_error *error)
-{
-    (void)error;
-    return cofre->end(call, COFRE_OK, NULL, NULL);
-}
-
-static int32_t null_cancelled(struct cofre_call *call, struct cofre_error *error)
-{
-    (void)error;
-    return cofre->cancelled(call, NULL);
-}
-
-static int32_t null_directory(struct cofre_call *call, struct cofre_error *error)
-{
-    return cofre->directory(call, NULL, error);
-}
-
-static int32_t end_odd(struct cofre_call *call, struct cofre_error *error)
-{
-    TRY(announce(call, COFRE_FILE, "b", error));
-    return cofre->end(call, COFRE_UNCHANGED, NULL, error);
-}
-
-static int32_t missing_odd(struct cofre_call *call, struct cofre_error *error)
-{
-    return cofre->missing(call, "b", 1, -1, NULL, error);
-}
+#include "faulty-source-nulls.h"
 
 /* Goes on for ever although every call fails. */
 static int32_t deaf(struct cofre_call *call, struct cofre_error *error)
@@ -370,7 +315,7 @@ static int32_t log_between(struct cofre_call *call, struct cofre_error *error)
 static int32_t unreadable(struct cofre_call *call, struct cofre_error *error)
 {
     struct cofre_error why = {.struct_size = sizeof why};
-    struct cofre_error absent = {.struct_size = sizeof absent, .hint = "grant it"};
+    struct cofre_error absent = {.struct_size = sizeof absent};
     cofre_fail(&why, COFRE_E_DENIED, "read 'b': permission denied");
     snprintf(why.hint, sizeof why.hint, "run it as root");
     TRY(announce(call, COFRE_FILE, "b", error));
@@ -378,7 +323,9 @@ static int32_t unreadable(struct cofre_call *call, struct cofre_error *error)
     TRY(cofre->restart(call, error));
     TRY(cofre->end(call, COFRE_E_DENIED, &why, error));
     TRY(cofre->fact(call, "files", "3", 0, error));
-    TRY(cofre->missing(call, "d", 1, cofre_fail(&absent, COFRE_E_DENIED, "connect to 'd': refused"), &absent, error));
+    cofre_fail(&absent, COFRE_E_DENIED, "connect to 'd': refused");
+    cofre_hint(&absent, "grant it");
+    TRY(cofre->missing(call, "d", 1, COFRE_E_DENIED, &absent, error));
     return cofre->missing(call, "c", 1, COFRE_E_NOT_FOUND, NULL, error);
 }
 
@@ -417,6 +364,11 @@ static const struct {
     {"null_directory", null_directory},
     {"end_odd", end_odd},
     {"missing_odd", missing_odd},
+    {"short_entry", short_entry},
+    {"long_entry", long_entry},
+    {"entry_flags", entry_flags},
+    {"fact_flags", fact_flags},
+    {"fact_both", fact_both},
     {"log_before_end", log_before_end},
     {"log_last", log_last},
 };
@@ -450,10 +402,12 @@ static int32_t say_late(struct cofre_call *call, const struct cofre_entry *entry
 /* All but the first entry. */
 static int32_t refuse(struct cofre_call *call, const struct cofre_entry *entry, struct cofre_error *error)
 {
-    struct cofre_error why = {.struct_size = sizeof why, .hint = "say --set overwrite=yes"};
+    struct cofre_error why = {.struct_size = sizeof why};
     if (strcmp(entry->path, "a") == 0)
         return cofre->done(call, COFRE_OK, NULL, error);
-    return cofre->done(call, cofre_fail(&why, COFRE_E_EXISTS, "there is a database"), &why, error);
+    cofre_fail(&why, COFRE_E_EXISTS, "there is a database");
+    cofre_hint(&why, "say --set overwrite=yes");
+    return cofre->done(call, COFRE_E_EXISTS, &why, error);
 }
 
 static int32_t source_restore(void *instance, struct cofre_call *call, struct cofre_error *error)

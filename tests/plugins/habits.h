@@ -74,6 +74,10 @@ static inline int32_t habits_perform(const char *habit, struct cofre_call *call,
         _exit(0);
     if (strcmp(habit, "hang") == 0)
         return habits_hang(call, error);
+    if (strcmp(habit, "pause") == 0)
+        return cofre->pause(call, 3600000, error);
+    if (strcmp(habit, "nap") == 0)
+        return cofre->pause(call, 50, error);
     if (strcmp(habit, "hang_stubborn") == 0)
         signal(SIGTERM, SIG_IGN);
     if (strncmp(habit, "hang_", 5) == 0)

@@ -22,7 +22,7 @@ static const struct cofre_source role;
 static const struct cofre_plugin descriptor = {
     .struct_size = sizeof descriptor,
     .api_level = COFRE_API_LEVEL,
-    .min_host_level = 1,
+    .min_host_level = COFRE_API_LEVEL,
     .name = "holding-source",
     .version = "1",
     .summary = "a source that freezes, for tests",

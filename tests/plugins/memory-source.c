@@ -21,6 +21,7 @@ struct conf {
     const char *fact;
     const char *identity;
     struct cofre_list left_out;
+    int32_t counted;
 };
 
 static const struct cofre_option rows[] = {
@@ -36,13 +37,15 @@ static const struct cofre_option rows[] = {
     COFRE_OPTION(struct conf, fact, STRING, 0, NULL, "value of the fact 'memory.fact'"),
     COFRE_OPTION(struct conf, identity, STRING, 0, NULL, "value of the fact 'memory.identity', which identifies"),
     COFRE_OPTION(struct conf, left_out, LIST, 0, NULL, "names of what is left out"),
+    COFRE_OPTION(struct conf, counted, BOOLEAN, 0, "no",
+                 "facts 'memory.runs', one more than the last snapshot says, and 'memory.after', its id"),
 };
 
 static const struct cofre_source role;
 static const struct cofre_plugin descriptor = {
     .struct_size = sizeof descriptor,
     .api_level = COFRE_API_LEVEL,
-    .min_host_level = 1,
+    .min_host_level = COFRE_API_LEVEL,
     .name = "memory-source",
     .version = "1",
     .summary = "made-up streams and files, for tests",
@@ -154,10 +157,27 @@ static int32_t source_check(void *instance, struct cofre_call *call, int32_t dep
 static int32_t say_facts(const struct conf *conf, struct cofre_call *call, struct cofre_error *error)
 {
     if (conf->fact)
-        TRY(cofre->fact(call, "memory.fact", conf->fact, 0, error));
+        TRY(cofre->fact(call, "memory.fact", conf->fact, COFRE_FACT_MUST_MATCH, error));
     if (conf->identity)
         TRY(cofre->fact(call, "memory.identity", conf->identity, COFRE_FACT_IDENTITY, error));
     return COFRE_OK;
+}
+
+/* Goes on from what it recorded last. */
+static int32_t say_runs(struct cofre_call *call, struct cofre_error *error)
+{
+    const char *key, *value;
+    char text[24];
+    long runs = 0;
+    int32_t result;
+    for (uint64_t i = 0; (result = cofre->recorded(call, i, &key, &value, error)) == COFRE_OK; i++)
+        if (strcmp(key, "memory.runs") == 0)
+            runs = strtol(value, NULL, 10);
+    if (result != COFRE_END)
+        return result;
+    snprintf(text, sizeof text, "%ld", runs + 1);
+    TRY(cofre->fact(call, "memory.runs", text, COFRE_FACT_MAY_GROW, error));
+    return cofre->fact(call, "memory.after", cofre->snapshot(call), 0, error);
 }
 
 static int32_t source_backup(void *instance, struct cofre_call *call, struct cofre_error *error)
@@ -173,6 +193,8 @@ static int32_t source_backup(void *instance, struct cofre_call *call, struct cof
         TRY(send_entry(conf, call, COFRE_STREAM, conf->streams.items[i], conf->size, 0, error));
     for (size_t i = 0; i < conf->left_out.count; i++)
         TRY(cofre->left_out(call, conf->left_out.items[i], strlen(conf->left_out.items[i]), "it is closed", error));
+    if (conf->counted)
+        TRY(say_runs(call, error));
     return say_facts(conf, call, error);
 }
 
@@ -253,6 +275,7 @@ static int32_t source_facts(void *instance, struct cofre_call *call, struct cofr
 
 static const struct cofre_source role = {
     .struct_size = sizeof role,
+    .capabilities = COFRE_SOURCE_RECORDED,
     .open = source_open,
     .close = source_close,
     .check = source_check,

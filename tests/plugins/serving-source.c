@@ -24,7 +24,8 @@ static const struct cofre_option rows[] = {
     COFRE_OPTION(struct conf, thing, STRING, COFRE_O_RESTORE, "", "what is saved of it"),
     COFRE_OPTION(struct conf, habit, STRING, 0, "none", "what it does wrong"),
     COFRE_OPTION(struct conf, at, STRING, 0, "none", "in which call"),
-    COFRE_OPTION(struct conf, overwrite, BOOLEAN, COFRE_O_RESTORE, "no", "may a restore replace what is there?"),
+    COFRE_OPTION(struct conf, overwrite, BOOLEAN, COFRE_O_RESTORE | COFRE_O_REPLACE, "no",
+                 "may a restore replace what is there?"),
     COFRE_OPTION(struct conf, password, SECRET, 0, NULL, "a secret"),
 };
 
@@ -32,7 +33,7 @@ static const struct cofre_source role;
 static const struct cofre_plugin descriptor = {
     .struct_size = sizeof descriptor,
     .api_level = COFRE_API_LEVEL,
-    .min_host_level = 1,
+    .min_host_level = COFRE_API_LEVEL,
     .name = "serving-source",
     .version = "1",
     .summary = "a source with services around it, for tests",

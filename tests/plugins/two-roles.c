@@ -7,7 +7,7 @@ static const struct cofre_source source = {.struct_size = sizeof source};
 
 static const struct cofre_plugin descriptor = {
     .struct_size = sizeof descriptor,
-    .api_level = 1,
+    .api_level = COFRE_API_LEVEL,
     .name = "two-roles",
     .source = &source,
     .sink = &minimal_sink,

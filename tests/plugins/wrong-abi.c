@@ -5,7 +5,7 @@
 
 static const struct cofre_plugin descriptor = {
     .struct_size = sizeof descriptor,
-    .api_level = 1,
+    .api_level = COFRE_API_LEVEL,
     .min_host_level = 1000,
     .name = "wrong-abi",
     .sink = &minimal_sink,

@@ -254,7 +254,7 @@ SNAPSHOT = {'partial': bool, 'id': str, 'job': str, 'host': str, 'time': str, 'e
             'previous': (str, type(None)), 'version': str, 'sources': list, 'sinks': list, 'bytes': int, 'added': int}
 SOURCE = {'name': str, 'plugin': str, 'plugin_version': str, 'status': str, 'error': (str, type(None)), 'entries': int,
           'bytes': int, 'vanished': int, 'problem_count': int, 'problems': list,
-          'left_out_count': int, 'left_out': list, 'facts': dict, 'options': dict}
+          'left_out_count': int, 'left_out': list, 'facts': dict, 'fact_kinds': dict, 'options': dict}
 ENTRY = {'source': str, 'path': str, 'kind': str, 'mode': str, 'size': (int, type(None)), 'mtime': (str, type(None)),
          'uid': int, 'gid': int, 'user': (str, type(None)), 'group': (str, type(None)), 'link': (str, type(None)),
          'attributes': list, 'status': str, 'error': (str, type(None))}

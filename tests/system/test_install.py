@@ -152,6 +152,41 @@ def test_the_plugin_of_the_guide(prefix, note, tmp_path):
     assert '--in-place' in refused.stderr and not (tmp_path / 'third.txt').exists()
 
 
+# Members in the order of the header: C++11 has no designated initialisers.
+CPLUSPLUS = '''#include <cofre/plugin.h>
+struct conf { const char *path; int64_t number; };
+static const struct cofre_option rows[] = {
+    COFRE_OPTION(conf, path, PATH, COFRE_O_REQUIRED, NULL, "a path"),
+    COFRE_OPTION_RANGE(conf, number, INTEGER, 0, "1", 0, 9, "a number"),
+};
+static int32_t do_open(struct cofre_call *, const void *, void **, struct cofre_error *) { return COFRE_OK; }
+static void do_close(void *) {}
+static int32_t do_check(void *, struct cofre_call *, int32_t depth, struct cofre_error *error)
+{
+    return cofre_unknown(error, "check", "depth", (uint32_t)depth);
+}
+static int32_t run(void *, struct cofre_call *call, struct cofre_error *error)
+{
+    int64_t sent;
+    return COFRE_HAS(cofre, pause) ? cofre_send_fd(call, 0, -1, &sent, "read", error) : COFRE_OK;
+}
+static const struct cofre_source source = {sizeof source, 0, COFRE_SOURCE_RECORDED, do_open, do_close, do_check, NULL, run, run,
+                                           NULL, NULL, NULL, NULL, NULL, NULL, NULL};
+static const struct cofre_plugin plugin = {sizeof plugin, COFRE_API_LEVEL, COFRE_API_LEVEL, 0, "cplusplus", "1", "", "0BSD", "",
+                                           COFRE_OPTIONS(conf, rows), &source, NULL, NULL};
+COFRE_PLUGIN(plugin)
+'''
+
+
+def test_a_plugin_in_cplusplus(prefix, tmp_path):
+    tmp_path.chmod(0o755)
+    (tmp_path / 'plugin.cc').write_text(CPLUSPLUS)
+    run('c++', '-std=c++11', '-Wall', '-Wextra', '-Wpedantic', '-Werror', '-shared', '-fPIC', '-Wl,-z,defs', f'-I{prefix}/include',
+        '-o', tmp_path / 'cplusplus.so', tmp_path / 'plugin.cc')
+    conf = configured(tmp_path, tmp_path, prefix / 'lib/cofre/plugins')
+    assert 'a number' in run(prefix / 'bin/cofre', '--config-dir', conf, 'plugin', 'describe', 'cplusplus').stdout
+
+
 @pytest.mark.parametrize('standard', ['c99', 'c11', 'gnu17'])
 def test_the_plugin_of_the_guide_in_any_standard(prefix, note, standard):
     """The guide promises C99, without extensions; and the header C++11."""

@@ -218,3 +218,28 @@ def test_class_and_encryption_are_asked_for(bad, sinkdo, words, operation):
 
 def test_at_least_sixty():
     assert len(FAULTS) >= 60
+
+
+def test_many_are_removed_with_one_request(bad, sinkdo):
+    """What the store refuses among them is asked for alone; and where it cannot, each is."""
+    keys = ['a/1', 'a/2', 'a/3']
+    for told, expected in ((None, ['remove-many']), ('kept', ['remove-many', 'remove']),
+                           (error(501, 'NotImplemented'), ['remove-many', 'remove', 'remove', 'remove']),
+                           (error(503, 'SlowDown'), ['remove-many', 'remove-many'])):
+        bad.store.objects.update({key: b'x' for key in (*keys, 'other')})
+        bad.store.kept, bad.store.seen = {'a/2'} if told == 'kept' else set(), []
+        bad.faults = [Fault('remove-many', told)] if callable(told) else []
+        assert sinkdo(bad, 'remove-many', ','.join((*keys, 'absent')))[0] == OK
+        assert list(bad.store.objects) == ['other']
+        seen = [operation for operation in bad.store.seen if operation.startswith('remove')]
+        assert seen == expected + (['remove'] if seen.count('remove') > 1 else [])
+
+
+def test_many_that_may_not_be_removed_are_named(bad, sinkdo):
+    bad.store.objects['a/1'] = b'x'
+    bad.store.kept = {'a/1'}
+    bad.faults = [Fault('remove', error(403, 'AccessDenied'))]
+    result = sinkdo(bad, 'remove-many', 'a/1,a/2')
+    assert result[0] == DENIED and "remove 'a/1'" in result[1]
+    bad.faults = [Fault('remove-many', said(f'{XML}<DeleteResult><Error><Key>b</Key><Code>X</Code></Error></DeleteResult>'))]
+    assert sinkdo(bad, 'remove-many', 'a/1,a/2', retry=0)[0] == PERMANENT

@@ -4,6 +4,7 @@ It knows as much of S3 as the plugin uses, and checks the signature of every req
 """
 from __future__ import annotations
 
+import base64
 import datetime
 import hashlib
 import hmac
@@ -48,6 +49,7 @@ class Store:
     seen: list[str] = field(default_factory=list)
     got: list[str] = field(default_factory=list)  # keys that were read
     signed: dict[str, dict] = field(default_factory=dict)  # operation: the headers that the signature of its last one covers
+    kept: set[str] = field(default_factory=set)  # keys that are not removed together with others
     problems: list[str] = field(default_factory=list)
 
 
@@ -67,8 +69,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     @property
     def operation(self) -> str:
         if not self.key:
-            special = next((name for name in ('uploads', 'object-lock') if name in self.query), None)
-            return {'uploads': 'uploads', 'object-lock': 'lock-status'}.get(special, {'GET': 'list', 'PUT': 'make'}.get(self.command, '?'))
+            special = next((name for name in ('uploads', 'object-lock', 'delete') if name in self.query), None)
+            return {'uploads': 'uploads', 'object-lock': 'lock-status', 'delete': 'remove-many'}.get(special, {'GET': 'list', 'PUT': 'make'}.get(self.command, '?'))
         if 'retention' in self.query:
             return 'retain' if self.command == 'PUT' else 'retention'
         if 'uploads' in self.query:
@@ -225,6 +227,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_remove(self) -> None:
         self.store.objects.pop(self.key, None)
         self.answer(204)
+
+    def do_remove_many(self) -> None:
+        assert base64.b64encode(hashlib.md5(self.body).digest()).decode() == self.headers['content-md5']
+        refused = ''
+        for key in re.findall('<Key>(.*?)</Key>', self.body.decode()):
+            if key in self.store.kept:
+                refused += f'<Error><Key>{key}</Key><Code>InternalError</Code><Message>as told</Message></Error>'
+            else:
+                self.store.objects.pop(key, None)
+        self.answer(200, f'{XML}<DeleteResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{refused}</DeleteResult>')
 
     def do_list(self) -> None:
         prefix, after = self.query.get('prefix', ''), self.query.get('continuation-token', '')

@@ -256,7 +256,7 @@ static void store_manifest(struct source *files, struct source *stream)
     static char job[] = "nightly", host[] = "web1", version[] = "0.1.0", error[] = "connection refused", key[201],
                 names[][8] = {"files", "gymdb", "cache"}, plugins[][10] = {"directory", "postgres", "redis"};
     static char rows[] = "rows", four[] = "4\xff%";
-    static struct manifest_fact facts[] = {{rows, four, true}};
+    static struct manifest_fact facts[] = {{.key = rows, .value = four, .identity = true, .must_match = true}};
     struct manifest_source sources[3] = {
         files->manifest, stream->manifest, {.status = MANIFEST_MISSING, .error = error}};
     uint8_t name[1][SEAL_HASH_SIZE];

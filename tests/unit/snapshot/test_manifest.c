@@ -41,7 +41,8 @@ static int tear_down(void **state)
  * program. */
 #define TEXT(t) ((char[]){t})
 static struct manifest_pair options[] = {{TEXT("path"), TEXT("/srv/\xff")}};
-static struct manifest_fact facts[] = {{TEXT("files"), TEXT("3"), false}, {TEXT("empty"), TEXT(""), true}};
+static struct manifest_fact facts[] = {{.key = TEXT("files"), .value = TEXT("3"), .must_match = true},
+                                       {.key = TEXT("empty"), .value = TEXT(""), .identity = true, .may_grow = true}};
 static struct manifest_left_out left_out[] = {{TEXT("a\nb \xff"), TEXT("it takes no connections")}};
 static struct manifest_problem problems[] = {
     {TEXT("secret\n"), TEXT("open 'secret': permission denied"), TEXT("run it as root")},
@@ -133,6 +134,8 @@ static void test_round_trip(void **state)
     assert_string_equal(s->facts[1].value, "");
     assert_false(s->facts[0].identity);
     assert_true(s->facts[1].identity);
+    assert_true(s->facts[0].must_match && !s->facts[0].may_grow);
+    assert_true(s->facts[1].may_grow && !s->facts[1].must_match);
     assert_int_equal(s->left_out_listed, 1);
     assert_string_equal(s->left_out[0].name, "a\nb \xff");
     assert_string_equal(s->problems[0].path, "secret\n");

@@ -49,6 +49,35 @@ static void test_put_and_get(void **state)
     free(back);
 }
 
+static void test_remove_many(void **state)
+{
+    (void)state;
+    struct error e = {.class = ERROR_NONE};
+    char keys[2100 * 16];
+    size_t n = 0;
+    uint64_t size;
+    struct sink *sink = harness_sink("faulty-sink", "habit=retry;at=remove_many;times=1");
+    for (int i = 0; i < 2100; i++)
+        n += (size_t)snprintf(keys + n, sizeof keys - n, "packs/%04d", i) + 1;
+    assert_int_equal(sink_put(sink, "packs/0003", "x", 1, false, &e), 0);
+    assert_int_equal(sink_put(sink, "packs/2099", "x", 1, false, &e), 0);
+    assert_int_equal(sink_put(sink, "packs/other", "x", 1, false, &e), 0);
+    harness_log();
+    if (sink_remove_many(sink, keys, n, &e) < 0)
+        fail_msg("%s", e.message);
+    assert_int_equal(sink_stat(sink, "packs/0003", &size, &e), -1);
+    assert_int_equal(sink_stat(sink, "packs/2099", &size, &e), -1);
+    assert_int_equal(sink_stat(sink, "packs/other", &size, &e), 0);
+    const char *log = harness_log();
+    assert_non_null(strstr(log, "trying again"));
+    assert_non_null(strstr(log, "removed 1000 at once"));
+    assert_non_null(strstr(log, "removed 100 at once"));
+    assert_int_equal(sink_remove_many(sink, "a\0../b", 7, &e), -1);
+    assert_int_equal(e.class, ERROR_BUG);
+    assert_int_equal(sink_remove_many(sink, "", 0, &e), 0);
+    sink_free(sink);
+}
+
 static void test_streamed_put(void **state)
 {
     (void)state;
@@ -260,13 +289,10 @@ static void test_bad_habits(void **state)
 static int tests(void)
 {
     const struct CMUnitTest all[] = {
-        cmocka_unit_test(test_put_and_get),
-        cmocka_unit_test(test_streamed_put),
-        cmocka_unit_test(test_list),
-        cmocka_unit_test(test_large_page),
-        cmocka_unit_test(test_retry),
-        cmocka_unit_test(test_bad_habits),
-        cmocka_unit_test(test_pages_that_overlap),
+        cmocka_unit_test(test_put_and_get), cmocka_unit_test(test_streamed_put),
+        cmocka_unit_test(test_remove_many), cmocka_unit_test(test_list),
+        cmocka_unit_test(test_large_page),  cmocka_unit_test(test_retry),
+        cmocka_unit_test(test_bad_habits),  cmocka_unit_test(test_pages_that_overlap),
     };
     return cmocka_run_group_tests_name("worker/sink", all, NULL, NULL);
 }

@@ -13,8 +13,9 @@
 static const struct source_previous no_previous = {.fd = -1, .fingerprint_key = {1, 2, 3}};
 
 struct total {
-    uint64_t entries, unchanged, bytes, ended, missing, facts, last_ordinal;
-    uint64_t sum; /* of the content */
+    uint64_t entries, unchanged, bytes, ended, missing, facts, attributes, last_ordinal;
+    uint64_t sum;  /* of the content */
+    char runs[24]; /* the fact memory.runs */
     struct bytes table;
 };
 
@@ -38,6 +39,9 @@ static int run_backup(struct worker *w, const struct source_previous *previous, 
         if (source_event(w, &event, e) < 0)
             return -1;
         total->entries += event.type == SOURCE_ENTRY;
+        total->attributes += event.type == SOURCE_ENTRY ? event.entry.attribute_count : 0;
+        if (event.type == SOURCE_FACT && strcmp(event.key, "memory.runs") == 0)
+            snprintf(total->runs, sizeof total->runs, "%s", event.value);
         total->unchanged += event.type == SOURCE_UNCHANGED;
         total->ended += event.type == SOURCE_END;
         total->missing += event.type == SOURCE_MISSING;
@@ -91,6 +95,26 @@ static void test_facts(void **state)
     struct worker *w = harness_worker("memory-source", "fact=17");
     assert_int_equal(source_facts(w, count_fact, &count, &e), 0);
     assert_int_equal(count, 1);
+    worker_stop(w);
+}
+
+/* A backup goes on from what the snapshot before recorded, once; the next one is told nothing. */
+static void test_recall(void **state)
+{
+    (void)state;
+    struct error e = {.class = ERROR_NONE};
+    struct total total;
+    const struct source_fact facts[] = {{"memory.fact", "x"}, {"memory.runs", "41"}};
+    const struct source_past past = {.snapshot = "20261120t020000z-ab12cd", .facts = facts, .fact_count = 2};
+    static const char *const runs[] = {"42", "1"};
+    struct worker *w = harness_worker("memory-source", "streams=one;counted=yes");
+    source_recall(w, &past);
+    for (int i = 0; i < 2; i++) {
+        if (run_backup(w, &no_previous, &total, &e) < 0)
+            fail_msg("%s", e.message);
+        assert_string_equal(total.runs, runs[i]);
+        bytes_free(&total.table);
+    }
     worker_stop(w);
 }
 
@@ -179,6 +203,10 @@ static const struct {
     {"null_log", "wrote a line without text to the log", false},
     {"odd_log", "wrote to the log at level 99", false},
     {"end_odd", "ended an entry with 101, which is no result", false},
+    {"short_entry", "an entry whose struct_size is smaller than that of its level", false},
+    {"entry_flags", "announced an entry with flags that there are not", false},
+    {"fact_flags", "said a fact with flags that there are not", false},
+    {"fact_both", "said of a fact that it must match, and that it may grow", false},
     {"missing_odd", "named something as missing with -1, which is no result", false},
     {"odd_class", "returned 4711, which is neither", false},
     {"return_end", "returned 100, which is neither", false},
@@ -225,6 +253,12 @@ static void test_allowed(void **state)
         fail_msg("%s", e.message);
     assert_int_equal(total.bytes, 8 + 5 + 8);
     assert_non_null(strstr(harness_log(), "between reserve and commit"));
+    bytes_free(&total.table);
+    worker_stop(w);
+    w = harness_worker("faulty-source", "habit=long_entry");
+    if (run_backup(w, &no_previous, &total, &e) < 0)
+        fail_msg("%s", e.message);
+    assert_int_equal(total.attributes, 2);
     bytes_free(&total.table);
     worker_stop(w);
     w = harness_worker("faulty-source", "habit=below_directory");
@@ -423,9 +457,10 @@ static void test_late(void **state)
 static int tests(void)
 {
     const struct CMUnitTest all[] = {
-        cmocka_unit_test(test_backup),       cmocka_unit_test(test_facts),   cmocka_unit_test(test_unchanged),
-        cmocka_unit_test(test_faults),       cmocka_unit_test(test_allowed), cmocka_unit_test(test_restore),
-        cmocka_unit_test(test_bad_restores), cmocka_unit_test(test_late),    cmocka_unit_test(test_log_while_lent),
+        cmocka_unit_test(test_backup),         cmocka_unit_test(test_facts),        cmocka_unit_test(test_unchanged),
+        cmocka_unit_test(test_recall),         cmocka_unit_test(test_faults),       cmocka_unit_test(test_allowed),
+        cmocka_unit_test(test_restore),        cmocka_unit_test(test_bad_restores), cmocka_unit_test(test_late),
+        cmocka_unit_test(test_log_while_lent),
     };
     return cmocka_run_group_tests_name("worker/source", all, NULL, NULL);
 }

@@ -26,7 +26,8 @@ static const struct {
     {"../etc", ERROR_CONFIG, "is no name of a plugin", false},
     {"", ERROR_CONFIG, "is no name of a plugin", false},
     {"no-symbol", ERROR_CONFIG, "no symbol 'cofre_plugin_v1'", false},
-    {"wrong-abi", ERROR_CONFIG, "needs a host of level 1000 or newer, this cofre is of level 1", false},
+    {"wrong-abi", ERROR_CONFIG, "needs a host of level 1000 or newer, this cofre is of level 2", false},
+    {"old-abi", ERROR_CONFIG, "was written for level 1, this cofre takes 2 to 2", false},
     {"wrong-name", ERROR_CONFIG, "calls itself 'right-name'", false},
     {"bad-table", ERROR_CONFIG, "option 'path' lies outside of the plugin's struct", false},
     {"critical", ERROR_CONFIG, "a capability that this version of cofre does not know", false},
@@ -101,7 +102,7 @@ static void test_description(void **state)
     assert_int_equal(p->role, PLUGIN_SINK);
     assert_string_equal(p->name, "faulty-sink");
     assert_string_equal(p->license, "MIT");
-    assert_int_equal(p->offers, PLUGIN_OFFERS_SPACE);
+    assert_int_equal(p->offers, PLUGIN_OFFERS_SPACE | PLUGIN_OFFERS_REMOVE_MANY);
     assert_true(p->option_count > 4);
     assert_string_equal(p->options[4].name, "page");
     assert_int_equal(p->options[4].maximum, 1000000);
@@ -219,6 +220,7 @@ static const struct {
     {"hang_stubborn", "stat", ERROR_PLUGIN, "ignored its cancellation and was killed"},
     {"hang", "stat", ERROR_TIMEOUT, "moved no byte for"},
     {"hang", "check", ERROR_TIMEOUT, "moved no byte for"},
+    {"pause", "check", ERROR_TIMEOUT, "moved no byte for"},
 };
 
 static void test_deadly(void **state)
@@ -230,11 +232,12 @@ static void test_deadly(void **state)
     for (size_t i = 0; i < sizeof deadly / sizeof deadly[0]; i++) {
         char options[100];
         struct error e = {.class = ERROR_NONE};
-        if (harness_in_process && strcmp(deadly[i].habit, "hang") != 0)
+        bool polite = strcmp(deadly[i].habit, "hang") == 0 || strcmp(deadly[i].habit, "pause") == 0;
+        if (harness_in_process && !polite)
             continue;
         snprintf(options, sizeof options, "habit=%s;at=%s", deadly[i].habit, deadly[i].at);
         /* Dying may take its time, under a sanitizer a second. */
-        const struct harness_times *times = strcmp(deadly[i].habit, "hang") == 0        ? &obeys
+        const struct harness_times *times = polite                                      ? &obeys
                                             : strncmp(deadly[i].habit, "hang_", 5) == 0 ? &deaf
                                                                                         : &usual;
         assert_int_equal(sink_call(deadly[i].at, options, *times, &e), -1);
@@ -242,6 +245,18 @@ static void test_deadly(void **state)
             !strstr(e.message, "plugin 'faulty-sink'"))
             fail_msg("%s at %s: class %s, '%s'", deadly[i].habit, deadly[i].at, error_class_name(e.class), e.message);
     }
+}
+
+/* It ends by itself, and not before. */
+static void test_pause(void **state)
+{
+    (void)state;
+    static const struct harness_times usual = {0};
+    struct error e = {.class = ERROR_NONE};
+    int64_t start = clock_monotonic();
+    if (sink_call("check", "habit=nap;at=check", usual, &e) < 0)
+        fail_msg("%s", e.message);
+    assert_true(clock_monotonic() - start >= 50);
 }
 
 /* A cancelled call has its whole grace; a close, which cannot be told anything, half of it and no more. */
@@ -509,12 +524,16 @@ static void test_cancel_all(void **state)
 static int tests(void)
 {
     const struct CMUnitTest all[] = {
-        cmocka_unit_test(test_refused),   cmocka_unit_test(test_places),        cmocka_unit_test(test_description),
-        cmocka_unit_test(test_check),     cmocka_unit_test(test_odd_findings),  cmocka_unit_test(test_secrets),
-        cmocka_unit_test(test_deadly),    cmocka_unit_test(test_grace),         cmocka_unit_test(test_signal_is_named),
-        cmocka_unit_test(test_timeout),   cmocka_unit_test(test_progress),      cmocka_unit_test(test_flood),
-        cmocka_unit_test(test_output),    cmocka_unit_test(test_memory),        cmocka_unit_test(test_bad_close),
-        cmocka_unit_test(test_isolation), cmocka_unit_test(test_engine_killed), cmocka_unit_test(test_cancel_all),
+        cmocka_unit_test(test_refused),      cmocka_unit_test(test_places),
+        cmocka_unit_test(test_description),  cmocka_unit_test(test_check),
+        cmocka_unit_test(test_odd_findings), cmocka_unit_test(test_secrets),
+        cmocka_unit_test(test_deadly),       cmocka_unit_test(test_grace),
+        cmocka_unit_test(test_pause),        cmocka_unit_test(test_signal_is_named),
+        cmocka_unit_test(test_timeout),      cmocka_unit_test(test_progress),
+        cmocka_unit_test(test_flood),        cmocka_unit_test(test_output),
+        cmocka_unit_test(test_memory),       cmocka_unit_test(test_bad_close),
+        cmocka_unit_test(test_isolation),    cmocka_unit_test(test_engine_killed),
+        cmocka_unit_test(test_cancel_all),
     };
     return cmocka_run_group_tests_name("worker/worker", all, NULL, NULL);
 }

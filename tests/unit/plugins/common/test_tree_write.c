@@ -148,6 +148,7 @@ static void test_privileges_are_kept_back(void **state)
     struct host_event *event = host_add(&f->call, COFRE_FILE, "caps", 0755, "x");
     static const struct cofre_attribute row = {"security.capability", "\1\0\0\2\0\40\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20};
     host_add(&f->call, COFRE_CHARACTER, "dev", 0666, NULL)->entry.device_major = 1;
+    host_add(&f->call, COFRE_STREAM + 1, "later", 0644, NULL); /* a kind of a newer host */
     host_add(&f->call, COFRE_SOCKET, "sock", 0666, NULL);
     host_add(&f->call, COFRE_FILE, "suid", 06755, "x");
     event = &f->call.events[0];
@@ -159,6 +160,7 @@ static void test_privileges_are_kept_back(void **state)
     assert_result(f, "caps", COFRE_PARTLY);
     assert_result(f, "suid", COFRE_PARTLY);
     assert_result(f, "dev", COFRE_E_UNSUPPORTED);
+    assert_result(f, "later", COFRE_E_UNSUPPORTED);
     assert_result(f, "sock", COFRE_OK);
     assert_int_equal(look(f, "out/suid").st_mode & 07777, 0755);
     assert_false(is_there(f, "out/dev"));

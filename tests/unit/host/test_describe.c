@@ -1,0 +1,259 @@
+/* What a plugin may say of itself: options whose flags mean something, capabilities, and structs of other levels. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/error.h"
+#include "host/describe.h"
+#include "host/levels.h"
+
+struct conf {
+    const char *text;
+    int64_t number, other;
+    int32_t yes;
+    struct cofre_list list;
+    uint64_t more; /* as if the list were longer: of a later level */
+};
+
+/* Never called: describe_plugin looks at the addresses alone. */
+static int32_t do_open(struct cofre_call *call, const void *conf, void **instance, struct cofre_error *error)
+{
+    (void)call, (void)conf, (void)instance, (void)error;
+    return COFRE_OK;
+}
+
+static void do_close(void *instance)
+{
+    (void)instance;
+}
+
+static int32_t do_check(void *instance, struct cofre_call *call, int32_t depth, struct cofre_error *error)
+{
+    (void)instance, (void)call, (void)depth, (void)error;
+    return COFRE_OK;
+}
+
+static int32_t do_run(void *instance, struct cofre_call *call, struct cofre_error *error)
+{
+    (void)instance, (void)call, (void)error;
+    return COFRE_OK;
+}
+
+static int32_t do_put(void *instance, struct cofre_call *call, const char *key, const struct cofre_put *put,
+                      struct cofre_error *error)
+{
+    (void)instance, (void)call, (void)key, (void)put, (void)error;
+    return COFRE_OK;
+}
+
+static int32_t do_get(void *instance, struct cofre_call *call, const char *key, int64_t offset, int64_t length,
+                      struct cofre_error *error)
+{
+    (void)instance, (void)call, (void)key, (void)offset, (void)length, (void)error;
+    return COFRE_OK;
+}
+
+static int32_t do_stat(void *instance, struct cofre_call *call, const char *key, struct cofre_object *object,
+                       struct cofre_error *error)
+{
+    (void)instance, (void)call, (void)key, (void)object, (void)error;
+    return COFRE_OK;
+}
+
+static int32_t do_list(void *instance, struct cofre_call *call, const char *prefix, const void *cursor, size_t length,
+                       struct cofre_error *error)
+{
+    (void)instance, (void)call, (void)prefix, (void)cursor, (void)length, (void)error;
+    return COFRE_OK;
+}
+
+static int32_t do_remove(void *instance, struct cofre_call *call, const char *key, struct cofre_error *error)
+{
+    (void)instance, (void)call, (void)key, (void)error;
+    return COFRE_OK;
+}
+
+static int32_t do_retain(void *instance, struct cofre_call *call, const char *key, int64_t until,
+                         struct cofre_error *error)
+{
+    (void)instance, (void)call, (void)key, (void)until, (void)error;
+    return COFRE_OK;
+}
+
+/* A plugin of a later level: its tables have more at the end than this host knows. */
+struct later {
+    struct cofre_source source;
+    uint64_t source_more;
+    struct cofre_sink sink;
+    uint64_t sink_more;
+    struct cofre_plugin plugin;
+    uint64_t plugin_more;
+};
+
+static struct later make(bool is_sink, const struct cofre_option *rows, uint32_t count)
+{
+    struct later l = {.source_more = UINT64_MAX, .sink_more = UINT64_MAX, .plugin_more = UINT64_MAX};
+    l.source = (struct cofre_source){.struct_size = sizeof l.source,
+                                     .open = do_open,
+                                     .close = do_close,
+                                     .check = do_check,
+                                     .backup = do_run,
+                                     .restore = do_run};
+    l.sink = (struct cofre_sink){.struct_size = sizeof l.sink,
+                                 .open = do_open,
+                                 .close = do_close,
+                                 .check = do_check,
+                                 .put = do_put,
+                                 .get = do_get,
+                                 .stat = do_stat,
+                                 .list = do_list,
+                                 .remove = do_remove,
+                                 .retain = is_sink ? do_retain : NULL};
+    l.plugin = (struct cofre_plugin){.struct_size = sizeof l.plugin,
+                                     .api_level = COFRE_API_LEVEL,
+                                     .name = "test",
+                                     .options = {rows, count, sizeof *rows, sizeof(struct conf), 0}};
+    return l;
+}
+
+static int describe(struct later *l, bool is_sink, struct describe *d, struct error *e)
+{
+    l->plugin.source = is_sink ? NULL : &l->source;
+    l->plugin.sink = is_sink ? &l->sink : NULL;
+    *e = (struct error){.class = ERROR_NONE};
+    return describe_plugin(&l->plugin, "/test.so", "test", d, e);
+}
+
+#define TEXT(flags) COFRE_OPTION(struct conf, text, STRING, flags, NULL, "a text")
+#define NUMBER(flags) COFRE_OPTION(struct conf, number, INTEGER, flags, "3", "a number")
+#define SPAN(flags) COFRE_OPTION(struct conf, number, DURATION, flags, "3s", "a duration")
+#define OTHER(flags) COFRE_OPTION(struct conf, other, INTEGER, flags, NULL, "another number")
+#define YES(flags) COFRE_OPTION(struct conf, yes, BOOLEAN, flags, "no", "yes or no")
+
+static const struct {
+    bool is_sink;
+    struct cofre_option rows[2];
+    uint32_t count;
+    const char *fault; /* NULL = it is fine */
+} options[] = {
+    {true, {NUMBER(COFRE_O_PARALLEL)}, 1, NULL},
+    {true, {SPAN(COFRE_O_PROTECT)}, 1, NULL},
+    {false, {YES(COFRE_O_REPLACE | COFRE_O_RESTORE)}, 1, NULL},
+    {true, {TEXT(COFRE_O_PARALLEL)}, 1, "option 'text' is no number of a sink"},
+    {false, {NUMBER(COFRE_O_PARALLEL)}, 1, "option 'number' is no number of a sink"},
+    {true, {NUMBER(COFRE_O_PROTECT)}, 1, "option 'number' is no duration of a sink"},
+    {true, {YES(COFRE_O_REPLACE | COFRE_O_RESTORE)}, 1, "option 'yes' is no yes or no of a source"},
+    {false, {NUMBER(COFRE_O_REPLACE | COFRE_O_RESTORE)}, 1, "option 'number' is no yes or no of a source"},
+    {false, {YES(COFRE_O_REPLACE)}, 1, "option 'yes' allows to replace, and so must be free to be set at restore"},
+    {true, {NUMBER(COFRE_O_PARALLEL), OTHER(COFRE_O_PARALLEL)}, 2, "option 'other' has a flag that another one has"},
+    {true, {NUMBER(COFRE_O_PARALLEL), OTHER(0)}, 2, NULL},
+    {true, {TEXT(1u << 20)}, 1, "option 'text' has unknown flags"},
+    {true, {NUMBER(0), NUMBER(0)}, 2, "option 'number' is declared twice"},
+};
+
+static void test_options(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+        struct later l = make(options[i].is_sink, options[i].rows, options[i].count);
+        struct describe d;
+        struct error e;
+        int result = describe(&l, options[i].is_sink, &d, &e);
+        if (options[i].fault ? result == 0 || !strstr(e.message, options[i].fault) : result < 0)
+            fail_msg("row %zu: %d, '%s' instead of '%s'", i, result, e.message, options[i].fault);
+        describe_free(&d);
+    }
+}
+
+static void test_protection_needs_retain(void **state)
+{
+    (void)state;
+    const struct cofre_option rows[] = {SPAN(COFRE_O_PROTECT)};
+    struct later l = make(true, rows, 1);
+    struct describe d;
+    struct error e;
+    l.sink.retain = NULL;
+    assert_int_equal(describe(&l, true, &d, &e), -1);
+    assert_non_null(strstr(e.message, "option 'number' protects, but the sink has no retain"));
+    describe_free(&d);
+}
+
+/* The low half is advice; the high half is not. */
+static void test_capabilities(void **state)
+{
+    (void)state;
+    for (int is_sink = 0; is_sink < 2; is_sink++) {
+        struct later l = make(is_sink, NULL, 0);
+        struct describe d;
+        struct error e;
+        l.source.capabilities = l.sink.capabilities = UINT64_C(1) << 31;
+        if (describe(&l, is_sink, &d, &e) < 0)
+            fail_msg("%s", e.message);
+        describe_free(&d);
+        l.source.capabilities = l.sink.capabilities = UINT64_C(1) << 32;
+        assert_int_equal(describe(&l, is_sink, &d, &e), -1);
+        assert_non_null(strstr(e.message, "a capability that this version of cofre does not know"));
+        describe_free(&d);
+    }
+}
+
+/* Longer structs are cut to what is known, shorter ones are no structs of any level that is taken. */
+static void test_levels(void **state)
+{
+    (void)state;
+    for (int is_sink = 0; is_sink < 2; is_sink++) {
+        struct later l = make(is_sink, NULL, 0);
+        struct describe d;
+        struct error e;
+        l.plugin.api_level = COFRE_ABI_LEVEL + 1;
+        l.plugin.struct_size += 8;
+        l.source.struct_size += 8;
+        l.sink.struct_size += 8;
+        if (describe(&l, is_sink, &d, &e) < 0)
+            fail_msg("%s", e.message);
+        describe_free(&d);
+        l.source.struct_size = LEVELS_SOURCE - 1;
+        l.sink.struct_size = LEVELS_SINK - 1;
+        assert_int_equal(describe(&l, is_sink, &d, &e), -1);
+        assert_non_null(strstr(e.message, "smaller than that of its level"));
+        describe_free(&d);
+        l.plugin.struct_size = LEVELS_PLUGIN - 1;
+        assert_int_equal(describe(&l, is_sink, &d, &e), -1);
+        assert_non_null(strstr(e.message, "its description is smaller than that of its level"));
+        describe_free(&d);
+        l.plugin.api_level = 1;
+        assert_int_equal(describe(&l, is_sink, &d, &e), -1);
+        assert_non_null(strstr(e.message, "was written for level 1, this cofre takes 2 to"));
+        describe_free(&d);
+    }
+}
+
+static void test_longer_lists(void **state)
+{
+    (void)state;
+    struct cofre_option row = COFRE_OPTION(struct conf, list, LIST, 0, NULL, "a list");
+    struct describe d;
+    struct error e;
+    row.size += 8;
+    struct later l = make(false, &row, 1);
+    if (describe(&l, false, &d, &e) < 0)
+        fail_msg("%s", e.message);
+    describe_free(&d);
+    row.size = LEVELS_LIST - 1;
+    assert_int_equal(describe(&l, false, &d, &e), -1);
+    assert_non_null(strstr(e.message, "option 'list' has a member of another size than its type"));
+    describe_free(&d);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_options), cmocka_unit_test(test_protection_needs_retain),
+                                       cmocka_unit_test(test_capabilities), cmocka_unit_test(test_levels),
+                                       cmocka_unit_test(test_longer_lists)};
+    return cmocka_run_group_tests_name("host/describe", tests, NULL, NULL);
+}
