@@ -106,7 +106,8 @@ const char *harness_log(void)
     return text;
 }
 
-/* stderr goes to a file, so that tests can read the log; it is shown when a test failed. */
+/* stderr goes to a file, so that tests can read the log; it is shown when a test failed, or a sanitizer
+ * found something. */
 int harness_main(int argc, char **argv, int (*tests)(void))
 {
     if (host_is_child(argc, argv))
@@ -120,6 +121,10 @@ int harness_main(int argc, char **argv, int (*tests)(void))
         return 1;
     int failed = tests();
     log_read = 0;
-    const char *said = failed ? harness_log() : "";
-    return write(terminal, said, strlen(said)) < 0 ? 1 : failed;
+    const char *said = harness_log();
+    bool shown = failed || strstr(said, "Sanitizer: ") || strstr(said, "runtime error: ");
+    /* What a sanitizer says at the end is not for the log. */
+    if (dup2(terminal, STDERR_FILENO) < 0 || (shown && write(terminal, said, strlen(said)) < 0))
+        return 1;
+    return failed;
 }
