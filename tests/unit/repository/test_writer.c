@@ -183,7 +183,7 @@ static void test_one_of_two_fails(void **state)
     assert_false(good->failed);
     assert_true(bad->failed);
     assert_int_equal(bad->error.class, ERROR_NO_SPACE);
-    assert_int_equal(strncmp(bad->error.message, "sink 'test': ", 13), 0);
+    assert_string_equal(bad->error.subject, "sink 'test'");
     assert_true(good->added > LARGE);
     struct trial_keys keys;
     trial_list(both[1], "", &keys);
