@@ -345,7 +345,7 @@ static int read_forms(const json_t *root, const char *name, struct manifest *man
     return 0;
 }
 
-/* Its place in the chain, which a repository keeps outside of the JSON. */
+/* Its place in the history, which a repository keeps outside of the JSON. */
 static int read_place(const json_t *root, const char *name, struct manifest *manifest, struct error *e)
 {
     const json_t *hash = json_object_get(root, "previous_hash");

@@ -7,7 +7,7 @@
 #include "archive/archive.h"
 #include "archive/dig.h"
 #include "archive/inlet.h"
-#include "archive/replay_link.h"
+#include "archive/archive_hardlink.h"
 #include "archive/untar.h"
 #include "base/error.h"
 #include "cofre/plugin.h"
@@ -31,7 +31,7 @@ struct replay {
     bool tar_ended;
     char *before;              /* path of the tar entry before; NULL = none */
     uint64_t skipped;          /* void copies of it */
-    struct replay_link *links; /* NULL until one leads to what is not wanted */
+    struct archive_hardlink *links; /* NULL until one leads to what is not wanted */
     char tar_key[ARCHIVE_KEY_SIZE];
     uint8_t piece[PIECE];
 };
@@ -231,7 +231,7 @@ static const struct inventory_row *find_row(const struct replay *r, const char *
 static int need_links(struct replay *r, struct error *e)
 {
     struct inlet_spec spec = spec_of(r, tar_of(r), r->tar_key);
-    return r->links ? 0 : replay_link_new(&spec, &r->links, e);
+    return r->links ? 0 : archive_hardlink_new(&spec, &r->links, e);
 }
 
 /* The entry at hand, with the content of its first name. */
@@ -245,7 +245,7 @@ static int give_first_name(struct replay *r, struct error *e)
         own.path = (char *)(uintptr_t)r->entry.path;
         return give_row(r, &own, e);
     }
-    if (replay_link_seek(r->links, r->entry.link, row ? row->voids : 0, &target, &untar, e) < 0)
+    if (archive_hardlink_seek(r->links, r->entry.link, row ? row->voids : 0, &target, &untar, e) < 0)
         return -1;
     target.path = r->entry.path;
     target.path_length = r->entry.path_length;
@@ -255,7 +255,7 @@ static int give_first_name(struct replay *r, struct error *e)
 static int give_link(struct replay *r, struct error *e)
 {
     const char *taken;
-    if (need_links(r, e) < 0 || replay_link_take(r->links, r->entry.link, r->entry.path, &taken, e) < 0)
+    if (need_links(r, e) < 0 || archive_hardlink_take(r->links, r->entry.link, r->entry.path, &taken, e) < 0)
         return -1;
     if (!taken)
         return give_first_name(r, e);
@@ -323,7 +323,7 @@ static int carry_out(struct replay *r, struct error *e)
     while (!r->tar_ended || r->row < r->row_end)
         if (step(r, e) < 0)
             return -1;
-    return r->links ? replay_link_finish(r->links, e) : 0;
+    return r->links ? archive_hardlink_finish(r->links, e) : 0;
 }
 
 static void choose_rows(struct replay *r)
@@ -357,7 +357,7 @@ int replay_run(struct archive *archive, const struct inventory *inventory, const
     *entries = r->entries;
     untar_free(r->untar);
     inlet_free(r->tar);
-    replay_link_free(r->links);
+    archive_hardlink_free(r->links);
     free(r->before);
     free(r);
     return result;

@@ -13,7 +13,7 @@
 #include "cli/progress.h"
 #include "cli/restore_report.h"
 #include "cli/view.h"
-#include "job/hold.h"
+#include "job/undo.h"
 #include "job/restore.h"
 #include "job/services.h"
 #include "job/vault.h"
@@ -259,7 +259,7 @@ static int restore(struct cli *cli, struct error *e)
     AUTO_FREE char *into = target ? absolute(target, e) : NULL;
     if ((target && !into) || command_open(cli, a->words[0], what, &vault, &manifest, e) < 0)
         return -1;
-    bool held = hold_recover(&cli->engine) > 0;
+    bool held = undo_recover(&cli->engine) > 0;
     log_line(LOG_NOTICE, "restoring snapshot '%s' of job '%s' from sink '%s'", manifest->id, manifest->job,
              sink_name(vault->sink));
     int status = restore_opened(cli, vault, manifest, into, e);

@@ -11,7 +11,7 @@
 #include "cli/stop.h"
 #include "cli/view.h"
 #include "job/backup.h"
-#include "job/hold.h"
+#include "job/undo.h"
 
 /* What came of one job. */
 struct outcome {
@@ -290,7 +290,7 @@ static int run(struct cli *cli, struct error *e)
     }
     if (all && cli->engine.config->job_count == 0)
         return error_set(e, ERROR_CONFIG, "no job is configured in '%s'", cli->engine.config->directory);
-    bool held = hold_recover(&cli->engine) > 0;
+    bool held = undo_recover(&cli->engine) > 0;
     int status = all ? run_all(cli, dry_run) : run_named(cli, dry_run, e);
     return status < 0 ? status : worse(status, held ? EXIT_INCOMPLETE : EXIT_DONE);
 }

@@ -11,8 +11,8 @@
  *   host_list.c     object more
  *   host_discover.c configured offer
  */
-#ifndef COFRE_HOST_CHILD_H
-#define COFRE_HOST_CHILD_H
+#ifndef COFRE_HOST_HOST_H
+#define COFRE_HOST_HOST_H
 
 #include <stdbool.h>
 #include <stdint.h>

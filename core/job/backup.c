@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "job/chain.h"
+#include "job/history.h"
 #include "job/destination.h"
 #include "job/engine.h"
 #include "job/expect.h"
@@ -326,10 +326,10 @@ static int carry_out(struct run *run, struct error *e)
 {
     struct destinations *to = &run->to;
     if (describe_run(run, e) < 0 || take_lock(run, e) < 0 || check_sources(run, e) < 0 ||
-        chain_load(to->state, run->manifest->host, &to->chain, e) < 0 || open_sinks(run, e) < 0)
+        history_load(to->state, run->manifest->host, &to->history, e) < 0 || open_sinks(run, e) < 0)
         return -1;
-    chain_say_renamed(&to->chain, run->job->name);
-    if (chain_continue(&to->chain, run->manifest, e) < 0 || look_back(run, e) < 0 ||
+    history_say_renamed(&to->history, run->job->name);
+    if (history_continue(&to->history, run->manifest, e) < 0 || look_back(run, e) < 0 ||
         destination_start(to, run->manifest, e) < 0 || record_sources(run, e) < 0)
         return -1;
     if (!run->dry && destination_commit(to, run->manifest, e) < 0)

@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "config/secret.h"
 #include "job/engine.h"
-#include "job/hold.h"
+#include "job/undo.h"
 #include "job/idle.h"
 #include "job/services.h"
 #include "job/vault.h"
@@ -332,7 +332,7 @@ static int check_name(struct check *c, const char *name, struct error *e)
 static void check_holds(struct check *c)
 {
     char text[80];
-    size_t left = hold_recover(c->engine);
+    size_t left = undo_recover(c->engine);
     if (left == 0)
         return;
     snprintf(c->subject, sizeof c->subject, "holds");

@@ -51,7 +51,7 @@ static int open_one(struct destinations *d, struct destination *item, struct man
     vault_sweep(vault);
     if (vault_prepare(vault, e) < 0)
         return -1;
-    if (chain_compare(&d->chain, vault, d->run.job->name, manifest, e) < 0)
+    if (history_compare(&d->history, vault, d->run.job->name, manifest, e) < 0)
         return error_subject(e, "sink", item->config->name);
     return 0;
 }
@@ -139,7 +139,7 @@ void destination_close(struct destinations *d)
 {
     for (size_t i = 0; i < d->savers.count; i++)
         d->savers.items[i].calls->free(&d->savers.items[i]);
-    chain_free(&d->chain);
+    history_free(&d->history);
     for (size_t i = 0; i < d->count; i++)
         vault_close(d->items[i].vault);
     free(d->items);
@@ -190,7 +190,7 @@ static int commit_one(const struct destinations *d, struct saver *saver, size_t 
     return -1;
 }
 
-static void commit_saver(struct destinations *d, struct saver *saver, struct manifest *m, struct chain_forms *forms,
+static void commit_saver(struct destinations *d, struct saver *saver, struct manifest *m, struct history_forms *forms,
                          struct error *e)
 {
     AUTO_BYTES struct bytes object = {.maximum = MANIFEST_MAX};
@@ -202,7 +202,7 @@ static void commit_saver(struct destinations *d, struct saver *saver, struct man
         saver_fail(saver, e, d->savers.count > 1);
         return;
     }
-    chain_add_form(forms, object.data, object.length);
+    history_add_form(forms, object.data, object.length);
     for (size_t k = 0; k < saver->count; k++)
         if (!saver_failure(saver, k) && commit_one(d, saver, k, item_of(d, saver->vaults[k]), m, key, &object, e) == 0)
             any = true;
@@ -228,7 +228,7 @@ static void give_up(struct destinations *d, struct error *e)
     }
 }
 
-static int remember(struct destinations *d, const struct manifest *manifest, const struct chain_forms *forms,
+static int remember(struct destinations *d, const struct manifest *manifest, const struct history_forms *forms,
                     struct error *e)
 {
     const char *committed[SAVER_SINKS_MAX];
@@ -238,14 +238,14 @@ static int remember(struct destinations *d, const struct manifest *manifest, con
             committed[count++] = d->items[i].vault->id;
     if (count == 0)
         return -1; /* *e says why the last of them failed */
-    if (chain_append(&d->chain, manifest, forms, committed, count, e) < 0)
+    if (history_append(&d->history, manifest, forms, committed, count, e) < 0)
         log_line(LOG_WARNING, "the snapshot is committed, but this machine could not note it: %s", e->message);
     return 0;
 }
 
 int destination_commit(struct destinations *d, struct manifest *manifest, struct error *e)
 {
-    struct chain_forms forms = {.count = 0};
+    struct history_forms forms = {.count = 0};
     if (saver_store(&d->savers, manifest, e) < 0)
         return -1;
     collect_added(d, manifest);

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "job/chain.h"
+#include "job/history.h"
 #include "job/saver.h"
 
 struct backup_sink;
@@ -27,14 +27,14 @@ struct destination {
 struct destinations {
     struct saver_run run;
     char state[PATH_MAX];
-    struct chain chain;
+    struct history history;
     struct destination *items;
     size_t count;
     struct savers savers;
 };
 
 /* Open every sink, and see what it has of the job. One that cannot be used is dropped; none left is an error; a mistake
- * in the configuration ends the run. results: one for each sink. The chain is loaded. */
+ * in the configuration ends the run. results: one for each sink. The history is loaded. */
 int destination_open(struct destinations *d, struct backup_sink *results, struct manifest *manifest, struct error *e);
 /* The manifest has its id: the one before it, from the first sink that can give it. */
 int destination_before(struct destinations *d, const struct manifest *now, struct manifest **before, struct error *e);

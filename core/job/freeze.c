@@ -7,14 +7,14 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "job/engine.h"
-#include "job/hold.h"
+#include "job/undo.h"
 #include "worker/retry.h"
 #include "worker/source.h"
 #include "worker/worker.h"
 
 struct frozen {
     bool opened;
-    struct hold *hold;  /* NULL = not frozen */
+    struct undo *hold;  /* NULL = not frozen */
     struct error error; /* with a class: it could not be frozen */
 };
 
@@ -41,17 +41,17 @@ static int try_freeze(void *context, struct error *e)
 static int freeze_one(const struct engine *engine, const struct config_job *job, size_t i, struct worker *worker,
                       struct frozen *frozen, struct error *e)
 {
-    struct hold_spec spec = {.what = HOLD_FREEZE, .source = job->sources[i], .job = job->name};
+    struct undo_spec spec = {.what = UNDO_FREEZE, .source = job->sources[i], .job = job->name};
     if (engine_open_worker(job->sources[i], worker, NULL, 0, e) < 0)
         return -1;
     frozen->opened = true;
-    if (hold_make(engine, &spec, worker, &frozen->hold, e) < 0)
+    if (undo_make(engine, &spec, worker, &frozen->hold, e) < 0)
         return -1;
-    struct attempt attempt = {worker, hold_id(frozen->hold)};
+    struct attempt attempt = {worker, undo_id(frozen->hold)};
     if (retry_run(engine_patience(job->sources[i]), try_freeze, &attempt, e) < 0)
         return -1;
-    source_cover(worker, hold_id(frozen->hold));
-    log_line(LOG_INFO, "source '%s' is frozen (%s)", job->sources[i]->name, hold_id(frozen->hold));
+    source_cover(worker, undo_id(frozen->hold));
+    log_line(LOG_INFO, "source '%s' is frozen (%s)", job->sources[i]->name, undo_id(frozen->hold));
     return 0;
 }
 
@@ -105,7 +105,7 @@ bool freeze_has_opened(const struct freeze *freeze, size_t i)
 void freeze_thaw(struct freeze *freeze, size_t i, struct worker *worker)
 {
     struct error e;
-    int result = hold_undo(freeze->sources[i].hold, worker, &e);
+    int result = undo_run(freeze->sources[i].hold, worker, &e);
     freeze->sources[i].hold = NULL;
     if (result == 0)
         return;

@@ -18,16 +18,16 @@
 #include "repository/object_lock.h"
 #include "repository/recorder.h"
 #include "repository/repository.h"
-#include "repository/shipper.h"
+#include "repository/uploader.h"
 #include "repository/writer.h"
 #include "snapshot/manifest.h"
 
-_Static_assert(SAVER_SINKS_MAX <= SHIPPER_SINKS_MAX, "a shipper serves them all");
+_Static_assert(SAVER_SINKS_MAX <= UPLOADER_SINKS_MAX, "a shipper serves them all");
 
 struct repositories {
     struct repository *items[SAVER_SINKS_MAX];
     char cache[PATH_MAX]; /* where the catalogues are remembered */
-    struct shipper *shipper;
+    struct uploader *uploader;
     struct writer *writer;
     struct recorder *recorder; /* of the source at hand; NULL in a dry run */
     char fresh[PATH_MAX];      /* its catalogue being written; "" = none */
@@ -63,10 +63,10 @@ static int start(struct saver *saver, const struct manifest *manifest, struct er
         r->items[k] = saver->vaults[k]->repository;
     if (cache_path_directory(saver->run->engine->config, r->items[0]->key, saver->run->job->name, r->cache, e) < 0 ||
         recover_baselines(saver, manifest, e) < 0 ||
-        shipper_new(r->items, saver->count, saver->run->state, &r->shipper, e) < 0)
+        uploader_new(r->items, saver->count, saver->run->state, &r->uploader, e) < 0)
         return -1;
     long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    struct writer_spec spec = {.shipper = r->shipper, .workers = processors < 1 ? 1 : (unsigned)processors};
+    struct writer_spec spec = {.uploader = r->uploader, .workers = processors < 1 ? 1 : (unsigned)processors};
     return writer_new(&spec, &r->writer, e);
 }
 
@@ -76,7 +76,7 @@ static void free_own(struct saver *saver)
     if (!r)
         return;
     writer_free(r->writer);
-    shipper_free(r->shipper);
+    uploader_free(r->uploader);
     free(r);
 }
 
@@ -149,7 +149,7 @@ static void leave(struct saver *saver, bool failed)
 static int collect_indexes(const struct saver *saver, struct manifest *m, struct error *e)
 {
     for (size_t k = 0; k < saver->count; k++) {
-        const struct shipper_sink *sink = shipper_sink(own(saver)->shipper, k);
+        const struct uploader_sink *sink = uploader_sink(own(saver)->uploader, k);
         size_t count = sink->indexes.length / SEAL_HASH_SIZE;
         if (sink->failed || count == 0)
             continue;
@@ -170,12 +170,12 @@ static int store(struct saver *saver, struct manifest *manifest, struct error *e
 
 static uint64_t added(const struct saver *saver, size_t k)
 {
-    return shipper_sink(own(saver)->shipper, k)->added;
+    return uploader_sink(own(saver)->uploader, k)->added;
 }
 
 static const struct error *failure(const struct saver *saver, size_t k)
 {
-    const struct shipper_sink *sink = shipper_sink(own(saver)->shipper, k);
+    const struct uploader_sink *sink = uploader_sink(own(saver)->uploader, k);
     return sink->failed ? &sink->error : NULL;
 }
 

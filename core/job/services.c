@@ -10,7 +10,7 @@
 #include "cofre/plugin.h"
 #include "config/config.h"
 #include "job/engine.h"
-#include "job/hold.h"
+#include "job/undo.h"
 #include "job/plugins.h"
 #include "worker/source.h"
 #include "worker/worker.h"
@@ -21,7 +21,7 @@ struct services {
     const struct config_instance *source; /* NULL: nothing but defaults */
     char plugin[64], by[96];
     struct worker *worker; /* opened; NULL = not yet */
-    struct hold *hold;
+    struct undo *hold;
 };
 
 const char *services_by(const struct services *services)
@@ -130,7 +130,7 @@ int services_say(struct services *s, void (*found)(void *context, const struct w
 static int undo(struct services *s)
 {
     struct error e;
-    int result = hold_undo(s->hold, s->worker, &e);
+    int result = undo_run(s->hold, s->worker, &e);
     s->hold = NULL;
     if (result < 0)
         log_error(LOG_ERROR, &e);
@@ -139,10 +139,10 @@ static int undo(struct services *s)
 
 int services_stop(struct services *s, struct error *e)
 {
-    struct hold_spec spec = {.what = HOLD_SERVICES, .source = s->source, .job = s->job->name};
-    if (open_worker(s, e) < 0 || hold_make(s->engine, &spec, s->worker, &s->hold, e) < 0)
+    struct undo_spec spec = {.what = UNDO_SERVICES, .source = s->source, .job = s->job->name};
+    if (open_worker(s, e) < 0 || undo_make(s->engine, &spec, s->worker, &s->hold, e) < 0)
         return -1;
-    const char *id = hold_id(s->hold);
+    const char *id = undo_id(s->hold);
     if (source_services(s->worker, COFRE_SERVICES_STOP, id, s->job->restore_stop, NULL, NULL, e) == 0) {
         log_line(LOG_INFO, "%s has stopped the services of job '%s' (%s)", s->by, s->job->name, id);
         return 0;
@@ -156,11 +156,11 @@ int services_stop(struct services *s, struct error *e)
 static int keep_stopped(struct services *s)
 {
     struct error e;
-    if (source_services(s->worker, COFRE_SERVICES_KEEP, hold_id(s->hold), s->job->restore_stop, NULL, NULL, &e) < 0) {
+    if (source_services(s->worker, COFRE_SERVICES_KEEP, undo_id(s->hold), s->job->restore_stop, NULL, NULL, &e) < 0) {
         log_error(LOG_ERROR, &e);
         return -1;
     }
-    int result = hold_release(s->hold, &e);
+    int result = undo_release(s->hold, &e);
     s->hold = NULL;
     if (result < 0)
         log_error(LOG_ERROR, &e);

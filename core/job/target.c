@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "job/engine.h"
-#include "job/hold.h"
+#include "job/undo.h"
 #include "job/restore.h"
 #include "snapshot/manifest.h"
 #include "worker/source.h"
@@ -127,14 +127,14 @@ static int cover(const struct engine *engine, const struct manifest *manifest, c
 {
     if (!(worker_plugin(target->worker)->offers & PLUGIN_OFFERS_THAW))
         return 0;
-    struct hold_spec spec = {.what = HOLD_RESTORE,
+    struct undo_spec spec = {.what = UNDO_RESTORE,
                              .source = instance,
                              .job = manifest->job,
                              .overrides = request->overrides,
                              .override_count = request->override_count};
-    if (hold_make(engine, &spec, target->worker, &target->hold, e) < 0)
+    if (undo_make(engine, &spec, target->worker, &target->hold, e) < 0)
         return -1;
-    source_cover(target->worker, hold_id(target->hold));
+    source_cover(target->worker, undo_id(target->hold));
     return 0;
 }
 
@@ -170,7 +170,7 @@ int target_open(const struct engine *engine, const struct manifest *manifest, co
 void target_take_back(const struct target *target, struct error *e)
 {
     if (target->hold)
-        source_take_back(target->worker, hold_id(target->hold), e);
+        source_take_back(target->worker, undo_id(target->hold), e);
 }
 
 int target_finish(struct target *target, struct error *e)
@@ -182,7 +182,7 @@ int target_finish(struct target *target, struct error *e)
 
 int target_close(struct target *target, struct error *e)
 {
-    int result = hold_undo(target->hold, target->worker, e);
+    int result = undo_run(target->hold, target->worker, e);
     worker_stop(target->worker);
     target->worker = NULL;
     target->hold = NULL;

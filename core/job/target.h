@@ -8,7 +8,7 @@
 
 struct engine;
 struct error;
-struct hold;
+struct undo;
 struct manifest;
 struct manifest_source;
 struct restore_request;
@@ -17,7 +17,7 @@ struct worker;
 /* Opened for one source. */
 struct target {
     struct worker *worker;
-    struct hold *hold;     /* covers a restore into a running application; NULL = none */
+    struct undo *hold;     /* covers a restore into a running application; NULL = none */
     int64_t patience;      /* ms that a restore is begun again when it fails in passing */
     char marker[PATH_MAX]; /* file that tells of an unfinished restore; "" = none */
 };

@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "config/config.h"
-#include "job/chain.h"
+#include "job/history.h"
 #include "job/engine.h"
 #include "job/state.h"
 #include "worker/sink.h"
@@ -87,7 +87,7 @@ int vault_read_all(struct vault *vault, const struct vault_name *names, size_t c
     return result;
 }
 
-int vault_peek(struct vault *vault, const struct vault_name *name, bool *ours, struct chain_link *link, struct error *e)
+int vault_peek(struct vault *vault, const struct vault_name *name, bool *ours, struct history_link *link, struct error *e)
 {
     return vault->format->peek(vault, name, ours, link, e);
 }
@@ -139,7 +139,7 @@ static int note_in_chain(const struct vault *to, const struct manifest *m, struc
     AUTO_CLOSE int lock = -1;
     if (state_directory(config, m->job, directory, e) < 0 || state_lock(directory, m->job, &lock, e) < 0)
         return -1;
-    return chain_copied(directory, config->host, m->id, to->id, e);
+    return history_copied(directory, config->host, m->id, to->id, e);
 }
 
 /* So that it shows when somebody removes it there. */

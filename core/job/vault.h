@@ -14,7 +14,7 @@
 
 struct archive;
 struct record;
-struct chain_link;
+struct history_link;
 struct config_instance;
 struct copy_result;
 struct engine;
@@ -78,7 +78,7 @@ struct vault_format {
     int (*read)(struct vault *vault, const struct vault_name *name, struct manifest **manifest, struct error *e);
     int (*read_all)(struct vault *vault, const struct vault_name *names, size_t count, vault_manifest *found,
                     void *context, struct error *e);
-    int (*peek)(struct vault *vault, const struct vault_name *name, bool *ours, struct chain_link *link,
+    int (*peek)(struct vault *vault, const struct vault_name *name, bool *ours, struct history_link *link,
                 struct error *e);
     /* May a job store in both of them? NULL = yes. */
     int (*fits)(const struct vault *one, const struct vault *other, struct error *e);
@@ -126,9 +126,9 @@ int vault_read(struct vault *vault, const struct vault_name *name, struct manife
  * use the vault. */
 int vault_read_all(struct vault *vault, const struct vault_name *names, size_t count, vault_manifest *found,
                    void *context, struct error *e);
-/* Was it made by this host? Then its place in the chain is in *link (without repositories). What is wrong with a
+/* Was it made by this host? Then its place in the history is in *link (without repositories). What is wrong with a
  * manifest is logged, and it is not ours. */
-int vault_peek(struct vault *vault, const struct vault_name *name, bool *ours, struct chain_link *link,
+int vault_peek(struct vault *vault, const struct vault_name *name, bool *ours, struct history_link *link,
                struct error *e);
 /* May a job store in both of them? ERROR_CONFIG. Different formats go well together. */
 int vault_fits(const struct vault *one, const struct vault *other, struct error *e);

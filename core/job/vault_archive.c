@@ -8,20 +8,20 @@
 #include <unistd.h>
 
 #include "archive/archive.h"
-#include "archive/audit.h"
-#include "archive/clone.h"
+#include "archive/archive_verify.h"
+#include "archive/archive_copy.h"
 #include "archive/replay.h"
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "config/config.h"
-#include "job/chain.h"
+#include "job/history.h"
 #include "job/commit.h"
 #include "job/engine.h"
 #include "job/init.h"
 #include "job/openpgp.h"
 #include "job/saver.h"
-#include "job/verify_chain.h"
+#include "job/verify_history.h"
 #include "repository/copy.h"
 #include "repository/player.h"
 #include "worker/sink.h"
@@ -146,7 +146,7 @@ static int read_manifest(struct vault *vault, const struct vault_name *name, str
     return 0;
 }
 
-static int peek(struct vault *vault, const struct vault_name *name, bool *ours, struct chain_link *link,
+static int peek(struct vault *vault, const struct vault_name *name, bool *ours, struct history_link *link,
                 struct error *e)
 {
     struct inventory inventory;
@@ -162,7 +162,7 @@ static int peek(struct vault *vault, const struct vault_name *name, bool *ours, 
     *ours = strcmp(inventory.manifest->host, name->host) == 0 && inventory.manifest->sequence < (uint64_t)1 << 60;
     link->sequence = inventory.manifest->sequence;
     memcpy(link->id, name->id, sizeof link->id);
-    chain_add_form(&link->forms, text.data, text.length);
+    history_add_form(&link->forms, text.data, text.length);
     inventory_free(&inventory);
     return 0;
 }
@@ -232,11 +232,11 @@ struct auditing {
     vault_damage *damage;
     void *context;
     struct verify_result *result;
-    struct verify_chain chain;
+    struct verify_history history;
     char stage[96];
 };
 
-static void on_damage(void *context, const struct audit_damage *d)
+static void on_damage(void *context, const struct archive_verify_damage *d)
 {
     struct auditing *a = context;
     struct verify_damage damage = {.object = d->object, .text = d->text, .snapshot = d->snapshot, .source = d->source};
@@ -258,11 +258,11 @@ static void set_place(struct verify_link *link, const struct manifest *manifest)
     link->sequence = manifest->sequence;
     if (manifest->previous_id[0] != '\0')
         memcpy(link->previous.hashes[link->previous.count++], manifest->previous_hash, SEAL_HASH_SIZE);
-    for (size_t i = 0; i < manifest->previous_form_count && link->previous.count < CHAIN_FORMS_MAX; i++)
+    for (size_t i = 0; i < manifest->previous_form_count && link->previous.count < HISTORY_FORMS_MAX; i++)
         memcpy(link->previous.hashes[link->previous.count++], manifest->previous_forms[i], SEAL_HASH_SIZE);
 }
 
-static int on_snapshot(void *context, const struct audit_snapshot *snapshot, struct error *e)
+static int on_snapshot(void *context, const struct archive_verify_snapshot *snapshot, struct error *e)
 {
     struct auditing *a = context;
     struct verify_link link = {.readable = false};
@@ -273,7 +273,7 @@ static int on_snapshot(void *context, const struct audit_snapshot *snapshot, str
     seal_hash(snapshot->text->data, snapshot->text->length, link.hash);
     if (snapshot->manifest)
         set_place(&link, snapshot->manifest);
-    return verify_chain_add(&a->chain, &link, e);
+    return verify_history_add(&a->history, &link, e);
 }
 
 static int read_chained(void *place, const struct verify_link *link, struct manifest **manifest, struct error *e)
@@ -289,14 +289,14 @@ static int verify(struct vault *vault, const struct verify_request *request, vau
                   struct verify_result *result, struct error *e)
 {
     struct auditing auditing = {.vault = vault, .damage = damage, .context = context, .result = result};
-    struct audit_request wanted = {.host = request->host,
+    struct archive_verify_request wanted = {.host = request->host,
                                    .job = request->job,
                                    .id = request->id,
                                    .quick = request->quick,
                                    .us = vault->engine->config->host};
-    struct audit_audience audience = {
+    struct archive_verify_audience audience = {
         .damage = on_damage, .snapshot = on_snapshot, .progress = on_progress, .context = &auditing};
-    auditing.chain = (struct verify_chain){.engine = vault->engine,
+    auditing.history = (struct verify_history){.engine = vault->engine,
                                            .sink = sink_name(vault->sink),
                                            .id = vault->id,
                                            .read = read_chained,
@@ -306,10 +306,10 @@ static int verify(struct vault *vault, const struct verify_request *request, vau
                                            .result = result};
     *result = (struct verify_result){0};
     snprintf(auditing.stage, sizeof auditing.stage, "verifying %s", sink_name(vault->sink));
-    int done = audit_run(vault->archive, &wanted, &audience, &result->snapshots, &result->snapshots_damaged, e);
+    int done = archive_verify_run(vault->archive, &wanted, &audience, &result->snapshots, &result->snapshots_damaged, e);
     if (done == 0 && !request->id)
-        done = verify_chain_run(&auditing.chain, request, e);
-    verify_chain_free(&auditing.chain);
+        done = verify_history_run(&auditing.history, request, e);
+    verify_history_free(&auditing.history);
     return done;
 }
 
@@ -319,7 +319,7 @@ static int copy(struct vault *from, struct vault *to, const struct manifest *man
     AUTO_BYTES struct bytes text = {.maximum = INVENTORY_MAX};
     char key[ARCHIVE_KEY_SIZE];
     *result = (struct copy_result){0};
-    if (clone_files(from->archive, to->archive, manifest->job, manifest->id, &text, &result->objects, &result->bytes,
+    if (archive_copy_files(from->archive, to->archive, manifest->job, manifest->id, &text, &result->objects, &result->bytes,
                     &result->existed, e) < 0)
         return -1;
     if (result->existed)

@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "config/config.h"
-#include "job/chain.h"
+#include "job/history.h"
 #include "job/commit.h"
 #include "job/engine.h"
 #include "job/init.h"
@@ -125,7 +125,7 @@ static int read_all(struct vault *vault, const struct vault_name *names, size_t 
 
 /* Does the manifest carry our own signature? Names alone prove nothing: whoever can write into the sink can make one.
  * With the full key any certified signer of this host counts: it may have had a put key before. */
-static int peek(struct vault *vault, const struct vault_name *name, bool *ours, struct chain_link *link,
+static int peek(struct vault *vault, const struct vault_name *name, bool *ours, struct history_link *link,
                 struct error *e)
 {
     struct repository *r = vault->repository;
@@ -144,7 +144,7 @@ static int peek(struct vault *vault, const struct vault_name *name, bool *ours, 
     else
         *ours = link->sequence > 0 && link->sequence < (uint64_t)1 << 60;
     memcpy(link->id, name->id, sizeof link->id);
-    chain_add_form(&link->forms, object.data, object.length);
+    history_add_form(&link->forms, object.data, object.length);
     return 0;
 }
 

@@ -8,9 +8,9 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "job/chain.h"
+#include "job/history.h"
 #include "job/engine.h"
-#include "job/verify_chain.h"
+#include "job/verify_history.h"
 #include "job/verify_packs.h"
 #include "repository/catalogue.h"
 #include "repository/index.h"
@@ -239,7 +239,7 @@ static int walk_snapshot(struct verify *v, const struct manifest *manifest, stru
     return result;
 }
 
-/* ---- the chain ---- */
+/* ---- the history ---- */
 
 static int read_chained(void *place, const struct verify_link *link, struct manifest **manifest, struct error *e)
 {
@@ -247,7 +247,7 @@ static int read_chained(void *place, const struct verify_link *link, struct mani
 }
 
 /* Damage inside a manifest is found when it is opened; without the full key, here. */
-static int add_link(struct verify *v, struct verify_chain *chain, const char *key, const struct bytes *object,
+static int add_link(struct verify *v, struct verify_history *history, const char *key, const struct bytes *object,
                     struct error *e)
 {
     struct verify_link link = {.previous.count = 1};
@@ -258,13 +258,13 @@ static int add_link(struct verify *v, struct verify_chain *chain, const char *ke
     link.readable = manifest_object_peek(object->data, object->length, r->key, key, &link.sequence,
                                          link.previous.hashes[0], link.signer, e) == 0;
     if (!link.readable && !r->key->full)
-        verify_chain_report(chain, &link, e->message);
-    return verify_chain_add(chain, &link, e);
+        verify_history_report(history, &link, e->message);
+    return verify_history_add(history, &link, e);
 }
 
 struct adding {
     struct verify *verify;
-    struct verify_chain *chain;
+    struct verify_history *history;
 };
 
 static int add_next(void *context, const char *key, const struct bytes *object, const struct error *why,
@@ -272,14 +272,14 @@ static int add_next(void *context, const char *key, const struct bytes *object, 
 {
     const struct adding *a = context;
     if (object)
-        return add_link(a->verify, a->chain, key, object, e);
+        return add_link(a->verify, a->history, key, object, e);
     *e = *why;
     return -1;
 }
 
-static int add_links(struct verify *v, struct verify_chain *chain, const struct bytes *keys, struct error *e)
+static int add_links(struct verify *v, struct verify_history *history, const struct bytes *keys, struct error *e)
 {
-    struct adding adding = {v, chain};
+    struct adding adding = {v, history};
     return sink_get_each(v->repository->sink, (const char *)keys->data, keys->length, MANIFEST_MAX - 1, add_next,
                          &adding, e);
 }
@@ -294,10 +294,10 @@ static int choose_keys(struct verify *v, struct bytes *chosen, struct error *e)
     return bytes_check(chosen, "listing of snapshots", e);
 }
 
-static int check_chain(struct verify *v, struct error *e)
+static int check_history(struct verify *v, struct error *e)
 {
     struct repository *r = v->repository;
-    struct verify_chain chain = {.engine = v->engine,
+    struct verify_history history = {.engine = v->engine,
                                  .sink = sink_name(r->sink),
                                  .id = r->id_text,
                                  .read = r->key->full ? read_chained : NULL,
@@ -308,10 +308,10 @@ static int check_chain(struct verify *v, struct error *e)
     AUTO_BYTES struct bytes keys = {.maximum = v->keys.length + 1};
     int result = choose_keys(v, &keys, e);
     if (result == 0)
-        result = add_links(v, &chain, &keys, e);
+        result = add_links(v, &history, &keys, e);
     if (result == 0)
-        result = verify_chain_run(&chain, v->request, e);
-    verify_chain_free(&chain);
+        result = verify_history_run(&history, v->request, e);
+    verify_history_free(&history);
     return result;
 }
 
@@ -359,7 +359,7 @@ static int verify_snapshots(struct verify *v, struct error *e)
     return each_snapshot(v, false, walk_snapshot, e) < 0 ? -1 : verify_packs_report(&v->packs, e);
 }
 
-/* With a put key: signatures, chain, and hashes of all bytes. */
+/* With a put key: signatures, history, and hashes of all bytes. */
 static int verify_outside(struct verify *v, struct error *e)
 {
     log_line(LOG_NOTICE, "sink '%s': with a put key only hashes, signatures and the chain of snapshots can be checked",
@@ -371,7 +371,7 @@ static int carry_out(struct verify *v, struct error *e)
 {
     if (load(v, e) < 0 || check_index_objects(v, e) < 0)
         return -1;
-    if (!v->request->id && check_chain(v, e) < 0)
+    if (!v->request->id && check_history(v, e) < 0)
         return -1;
     return v->repository->key->full ? verify_snapshots(v, e) : verify_outside(v, e);
 }

@@ -14,7 +14,7 @@ struct repository;
 
 /* One thing that is wrong. */
 struct verify_damage {
-    const char *object;        /* key of the object: "packs/ab/..."; NULL when the chain is broken without one */
+    const char *object;        /* key of the object: "packs/ab/..."; NULL when the history is broken without one */
     const char *text;          /* what is wrong with it */
     const char *snapshot;      /* "HOST/JOB/ID" that it affects; NULL = none or unknown */
     const char *source, *path; /* of an affected entry; NULL = the whole */
@@ -32,7 +32,7 @@ struct verify_result {
 };
 
 /* 0 also when damage was found: result->damages counts it. -1: could not look. Without the full key only hashes,
- * signatures and the chain are checked, and a warning says so. */
+ * signatures and the history are checked, and a warning says so. */
 int verify_run(const struct engine *engine, struct repository *repository, const struct verify_request *request,
                void (*damage)(void *context, const struct verify_damage *), void *context, struct verify_result *result,
                struct error *e);

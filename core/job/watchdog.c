@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "job/engine.h"
-#include "job/hold.h"
+#include "job/undo.h"
 
 #define ARGUMENT "watchdog"
 #define PATIENCE 5000 /* ms; for who still has a lock */
@@ -126,9 +126,9 @@ int watchdog_main(char **argv)
         return error_exit_status(e.class);
     }
     const struct engine engine = {.config = config};
-    size_t left = hold_recover(&engine);
-    if (hold_wait(&engine, PATIENCE))
-        left = hold_recover(&engine);
+    size_t left = undo_recover(&engine);
+    if (undo_wait(&engine, PATIENCE))
+        left = undo_recover(&engine);
     config_free(config);
     return left == 0 ? 0 : 1;
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "repository/ahead.h"
+#include "repository/readahead.h"
 #include "repository/pack.h"
 #include "repository/repository.h"
 #include "worker/sink.h"
@@ -27,7 +27,7 @@ struct fetch {
     uint8_t pack[SEAL_HASH_SIZE];
     uint64_t from, to;
     uint64_t expected;   /* where the next chunk lies when they are wanted in order */
-    struct ahead *ahead; /* NULL: one connection only */
+    struct readahead *readahead; /* NULL: one connection only */
 };
 
 int fetch_new(struct repository *repository, struct fetch **fetch, struct error *e)
@@ -41,7 +41,7 @@ int fetch_new(struct repository *repository, struct fetch **fetch, struct error 
     }
     f->repository = repository;
     f->window = window;
-    if (ahead_new(repository, &f->ahead, e) < 0) {
+    if (readahead_new(repository, &f->readahead, e) < 0) {
         fetch_free(f);
         return -1;
     }
@@ -53,7 +53,7 @@ void fetch_free(struct fetch *fetch)
 {
     if (!fetch)
         return;
-    ahead_free(fetch->ahead);
+    readahead_free(fetch->readahead);
     free(fetch->window);
     free(fetch);
 }
@@ -122,8 +122,8 @@ static int fill_window(struct fetch *f, const struct index_location *l, struct e
 
 void fetch_expect(struct fetch *fetch, const struct index_location *location)
 {
-    if (fetch->ahead)
-        ahead_expect(fetch->ahead, location);
+    if (fetch->readahead)
+        readahead_expect(fetch->readahead, location);
 }
 
 int fetch_chunk(struct fetch *fetch, const struct index_location *location, uint8_t *out, struct seal_box *box,
@@ -131,8 +131,8 @@ int fetch_chunk(struct fetch *fetch, const struct index_location *location, uint
 {
     uint8_t header[PACK_HEADER_SIZE];
     bool has_header;
-    if (ahead_is_next(fetch->ahead, location)) {
-        if (ahead_take(fetch->ahead, location, out, header, &has_header, e) == 0)
+    if (readahead_is_next(fetch->readahead, location)) {
+        if (readahead_take(fetch->readahead, location, out, header, &has_header, e) == 0)
             return find_box(fetch, location->pack, has_header ? header : NULL, box, e);
         /* What is wrong with a neighbour need not be wrong with this one: it is read alone. */
         if (e->class == ERROR_CANCELLED || e->class == ERROR_RETRY)

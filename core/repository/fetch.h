@@ -10,7 +10,7 @@
 
 #include <stdint.h>
 
-#include "repository/ahead.h"
+#include "repository/readahead.h"
 #include "repository/index.h"
 #include "repository/seal.h"
 
@@ -24,7 +24,7 @@ void fetch_free(struct fetch *fetch);
 
 /* The chunk will be fetched: each that is expected, once, in this order; others may be fetched in between. At most
  * FETCH_AHEAD may be expected and not yet fetched. Never fails: what goes wrong shows when the chunk is fetched. */
-#define FETCH_AHEAD AHEAD_CHUNKS
+#define FETCH_AHEAD READAHEAD_CHUNKS
 void fetch_expect(struct fetch *fetch, const struct index_location *location);
 
 /* Copy the sealed bytes of the chunk (location->chunk.stored of them) to out, and give the box of its pack. The pack

@@ -1,7 +1,7 @@
 /* The manifest as an object of a repository, the same on every sink.
  *
  * An envelope (seal.h). Clear part: u64 sequence | hash of the previous manifest's bytes 32 (zero for the first) |
- * BLAKE3 of the object's own key "snapshots/HOST/JOB/ID" 32, so that the chain of one host and job can be checked
+ * BLAKE3 of the object's own key "snapshots/HOST/JOB/ID" 32, so that the history of one host and job can be checked
  * without opening, and no manifest passes for another. Body: JSON (docs/format.md lists every member). Paths and other
  * free text in JSON are percent-encoded: bytes outside printable ASCII, '%' and '"' and '\\' become %HH.
  */

@@ -1,4 +1,4 @@
-/* The player: entries and their content out of a repository, fetched ahead, opened side by side, given in order.
+/* The player: entries and their content out of a repository, fetched readahead, opened side by side, given in order.
  *
  * The caller feeds records as the catalogue gives them (player_record). A plan is made from them: which chunks to
  * fetch, and a script of what to do with each. Chunks used lately stay in a small cache, whose rules planner and

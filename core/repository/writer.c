@@ -11,7 +11,7 @@
 #include "repository/key.h"
 #include "repository/pack.h"
 #include "repository/repository.h"
-#include "repository/shipper.h"
+#include "repository/uploader.h"
 
 #define WORKERS_MAX 16
 #define SLOTS_MAX (WORKERS_MAX + 4)
@@ -21,7 +21,7 @@
 /* Ids that wait for writer_next_id: more than there can be items in the line. */
 #define IDS 64
 
-/* A chunk on its way to the shipper. */
+/* A chunk on its way to the uploader. */
 struct item {
     uint64_t chunk;
     uint8_t id[SEAL_HASH_SIZE];
@@ -44,7 +44,7 @@ struct named {
 };
 
 struct writer {
-    struct shipper *shipper;
+    struct uploader *uploader;
     const struct key *key;
     struct chunker_table table;
     struct lane lanes[WRITER_LANES];
@@ -67,8 +67,8 @@ static uint32_t lacking(const struct writer *w, const uint8_t id[SEAL_HASH_SIZE]
 {
     uint32_t mask = 0;
     struct index_location location;
-    for (size_t i = 0; i < shipper_sink_count(w->shipper); i++) {
-        const struct repository *r = shipper_sink(w->shipper, i)->repository;
+    for (size_t i = 0; i < uploader_sink_count(w->uploader); i++) {
+        const struct repository *r = uploader_sink(w->uploader, i)->repository;
         if (!repository_has(r, id, &location))
             mask |= UINT32_C(1) << i;
     }
@@ -100,7 +100,7 @@ static int ship_item(void *context, void *slot, struct error *e)
         return 0;
     if (idset_add(w->fresh, item->id, e) < 0)
         return -1;
-    return shipper_add(w->shipper, item->mask, item->id, (uint32_t)item->length, item->compressed,
+    return uploader_add(w->uploader, item->mask, item->id, (uint32_t)item->length, item->compressed,
                        item->compressed_length, e);
 }
 
@@ -142,8 +142,8 @@ int writer_new(const struct writer_spec *spec, struct writer **writer, struct er
     struct writer *w = calloc(1, sizeof *w);
     if (!w)
         return error_memory(e);
-    w->shipper = spec->shipper;
-    w->key = shipper_sink(spec->shipper, 0)->repository->key;
+    w->uploader = spec->uploader;
+    w->key = uploader_sink(spec->uploader, 0)->repository->key;
     chunker_table_init(&w->table, w->key->chunker_seed);
     if (idset_new(FRESH_MAX, &w->fresh, e) < 0 || make_line(w, spec, e) < 0) {
         writer_free(w);
@@ -231,7 +231,7 @@ int writer_drain(struct writer *writer, struct error *e)
 
 int writer_checkpoint(struct writer *writer, struct error *e)
 {
-    if (line_drain(writer->line, e) < 0 || shipper_checkpoint(writer->shipper, e) < 0)
+    if (line_drain(writer->line, e) < 0 || uploader_checkpoint(writer->uploader, e) < 0)
         return -1;
     idset_clear(writer->fresh);
     writer->since = 0;

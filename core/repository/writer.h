@@ -14,13 +14,13 @@
 #include "repository/seal.h"
 
 struct error;
-struct shipper;
+struct uploader;
 struct writer;
 
 enum writer_lane { WRITER_SMALL, WRITER_LARGE, WRITER_LANES };
 
 struct writer_spec {
-    struct shipper *shipper; /* borrowed */
+    struct uploader *uploader; /* borrowed */
     unsigned workers;        /* compressing threads; 0 = inline */
 };
 int writer_new(const struct writer_spec *spec, struct writer **writer, struct error *e);
@@ -44,7 +44,7 @@ bool writer_next_id(struct writer *writer, uint64_t *chunk, uint8_t id[SEAL_HASH
 /* Wait until every chunk that was cut has its id. */
 int writer_drain(struct writer *writer, struct error *e);
 
-/* Everything that was cut is durable and indexed in every sink that is left (shipper_checkpoint). Lanes with open
+/* Everything that was cut is durable and indexed in every sink that is left (uploader_checkpoint). Lanes with open
  * chunks are not touched. */
 int writer_checkpoint(struct writer *writer, struct error *e);
 

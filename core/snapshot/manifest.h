@@ -81,7 +81,7 @@ struct manifest_source {
     uint64_t catalogue_bytes;
 };
 
-/* A repository that lacked a snapshot of the chain when this one was made, because a sink had failed. */
+/* A repository that lacked a snapshot of the history when this one was made, because a sink had failed. */
 struct manifest_missed {
     char *repository; /* its id, hex */
     char *id;         /* snapshot */

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "worker/output.h"
+#include "worker/worker_output.h"
 
 #define HEADER 16
 
@@ -28,7 +28,7 @@ int call_fail(struct worker *w, const struct error *e)
 {
     w->failure = *e;
     w->active = false;
-    output_settle(w);
+    worker_output_settle(w);
     return -1;
 }
 
@@ -62,10 +62,10 @@ bool call_ended(struct worker *w)
 {
     if (w->how[0])
         return true;
-    output_drain(w);
+    worker_output_drain(w);
     if (w->pid > 0 && process_ended(w->pid, w->how, sizeof w->how)) {
         w->pid = -1;
-        output_drain(w);
+        worker_output_drain(w);
     } else if (w->pid <= 0 && channel_gone(&w->channel)) {
         snprintf(w->how, sizeof w->how, "ended");
     }
@@ -147,7 +147,7 @@ static int take_log(struct worker *w, struct cursor *c, struct error *e)
     if (!said || !cursor_done(c) || level > LOG_DEBUG || level < LOG_ERROR)
         return malformed(w, e);
     memcpy(text, said, strlen(said) + 1);
-    output_line(w, (int)level, "", text);
+    worker_output_line(w, (int)level, "", text);
     return 0;
 }
 
@@ -167,8 +167,8 @@ static int take_result(struct worker *w, struct cursor *c, struct error *e)
     if (!wire_error(c, &result) || !cursor_done(c) || number != w->number)
         return malformed(w, e);
     w->active = false;
-    output_drain(w);
-    output_settle(w);
+    worker_output_drain(w);
+    worker_output_settle(w);
     if (result.class == ERROR_NONE)
         return 0;
     redact_error(&w->redact, &result);

@@ -104,6 +104,26 @@ def test_every_call_names_its_room(binary):
     assert not wrong, '\n'.join(wrong)
 
 
+def dictionary() -> tuple[set[str], set[str]]:
+    """The pictures and the plain terms of CONTRIBUTING.md."""
+    text = (TOP / 'CONTRIBUTING.md').read_text()
+    text = text[text.index('## The dictionary'):text.index('## How the code is written')]
+    pictures = {word for row in re.findall(r'^\| ([a-z, ]+) \| ', text, re.M)[1:] for word in row.split(', ')}
+    return pictures, set(re.findall(r'`([a-z]+)`', text.partition('need no table:')[2]))
+
+
+def test_the_names_of_files_are_in_the_dictionary():
+    pictures, plain = dictionary()
+    used = {word for path in (TOP / 'core').glob('*/*.h') for word in path.stem.split('_')}
+    assert used - pictures - plain == set(), 'say in CONTRIBUTING.md what it stands for, or use the field\'s own word'
+    assert (pictures | plain) - used == set(), 'of no file any more'
+
+
+def test_no_two_rooms_have_one_name():
+    names = [path.name for path in (TOP / 'core').glob('*/*.h')]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_files_are_short():
     # plugin.h is one file, to be read from top to bottom.
     long = [f'{path.relative_to(TOP)}: {count}' for path in SOURCES

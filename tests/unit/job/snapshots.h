@@ -11,7 +11,7 @@ struct snapshots {
     struct trial *trial;
     struct config *config;
     struct engine engine;
-    struct manifest last; /* the newest one: its place in the chain */
+    struct manifest last; /* the newest one: its place in the history */
     uint8_t hash[MANIFEST_HASH_SIZE];
 };
 int snapshots_set_up(void **state);

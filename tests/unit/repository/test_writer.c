@@ -1,4 +1,4 @@
-/* The writer, the recorder and the shipper: what is added is in the sinks, once, described, and found again. */
+/* The writer, the recorder and the uploader: what is added is in the sinks, once, described, and found again. */
 #include "trial.h"
 
 #include "base/text.h"
@@ -135,7 +135,7 @@ static void test_nothing_twice(void **state)
     assert_int_equal(trial_begin(t, &r, 1, &run, &e), 0);
     assert_int_equal(trial_add(&run, files, FILES, &e), 0);
     assert_int_equal(trial_end(&run, &e), 0);
-    assert_int_equal(shipper_sink(run.shipper, 0)->added, 0);
+    assert_int_equal(uploader_sink(run.uploader, 0)->added, 0);
     assert_int_equal(memory_calls(trial_place(t, "one"), MEMORY_PUT), puts);
     assert_int_equal(run.source.chunk_count, source.chunk_count);
     assert_memory_equal(run.source.chunks[0].id, source.chunks[0].id, SEAL_HASH_SIZE);
@@ -179,7 +179,7 @@ static void test_one_of_two_fails(void **state)
     assert_int_equal(trial_begin(t, both, 2, &run, &e), 0);
     assert_int_equal(trial_add(&run, files, FILES, &e), 0);
     assert_int_equal(trial_end(&run, &e), 0);
-    const struct shipper_sink *good = shipper_sink(run.shipper, 0), *bad = shipper_sink(run.shipper, 1);
+    const struct uploader_sink *good = uploader_sink(run.uploader, 0), *bad = uploader_sink(run.uploader, 1);
     assert_false(good->failed);
     assert_true(bad->failed);
     assert_int_equal(bad->error.class, ERROR_NO_SPACE);
@@ -198,8 +198,8 @@ static void test_one_of_two_fails(void **state)
     assert_int_equal(trial_begin(t, both, 2, &run, &e), 0);
     assert_int_equal(trial_add(&run, files, FILES, &e), 0);
     assert_int_equal(trial_end(&run, &e), 0);
-    assert_int_equal(shipper_sink(run.shipper, 0)->added, 0);
-    assert_true(shipper_sink(run.shipper, 1)->added > LARGE);
+    assert_int_equal(uploader_sink(run.uploader, 0)->added, 0);
+    assert_true(uploader_sink(run.uploader, 1)->added > LARGE);
     assert_described(both[1], 1, 1);
     trial_free(&run);
     assert_saved(t, "bad", &run.source);

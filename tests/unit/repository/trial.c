@@ -128,11 +128,11 @@ int trial_begin(struct trial *t, struct repository **repositories, size_t count,
 {
     char path[112];
     static const uint8_t fingerprints[16] = {1, 2, 3};
-    *run = (struct trial_run){.shipper = NULL};
+    *run = (struct trial_run){.uploader = NULL};
     snprintf(path, sizeof path, "%s/catalogue", t->directory);
-    if (shipper_new(repositories, count, t->state, &run->shipper, e) < 0)
+    if (uploader_new(repositories, count, t->state, &run->uploader, e) < 0)
         return -1;
-    const struct writer_spec spec = {.shipper = run->shipper, .workers = 2};
+    const struct writer_spec spec = {.uploader = run->uploader, .workers = 2};
     if (writer_new(&spec, &run->writer, e) < 0)
         return -1;
     return recorder_new(run->writer, path, fingerprints, &run->recorder, e);
@@ -179,7 +179,7 @@ void trial_free(struct trial_run *run)
 {
     recorder_free(run->recorder);
     writer_free(run->writer);
-    shipper_free(run->shipper);
+    uploader_free(run->uploader);
 }
 
 void trial_free_source(struct manifest_source *source)

@@ -9,7 +9,7 @@
 #include "repository/index.h"
 #include "repository/recorder.h"
 #include "repository/repository.h"
-#include "repository/shipper.h"
+#include "repository/uploader.h"
 #include "repository/writer.h"
 #include "snapshot/manifest.h"
 
@@ -50,7 +50,7 @@ void trial_content(uint32_t seed, uint8_t *p, size_t n);
 /* ---- writing ---- */
 
 struct trial_run {
-    struct shipper *shipper;
+    struct uploader *uploader;
     struct writer *writer;
     struct recorder *recorder;
     struct manifest_source source;

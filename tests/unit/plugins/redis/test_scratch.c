@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "job/engine.h"
-#include "job/hold.h"
+#include "job/undo.h"
 #include "repository/seal.h"
 #include "worker/source.h"
 
@@ -81,12 +81,12 @@ static void test_scratch(void **state)
 {
     (void)state;
     struct error e;
-    struct hold *hold = NULL;
+    struct undo *hold = NULL;
     char id[64], *overrides = NULL;
-    struct hold_spec spec = {.what = HOLD_SCRATCH, .source = &config->sources[0]};
+    struct undo_spec spec = {.what = UNDO_SCRATCH, .source = &config->sources[0]};
     struct worker *w = open_worker(NULL);
-    assert_int_equal(hold_make(&engine, &spec, w, &hold, &e), 0);
-    strcpy(id, hold_id(hold));
+    assert_int_equal(undo_make(&engine, &spec, w, &hold, &e), 0);
+    strcpy(id, undo_id(hold));
     if (source_scratch_make(w, id, &overrides, &e) < 0)
         fail_msg("%s", e.message);
     worker_stop(w);
@@ -94,7 +94,7 @@ static void test_scratch(void **state)
     assert_memory_equal(overrides, "socket=", 7);
     overrides[strcspn(overrides, "\n")] = '\0';
     assert_true(answers(overrides));
-    assert_int_equal(hold_undo(hold, NULL, &e), 0);
+    assert_int_equal(undo_run(hold, NULL, &e), 0);
     assert_false(answers(overrides));
     assert_int_equal(left(), 0);
     free(overrides);

@@ -1,4 +1,4 @@
-#include "job/hold_text.h"
+#include "job/undo_text.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -20,31 +20,31 @@ static const struct {
     const char *key;  /* in the file */
     const char *name; /* in messages */
 } kinds[] = {
-    [HOLD_FREEZE] = {"freeze", "the freeze of"},
-    [HOLD_RESTORE] = {"restore", "the restore of"},
-    [HOLD_SCRATCH] = {"scratch", "the scratch copy of"},
-    [HOLD_SERVICES] = {"services", "the stop of services by"},
+    [UNDO_FREEZE] = {"freeze", "the freeze of"},
+    [UNDO_RESTORE] = {"restore", "the restore of"},
+    [UNDO_SCRATCH] = {"scratch", "the scratch copy of"},
+    [UNDO_SERVICES] = {"services", "the stop of services by"},
 };
 #define KINDS (sizeof kinds / sizeof kinds[0])
 
-const char *hold_text_name(const struct hold_text *text, char *out)
+const char *undo_text_name(const struct undo_text *text, char *out)
 {
     bool source = text->source[0] != '\0';
-    snprintf(out, HOLD_TEXT_WHAT, "%s %s '%s'", kinds[text->what].name, source ? "source" : "plugin",
+    snprintf(out, UNDO_TEXT_WHAT, "%s %s '%s'", kinds[text->what].name, source ? "source" : "plugin",
              source ? text->source : text->plugin);
     return out;
 }
 
-const char *hold_text_describe(const struct hold_text *text, const char *id, char *out)
+const char *undo_text_describe(const struct undo_text *text, const char *id, char *out)
 {
     bool job = text->job[0] != '\0';
-    hold_text_name(text, out);
+    undo_text_name(text, out);
     size_t used = strlen(out);
-    snprintf(out + used, HOLD_TEXT_WHAT - used, " (%s%s%s%s)", job ? "job '" : "", text->job, job ? "', " : "", id);
+    snprintf(out + used, UNDO_TEXT_WHAT - used, " (%s%s%s%s)", job ? "job '" : "", text->job, job ? "', " : "", id);
     return out;
 }
 
-void hold_text_free(struct hold_text *text)
+void undo_text_free(struct undo_text *text)
 {
     for (size_t i = 0; i < text->override_count; i++)
         free(text->overrides[i]);
@@ -52,7 +52,7 @@ void hold_text_free(struct hold_text *text)
     free(text->source);
     free(text->plugin);
     free(text->job);
-    *text = (struct hold_text){0};
+    *text = (struct undo_text){0};
 }
 
 /* Where a secret is to be found may be written down ("@file:..."), the secret itself may not. */
@@ -66,10 +66,10 @@ static bool is_literal_secret(const char *override, const struct plugin_info *pl
     return true;
 }
 
-int hold_text_make(const struct hold_spec *spec, const struct plugin_info *plugin, struct hold_text *text,
+int undo_text_make(const struct undo_spec *spec, const struct plugin_info *plugin, struct undo_text *text,
                    struct error *e)
 {
-    *text = (struct hold_text){.what = spec->what,
+    *text = (struct undo_text){.what = spec->what,
                                .source = text_copy(spec->source ? spec->source->name : ""),
                                .plugin = text_copy(plugin->name),
                                .job = text_copy(spec->job ? spec->job : ""),
@@ -86,7 +86,7 @@ int hold_text_make(const struct hold_spec *spec, const struct plugin_info *plugi
     return 0;
 }
 
-static json_t *encode_overrides(const struct hold_text *text)
+static json_t *encode_overrides(const struct undo_text *text)
 {
     json_t *rows = json_array();
     for (size_t i = 0; rows && i < text->override_count; i++) {
@@ -99,7 +99,7 @@ static json_t *encode_overrides(const struct hold_text *text)
     return rows;
 }
 
-char *hold_text_encode(const struct hold_text *text)
+char *undo_text_encode(const struct undo_text *text)
 {
     json_t *overrides = encode_overrides(text);
     json_t *json = overrides ? json_pack("{s:s, s:s, s:s, s:s, s:o}", "what", kinds[text->what].key, "source",
@@ -116,7 +116,7 @@ static int damaged(const char *path, struct error *e)
     return error_hint(e, "look at the application, put it right, then remove the file");
 }
 
-static int take_overrides(const json_t *rows, const char *path, struct hold_text *text, struct error *e)
+static int take_overrides(const json_t *rows, const char *path, struct undo_text *text, struct error *e)
 {
     text->overrides = calloc(json_array_size(rows) + 1, sizeof(char *));
     if (!text->overrides)
@@ -133,7 +133,7 @@ static int take_overrides(const json_t *rows, const char *path, struct hold_text
     return 0;
 }
 
-static int decode(json_t *json, const char *path, struct hold_text *text, struct error *e)
+static int decode(json_t *json, const char *path, struct undo_text *text, struct error *e)
 {
     const char *what, *source, *plugin, *job;
     json_t *overrides;
@@ -146,14 +146,14 @@ static int decode(json_t *json, const char *path, struct hold_text *text, struct
         kind++;
     if (kind == KINDS)
         return damaged(path, e);
-    *text = (struct hold_text){
-        .what = (enum hold_what)kind, .source = text_copy(source), .plugin = text_copy(plugin), .job = text_copy(job)};
+    *text = (struct undo_text){
+        .what = (enum undo_what)kind, .source = text_copy(source), .plugin = text_copy(plugin), .job = text_copy(job)};
     if (!text->source || !text->plugin || !text->job)
         return error_memory(e);
     return take_overrides(overrides, path, text, e);
 }
 
-int hold_text_read(const char *path, struct hold_text *text, struct error *e)
+int undo_text_read(const char *path, struct undo_text *text, struct error *e)
 {
     AUTO_BYTES struct bytes content = {.maximum = FILE_MAX_BYTES};
     json_error_t where;

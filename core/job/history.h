@@ -1,10 +1,10 @@
-/* The chain: which snapshots this host has committed of a job, and where; kept in the state directory.
+/* The history: which snapshots this host has committed of a job, and where; kept in the state directory.
  *
  * It gives a new snapshot its sequence number and predecessor, tells a sink that merely missed a run from one from
  * which a snapshot was taken away, and is a witness that no sink can roll back unseen.
  */
-#ifndef COFRE_JOB_CHAIN_H
-#define COFRE_JOB_CHAIN_H
+#ifndef COFRE_JOB_HISTORY_H
+#define COFRE_JOB_HISTORY_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,26 +15,26 @@
 struct error;
 struct vault;
 
-#define CHAIN_MAX 1000 /* links remembered */
-#define CHAIN_FORMS_MAX 32
+#define HISTORY_MAX 1000 /* links remembered */
+#define HISTORY_FORMS_MAX 32
 
 /* Hashes of one snapshot's manifest: repositories share its bytes, and each archive has a form of its own. */
-struct chain_forms {
-    uint8_t hashes[CHAIN_FORMS_MAX][MANIFEST_HASH_SIZE]; /* first that of a repository, if there is one */
+struct history_forms {
+    uint8_t hashes[HISTORY_FORMS_MAX][MANIFEST_HASH_SIZE]; /* first that of a repository, if there is one */
     size_t count;
 };
 
-struct chain_link {
+struct history_link {
     char id[MANIFEST_ID_SIZE];
     uint64_t sequence;
-    struct chain_forms forms; /* of the manifest; at least one */
+    struct history_forms forms; /* of the manifest; at least one */
     char (*repositories)[33]; /* ids of those that committed it */
     size_t repository_count;
 };
 
-struct chain {
+struct history {
     char *path;
-    struct chain_link *links; /* oldest first */
+    struct history_link *links; /* oldest first */
     size_t count;
     bool adopted;                  /* the newest link is what sinks say */
     char host[64];                 /* whose it is */
@@ -42,34 +42,34 @@ struct chain {
     char newest[MANIFEST_ID_SIZE]; /* the greatest id of a snapshot of ours, here or in a sink */
 };
 
-/* directory: of state_directory. None yet: an empty chain. A damaged file is ERROR_INTEGRITY. */
-int chain_load(const char *directory, const char *host, struct chain *chain, struct error *e);
-void chain_free(struct chain *chain);
+/* directory: of state_directory. None yet: an empty history. A damaged file is ERROR_INTEGRITY. */
+int history_load(const char *directory, const char *host, struct history *history, struct error *e);
+void history_free(struct history *history);
 
 /* One more form: the bytes of a manifest. */
-void chain_add_form(struct chain_forms *forms, const void *manifest, size_t n);
-bool chain_has_form(const struct chain_forms *forms, const uint8_t hash[MANIFEST_HASH_SIZE]);
+void history_add_form(struct history_forms *forms, const void *manifest, size_t n);
+bool history_has_form(const struct history_forms *forms, const uint8_t hash[MANIFEST_HASH_SIZE]);
 
 /* Compare with what a sink lists under the job: adopts the newest snapshot when the state knows less (lost
  * state), adds to the manifest's `missed` what it lacks without ever having had it, and warns of what it had and lacks
  * now. */
-int chain_compare(struct chain *chain, struct vault *vault, const char *job, struct manifest *manifest,
+int history_compare(struct history *history, struct vault *vault, const char *job, struct manifest *manifest,
                   struct error *e);
 
-/* To be called when all sinks were compared: warn when the machine has another name than before and the chain begins
+/* To be called when all sinks were compared: warn when the machine has another name than before and the history begins
  * anew. The next commit forgets the former name, so it is said once. */
-void chain_say_renamed(const struct chain *chain, const char *job);
+void history_say_renamed(const struct history *history, const char *job);
 
 /* Sequence, predecessor and id for a new manifest. Ids ascend with the sequence, even when the clock went back: the
  * id's time is then a second behind the one before. */
-int chain_continue(const struct chain *chain, struct manifest *manifest, struct error *e);
+int history_continue(const struct history *history, struct manifest *manifest, struct error *e);
 
 /* A copy of a snapshot of ours was committed to the repository id: remember it, durably, if the snapshot is remembered
- * at all. directory, host: as of chain_load; the job's lock is held. */
-int chain_copied(const char *directory, const char *host, const char *snapshot, const char *id, struct error *e);
+ * at all. directory, host: as of history_load; the job's lock is held. */
+int history_copied(const char *directory, const char *host, const char *snapshot, const char *id, struct error *e);
 
 /* Remember a commit, durably. ids: of the repositories that have it. */
-int chain_append(struct chain *chain, const struct manifest *manifest, const struct chain_forms *forms,
+int history_append(struct history *history, const struct manifest *manifest, const struct history_forms *forms,
                  const char *const *ids, size_t count, struct error *e);
 
 #endif

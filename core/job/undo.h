@@ -3,14 +3,14 @@
  * Before the call, a hold is written to STATE/holds/ID: what it is, of which source, with which options. Afterwards it
  * is undone by the plugin's thaw(id) or scratch_drop(id), and the file goes. When this process is killed in between,
  * the file stays, and the watchdog (job/watchdog.h), or the next start of cofre, undoes it from a fresh worker
- * (hold_recover). The file is locked while its process lives, so a hold in use is left alone.
+ * (undo_recover). The file is locked while its process lives, so a hold in use is left alone.
  *
- *   hold_make    durable: now freeze, restore or scratch_make may be called
- *   hold_undo    thaw or scratch_drop; twice does no harm
- *   hold_release the plugin was told to leave it so, and has said how it is undone by hand
+ *   undo_make    durable: now freeze, restore or scratch_make may be called
+ *   undo_run    thaw or scratch_drop; twice does no harm
+ *   undo_release the plugin was told to leave it so, and has said how it is undone by hand
  */
-#ifndef COFRE_JOB_HOLD_H
-#define COFRE_JOB_HOLD_H
+#ifndef COFRE_JOB_UNDO_H
+#define COFRE_JOB_UNDO_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,18 +19,18 @@
 struct config_instance;
 struct engine;
 struct error;
-struct hold;
+struct undo;
 struct worker;
 
-enum hold_what {
-    HOLD_FREEZE,  /* freeze: undone by thaw */
-    HOLD_RESTORE, /* a restore into the running application: undone by thaw */
-    HOLD_SCRATCH, /* scratch_make: undone by scratch_drop */
-    HOLD_SERVICES /* services that are stopped around the restore of a job: undone by thaw */
+enum undo_what {
+    UNDO_FREEZE,  /* freeze: undone by thaw */
+    UNDO_RESTORE, /* a restore into the running application: undone by thaw */
+    UNDO_SCRATCH, /* scratch_make: undone by scratch_drop */
+    UNDO_SERVICES /* services that are stopped around the restore of a job: undone by thaw */
 };
 
-struct hold_spec {
-    enum hold_what what;
+struct undo_spec {
+    enum undo_what what;
     const struct config_instance *source; /* NULL: an instance of nothing but defaults (engine_open_defaults) */
     const char *job;                      /* NULL = none */
     char *const *overrides;               /* "key=value" of --set, in force for this source; may be NULL */
@@ -39,25 +39,25 @@ struct hold_spec {
 
 /* worker: of the source, for the types of its options: an override that is a literal secret is not written down. After
  * an error there is no hold. */
-int hold_make(const struct engine *engine, const struct hold_spec *spec, const struct worker *worker,
-              struct hold **hold, struct error *e);
+int undo_make(const struct engine *engine, const struct undo_spec *spec, const struct worker *worker,
+              struct undo **hold, struct error *e);
 
 /* "cofre-20261120t020000z-ab12cd": at most 40 bytes of [a-z0-9-], never the same twice. Lives as long as the hold. */
-const char *hold_id(const struct hold *hold);
+const char *undo_id(const struct undo *hold);
 
 /* Undo with this worker or, when it is NULL or of no use any more, with a fresh one; also while everything else is
  * being cancelled. Frees the hold in both cases. -1: the file stays, for the next start to try again; *e names the hold
  * and says why. hold NULL: nothing to do. */
-int hold_undo(struct hold *hold, struct worker *worker, struct error *e);
+int undo_run(struct undo *hold, struct worker *worker, struct error *e);
 
 /* What it covers is to stay as it is: the file goes. Frees the hold in both cases. -1: the file stays. */
-int hold_release(struct hold *hold, struct error *e);
+int undo_release(struct undo *hold, struct error *e);
 
 /* Undo what killed runs left, and log each: services that were stopped last, as they were stopped first. Returns how
  * many could not be undone; each was named in the log. Holds of living processes are not counted. */
-size_t hold_recover(const struct engine *engine);
-/* Wait, at most so many ms, until no process has a hold in use. True when one had: then hold_recover is due again. A
+size_t undo_recover(const struct engine *engine);
+/* Wait, at most so many ms, until no process has a hold in use. True when one had: then undo_recover is due again. A
  * child of a killed process that has not become another program yet has its locks for a moment longer. */
-bool hold_wait(const struct engine *engine, int64_t patience);
+bool undo_wait(const struct engine *engine, int64_t patience);
 
 #endif

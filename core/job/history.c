@@ -1,4 +1,4 @@
-#include "job/chain.h"
+#include "job/history.h"
 
 #include <jansson.h>
 #include <limits.h>
@@ -19,18 +19,18 @@
 #define FILE_MAX_BYTES ((size_t)16 << 20)
 #define ADOPT_TRIES 8 /* names looked at, newest first */
 
-void chain_free(struct chain *chain)
+void history_free(struct history *history)
 {
-    for (size_t i = 0; i < chain->count; i++)
-        free(chain->links[i].repositories);
-    free(chain->links);
-    free(chain->path);
-    *chain = (struct chain){0};
+    for (size_t i = 0; i < history->count; i++)
+        free(history->links[i].repositories);
+    free(history->links);
+    free(history->path);
+    *history = (struct history){0};
 }
 
 /* ---- forms of a manifest ---- */
 
-bool chain_has_form(const struct chain_forms *forms, const uint8_t hash[MANIFEST_HASH_SIZE])
+bool history_has_form(const struct history_forms *forms, const uint8_t hash[MANIFEST_HASH_SIZE])
 {
     for (size_t i = 0; i < forms->count; i++)
         if (memcmp(forms->hashes[i], hash, MANIFEST_HASH_SIZE) == 0)
@@ -38,13 +38,13 @@ bool chain_has_form(const struct chain_forms *forms, const uint8_t hash[MANIFEST
     return false;
 }
 
-static void add_hash(struct chain_forms *forms, const uint8_t hash[MANIFEST_HASH_SIZE])
+static void add_hash(struct history_forms *forms, const uint8_t hash[MANIFEST_HASH_SIZE])
 {
-    if (forms->count < CHAIN_FORMS_MAX && !chain_has_form(forms, hash))
+    if (forms->count < HISTORY_FORMS_MAX && !history_has_form(forms, hash))
         memcpy(forms->hashes[forms->count++], hash, MANIFEST_HASH_SIZE);
 }
 
-void chain_add_form(struct chain_forms *forms, const void *manifest, size_t n)
+void history_add_form(struct history_forms *forms, const void *manifest, size_t n)
 {
     uint8_t hash[MANIFEST_HASH_SIZE];
     seal_hash(manifest, n, hash);
@@ -53,49 +53,49 @@ void chain_add_form(struct chain_forms *forms, const void *manifest, size_t n)
 
 /* ---- the file: one JSON array of links ---- */
 
-static struct chain_link *add_link(struct chain *chain, struct error *e)
+static struct history_link *add_link(struct history *history, struct error *e)
 {
-    struct chain_link *links = realloc(chain->links, (chain->count + 1) * sizeof *links);
+    struct history_link *links = realloc(history->links, (history->count + 1) * sizeof *links);
     if (!links) {
         error_memory(e);
         return NULL;
     }
-    chain->links = links;
-    links[chain->count] = (struct chain_link){0};
-    return &links[chain->count++];
+    history->links = links;
+    links[history->count] = (struct history_link){0};
+    return &links[history->count++];
 }
 
-static int set_repositories(struct chain_link *link, size_t count, struct error *e)
+static int set_repositories(struct history_link *link, size_t count, struct error *e)
 {
     link->repositories = calloc(count + 1, sizeof *link->repositories);
     link->repository_count = count;
     return link->repositories ? 0 : error_memory(e);
 }
 
-static int damaged(const struct chain *chain, struct error *e)
+static int damaged(const struct history *history, struct error *e)
 {
-    error_set(e, ERROR_INTEGRITY, "state file '%s' is damaged", chain->path);
+    error_set(e, ERROR_INTEGRITY, "state file '%s' is damaged", history->path);
     return error_hint(e, "move it away: what it held is found again on the sinks");
 }
 
-static int parse_forms(struct chain *chain, struct chain_link *link, const char *first, const json_t *others,
+static int parse_forms(struct history *history, struct history_link *link, const char *first, const json_t *others,
                        struct error *e)
 {
     uint8_t hash[MANIFEST_HASH_SIZE];
     if (!text_parse_hex(first, hash, sizeof hash))
-        return damaged(chain, e);
+        return damaged(history, e);
     add_hash(&link->forms, hash);
     for (size_t i = 0; i < json_array_size(others); i++) {
         const char *text = json_string_value(json_array_get(others, i));
         if (!text || !text_parse_hex(text, hash, sizeof hash))
-            return damaged(chain, e);
+            return damaged(history, e);
         add_hash(&link->forms, hash);
     }
     return 0;
 }
 
-/* Links of another host, which this machine was called before, are no part of the chain. */
-static int parse_link(struct chain *chain, const json_t *json, struct error *e)
+/* Links of another host, which this machine was called before, are no part of the history. */
+static int parse_link(struct history *history, const json_t *json, struct error *e)
 {
     const char *id, *hash, *host;
     json_int_t sequence;
@@ -103,19 +103,19 @@ static int parse_link(struct chain *chain, const json_t *json, struct error *e)
     if (json_unpack((json_t *)(uintptr_t)json, "{s:s, s:s, s:I, s:s, s:o}", "host", &host, "id", &id, "sequence",
                     &sequence, "hash", &hash, "repositories", &repositories) < 0 ||
         !manifest_is_id(id) || sequence < 1 || !json_is_array(repositories))
-        return damaged(chain, e);
-    if (strcmp(host, chain->host) != 0) {
-        snprintf(chain->former_host, sizeof chain->former_host, "%s", host);
+        return damaged(history, e);
+    if (strcmp(host, history->host) != 0) {
+        snprintf(history->former_host, sizeof history->former_host, "%s", host);
         return 0;
     }
-    struct chain_link *link = add_link(chain, e);
+    struct history_link *link = add_link(history, e);
     if (!link || set_repositories(link, json_array_size(repositories), e) < 0)
         return -1;
     snprintf(link->id, sizeof link->id, "%s", id);
-    if (strcmp(id, chain->newest) > 0)
-        memcpy(chain->newest, link->id, sizeof link->id);
+    if (strcmp(id, history->newest) > 0)
+        memcpy(history->newest, link->id, sizeof link->id);
     link->sequence = (uint64_t)sequence;
-    if (parse_forms(chain, link, hash, json_object_get(json, "forms"), e) < 0)
+    if (parse_forms(history, link, hash, json_object_get(json, "forms"), e) < 0)
         return -1;
     for (size_t i = 0; i < link->repository_count; i++) {
         const char *text = json_string_value(json_array_get(repositories, i));
@@ -124,40 +124,40 @@ static int parse_link(struct chain *chain, const json_t *json, struct error *e)
     return 0;
 }
 
-int chain_load(const char *directory, const char *host, struct chain *chain, struct error *e)
+int history_load(const char *directory, const char *host, struct history *history, struct error *e)
 {
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s/chain", directory);
-    *chain = (struct chain){.path = text_copy(path)};
-    snprintf(chain->host, sizeof chain->host, "%s", host);
-    if (!chain->path)
+    *history = (struct history){.path = text_copy(path)};
+    snprintf(history->host, sizeof history->host, "%s", host);
+    if (!history->path)
         return error_memory(e);
     AUTO_BYTES struct bytes text = {.maximum = FILE_MAX_BYTES};
     if (file_read(path, FILE_MAX_BYTES - 1, &text, e) < 0)
         return e->class == ERROR_NOT_FOUND ? 0 : -1;
     json_error_t where;
     json_t *json = json_loadb((const char *)text.data, text.length, 0, &where);
-    int result = json_is_array(json) ? 0 : damaged(chain, e);
+    int result = json_is_array(json) ? 0 : damaged(history, e);
     for (size_t i = 0; result == 0 && i < json_array_size(json); i++)
-        result = parse_link(chain, json_array_get(json, i), e);
+        result = parse_link(history, json_array_get(json, i), e);
     json_decref(json);
     return result;
 }
 
-void chain_say_renamed(const struct chain *chain, const char *job)
+void history_say_renamed(const struct history *history, const char *job)
 {
     struct error e;
-    if (chain->count > 0 || chain->former_host[0] == '\0')
+    if (history->count > 0 || history->former_host[0] == '\0')
         return;
     error_set(&e, ERROR_CONFIG,
               "job '%s': this is its first snapshot as host '%s', but this machine was '%s' before: a second history "
               "begins, and everything is read and stored anew",
-              job, chain->host, chain->former_host);
-    error_hint(&e, "to go on with the first, set host = %s in [engine]", chain->former_host);
+              job, history->host, history->former_host);
+    error_hint(&e, "to go on with the first, set host = %s in [engine]", history->former_host);
     log_error(LOG_WARNING, &e);
 }
 
-static json_t *link_json(const struct chain *chain, const struct chain_link *link)
+static json_t *link_json(const struct history *history, const struct history_link *link)
 {
     char hash[2 * MANIFEST_HASH_SIZE + 1];
     json_t *repositories = json_array(), *forms = json_array();
@@ -165,21 +165,21 @@ static json_t *link_json(const struct chain *chain, const struct chain_link *lin
         json_array_append_new(repositories, json_string(link->repositories[i]));
     for (size_t i = 1; i < link->forms.count; i++)
         json_array_append_new(forms, json_string(text_hex(link->forms.hashes[i], MANIFEST_HASH_SIZE, hash)));
-    return json_pack("{s:s, s:s, s:I, s:s, s:o, s:o}", "host", chain->host, "id", link->id, "sequence",
+    return json_pack("{s:s, s:s, s:I, s:s, s:o, s:o}", "host", history->host, "id", link->id, "sequence",
                      (json_int_t)link->sequence, "hash", text_hex(link->forms.hashes[0], MANIFEST_HASH_SIZE, hash),
                      "forms", forms, "repositories", repositories);
 }
 
-static int save(const struct chain *chain, struct error *e)
+static int save(const struct history *history, struct error *e)
 {
     json_t *json = json_array();
-    for (size_t i = chain->count > CHAIN_MAX ? chain->count - CHAIN_MAX : 0; i < chain->count; i++)
-        json_array_append_new(json, link_json(chain, &chain->links[i]));
+    for (size_t i = history->count > HISTORY_MAX ? history->count - HISTORY_MAX : 0; i < history->count; i++)
+        json_array_append_new(json, link_json(history, &history->links[i]));
     char *text = json_dumps(json, JSON_INDENT(1));
     json_decref(json);
     if (!text)
         return error_memory(e);
-    int result = file_write(chain->path, text, strlen(text), FILE_REPLACE, e);
+    int result = file_write(history->path, text, strlen(text), FILE_REPLACE, e);
     free(text);
     return result;
 }
@@ -210,7 +210,7 @@ static int compare_ids_down(const void *a, const void *b)
     return strcmp(b, a);
 }
 
-static bool committed_to(const struct chain_link *link, const char *repository)
+static bool committed_to(const struct history_link *link, const char *repository)
 {
     for (size_t i = 0; i < link->repository_count; i++)
         if (strcmp(link->repositories[i], repository) == 0)
@@ -218,15 +218,15 @@ static bool committed_to(const struct chain_link *link, const char *repository)
     return false;
 }
 
-static struct chain_link *find_link(const struct chain *chain, const char *id)
+static struct history_link *find_link(const struct history *history, const char *id)
 {
-    for (size_t i = 0; i < chain->count; i++)
-        if (strcmp(chain->links[i].id, id) == 0)
-            return &chain->links[i];
+    for (size_t i = 0; i < history->count; i++)
+        if (strcmp(history->links[i].id, id) == 0)
+            return &history->links[i];
     return NULL;
 }
 
-static int add_repository(struct chain_link *link, const char *id, struct error *e)
+static int add_repository(struct history_link *link, const char *id, struct error *e)
 {
     char(*repositories)[33] = realloc(link->repositories, (link->repository_count + 1) * sizeof *repositories);
     if (!repositories)
@@ -237,12 +237,12 @@ static int add_repository(struct chain_link *link, const char *id, struct error 
 }
 
 /* Another sink has it, too: in a form of its own, maybe. What several sinks share comes first. */
-static int join_link(struct chain_link *link, const struct chain_link *found, const struct vault *vault,
+static int join_link(struct history_link *link, const struct history_link *found, const struct vault *vault,
                      struct error *e)
 {
     bool first = vault->format->saver->together;
-    struct chain_forms forms = first ? found->forms : link->forms;
-    const struct chain_forms *others = first ? &link->forms : &found->forms;
+    struct history_forms forms = first ? found->forms : link->forms;
+    const struct history_forms *others = first ? &link->forms : &found->forms;
     if (add_repository(link, vault->id, e) < 0)
         return -1;
     for (size_t i = 0; i < others->count; i++)
@@ -251,9 +251,9 @@ static int join_link(struct chain_link *link, const struct chain_link *found, co
     return 0;
 }
 
-static int add_found(struct chain *chain, struct chain_link *found, const struct vault *vault, struct error *e)
+static int add_found(struct history *history, struct history_link *found, const struct vault *vault, struct error *e)
 {
-    struct chain_link *link = add_link(chain, e);
+    struct history_link *link = add_link(history, e);
     if (!link || set_repositories(found, 1, e) < 0)
         return -1;
     snprintf(found->repositories[0], sizeof found->repositories[0], "%s", vault->id);
@@ -261,21 +261,21 @@ static int add_found(struct chain *chain, struct chain_link *found, const struct
     return 0;
 }
 
-/* The state may know less than the sink: it was lost. Take the newest snapshot of ours into the chain. */
-static int adopt_newest(struct chain *chain, struct vault *vault, const char *job, struct listed *l, struct error *e)
+/* The state may know less than the sink: it was lost. Take the newest snapshot of ours into the history. */
+static int adopt_newest(struct history *history, struct vault *vault, const char *job, struct listed *l, struct error *e)
 {
     size_t count = l->ids.length / MANIFEST_ID_SIZE;
     if (count > 0)
         qsort(l->ids.data, count, MANIFEST_ID_SIZE, compare_ids_down);
     for (size_t i = 0; i < count && i < ADOPT_TRIES; i++) {
         const char *id = (const char *)l->ids.data + i * MANIFEST_ID_SIZE;
-        struct chain_link found = {0};
+        struct history_link found = {0};
         struct vault_name name;
         bool ours;
-        struct chain_link *known = find_link(chain, id);
-        if (known && (!chain->adopted || committed_to(known, vault->id)))
+        struct history_link *known = find_link(history, id);
+        if (known && (!history->adopted || committed_to(known, vault->id)))
             return 0;
-        snprintf(name.host, sizeof name.host, "%s", chain->host);
+        snprintf(name.host, sizeof name.host, "%s", history->host);
         snprintf(name.job, sizeof name.job, "%s", job);
         memcpy(name.id, id, sizeof name.id);
         if (vault_peek(vault, &name, &ours, &found, e) < 0)
@@ -284,12 +284,12 @@ static int adopt_newest(struct chain *chain, struct vault *vault, const char *jo
             continue;
         if (known)
             return join_link(known, &found, vault, e);
-        if (strcmp(id, chain->newest) > 0)
-            memcpy(chain->newest, found.id, sizeof found.id);
-        if (chain->count > 0 && chain->links[chain->count - 1].sequence >= found.sequence)
+        if (strcmp(id, history->newest) > 0)
+            memcpy(history->newest, found.id, sizeof found.id);
+        if (history->count > 0 && history->links[history->count - 1].sequence >= found.sequence)
             return 0;
-        chain->adopted = true;
-        return add_found(chain, &found, vault, e);
+        history->adopted = true;
+        return add_found(history, &found, vault, e);
     }
     return 0;
 }
@@ -307,10 +307,10 @@ static int add_missed(struct manifest *manifest, const char *repository, const c
 }
 
 /* Is the newest snapshot that was committed there still there? */
-static void check_newest(const struct chain *chain, const struct vault *vault, const struct listed *l)
+static void check_newest(const struct history *history, const struct vault *vault, const struct listed *l)
 {
-    for (size_t i = chain->count; i-- > 0;) {
-        const struct chain_link *link = &chain->links[i];
+    for (size_t i = history->count; i-- > 0;) {
+        const struct history_link *link = &history->links[i];
         if (!committed_to(link, vault->id))
             continue;
         if (!has_id(l, link->id))
@@ -324,12 +324,12 @@ static void check_newest(const struct chain *chain, const struct vault *vault, c
 
 /* Which snapshots since the oldest that is there did it never get? Those before were removed by retention, or never
  * came. Of a sink that begins now it is all: some may be copied there later. */
-static int note_missed(const struct chain *chain, const struct vault *vault, const struct listed *l,
+static int note_missed(const struct history *history, const struct vault *vault, const struct listed *l,
                        struct manifest *manifest, struct error *e)
 {
     bool begun = l->ids.length == 0;
-    for (size_t i = 0; i < chain->count; i++) {
-        const struct chain_link *link = &chain->links[i];
+    for (size_t i = 0; i < history->count; i++) {
+        const struct history_link *link = &history->links[i];
         bool there = has_id(l, link->id);
         if (begun && !there && !committed_to(link, vault->id) && add_missed(manifest, vault->id, link->id, e) < 0)
             return -1;
@@ -338,27 +338,27 @@ static int note_missed(const struct chain *chain, const struct vault *vault, con
     return 0;
 }
 
-int chain_compare(struct chain *chain, struct vault *vault, const char *job, struct manifest *manifest, struct error *e)
+int history_compare(struct history *history, struct vault *vault, const char *job, struct manifest *manifest, struct error *e)
 {
     struct listed l = {.ids = {.maximum = (size_t)64 << 20}};
-    int result = vault_list(vault, chain->host, job, list_id, &l, e);
+    int result = vault_list(vault, history->host, job, list_id, &l, e);
     if (result == 0)
-        result = adopt_newest(chain, vault, job, &l, e);
+        result = adopt_newest(history, vault, job, &l, e);
     if (result == 0) {
-        check_newest(chain, vault, &l);
-        result = note_missed(chain, vault, &l, manifest, e);
+        check_newest(history, vault, &l);
+        result = note_missed(history, vault, &l, manifest, e);
     }
     bytes_free(&l.ids);
     return result;
 }
 
-int chain_continue(const struct chain *chain, struct manifest *manifest, struct error *e)
+int history_continue(const struct history *history, struct manifest *manifest, struct error *e)
 {
     manifest->sequence = 1;
-    manifest_make_id(manifest->started, chain->newest, manifest->id);
-    if (chain->count == 0)
+    manifest_make_id(manifest->started, history->newest, manifest->id);
+    if (history->count == 0)
         return 0;
-    const struct chain_link *last = &chain->links[chain->count - 1];
+    const struct history_link *last = &history->links[history->count - 1];
     manifest->sequence = last->sequence + 1;
     memcpy(manifest->previous_id, last->id, sizeof last->id);
     memcpy(manifest->previous_hash, last->forms.hashes[0], MANIFEST_HASH_SIZE);
@@ -370,28 +370,28 @@ int chain_continue(const struct chain *chain, struct manifest *manifest, struct 
     return 0;
 }
 
-static int add_copy(struct chain *chain, const char *snapshot, const char *id, struct error *e)
+static int add_copy(struct history *history, const char *snapshot, const char *id, struct error *e)
 {
-    struct chain_link *link = find_link(chain, snapshot);
+    struct history_link *link = find_link(history, snapshot);
     if (!link || committed_to(link, id))
         return 0;
-    return add_repository(link, id, e) < 0 ? -1 : save(chain, e);
+    return add_repository(link, id, e) < 0 ? -1 : save(history, e);
 }
 
-int chain_copied(const char *directory, const char *host, const char *snapshot, const char *id, struct error *e)
+int history_copied(const char *directory, const char *host, const char *snapshot, const char *id, struct error *e)
 {
-    struct chain chain;
-    int result = chain_load(directory, host, &chain, e);
+    struct history history;
+    int result = history_load(directory, host, &history, e);
     if (result == 0)
-        result = add_copy(&chain, snapshot, id, e);
-    chain_free(&chain);
+        result = add_copy(&history, snapshot, id, e);
+    history_free(&history);
     return result;
 }
 
-int chain_append(struct chain *chain, const struct manifest *manifest, const struct chain_forms *forms,
+int history_append(struct history *history, const struct manifest *manifest, const struct history_forms *forms,
                  const char *const *ids, size_t count, struct error *e)
 {
-    struct chain_link *link = add_link(chain, e);
+    struct history_link *link = add_link(history, e);
     if (!link || set_repositories(link, count, e) < 0)
         return -1;
     memcpy(link->id, manifest->id, sizeof link->id);
@@ -399,5 +399,5 @@ int chain_append(struct chain *chain, const struct manifest *manifest, const str
     link->forms = *forms;
     for (size_t i = 0; i < count; i++)
         snprintf(link->repositories[i], sizeof link->repositories[i], "%s", ids[i]);
-    return save(chain, e);
+    return save(history, e);
 }

@@ -1,4 +1,4 @@
-#include "archive/audit.h"
+#include "archive/archive_verify.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,10 +12,10 @@
 #include "base/log.h"
 #include "worker/sink.h"
 
-struct audit {
+struct archive_verify {
     struct archive *archive;
-    const struct audit_request *request;
-    const struct audit_audience *audience;
+    const struct archive_verify_request *request;
+    const struct archive_verify_audience *audience;
     uint64_t objects, bytes, damages;
     bool sealed, said; /* no key at hand opens the files of the snapshot; of some snapshot, and that was said */
     char snapshot[160];
@@ -27,19 +27,19 @@ static bool is_damage(const struct error *e)
     return e->class == ERROR_INTEGRITY || e->class == ERROR_NOT_FOUND || e->class == ERROR_RANGE;
 }
 
-static int report(struct audit *a, const char *object, const char *source, const struct error *why, struct error *e)
+static int report(struct archive_verify *a, const char *object, const char *source, const struct error *why, struct error *e)
 {
     if (!is_damage(why)) {
         *e = *why;
         return -1;
     }
-    struct audit_damage damage = {.object = object, .text = why->message, .snapshot = a->snapshot, .source = source};
+    struct archive_verify_damage damage = {.object = object, .text = why->message, .snapshot = a->snapshot, .source = source};
     a->damages++;
     a->audience->damage(a->audience->context, &damage);
     return 0;
 }
 
-static void count(struct audit *a, uint64_t bytes)
+static void count(struct archive_verify *a, uint64_t bytes)
 {
     a->objects++;
     a->bytes += bytes;
@@ -48,7 +48,7 @@ static void count(struct audit *a, uint64_t bytes)
 
 /* ---- files ---- */
 
-static int look_at(struct audit *a, const struct inventory_file *file, const char *key, struct error *e)
+static int look_at(struct archive_verify *a, const struct inventory_file *file, const char *key, struct error *e)
 {
     uint64_t size;
     struct inlet_spec spec = {.sink = a->archive->sink, .key = key, .stored = file->stored, .sha256 = file->sha256};
@@ -62,7 +62,7 @@ static int look_at(struct audit *a, const struct inventory_file *file, const cha
                      (unsigned long long)file->stored);
 }
 
-static int check_files(struct audit *a, const struct inventory *inventory, struct error *e)
+static int check_files(struct archive_verify *a, const struct inventory *inventory, struct error *e)
 {
     const struct manifest *m = inventory->manifest;
     for (size_t i = 0; i < inventory->file_count; i++) {
@@ -125,7 +125,7 @@ static int check_counts(const struct manifest_source *source, const struct tally
                      (unsigned long long)source->bytes);
 }
 
-static int replay_source(struct audit *a, const struct inventory *inventory, const struct manifest_source *source,
+static int replay_source(struct archive_verify *a, const struct inventory *inventory, const struct manifest_source *source,
                          struct error *e)
 {
     struct tally tally = {0};
@@ -158,7 +158,7 @@ static int replay_source(struct audit *a, const struct inventory *inventory, con
 
 /* ---- snapshots ---- */
 
-static int check_snapshot(struct audit *a, const struct inventory *inventory, const struct bytes *text, struct error *e)
+static int check_snapshot(struct archive_verify *a, const struct inventory *inventory, const struct bytes *text, struct error *e)
 {
     const struct manifest *m = inventory->manifest;
     struct error why;
@@ -180,15 +180,15 @@ static int check_snapshot(struct audit *a, const struct inventory *inventory, co
 }
 
 struct pass {
-    struct audit *audit;
+    struct archive_verify *audit;
     uint64_t *snapshots, *damaged;
 };
 
 static int unreadable(struct pass *p, const char *job, const char *id, const struct error *why, struct error *e)
 {
-    struct audit *a = p->audit;
+    struct archive_verify *a = p->audit;
     struct bytes nothing = {0};
-    struct audit_snapshot snapshot = {a->request->us, job, id, NULL, &nothing};
+    struct archive_verify_snapshot snapshot = {a->request->us, job, id, NULL, &nothing};
     char key[ARCHIVE_KEY_SIZE];
     if (a->request->host && strcmp(a->request->host, a->request->us) != 0)
         return 0;
@@ -202,7 +202,7 @@ static int unreadable(struct pass *p, const char *job, const char *id, const str
 static int check_one(void *context, const char *job, const char *id, struct error *e)
 {
     struct pass *p = context;
-    struct audit *a = p->audit;
+    struct archive_verify *a = p->audit;
     struct inventory inventory;
     struct error why;
     AUTO_BYTES struct bytes text = {.maximum = INVENTORY_MAX};
@@ -215,7 +215,7 @@ static int check_one(void *context, const char *job, const char *id, struct erro
         uint64_t before = a->damages;
         snprintf(a->snapshot, sizeof a->snapshot, "%s/%s/%s", inventory.manifest->host, job, id);
         ++*p->snapshots;
-        struct audit_snapshot snapshot = {inventory.manifest->host, job, id, inventory.manifest, &text};
+        struct archive_verify_snapshot snapshot = {inventory.manifest->host, job, id, inventory.manifest, &text};
         result = a->audience->snapshot(a->audience->context, &snapshot, e);
         if (result == 0)
             result = check_snapshot(a, &inventory, &text, e);
@@ -225,10 +225,10 @@ static int check_one(void *context, const char *job, const char *id, struct erro
     return result;
 }
 
-int audit_run(struct archive *archive, const struct audit_request *request, const struct audit_audience *audience,
+int archive_verify_run(struct archive *archive, const struct archive_verify_request *request, const struct archive_verify_audience *audience,
               uint64_t *snapshots, uint64_t *damaged, struct error *e)
 {
-    struct audit a = {.archive = archive, .request = request, .audience = audience};
+    struct archive_verify a = {.archive = archive, .request = request, .audience = audience};
     struct pass pass = {.audit = &a, .snapshots = snapshots, .damaged = damaged};
     return archive_prove(archive, e) < 0 ? -1 : archive_list(archive, request->job, check_one, &pass, e);
 }

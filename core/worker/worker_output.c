@@ -1,4 +1,4 @@
-#include "worker/output.h"
+#include "worker/worker_output.h"
 
 #include <errno.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "worker/call.h"
 
-void output_line(struct worker *w, int level, const char *said, char *text)
+void worker_output_line(struct worker *w, int level, const char *said, char *text)
 {
     if (w->lines++ >= CALL_LINES)
         return;
@@ -15,7 +15,7 @@ void output_line(struct worker *w, int level, const char *said, char *text)
     log_line((enum log_level)level, "%s: %s%s", w->instance, said, text);
 }
 
-void output_settle(struct worker *w)
+void worker_output_settle(struct worker *w)
 {
     if (w->lines > CALL_LINES)
         log_line(LOG_WARNING, "%s: %llu further lines were dropped", w->instance,
@@ -27,11 +27,11 @@ static void end_line(struct worker *w)
 {
     w->line[w->line_length] = '\0';
     if (w->line_length > 0)
-        output_line(w, LOG_WARNING, "the plugin wrote: ", w->line);
+        worker_output_line(w, LOG_WARNING, "the plugin wrote: ", w->line);
     w->line_length = 0;
 }
 
-void output_drain(struct worker *w)
+void worker_output_drain(struct worker *w)
 {
     char piece[4096];
     ssize_t n;

@@ -1,4 +1,4 @@
-#include "archive/replay_link.h"
+#include "archive/archive_hardlink.h"
 
 #include <search.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@ struct target {
     char *name, *taken;
 };
 
-struct replay_link {
+struct archive_hardlink {
     struct inlet_spec tar;
     void *targets; /* of tsearch */
     size_t used;   /* bytes of names */
@@ -27,9 +27,9 @@ struct replay_link {
     char *at; /* path of the entry; NULL = before the first */
 };
 
-int replay_link_new(const struct inlet_spec *tar, struct replay_link **links, struct error *e)
+int archive_hardlink_new(const struct inlet_spec *tar, struct archive_hardlink **links, struct error *e)
 {
-    struct replay_link *l = calloc(1, sizeof *l);
+    struct archive_hardlink *l = calloc(1, sizeof *l);
     if (!l)
         return error_memory(e);
     l->tar = *tar;
@@ -45,7 +45,7 @@ static void target_free(void *p)
     free(target);
 }
 
-static void close_tar(struct replay_link *l)
+static void close_tar(struct archive_hardlink *l)
 {
     untar_free(l->untar);
     inlet_free(l->inlet);
@@ -55,7 +55,7 @@ static void close_tar(struct replay_link *l)
     l->at = NULL;
 }
 
-void replay_link_free(struct replay_link *links)
+void archive_hardlink_free(struct archive_hardlink *links)
 {
     if (!links)
         return;
@@ -71,10 +71,10 @@ static int compare(const void *a, const void *b)
     return strcmp(((const struct target *)a)->name, ((const struct target *)b)->name);
 }
 
-static int add_target(struct replay_link *l, const char *target, const char *name, struct error *e)
+static int add_target(struct archive_hardlink *l, const char *target, const char *name, struct error *e)
 {
     l->used += sizeof(struct target) + strlen(target) + strlen(name);
-    if (l->used > REPLAY_LINK_BYTES_MAX) {
+    if (l->used > ARCHIVE_HARDLINK_BYTES_MAX) {
         error_set(e, ERROR_RANGE, "too many hard links lead out of what is wanted");
         return error_hint(e, "take the whole source, or a directory further up");
     }
@@ -89,7 +89,7 @@ static int add_target(struct replay_link *l, const char *target, const char *nam
     return error_memory(e);
 }
 
-int replay_link_take(struct replay_link *links, const char *target, const char *name, const char **taken,
+int archive_hardlink_take(struct archive_hardlink *links, const char *target, const char *name, const char **taken,
                      struct error *e)
 {
     const struct target wanted = {.name = (char *)(uintptr_t)target};
@@ -102,15 +102,15 @@ int replay_link_take(struct replay_link *links, const char *target, const char *
 
 static int read_tar(void *context, void *p, size_t n, size_t *got, struct error *e)
 {
-    return inlet_read(((struct replay_link *)context)->inlet, p, n, got, e);
+    return inlet_read(((struct archive_hardlink *)context)->inlet, p, n, got, e);
 }
 
-static int open_tar(struct replay_link *l, struct error *e)
+static int open_tar(struct archive_hardlink *l, struct error *e)
 {
     return inlet_new(&l->tar, &l->inlet, e) < 0 ? -1 : untar_new(read_tar, l, &l->untar, e);
 }
 
-static int next(struct replay_link *l, bool *end, struct error *e)
+static int next(struct archive_hardlink *l, bool *end, struct error *e)
 {
     free(l->at);
     l->at = NULL;
@@ -120,7 +120,7 @@ static int next(struct replay_link *l, bool *end, struct error *e)
 }
 
 /* To the end, where it shows whether everything before was right. */
-int replay_link_finish(struct replay_link *links, struct error *e)
+int archive_hardlink_finish(struct archive_hardlink *links, struct error *e)
 {
     bool end = !links->untar;
     while (!end)
@@ -130,7 +130,7 @@ int replay_link_finish(struct replay_link *links, struct error *e)
     return 0;
 }
 
-static int order(const struct replay_link *l, const char *target)
+static int order(const struct archive_hardlink *l, const char *target)
 {
     return l->at ? path_compare(l->at, strlen(l->at), target, strlen(target)) : -1;
 }
@@ -140,11 +140,11 @@ static int lost(const char *target, struct error *e)
     return error_set(e, ERROR_INTEGRITY, "a hard link leads to '%.400s', which is no file in the tar archive", target);
 }
 
-int replay_link_seek(struct replay_link *links, const char *target, uint64_t voids, struct snapshot_entry *entry,
+int archive_hardlink_seek(struct archive_hardlink *links, const char *target, uint64_t voids, struct snapshot_entry *entry,
                      struct untar **untar, struct error *e)
 {
     bool end = false;
-    if (order(links, target) >= 0 && replay_link_finish(links, e) < 0)
+    if (order(links, target) >= 0 && archive_hardlink_finish(links, e) < 0)
         return -1;
     if (!links->untar && open_tar(links, e) < 0)
         return -1;

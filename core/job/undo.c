@@ -1,4 +1,4 @@
-#include "job/hold.h"
+#include "job/undo.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -18,7 +18,7 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "job/engine.h"
-#include "job/hold_text.h"
+#include "job/undo_text.h"
 #include "job/watchdog.h"
 #include "worker/id.h"
 #include "worker/source.h"
@@ -27,32 +27,32 @@
 #define RECOVER_MAX 1000 /* at one start */
 #define LOOK_AGAIN 20    /* ms */
 
-/* One function for each enum hold_what. */
+/* One function for each enum undo_what. */
 static int (*const undo[])(struct worker *, const char *id, struct error *) = {
-    [HOLD_FREEZE] = source_thaw,
-    [HOLD_RESTORE] = source_thaw,
-    [HOLD_SCRATCH] = source_scratch_drop,
-    [HOLD_SERVICES] = source_thaw,
+    [UNDO_FREEZE] = source_thaw,
+    [UNDO_RESTORE] = source_thaw,
+    [UNDO_SCRATCH] = source_scratch_drop,
+    [UNDO_SERVICES] = source_thaw,
 };
 
-struct hold {
+struct undo {
     const struct engine *engine;
     char id[ID_MAX];
     char path[PATH_MAX];
     int fd; /* locked */
-    struct hold_text text;
+    struct undo_text text;
 };
 
-const char *hold_id(const struct hold *hold)
+const char *undo_id(const struct undo *hold)
 {
     return hold->id;
 }
 
-static void free_hold(struct hold *hold)
+static void free_hold(struct undo *hold)
 {
     if (!hold)
         return;
-    hold_text_free(&hold->text);
+    undo_text_free(&hold->text);
     if (hold->fd >= 0)
         close(hold->fd);
     free(hold);
@@ -81,10 +81,10 @@ static int lock_directory(const char *path, int *fd, struct error *e)
 /* ---- making ---- */
 
 /* Under a temporary name until it is locked and durable. */
-static int write_file(struct hold *hold, int directory, struct error *e)
+static int write_file(struct undo *hold, int directory, struct error *e)
 {
     char temporary[PATH_MAX + 8];
-    AUTO_FREE char *text = hold_text_encode(&hold->text);
+    AUTO_FREE char *text = undo_text_encode(&hold->text);
     if (!text)
         return error_memory(e);
     snprintf(temporary, sizeof temporary, "%s.tmp", hold->path);
@@ -108,7 +108,7 @@ static int write_file(struct hold *hold, int directory, struct error *e)
     return -1;
 }
 
-static int make_file(struct hold *hold, struct error *e)
+static int make_file(struct undo *hold, struct error *e)
 {
     char directory[PATH_MAX];
     AUTO_CLOSE int fd = -1;
@@ -119,10 +119,10 @@ static int make_file(struct hold *hold, struct error *e)
     return write_file(hold, fd, e);
 }
 
-int hold_make(const struct engine *engine, const struct hold_spec *spec, const struct worker *worker,
-              struct hold **hold, struct error *e)
+int undo_make(const struct engine *engine, const struct undo_spec *spec, const struct worker *worker,
+              struct undo **hold, struct error *e)
 {
-    struct hold *h = calloc(1, sizeof *h);
+    struct undo *h = calloc(1, sizeof *h);
     if (!h)
         return error_memory(e);
     if (engine->watched)
@@ -130,7 +130,7 @@ int hold_make(const struct engine *engine, const struct hold_spec *spec, const s
     h->engine = engine;
     h->fd = -1;
     id_make(h->id);
-    if (hold_text_make(spec, worker_plugin(worker), &h->text, e) < 0 || make_file(h, e) < 0) {
+    if (undo_text_make(spec, worker_plugin(worker), &h->text, e) < 0 || make_file(h, e) < 0) {
         free_hold(h);
         return spec->source ? error_subject(e, "source", spec->source->name)
                             : error_subject(e, "plugin", worker_plugin(worker)->name);
@@ -141,9 +141,9 @@ int hold_make(const struct engine *engine, const struct hold_spec *spec, const s
 
 /* ---- undoing ---- */
 
-static int open_source(const struct hold *hold, struct worker **worker, struct error *e)
+static int open_source(const struct undo *hold, struct worker **worker, struct error *e)
 {
-    const struct hold_text *text = &hold->text;
+    const struct undo_text *text = &hold->text;
     const struct config_instance *source;
     if (config_find_source(hold->engine->config, text->source, &source, e) < 0)
         return error_hint(e, "configure it again, or remove '%s' when nothing of it is left", hold->path);
@@ -153,9 +153,9 @@ static int open_source(const struct hold *hold, struct worker **worker, struct e
     return engine_open_undoing(hold->engine, source, text->overrides, text->override_count, worker, e);
 }
 
-static int undo_afresh(struct hold *hold, struct error *e)
+static int undo_afresh(struct undo *hold, struct error *e)
 {
-    const struct hold_text *text = &hold->text;
+    const struct undo_text *text = &hold->text;
     struct worker *worker;
     if ((text->source[0] ? open_source(hold, &worker, e)
                          : engine_open_defaults(hold->engine, text->plugin, true, &worker, e)) < 0)
@@ -165,7 +165,7 @@ static int undo_afresh(struct hold *hold, struct error *e)
     return result;
 }
 
-static int remove_file(const struct hold *hold, struct error *e)
+static int remove_file(const struct undo *hold, struct error *e)
 {
     char directory[PATH_MAX];
     AUTO_CLOSE int fd = -1;
@@ -177,7 +177,7 @@ static int remove_file(const struct hold *hold, struct error *e)
     return fd < 0 || fsync(fd) < 0 ? error_system(e, errno, "sync directory '%s'", directory) : 0;
 }
 
-int hold_undo(struct hold *hold, struct worker *worker, struct error *e)
+int undo_run(struct undo *hold, struct worker *worker, struct error *e)
 {
     if (!hold)
         return 0;
@@ -187,8 +187,8 @@ int hold_undo(struct hold *hold, struct worker *worker, struct error *e)
     if (result == 0)
         result = remove_file(hold, e);
     if (result < 0) {
-        char what[HOLD_TEXT_WHAT];
-        error_consequence(e, "%s is not undone (%s): ", hold_text_name(&hold->text, what), hold->id);
+        char what[UNDO_TEXT_WHAT];
+        error_consequence(e, "%s is not undone (%s): ", undo_text_name(&hold->text, what), hold->id);
         if (!e->hint[0])
             error_hint(e, "the next start of cofre tries again");
     }
@@ -196,7 +196,7 @@ int hold_undo(struct hold *hold, struct worker *worker, struct error *e)
     return result;
 }
 
-int hold_release(struct hold *hold, struct error *e)
+int undo_release(struct undo *hold, struct error *e)
 {
     int result = remove_file(hold, e);
     free_hold(hold);
@@ -206,7 +206,7 @@ int hold_release(struct hold *hold, struct error *e)
 /* ---- what killed runs left ---- */
 
 /* 1 = ours now, 0 = somebody else's, or gone. */
-static int take_over(struct hold *hold)
+static int take_over(struct undo *hold)
 {
     struct stat st;
     hold->fd = open(hold->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
@@ -216,10 +216,10 @@ static int take_over(struct hold *hold)
     return fstat(hold->fd, &st) == 0 && st.st_nlink > 0;
 }
 
-static struct hold *find_left(const struct engine *engine, const char *directory, const char *name)
+static struct undo *find_left(const struct engine *engine, const char *directory, const char *name)
 {
     size_t n = strlen(name);
-    struct hold *hold = calloc(1, sizeof *hold);
+    struct undo *hold = calloc(1, sizeof *hold);
     if (!hold || n >= ID_MAX)
         goto none;
     hold->engine = engine;
@@ -236,7 +236,7 @@ none:
 }
 
 /* All that belong to nobody, locked. Files that were still being written are none yet, and go. */
-static size_t collect(const struct engine *engine, const char *directory, struct hold **holds, size_t maximum)
+static size_t collect(const struct engine *engine, const char *directory, struct undo **holds, size_t maximum)
 {
     size_t count = 0;
     DIR *d = opendir(directory);
@@ -252,13 +252,13 @@ static size_t collect(const struct engine *engine, const char *directory, struct
     return count;
 }
 
-static int recover_one(struct hold *hold)
+static int recover_one(struct undo *hold)
 {
     struct error e;
-    char what[HOLD_TEXT_WHAT];
-    hold_text_describe(&hold->text, hold->id, what);
+    char what[UNDO_TEXT_WHAT];
+    undo_text_describe(&hold->text, hold->id, what);
     log_line(LOG_WARNING, "%s was left by a run that was killed: undoing it", what);
-    if (hold_undo(hold, NULL, &e) < 0) {
+    if (undo_run(hold, NULL, &e) < 0) {
         log_error(LOG_ERROR, &e);
         return -1;
     }
@@ -267,12 +267,12 @@ static int recover_one(struct hold *hold)
 }
 
 /* A restore that was killed inside of stopped services first: what they find when they start is whole. */
-static size_t recover(struct hold **holds, size_t count)
+static size_t recover(struct undo **holds, size_t count)
 {
     struct error e;
     size_t left = 0;
     for (size_t i = 0; i < count; i++) {
-        if (hold_text_read(holds[i]->path, &holds[i]->text, &e) == 0)
+        if (undo_text_read(holds[i]->path, &holds[i]->text, &e) == 0)
             continue;
         log_error(LOG_ERROR, &e);
         free_hold(holds[i]);
@@ -281,21 +281,21 @@ static size_t recover(struct hold **holds, size_t count)
     }
     for (int services = 0; services <= 1; services++)
         for (size_t i = 0; i < count; i++)
-            if (holds[i] && (holds[i]->text.what == HOLD_SERVICES) == services) {
+            if (holds[i] && (holds[i]->text.what == UNDO_SERVICES) == services) {
                 left += recover_one(holds[i]) < 0;
                 holds[i] = NULL;
             }
     return left;
 }
 
-size_t hold_recover(const struct engine *engine)
+size_t undo_recover(const struct engine *engine)
 {
     char directory[PATH_MAX];
     struct error e;
     int fd = -1;
     if (!engine->config->state_dir || directory_path(engine, directory, &e) < 0 || access(directory, F_OK) < 0)
         return 0;
-    struct hold **holds = calloc(RECOVER_MAX, sizeof(struct hold *));
+    struct undo **holds = calloc(RECOVER_MAX, sizeof(struct undo *));
     size_t count = 0, left = 0;
     if (!holds)
         error_memory(&e);
@@ -334,7 +334,7 @@ static bool any_locked(const char *path)
     return locked;
 }
 
-bool hold_wait(const struct engine *engine, int64_t patience)
+bool undo_wait(const struct engine *engine, int64_t patience)
 {
     char directory[PATH_MAX];
     struct error ignored;

@@ -7,7 +7,7 @@
 
 #include "host/host.h"
 #include "job/engine.h"
-#include "job/hold.h"
+#include "job/undo.h"
 #include "repository/seal.h"
 #include "worker/source.h"
 
@@ -72,16 +72,16 @@ static int tear_down(void **state)
     return status;
 }
 
-static struct hold *make(struct fixture *f, enum hold_what what)
+static struct undo *make(struct fixture *f, enum undo_what what)
 {
     struct error e;
-    struct hold *hold = NULL;
-    struct hold_spec spec = {.what = what, .source = &f->config->sources[0], .job = "job"};
-    if (hold_make(&f->engine, &spec, f->worker, &hold, &e) < 0)
+    struct undo *hold = NULL;
+    struct undo_spec spec = {.what = what, .source = &f->config->sources[0], .job = "job"};
+    if (undo_make(&f->engine, &spec, f->worker, &hold, &e) < 0)
         fail_msg("%s", e.message);
     assert_int_equal(count(f->holds), 1);
-    assert_true(strlen(hold_id(hold)) <= 40);
-    assert_int_equal(strspn(hold_id(hold), "abcdefghijklmnopqrstuvwxyz0123456789-"), strlen(hold_id(hold)));
+    assert_true(strlen(undo_id(hold)) <= 40);
+    assert_int_equal(strspn(undo_id(hold), "abcdefghijklmnopqrstuvwxyz0123456789-"), strlen(undo_id(hold)));
     return hold;
 }
 
@@ -89,32 +89,32 @@ static void test_freeze(void **state)
 {
     struct fixture *f = *state;
     struct error e;
-    struct hold *hold = make(f, HOLD_FREEZE);
+    struct undo *hold = make(f, UNDO_FREEZE);
     char id[64];
-    strcpy(id, hold_id(hold));
+    strcpy(id, undo_id(hold));
     assert_int_equal(source_freeze(f->worker, id, &e), 0);
     assert_true(there(f, "frozen", id));
-    assert_int_equal(hold_recover(&f->engine), 0); /* it is in use */
+    assert_int_equal(undo_recover(&f->engine), 0); /* it is in use */
     assert_true(there(f, "frozen", id));
-    assert_int_equal(hold_undo(hold, f->worker, &e), 0);
+    assert_int_equal(undo_run(hold, f->worker, &e), 0);
     assert_false(there(f, "frozen", id));
     assert_int_equal(count(f->holds), 0);
-    assert_int_equal(hold_undo(NULL, f->worker, &e), 0);
+    assert_int_equal(undo_run(NULL, f->worker, &e), 0);
 }
 
 static void test_scratch(void **state)
 {
     struct fixture *f = *state;
     struct error e;
-    struct hold *hold = make(f, HOLD_SCRATCH);
+    struct undo *hold = make(f, UNDO_SCRATCH);
     char id[64], *overrides = NULL;
-    strcpy(id, hold_id(hold));
+    strcpy(id, undo_id(hold));
     assert_int_equal(source_scratch_make(f->worker, id, &overrides, &e), 0);
     assert_memory_equal(overrides, "place=", 6);
     free(overrides);
     assert_true(there(f, "scratch", id));
     /* No worker: a fresh one. */
-    assert_int_equal(hold_undo(hold, NULL, &e), 0);
+    assert_int_equal(undo_run(hold, NULL, &e), 0);
     assert_false(there(f, "scratch", id));
     assert_int_equal(count(f->holds), 0);
 }
@@ -124,13 +124,13 @@ static void test_release(void **state)
 {
     struct fixture *f = *state;
     struct error e;
-    struct hold *hold = make(f, HOLD_SERVICES);
+    struct undo *hold = make(f, UNDO_SERVICES);
     char id[64];
-    strcpy(id, hold_id(hold));
+    strcpy(id, undo_id(hold));
     assert_int_equal(source_freeze(f->worker, id, &e), 0);
-    assert_int_equal(hold_release(hold, &e), 0);
+    assert_int_equal(undo_release(hold, &e), 0);
     assert_int_equal(count(f->holds), 0);
-    assert_int_equal(hold_recover(&f->engine), 0);
+    assert_int_equal(undo_recover(&f->engine), 0);
     assert_true(there(f, "frozen", id));
 }
 
@@ -150,7 +150,7 @@ static void test_recover(void **state)
 {
     struct fixture *f = *state;
     char path[256];
-    assert_int_equal(hold_recover(&f->engine), 0); /* no state at all */
+    assert_int_equal(undo_recover(&f->engine), 0); /* no state at all */
     snprintf(path, sizeof path, "%s/state", f->directory);
     mkdir(path, 0700);
     snprintf(path, sizeof path, "%s/scratch-left", f->place);
@@ -159,7 +159,7 @@ static void test_recover(void **state)
           "{\"what\": \"scratch\", \"source\": \"app\", \"plugin\": \"holding-source\", \"job\": \"\", "
           "\"overrides\": []}");
     leave(f, "cofre-half.tmp", "{\"wh");
-    assert_int_equal(hold_recover(&f->engine), 0);
+    assert_int_equal(undo_recover(&f->engine), 0);
     assert_false(there(f, "scratch", "left"));
     assert_int_equal(count(f->holds), 0);
 }
@@ -178,7 +178,7 @@ static void test_recover_fails(void **state)
           "\"overrides\": [\"plice=x\"]}");
     leave(f, "e", "");
     harness_log();
-    assert_int_equal(hold_recover(&f->engine), 5);
+    assert_int_equal(undo_recover(&f->engine), 5);
     assert_int_equal(count(f->holds), 5);
     const char *log = harness_log();
     assert_non_null(strstr(log, "gone"));

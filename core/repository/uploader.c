@@ -1,4 +1,4 @@
-#include "repository/shipper.h"
+#include "repository/uploader.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -27,7 +27,7 @@
  *                                              ├─► upload to sink 2 ─┴─► users = 0: memory for the next pack
  *
  * Invariants: a pack in memory has as many users as its builder (1) and uploads under way; there are at most
- * parcels_max of them, so that memory is known: who needs one more waits for an upload, or sends the fullest builder's.
+ * shared_packs_max of them, so that memory is known: who needs one more waits for an upload, or sends the fullest builder's.
  * A pack is in the journal before its upload begins, so that what a killed run sent is found and described by the next.
  * It is in the index body of a sink only when that sink has stored it, and an index object is put only after a sync of
  * all connections and a look at what was sent: nothing describes what is not there. A sink that fails is left out from
@@ -42,35 +42,35 @@
 
 struct builder {
     uint32_t mask; /* 0 = free */
-    struct parcel *parcel;
+    struct shared_pack *shared_pack;
 };
 
 /* A pack and how many still need it: its builder, or the uploads under way. */
-struct parcel {
+struct shared_pack {
     struct pack *pack;
     unsigned users;
 };
 
 /* One upload to a sink, under way when it has a task. */
-struct porter {
-    struct shipper_sink *sink;
-    struct parcel *parcel;
+struct upload {
+    struct uploader_sink *sink;
+    struct shared_pack *shared_pack;
     struct task *task;
 };
 
-struct shipper {
-    struct shipper_sink sinks[SHIPPER_SINKS_MAX];
+struct uploader {
+    struct uploader_sink sinks[UPLOADER_SINKS_MAX];
     size_t sink_count;
     const struct key *key;
     struct builder builders[BUILDERS];
-    struct parcel parcels[PACKS_MAX];
-    size_t parcels_max;
-    struct porter *porters; /* of all sinks, one after another */
-    struct task **tasks;    /* of the porters, for waiting */
-    size_t porter_count;
+    struct shared_pack shared_packs[PACKS_MAX];
+    size_t shared_packs_max;
+    struct upload *uploads; /* of all sinks, one after another */
+    struct task **tasks;    /* of the uploads, for waiting */
+    size_t upload_count;
 };
 
-static uint32_t live_mask(const struct shipper *s)
+static uint32_t live_mask(const struct uploader *s)
 {
     uint32_t mask = 0;
     for (size_t i = 0; i < s->sink_count; i++)
@@ -79,7 +79,7 @@ static uint32_t live_mask(const struct shipper *s)
     return mask;
 }
 
-static int check_live(const struct shipper *s, struct error *e)
+static int check_live(const struct uploader *s, struct error *e)
 {
     if (live_mask(s) != 0)
         return 0;
@@ -87,7 +87,7 @@ static int check_live(const struct shipper *s, struct error *e)
     return -1;
 }
 
-static void fail_sink(struct shipper_sink *sink, const struct error *why)
+static void fail_sink(struct uploader_sink *sink, const struct error *why)
 {
     if (sink->failed)
         return;
@@ -100,7 +100,7 @@ static void fail_sink(struct shipper_sink *sink, const struct error *why)
 /* ---- adopting what an earlier run sent ---- */
 
 struct adoption {
-    struct shipper_sink *sink;
+    struct uploader_sink *sink;
     struct index_pack *packs; /* that the sink has */
     size_t count;
 };
@@ -125,14 +125,14 @@ static int adopt_pack(void *context, const uint8_t name[SEAL_HASH_SIZE], uint64_
     return bytes_check(&a->sink->index_body, "index", e);
 }
 
-static void begin_index_body(struct shipper_sink *sink)
+static void begin_index_body(struct uploader_sink *sink)
 {
     bytes_reset(&sink->index_body);
     sink->index_packs = 0;
     index_body_begin(&sink->index_body, sink->repository->host, clock_now());
 }
 
-static int adopt(struct shipper_sink *sink, struct error *e)
+static int adopt(struct uploader_sink *sink, struct error *e)
 {
     AUTO_FREE struct index_pack *packs = NULL;
     struct adoption a = {.sink = sink};
@@ -156,7 +156,7 @@ static int adopt(struct shipper_sink *sink, struct error *e)
     return index_settle(index, e);
 }
 
-static int open_sink(struct shipper_sink *sink, struct repository *repository, const char *state_dir, struct error *e)
+static int open_sink(struct uploader_sink *sink, struct repository *repository, const char *state_dir, struct error *e)
 {
     sink->repository = repository;
     sink->index_body.maximum = INDEX_BODY_MAX;
@@ -171,36 +171,36 @@ static int open_sink(struct shipper_sink *sink, struct repository *repository, c
     return adopt(sink, e) < 0 ? -1 : confirm_reused(repository, e);
 }
 
-static int make_porters(struct shipper *s, struct repository *const *repositories, struct error *e)
+static int make_uploads(struct uploader *s, struct repository *const *repositories, struct error *e)
 {
     size_t most = 1, made = 0;
     for (size_t i = 0; i < s->sink_count; i++) {
-        s->porter_count += sink_parallel(repositories[i]->sink);
+        s->upload_count += sink_parallel(repositories[i]->sink);
         most = sink_parallel(repositories[i]->sink) > most ? sink_parallel(repositories[i]->sink) : most;
     }
     size_t sets = s->sink_count < 4 ? ((size_t)1 << s->sink_count) - 1 : BUILDERS;
-    s->parcels_max = most + sets + 1;
-    s->porters = calloc(s->porter_count, sizeof *s->porters);
-    s->tasks = calloc(s->porter_count, sizeof(struct task *));
-    if (!s->porters || !s->tasks)
+    s->shared_packs_max = most + sets + 1;
+    s->uploads = calloc(s->upload_count, sizeof *s->uploads);
+    s->tasks = calloc(s->upload_count, sizeof(struct task *));
+    if (!s->uploads || !s->tasks)
         return error_memory(e);
     for (size_t i = 0; i < s->sink_count; i++)
         for (unsigned k = 0; k < sink_parallel(repositories[i]->sink); k++)
-            s->porters[made++].sink = &s->sinks[i];
+            s->uploads[made++].sink = &s->sinks[i];
     return 0;
 }
 
-int shipper_new(struct repository *const *repositories, size_t count, const char *state_dir, struct shipper **shipper,
+int uploader_new(struct repository *const *repositories, size_t count, const char *state_dir, struct uploader **uploader,
                 struct error *e)
 {
-    ASSERT(count > 0 && count <= SHIPPER_SINKS_MAX);
-    struct shipper *s = calloc(1, sizeof *s);
+    ASSERT(count > 0 && count <= UPLOADER_SINKS_MAX);
+    struct uploader *s = calloc(1, sizeof *s);
     if (!s)
         return error_memory(e);
     s->key = repositories[0]->key;
     s->sink_count = count;
-    if (make_porters(s, repositories, e) < 0) {
-        shipper_free(s);
+    if (make_uploads(s, repositories, e) < 0) {
+        uploader_free(s);
         return -1;
     }
     for (size_t i = 0; i < count; i++) {
@@ -209,56 +209,56 @@ int shipper_new(struct repository *const *repositories, size_t count, const char
             fail_sink(&s->sinks[i], &why);
     }
     if (check_live(s, e) < 0) {
-        shipper_free(s);
+        uploader_free(s);
         return -1;
     }
-    *shipper = s;
+    *uploader = s;
     return 0;
 }
 
-static void wait_all(struct shipper *s);
+static void wait_all(struct uploader *s);
 
-void shipper_free(struct shipper *shipper)
+void uploader_free(struct uploader *uploader)
 {
-    if (!shipper)
+    if (!uploader)
         return;
-    wait_all(shipper);
-    for (size_t i = 0; i < shipper->sink_count; i++) {
-        journal_close(shipper->sinks[i].journal);
-        bytes_free(&shipper->sinks[i].index_body);
-        bytes_free(&shipper->sinks[i].indexes);
-        confirm_free(&shipper->sinks[i].confirm);
+    wait_all(uploader);
+    for (size_t i = 0; i < uploader->sink_count; i++) {
+        journal_close(uploader->sinks[i].journal);
+        bytes_free(&uploader->sinks[i].index_body);
+        bytes_free(&uploader->sinks[i].indexes);
+        confirm_free(&uploader->sinks[i].confirm);
     }
     for (size_t i = 0; i < PACKS_MAX; i++)
-        pack_free(shipper->parcels[i].pack);
-    free(shipper->porters);
-    free(shipper->tasks);
-    free(shipper);
+        pack_free(uploader->shared_packs[i].pack);
+    free(uploader->uploads);
+    free(uploader->tasks);
+    free(uploader);
 }
 
-size_t shipper_sink_count(const struct shipper *shipper)
+size_t uploader_sink_count(const struct uploader *uploader)
 {
-    return shipper->sink_count;
+    return uploader->sink_count;
 }
 
-struct shipper_sink *shipper_sink(struct shipper *shipper, size_t i)
+struct uploader_sink *uploader_sink(struct uploader *uploader, size_t i)
 {
-    return &shipper->sinks[i];
+    return &uploader->sinks[i];
 }
 
 /* ---- sending ---- */
 
 static int upload(void *context, struct error *e)
 {
-    const struct porter *p = context;
-    const struct pack *pack = p->parcel->pack;
+    const struct upload *p = context;
+    const struct pack *pack = p->shared_pack->pack;
     char key[201];
     repository_pack_key(pack->name, key);
     return sink_put(p->sink->repository->sink, key, pack->data, pack->length, true, e);
 }
 
 /* The pack is durable in that sink: it goes into the next index object. */
-static int note_pack(struct shipper_sink *sink, const struct pack *pack, struct error *e)
+static int note_pack(struct uploader_sink *sink, const struct pack *pack, struct error *e)
 {
     index_body_add_pack(&sink->index_body, pack->name, pack->length, pack->chunks, pack->count);
     sink->index_packs++;
@@ -268,85 +268,85 @@ static int note_pack(struct shipper_sink *sink, const struct pack *pack, struct 
                : confirm_note(&sink->confirm, pack->name, pack->length, pack->chunks, pack->count, e);
 }
 
-static void end_upload(struct shipper *s, size_t i)
+static void end_upload(struct uploader *s, size_t i)
 {
-    struct porter *p = &s->porters[i];
+    struct upload *p = &s->uploads[i];
     struct error e;
-    if (task_join(p->task, &e) < 0 || note_pack(p->sink, p->parcel->pack, &e) < 0)
+    if (task_join(p->task, &e) < 0 || note_pack(p->sink, p->shared_pack->pack, &e) < 0)
         fail_sink(p->sink, &e);
-    p->parcel->users--;
+    p->shared_pack->users--;
     p->task = s->tasks[i] = NULL;
 }
 
-static bool is_busy(const struct shipper *s)
+static bool is_busy(const struct uploader *s)
 {
-    for (size_t i = 0; i < s->porter_count; i++)
+    for (size_t i = 0; i < s->upload_count; i++)
         if (s->tasks[i])
             return true;
     return false;
 }
 
 /* Wait until at least one of the uploads has ended. */
-static void wait_one(struct shipper *s)
+static void wait_one(struct uploader *s)
 {
-    task_wait_any(s->tasks, s->porter_count);
-    for (size_t i = 0; i < s->porter_count; i++)
+    task_wait_any(s->tasks, s->upload_count);
+    for (size_t i = 0; i < s->upload_count; i++)
         if (s->tasks[i] && task_ended(s->tasks[i]))
             end_upload(s, i);
 }
 
-static void wait_all(struct shipper *s)
+static void wait_all(struct uploader *s)
 {
     while (is_busy(s))
         wait_one(s);
 }
 
-/* A porter of the sink that has nothing to do. */
-static struct porter *idle_porter(struct shipper *s, const struct shipper_sink *sink)
+/* A upload of the sink that has nothing to do. */
+static struct upload *idle_upload(struct uploader *s, const struct uploader_sink *sink)
 {
     for (;;) {
-        for (size_t i = 0; i < s->porter_count; i++)
-            if (s->porters[i].sink == sink && !s->tasks[i])
-                return &s->porters[i];
+        for (size_t i = 0; i < s->upload_count; i++)
+            if (s->uploads[i].sink == sink && !s->tasks[i])
+                return &s->uploads[i];
         wait_one(s);
     }
 }
 
-static void start_upload(struct shipper *s, struct shipper_sink *sink, struct parcel *parcel)
+static void start_upload(struct uploader *s, struct uploader_sink *sink, struct shared_pack *shared_pack)
 {
-    struct porter *p = idle_porter(s, sink);
-    const struct pack *pack = parcel->pack;
+    struct upload *p = idle_upload(s, sink);
+    const struct pack *pack = shared_pack->pack;
     struct error e;
     /* Waiting may have shown that the sink has failed. */
     if (sink->failed)
         return;
-    p->parcel = parcel;
+    p->shared_pack = shared_pack;
     if (journal_add(sink->journal, pack->name, pack->length, pack->chunks, pack->count, &e) < 0 ||
         task_start(&p->task, upload, p, &e) < 0) {
         fail_sink(sink, &e);
         return;
     }
-    s->tasks[p - s->porters] = p->task;
-    parcel->users++;
+    s->tasks[p - s->uploads] = p->task;
+    shared_pack->users++;
 }
 
 /* Send the builder's pack, which stays where it is until every sink has it. */
-static int ship(struct shipper *s, struct builder *b, struct error *e)
+static int ship(struct uploader *s, struct builder *b, struct error *e)
 {
-    struct parcel *parcel = b->parcel;
+    struct shared_pack *shared_pack = b->shared_pack;
     uint32_t mask = b->mask;
     *b = (struct builder){.mask = 0};
-    int result = pack_finish(parcel->pack, e);
+    int result = pack_finish(shared_pack->pack, e);
     for (size_t i = 0; result == 0 && i < s->sink_count; i++)
         if ((mask >> i & 1) && !s->sinks[i].failed)
-            start_upload(s, &s->sinks[i], parcel);
-    parcel->users--;
+            start_upload(s, &s->sinks[i], shared_pack);
+    shared_pack->users--;
     return result < 0 ? -1 : check_live(s, e);
 }
 
 /* ---- building ---- */
 
-static struct builder *find_builder(struct shipper *s, uint32_t mask)
+static struct builder *find_builder(struct uploader *s, uint32_t mask)
 {
     for (size_t i = 0; i < BUILDERS; i++)
         if (s->builders[i].mask == mask)
@@ -354,23 +354,23 @@ static struct builder *find_builder(struct shipper *s, uint32_t mask)
     return NULL;
 }
 
-static int ship_fullest(struct shipper *s, struct error *e)
+static int ship_fullest(struct uploader *s, struct error *e)
 {
     struct builder *fullest = NULL;
     for (size_t i = 0; i < BUILDERS; i++) {
         struct builder *b = &s->builders[i];
-        if (b->mask != 0 && (!fullest || b->parcel->pack->length > fullest->parcel->pack->length))
+        if (b->mask != 0 && (!fullest || b->shared_pack->pack->length > fullest->shared_pack->pack->length))
             fullest = b;
     }
     ASSERT(fullest);
     return ship(s, fullest, e);
 }
 
-static struct parcel *free_parcel(struct shipper *s)
+static struct shared_pack *free_shared_pack(struct uploader *s)
 {
-    struct parcel *unmade = NULL;
-    for (size_t i = 0; i < s->parcels_max; i++) {
-        struct parcel *p = &s->parcels[i];
+    struct shared_pack *unmade = NULL;
+    for (size_t i = 0; i < s->shared_packs_max; i++) {
+        struct shared_pack *p = &s->shared_packs[i];
         if (p->pack && p->users == 0)
             return p;
         unmade = unmade || p->pack ? unmade : p;
@@ -379,54 +379,54 @@ static struct parcel *free_parcel(struct shipper *s)
 }
 
 /* Memory for one more pack: free, new, or what an upload leaves. */
-static int take_parcel(struct shipper *s, struct parcel **parcel, struct error *e)
+static int take_shared_pack(struct uploader *s, struct shared_pack **shared_pack, struct error *e)
 {
-    while (!(*parcel = free_parcel(s))) {
+    while (!(*shared_pack = free_shared_pack(s))) {
         if (!is_busy(s) && ship_fullest(s, e) < 0)
             return -1;
         if (is_busy(s))
             wait_one(s);
     }
-    if (!(*parcel)->pack && pack_new(s->key, &(*parcel)->pack, e) < 0)
+    if (!(*shared_pack)->pack && pack_new(s->key, &(*shared_pack)->pack, e) < 0)
         return -1;
-    pack_begin((*parcel)->pack);
-    (*parcel)->users = 1;
+    pack_begin((*shared_pack)->pack);
+    (*shared_pack)->users = 1;
     return 0;
 }
 
 /* The builder for this set of sinks. A new set takes a free builder, or sends the fullest of the others first. */
-static int builder_for(struct shipper *s, uint32_t mask, struct builder **builder, struct error *e)
+static int builder_for(struct uploader *s, uint32_t mask, struct builder **builder, struct error *e)
 {
-    struct parcel *parcel;
+    struct shared_pack *shared_pack;
     *builder = find_builder(s, mask);
     if (*builder)
         return 0;
-    if ((!find_builder(s, 0) && ship_fullest(s, e) < 0) || take_parcel(s, &parcel, e) < 0)
+    if ((!find_builder(s, 0) && ship_fullest(s, e) < 0) || take_shared_pack(s, &shared_pack, e) < 0)
         return -1;
     *builder = find_builder(s, 0);
     (*builder)->mask = mask;
-    (*builder)->parcel = parcel;
+    (*builder)->shared_pack = shared_pack;
     return 0;
 }
 
-int shipper_add(struct shipper *shipper, uint32_t mask, const uint8_t id[SEAL_HASH_SIZE], uint32_t plain,
+int uploader_add(struct uploader *uploader, uint32_t mask, const uint8_t id[SEAL_HASH_SIZE], uint32_t plain,
                 const void *compressed, size_t n, struct error *e)
 {
-    mask &= live_mask(shipper);
+    mask &= live_mask(uploader);
     if (mask == 0)
         return 0;
     struct builder *b;
-    if (builder_for(shipper, mask, &b, e) < 0)
+    if (builder_for(uploader, mask, &b, e) < 0)
         return -1;
-    if (pack_add(b->parcel->pack, id, plain, compressed, n, e) < 0)
+    if (pack_add(b->shared_pack->pack, id, plain, compressed, n, e) < 0)
         return -1;
-    return pack_full(b->parcel->pack) ? ship(shipper, b, e) : 0;
+    return pack_full(b->shared_pack->pack) ? ship(uploader, b, e) : 0;
 }
 
 /* ---- checkpoint ---- */
 
 /* Nothing of what a sink did not keep is adopted later. */
-static int confirm_sent(struct shipper_sink *sink, struct error *e)
+static int confirm_sent(struct uploader_sink *sink, struct error *e)
 {
     struct error ignored;
     if (confirm_packs(&sink->confirm, sink->repository, e) == 0)
@@ -436,7 +436,7 @@ static int confirm_sent(struct shipper_sink *sink, struct error *e)
     return -1;
 }
 
-static int put_index(struct shipper_sink *sink, struct error *e)
+static int put_index(struct uploader_sink *sink, struct error *e)
 {
     if (sink->index_packs == 0)
         return 0;
@@ -465,16 +465,16 @@ static int put_index(struct shipper_sink *sink, struct error *e)
     return journal_clear(sink->journal, e);
 }
 
-int shipper_checkpoint(struct shipper *shipper, struct error *e)
+int uploader_checkpoint(struct uploader *uploader, struct error *e)
 {
     for (size_t i = 0; i < BUILDERS; i++)
-        if (shipper->builders[i].mask != 0 && ship(shipper, &shipper->builders[i], e) < 0)
+        if (uploader->builders[i].mask != 0 && ship(uploader, &uploader->builders[i], e) < 0)
             return -1;
-    wait_all(shipper);
-    for (size_t i = 0; i < shipper->sink_count; i++) {
+    wait_all(uploader);
+    for (size_t i = 0; i < uploader->sink_count; i++) {
         struct error why;
-        if (!shipper->sinks[i].failed && put_index(&shipper->sinks[i], &why) < 0)
-            fail_sink(&shipper->sinks[i], &why);
+        if (!uploader->sinks[i].failed && put_index(&uploader->sinks[i], &why) < 0)
+            fail_sink(&uploader->sinks[i], &why);
     }
-    return check_live(shipper, e);
+    return check_live(uploader, e);
 }

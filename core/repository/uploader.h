@@ -1,12 +1,12 @@
-/* The shipper: compressed chunks into packs, packs to the sinks that lack them, and the index objects that describe
+/* The uploader: compressed chunks into packs, packs to the sinks that lack them, and the index objects that describe
  * them.
  *
  * A chunk goes to a set of sinks (a mask). Each set in use has a pack being built; a full pack is sent to all its sinks
  * at once, and to each sink as many packs at once as it takes (`parallel`), while the next ones are built. A sink that
- * fails is dropped with its error and the others go on; when none is left, that is the shipper's error.
+ * fails is dropped with its error and the others go on; when none is left, that is the uploader's error.
  */
-#ifndef COFRE_REPOSITORY_SHIPPER_H
-#define COFRE_REPOSITORY_SHIPPER_H
+#ifndef COFRE_REPOSITORY_UPLOADER_H
+#define COFRE_REPOSITORY_UPLOADER_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,11 +20,11 @@
 struct index_pack;
 struct journal;
 struct repository;
-struct shipper;
+struct uploader;
 
-#define SHIPPER_SINKS_MAX 32
+#define UPLOADER_SINKS_MAX 32
 
-struct shipper_sink {
+struct uploader_sink {
     struct repository *repository;
     bool failed;
     struct error error;
@@ -38,20 +38,20 @@ struct shipper_sink {
 
 /* repositories: of one key, their index loaded. state_dir: where the journals are; one per repository. Adopts what the
  * journals hold, and reads one of the packs back that would be relied on. */
-int shipper_new(struct repository *const *repositories, size_t count, const char *state_dir, struct shipper **shipper,
+int uploader_new(struct repository *const *repositories, size_t count, const char *state_dir, struct uploader **uploader,
                 struct error *e);
-void shipper_free(struct shipper *shipper);
+void uploader_free(struct uploader *uploader);
 
-size_t shipper_sink_count(const struct shipper *shipper);
-struct shipper_sink *shipper_sink(struct shipper *shipper, size_t i);
+size_t uploader_sink_count(const struct uploader *uploader);
+struct uploader_sink *uploader_sink(struct uploader *uploader, size_t i);
 
 /* Add a chunk for the sinks in mask (bit i = sink i); those that have failed are left out. */
-int shipper_add(struct shipper *shipper, uint32_t mask, const uint8_t id[SEAL_HASH_SIZE], uint32_t plain,
+int uploader_add(struct uploader *uploader, uint32_t mask, const uint8_t id[SEAL_HASH_SIZE], uint32_t plain,
                 const void *compressed, size_t n, struct error *e);
 
 /* Finish and send everything, wait until it is durable, put the index objects, and make it findable in each
  * repository's index. A sink that has not kept what it was given (confirm.h) fails. After it, all that was added is
  * committed data. */
-int shipper_checkpoint(struct shipper *shipper, struct error *e);
+int uploader_checkpoint(struct uploader *uploader, struct error *e);
 
 #endif

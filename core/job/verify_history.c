@@ -1,4 +1,4 @@
-#include "job/verify_chain.h"
+#include "job/verify_history.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -12,30 +12,30 @@
 #include "job/engine.h"
 #include "job/state.h"
 
-void verify_chain_report(struct verify_chain *chain, const struct verify_link *link, const char *text)
+void verify_history_report(struct verify_history *history, const struct verify_link *link, const char *text)
 {
     char snapshot[201];
     snprintf(snapshot, sizeof snapshot, "%s/%s/%s", link->host, link->job, link->id);
     struct verify_damage damage = {.object = link->object[0] ? link->object : NULL, .text = text, .snapshot = snapshot};
-    chain->result->damages++;
-    chain->damage(chain->context, &damage);
+    history->result->damages++;
+    history->damage(history->context, &damage);
 }
 
-int verify_chain_add(struct verify_chain *chain, const struct verify_link *link, struct error *e)
+int verify_history_add(struct verify_history *history, const struct verify_link *link, struct error *e)
 {
-    struct verify_link *links = realloc(chain->links, (chain->count + 1) * sizeof *links);
+    struct verify_link *links = realloc(history->links, (history->count + 1) * sizeof *links);
     if (!links)
         return error_memory(e);
-    chain->links = links;
-    links[chain->count++] = *link;
+    history->links = links;
+    links[history->count++] = *link;
     return 0;
 }
 
-void verify_chain_free(struct verify_chain *chain)
+void verify_history_free(struct verify_history *history)
 {
-    free(chain->links);
-    chain->links = NULL;
-    chain->count = 0;
+    free(history->links);
+    history->links = NULL;
+    history->count = 0;
 }
 
 static int compare_links(const void *a, const void *b)
@@ -50,7 +50,7 @@ static int compare_links(const void *a, const void *b)
 
 /* Ids of snapshots between two that follow each other here: those of which it is known that the sink never had them. */
 struct gap {
-    struct verify_chain *chain;
+    struct verify_history *history;
     const struct verify_link *before, *link;
     struct bytes ids; /* MANIFEST_ID_SIZE each */
 };
@@ -81,21 +81,21 @@ static void explain(struct gap *g, const char *id)
  * been copied here. One that is damaged explains nothing, and is reported by itself. */
 static void ask_manifest(struct gap *g, const struct verify_link *link)
 {
-    struct verify_chain *chain = g->chain;
+    struct verify_history *history = g->history;
     struct manifest *manifest;
     struct error ignored;
-    if (!chain->read || !link->readable || chain->read(chain->place, link, &manifest, &ignored) < 0)
+    if (!history->read || !link->readable || history->read(history->place, link, &manifest, &ignored) < 0)
         return;
     for (size_t i = 0; i < manifest->missed_count; i++)
-        if (strcmp(manifest->missed[i].repository, chain->id) == 0)
+        if (strcmp(manifest->missed[i].repository, history->id) == 0)
             explain(g, manifest->missed[i].id);
     manifest_free(manifest);
 }
 
-static bool was_committed(const struct verify_chain *chain, const struct chain_link *known)
+static bool was_committed(const struct verify_history *history, const struct history_link *known)
 {
     for (size_t i = 0; i < known->repository_count; i++)
-        if (strcmp(known->repositories[i], chain->id) == 0)
+        if (strcmp(known->repositories[i], history->id) == 0)
             return true;
     return false;
 }
@@ -103,30 +103,30 @@ static bool was_committed(const struct verify_chain *chain, const struct chain_l
 /* What this machine remembers, if they are its own. False: one of them was here. */
 static bool ask_state(struct gap *g)
 {
-    const struct config *config = g->chain->engine->config;
+    const struct config *config = g->history->engine->config;
     char directory[PATH_MAX];
-    struct chain state;
+    struct history state;
     struct error ignored; /* check_newest comes upon it too */
     bool never = true;
     if (strcmp(g->link->host, config->host) != 0 || state_directory(config, g->link->job, directory, &ignored) < 0 ||
-        chain_load(directory, config->host, &state, &ignored) < 0)
+        history_load(directory, config->host, &state, &ignored) < 0)
         return true;
     for (size_t i = 0; i < state.count; i++) {
-        const struct chain_link *known = &state.links[i];
+        const struct history_link *known = &state.links[i];
         if (strcmp(known->id, g->before->id) <= 0 || strcmp(known->id, g->link->id) >= 0)
             continue;
-        never = never && !was_committed(g->chain, known);
+        never = never && !was_committed(g->history, known);
         explain(g, known->id);
     }
-    chain_free(&state);
+    history_free(&state);
     return never;
 }
 
 /* Is it known of all of them that the sink never had them? */
-static bool explain_gap(struct verify_chain *chain, const struct verify_link *before, const struct verify_link *link)
+static bool explain_gap(struct verify_history *history, const struct verify_link *before, const struct verify_link *link)
 {
-    struct gap g = {.chain = chain, .before = before, .link = link, .ids = {.maximum = (size_t)1 << 20}};
-    const struct verify_link *end = chain->links + chain->count;
+    struct gap g = {.history = history, .before = before, .link = link, .ids = {.maximum = (size_t)1 << 20}};
+    const struct verify_link *end = history->links + history->count;
     bool explained = ask_state(&g);
     for (const struct verify_link *later = link; explained && !is_explained(&g) && later < end; later++)
         if (strcmp(later->host, link->host) == 0 && strcmp(later->job, link->job) == 0)
@@ -138,7 +138,7 @@ static bool explain_gap(struct verify_chain *chain, const struct verify_link *be
 
 /* ---- links ---- */
 
-static void check_pair(struct verify_chain *chain, const struct verify_link *before, const struct verify_link *link)
+static void check_pair(struct verify_history *history, const struct verify_link *before, const struct verify_link *link)
 {
     char text[256];
     if (!before->readable || !link->readable || strcmp(before->host, link->host) != 0 ||
@@ -148,79 +148,79 @@ static void check_pair(struct verify_chain *chain, const struct verify_link *bef
         log_line(
             LOG_NOTICE,
             "sink '%s': '%s' is signed by another key than the snapshot before it: was the key of that host changed?",
-            chain->sink, link->object);
+            history->sink, link->object);
     if (link->sequence == before->sequence + 1) {
-        if (chain_has_form(&link->previous, before->hash))
+        if (history_has_form(&link->previous, before->hash))
             return;
         snprintf(text, sizeof text, "snapshot %s before it is not the one that it followed", before->id);
-        verify_chain_report(chain, link, text);
+        verify_history_report(history, link, text);
     } else if (link->sequence <= before->sequence) {
         snprintf(text, sizeof text, "it has the same place in the chain as snapshot %s", before->id);
-        verify_chain_report(chain, link, text);
-    } else if (!explain_gap(chain, before, link)) {
+        verify_history_report(history, link, text);
+    } else if (!explain_gap(history, before, link)) {
         snprintf(text, sizeof text, "%llu snapshots between %s and this one are missing here",
                  (unsigned long long)(link->sequence - before->sequence - 1), before->id);
-        verify_chain_report(chain, link, text);
+        verify_history_report(history, link, text);
     }
 }
 
-static const struct verify_link *find(const struct verify_chain *chain, const char *job, const char *host,
+static const struct verify_link *find(const struct verify_history *history, const char *job, const char *host,
                                       const char *id)
 {
-    for (size_t i = 0; i < chain->count; i++) {
-        const struct verify_link *link = &chain->links[i];
+    for (size_t i = 0; i < history->count; i++) {
+        const struct verify_link *link = &history->links[i];
         if (strcmp(link->id, id) == 0 && strcmp(link->job, job) == 0 && strcmp(link->host, host) == 0)
             return link;
     }
     return NULL;
 }
 
-static void compare_newest(struct verify_chain *chain, const struct chain_link *known, const char *job)
+static void compare_newest(struct verify_history *history, const struct history_link *known, const char *job)
 {
-    const char *host = chain->engine->config->host;
-    const struct verify_link *link = find(chain, job, host, known->id);
+    const char *host = history->engine->config->host;
+    const struct verify_link *link = find(history, job, host, known->id);
     struct verify_link gone = {.readable = false};
     if (!link) {
         snprintf(gone.host, sizeof gone.host, "%s", host);
         snprintf(gone.job, sizeof gone.job, "%s", job);
         snprintf(gone.id, sizeof gone.id, "%s", known->id);
-        verify_chain_report(chain, &gone,
+        verify_history_report(history, &gone,
                             "it was committed here and is gone: somebody removed it, or put an older state in place");
-    } else if (link->readable && !chain_has_form(&known->forms, link->hash)) {
-        verify_chain_report(chain, link, "its manifest is not the one that was committed here");
+    } else if (link->readable && !history_has_form(&known->forms, link->hash)) {
+        verify_history_report(history, link, "its manifest is not the one that was committed here");
     }
 }
 
 /* This machine remembers what it committed: is the newest of it still there? */
-static int check_newest(struct verify_chain *chain, const char *job, struct error *e)
+static int check_newest(struct verify_history *history, const char *job, struct error *e)
 {
-    const struct config *config = chain->engine->config;
+    const struct config *config = history->engine->config;
     char directory[PATH_MAX];
-    struct chain state;
-    if (state_directory(config, job, directory, e) < 0 || chain_load(directory, config->host, &state, e) < 0)
+    struct history state;
+    if (state_directory(config, job, directory, e) < 0 || history_load(directory, config->host, &state, e) < 0)
         return -1;
     size_t i = state.count;
-    while (i > 0 && !was_committed(chain, &state.links[i - 1]))
+    while (i > 0 && !was_committed(history, &state.links[i - 1]))
         i--;
     if (i > 0)
-        compare_newest(chain, &state.links[i - 1], job);
-    chain_free(&state);
+        compare_newest(history, &state.links[i - 1], job);
+    history_free(&state);
     return 0;
 }
 
-int verify_chain_run(struct verify_chain *chain, const struct verify_request *request, struct error *e)
+int verify_history_run(struct verify_history *history, const struct verify_request *request, struct error *e)
 {
-    if (chain->count > 0)
-        qsort(chain->links, chain->count, sizeof *chain->links, compare_links);
-    for (size_t i = 1; i < chain->count; i++)
-        check_pair(chain, &chain->links[i - 1], &chain->links[i]);
-    const struct config *config = chain->engine->config;
+    if (history->count > 0)
+        qsort(history->links, history->count, sizeof *history->links, compare_links);
+    for (size_t i = 1; i < history->count; i++)
+        check_pair(history, &history->links[i - 1], &history->links[i]);
+    const struct config *config = history->engine->config;
     for (size_t i = 0; i < config->job_count; i++) {
         const char *job = config->jobs[i].name;
         if ((request->job && strcmp(request->job, job) != 0) ||
             (request->host && strcmp(request->host, config->host) != 0))
             continue;
-        if (check_newest(chain, job, e) < 0)
+        if (check_newest(history, job, e) < 0)
             return -1;
     }
     return 0;

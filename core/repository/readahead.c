@@ -1,4 +1,4 @@
-#include "repository/ahead.h"
+#include "repository/readahead.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -30,18 +30,18 @@ struct window {
 
 /* A thread that reads. */
 struct runner {
-    struct ahead *ahead;
+    struct readahead *readahead;
     struct task *task;
 };
 
-struct ahead {
+struct readahead {
     struct repository *repository;
     struct runner runners[BUFFERS_MAX];
     size_t runner_count, runner_limit;
     size_t window;        /* bytes of a window at most */
     pthread_mutex_t lock; /* guards what follows, but not what a runner has of the window that it reads */
     pthread_cond_t to_read, read;
-    struct window windows[AHEAD_CHUNKS]; /* a ring: those not taken, oldest first */
+    struct window windows[READAHEAD_CHUNKS]; /* a ring: those not taken, oldest first */
     size_t first, count, begun;          /* of count; the oldest ones are begun */
     uint8_t *spare[BUFFERS_MAX];
     size_t spare_count, buffer_count;
@@ -49,13 +49,13 @@ struct ahead {
     bool over;
 };
 
-int ahead_new(struct repository *repository, struct ahead **ahead, struct error *e)
+int readahead_new(struct repository *repository, struct readahead **readahead, struct error *e)
 {
-    *ahead = NULL;
+    *readahead = NULL;
     unsigned parallel = sink_parallel(repository->sink);
     if (parallel < 2)
         return 0;
-    struct ahead *a = calloc(1, sizeof *a);
+    struct readahead *a = calloc(1, sizeof *a);
     if (!a)
         return error_memory(e);
     a->repository = repository;
@@ -65,34 +65,34 @@ int ahead_new(struct repository *repository, struct ahead **ahead, struct error 
     pthread_mutex_init(&a->lock, NULL);
     pthread_cond_init(&a->to_read, NULL);
     pthread_cond_init(&a->read, NULL);
-    *ahead = a;
+    *readahead = a;
     return 0;
 }
 
-void ahead_free(struct ahead *ahead)
+void readahead_free(struct readahead *readahead)
 {
     struct error ignored;
-    if (!ahead)
+    if (!readahead)
         return;
-    pthread_mutex_lock(&ahead->lock);
-    ahead->over = true;
-    pthread_cond_broadcast(&ahead->to_read);
-    pthread_mutex_unlock(&ahead->lock);
-    for (size_t i = 0; i < ahead->runner_count; i++)
-        task_join(ahead->runners[i].task, &ignored);
-    for (size_t i = 0; i < ahead->begun; i++)
-        free(ahead->windows[(ahead->first + i) % AHEAD_CHUNKS].buffer);
-    for (size_t i = 0; i < ahead->spare_count; i++)
-        free(ahead->spare[i]);
-    pthread_mutex_destroy(&ahead->lock);
-    pthread_cond_destroy(&ahead->to_read);
-    pthread_cond_destroy(&ahead->read);
-    free(ahead);
+    pthread_mutex_lock(&readahead->lock);
+    readahead->over = true;
+    pthread_cond_broadcast(&readahead->to_read);
+    pthread_mutex_unlock(&readahead->lock);
+    for (size_t i = 0; i < readahead->runner_count; i++)
+        task_join(readahead->runners[i].task, &ignored);
+    for (size_t i = 0; i < readahead->begun; i++)
+        free(readahead->windows[(readahead->first + i) % READAHEAD_CHUNKS].buffer);
+    for (size_t i = 0; i < readahead->spare_count; i++)
+        free(readahead->spare[i]);
+    pthread_mutex_destroy(&readahead->lock);
+    pthread_cond_destroy(&readahead->to_read);
+    pthread_cond_destroy(&readahead->read);
+    free(readahead);
 }
 
-static struct window *window_at(struct ahead *a, size_t i)
+static struct window *window_at(struct readahead *a, size_t i)
 {
-    return &a->windows[(a->first + i) % AHEAD_CHUNKS];
+    return &a->windows[(a->first + i) % READAHEAD_CHUNKS];
 }
 
 /* ---- reading ---- */
@@ -111,7 +111,7 @@ static int read_window(struct sink *sink, const struct window *w, struct error *
 
 /* The next window to read, with a buffer; NULL when there is none yet. The last one may still grow: it waits, unless it
  * is large already or is the one that is wanted. */
-static struct window *begin_locked(struct ahead *a)
+static struct window *begin_locked(struct readahead *a)
 {
     if (a->begun == a->count || a->spare_count == 0)
         return NULL;
@@ -128,7 +128,7 @@ static struct window *begin_locked(struct ahead *a)
 static int run(void *context, struct error *e)
 {
     struct runner *r = context;
-    struct ahead *a = r->ahead;
+    struct readahead *a = r->readahead;
     pthread_mutex_lock(&a->lock);
     while (!a->over) {
         struct window *w = begin_locked(a);
@@ -149,7 +149,7 @@ static int run(void *context, struct error *e)
     return 0;
 }
 
-static int add_buffer(struct ahead *a, struct error *e)
+static int add_buffer(struct readahead *a, struct error *e)
 {
     if (a->buffer_count == MEMORY / a->window)
         return 0;
@@ -163,10 +163,10 @@ static int add_buffer(struct ahead *a, struct error *e)
     return 0;
 }
 
-static int try_runner(struct ahead *a, struct error *e)
+static int try_runner(struct readahead *a, struct error *e)
 {
     struct runner *r = &a->runners[a->runner_count];
-    r->ahead = a;
+    r->readahead = a;
     for (size_t i = 0; i < 2; i++)
         if (add_buffer(a, e) < 0)
             return -1;
@@ -174,7 +174,7 @@ static int try_runner(struct ahead *a, struct error *e)
 }
 
 /* One more, unless there are as many as there can be. */
-static void add_runner(struct ahead *a)
+static void add_runner(struct readahead *a)
 {
     struct error why;
     if (a->runner_count == a->runner_limit)
@@ -189,20 +189,20 @@ static void add_runner(struct ahead *a)
 
 /* ---- expecting and taking ---- */
 
-static bool joins(const struct ahead *a, const struct window *w, const struct index_location *l)
+static bool joins(const struct readahead *a, const struct window *w, const struct index_location *l)
 {
     return w->state == EXPECTED && memcmp(w->pack, l->pack, SEAL_HASH_SIZE) == 0 && l->chunk.offset == w->to &&
            l->chunk.stored <= a->window - (w->to - w->from);
 }
 
-static void expect_locked(struct ahead *a, const struct index_location *l)
+static void expect_locked(struct readahead *a, const struct index_location *l)
 {
     struct window *last = a->count > 0 ? window_at(a, a->count - 1) : NULL;
     bool same = last && memcmp(last->pack, l->pack, sizeof last->pack) == 0;
     if (last && joins(a, last, l)) {
         last->to += l->chunk.stored;
         last->chunks++;
-    } else if (a->count < AHEAD_CHUNKS && l->chunk.stored <= a->window) {
+    } else if (a->count < READAHEAD_CHUNKS && l->chunk.stored <= a->window) {
         struct window *w = window_at(a, a->count++);
         *w = (struct window){.from = l->chunk.offset,
                              .to = (uint64_t)l->chunk.offset + l->chunk.stored,
@@ -213,28 +213,28 @@ static void expect_locked(struct ahead *a, const struct index_location *l)
     }
 }
 
-void ahead_expect(struct ahead *ahead, const struct index_location *location)
+void readahead_expect(struct readahead *readahead, const struct index_location *location)
 {
-    if (ahead->runner_count < ahead->count + 1)
-        add_runner(ahead);
-    if (ahead->runner_count == 0)
+    if (readahead->runner_count < readahead->count + 1)
+        add_runner(readahead);
+    if (readahead->runner_count == 0)
         return;
-    pthread_mutex_lock(&ahead->lock);
-    expect_locked(ahead, location);
-    pthread_cond_broadcast(&ahead->to_read);
-    pthread_mutex_unlock(&ahead->lock);
+    pthread_mutex_lock(&readahead->lock);
+    expect_locked(readahead, location);
+    pthread_cond_broadcast(&readahead->to_read);
+    pthread_mutex_unlock(&readahead->lock);
 }
 
-bool ahead_is_next(const struct ahead *ahead, const struct index_location *location)
+bool readahead_is_next(const struct readahead *readahead, const struct index_location *location)
 {
-    if (!ahead || ahead->count == 0)
+    if (!readahead || readahead->count == 0)
         return false;
-    const struct window *w = &ahead->windows[ahead->first];
+    const struct window *w = &readahead->windows[readahead->first];
     return memcmp(w->pack, location->pack, SEAL_HASH_SIZE) == 0 && location->chunk.offset >= w->from &&
            (uint64_t)location->chunk.offset + location->chunk.stored <= w->to;
 }
 
-static struct window *wait_for_oldest(struct ahead *a)
+static struct window *wait_for_oldest(struct readahead *a)
 {
     pthread_mutex_lock(&a->lock);
     struct window *w = window_at(a, 0);
@@ -247,21 +247,21 @@ static struct window *wait_for_oldest(struct ahead *a)
     return w;
 }
 
-static void drop_oldest(struct ahead *a)
+static void drop_oldest(struct readahead *a)
 {
     pthread_mutex_lock(&a->lock);
     a->spare[a->spare_count++] = window_at(a, 0)->buffer;
-    a->first = (a->first + 1) % AHEAD_CHUNKS;
+    a->first = (a->first + 1) % READAHEAD_CHUNKS;
     a->count--;
     a->begun--;
     pthread_cond_signal(&a->to_read);
     pthread_mutex_unlock(&a->lock);
 }
 
-int ahead_take(struct ahead *ahead, const struct index_location *location, uint8_t *out,
+int readahead_take(struct readahead *readahead, const struct index_location *location, uint8_t *out,
                uint8_t header[PACK_HEADER_SIZE], bool *has_header, struct error *e)
 {
-    struct window *w = wait_for_oldest(ahead);
+    struct window *w = wait_for_oldest(readahead);
     int result = w->error.class == ERROR_NONE ? 0 : -1;
     if (result < 0) {
         *e = w->error;
@@ -271,6 +271,6 @@ int ahead_take(struct ahead *ahead, const struct index_location *location, uint8
         memcpy(out, w->buffer + PACK_HEADER_SIZE + (location->chunk.offset - w->from), location->chunk.stored);
     }
     if (--w->chunks == 0)
-        drop_oldest(ahead);
+        drop_oldest(readahead);
     return result;
 }

@@ -1,4 +1,4 @@
-#include "archive/clone.h"
+#include "archive/archive_copy.h"
 
 #include <sodium.h>
 #include <string.h>
@@ -167,7 +167,7 @@ static int clone_all(struct clone *c, const struct inventory *inventory, const s
     return confirm(c, inventory, sums, signature, e);
 }
 
-int clone_files(struct archive *from, struct archive *to, const char *job, const char *id, struct bytes *text,
+int archive_copy_files(struct archive *from, struct archive *to, const char *job, const char *id, struct bytes *text,
                 uint64_t *objects, uint64_t *bytes, bool *existed, struct error *e)
 {
     struct clone c = {.from = from, .to = to, .job = job, .id = id, .objects = objects, .bytes = bytes};

@@ -1,8 +1,8 @@
-/* The chain of snapshots of each host and job: is any missing, replaced, or rolled back? */
-#ifndef COFRE_JOB_VERIFY_CHAIN_H
-#define COFRE_JOB_VERIFY_CHAIN_H
+/* The history of snapshots of each host and job: is any missing, replaced, or rolled back? */
+#ifndef COFRE_JOB_VERIFY_HISTORY_H
+#define COFRE_JOB_VERIFY_HISTORY_H
 
-#include "job/chain.h"
+#include "job/history.h"
 #include "job/verify.h"
 
 /* What a manifest says of its place. */
@@ -11,12 +11,12 @@ struct verify_link {
     char object[201]; /* key of the manifest */
     uint64_t sequence;
     uint8_t hash[MANIFEST_HASH_SIZE]; /* of its bytes */
-    struct chain_forms previous;      /* any of these may be the manifest before; none in the first */
+    struct history_forms previous;      /* any of these may be the manifest before; none in the first */
     uint8_t signer[32];               /* zero where it is not known */
     bool readable;                    /* else all from sequence on but the hash is nothing */
 };
 
-struct verify_chain {
+struct verify_history {
     const struct engine *engine;
     const char *sink, *id; /* the sink's name, and what it holds */
     /* The manifest of a link, whole; NULL when nothing at hand opens manifests. */
@@ -25,17 +25,17 @@ struct verify_chain {
     void (*damage)(void *context, const struct verify_damage *);
     void *context;
     struct verify_result *result; /* damages are counted */
-    struct verify_link *links;    /* filled by verify_chain_add; zero at first */
+    struct verify_link *links;    /* filled by verify_history_add; zero at first */
     size_t count;
 };
 
 /* One manifest, in any order. */
-int verify_chain_add(struct verify_chain *chain, const struct verify_link *link, struct error *e);
+int verify_history_add(struct verify_history *history, const struct verify_link *link, struct error *e);
 /* All were added that the request touches: compare them with each other, and with what this machine remembers. A
- * manifest that is not readable has no place in the chain; that it is damaged is for others to say. */
-int verify_chain_run(struct verify_chain *chain, const struct verify_request *request, struct error *e);
+ * manifest that is not readable has no place in the history; that it is damaged is for others to say. */
+int verify_history_run(struct verify_history *history, const struct verify_request *request, struct error *e);
 /* The links. */
-void verify_chain_free(struct verify_chain *chain);
-void verify_chain_report(struct verify_chain *chain, const struct verify_link *link, const char *text);
+void verify_history_free(struct verify_history *history);
+void verify_history_report(struct verify_history *history, const struct verify_link *link, const char *text);
 
 #endif
