@@ -168,7 +168,7 @@ static int clone_all(struct clone *c, const struct inventory *inventory, const s
 }
 
 int archive_copy_files(struct archive *from, struct archive *to, const char *job, const char *id, struct bytes *text,
-                uint64_t *objects, uint64_t *bytes, bool *existed, struct error *e)
+                       uint64_t *objects, uint64_t *bytes, bool *existed, struct error *e)
 {
     struct clone c = {.from = from, .to = to, .job = job, .id = id, .objects = objects, .bytes = bytes};
     struct inventory inventory;

@@ -13,6 +13,6 @@ struct error;
  * be what the manifest says. *existed: the snapshot is there already, whole, and nothing is to be committed. Archives
  * that are encrypted in another way, or with another passphrase: ERROR_UNSUPPORTED. */
 int archive_copy_files(struct archive *from, struct archive *to, const char *job, const char *id, struct bytes *text,
-                uint64_t *objects, uint64_t *bytes, bool *existed, struct error *e);
+                       uint64_t *objects, uint64_t *bytes, bool *existed, struct error *e);
 
 #endif

@@ -90,7 +90,7 @@ static int add_target(struct archive_hardlink *l, const char *target, const char
 }
 
 int archive_hardlink_take(struct archive_hardlink *links, const char *target, const char *name, const char **taken,
-                     struct error *e)
+                          struct error *e)
 {
     const struct target wanted = {.name = (char *)(uintptr_t)target};
     struct target *const *found = tfind(&wanted, &links->targets, compare);
@@ -140,8 +140,8 @@ static int lost(const char *target, struct error *e)
     return error_set(e, ERROR_INTEGRITY, "a hard link leads to '%.400s', which is no file in the tar archive", target);
 }
 
-int archive_hardlink_seek(struct archive_hardlink *links, const char *target, uint64_t voids, struct snapshot_entry *entry,
-                     struct untar **untar, struct error *e)
+int archive_hardlink_seek(struct archive_hardlink *links, const char *target, uint64_t voids,
+                          struct snapshot_entry *entry, struct untar **untar, struct error *e)
 {
     bool end = false;
     if (order(links, target) >= 0 && archive_hardlink_finish(links, e) < 0)

@@ -27,13 +27,15 @@ static bool is_damage(const struct error *e)
     return e->class == ERROR_INTEGRITY || e->class == ERROR_NOT_FOUND || e->class == ERROR_RANGE;
 }
 
-static int report(struct archive_verify *a, const char *object, const char *source, const struct error *why, struct error *e)
+static int report(struct archive_verify *a, const char *object, const char *source, const struct error *why,
+                  struct error *e)
 {
     if (!is_damage(why)) {
         *e = *why;
         return -1;
     }
-    struct archive_verify_damage damage = {.object = object, .text = why->message, .snapshot = a->snapshot, .source = source};
+    struct archive_verify_damage damage = {
+        .object = object, .text = why->message, .snapshot = a->snapshot, .source = source};
     a->damages++;
     a->audience->damage(a->audience->context, &damage);
     return 0;
@@ -125,8 +127,8 @@ static int check_counts(const struct manifest_source *source, const struct tally
                      (unsigned long long)source->bytes);
 }
 
-static int replay_source(struct archive_verify *a, const struct inventory *inventory, const struct manifest_source *source,
-                         struct error *e)
+static int replay_source(struct archive_verify *a, const struct inventory *inventory,
+                         const struct manifest_source *source, struct error *e)
 {
     struct tally tally = {0};
     struct replay_audience audience = {.entry = tally_entry,
@@ -158,7 +160,8 @@ static int replay_source(struct archive_verify *a, const struct inventory *inven
 
 /* ---- snapshots ---- */
 
-static int check_snapshot(struct archive_verify *a, const struct inventory *inventory, const struct bytes *text, struct error *e)
+static int check_snapshot(struct archive_verify *a, const struct inventory *inventory, const struct bytes *text,
+                          struct error *e)
 {
     const struct manifest *m = inventory->manifest;
     struct error why;
@@ -225,8 +228,9 @@ static int check_one(void *context, const char *job, const char *id, struct erro
     return result;
 }
 
-int archive_verify_run(struct archive *archive, const struct archive_verify_request *request, const struct archive_verify_audience *audience,
-              uint64_t *snapshots, uint64_t *damaged, struct error *e)
+int archive_verify_run(struct archive *archive, const struct archive_verify_request *request,
+                       const struct archive_verify_audience *audience, uint64_t *snapshots, uint64_t *damaged,
+                       struct error *e)
 {
     struct archive_verify a = {.archive = archive, .request = request, .audience = audience};
     struct pass pass = {.audit = &a, .snapshots = snapshots, .damaged = damaged};

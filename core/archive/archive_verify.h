@@ -37,7 +37,8 @@ struct archive_verify_audience {
 
 /* 0 also when damage was found. Files encrypted to recipients, of whom none has a secret key here, are only compared
  * with their hashes, and a notice says so. A passphrase that is not that of the archive: ERROR_AUTH. */
-int archive_verify_run(struct archive *archive, const struct archive_verify_request *request, const struct archive_verify_audience *audience,
-              uint64_t *snapshots, uint64_t *damaged, struct error *e);
+int archive_verify_run(struct archive *archive, const struct archive_verify_request *request,
+                       const struct archive_verify_audience *audience, uint64_t *snapshots, uint64_t *damaged,
+                       struct error *e);
 
 #endif

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "archive/archive.h"
+#include "archive/archive_hardlink.h"
 #include "archive/dig.h"
 #include "archive/inlet.h"
-#include "archive/archive_hardlink.h"
 #include "archive/untar.h"
 #include "base/error.h"
 #include "cofre/plugin.h"
@@ -29,8 +29,8 @@ struct replay {
     struct untar *untar;
     struct snapshot_entry entry; /* the next of the tar archive */
     bool tar_ended;
-    char *before;              /* path of the tar entry before; NULL = none */
-    uint64_t skipped;          /* void copies of it */
+    char *before;                   /* path of the tar entry before; NULL = none */
+    uint64_t skipped;               /* void copies of it */
     struct archive_hardlink *links; /* NULL until one leads to what is not wanted */
     char tar_key[ARCHIVE_KEY_SIZE];
     uint8_t piece[PIECE];

@@ -262,7 +262,8 @@ static int add_found(struct history *history, struct history_link *found, const 
 }
 
 /* The state may know less than the sink: it was lost. Take the newest snapshot of ours into the history. */
-static int adopt_newest(struct history *history, struct vault *vault, const char *job, struct listed *l, struct error *e)
+static int adopt_newest(struct history *history, struct vault *vault, const char *job, struct listed *l,
+                        struct error *e)
 {
     size_t count = l->ids.length / MANIFEST_ID_SIZE;
     if (count > 0)
@@ -338,7 +339,8 @@ static int note_missed(const struct history *history, const struct vault *vault,
     return 0;
 }
 
-int history_compare(struct history *history, struct vault *vault, const char *job, struct manifest *manifest, struct error *e)
+int history_compare(struct history *history, struct vault *vault, const char *job, struct manifest *manifest,
+                    struct error *e)
 {
     struct listed l = {.ids = {.maximum = (size_t)64 << 20}};
     int result = vault_list(vault, history->host, job, list_id, &l, e);
@@ -389,7 +391,7 @@ int history_copied(const char *directory, const char *host, const char *snapshot
 }
 
 int history_append(struct history *history, const struct manifest *manifest, const struct history_forms *forms,
-                 const char *const *ids, size_t count, struct error *e)
+                   const char *const *ids, size_t count, struct error *e)
 {
     struct history_link *link = add_link(history, e);
     if (!link || set_repositories(link, count, e) < 0)

@@ -28,7 +28,7 @@ struct history_link {
     char id[MANIFEST_ID_SIZE];
     uint64_t sequence;
     struct history_forms forms; /* of the manifest; at least one */
-    char (*repositories)[33]; /* ids of those that committed it */
+    char (*repositories)[33];   /* ids of those that committed it */
     size_t repository_count;
 };
 
@@ -54,7 +54,7 @@ bool history_has_form(const struct history_forms *forms, const uint8_t hash[MANI
  * state), adds to the manifest's `missed` what it lacks without ever having had it, and warns of what it had and lacks
  * now. */
 int history_compare(struct history *history, struct vault *vault, const char *job, struct manifest *manifest,
-                  struct error *e);
+                    struct error *e);
 
 /* To be called when all sinks were compared: warn when the machine has another name than before and the history begins
  * anew. The next commit forgets the former name, so it is said once. */
@@ -70,6 +70,6 @@ int history_copied(const char *directory, const char *host, const char *snapshot
 
 /* Remember a commit, durably. ids: of the repositories that have it. */
 int history_append(struct history *history, const struct manifest *manifest, const struct history_forms *forms,
-                 const char *const *ids, size_t count, struct error *e);
+                   const char *const *ids, size_t count, struct error *e);
 
 #endif

@@ -10,8 +10,8 @@
 #include "cofre/plugin.h"
 #include "config/config.h"
 #include "job/engine.h"
-#include "job/undo.h"
 #include "job/plugins.h"
+#include "job/undo.h"
 #include "worker/source.h"
 #include "worker/worker.h"
 

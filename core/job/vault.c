@@ -9,8 +9,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "config/config.h"
-#include "job/history.h"
 #include "job/engine.h"
+#include "job/history.h"
 #include "job/state.h"
 #include "worker/sink.h"
 
@@ -87,7 +87,8 @@ int vault_read_all(struct vault *vault, const struct vault_name *names, size_t c
     return result;
 }
 
-int vault_peek(struct vault *vault, const struct vault_name *name, bool *ours, struct history_link *link, struct error *e)
+int vault_peek(struct vault *vault, const struct vault_name *name, bool *ours, struct history_link *link,
+               struct error *e)
 {
     return vault->format->peek(vault, name, ours, link, e);
 }

@@ -8,16 +8,16 @@
 #include <unistd.h>
 
 #include "archive/archive.h"
-#include "archive/archive_verify.h"
 #include "archive/archive_copy.h"
+#include "archive/archive_verify.h"
 #include "archive/replay.h"
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "config/config.h"
-#include "job/history.h"
 #include "job/commit.h"
 #include "job/engine.h"
+#include "job/history.h"
 #include "job/init.h"
 #include "job/openpgp.h"
 #include "job/saver.h"
@@ -290,23 +290,24 @@ static int verify(struct vault *vault, const struct verify_request *request, vau
 {
     struct auditing auditing = {.vault = vault, .damage = damage, .context = context, .result = result};
     struct archive_verify_request wanted = {.host = request->host,
-                                   .job = request->job,
-                                   .id = request->id,
-                                   .quick = request->quick,
-                                   .us = vault->engine->config->host};
+                                            .job = request->job,
+                                            .id = request->id,
+                                            .quick = request->quick,
+                                            .us = vault->engine->config->host};
     struct archive_verify_audience audience = {
         .damage = on_damage, .snapshot = on_snapshot, .progress = on_progress, .context = &auditing};
     auditing.history = (struct verify_history){.engine = vault->engine,
-                                           .sink = sink_name(vault->sink),
-                                           .id = vault->id,
-                                           .read = read_chained,
-                                           .place = vault,
-                                           .damage = damage,
-                                           .context = context,
-                                           .result = result};
+                                               .sink = sink_name(vault->sink),
+                                               .id = vault->id,
+                                               .read = read_chained,
+                                               .place = vault,
+                                               .damage = damage,
+                                               .context = context,
+                                               .result = result};
     *result = (struct verify_result){0};
     snprintf(auditing.stage, sizeof auditing.stage, "verifying %s", sink_name(vault->sink));
-    int done = archive_verify_run(vault->archive, &wanted, &audience, &result->snapshots, &result->snapshots_damaged, e);
+    int done =
+        archive_verify_run(vault->archive, &wanted, &audience, &result->snapshots, &result->snapshots_damaged, e);
     if (done == 0 && !request->id)
         done = verify_history_run(&auditing.history, request, e);
     verify_history_free(&auditing.history);
@@ -319,8 +320,8 @@ static int copy(struct vault *from, struct vault *to, const struct manifest *man
     AUTO_BYTES struct bytes text = {.maximum = INVENTORY_MAX};
     char key[ARCHIVE_KEY_SIZE];
     *result = (struct copy_result){0};
-    if (archive_copy_files(from->archive, to->archive, manifest->job, manifest->id, &text, &result->objects, &result->bytes,
-                    &result->existed, e) < 0)
+    if (archive_copy_files(from->archive, to->archive, manifest->job, manifest->id, &text, &result->objects,
+                           &result->bytes, &result->existed, e) < 0)
         return -1;
     if (result->existed)
         return 0;

@@ -8,8 +8,8 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "job/history.h"
 #include "job/engine.h"
+#include "job/history.h"
 #include "job/verify_history.h"
 #include "job/verify_packs.h"
 #include "repository/catalogue.h"
@@ -298,13 +298,13 @@ static int check_history(struct verify *v, struct error *e)
 {
     struct repository *r = v->repository;
     struct verify_history history = {.engine = v->engine,
-                                 .sink = sink_name(r->sink),
-                                 .id = r->id_text,
-                                 .read = r->key->full ? read_chained : NULL,
-                                 .place = r,
-                                 .damage = v->damage,
-                                 .context = v->context,
-                                 .result = v->result};
+                                     .sink = sink_name(r->sink),
+                                     .id = r->id_text,
+                                     .read = r->key->full ? read_chained : NULL,
+                                     .place = r,
+                                     .damage = v->damage,
+                                     .context = v->context,
+                                     .result = v->result};
     AUTO_BYTES struct bytes keys = {.maximum = v->keys.length + 1};
     int result = choose_keys(v, &keys, e);
     if (result == 0)
@@ -351,12 +351,15 @@ static int verify_snapshots(struct verify *v, struct error *e)
     v->unsaid = !v->request->quick;
     if (each_snapshot(v, true, walk_snapshot, e) < 0 || look_into_packs(v, e) < 0)
         return -1;
-    if (v->request->quick || (v->found == 0 && v->packs.bad.length == 0))
-        return verify_packs_report(&v->packs, e);
     /* Something is damaged: whom does it affect? */
-    v->unsaid = false;
-    v->result->snapshots_damaged = 0;
-    return each_snapshot(v, false, walk_snapshot, e) < 0 ? -1 : verify_packs_report(&v->packs, e);
+    if (!v->request->quick && (v->found > 0 || v->packs.bad.length > 0)) {
+        v->unsaid = false;
+        v->result->snapshots_damaged = 0;
+        if (each_snapshot(v, false, walk_snapshot, e) < 0)
+            return -1;
+    }
+    v->packs.aside = v->request->id && v->found == 0;
+    return verify_packs_report(&v->packs, e);
 }
 
 /* With a put key: signatures, history, and hashes of all bytes. */

@@ -123,7 +123,8 @@ static bool ask_state(struct gap *g)
 }
 
 /* Is it known of all of them that the sink never had them? */
-static bool explain_gap(struct verify_history *history, const struct verify_link *before, const struct verify_link *link)
+static bool explain_gap(struct verify_history *history, const struct verify_link *before,
+                        const struct verify_link *link)
 {
     struct gap g = {.history = history, .before = before, .link = link, .ids = {.maximum = (size_t)1 << 20}};
     const struct verify_link *end = history->links + history->count;
@@ -185,7 +186,7 @@ static void compare_newest(struct verify_history *history, const struct history_
         snprintf(gone.job, sizeof gone.job, "%s", job);
         snprintf(gone.id, sizeof gone.id, "%s", known->id);
         verify_history_report(history, &gone,
-                            "it was committed here and is gone: somebody removed it, or put an older state in place");
+                              "it was committed here and is gone: somebody removed it, or put an older state in place");
     } else if (link->readable && !history_has_form(&known->forms, link->hash)) {
         verify_history_report(history, link, "its manifest is not the one that was committed here");
     }

@@ -11,7 +11,7 @@ struct verify_link {
     char object[201]; /* key of the manifest */
     uint64_t sequence;
     uint8_t hash[MANIFEST_HASH_SIZE]; /* of its bytes */
-    struct history_forms previous;      /* any of these may be the manifest before; none in the first */
+    struct history_forms previous;    /* any of these may be the manifest before; none in the first */
     uint8_t signer[32];               /* zero where it is not known */
     bool readable;                    /* else all from sequence on but the hash is nothing */
 };

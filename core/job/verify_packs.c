@@ -272,8 +272,12 @@ int verify_packs_report(struct verify_packs *v, struct error *e)
     for (size_t i = 0; i < count; i++) {
         char key[201];
         repository_pack_key(bad[i].name, key);
-        if (bad[i].lost || !bad[i].described)
+        bool lost = bad[i].lost || !bad[i].described;
+        if (lost && !v->aside)
             v->damage(v->context, key, bad[i].text);
+        else if (lost)
+            log_line(LOG_NOTICE, "sink '%s': '%s' is damaged or gone; the snapshot needs nothing of it",
+                     sink_name(v->repository->sink), key);
         else
             log_line(LOG_NOTICE, "sink '%s': '%s' is damaged or gone, and all that it held is whole in other packs",
                      sink_name(v->repository->sink), key);

@@ -19,6 +19,7 @@ struct verify_packs {
     void (*damage)(void *context, const char *object, const char *text);
     void (*progress)(void *context, uint64_t bytes);
     void *context;
+    bool aside; /* one snapshot was looked at and has all that it needs: what else is lost is no damage of it */
     /* Its own; zero at first. */
     struct index_pack *listed; /* that the sink lists; known: an index object describes it */
     size_t count;

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "repository/readahead.h"
 #include "repository/pack.h"
+#include "repository/readahead.h"
 #include "repository/repository.h"
 #include "worker/sink.h"
 
@@ -26,7 +26,7 @@ struct fetch {
     uint8_t *window;
     uint8_t pack[SEAL_HASH_SIZE];
     uint64_t from, to;
-    uint64_t expected;   /* where the next chunk lies when they are wanted in order */
+    uint64_t expected;           /* where the next chunk lies when they are wanted in order */
     struct readahead *readahead; /* NULL: one connection only */
 };
 

@@ -10,8 +10,8 @@
 
 #include <stdint.h>
 
-#include "repository/readahead.h"
 #include "repository/index.h"
+#include "repository/readahead.h"
 #include "repository/seal.h"
 
 struct error;

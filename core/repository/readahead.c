@@ -42,7 +42,7 @@ struct readahead {
     pthread_mutex_t lock; /* guards what follows, but not what a runner has of the window that it reads */
     pthread_cond_t to_read, read;
     struct window windows[READAHEAD_CHUNKS]; /* a ring: those not taken, oldest first */
-    size_t first, count, begun;          /* of count; the oldest ones are begun */
+    size_t first, count, begun;              /* of count; the oldest ones are begun */
     uint8_t *spare[BUFFERS_MAX];
     size_t spare_count, buffer_count;
     bool wanted; /* somebody waits for the oldest window */
@@ -259,7 +259,7 @@ static void drop_oldest(struct readahead *a)
 }
 
 int readahead_take(struct readahead *readahead, const struct index_location *location, uint8_t *out,
-               uint8_t header[PACK_HEADER_SIZE], bool *has_header, struct error *e)
+                   uint8_t header[PACK_HEADER_SIZE], bool *has_header, struct error *e)
 {
     struct window *w = wait_for_oldest(readahead);
     int result = w->error.class == ERROR_NONE ? 0 : -1;

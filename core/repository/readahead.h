@@ -28,6 +28,6 @@ bool readahead_is_next(const struct readahead *readahead, const struct index_loc
 /* Wait for the chunk that is expected next; its bytes to out; the header of its pack too, where it was read along.
  * Whether it worked or not, the chunk is expected no more. */
 int readahead_take(struct readahead *readahead, const struct index_location *location, uint8_t *out,
-               uint8_t header[PACK_HEADER_SIZE], bool *has_header, struct error *e);
+                   uint8_t header[PACK_HEADER_SIZE], bool *has_header, struct error *e);
 
 #endif

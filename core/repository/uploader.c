@@ -27,11 +27,11 @@
  *                                              ├─► upload to sink 2 ─┴─► users = 0: memory for the next pack
  *
  * Invariants: a pack in memory has as many users as its builder (1) and uploads under way; there are at most
- * shared_packs_max of them, so that memory is known: who needs one more waits for an upload, or sends the fullest builder's.
- * A pack is in the journal before its upload begins, so that what a killed run sent is found and described by the next.
- * It is in the index body of a sink only when that sink has stored it, and an index object is put only after a sync of
- * all connections and a look at what was sent: nothing describes what is not there. A sink that fails is left out from
- * then on; its uploads under way are waited for as any.
+ * shared_packs_max of them, so that memory is known: who needs one more waits for an upload, or sends the fullest
+ * builder's. A pack is in the journal before its upload begins, so that what a killed run sent is found and described
+ * by the next. It is in the index body of a sink only when that sink has stored it, and an index object is put only
+ * after a sync of all connections and a look at what was sent: nothing describes what is not there. A sink that fails
+ * is left out from then on; its uploads under way are waited for as any.
  */
 
 /* Sets of sinks that have a pack under construction at once, and packs in memory: under construction, on their way,
@@ -190,8 +190,8 @@ static int make_uploads(struct uploader *s, struct repository *const *repositori
     return 0;
 }
 
-int uploader_new(struct repository *const *repositories, size_t count, const char *state_dir, struct uploader **uploader,
-                struct error *e)
+int uploader_new(struct repository *const *repositories, size_t count, const char *state_dir,
+                 struct uploader **uploader, struct error *e)
 {
     ASSERT(count > 0 && count <= UPLOADER_SINKS_MAX);
     struct uploader *s = calloc(1, sizeof *s);
@@ -410,7 +410,7 @@ static int builder_for(struct uploader *s, uint32_t mask, struct builder **build
 }
 
 int uploader_add(struct uploader *uploader, uint32_t mask, const uint8_t id[SEAL_HASH_SIZE], uint32_t plain,
-                const void *compressed, size_t n, struct error *e)
+                 const void *compressed, size_t n, struct error *e)
 {
     mask &= live_mask(uploader);
     if (mask == 0)

@@ -38,8 +38,8 @@ struct uploader_sink {
 
 /* repositories: of one key, their index loaded. state_dir: where the journals are; one per repository. Adopts what the
  * journals hold, and reads one of the packs back that would be relied on. */
-int uploader_new(struct repository *const *repositories, size_t count, const char *state_dir, struct uploader **uploader,
-                struct error *e);
+int uploader_new(struct repository *const *repositories, size_t count, const char *state_dir,
+                 struct uploader **uploader, struct error *e);
 void uploader_free(struct uploader *uploader);
 
 size_t uploader_sink_count(const struct uploader *uploader);
@@ -47,7 +47,7 @@ struct uploader_sink *uploader_sink(struct uploader *uploader, size_t i);
 
 /* Add a chunk for the sinks in mask (bit i = sink i); those that have failed are left out. */
 int uploader_add(struct uploader *uploader, uint32_t mask, const uint8_t id[SEAL_HASH_SIZE], uint32_t plain,
-                const void *compressed, size_t n, struct error *e);
+                 const void *compressed, size_t n, struct error *e);
 
 /* Finish and send everything, wait until it is durable, put the index objects, and make it findable in each
  * repository's index. A sink that has not kept what it was given (confirm.h) fails. After it, all that was added is

@@ -101,7 +101,7 @@ static int ship_item(void *context, void *slot, struct error *e)
     if (idset_add(w->fresh, item->id, e) < 0)
         return -1;
     return uploader_add(w->uploader, item->mask, item->id, (uint32_t)item->length, item->compressed,
-                       item->compressed_length, e);
+                        item->compressed_length, e);
 }
 
 static int make_items(struct writer *w, struct error *e)

@@ -21,7 +21,7 @@ enum writer_lane { WRITER_SMALL, WRITER_LARGE, WRITER_LANES };
 
 struct writer_spec {
     struct uploader *uploader; /* borrowed */
-    unsigned workers;        /* compressing threads; 0 = inline */
+    unsigned workers;          /* compressing threads; 0 = inline */
 };
 int writer_new(const struct writer_spec *spec, struct writer **writer, struct error *e);
 void writer_free(struct writer *writer);

@@ -108,6 +108,19 @@ def test_a_pack_that_is_gone_is_stored_again(world, saved):
     world.ok('verify', f'job@{newest}')
 
 
+def test_what_another_snapshot_lost_is_no_damage_of_this_one(world, saved):
+    """The pack with the first snapshot's catalogue is gone; the second snapshot has a catalogue and files of its own."""
+    for pack in world.objects('packs'):
+        pack.unlink()
+    for path in saved.iterdir():
+        path.write_bytes(os.urandom(1000))
+    world.ok('run', 'job')
+    newest = world.snapshots()[-1]
+    result = world.ok('verify', f'job@{newest}')
+    assert 'the snapshot needs nothing of it' in result.err, result
+    world.fails(DAMAGED, 'verify', 'job')
+
+
 def test_what_the_sources_no_longer_have_stays_damaged(world, saved):
     damage(world)
     find_by_quiet_verify(world)
