@@ -8,6 +8,8 @@
 #include "docker-volume/say.h"
 
 #define ATTEMPTS 3 /* to halt a container that runs again */
+#define MOMENT 100 /* ms between looks at one that is about to start again: it cannot be paused then */
+#define MOMENTS 100
 
 static void close_fd(const int *fd)
 {
@@ -42,6 +44,7 @@ static int32_t halt_it(const struct halt *halt, struct cofre_call *call, struct 
 {
     struct cofre_error why = {.struct_size = sizeof why};
     int32_t acted = COFRE_OK;
+    int moments = 0;
     for (int attempt = 0; attempt <= ATTEMPTS; attempt++) {
         CONTAINER_AUTO now = {.json = NULL};
         int32_t status = container_look(halt->daemon, call, record->container, &now, error);
@@ -50,6 +53,12 @@ static int32_t halt_it(const struct halt *halt, struct cofre_call *call, struct 
         *halted = record->how == HALT_STOP || now.state == CONTAINER_PAUSED;
         if (!runs(&now))
             return *halted ? halt_record_started(record, now.started_at, error) : COFRE_OK;
+        if (now.state == CONTAINER_RESTARTING && record->how == HALT_PAUSE && moments++ < MOMENTS) {
+            if ((status = cofre->pause(call, MOMENT, error)) != COFRE_OK)
+                return status;
+            attempt--;
+            continue;
+        }
         if (attempt == ATTEMPTS)
             break;
         acted = act(halt, call, &now, record->how, &why);
