@@ -1,5 +1,5 @@
-/* The inventory: an archive's manifest.json. What every snapshot's manifest says (store/manifest.h), and besides that
- * the stored files and whatever a tar archive has no place for: streams, and entries that are not whole. */
+/* The inventory: an archive's manifest.json. What every snapshot's manifest says (snapshot/manifest.h), and besides
+ * that the stored files and whatever a tar archive has no place for: streams, and entries that are not whole. */
 #ifndef COFRE_ARCHIVE_INVENTORY_H
 #define COFRE_ARCHIVE_INVENTORY_H
 

@@ -1,6 +1,7 @@
 #include "flow/task.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -53,6 +54,13 @@ void task_wait_any(struct task *const *tasks, size_t n)
     while (!any_ended(tasks, n))
         pthread_cond_wait(&bell, &lock);
     pthread_mutex_unlock(&lock);
+}
+
+unsigned task_processors(void)
+{
+    cpu_set_t set;
+    int count = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 0;
+    return count > 0 ? (unsigned)count : 1;
 }
 
 int task_start(struct task **task, int (*run)(void *context, struct error *e), void *context, struct error *e)

@@ -8,6 +8,9 @@
 struct error;
 struct task;
 
+/* How many threads of this process can run at once: at least 1. */
+unsigned task_processors(void);
+
 /* Start run(context, e) in a thread with all signals blocked. On success *task must be joined. */
 int task_start(struct task **task, int (*run)(void *context, struct error *e), void *context, struct error *e);
 

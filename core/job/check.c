@@ -199,7 +199,7 @@ static void on_secret(void *context, const char *key, const char *text, const vo
 /* It is there, and what opens and seals it works. Takes the worker. */
 static void check_held(struct check *c, const struct config_instance *section, struct worker *worker)
 {
-    const struct vault_reporter reporter = {.say = on_said, .wrong = on_wrong, .secret = on_secret, .context = c};
+    struct vault_reporter reporter = {.say = on_said, .wrong = on_wrong, .secret = on_secret, .context = c};
     const struct vault_format *format = vault_format_of(section);
     struct vault *vault;
     struct sink *sink;
@@ -219,7 +219,7 @@ static void check_held(struct check *c, const struct config_instance *section, s
 /* What can be looked at without reaching anything. */
 static void check_at_hand(struct check *c, const struct config_instance *sink)
 {
-    const struct vault_reporter reporter = {.say = on_said, .wrong = on_wrong, .secret = on_secret, .context = c};
+    struct vault_reporter reporter = {.say = on_said, .wrong = on_wrong, .secret = on_secret, .context = c};
     const struct vault_format *format = vault_format_of(sink);
     if (format->check_offline)
         format->check_offline(sink, &reporter);

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "repository/repository.h"
 #include "worker/retry.h"
 #include "worker/sink.h"
 #include "worker/worker.h"
@@ -311,26 +310,6 @@ int engine_open_sink(const struct engine *engine, const struct config_instance *
     if (engine_open(engine, section, PLUGIN_SINK, NULL, 0, &worker, e) < 0)
         return -1;
     return engine_make_sink(engine, section, worker, least, sink, e);
-}
-
-int engine_make_repository(const struct engine *engine, const struct config_instance *section, struct sink *sink,
-                           struct repository **repository, struct error *e)
-{
-    struct repository_spec spec = {.host = engine->config->host,
-                                   .key_file = section->encryption == CONFIG_PLAIN ? NULL : section->key,
-                                   .cache_dir = engine->config->cache_dir,
-                                   .state_dir = engine->config->state_dir,
-                                   .trust_hosts = section->trust_hosts};
-    return repository_open(sink, &spec, repository, e);
-}
-
-int engine_open_repository(const struct engine *engine, const struct config_instance *section,
-                           struct repository **repository, struct error *e)
-{
-    struct sink *sink;
-    if (engine_open_sink(engine, section, 1, &sink, e) < 0)
-        return -1;
-    return engine_make_repository(engine, section, sink, repository, e);
 }
 
 int engine_start_plugin(const struct engine *engine, const char *plugin, const char *instance, struct worker **worker,

@@ -11,7 +11,6 @@
 
 struct configured;
 struct error;
-struct repository;
 struct sink;
 
 /* Where long work has got to. Called from the thread that runs the verb, at most some ten times a second. */
@@ -76,12 +75,6 @@ int engine_open_sink(const struct engine *engine, const struct config_instance *
 /* The same of a worker of its, opened, which is taken, also after an error. */
 int engine_make_sink(const struct engine *engine, const struct config_instance *section, struct worker *worker,
                      unsigned least, struct sink **sink, struct error *e);
-/* The repository in a sink, which is taken, also after an error. */
-int engine_make_repository(const struct engine *engine, const struct config_instance *section, struct sink *sink,
-                           struct repository **repository, struct error *e);
-/* A sink, its key, and the repository in it, opened. ERROR_NOT_INITIALISED when there is none. */
-int engine_open_repository(const struct engine *engine, const struct config_instance *section,
-                           struct repository **repository, struct error *e);
 /* A plugin that no section names: the directory plugin for `restore --into`, and `plugin describe`. */
 int engine_start_plugin(const struct engine *engine, const char *plugin, const char *instance, struct worker **worker,
                         struct error *e);

@@ -19,7 +19,9 @@ void saver_fail(struct saver *saver, const struct error *why, bool say)
 
 const struct error *saver_failure(const struct saver *saver, size_t k)
 {
-    return saver->failed ? &saver->error : saver->calls->failure(saver, k);
+    if (saver->failed)
+        return &saver->error;
+    return saver->calls->failure ? saver->calls->failure(saver, k) : NULL;
 }
 
 static bool any_left(const struct savers *savers)
@@ -109,5 +111,5 @@ void saver_leave(struct savers *savers, bool failed)
 
 int saver_store(struct savers *savers, struct manifest *manifest, struct error *e)
 {
-    EACH_STORING(savers, e, store(s, manifest, e));
+    EACH_STORING(savers, e, store ? s->calls->store(s, manifest, e) : 0);
 }

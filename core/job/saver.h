@@ -56,9 +56,10 @@ struct saver_calls {
     int (*finish)(struct saver *saver, struct manifest_source *row, struct error *e);
     /* After begin, whatever came of it. failed: nothing of the source is kept. */
     void (*leave)(struct saver *saver, bool failed);
-    /* All sources have ended: what was taken is stored; may add to the manifest. */
+    /* All sources have ended: what was taken is stored; may add to the manifest. NULL = nothing to do. */
     int (*store)(struct saver *saver, struct manifest *manifest, struct error *e);
-    /* Bytes added to the sink; why it failed while the others went on, NULL = it did not. */
+    /* Bytes added to the sink; why it failed while the others went on, NULL = it did not. Without the function it fails
+     * as a whole. */
     uint64_t (*added)(const struct saver *saver, size_t k);
     const struct error *(*failure)(const struct saver *saver, size_t k);
     /* The manifest as it is put, and its key. */

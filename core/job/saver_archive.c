@@ -89,25 +89,10 @@ static void leave(struct saver *saver, bool failed)
         bundle_drop(saver->own);
 }
 
-static int store(struct saver *saver, struct manifest *manifest, struct error *e)
-{
-    (void)saver;
-    (void)manifest;
-    (void)e;
-    return 0;
-}
-
 static uint64_t added(const struct saver *saver, size_t k)
 {
     (void)k;
     return bundle_stored(saver->own);
-}
-
-static const struct error *failure(const struct saver *saver, size_t k)
-{
-    (void)saver;
-    (void)k;
-    return NULL;
 }
 
 static int seal(struct saver *saver, struct manifest *manifest, struct bytes *object, char key[201], struct error *e)
@@ -133,9 +118,7 @@ const struct saver_calls saver_archive = {
     .unchanged = unchanged,
     .finish = finish,
     .leave = leave,
-    .store = store,
     .added = added,
-    .failure = failure,
     .seal = seal,
     .committed = committed,
 };

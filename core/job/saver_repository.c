@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "flow/task.h"
 #include "job/engine.h"
 #include "job/saver.h"
 #include "job/vault.h"
@@ -22,7 +23,7 @@
 #include "repository/writer.h"
 #include "snapshot/manifest.h"
 
-_Static_assert(SAVER_SINKS_MAX <= UPLOADER_SINKS_MAX, "a shipper serves them all");
+_Static_assert(SAVER_SINKS_MAX <= UPLOADER_SINKS_MAX, "an uploader serves them all");
 
 struct repositories {
     struct repository *items[SAVER_SINKS_MAX];
@@ -65,8 +66,7 @@ static int start(struct saver *saver, const struct manifest *manifest, struct er
         recover_baselines(saver, manifest, e) < 0 ||
         uploader_new(r->items, saver->count, saver->run->state, &r->uploader, e) < 0)
         return -1;
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    struct writer_spec spec = {.uploader = r->uploader, .workers = processors < 1 ? 1 : (unsigned)processors};
+    struct writer_spec spec = {.uploader = r->uploader, .workers = task_processors()};
     return writer_new(&spec, &r->writer, e);
 }
 

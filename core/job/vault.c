@@ -42,7 +42,10 @@ int vault_open_in(const struct engine *engine, const struct config_instance *sec
 
 int vault_open(const struct engine *engine, const struct config_instance *sink, struct vault **vault, struct error *e)
 {
-    return vault_open_in(engine, sink, NULL, vault, e);
+    struct sink *opened;
+    if (engine_open_sink(engine, sink, vault_format_of(sink)->connections, &opened, e) < 0)
+        return -1;
+    return vault_open_in(engine, sink, opened, vault, e);
 }
 
 void vault_close(struct vault *vault)
@@ -101,6 +104,12 @@ int vault_fits(const struct vault *one, const struct vault *other, struct error 
 int vault_ready(struct vault *vault, vault_warn *warn, void *context, struct error *e)
 {
     return vault->format->ready ? vault->format->ready(vault, warn, context, e) : 0;
+}
+
+void vault_reporter_warn(void *reporter, const char *text, const char *hint)
+{
+    const struct vault_reporter *to = reporter;
+    to->say(to->context, LOG_WARNING, text, hint);
 }
 
 int vault_prepare(struct vault *vault, struct error *e)

@@ -62,13 +62,15 @@ struct vault_reporter {
     void (*secret)(void *context, const char *key, const char *text, const void *bytes, size_t length);
     void *context;
 };
+/* A vault_warn whose context is a reporter. */
+void vault_reporter_warn(void *reporter, const char *text, const char *hint);
 
 struct vault_format {
     const struct saver_calls *saver; /* how it is written */
     unsigned connections;            /* without which nothing works: least of struct sink_spec */
     bool opens_own_secrets;          /* OpenPGP's secrets are needed to open it: check() tells of them */
-    /* Fill in everything but engine, config and format. A sink that is there is used, and otherwise opened. After an
-     * error nothing is left open. */
+    /* Fill in everything but engine, config, sink and format. The sink is open, and taken; after an error nothing is
+     * left open. */
     int (*open)(struct vault *vault, struct error *e);
     void (*close)(struct vault *vault);
     int (*list)(struct vault *vault, const char *host, const char *job, vault_snapshot *found, void *context,
@@ -97,9 +99,9 @@ struct vault_format {
     int (*init)(const struct engine *engine, struct sink *sink, const struct config_instance *section,
                 struct init_result *result, struct error *e);
     /* Is everything there that a run needs? It is open. */
-    void (*check)(struct vault *vault, const struct vault_reporter *to);
+    void (*check)(struct vault *vault, struct vault_reporter *to);
     /* What can be known of it without reaching anything; NULL = nothing. */
-    void (*check_offline)(const struct config_instance *section, const struct vault_reporter *to);
+    void (*check_offline)(const struct config_instance *section, struct vault_reporter *to);
 };
 extern const struct vault_format vault_repository, vault_archive;
 const struct vault_format *vault_format_of(const struct config_instance *sink);

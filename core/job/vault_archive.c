@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "archive/archive.h"
 #include "archive/archive_copy.h"
@@ -15,6 +14,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "flow/task.h"
 #include "job/commit.h"
 #include "job/engine.h"
 #include "job/history.h"
@@ -30,8 +30,7 @@
 
 static unsigned thread_count(const struct config_instance *sink)
 {
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    return sink->threads > 0 ? (unsigned)sink->threads : processors < 1 ? 1 : (unsigned)processors;
+    return sink->threads > 0 ? (unsigned)sink->threads : task_processors();
 }
 
 static int fill_spec(struct vault *vault, char home[PATH_MAX], struct archive_spec *spec, struct error *e)
@@ -52,33 +51,24 @@ static int fill_spec(struct vault *vault, char home[PATH_MAX], struct archive_sp
     return openpgp_spec(vault->engine, sink, home, &spec->pgp, e);
 }
 
-static int open_hold(struct vault *vault, struct error *e)
+static int open_archive(struct vault *vault, struct error *e)
 {
     struct archive_spec spec;
-    struct sink *sink = vault->sink;
     vault->text = malloc(PATH_MAX);
-    if (!vault->text) {
-        sink_free(sink);
-        return error_memory(e);
+    if (!vault->text)
+        error_memory(e);
+    if (!vault->text || fill_spec(vault, vault->text, &spec, e) < 0)
+        sink_free(vault->sink);
+    else if (archive_open(vault->sink, &spec, &vault->archive, e) == 0) {
+        vault->id = vault->archive->marker.id;
+        vault->opens = true;
+        return 0;
     }
-    if (!sink && engine_open_sink(vault->engine, vault->config, ARCHIVE_CONNECTIONS, &sink, e) < 0)
-        goto fail;
-    if (fill_spec(vault, vault->text, &spec, e) < 0) {
-        sink_free(sink);
-        goto fail;
-    }
-    if (archive_open(sink, &spec, &vault->archive, e) < 0)
-        goto fail;
-    vault->id = vault->archive->marker.id;
-    vault->sink = sink;
-    vault->opens = true;
-    return 0;
-fail:
     free(vault->text);
     return -1;
 }
 
-static void close_hold(struct vault *vault)
+static void close_archive(struct vault *vault)
 {
     archive_close(vault->archive);
     free(vault->text);
@@ -331,29 +321,18 @@ static int copy(struct vault *from, struct vault *to, const struct manifest *man
 
 /* ---- check ---- */
 
-struct warning {
-    const struct vault_reporter *reporter;
-};
-
-static void on_expiry(void *context, const char *text, const char *hint)
-{
-    const struct vault_reporter *to = ((struct warning *)context)->reporter;
-    to->say(to->context, LOG_WARNING, text, hint);
-}
-
-static void check(struct vault *vault, const struct vault_reporter *to)
+static void check(struct vault *vault, struct vault_reporter *to)
 {
     static const char *const found[] = {[INVENTORY_RECIPIENTS] =
                                             "the archive is there, and its recipients' keys are fine",
                                         [INVENTORY_PASSPHRASE] = "the archive is there, and opens with the passphrase"};
     const struct config_openpgp *o = &vault->config->openpgp;
     const struct pgp_spec *pgp = &vault->archive->spec.pgp;
-    struct warning warning = {to};
     struct error e;
     to->secret(to->context, o->passphrase_key, o->passphrase.text, pgp->passphrase, pgp->passphrase_length);
     to->secret(to->context, "key_passphrase", o->key_passphrase.text, pgp->key_passphrase, pgp->key_passphrase_length);
     enum inventory_encryption encryption = vault->archive->spec.encryption;
-    if (archive_ready(vault->archive, on_expiry, &warning, &e) < 0)
+    if (archive_ready(vault->archive, vault_reporter_warn, to, &e) < 0)
         to->wrong(to->context, &e);
     else if (encryption == INVENTORY_PLAIN)
         to->say(to->context, LOG_WARNING, "the archive is not encrypted: who can read the place can read the data",
@@ -366,8 +345,8 @@ const struct vault_format vault_archive = {
     .saver = &saver_archive,
     .connections = ARCHIVE_CONNECTIONS,
     .opens_own_secrets = true,
-    .open = open_hold,
-    .close = close_hold,
+    .open = open_archive,
+    .close = close_archive,
     .list = list,
     .names = names,
     .read = read_manifest,

@@ -3,12 +3,12 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "flow/task.h"
 #include "job/commit.h"
 #include "job/engine.h"
 #include "job/history.h"
@@ -27,18 +27,23 @@
 
 #define KEYS_MAX ((size_t)256 << 20) /* bytes of all keys of snapshots in a sink */
 
-static int open_hold(struct vault *vault, struct error *e)
+static int open_repository(struct vault *vault, struct error *e)
 {
-    if ((vault->sink ? engine_make_repository(vault->engine, vault->config, vault->sink, &vault->repository, e)
-                     : engine_open_repository(vault->engine, vault->config, &vault->repository, e)) < 0)
+    const struct config *config = vault->engine->config;
+    const struct config_instance *section = vault->config;
+    struct repository_spec spec = {.host = config->host,
+                                   .key_file = section->encryption == CONFIG_PLAIN ? NULL : section->key,
+                                   .cache_dir = config->cache_dir,
+                                   .state_dir = config->state_dir,
+                                   .trust_hosts = section->trust_hosts};
+    if (repository_open(vault->sink, &spec, &vault->repository, e) < 0)
         return -1;
-    vault->sink = vault->repository->sink;
     vault->id = vault->repository->id_text;
     vault->opens = vault->repository->key->full;
     return 0;
 }
 
-static void close_hold(struct vault *vault)
+static void close_repository(struct vault *vault)
 {
     repository_close(vault->repository);
 }
@@ -216,11 +221,9 @@ static int play(struct vault *vault, const struct manifest *manifest, const stru
     (void)manifest;
     struct reader *reader = NULL;
     struct feed feed = {0};
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
-    unsigned workers = processors < 1 ? 1 : (unsigned)processors;
     int result = reader_new(vault->repository, &reader, e);
     if (result == 0)
-        result = player_new(vault->repository, reader, workers, audience, &feed.player, e);
+        result = player_new(vault->repository, reader, task_processors(), audience, &feed.player, e);
     if (result == 0 && path && path[0] != '\0')
         result = hardlink_gather(reader, source, path, &feed.links, e);
     if (result == 0)
@@ -261,26 +264,15 @@ static int copy(struct vault *from, struct vault *to, const struct manifest *man
 
 /* ---- check ---- */
 
-struct warning {
-    const struct vault_reporter *reporter;
-};
-
-static void on_expiry(void *context, const char *text, const char *hint)
-{
-    const struct vault_reporter *to = ((struct warning *)context)->reporter;
-    to->say(to->context, LOG_WARNING, text, hint);
-}
-
 /* A copy of the key is kept as the section asks, and could be made again. */
-static void check_recovery(const struct vault *vault, const struct vault_reporter *to)
+static void check_recovery(const struct vault *vault, struct vault_reporter *to)
 {
     const struct repository *r = vault->repository;
-    struct warning warning = {to};
     struct error e;
     bool there = true;
     if (!recovery_wanted(vault->config) || r->plain)
         return;
-    if (recovery_ready(vault->engine, vault->config, on_expiry, &warning, &e) < 0 ||
+    if (recovery_ready(vault->engine, vault->config, vault_reporter_warn, to, &e) < 0 ||
         recovery_find(r->sink, r->key, &there, &e) < 0)
         to->wrong(to->context, &e);
     else if (there && recovery_prove(vault->engine, vault->config, r->sink, r->key, &e) < 0)
@@ -293,7 +285,7 @@ static void check_recovery(const struct vault *vault, const struct vault_reporte
 }
 
 /* It is open: so the key is its key. */
-static void check(struct vault *vault, const struct vault_reporter *to)
+static void check(struct vault *vault, struct vault_reporter *to)
 {
     const struct repository *r = vault->repository;
     if (r->plain)
@@ -307,7 +299,7 @@ static void check(struct vault *vault, const struct vault_reporter *to)
     check_recovery(vault, to);
 }
 
-static void check_offline(const struct config_instance *sink, const struct vault_reporter *to)
+static void check_offline(const struct config_instance *sink, struct vault_reporter *to)
 {
     struct key *key;
     struct error e;
@@ -326,8 +318,8 @@ static void check_offline(const struct config_instance *sink, const struct vault
 const struct vault_format vault_repository = {
     .saver = &saver_repository,
     .connections = 1,
-    .open = open_hold,
-    .close = close_hold,
+    .open = open_repository,
+    .close = close_repository,
     .list = list,
     .read = read_manifest,
     .read_all = read_all,

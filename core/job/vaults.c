@@ -42,11 +42,10 @@ int vaults_open(struct vaults *vaults, size_t item, struct vault **vault, struct
 {
     struct vaults_item *it = &vaults->items[item];
     struct error why;
-    if (!it->tried && vault_open(vaults->engine, it->sink, &it->vault, &why) < 0) {
+    if (!it->vault && it->why.class == ERROR_NONE && vault_open(vaults->engine, it->sink, &it->vault, &why) < 0) {
         it->vault = NULL;
         it->why = why;
     }
-    it->tried = true;
     *vault = it->vault;
     if (it->vault)
         return 0;

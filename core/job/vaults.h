@@ -14,8 +14,7 @@ struct vault;
 struct vaults_item {
     const struct config_instance *sink;
     struct vault *vault; /* NULL = not opened, or not any more */
-    bool tried;
-    struct error why; /* what went wrong with it last; ERROR_NONE = nothing */
+    struct error why;    /* what went wrong with it last; ERROR_NONE = nothing */
 };
 struct vaults {
     const struct engine *engine;

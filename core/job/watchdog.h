@@ -1,5 +1,5 @@
 /* The watchdog: a small process that waits for this one to end, and undoes what it leaves frozen, changed or made for a
- * while (job/hold.h) when it could not do so itself: after SIGKILL, a crash, the kernel's want of memory.
+ * while (job/undo.h) when it could not do so itself: after SIGKILL, a crash, the kernel's want of memory.
  *
  * It is the engine's own binary, in a session of its own, so that what ends a terminal or a process group leaves it
  * alone. It reads the configuration only when there is something to undo. When it is killed, too, or the machine goes

@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/clock.h"
@@ -10,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "flow/line.h"
+#include "flow/task.h"
 #include "repository/catalogue.h"
 #include "repository/chunker.h"
 #include "repository/confirm.h"
@@ -283,10 +283,9 @@ static int note_pack(void *context, void *slot, struct error *e)
 
 static int make_line(struct copy *c, struct error *e)
 {
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
     size_t from = sink_parallel(c->from->sink), to = sink_parallel(c->to->sink);
     c->workers = from > to ? from : to;
-    c->workers = processors > 0 && (size_t)processors > c->workers ? (size_t)processors : c->workers;
+    c->workers = c->workers > task_processors() ? c->workers : task_processors();
     c->workers = c->workers < WORKERS_MAX ? c->workers : WORKERS_MAX;
     for (size_t i = 0; i <= c->workers; i++) {
         c->items[i].pack.maximum = PACK_MAX + 1;

@@ -1,5 +1,5 @@
 /* The reader: chunks out of a repository, one at a time, each opened and compared with its id. For catalogues and
- * single files; long sequences go through play.h. */
+ * single files; long sequences go through player.h. */
 #ifndef COFRE_REPOSITORY_READER_H
 #define COFRE_REPOSITORY_READER_H
 

@@ -3,11 +3,11 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/error.h"
 #include "flow/line.h"
+#include "flow/task.h"
 #include "repository/chunker.h"
 #include "repository/index.h"
 #include "repository/key.h"
@@ -153,9 +153,8 @@ static void free_scrub(struct scrub *s)
 static int make_scrub(struct scrub *s, struct error *e)
 {
     /* Those who wait for the sink leave the processors to others. */
-    long processors = sysconf(_SC_NPROCESSORS_ONLN);
     size_t workers = sink_parallel(s->repository->sink);
-    workers = processors > 0 && (size_t)processors > workers ? (size_t)processors : workers;
+    workers = workers > task_processors() ? workers : task_processors();
     workers = workers < WORKERS_MAX ? workers : WORKERS_MAX;
     s->slot_count = workers + 1;
     for (size_t i = 0; i < s->slot_count; i++) {

@@ -20,7 +20,7 @@ struct key;
 #define SEAL_HASH_SIZE 32
 #define SEAL_OVERHEAD 16
 
-/* Must be called once before anything else of store/. */
+/* Must be called once before anything else of repository/. */
 int seal_init(struct error *e);
 
 /* BLAKE3 without key: the names of objects; `b3sum` computes the same. */
