@@ -169,7 +169,7 @@ bool aside_enter(struct aside *a, const struct aside_level *level)
     if (fstat(level->fd, &st) != 0 || st.st_dev != a->device)
         return false;
     int again = openat(level->fd, ".", OPEN_FLAGS);
-    int32_t result = again < 0 ? failure_system(&why, errno, "list the directory")
+    int32_t result = again < 0 ? cofre_fail_errno(&why, errno, "list the directory")
                                : listing_read(&a->listing, again, level->range, &why);
     if (again >= 0)
         close(again);
@@ -215,7 +215,7 @@ int32_t aside_say(const struct aside *a, struct cofre_error *error)
     remark_say(&a->moved, a->call, COFRE_LOG_NOTICE, what);
     if (a->stuck.count == 0)
         return COFRE_OK;
-    return failure_set(error, COFRE_E_UNSUPPORTED,
-                       "restore exactly: %llu entries that are not in the snapshot could not be moved aside",
-                       (unsigned long long)a->stuck.count);
+    return cofre_fail(error, COFRE_E_UNSUPPORTED,
+                      "restore exactly: %llu entries that are not in the snapshot could not be moved aside",
+                      (unsigned long long)a->stuck.count);
 }

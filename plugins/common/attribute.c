@@ -62,12 +62,12 @@ static int32_t read_value(struct attribute_set *set, const struct subject *s, co
 {
     char quoted[FAILURE_QUOTE_MAX];
     if (!make_room(set))
-        return failure_system(why, ENOMEM, "read its extended attributes");
+        return cofre_fail_errno(why, ENOMEM, "read its extended attributes");
     ssize_t length = get(s, name, set->values + set->used, XATTR_SIZE_MAX);
     if (length < 0 && (errno == ENODATA || errno == EOPNOTSUPP))
         return COFRE_OK;
     if (length < 0)
-        return failure_system(why, errno, "read its attribute '%s'", failure_quote(name, strlen(name), quoted));
+        return cofre_fail_errno(why, errno, "read its attribute '%s'", failure_quote(name, strlen(name), quoted));
     set->rows[set->count++] = (struct cofre_attribute){.name = name, .length = (size_t)length};
     set->used += (size_t)length;
     return COFRE_OK;
@@ -102,7 +102,7 @@ static int32_t read_all(struct attribute_set *set, const struct subject *s, dev_
     if (set->knows_without && set->without == device)
         return COFRE_OK;
     if (!set->names && !(set->names = malloc(XATTR_LIST_MAX)))
-        return failure_system(why, ENOMEM, "read its extended attributes");
+        return cofre_fail_errno(why, ENOMEM, "read its extended attributes");
     ssize_t length = list(s, set->names, XATTR_LIST_MAX);
     if (length < 0 && errno == EOPNOTSUPP) {
         set->without = device;
@@ -112,7 +112,7 @@ static int32_t read_all(struct attribute_set *set, const struct subject *s, dev_
     if (length < 0 && errno == ENOENT && s->path)
         return COFRE_OK;
     if (length < 0)
-        return failure_system(why, errno, "read its extended attributes");
+        return cofre_fail_errno(why, errno, "read its extended attributes");
     int32_t result = read_values(set, s, (size_t)length, why);
     set_pointers(set);
     return result;

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 
 #define PIECE ((size_t)1 << 20)
 #define ATTEMPTS 3
@@ -38,7 +38,7 @@ static int32_t send_data(struct reading *r, int64_t from, int64_t to)
             return status;
         ssize_t n = read_at(r->fd, buffer, lent < want ? lent : want, from);
         if (n < 0)
-            r->result = failure_system(r->why, errno, "read at byte %lld", (long long)from);
+            r->result = cofre_fail_errno(r->why, errno, "read at byte %lld", (long long)from);
         if (n == 0)
             r->result = COFRE_E_CHANGED; /* it shrank */
         if (n <= 0)
@@ -97,7 +97,7 @@ static int32_t check_empty(struct reading *r)
     char byte;
     ssize_t n = read_at(r->fd, &byte, 1, 0);
     if (n < 0)
-        return failure_system(r->why, errno, "read the file");
+        return cofre_fail_errno(r->why, errno, "read the file");
     return n > 0 ? COFRE_E_CHANGED : COFRE_OK;
 }
 
@@ -111,7 +111,7 @@ static int32_t send_once(struct reading *r, struct stat *st)
     if (status != COFRE_OK)
         return status;
     if (fstat(r->fd, &after) != 0)
-        r->result = failure_system(r->why, errno, "look at the file after reading it");
+        r->result = cofre_fail_errno(r->why, errno, "look at the file after reading it");
     else if (r->result == COFRE_OK && !same(st, &after))
         r->result = COFRE_E_CHANGED;
     else if (r->result == COFRE_OK && st->st_size == 0)
@@ -139,6 +139,6 @@ int32_t content_send(struct cofre_call *call, int fd, const struct stat *st, int
     }
     *result = r.result;
     if (r.result == COFRE_E_CHANGED)
-        failure_set(why, r.result, "read the file: it changed each of the %d times it was read", ATTEMPTS);
+        cofre_fail(why, r.result, "read the file: it changed each of the %d times it was read", ATTEMPTS);
     return COFRE_OK;
 }

@@ -130,7 +130,7 @@ int32_t delivery_tell(struct delivery *d)
     if (!d->reports)
         d->last = &d->reports;
     if (status == COFRE_OK && d->short_of_memory)
-        status = failure_system(d->place->error, ENOMEM, "tell what was not put back");
+        status = cofre_fail_errno(d->place->error, ENOMEM, "tell what was not put back");
     if (status == COFRE_OK && d->full) {
         *d->place->error = d->why_full;
         status = COFRE_E_NO_SPACE;
@@ -255,7 +255,7 @@ struct folder *delivery_folder(struct delivery *d, struct folder **slot, const s
     struct folder *folder = calloc(1, sizeof *folder + path_length + 1);
     int fd = folder ? fcntl(dir, F_DUPFD_CLOEXEC, 0) : -1;
     if (fd < 0) {
-        *result = failure_system(d->place->why, folder ? errno : ENOMEM, "hold the directory");
+        *result = cofre_fail_errno(d->place->why, folder ? errno : ENOMEM, "hold the directory");
         free(folder);
         return NULL;
     }

@@ -1,4 +1,4 @@
-/* Failures of system calls, in the words of the plugin ABI. */
+/* Paths in messages: what is quoted there, and errors about one. */
 #ifndef COFRE_COMMON_FAILURE_H
 #define COFRE_COMMON_FAILURE_H
 
@@ -6,12 +6,6 @@
 #include <stdint.h>
 
 #include "cofre/plugin.h"
-
-/* The header's own, by the names that they have had here. */
-#define failure_class cofre_errno_class
-#define failure_system cofre_fail_errno
-#define failure_set cofre_fail
-#define failure_hint cofre_hint
 
 /* The bytes of the printable UTF-8 character that text, of `left` bytes, begins with; 0 = it begins with none. */
 size_t failure_character(const char *text, size_t left);

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cofre/plugin.h"
 #include "common/delivery.h"
-#include "common/failure.h"
 
 /* Smaller ones are better off in the system's cache. */
 #define DIRECT_LEAST (1 << 20)
@@ -181,7 +181,7 @@ static struct large *begin(struct delivery *d, struct folder *folder, const stru
     void *memory = aligned_alloc(RECORD_ALIGN, record_size(entry));
     struct large *large = calloc(1, sizeof *large);
     if (!memory || !large) {
-        *result = failure_system(d->place->why, ENOMEM, "put it back");
+        *result = cofre_fail_errno(d->place->why, ENOMEM, "put it back");
         free(memory);
         free(large);
         return NULL;

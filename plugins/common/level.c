@@ -9,7 +9,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 
 void level_free(struct level *level)
 {
@@ -42,9 +42,9 @@ static int open_up(struct level *level, const struct finish_rules *rules, int di
 static int32_t not_opened(struct cofre_error *why, int errnum)
 {
     if (errnum != ENOTDIR && errnum != ELOOP)
-        return failure_system(why, errnum, "open the directory");
-    int32_t class = failure_set(why, COFRE_E_EXISTS, "open the directory: a symlink or a file is in its place");
-    failure_hint(why, "remove what is there, or restore into another directory");
+        return cofre_fail_errno(why, errnum, "open the directory");
+    int32_t class = cofre_fail(why, COFRE_E_EXISTS, "open the directory: a symlink or a file is in its place");
+    cofre_hint(why, "remove what is there, or restore into another directory");
     return class;
 }
 
@@ -79,7 +79,7 @@ int level_open(struct level *level, const struct finish_rules *rules, int dir, c
     level->fresh = mkdirat(dir, name, 0700) == 0;
     level->existed = !level->fresh;
     if (level->existed && errno != EEXIST) {
-        *result = failure_system(why, errno, "make the directory");
+        *result = cofre_fail_errno(why, errno, "make the directory");
         return -1;
     }
     int fd = openat(dir, name, LEVEL_OPEN_FLAGS);
@@ -96,15 +96,15 @@ int32_t level_examine(struct level *level, const struct finish_rules *rules, int
                       struct cofre_error *why)
 {
     if (fstat(fd, st) != 0)
-        return failure_system(why, errno, "look at the directory");
+        return cofre_fail_errno(why, errno, "look at the directory");
     if (!level->existed && st->st_uid != rules->user && !rules->foreign)
-        return failure_set(why, COFRE_E_CHANGED, "make the directory: somebody replaced it meanwhile");
+        return cofre_fail(why, COFRE_E_CHANGED, "make the directory: somebody replaced it meanwhile");
     if (!level->existed && handed_down) {
         if (fremovexattr(fd, "system.posix_acl_default") != 0 && errno != ENODATA && errno != EOPNOTSUPP &&
             errno != EPERM)
-            return failure_system(why, errno, "remove an inherited ACL");
+            return cofre_fail_errno(why, errno, "remove an inherited ACL");
         if (fchmod(fd, 0700) != 0 && errno != EPERM && errno != EOPNOTSUPP) /* it is ours: there are no modes here */
-            return failure_system(why, errno, "set the mode of the new directory");
+            return cofre_fail_errno(why, errno, "set the mode of the new directory");
         level->existed = true; /* so that what is left of the inheritance goes at the end */
         level->inherits = st->st_gid != rules->group;
         return COFRE_OK;

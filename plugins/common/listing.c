@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 
 #define BUFFER_SIZE ((size_t)64 << 10)
 #define TICK_NS 10000000
@@ -100,7 +100,7 @@ static int32_t add_records(struct listing *listing, size_t length, struct cofre_
         const struct dirent64 *record = (const void *)((const char *)listing->buffer + at);
         at += record->d_reclen;
         if (!is_dot(record->d_name) && !add(listing, record->d_name, record->d_type))
-            return failure_set(error, COFRE_E_MEMORY, "list the directory: no memory for all its names");
+            return cofre_fail(error, COFRE_E_MEMORY, "list the directory: no memory for all its names");
     }
     return COFRE_OK;
 }
@@ -114,7 +114,7 @@ static int32_t read_records(struct listing *listing, int fd, struct cofre_error 
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return failure_system(error, errno, "list the directory");
+            return cofre_fail_errno(error, errno, "list the directory");
         int32_t result = add_records(listing, (size_t)n, error);
         if (result != COFRE_OK)
             return result;
@@ -148,7 +148,7 @@ static int32_t read_round(struct listing *listing, int fd, struct listing_range 
 {
     size_t first = listing->count;
     if (first > range->first && lseek(fd, 0, SEEK_SET) < 0)
-        return failure_system(error, errno, "list the directory");
+        return cofre_fail_errno(error, errno, "list the directory");
     int32_t result = read_records(listing, fd, error);
     range->twice = sort(listing, first);
     if (first > range->first)
@@ -196,19 +196,19 @@ int32_t listing_read(struct listing *listing, int fd, struct listing_range *rang
     struct stat before;
     *range = (struct listing_range){listing->count, listing->count, listing->count, listing->used, false};
     if (!listing->buffer && !(listing->buffer = malloc(BUFFER_SIZE)))
-        return failure_set(error, COFRE_E_MEMORY, "list the directory: out of memory");
+        return cofre_fail(error, COFRE_E_MEMORY, "list the directory: out of memory");
     for (int round = 1; round <= LISTING_ROUNDS; round++) {
         int errnum = look_before(fd, &before);
         if (errnum)
-            return failure_system(error, errnum, "look at the directory");
+            return cofre_fail_errno(error, errnum, "look at the directory");
         int32_t result = read_round(listing, fd, range, error);
         if (result != COFRE_OK || !changed(&before, fd) || is_steady(fd))
             return result;
     }
     range->twice = false;
-    return failure_set(error, COFRE_E_CHANGED,
-                       "list the directory: it changed each of the %d times it was listed; names may be missing",
-                       LISTING_ROUNDS);
+    return cofre_fail(error, COFRE_E_CHANGED,
+                      "list the directory: it changed each of the %d times it was listed; names may be missing",
+                      LISTING_ROUNDS);
 }
 
 void listing_drop(struct listing *listing, const struct listing_range *range)

@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 
 #define CURE_POSTGRES "save it with plugin = postgres"
 #define CURE_REDIS "save it with plugin = redis"
@@ -219,8 +219,8 @@ const struct living *living_by_name(const char *name, uint64_t size)
 void living_explain(const struct living *living, const char *container, struct cofre_error *why)
 {
     bool named = container && living->by_container;
-    failure_set(why, COFRE_E_CHANGED,
-                "%s is at work in it: files read one after another need not fit together; %s%s%.200s", living->what,
-                living->cure, named ? " and container = " : "", named ? container : "");
-    failure_hint(why, "live_database = accept when that is good enough");
+    cofre_fail(why, COFRE_E_CHANGED,
+               "%s is at work in it: files read one after another need not fit together; %s%s%.200s", living->what,
+               living->cure, named ? " and container = " : "", named ? container : "");
+    cofre_hint(why, "live_database = accept when that is good enough");
 }

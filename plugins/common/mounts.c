@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 
 #define MOUNTINFO "/proc/self/mountinfo" /* proc(5) */
 
@@ -121,7 +121,7 @@ static int32_t collect(struct mounts *m, FILE *file, dev_t root, const char *pat
     }
     free(line);
     keep_highest(m);
-    return whole ? COFRE_OK : failure_system(error, ENOMEM, "read the mount points below '%s'", path);
+    return whole ? COFRE_OK : cofre_fail_errno(error, ENOMEM, "read the mount points below '%s'", path);
 }
 
 int32_t mounts_below(struct mounts *mounts, int root, const char *path, struct cofre_error *error)
@@ -131,7 +131,7 @@ int32_t mounts_below(struct mounts *mounts, int root, const char *path, struct c
     char *whole = realpath(path, NULL);
     FILE *file = whole && fstat(root, &st) == 0 ? fopen(MOUNTINFO, "re") : NULL;
     int32_t status = file ? collect(mounts, file, st.st_dev, whole, error)
-                          : failure_system(error, errno, "read the mount points below '%s'", path);
+                          : cofre_fail_errno(error, errno, "read the mount points below '%s'", path);
     if (file)
         fclose(file);
     free(whole);

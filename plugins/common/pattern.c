@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "common/remark.h"
 
 struct pattern {
@@ -239,9 +239,9 @@ static const char *behind_root(const char *text, const char *root)
 static const char *misunderstanding(const char *text, const char *root, struct cofre_error *error)
 {
     const char *kind = foreign_beginning(text);
-    failure_hint(error, "write \\%c for a name that has this character", *text);
+    cofre_hint(error, "write \\%c for a name that has this character", *text);
     if (text[0] == '!') {
-        failure_hint(error, "what is to be kept all the same stands in include; write \\! for a name that begins so");
+        cofre_hint(error, "what is to be kept all the same stands in include; write \\! for a name that begins so");
         return "'!' does not take back another pattern";
     }
     if (text[0] == '\'' || text[0] == '"')
@@ -251,16 +251,16 @@ static const char *misunderstanding(const char *text, const char *root, struct c
     if (kind)
         return "kinds of patterns are not told apart by such a beginning";
     if (strncmp(text, "# ", 2) == 0 || strstr(text, " # ")) {
-        failure_hint(error, "give the comment a line of its own; write \\# for a name that has this character");
+        cofre_hint(error, "give the comment a line of its own; write \\# for a name that has this character");
         return "a comment would be part of the name";
     }
     if (!braces_balance(text)) {
-        failure_hint(error, "write a pattern for each, such as *.jpg, *.png; \\{ is the brace itself");
+        cofre_hint(error, "write a pattern for each, such as *.jpg, *.png; \\{ is the brace itself");
         return "braces mean nothing, and a comma ends the pattern";
     }
     const char *rest = behind_root(text, root);
     if (rest) {
-        failure_hint(error, "leave out path: '%.100s'; or, for a directory of that name in it, the first slash", rest);
+        cofre_hint(error, "leave out path: '%.100s'; or, for a directory of that name in it, the first slash", rest);
         return "patterns begin at path, and this one repeats it";
     }
     return NULL;
@@ -277,15 +277,15 @@ static int32_t compile_one(struct pattern *p, const char *option, const char *te
     bool rooted = length > 0 && text[0] == '/';
     p->text = strndup(text + rooted, length - rooted);
     if (!p->text)
-        return failure_set(error, COFRE_E_MEMORY, "read option '%s': out of memory", option);
+        return cofre_fail(error, COFRE_E_MEMORY, "read option '%s': out of memory", option);
     struct cofre_error hint = {.struct_size = sizeof hint};
     const char *wrong = fault(p->text), *foreign = wrong ? NULL : misunderstanding(text, root, &hint);
     if (!wrong && !foreign)
         return COFRE_OK;
-    failure_set(error, COFRE_E_CONFIG, "read option '%s': pattern '%.200s' cannot work: %s", option, text,
-                wrong ? wrong : foreign);
+    cofre_fail(error, COFRE_E_CONFIG, "read option '%s': pattern '%.200s' cannot work: %s", option, text,
+               wrong ? wrong : foreign);
     if (foreign)
-        failure_hint(error, "%s", hint.hint);
+        cofre_hint(error, "%s", hint.hint);
     return COFRE_E_CONFIG;
 }
 
@@ -297,7 +297,7 @@ int32_t pattern_compile(struct pattern_set *set, const char *option, const struc
         return COFRE_OK;
     set->patterns = calloc(list->count, sizeof *set->patterns);
     if (!set->patterns)
-        return failure_set(error, COFRE_E_MEMORY, "read option '%s': out of memory", option);
+        return cofre_fail(error, COFRE_E_MEMORY, "read option '%s': out of memory", option);
     set->count = list->count;
     for (size_t i = 0; i < list->count; i++) {
         int32_t result = compile_one(&set->patterns[i], option, list->items[i], root, error);

@@ -10,8 +10,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "cofre/plugin.h"
 #include "common/attribute.h"
-#include "common/failure.h"
 
 #define TICK_NS 20000000
 #define COPY_PIECE ((size_t)1 << 20)
@@ -22,17 +22,17 @@ int32_t place_begin(struct place *p, int dir, const char *path)
     uint64_t token;
     struct stat st;
     if (getrandom(&token, sizeof token, 0) != (ssize_t)sizeof token)
-        return failure_system(p->error, errno, "restore into '%s'", path);
+        return cofre_fail_errno(p->error, errno, "restore into '%s'", path);
     snprintf(p->temporary, sizeof p->temporary, ".cofre-%016llx", (unsigned long long)token);
     int fd = openat(dir, p->temporary, CREATE_FLAGS, 0600);
     if (fd < 0)
-        return failure_system(p->error, errno, "create a file in '%s'", path);
+        return cofre_fail_errno(p->error, errno, "create a file in '%s'", path);
     int errnum = fstat(fd, &st) == 0 ? 0 : errno;
     close(fd);
     if (unlinkat(dir, p->temporary, 0) != 0 && !errnum)
         errnum = errno;
     if (errnum)
-        return failure_system(p->error, errnum, "restore into '%s'", path);
+        return cofre_fail_errno(p->error, errnum, "restore into '%s'", path);
     p->start = st.st_ctim;
     if (p->start.tv_nsec != 0) {
         /* A clock that ticks in milliseconds: after the next tick nothing of ours has the time of what was there
@@ -58,9 +58,9 @@ static const char *first_name(const struct place *p, const struct place_spot *sp
 
 static int32_t not_made(const struct place *p, int errnum, const char *what)
 {
-    int32_t class = failure_system(p->why, errnum, "make the %s", what);
+    int32_t class = cofre_fail_errno(p->why, errnum, "make the %s", what);
     if (errnum == EEXIST)
-        failure_hint(p->why, "restore into an empty directory, or replace what is there with overwrite = yes");
+        cofre_hint(p->why, "restore into an empty directory, or replace what is there with overwrite = yes");
     return class;
 }
 
@@ -71,7 +71,7 @@ static void publish(const struct place *p, const struct place_spot *spot, int32_
     if (whole && !is_beside(p, spot))
         return;
     if (whole && renameat(spot->dir, p->temporary, spot->dir, spot->name) != 0) {
-        *result = failure_system(p->why, errno, "replace what is there");
+        *result = cofre_fail_errno(p->why, errno, "replace what is there");
         whole = false;
     }
     if (!whole)
@@ -111,7 +111,7 @@ bool place_direct(int fd, bool on)
 
 int32_t place_not_written(const struct place *p, int errnum, int64_t offset)
 {
-    return failure_system(p->why, errnum, "write at byte %lld", (long long)offset);
+    return cofre_fail_errno(p->why, errnum, "write at byte %lld", (long long)offset);
 }
 
 /* In a directory that hands nothing down we know what we made, and need not look. */
@@ -129,7 +129,7 @@ static int32_t finish_file(struct place *p, const struct place_spot *spot, int f
     struct stat st;
     int errnum = look_at_own(p, spot, fd, &st);
     if (errnum)
-        return failure_system(p->why, errnum, "look at the new file");
+        return cofre_fail_errno(p->why, errnum, "look at the new file");
     struct finish_subject subject = {.fd = fd, .inherits = spot->inherits, .st = &st};
     p->lost.kinds = 0;
     if (record->kind == COFRE_STREAM)
@@ -149,11 +149,11 @@ void place_close(struct place *p, const struct place_spot *spot, int fd, const s
                  int32_t *result)
 {
     if (*result == COFRE_OK && length >= 0 && ftruncate(fd, length) != 0)
-        *result = failure_system(p->why, errno, "set its length to %lld", (long long)length);
+        *result = cofre_fail_errno(p->why, errno, "set its length to %lld", (long long)length);
     if (*result == COFRE_OK)
         *result = finish_file(p, spot, fd, record);
     if (close(fd) != 0 && (*result == COFRE_OK || *result == COFRE_PARTLY))
-        *result = failure_system(p->why, errno, "close the new file");
+        *result = cofre_fail_errno(p->why, errno, "close the new file");
     publish(p, spot, result);
 }
 
@@ -205,7 +205,7 @@ static int32_t finish_node(struct place *p, const struct place_spot *spot, const
     if (fd < 0 || fstat(fd, &st) != 0 || !is_ours(p, &st, entry)) {
         if (fd >= 0)
             close(fd);
-        return failure_set(p->why, COFRE_E_CHANGED, "give it owner and mode: somebody replaced it meanwhile");
+        return cofre_fail(p->why, COFRE_E_CHANGED, "give it owner and mode: somebody replaced it meanwhile");
     }
     p->lost.kinds = 0;
     struct finish_subject subject = {.fd = fd, .by_path = true, .inherits = spot->inherits, .st = &st};
@@ -221,7 +221,7 @@ void place_node(struct place *p, const struct place_spot *spot, const struct cof
     if (entry->kind == COFRE_SOCKET)
         return;
     if (device && (!p->devices || p->rules.user != 0)) {
-        *result = failure_set(p->why, COFRE_E_UNSUPPORTED, "device kept back: devices = yes puts it back, as root");
+        *result = cofre_fail(p->why, COFRE_E_UNSUPPORTED, "device kept back: devices = yes puts it back, as root");
         return;
     }
     const char *name = first_name(p, spot);
@@ -254,7 +254,7 @@ static int32_t copy_file(struct place *p, const struct place_spot *spot, int fro
     while ((n = sendfile(to, from, NULL, COPY_PIECE)) > 0)
         ;
     if (n < 0 || fstat(from, &st) != 0 || fstat(to, &made) != 0)
-        return failure_system(p->why, errno, "copy the first name of the hard link");
+        return cofre_fail_errno(p->why, errno, "copy the first name of the hard link");
     p->lost.kinds = 0;
     losses_add(&p->lost, LOSS_LINK, 0, "hard links became files of their own: this file system makes none");
     if (attribute_read(&set, from, st.st_dev, p->why) != COFRE_OK)
@@ -278,14 +278,13 @@ static void copy_first(struct place *p, const struct place_spot *spot, int targe
     struct stat st;
     int from = openat(target_dir, target_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (from < 0 || fstat(from, &st) != 0 || st.st_ino != first->st_ino || st.st_dev != first->st_dev) {
-        *result =
-            failure_set(p->why, COFRE_E_CHANGED, "copy the hard link: somebody replaced its first name meanwhile");
+        *result = cofre_fail(p->why, COFRE_E_CHANGED, "copy the hard link: somebody replaced its first name meanwhile");
     } else {
         int to = place_open(p, spot, result);
         if (to >= 0) {
             *result = copy_file(p, spot, from, to);
             if (close(to) != 0 && (*result == COFRE_OK || *result == COFRE_PARTLY))
-                *result = failure_system(p->why, errno, "close the new file");
+                *result = cofre_fail_errno(p->why, errno, "close the new file");
             publish(p, spot, result);
         }
     }
@@ -301,11 +300,11 @@ void place_link(struct place *p, const struct place_spot *spot, int target_dir, 
     struct stat st, made;
     *result = COFRE_OK;
     if (fstatat(target_dir, target_name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
-        *result = failure_system(p->why, errno, "find the first name of the hard link");
+        *result = cofre_fail_errno(p->why, errno, "find the first name of the hard link");
         return;
     }
     if (S_ISDIR(st.st_mode) || before(&st.st_ctim, &p->start)) {
-        *result = failure_set(p->why, COFRE_E_NOT_FOUND, "make the hard link: its first name was not put back");
+        *result = cofre_fail(p->why, COFRE_E_NOT_FOUND, "make the hard link: its first name was not put back");
         return;
     }
     const char *name = first_name(p, spot);
@@ -318,8 +317,7 @@ void place_link(struct place *p, const struct place_spot *spot, int target_dir, 
     }
     if (fstatat(spot->dir, name, &made, AT_SYMLINK_NOFOLLOW) != 0 || made.st_ino != st.st_ino ||
         made.st_dev != st.st_dev)
-        *result =
-            failure_set(p->why, COFRE_E_CHANGED, "make the hard link: somebody replaced its first name meanwhile");
+        *result = cofre_fail(p->why, COFRE_E_CHANGED, "make the hard link: somebody replaced its first name meanwhile");
     publish(p, spot, result);
     /* Renaming one name of a file over another of the same file does nothing at all. */
     if (is_beside(p, spot))

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 
 static const struct cofre_attribute *attribute_of(const struct cofre_entry *entry, uint32_t i)
 {

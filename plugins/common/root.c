@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 
 int32_t root_open(const char *path, int *root, struct cofre_error *error)
 {
@@ -20,22 +20,22 @@ int32_t root_open(const char *path, int *root, struct cofre_error *error)
         length--;
     char *plain = strndup(path, length);
     if (!plain)
-        return failure_system(error, ENOMEM, "open '%s'", path);
+        return cofre_fail_errno(error, ENOMEM, "open '%s'", path);
     *root = open(plain, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     int errnum = errno;
     bool link = *root < 0 && lstat(plain, &st) == 0 && S_ISLNK(st.st_mode);
     free(plain);
     if (*root >= 0)
         return COFRE_OK;
-    int32_t class = failure_system(error, link ? ENOTDIR : errnum, "open '%s'", path);
+    int32_t class = cofre_fail_errno(error, link ? ENOTDIR : errnum, "open '%s'", path);
     if (link || errnum == ENOTDIR)
-        class = failure_set(error, COFRE_E_CONFIG, "open '%s': it is %s", path, link ? "a symlink" : "not a directory");
+        class = cofre_fail(error, COFRE_E_CONFIG, "open '%s': it is %s", path, link ? "a symlink" : "not a directory");
     if (link)
-        failure_hint(error, "set path to where the symlink leads");
+        cofre_hint(error, "set path to where the symlink leads");
     else if (class == COFRE_E_CONFIG)
-        failure_hint(error, "set path to its directory, with exclude = * and include = /NAME");
+        cofre_hint(error, "set path to its directory, with exclude = * and include = /NAME");
     else if (class == COFRE_E_NOT_FOUND)
-        failure_hint(error, "correct path, or mount what should be there");
+        cofre_hint(error, "correct path, or mount what should be there");
     return class;
 }
 
@@ -43,7 +43,7 @@ int32_t root_make(const char *path, int *root, struct cofre_error *error)
 {
     char *plain = strdup(path);
     if (!plain)
-        return failure_system(error, ENOMEM, "make '%s'", path);
+        return cofre_fail_errno(error, ENOMEM, "make '%s'", path);
     int32_t status = COFRE_OK;
     for (char *p = plain + 1; status == COFRE_OK && *plain; p++) {
         if (*p != '/' && *p != '\0')
@@ -51,7 +51,7 @@ int32_t root_make(const char *path, int *root, struct cofre_error *error)
         char end = *p;
         *p = '\0';
         if (mkdir(plain, 0700) != 0 && errno != EEXIST)
-            status = failure_system(error, errno, "make the directory '%s'", plain);
+            status = cofre_fail_errno(error, errno, "make the directory '%s'", plain);
         *p = end;
         if (!end)
             break;
@@ -66,7 +66,7 @@ int32_t root_is_empty(int root, bool *empty, struct cofre_error *error)
     *empty = true;
     ssize_t n = getdents64(root, buffer, sizeof buffer);
     if (n < 0 || lseek(root, 0, SEEK_SET) < 0)
-        return failure_system(error, errno, "list the directory");
+        return cofre_fail_errno(error, errno, "list the directory");
     for (ssize_t at = 0; at < n;) {
         const struct dirent64 *record = (const void *)(buffer + at);
         *empty &= !strcmp(record->d_name, ".") || !strcmp(record->d_name, "..");

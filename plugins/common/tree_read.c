@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cofre/plugin.h"
 #include "common/cachedir.h"
 #include "common/descent.h"
-#include "common/failure.h"
 #include "common/hardlink.h"
 #include "common/listing.h"
 #include "common/living.h"
@@ -52,8 +52,8 @@ static int32_t drop_long_names(struct walk *w, const struct look *look, struct l
     if (kept == range->end)
         return COFRE_OK;
     range->end = kept;
-    return failure_set(&w->visits.why, COFRE_E_RANGE, "list the directory: paths below it are longer than %d bytes",
-                       DESCENT_PATH_MAX);
+    return cofre_fail(&w->visits.why, COFRE_E_RANGE, "list the directory: paths below it are longer than %d bytes",
+                      DESCENT_PATH_MAX);
 }
 
 /* Of a directory that is marked as a cache, only the mark is kept. */
@@ -78,7 +78,7 @@ static int32_t push(struct walk *w, int fd, const struct look *look, const struc
         w->level_capacity = levels ? larger : w->level_capacity;
     }
     if (errnum)
-        return failure_system(w->visits.error, errnum, "go down into a directory");
+        return cofre_fail_errno(w->visits.error, errnum, "go down into a directory");
     if (w->descent.depth == 1)
         descent_prefix(&w->descent, look->path, look->path_length);
     w->levels[w->descent.depth - 1] = *level;
@@ -96,7 +96,7 @@ static int32_t say_living(void *context, const struct living *living)
     struct look look = *s->directory;
     char *path = NULL;
     if (living->name[0] && asprintf(&path, "%s%s%s", look.path, look.path_length ? "/" : "", living->name) < 0)
-        return failure_system(s->visits->error, ENOMEM, "name a running database");
+        return cofre_fail_errno(s->visits->error, ENOMEM, "name a running database");
     if (path) {
         look.path = path;
         look.path_length = strlen(path);
@@ -204,7 +204,7 @@ static int32_t visit_name(struct walk *w, const struct listing_name *name)
     struct visit v = {.dir = descent_fd(&w->descent), .name = listing_text(&w->listing, name)};
     /* Names with paths that are too long were dropped with the listing. */
     if (!descent_name(&w->descent, v.name, name->length))
-        return failure_set(w->visits.error, COFRE_E_RANGE, "walk the tree: a path is too long");
+        return cofre_fail(w->visits.error, COFRE_E_RANGE, "walk the tree: a path is too long");
     /* What is excluded is not even looked at, where the listing tells directories apart: it may be a dead mount. */
     if (name->type != DT_UNKNOWN && judge(w, name->type == DT_DIR) == PATTERN_LEAVE_OUT)
         return COFRE_OK;
@@ -226,7 +226,7 @@ static int32_t name_lost(struct walk *w, const struct listing_name *name)
     if (!descent_name(&w->descent, listing_text(&w->listing, name), name->length))
         return COFRE_OK;
     struct look look = {.path = w->descent.path, .path_length = w->descent.path_length};
-    failure_set(&w->visits.why, COFRE_E_CHANGED, "read the entry: its directory was moved away while it was read");
+    cofre_fail(&w->visits.why, COFRE_E_CHANGED, "read the entry: its directory was moved away while it was read");
     return visit_missing(&w->visits, &look, COFRE_E_CHANGED);
 }
 
@@ -256,7 +256,7 @@ static int32_t open_root(const struct tree_read_options *options, int *root, str
     if (!options->prefix)
         return root_open(options->path, root, error);
     *root = openat(options->root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return *root >= 0 ? COFRE_OK : failure_system(error, errno, "read '%s'", options->path);
+    return *root >= 0 ? COFRE_OK : cofre_fail_errno(error, errno, "read '%s'", options->path);
 }
 
 static int32_t enter_root(struct walk *w)
@@ -271,7 +271,7 @@ static int32_t enter_root(struct walk *w)
     int errnum = look_at(&v.look, root, NULL);
     if (errnum) {
         close(root);
-        return failure_system(all->error, errnum, "look at '%s'", all->options->path);
+        return cofre_fail_errno(all->error, errnum, "look at '%s'", all->options->path);
     }
     all->rules.device = v.look.st.st_dev;
     return enter(w, &v, root);
@@ -297,7 +297,7 @@ static int32_t run(struct cofre_call *call, const struct tree_read_options *opti
     *counts = (struct tree_read_counts){0};
     struct walk *w = calloc(1, sizeof *w);
     if (!w)
-        return failure_system(error, ENOMEM, "read '%s'", options->path);
+        return cofre_fail_errno(error, ENOMEM, "read '%s'", options->path);
     struct visits *all = &w->visits;
     *all = (struct visits){.call = call, .options = options, .counts = counts, .error = error, .counting = counting};
     all->why.struct_size = sizeof all->why;
@@ -307,7 +307,7 @@ static int32_t run(struct cofre_call *call, const struct tree_read_options *opti
     w->listing.maximum = NAMES_BYTES_MAX;
     all->names = options->numeric_owner ? NULL : names_new();
     int32_t status =
-        !options->numeric_owner && !all->names ? failure_system(error, ENOMEM, "read '%s'", options->path) : walk(w);
+        !options->numeric_owner && !all->names ? cofre_fail_errno(error, ENOMEM, "read '%s'", options->path) : walk(w);
     names_free(all->names);
     hardlink_free(&all->hardlinks);
     attribute_free(&all->attributes);

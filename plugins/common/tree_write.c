@@ -93,14 +93,14 @@ static int32_t leave(struct writer *w)
         return COFRE_OK;
     int errnum = descent_pop(&w->descent);
     if (errnum)
-        return failure_system(w->place.error, errnum,
-                              "go back up in the target: somebody moved a directory while it was written");
+        return cofre_fail_errno(w->place.error, errnum,
+                                "go back up in the target: somebody moved a directory while it was written");
     return COFRE_OK;
 }
 
 static int32_t refuse(struct writer *w, const char *what, const char *why)
 {
-    return failure_set(&w->why, COFRE_E_INTEGRITY, "accept the %s: %s", what, why);
+    return cofre_fail(&w->why, COFRE_E_INTEGRITY, "accept the %s: %s", what, why);
 }
 
 static int32_t push(struct writer *w, int fd, const struct stat *st, const struct level *level)
@@ -114,7 +114,7 @@ static int32_t push(struct writer *w, int fd, const struct stat *st, const struc
         w->level_capacity = levels ? larger : w->level_capacity;
     }
     if (errnum)
-        return failure_system(w->place.error, errnum, "go down into a directory");
+        return cofre_fail_errno(w->place.error, errnum, "go down into a directory");
     w->levels[w->descent.depth - 1] = *level;
     return COFRE_OK;
 }
@@ -182,7 +182,7 @@ static int32_t put_directory(struct writer *w, const struct cofre_entry *entry, 
         return status;
     struct level *level = &w->levels[w->descent.depth - 1];
     if (!level_keep(level, &w->place.rules, descent_fd(&w->descent), entry, &w->place.lost))
-        return failure_system(w->place.error, ENOMEM, "keep the ACL of a directory");
+        return cofre_fail_errno(w->place.error, ENOMEM, "keep the ACL of a directory");
     *result = losses_result(&w->place.lost);
     struct aside_level at = here(w);
     if (w->exact && !level->fresh && !level->exact)
@@ -202,7 +202,7 @@ static void put_link(struct writer *w, const struct place_spot *spot, const stru
     bool same = parent == descent_path_length(&w->descent) && !memcmp(entry->link, w->descent.path, parent);
     int dir = same ? spot->dir : entry_directory_open(&w->firsts, w->descent.levels[0].fd, entry->link, parent);
     if (dir < 0)
-        *result = failure_system(&w->why, errno, "open the directory of the hard link's first name");
+        *result = cofre_fail_errno(&w->why, errno, "open the directory of the hard link's first name");
     else
         place_link(&w->place, spot, dir, entry->link + parent + (parent > 0), result);
 }
@@ -244,7 +244,7 @@ static int32_t put_entry(struct writer *w, const struct cofre_entry *entry, int3
     if (fault)
         *result = refuse(w, "path", fault);
     else if (entry->kind < COFRE_FILE || entry->kind > COFRE_STREAM)
-        *result = failure_set(&w->why, COFRE_E_UNSUPPORTED, "put it back: a kind of entry that is not known here");
+        *result = cofre_fail(&w->why, COFRE_E_UNSUPPORTED, "put it back: a kind of entry that is not known here");
     else if (entry->path_length == 0 && entry->kind != COFRE_DIRECTORY)
         *result = refuse(w, "path", "only a directory may be the root");
     else if ((entry->kind == COFRE_SYMLINK || entry->kind == COFRE_HARDLINK) && !entry->link)
@@ -331,7 +331,7 @@ static int32_t make_durable(struct writer *w)
     char line[80];
     int64_t begin = milliseconds();
     if (syncfs(w->descent.levels[0].fd) != 0)
-        return failure_system(w->place.error, errno, "flush the file system of the target");
+        return cofre_fail_errno(w->place.error, errno, "flush the file system of the target");
     snprintf(line, sizeof line, "flushing the target took %lld ms", (long long)(milliseconds() - begin));
     cofre->log(w->place.call, COFRE_LOG_DEBUG, line);
     return COFRE_OK;
@@ -343,7 +343,7 @@ static void say_unknown_owners(struct writer *w)
     int failed = w->place.rules.names ? names_failed(w->place.rules.names) : 0;
     if (!failed)
         return;
-    failure_system(&w->why, failed, "find the owners by their names; numbers were used instead");
+    cofre_fail_errno(&w->why, failed, "find the owners by their names; numbers were used instead");
     cofre->log(w->place.call, COFRE_LOG_WARNING, w->why.message);
 }
 
@@ -368,10 +368,9 @@ static int32_t finish(struct writer *w)
                    "not run as root: entries that belong to others were restored as belonging to this user");
     say_unknown_owners(w);
     if (w->late)
-        return failure_set(
-            w->place.error, COFRE_E_UNSUPPORTED,
-            "restore the directories: %llu did not get back owner, mode, ACL or time; the log names them",
-            (unsigned long long)w->late);
+        return cofre_fail(w->place.error, COFRE_E_UNSUPPORTED,
+                          "restore the directories: %llu did not get back owner, mode, ACL or time; the log names them",
+                          (unsigned long long)w->late);
     return COFRE_OK;
 }
 
@@ -397,12 +396,12 @@ static int32_t begin(struct writer *w, const struct tree_write_options *options,
     int root, errnum = 0;
     w->place.rules.names = options->numeric_owner ? NULL : names_new();
     if (!entry_directory_begin(&w->firsts) || (!options->numeric_owner && !w->place.rules.names))
-        return failure_system(error, ENOMEM, "restore into '%s'", options->path);
+        return cofre_fail_errno(error, ENOMEM, "restore into '%s'", options->path);
     int32_t status = COFRE_OK;
     if (!part)
         status = root_make(options->path, &root, error);
     else if ((root = fcntl(part->root, F_DUPFD_CLOEXEC, 0)) < 0)
-        status = failure_system(error, errno, "restore into '%s'", options->path);
+        status = cofre_fail_errno(error, errno, "restore into '%s'", options->path);
     if (status == COFRE_OK)
         status = begin_root(w, options, root, part && part->fresh);
     if (status == COFRE_OK && options->exact) {
@@ -413,7 +412,7 @@ static int32_t begin(struct writer *w, const struct tree_write_options *options,
     if (status == COFRE_OK && !errnum)
         errnum = delivery_begin(&w->delivery, &w->place, settled, w);
     w->delivery.prefix = w->prefix;
-    return errnum ? failure_system(error, errnum, "restore into '%s'", options->path) : status;
+    return errnum ? cofre_fail_errno(error, errnum, "restore into '%s'", options->path) : status;
 }
 
 /* What late took back. */
@@ -448,7 +447,7 @@ static int32_t run(struct cofre_call *call, const struct tree_write_options *opt
 {
     struct writer *w = calloc(1, sizeof *w);
     if (!w)
-        return failure_system(error, ENOMEM, "restore into '%s'", options->path);
+        return cofre_fail_errno(error, ENOMEM, "restore into '%s'", options->path);
     w->why.struct_size = w->counts.first.struct_size = sizeof w->why;
     w->prefix = part ? part->prefix : "";
     w->firsts.fd = -1;

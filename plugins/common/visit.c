@@ -22,7 +22,7 @@ int32_t visit_missing_errno(struct visits *w, const struct look *look, int errnu
 {
     char quoted[FAILURE_QUOTE_MAX];
     int32_t class =
-        failure_system(&w->why, errnum, "%s '%s'", what, failure_quote(look->path, look->path_length, quoted));
+        cofre_fail_errno(&w->why, errnum, "%s '%s'", what, failure_quote(look->path, look->path_length, quoted));
     return visit_missing(w, look, class);
 }
 
@@ -62,10 +62,10 @@ static int32_t name_owner(struct visits *w, struct look *look)
         return COFRE_OK;
     int failed = names_user(w->names, look->st.st_uid, &look->user);
     if (failed)
-        return failure_system(&w->why, failed, "find the name of its user %u", look->st.st_uid);
+        return cofre_fail_errno(&w->why, failed, "find the name of its user %u", look->st.st_uid);
     failed = names_group(w->names, look->st.st_gid, &look->group);
     if (failed)
-        return failure_system(&w->why, failed, "find the name of its group %u", look->st.st_gid);
+        return cofre_fail_errno(&w->why, failed, "find the name of its group %u", look->st.st_gid);
     return COFRE_OK;
 }
 
@@ -86,8 +86,8 @@ static int32_t announce(struct visits *w, const struct look *look, bool bare, in
     const struct attribute_set *set = bare ? NULL : &w->attributes;
     int32_t status = look_announce(w->call, look, set, *result == COFRE_OK, w->error);
     if (status == COFRE_E_RANGE && set && set->count > 0) {
-        *result = failure_set(&w->why, COFRE_E_CHANGED, "keep its %u extended attributes: together they are too large",
-                              set->count);
+        *result = cofre_fail(&w->why, COFRE_E_CHANGED, "keep its %u extended attributes: together they are too large",
+                             set->count);
         status = look_announce(w->call, look, NULL, false, w->error);
     }
     *told = status == COFRE_OK;
@@ -134,7 +134,7 @@ int32_t visit_not_opened(struct visits *w, struct visit *v, int errnum)
     gather(w, v, -1);
     char quoted[FAILURE_QUOTE_MAX];
     int32_t class =
-        failure_system(&w->why, errnum, "open '%s'", failure_quote(v->look.path, v->look.path_length, quoted));
+        cofre_fail_errno(&w->why, errnum, "open '%s'", failure_quote(v->look.path, v->look.path_length, quoted));
     return tell(w, &v->look, false, class == COFRE_E_NOT_FOUND ? COFRE_E_PERMANENT : class);
 }
 
@@ -159,8 +159,8 @@ int32_t visit_unsettled(struct visits *w, struct visit *v)
         v->again = true;
         return COFRE_OK;
     }
-    failure_set(&w->why, COFRE_E_CHANGED, "open the entry: it was replaced each of the %d times it was looked at",
-                VISIT_ATTEMPTS);
+    cofre_fail(&w->why, COFRE_E_CHANGED, "open the entry: it was replaced each of the %d times it was looked at",
+               VISIT_ATTEMPTS);
     return visit_missing(w, &v->look, COFRE_E_CHANGED);
 }
 

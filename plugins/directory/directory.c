@@ -64,7 +64,7 @@ static int32_t directory_open(struct cofre_call *call, const void *conf, void **
     (void)call;
     struct directory *d = calloc(1, sizeof *d);
     if (!d)
-        return failure_system(error, ENOMEM, "open the source");
+        return cofre_fail_errno(error, ENOMEM, "open the source");
     d->conf = conf;
     int32_t status = pattern_compile(&d->exclude, "exclude", &d->conf->exclude, d->conf->path, error);
     if (status == COFRE_OK)

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "docker-volume/carrier.h"
 #include "docker-volume/describe.h"
 #include "docker-volume/during.h"
@@ -99,7 +99,7 @@ static bool is_final(struct backup *b, int32_t class)
 
 static int32_t vanished(struct backup *b, const char *volume)
 {
-    failure_set(&b->why, COFRE_E_CHANGED, "volume '%s' was removed after the daemon had listed it", volume);
+    cofre_fail(&b->why, COFRE_E_CHANGED, "volume '%s' was removed after the daemon had listed it", volume);
     return missing(b, volume, COFRE_E_CHANGED);
 }
 
@@ -221,8 +221,8 @@ static int32_t name_absent(struct backup *b)
     const char *name;
     int32_t status = COFRE_OK;
     for (size_t at = 0; status == COFRE_OK && (name = survey_absent(b->survey, b->source->options, &at));) {
-        failure_set(&b->why, COFRE_E_PERMANENT, "%s has no volume '%.255s'", daemon_name(b->source->daemon), name);
-        failure_hint(&b->why, "look at 'docker volume ls', and at volumes in the section");
+        cofre_fail(&b->why, COFRE_E_PERMANENT, "%s has no volume '%.255s'", daemon_name(b->source->daemon), name);
+        cofre_hint(&b->why, "look at 'docker volume ls', and at volumes in the section");
         status = missing(b, name, COFRE_E_PERMANENT);
     }
     return status;

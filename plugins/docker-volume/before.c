@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "common/pattern.h"
 #include "common/root.h"
 #include "common/tree_read.h"
@@ -98,9 +98,9 @@ static int32_t free_name(struct daemon *daemon, struct cofre_call *call, const c
         if (status != COFRE_OK)
             return status;
     }
-    int32_t class = failure_set(error, COFRE_E_EXISTS, "keep what volume '%s' holds: there are %d volumes '%s' already",
-                                volume, ATTEMPTS, out);
-    failure_hint(error, "remove those that are not needed any more: docker volume rm");
+    int32_t class = cofre_fail(error, COFRE_E_EXISTS, "keep what volume '%s' holds: there are %d volumes '%s' already",
+                               volume, ATTEMPTS, out);
+    cofre_hint(error, "remove those that are not needed any more: docker volume rm");
     return class;
 }
 
@@ -112,7 +112,7 @@ int32_t before_choose(struct daemon *daemon, struct cofre_call *call, const stru
         return status;
     json_decref(item->description);
     item->description = describe(note, volume);
-    return item->description ? COFRE_OK : failure_system(error, ENOMEM, "keep what volume '%s' holds", volume->name);
+    return item->description ? COFRE_OK : cofre_fail_errno(error, ENOMEM, "keep what volume '%s' holds", volume->name);
 }
 
 /* ---- keeping ---- */
@@ -135,10 +135,10 @@ static int find_old(const struct note *note, const struct note_item *item, int p
 
 static int32_t not_ours(const struct note_item *item, struct cofre_error *error)
 {
-    int32_t class = failure_set(error, COFRE_E_EXISTS, "keep what volume '%s' held: somebody made a volume '%s'",
-                                item->volume, item->before);
-    failure_hint(error, "remove that one, and it is kept by the next start of cofre; until then it is in '%.120s'",
-                 item->place);
+    int32_t class = cofre_fail(error, COFRE_E_EXISTS, "keep what volume '%s' held: somebody made a volume '%s'",
+                               item->volume, item->before);
+    cofre_hint(error, "remove that one, and it is kept by the next start of cofre; until then it is in '%.120s'",
+               item->place);
     return class;
 }
 
@@ -169,7 +169,8 @@ static int32_t move_old(const struct note *note, const struct note_item *item, i
         return status;
     /* Over the new volume's own directory, which is empty, or the kernel refuses. */
     if (renameat(place, note_beside(note, name), to, kept.leaf) != 0 || fsync(to) != 0 || fsync(place) != 0)
-        status = failure_system(error, errno, "keep what volume '%s' held as volume '%s'", item->volume, item->before);
+        status =
+            cofre_fail_errno(error, errno, "keep what volume '%s' held as volume '%s'", item->volume, item->before);
     close(to);
     return status;
 }
@@ -199,12 +200,11 @@ int32_t before_keep(struct daemon *daemon, struct cofre_call *call, const struct
         return status == COFRE_E_NOT_FOUND ? COFRE_OK : status;
     int errnum = find_old(note, item, place, &empty);
     if (errnum == ESTALE)
-        status =
-            failure_set(error, COFRE_E_INTEGRITY, "keep what volume '%s' held: it was not exchanged", item->volume);
+        status = cofre_fail(error, COFRE_E_INTEGRITY, "keep what volume '%s' held: it was not exchanged", item->volume);
     else if (errnum && errnum != ENOENT)
-        status = failure_system(error, errnum, "look at what volume '%s' held, in '%s'", item->volume, item->place);
+        status = cofre_fail_errno(error, errnum, "look at what volume '%s' held, in '%s'", item->volume, item->place);
     else if (!errnum && empty && unlinkat(place, note_beside(note, name), AT_REMOVEDIR) != 0)
-        status = failure_system(error, errno, "remove the empty directory that volume '%s' was", item->volume);
+        status = cofre_fail_errno(error, errno, "remove the empty directory that volume '%s' was", item->volume);
     else if (!errnum && !empty) {
         status = keep(daemon, call, note, item, place, error);
         *kept = status == COFRE_OK;

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "docker-volume/discard.h"
 
 #define OPEN_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
@@ -20,15 +20,15 @@ static int32_t split(struct note_item *item, const char *mountpoint, struct cofr
             sizeof item->place &&
         (size_t)snprintf(item->leaf, sizeof item->leaf, "%s", slash + 1) < sizeof item->leaf)
         return COFRE_OK;
-    return failure_set(error, COFRE_E_UNSUPPORTED, "fill volume '%s': the daemon says that it is in '%s'", item->volume,
-                       mountpoint);
+    return cofre_fail(error, COFRE_E_UNSUPPORTED, "fill volume '%s': the daemon says that it is in '%s'", item->volume,
+                      mountpoint);
 }
 
 static int32_t not_exchangeable(const struct note_item *item, const char *why, struct cofre_error *error)
 {
     int32_t class =
-        failure_set(error, COFRE_E_UNSUPPORTED, "exchange the content of volume '%s': %s", item->volume, why);
-    failure_hint(error, "restore into another volume with --set volume=OTHER, or into a directory with --into DIR");
+        cofre_fail(error, COFRE_E_UNSUPPORTED, "exchange the content of volume '%s': %s", item->volume, why);
+    cofre_hint(error, "restore into another volume with --set volume=OTHER, or into a directory with --into DIR");
     return class;
 }
 
@@ -37,7 +37,7 @@ int32_t beside_place(const struct note_item *item, int *place, struct cofre_erro
     *place = open(item->place, OPEN_FLAGS);
     if (*place >= 0)
         return COFRE_OK;
-    return failure_system(error, errno, "open '%s', where volume '%s' is", item->place, item->volume);
+    return cofre_fail_errno(error, errno, "open '%s', where volume '%s' is", item->place, item->volume);
 }
 
 int32_t beside_find(struct note_item *item, const struct volume *volume, int data, struct cofre_error *error)
@@ -51,11 +51,11 @@ int32_t beside_find(struct note_item *item, const struct volume *volume, int dat
         return status;
     if (fstat(data, &own) != 0 || fstatat(place, item->leaf, &named, AT_SYMLINK_NOFOLLOW) != 0 ||
         fstat(place, &above) != 0 || fstatat(place, "..", &top, 0) != 0)
-        status = failure_system(error, errno, "look at volume '%s'", item->volume);
+        status = cofre_fail_errno(error, errno, "look at volume '%s'", item->volume);
     else if (S_ISLNK(named.st_mode))
         status = not_exchangeable(item, "its directory is a symlink", error);
     else if (own.st_ino != named.st_ino || own.st_dev != named.st_dev)
-        status = failure_set(error, COFRE_E_CHANGED, "look at volume '%s': its directory was replaced", item->volume);
+        status = cofre_fail(error, COFRE_E_CHANGED, "look at volume '%s': its directory was replaced", item->volume);
     else if (own.st_dev != above.st_dev)
         status = not_exchangeable(item, "its directory is a mount point", error);
     else if (above.st_dev != top.st_dev)
@@ -69,7 +69,7 @@ int32_t beside_identify(struct note_item *item, const struct volume *volume, int
     struct stat st;
     int32_t status = split(item, volume->mountpoint, error);
     if (status == COFRE_OK && fstat(data, &st) != 0)
-        status = failure_system(error, errno, "look at volume '%s'", item->volume);
+        status = cofre_fail_errno(error, errno, "look at volume '%s'", item->volume);
     if (status == COFRE_OK)
         item->inode = st.st_ino;
     return status;
@@ -92,7 +92,7 @@ int32_t beside_make(const struct note *note, struct note_item *item, int *fd, st
     note_beside(note, name);
     *fd = mkdirat(place, name, 0700) == 0 ? openat(place, name, OPEN_FLAGS) : -1;
     if (*fd < 0 || fstat(*fd, &st) != 0) {
-        status = failure_system(error, errno, "make the directory '%s/%s'", item->place, name);
+        status = cofre_fail_errno(error, errno, "make the directory '%s/%s'", item->place, name);
         if (*fd >= 0)
             close(*fd);
     } else {
@@ -116,9 +116,10 @@ static int look(const struct note_item *item, int place, const char *name)
 static int32_t exchange_names(const struct note_item *item, int place, const char *beside, struct cofre_error *error)
 {
     if (renameat2(place, beside, place, item->leaf, RENAME_EXCHANGE) != 0)
-        return failure_system(error, errno, "exchange the content of volume '%s'", item->volume);
+        return cofre_fail_errno(error, errno, "exchange the content of volume '%s'", item->volume);
     if (fsync(place) != 0)
-        return failure_system(error, errno, "flush '%s' after the exchange of volume '%s'", item->place, item->volume);
+        return cofre_fail_errno(error, errno, "flush '%s' after the exchange of volume '%s'", item->place,
+                                item->volume);
     return COFRE_OK;
 }
 
@@ -141,9 +142,9 @@ static int32_t exchange(const struct note *note, const struct note_item *item, b
     if (look(item, place, from) == 0)
         status = exchange_names(item, place, beside, error);
     else if (look(item, place, to) != 0 && !back)
-        status = failure_set(error, COFRE_E_INTEGRITY,
-                             "exchange the content of volume '%s': what was restored is neither '%s' nor '%s' in '%s'",
-                             item->volume, beside, item->leaf, item->place);
+        status = cofre_fail(error, COFRE_E_INTEGRITY,
+                            "exchange the content of volume '%s': what was restored is neither '%s' nor '%s' in '%s'",
+                            item->volume, beside, item->leaf, item->place);
     close(place);
     return status;
 }
@@ -184,8 +185,7 @@ int32_t beside_discard(const struct note *note, const struct note_item *item, st
     note_beside(note, name);
     /* Never what the volume held, whatever has happened. */
     if (item->inode && look(item, place, name) == ESTALE)
-        status =
-            failure_set(error, COFRE_E_INTEGRITY, "remove '%s/%s': it is not what was restored", item->place, name);
+        status = cofre_fail(error, COFRE_E_INTEGRITY, "remove '%s/%s': it is not what was restored", item->place, name);
     else
         status = discard_directory(call, place, name, error);
     close(place);

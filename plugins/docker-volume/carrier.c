@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "docker-volume/order.h"
 
 #define IMAGE "cofre" /* its tag is the id of the run */
@@ -60,7 +60,7 @@ static int32_t mark_path(struct cofre_call *call, const char *id, char path[PATH
 {
     const char *directory;
     if (!COFRE_HAS(cofre, common_directory))
-        return failure_set(error, COFRE_E_UNSUPPORTED, "this cofre is too old to read a volume through the daemon");
+        return cofre_fail(error, COFRE_E_UNSUPPORTED, "this cofre is too old to read a volume through the daemon");
     int32_t status = cofre->common_directory(call, &directory, error);
     if (status == COFRE_OK)
         snprintf(path, PATH_MAX, "%s/made-%s", directory, id);
@@ -88,7 +88,7 @@ static int32_t mark(struct cofre_call *call, const char *id, struct cofre_error 
         return status;
     if (!sync_and_close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)) ||
         !sync_and_close(open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)))
-        return failure_system(error, errno, "write '%s'", path);
+        return cofre_fail_errno(error, errno, "write '%s'", path);
     return COFRE_OK;
 }
 
@@ -143,7 +143,7 @@ static int32_t create(const struct source *source, struct cofre_call *call, cons
     char what[VOLUME_NAME_MAX + 80];
     json_t *body = description(id, volume->name, writable), *answer = NULL;
     if (!body)
-        return failure_system(error, ENOMEM, "make a container");
+        return cofre_fail_errno(error, ENOMEM, "make a container");
     snprintf(what, sizeof what, "make a container for volume '%s'", volume->name);
     char name[REFERENCE_MAX];
     snprintf(name, sizeof name, IMAGE "-%s", id);
@@ -157,7 +157,7 @@ static int32_t create(const struct source *source, struct cofre_call *call, cons
     const char *made = json_string_value(json_object_get(answer, "Id"));
     if (status == COFRE_OK &&
         (!made || strlen(made) >= sizeof carrier->container || strspn(made, "0123456789abcdef") != strlen(made)))
-        status = failure_set(error, COFRE_E_PERMANENT, "%s: the daemon does not say which one it made", what);
+        status = cofre_fail(error, COFRE_E_PERMANENT, "%s: the daemon does not say which one it made", what);
     if (status == COFRE_OK)
         snprintf(carrier->container, sizeof carrier->container, "%s", made);
     json_decref(answer);
@@ -189,7 +189,7 @@ static int32_t check_same(const struct source *source, struct cofre_call *call, 
     status = remove_container(source, call, carrier->container, error);
     if (status == COFRE_OK)
         status = volume_remove(source->daemon, call, volume, error);
-    return status == COFRE_OK ? failure_set(error, COFRE_E_NOT_FOUND, "volume '%s' is not there any more", volume)
+    return status == COFRE_OK ? cofre_fail(error, COFRE_E_NOT_FOUND, "volume '%s' is not there any more", volume)
                               : status;
 }
 
@@ -201,7 +201,7 @@ int32_t carrier_make(const struct source *source, struct cofre_call *call, const
 {
     const char *id = cofre->id(call);
     if (!id)
-        return failure_set(error, COFRE_E_BUG, "the host gave no id for this backup");
+        return cofre_fail(error, COFRE_E_BUG, "the host gave no id for this backup");
     *carrier = (struct carrier){.own = true};
     snprintf(carrier->destination, sizeof carrier->destination, TARGET);
     VOLUME_AUTO now = {.json = NULL};
@@ -295,6 +295,6 @@ int32_t carrier_clear(const struct source *source, struct cofre_call *call, cons
             status = remove_all(source, call, id, error);
     }
     if (status == COFRE_OK && unlink(path) != 0)
-        return failure_system(error, errno, "remove '%s'", path);
+        return cofre_fail_errno(error, errno, "remove '%s'", path);
     return status;
 }

@@ -36,8 +36,8 @@ static int32_t failed(const struct cask *c, struct cofre_error *error)
         *error = c->why;
         return c->class;
     }
-    return failure_set(error, COFRE_E_PERMANENT, "write the archive for volume '%s': %s", c->prefix,
-                       archive_error_string(c->archive));
+    return cofre_fail(error, COFRE_E_PERMANENT, "write the archive for volume '%s': %s", c->prefix,
+                      archive_error_string(c->archive));
 }
 
 int32_t cask_open(struct cask *c, struct cofre_error *error)
@@ -46,7 +46,7 @@ int32_t cask_open(struct cask *c, struct cofre_error *error)
     c->class = COFRE_OK;
     c->archive = archive_write_new();
     if (!c->archive)
-        return failure_system(error, ENOMEM, "write the archive for volume '%s'", c->prefix);
+        return cofre_fail_errno(error, ENOMEM, "write the archive for volume '%s'", c->prefix);
     /* Names are bytes, not text of some locale. */
     if (archive_write_set_format_pax(c->archive) != ARCHIVE_OK ||
         archive_write_set_options(c->archive, "hdrcharset=BINARY,xattrheader=SCHILY") != ARCHIVE_OK ||
@@ -168,8 +168,8 @@ static int32_t add_content(struct cask *c, const struct cofre_entry *entry, stru
     c->bytes += at;
     if (status == COFRE_END && at == (uint64_t)entry->size)
         return COFRE_OK;
-    return failure_set(error, COFRE_E_INTEGRITY, "send '%s': it has not the %lld bytes that the snapshot says",
-                       failure_quote(entry->path, entry->path_length, quoted), (long long)entry->size);
+    return cofre_fail(error, COFRE_E_INTEGRITY, "send '%s': it has not the %lld bytes that the snapshot says",
+                      failure_quote(entry->path, entry->path_length, quoted), (long long)entry->size);
 }
 
 static int32_t send(struct cask *c, const struct cofre_entry *entry, struct losses *losses, struct cofre_error *error)
@@ -178,7 +178,7 @@ static int32_t send(struct cask *c, const struct cofre_entry *entry, struct loss
     bool content = entry->kind == COFRE_FILE || entry->kind == COFRE_STREAM;
     if (!to || !set_names(c, entry, to)) {
         archive_entry_free(to);
-        return failure_system(error, ENOMEM, "send an entry of volume '%s'", c->prefix);
+        return cofre_fail_errno(error, ENOMEM, "send an entry of volume '%s'", c->prefix);
     }
     set_metadata(c, entry, to, losses);
     archive_entry_set_size(to, content ? entry->size : 0);
@@ -195,18 +195,18 @@ static int32_t judge(struct cask *c, const struct cofre_entry *entry)
 {
     const char *fault = entry_path_fault(entry->path, entry->path_length);
     if (fault)
-        return failure_set(&c->why, COFRE_E_INTEGRITY, "accept the path: %s", fault);
+        return cofre_fail(&c->why, COFRE_E_INTEGRITY, "accept the path: %s", fault);
     if (entry->kind < COFRE_FILE || entry->kind > COFRE_STREAM)
-        return failure_set(&c->why, COFRE_E_UNSUPPORTED, "put it back: a kind of entry that is not known here");
+        return cofre_fail(&c->why, COFRE_E_UNSUPPORTED, "put it back: a kind of entry that is not known here");
     if ((entry->kind == COFRE_CHARACTER || entry->kind == COFRE_BLOCK) && !c->devices)
-        return failure_set(&c->why, COFRE_E_UNSUPPORTED, "device kept back: devices = yes puts it back");
+        return cofre_fail(&c->why, COFRE_E_UNSUPPORTED, "device kept back: devices = yes puts it back");
     if ((entry->kind == COFRE_SYMLINK || entry->kind == COFRE_HARDLINK) && !entry->link)
-        return failure_set(&c->why, COFRE_E_INTEGRITY, "accept the link: it has no target");
+        return cofre_fail(&c->why, COFRE_E_INTEGRITY, "accept the link: it has no target");
     if (entry->kind == COFRE_HARDLINK && (!entry_path_is_of(c->prefix, entry->link, entry->link_length) ||
                                           entry_path_fault(entry->link, entry->link_length)))
-        return failure_set(&c->why, COFRE_E_INTEGRITY, "accept the first name of the hard link: it lies elsewhere");
+        return cofre_fail(&c->why, COFRE_E_INTEGRITY, "accept the first name of the hard link: it lies elsewhere");
     if ((entry->kind == COFRE_FILE || entry->kind == COFRE_STREAM) && entry->size < 0)
-        return failure_set(&c->why, COFRE_E_UNSUPPORTED, "send it: its size is not known");
+        return cofre_fail(&c->why, COFRE_E_UNSUPPORTED, "send it: its size is not known");
     return COFRE_OK;
 }
 
@@ -264,7 +264,7 @@ static int32_t count_all(struct cofre_call *call, struct archive *archive, const
         *error = r->why;
     return r->class != COFRE_OK
                ? r->class
-               : failure_set(error, COFRE_E_INTEGRITY, "read what the volume holds: %s", archive_error_string(archive));
+               : cofre_fail(error, COFRE_E_INTEGRITY, "read what the volume holds: %s", archive_error_string(archive));
 }
 
 int32_t cask_count(struct cofre_call *call, struct daemon_stream *stream, uint64_t most, uint64_t *entries,
@@ -275,15 +275,15 @@ int32_t cask_count(struct cofre_call *call, struct daemon_stream *stream, uint64
     int32_t status = COFRE_OK;
     *entries = *bytes = 0;
     if (!r || !archive)
-        status = failure_system(error, ENOMEM, "read what the volume holds");
+        status = cofre_fail_errno(error, ENOMEM, "read what the volume holds");
     if (status == COFRE_OK) {
         r->stream = stream;
         r->why.struct_size = sizeof r->why;
         archive_read_support_format_tar(archive);
         if (archive_read_open(archive, r, NULL, read_block, NULL) != ARCHIVE_OK)
             status = r->class != COFRE_OK ? (*error = r->why, r->class)
-                                          : failure_set(error, COFRE_E_INTEGRITY, "read what the volume holds: %s",
-                                                        archive_error_string(archive));
+                                          : cofre_fail(error, COFRE_E_INTEGRITY, "read what the volume holds: %s",
+                                                       archive_error_string(archive));
         else
             status = count_all(call, archive, r, most, entries, bytes, error);
     }

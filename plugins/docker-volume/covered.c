@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "docker-volume/database.h"
 #include "docker-volume/user.h"
 

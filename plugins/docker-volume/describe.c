@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "docker-volume/layout.h"
 #include "docker-volume/say.h"
 #include "docker-volume/sheet.h"
@@ -109,7 +109,7 @@ json_t *describe_volume(const struct volume *volume)
 
 static int32_t out_of_memory(struct cofre_error *error)
 {
-    return failure_system(error, ENOMEM, "describe the volumes");
+    return cofre_fail_errno(error, ENOMEM, "describe the volumes");
 }
 
 /* json is taken over. */

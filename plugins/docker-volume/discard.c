@@ -33,8 +33,8 @@ static bool is_itself(const char *name)
 static int32_t failed(const struct discard *d, int errnum, const char *name)
 {
     char quoted[FAILURE_QUOTE_MAX];
-    return failure_system(d->error, errnum, "remove '%s', which a restore left",
-                          failure_quote(name, strlen(name), quoted));
+    return cofre_fail_errno(d->error, errnum, "remove '%s', which a restore left",
+                            failure_quote(name, strlen(name), quoted));
 }
 
 /* Under the first name that is free: an earlier attempt may have left some. */

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "docker-volume/backup.h"
 #include "docker-volume/covered.h"
 #include "docker-volume/database.h"
@@ -94,7 +94,8 @@ static int32_t offer(struct discovery *d, const char *name, const char *options,
 /* text is what an open_memstream made; NULL: it could not. */
 static int32_t offer_text(struct discovery *d, const char *name, char *text, const char *about, const char *covered)
 {
-    int32_t status = text ? offer(d, name, text, about, covered) : failure_system(d->error, ENOMEM, "offer '%s'", name);
+    int32_t status =
+        text ? offer(d, name, text, about, covered) : cofre_fail_errno(d->error, ENOMEM, "offer '%s'", name);
     free(text);
     return status;
 }
@@ -276,12 +277,12 @@ int32_t discover_run(const struct source *source, struct cofre_call *call, struc
 {
     struct discovery d = {.source = source, .call = call, .error = error};
     if (!COFRE_HAS(cofre, offer))
-        return failure_set(error, COFRE_E_UNSUPPORTED, "this cofre is too old to be offered sources");
+        return cofre_fail(error, COFRE_E_UNSUPPORTED, "this cofre is too old to be offered sources");
     int32_t status = survey_all(source, call, &d.survey, error);
     if (status == COFRE_OK)
         d.done = calloc(d.survey.volumes.count + 1, sizeof *d.done);
     if (status == COFRE_OK)
-        status = d.done ? offer_all(&d) : failure_system(error, ENOMEM, "look at what the daemon has");
+        status = d.done ? offer_all(&d) : cofre_fail_errno(error, ENOMEM, "look at what the daemon has");
     free(d.done);
     survey_free(&d.survey);
     return status;

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "docker-volume/backup.h"
 #include "docker-volume/carrier.h"
 #include "docker-volume/discover.h"
@@ -72,8 +72,8 @@ static int32_t check_names(const struct cofre_list *list, const char *option, st
     for (size_t i = 0; i < list->count; i++) {
         if (!strchr(list->items[i], '/'))
             continue;
-        failure_set(error, COFRE_E_CONFIG, "option '%s': '%.200s' is no name of a volume", option, list->items[i]);
-        failure_hint(error, "what is left out in volumes stands in exclude_paths: NAME/path, *.tmp");
+        cofre_fail(error, COFRE_E_CONFIG, "option '%s': '%.200s' is no name of a volume", option, list->items[i]);
+        cofre_hint(error, "what is left out in volumes stands in exclude_paths: NAME/path, *.tmp");
         return COFRE_E_CONFIG;
     }
     return COFRE_OK;
@@ -100,7 +100,7 @@ static int32_t docker_open(struct cofre_call *call, const void *conf, void **ins
     (void)call;
     struct source *s = calloc(1, sizeof *s);
     if (!s)
-        return failure_system(error, ENOMEM, "open the source");
+        return cofre_fail_errno(error, ENOMEM, "open the source");
     s->options = conf;
     int32_t status = prepare(s, error);
     if (status != COFRE_OK) {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "docker-volume/halt.h"
 #include "docker-volume/say.h"
 #include "docker-volume/user.h"
@@ -77,7 +77,8 @@ int32_t during_begin(const struct source *source, struct cofre_call *call, const
     if (status != COFRE_OK)
         return status;
     struct container *room = calloc(survey.containers.count + 1, sizeof *room);
-    status = room ? halt_all(source, call, id, &survey, room, error) : failure_system(error, ENOMEM, "halt containers");
+    status =
+        room ? halt_all(source, call, id, &survey, room, error) : cofre_fail_errno(error, ENOMEM, "halt containers");
     free(room);
     return status;
 }
@@ -111,7 +112,7 @@ static int32_t check_one(const struct source *source, struct cofre_call *call, c
         status = halt_check_one(&halt, call, id, c->id, error);
     if (status == COFRE_OK && user_runs(c))
         status =
-            failure_set(error, COFRE_E_CHANGED, "container '%.100s' writes to it and was started meanwhile", c->name);
+            cofre_fail(error, COFRE_E_CHANGED, "container '%.100s' writes to it and was started meanwhile", c->name);
     return status;
 }
 

@@ -9,7 +9,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "common/pattern.h"
 #include "common/root.h"
 #include "common/tree_read.h"
@@ -34,7 +34,7 @@ int32_t fill_item(struct restoring *r, const char *volume, enum note_way way, st
     r->tallies = tallies ? tallies : r->tallies;
     *item = tallies ? note_add(&r->note, volume, way) : NULL;
     if (!*item)
-        return failure_system(r->error, ENOMEM, "restore volume '%s'", volume);
+        return cofre_fail_errno(r->error, ENOMEM, "restore volume '%s'", volume);
     tallies[r->note.count - 1] = (struct restoring_tally){0};
     return COFRE_OK;
 }
@@ -71,11 +71,11 @@ static int32_t look_for_room(struct restoring *r, const char *name, int fd)
     uint64_t there = (uint64_t)fs.f_bavail * fs.f_frsize;
     if (status != COFRE_OK || needed <= there)
         return status;
-    status = failure_set(r->error, COFRE_E_NO_SPACE,
-                         "restore volume '%s': %" PRIu64 " MiB are to come, and %" PRIu64
-                         " MiB are free where the daemon has its volumes",
-                         name, needed >> 20, there >> 20);
-    failure_hint(r->error, "make room; where files have holes they need less: --set force=yes tries");
+    status = cofre_fail(r->error, COFRE_E_NO_SPACE,
+                        "restore volume '%s': %" PRIu64 " MiB are to come, and %" PRIu64
+                        " MiB are free where the daemon has its volumes",
+                        name, needed >> 20, there >> 20);
+    cofre_hint(r->error, "make room; where files have holes they need less: --set force=yes tries");
     return status;
 }
 
@@ -85,11 +85,11 @@ static int32_t say_failed(struct restoring *r, const char *volume, const struct 
 {
     char hint[sizeof counts->first.hint];
     snprintf(hint, sizeof hint, "%s", counts->first.hint);
-    int32_t class = failure_set(r->error, counts->class,
-                                "restore volume '%.100s': %" PRIu64
-                                " of its entries were not put back, so no volume is changed: %s",
-                                volume, counts->failed, counts->first.message);
-    failure_hint(r->error, "%s", hint[0] ? hint : "--into DIR gives what can be put back, as files");
+    int32_t class =
+        cofre_fail(r->error, counts->class,
+                   "restore volume '%.100s': %" PRIu64 " of its entries were not put back, so no volume is changed: %s",
+                   volume, counts->failed, counts->first.message);
+    cofre_hint(r->error, "%s", hint[0] ? hint : "--into DIR gives what can be put back, as files");
     return class;
 }
 
@@ -105,10 +105,10 @@ static int32_t compare(struct restoring *r, const char *volume, int fd, const st
     uint64_t entries = given->given - given->left_out;
     if (there.entries == entries && there.bytes == given->bytes)
         return COFRE_OK;
-    return failure_set(r->error, COFRE_E_INTEGRITY,
-                       "restore volume '%s': %" PRIu64 " entries with %" PRIu64 " bytes were written, and %" PRIu64
-                       " with %" PRIu64 " are there; no volume is changed",
-                       volume, entries, given->bytes, there.entries, there.bytes);
+    return cofre_fail(r->error, COFRE_E_INTEGRITY,
+                      "restore volume '%s': %" PRIu64 " entries with %" PRIu64 " bytes were written, and %" PRIu64
+                      " with %" PRIu64 " are there; no volume is changed",
+                      volume, entries, given->bytes, there.entries, there.bytes);
 }
 
 /* What was counted when it was saved; less came back where something was not readable then, which the host names. */
@@ -175,7 +175,7 @@ static int32_t make_volume(struct restoring *r, const char *name, struct note_it
 {
     json_t *description = description_of(r, name, item->volume);
     if (!description)
-        return failure_system(r->error, ENOMEM, "make volume '%s'", item->volume);
+        return cofre_fail_errno(r->error, ENOMEM, "make volume '%s'", item->volume);
     int32_t status = note_write(&r->note, r->error);
     if (status == COFRE_OK)
         status = volume_make(r->source->daemon, r->call, item->volume, description, volume, r->error);
@@ -194,7 +194,7 @@ static int32_t fill_new(struct restoring *r, const char *name, const struct volu
     int32_t status = root_is_empty(fd, &empty, r->error);
     if (status == COFRE_OK && !empty)
         status =
-            failure_set(r->error, COFRE_E_EXISTS, "fill volume '%s': it was just made, and has content", volume->name);
+            cofre_fail(r->error, COFRE_E_EXISTS, "fill volume '%s': it was just made, and has content", volume->name);
     if (status == COFRE_OK)
         status = look_for_room(r, name, fd);
     if (status == COFRE_OK)
@@ -202,7 +202,7 @@ static int32_t fill_new(struct restoring *r, const char *name, const struct volu
     if (status == COFRE_OK)
         status = note_write(&r->note, r->error);
     if (status == COFRE_OK && fchmod(fd, 0700) != 0)
-        status = failure_system(r->error, errno, "close volume '%s' until it is filled", volume->name);
+        status = cofre_fail_errno(r->error, errno, "close volume '%s' until it is filled", volume->name);
     return status == COFRE_OK ? fill(r, name, at, fd, entry) : status;
 }
 
@@ -231,8 +231,8 @@ static int32_t fill_missing(struct restoring *r, const char *name, const struct 
 
 static int32_t refuse_content(struct restoring *r, const char *volume)
 {
-    int32_t class = failure_set(r->error, COFRE_E_EXISTS, "restore volume '%s': it has content", volume);
-    failure_hint(r->error, "--in-place replaces it, and keeps what it holds; --set volume=OTHER leaves it alone");
+    int32_t class = cofre_fail(r->error, COFRE_E_EXISTS, "restore volume '%s': it has content", volume);
+    cofre_hint(r->error, "--in-place replaces it, and keeps what it holds; --set volume=OTHER leaves it alone");
     return class;
 }
 
@@ -247,9 +247,9 @@ static int32_t may_replace(struct restoring *r, const struct volume *volume, int
         return refuse_content(r, volume->name);
     const struct container *user = users_running(&r->users, volume->name, volume->mountpoint);
     if (user && !r->source->options->overwrite) {
-        status = failure_set(r->error, COFRE_E_BUSY, "restore volume '%s': container '%s' is using it", volume->name,
-                             user->name);
-        failure_hint(r->error, "stop it, or say --in-place: then it is stopped, and started again");
+        status = cofre_fail(r->error, COFRE_E_BUSY, "restore volume '%s': container '%s' is using it", volume->name,
+                            user->name);
+        cofre_hint(r->error, "stop it, or say --in-place: then it is stopped, and started again");
         return status;
     }
     return users_refuse(&r->users, volume->name, volume->mountpoint, r->error);
@@ -332,13 +332,13 @@ int32_t fill_part(struct restoring *r, const char *name, const struct cofre_entr
     const char *target = target_of(r, name);
     int32_t status = volume_look(r->source->daemon, r->call, target, &volume, r->error);
     if (status == COFRE_E_NOT_FOUND)
-        failure_hint(r->error, "restore all of it, or make it first: docker volume create %.80s", target);
+        cofre_hint(r->error, "restore all of it, or make it first: docker volume create %.80s", target);
     if (status != COFRE_OK)
         return status;
     if (!volume.plain || !daemon_is_local(r->source->daemon)) {
-        status = failure_set(r->error, COFRE_E_UNSUPPORTED,
-                             "restore a part of volume '%s': its files cannot be reached from here", target);
-        failure_hint(r->error, "restore it with --into DIR, and copy it: docker cp");
+        status = cofre_fail(r->error, COFRE_E_UNSUPPORTED,
+                            "restore a part of volume '%s': its files cannot be reached from here", target);
+        cofre_hint(r->error, "restore it with --into DIR, and copy it: docker cp");
         return status;
     }
     status = volume_open(r->source->daemon, &volume, &data, r->error);

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "docker-volume/halt_record.h"
 #include "docker-volume/say.h"
 
@@ -69,9 +69,9 @@ static int32_t halt_it(const struct halt *halt, struct cofre_call *call, struct 
         *error = why;
         return acted;
     }
-    failure_set(error, COFRE_E_BUSY, "container '%s' runs again each of the %d times it was %s", record->name, ATTEMPTS,
-                done(record->how));
-    failure_hint(error, "find out who starts it, or leave it alone with its label cofre.during = run");
+    cofre_fail(error, COFRE_E_BUSY, "container '%s' runs again each of the %d times it was %s", record->name, ATTEMPTS,
+               done(record->how));
+    cofre_hint(error, "find out who starts it, or leave it alone with its label cofre.during = run");
     return COFRE_E_BUSY;
 }
 
@@ -183,8 +183,8 @@ static int32_t check_record(const struct halt *halt, struct cofre_call *call, co
         record->how == HALT_PAUSE ? now.state == CONTAINER_PAUSED : !runs(&now) && now.state != CONTAINER_PAUSED;
     if (still && strcmp(now.started_at, record->started_at) == 0)
         return COFRE_OK;
-    return failure_set(error, COFRE_E_CHANGED, "container '%s' was %s, and somebody started it meanwhile", record->name,
-                       done(record->how));
+    return cofre_fail(error, COFRE_E_CHANGED, "container '%s' was %s, and somebody started it meanwhile", record->name,
+                      done(record->how));
 }
 
 int32_t halt_check_one(const struct halt *halt, struct cofre_call *call, const char *id, const char *container,

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 
 #define PAUSE 50 /* ms between two tries to get a lock */
 #define ID_MIN 12
@@ -35,7 +35,7 @@ static int32_t check_id(const char *container, struct cofre_error *error)
 {
     if (is_id(container))
         return COFRE_OK;
-    return failure_set(error, COFRE_E_INTEGRITY, "'%.100s' is no id of a container", container);
+    return cofre_fail(error, COFRE_E_INTEGRITY, "'%.100s' is no id of a container", container);
 }
 
 /* ---- locks ---- */
@@ -63,13 +63,13 @@ int32_t halt_record_lock(const char *directory, struct cofre_call *call, const c
     snprintf(path, sizeof path, "%s/.lock", directory);
     *lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (*lock < 0)
-        return failure_system(error, errno, "open '%s'", path);
+        return cofre_fail_errno(error, errno, "open '%s'", path);
     int32_t status = COFRE_OK;
     while (status == COFRE_OK && fcntl(*lock, F_OFD_SETLK, &wanted) != 0) {
         if (errno == EAGAIN || errno == EACCES)
             status = pause_a_moment(call, error);
         else if (errno != EINTR)
-            status = failure_system(error, errno, "lock '%s'", path);
+            status = cofre_fail_errno(error, errno, "lock '%s'", path);
     }
     if (status != COFRE_OK) {
         close(*lock);
@@ -118,7 +118,7 @@ int32_t halt_record_make(const struct container *container, enum halt_how how, i
                   container->service, "waits", text_of(labels, "com.docker.compose.depends_on"), "healthy",
                   container->health == HEALTH_HEALTHY, "started_at", "", "order", (json_int_t)order, "ids");
     if (!json)
-        return failure_system(error, ENOMEM, "note that container '%s' is going to be halted", container->name);
+        return cofre_fail_errno(error, ENOMEM, "note that container '%s' is going to be halted", container->name);
     take(record, json, container->id);
     return COFRE_OK;
 }
@@ -126,7 +126,7 @@ int32_t halt_record_make(const struct container *container, enum halt_how how, i
 int32_t halt_record_started(struct halt_record *record, const char *started_at, struct cofre_error *error)
 {
     if (json_object_set_new(record->json, "started_at", json_string(started_at)) != 0)
-        return failure_system(error, ENOMEM, "note when container '%s' was started", record->name);
+        return cofre_fail_errno(error, ENOMEM, "note when container '%s' was started", record->name);
     record->started_at = text_of(record->json, "started_at");
     return COFRE_OK;
 }
@@ -163,7 +163,7 @@ int32_t halt_record_add(struct halt_record *record, const char *id, struct cofre
     if (halt_record_is_for(record, id))
         return COFRE_OK;
     if (json_array_append_new(ids(record), json_string(id)) != 0)
-        return failure_system(error, ENOMEM, "note that container '%s' is going to be halted", record->name);
+        return cofre_fail_errno(error, ENOMEM, "note that container '%s' is going to be halted", record->name);
     return COFRE_OK;
 }
 
@@ -189,21 +189,21 @@ int32_t halt_record_read(const char *directory, const char *container, struct ha
         return COFRE_OK;
     ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text);
     if (n < 0)
-        return failure_system(error, errno, "read '%s'", path);
+        return cofre_fail_errno(error, errno, "read '%s'", path);
     json_t *json = json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, NULL);
     if (json && take(record, json, container))
         return COFRE_OK;
     json_decref(json);
     *record = (struct halt_record){.json = NULL};
-    failure_set(error, COFRE_E_INTEGRITY, "read '%s': it does not say how a container was halted", path);
-    failure_hint(error, "look whether container %.64s runs as it should, then remove the file", container);
+    cofre_fail(error, COFRE_E_INTEGRITY, "read '%s': it does not say how a container was halted", path);
+    cofre_hint(error, "look whether container %.64s runs as it should, then remove the file", container);
     return COFRE_E_INTEGRITY;
 }
 
 static int32_t sync_directory(const char *directory, struct cofre_error *error)
 {
     AUTO_CLOSE int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd >= 0 && fsync(fd) == 0 ? COFRE_OK : failure_system(error, errno, "write '%s'", directory);
+    return fd >= 0 && fsync(fd) == 0 ? COFRE_OK : cofre_fail_errno(error, errno, "write '%s'", directory);
 }
 
 static int32_t write_text(const char *path, const char *text, struct cofre_error *error)
@@ -212,8 +212,8 @@ static int32_t write_text(const char *path, const char *text, struct cofre_error
     AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     ssize_t n = fd < 0 ? -1 : write(fd, text, length);
     if (n >= 0 && (size_t)n < length)
-        return failure_system(error, ENOSPC, "write '%s'", path);
-    return n >= 0 && fsync(fd) == 0 ? COFRE_OK : failure_system(error, errno, "write '%s'", path);
+        return cofre_fail_errno(error, ENOSPC, "write '%s'", path);
+    return n >= 0 && fsync(fd) == 0 ? COFRE_OK : cofre_fail_errno(error, errno, "write '%s'", path);
 }
 
 int32_t halt_record_write(const char *directory, const struct halt_record *record, struct cofre_error *error)
@@ -224,13 +224,13 @@ int32_t halt_record_write(const char *directory, const struct halt_record *recor
         return status;
     char *text = json_dumps(record->json, JSON_SORT_KEYS | JSON_INDENT(1));
     if (!text)
-        return failure_system(error, ENOMEM, "note that container '%s' is going to be halted", record->name);
+        return cofre_fail_errno(error, ENOMEM, "note that container '%s' is going to be halted", record->name);
     snprintf(path, sizeof path, "%s/%s", directory, record->container);
     snprintf(temporary, sizeof temporary, "%s/" TEMPORARY "%s", directory, record->container);
     status = write_text(temporary, text, error);
     free(text);
     if (status == COFRE_OK && rename(temporary, path) != 0)
-        status = failure_system(error, errno, "write '%s'", path);
+        status = cofre_fail_errno(error, errno, "write '%s'", path);
     return status == COFRE_OK ? sync_directory(directory, error) : status;
 }
 
@@ -242,7 +242,7 @@ int32_t halt_record_remove(const char *directory, const char *container, struct 
         return status;
     snprintf(path, sizeof path, "%s/%s", directory, container);
     if (unlink(path) != 0)
-        return errno == ENOENT ? COFRE_OK : failure_system(error, errno, "remove '%s'", path);
+        return errno == ENOENT ? COFRE_OK : cofre_fail_errno(error, errno, "remove '%s'", path);
     return sync_directory(directory, error);
 }
 
@@ -260,7 +260,7 @@ static int32_t add(struct halt_records *records, struct halt_record *record, str
     struct halt_record *items = reallocarray(records->items, records->count + 1, sizeof *items);
     if (!items) {
         halt_record_free(record);
-        return failure_system(error, ENOMEM, "list the containers that are halted");
+        return cofre_fail_errno(error, ENOMEM, "list the containers that are halted");
     }
     records->items = items;
     items[records->count++] = *record;
@@ -287,7 +287,7 @@ int32_t halt_record_list(const char *directory, const char *id, struct halt_reco
     *records = (struct halt_records){.items = NULL};
     DIR *names = opendir(directory);
     if (!names)
-        return failure_system(error, errno, "list '%s'", directory);
+        return cofre_fail_errno(error, errno, "list '%s'", directory);
     errno = 0;
     for (const struct dirent *d = readdir(names); d; errno = 0, d = readdir(names)) {
         int32_t one = is_id(d->d_name) ? list_one(directory, d->d_name, id, records, &why) : COFRE_OK;
@@ -297,7 +297,7 @@ int32_t halt_record_list(const char *directory, const char *id, struct halt_reco
         }
     }
     if (errno && status == COFRE_OK)
-        status = failure_system(error, errno, "list '%s'", directory);
+        status = cofre_fail_errno(error, errno, "list '%s'", directory);
     closedir(names);
     if (records->count > 0)
         qsort(records->items, records->count, sizeof *records->items, later_first);

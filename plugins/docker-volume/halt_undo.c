@@ -4,7 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "docker-volume/halt.h"
 #include "docker-volume/halt_record.h"
 #include "docker-volume/say.h"
@@ -68,17 +68,16 @@ static int32_t await_health(const struct undo *u, const struct halt_record *reco
         if (status != COFRE_OK || now.health == HEALTH_HEALTHY || now.health == HEALTH_NONE)
             return status;
         if (now.state == CONTAINER_EXITED || now.state == CONTAINER_DEAD)
-            return failure_set(error, COFRE_E_PERMANENT, "container '%s' was started again and has ended",
-                               record->name);
+            return cofre_fail(error, COFRE_E_PERMANENT, "container '%s' was started again and has ended", record->name);
         if (now_ms() >= until)
             break;
         status = wait_a_moment(u, error);
         if (status != COFRE_OK)
             return status;
     }
-    failure_set(error, COFRE_E_TIMEOUT, "container '%s' runs again, and is not healthy after %lld s", record->name,
-                (long long)(u->halt->health_wait / 1000));
-    failure_hint(error, "look at 'docker logs %.100s'; health_wait says how long to wait", record->name);
+    cofre_fail(error, COFRE_E_TIMEOUT, "container '%s' runs again, and is not healthy after %lld s", record->name,
+               (long long)(u->halt->health_wait / 1000));
+    cofre_hint(error, "look at 'docker logs %.100s'; health_wait says how long to wait", record->name);
     return COFRE_E_TIMEOUT;
 }
 
@@ -127,8 +126,8 @@ static int32_t check_started(const struct undo *u, const struct halt_record *rec
     if (now.state == CONTAINER_RUNNING || now.state == CONTAINER_RESTARTING)
         return COFRE_OK;
     if (now.state == CONTAINER_PAUSED || strcmp(now.started_at, record->started_at) == 0)
-        return failure_set(error, COFRE_E_PERMANENT, "container '%s' does not run again, although the daemon said so",
-                           record->name);
+        return cofre_fail(error, COFRE_E_PERMANENT, "container '%s' does not run again, although the daemon said so",
+                          record->name);
     say_log(u->call, COFRE_LOG_WARNING, "container '%s' was started again, and has ended by itself", record->name);
     return COFRE_OK;
 }
@@ -235,7 +234,7 @@ static int32_t undo_all(struct undo *u, struct cofre_error *error)
         return cancelled;
     *error = u->first;
     if (u->failed > 1)
-        failure_hint(error, "%zu more were not put back as they were: see the log", u->failed - 1);
+        cofre_hint(error, "%zu more were not put back as they were: see the log", u->failed - 1);
     return u->result;
 }
 
@@ -248,7 +247,7 @@ int32_t halt_undo(const struct halt *halt, struct cofre_call *call, const char *
     u.first.struct_size = sizeof u.first;
     u.awaited = calloc(u.records.count + 1, sizeof *u.awaited);
     if (!u.awaited)
-        status = failure_system(error, ENOMEM, "start containers again");
+        status = cofre_fail_errno(error, ENOMEM, "start containers again");
     else if (listed != COFRE_OK)
         status = fail(&u, listed, &why);
     if (status == COFRE_OK)

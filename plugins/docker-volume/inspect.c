@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "common/tree_check.h"
 #include "docker-volume/backup.h"
 #include "docker-volume/before.h"

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 
 static const char *const phases[] = {"filling", "exchanging", "back"};
 static const char *const ways[] = {"made", "beside", "poured"};
@@ -96,18 +96,18 @@ int32_t note_open(struct note *note, struct cofre_call *call, const char *id, st
         return status;
     if (!copy(note->id, sizeof note->id, id) || !copy(note->directory, sizeof note->directory, directory) ||
         (size_t)snprintf(note->path, sizeof note->path, "%s/restore-%s", directory, id) >= sizeof note->path)
-        return failure_set(error, COFRE_E_CONFIG, "open the note of restore '%s': its path is too long", id);
+        return cofre_fail(error, COFRE_E_CONFIG, "open the note of restore '%s': its path is too long", id);
     FILE *file = fopen(note->path, "re");
     if (!file)
-        return errno == ENOENT ? COFRE_OK : failure_system(error, errno, "open '%s'", note->path);
+        return errno == ENOENT ? COFRE_OK : cofre_fail_errno(error, errno, "open '%s'", note->path);
     json_t *json = json_loadf(file, 0, &why);
     fclose(file);
     bool good = json && read_note(note, json);
     json_decref(json);
     if (good)
         return COFRE_OK;
-    return failure_set(error, COFRE_E_INTEGRITY, "read '%s': it is not what a restore wrote: %s", note->path,
-                       json ? "a member is wrong" : why.text);
+    return cofre_fail(error, COFRE_E_INTEGRITY, "read '%s': it is not what a restore wrote: %s", note->path,
+                      json ? "a member is wrong" : why.text);
 }
 
 void note_close(struct note *note)
@@ -164,7 +164,7 @@ int32_t note_write(const struct note *note, struct cofre_error *error)
     char *text = json ? json_dumps(json, JSON_INDENT(1)) : NULL;
     json_decref(json);
     if (!text)
-        return failure_system(error, ENOMEM, "write '%s'", note->path);
+        return cofre_fail_errno(error, ENOMEM, "write '%s'", note->path);
     snprintf(part, sizeof part, "%s.part", note->path);
     int failed = write_all(part, text, strlen(text));
     free(text);
@@ -174,7 +174,7 @@ int32_t note_write(const struct note *note, struct cofre_error *error)
         failed = sync_directory(note->directory);
     if (failed)
         unlink(part);
-    return failed ? failure_system(error, failed, "write '%s'", note->path) : COFRE_OK;
+    return failed ? cofre_fail_errno(error, failed, "write '%s'", note->path) : COFRE_OK;
 }
 
 int32_t note_drop(const struct note *note, struct cofre_error *error)
@@ -182,7 +182,7 @@ int32_t note_drop(const struct note *note, struct cofre_error *error)
     char part[PATH_MAX + 8];
     snprintf(part, sizeof part, "%s.part", note->path);
     if ((unlink(part) != 0 && errno != ENOENT) || (unlink(note->path) != 0 && errno != ENOENT))
-        return failure_system(error, errno, "remove '%s'", note->path);
+        return cofre_fail_errno(error, errno, "remove '%s'", note->path);
     return COFRE_OK;
 }
 

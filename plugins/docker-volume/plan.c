@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "docker-volume/layout.h"
 
 #define BYTES_MAX ((size_t)1 << 20)
@@ -49,8 +49,8 @@ static int32_t add(struct plan *plan, const char *name, json_t *description, str
         plan->count < VOLUMES_MAX ? realloc(plan->items, (plan->count + 1) * sizeof *items) : NULL;
     if (!items) {
         json_decref(description);
-        return failure_system(error, plan->count < VOLUMES_MAX ? ENOMEM : E2BIG, "take the description of volume '%s'",
-                              name);
+        return cofre_fail_errno(error, plan->count < VOLUMES_MAX ? ENOMEM : E2BIG,
+                                "take the description of volume '%s'", name);
     }
     plan->items = items;
     struct plan_volume *item = &items[plan->count++];
@@ -68,7 +68,7 @@ static int32_t take(struct cofre_call *call, const char *name, char *text, size_
     *length = 0;
     while ((status = cofre->take(call, &bytes, &n, error)) == COFRE_OK) {
         if (!bytes || n > BYTES_MAX - *length)
-            return failure_set(error, COFRE_E_INTEGRITY, "take the description of volume '%s': it is too large", name);
+            return cofre_fail(error, COFRE_E_INTEGRITY, "take the description of volume '%s': it is too large", name);
         memcpy(text + *length, bytes, (size_t)n);
         *length += (size_t)n;
     }
@@ -81,7 +81,7 @@ int32_t plan_take(struct plan *plan, struct cofre_call *call, const char *name, 
     size_t length;
     char *text = malloc(BYTES_MAX);
     if (!text)
-        return failure_system(error, ENOMEM, "take the description of volume '%s'", name);
+        return cofre_fail_errno(error, ENOMEM, "take the description of volume '%s'", name);
     int32_t status = take(call, name, text, &length, error);
     json_t *json = status == COFRE_OK ? json_loadb(text, length, JSON_REJECT_DUPLICATES, &why) : NULL;
     free(text);
@@ -90,7 +90,7 @@ int32_t plan_take(struct plan *plan, struct cofre_call *call, const char *name, 
     if (json_is_object(json))
         return add(plan, name, json, error);
     json_decref(json);
-    return failure_set(error, COFRE_E_INTEGRITY, "take the description of volume '%s': it is no JSON object", name);
+    return cofre_fail(error, COFRE_E_INTEGRITY, "take the description of volume '%s': it is no JSON object", name);
 }
 
 int32_t plan_fact(struct cofre_call *call, const char *key, const char *volume, bool *found, uint64_t *value,

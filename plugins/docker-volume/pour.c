@@ -31,11 +31,11 @@ static int32_t count(struct restoring *r, const struct carrier *carrier, uint64_
 static int32_t refuse_content(struct restoring *r, const struct volume *volume)
 {
     int32_t class =
-        failure_set(r->error, COFRE_E_EXISTS,
-                    "restore volume '%s': it has content, and its files cannot be reached from here, so that "
-                    "it could be kept",
-                    volume->name);
-    failure_hint(r->error, "restore into another one with --set volume=OTHER, or remove this one, and restore again");
+        cofre_fail(r->error, COFRE_E_EXISTS,
+                   "restore volume '%s': it has content, and its files cannot be reached from here, so that "
+                   "it could be kept",
+                   volume->name);
+    cofre_hint(r->error, "restore into another one with --set volume=OTHER, or remove this one, and restore again");
     return class;
 }
 
@@ -101,10 +101,10 @@ static int32_t compare(struct restoring *r, const struct volume *volume, const s
     int32_t status = count(r, carrier, 0, &entries, &bytes);
     if (status != COFRE_OK || (entries == cask->entries && bytes == cask->bytes))
         return status;
-    return failure_set(r->error, COFRE_E_INTEGRITY,
-                       "restore volume '%s': %" PRIu64 " entries with %" PRIu64 " bytes were sent, and %" PRIu64
-                       " with %" PRIu64 " are there",
-                       volume->name, cask->entries, cask->bytes, entries, bytes);
+    return cofre_fail(r->error, COFRE_E_INTEGRITY,
+                      "restore volume '%s': %" PRIu64 " entries with %" PRIu64 " bytes were sent, and %" PRIu64
+                      " with %" PRIu64 " are there",
+                      volume->name, cask->entries, cask->bytes, entries, bytes);
 }
 
 /* The archive is unpacked above the volume, so that it has an entry for the root, too: "." would be left out. */
@@ -151,9 +151,8 @@ int32_t pour_into(struct restoring *r, const char *name, const struct volume *vo
     struct note_item *item;
     const struct container *user = users_running(&r->users, volume->name, "");
     if (user) {
-        failure_set(r->error, COFRE_E_BUSY, "restore volume '%s': container '%s' is using it", volume->name,
-                    user->name);
-        failure_hint(r->error, "stop it first: docker stop %.100s", user->name);
+        cofre_fail(r->error, COFRE_E_BUSY, "restore volume '%s': container '%s' is using it", volume->name, user->name);
+        cofre_hint(r->error, "stop it first: docker stop %.100s", user->name);
         return COFRE_E_BUSY;
     }
     int32_t status = fill_item(r, volume->name, NOTE_POURED, &item);

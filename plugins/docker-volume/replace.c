@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "docker-volume/before.h"
 #include "docker-volume/beside.h"
 #include "docker-volume/say.h"
@@ -59,9 +59,9 @@ static int32_t check_stopped(const struct source *source, struct cofre_call *cal
         const struct container *c =
             is_beside(item) ? users_running(&users, item->volume, directory_of(item, directory)) : NULL;
         if (c)
-            status = failure_set(error, COFRE_E_BUSY,
-                                 "replace the content of volume '%s': container '%s' is %s, though it was stopped",
-                                 item->volume, c->name, container_state_name(c->state));
+            status = cofre_fail(error, COFRE_E_BUSY,
+                                "replace the content of volume '%s': container '%s' is %s, though it was stopped",
+                                item->volume, c->name, container_state_name(c->state));
     }
     return status;
 }
@@ -133,8 +133,8 @@ static int32_t exchange_all(struct restoring *r)
             continue;
         status = beside_exchange(&r->note, item, &gone, r->error);
         if (status == COFRE_OK && gone)
-            status = failure_set(r->error, COFRE_E_CHANGED, "replace the content of volume '%s': it was removed",
-                                 item->volume);
+            status = cofre_fail(r->error, COFRE_E_CHANGED, "replace the content of volume '%s': it was removed",
+                                item->volume);
     }
     if (status != COFRE_OK)
         go_back(r);

@@ -38,14 +38,12 @@ static int32_t check_choice(struct restoring *r)
     if (!volume || !*volume)
         return COFRE_OK;
     if (!volume_is_name(volume))
-        return failure_set(r->error, COFRE_E_CONFIG, "option volume: '%s' is no name of a volume", volume);
+        return cofre_fail(r->error, COFRE_E_CONFIG, "option volume: '%s' is no name of a volume", volume);
     if (r->plan.count <= 1)
         return COFRE_OK;
-    int32_t class =
-        failure_set(r->error, COFRE_E_CONFIG, "restore %zu volumes into volume '%s': they do not fit into one",
-                    r->plan.count, volume);
-    failure_hint(r->error, "say which: cofre restore JOB SOURCE:%.80s --set volume=%.80s", r->plan.items[0].name,
-                 volume);
+    int32_t class = cofre_fail(r->error, COFRE_E_CONFIG,
+                               "restore %zu volumes into volume '%s': they do not fit into one", r->plan.count, volume);
+    cofre_hint(r->error, "say which: cofre restore JOB SOURCE:%.80s --set volume=%.80s", r->plan.items[0].name, volume);
     return class;
 }
 
@@ -61,8 +59,8 @@ static int32_t name_of(struct restoring *r, const struct cofre_entry *entry, cha
         if (volume_is_name(name))
             return COFRE_OK;
     }
-    return failure_set(r->error, COFRE_E_INTEGRITY, "restore '%s': it is in no volume",
-                       failure_quote(entry->path, entry->path_length, quoted));
+    return cofre_fail(r->error, COFRE_E_INTEGRITY, "restore '%s': it is in no volume",
+                      failure_quote(entry->path, entry->path_length, quoted));
 }
 
 static int32_t put_volume(struct restoring *r, const struct cofre_entry **entry, char last[VOLUME_NAME_MAX + 1])
@@ -73,13 +71,13 @@ static int32_t put_volume(struct restoring *r, const struct cofre_entry **entry,
     if (status == COFRE_OK && last[0] == '\0')
         status = check_choice(r);
     if (status == COFRE_OK && last[0] != '\0' && volume && *volume)
-        status = failure_set(r->error, COFRE_E_CONFIG,
-                             "restore volume '%s', too, into volume '%s': they do not fit into one", name, volume);
+        status = cofre_fail(r->error, COFRE_E_CONFIG,
+                            "restore volume '%s', too, into volume '%s': they do not fit into one", name, volume);
     if (status != COFRE_OK)
         return status;
     bool whole = (*entry)->path_length == strlen(name);
     if (whole && (*entry)->kind != COFRE_DIRECTORY)
-        return failure_set(r->error, COFRE_E_INTEGRITY, "restore volume '%s': its root is no directory", name);
+        return cofre_fail(r->error, COFRE_E_INTEGRITY, "restore volume '%s': its root is no directory", name);
     snprintf(last, VOLUME_NAME_MAX + 1, "%s", name);
     struct plan_volume *planned = plan_find(&r->plan, name);
     if (planned)
@@ -130,12 +128,12 @@ static int32_t begin(struct restoring *r)
     struct daemon_about about;
     const char *id = cofre->id(r->call);
     if (!id)
-        return failure_set(r->error, COFRE_E_BUG, "the host gave no id for this restore");
+        return cofre_fail(r->error, COFRE_E_BUG, "the host gave no id for this restore");
     int32_t status = daemon_hello(r->source->daemon, r->call, &about, r->error);
     if (status == COFRE_OK)
         status = note_open(&r->note, r->call, id, r->error);
     if (status == COFRE_OK && r->note.count > 0)
-        status = failure_set(r->error, COFRE_E_BUG, "restore '%s' was begun before, and not taken back", id);
+        status = cofre_fail(r->error, COFRE_E_BUG, "restore '%s' was begun before, and not taken back", id);
     return status == COFRE_OK ? users_list(r->source->daemon, r->call, &r->users, r->error) : status;
 }
 

@@ -2,7 +2,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "common/root.h"
 #include "docker-volume/before.h"
 #include "docker-volume/beside.h"

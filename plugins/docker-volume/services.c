@@ -6,8 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "cofre/plugin.h"
 #include "common/docker/container.h"
-#include "common/failure.h"
 #include "docker-volume/halt.h"
 #include "docker-volume/say.h"
 #include "docker-volume/user.h"
@@ -65,9 +65,9 @@ static int32_t no_project(const struct services_words *w, const struct container
     char there[NAMES_MAX] = "";
     for (size_t i = 0; i < all->count; i++)
         append(there, sizeof there, all->items[i].project);
-    int32_t class = failure_set(error, COFRE_E_NOT_FOUND, "restore_stop: there is no container of compose project '%s'",
-                                w->project);
-    failure_hint(error, there[0] ? "there are: %.200s" : "no container here is of a compose project%s", there);
+    int32_t class =
+        cofre_fail(error, COFRE_E_NOT_FOUND, "restore_stop: there is no container of compose project '%s'", w->project);
+    cofre_hint(error, there[0] ? "there are: %.200s" : "no container here is of a compose project%s", there);
     return class;
 }
 
@@ -79,8 +79,8 @@ static int32_t no_service(const struct services_words *w, const struct container
         if (is_in(w, &all->items[i]))
             append(there, sizeof there, all->items[i].service);
     int32_t class =
-        failure_set(error, COFRE_E_NOT_FOUND, "restore_stop: project '%s' has no service '%s'", w->project, name);
-    failure_hint(error, "it has: %.200s", there);
+        cofre_fail(error, COFRE_E_NOT_FOUND, "restore_stop: project '%s' has no service '%s'", w->project, name);
+    cofre_hint(error, "it has: %.200s", there);
     return class;
 }
 
@@ -147,7 +147,7 @@ static int32_t select_all(const struct source *source, struct cofre_call *call, 
     if (chosen && s->stopped.items && s->excepted.items)
         status = divide(source, call, w, s, chosen, error);
     else
-        status = failure_system(error, ENOMEM, "find the containers of restore_stop");
+        status = cofre_fail_errno(error, ENOMEM, "find the containers of restore_stop");
     free(chosen);
     return status;
 }
@@ -194,8 +194,8 @@ static int32_t look(const struct source *source, struct cofre_call *call, const 
     if (status != COFRE_OK)
         return status;
     if (now.state == CONTAINER_EXITED || now.state == CONTAINER_DEAD) {
-        status = failure_set(error, COFRE_E_PERMANENT, "container '%s' was started, and has ended", container->name);
-        failure_hint(error, "see why: docker logs %.100s", container->name);
+        status = cofre_fail(error, COFRE_E_PERMANENT, "container '%s' was started, and has ended", container->name);
+        cofre_hint(error, "see why: docker logs %.100s", container->name);
     }
     *works = now.state == CONTAINER_RUNNING &&
              (now.health == HEALTH_NONE || now.health == HEALTH_HEALTHY || source->options->health_wait == 0);
@@ -218,9 +218,9 @@ static int32_t await(const struct source *source, struct cofre_call *call, const
         if (status != COFRE_OK)
             return status;
     }
-    failure_set(error, COFRE_E_TIMEOUT, "container '%s' is started, and not healthy after %lld s", container->name,
-                (long long)(patience / 1000));
-    failure_hint(error, "see why: docker logs %.100s; health_wait says how long to wait", container->name);
+    cofre_fail(error, COFRE_E_TIMEOUT, "container '%s' is started, and not healthy after %lld s", container->name,
+               (long long)(patience / 1000));
+    cofre_hint(error, "see why: docker logs %.100s; health_wait says how long to wait", container->name);
     return COFRE_E_TIMEOUT;
 }
 
@@ -228,9 +228,9 @@ static int32_t start(const struct source *source, struct cofre_call *call, const
                      struct cofre_error *error)
 {
     if (container->state == CONTAINER_PAUSED) {
-        failure_set(error, COFRE_E_BUSY, "container '%s' is paused, and is to run while the job is restored",
-                    container->name);
-        failure_hint(error, "docker unpause %.100s", container->name);
+        cofre_fail(error, COFRE_E_BUSY, "container '%s' is paused, and is to run while the job is restored",
+                   container->name);
+        cofre_hint(error, "docker unpause %.100s", container->name);
         return COFRE_E_BUSY;
     }
     if (!user_runs(container)) {

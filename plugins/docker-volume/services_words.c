@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "docker-volume/services.h"
 
 #define COMPOSE "compose:"
@@ -22,8 +22,8 @@ static char *trim(char *text)
 
 static int32_t wrong(const char *text, const char *why, struct cofre_error *error)
 {
-    int32_t class = failure_set(error, COFRE_E_CONFIG, "restore_stop = '%s': %s", text, why);
-    failure_hint(error, "such as: compose:shop except postgres, cache; or: containers:shop-web-1, shop-worker-1");
+    int32_t class = cofre_fail(error, COFRE_E_CONFIG, "restore_stop = '%s': %s", text, why);
+    cofre_hint(error, "such as: compose:shop except postgres, cache; or: containers:shop-web-1, shop-worker-1");
     return class;
 }
 
@@ -34,7 +34,7 @@ static int32_t read_names(struct services_words *w, char *list, const char *text
         most += *p == ',';
     w->names = calloc(most, sizeof *w->names);
     if (!w->names)
-        return failure_system(error, ENOMEM, "read restore_stop");
+        return cofre_fail_errno(error, ENOMEM, "read restore_stop");
     for (char *next = list; next;) {
         char *name = strsep(&next, ",");
         name = trim(name);
@@ -67,7 +67,7 @@ int32_t services_words_read(struct services_words *w, const char *text, struct c
 {
     *w = (struct services_words){.text = strdup(text)};
     if (!w->text)
-        return failure_system(error, ENOMEM, "read restore_stop");
+        return cofre_fail_errno(error, ENOMEM, "read restore_stop");
     char *begin = trim(w->text);
     if (strncmp(begin, COMPOSE, strlen(COMPOSE)) == 0)
         return read_project(w, trim(begin + strlen(COMPOSE)), text, error);

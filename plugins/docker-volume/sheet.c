@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cofre/plugin.h"
 #include "common/docker/volume.h"
-#include "common/failure.h"
 #include "docker-volume/layout.h"
 #include "docker-volume/order.h"
 #include "docker-volume/say.h"
@@ -29,7 +29,7 @@ static int32_t add(struct sheets *sheets, char *path, char *text, char *file, st
         free(path);
         free(text);
         free(file);
-        return failure_system(error, ENOMEM, "describe the volumes");
+        return cofre_fail_errno(error, ENOMEM, "describe the volumes");
     }
     sheets->items = items;
     items[sheets->count++] = (struct sheet){.path = path, .text = text, .file = file};
@@ -71,7 +71,7 @@ static int32_t add_file(struct sheets *sheets, const char *project, const char *
     for (int number = 1; number <= SAME_NAMES; number++) {
         free(path);
         if (asprintf(&path, LAYOUT_PROJECTS "/%s/%s", project, strrchr(file, '/') + 1) < 0)
-            return failure_system(error, ENOMEM, "describe the volumes");
+            return cofre_fail_errno(error, ENOMEM, "describe the volumes");
         char *numbered = NULL;
         if (number > 1 && asprintf(&numbered, "%s.%d", path, number) >= 0) {
             free(path);
@@ -90,7 +90,7 @@ static int32_t add_environment(struct sheets *sheets, const char *project, const
     char *beside = NULL;
     int32_t status = COFRE_OK;
     if (asprintf(&beside, "%.*s/.env", (int)(strrchr(file, '/') - file), file) < 0)
-        return failure_system(error, ENOMEM, "describe the volumes");
+        return cofre_fail_errno(error, ENOMEM, "describe the volumes");
     if (!has_file(sheets, beside) && access(beside, F_OK) == 0)
         status = add_file(sheets, project, beside, error);
     free(beside);
@@ -202,7 +202,7 @@ int32_t sheets_send(struct sheets *sheets, struct cofre_call *call, struct cofre
 {
     char *bytes = malloc(SHEET_FILE_MAX + 1);
     if (!bytes)
-        return failure_system(error, ENOMEM, "describe the volumes");
+        return cofre_fail_errno(error, ENOMEM, "describe the volumes");
     if (sheets->count > 0)
         qsort(sheets->items, sheets->count, sizeof *sheets->items, by_path);
     int32_t status = COFRE_OK;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 
 #define BEFORE_LABEL "cofre.before" /* of volumes that a restore kept */
 #define NAMED 8                     /* volumes in a message */
@@ -14,8 +14,8 @@ int32_t survey_options(const struct options *o, struct cofre_error *error)
 {
     if (o->volumes.count > 0 || (o->project && o->project[0]))
         return COFRE_OK;
-    int32_t class = failure_set(error, COFRE_E_CONFIG, "neither option 'volumes' nor 'project' says what to save");
-    failure_hint(error, "'cofre discover' shows the volumes that there are");
+    int32_t class = cofre_fail(error, COFRE_E_CONFIG, "neither option 'volumes' nor 'project' says what to save");
+    cofre_hint(error, "'cofre discover' shows the volumes that there are");
     return class;
 }
 
@@ -43,7 +43,7 @@ static int32_t choose(const struct source *source, struct survey *survey, struct
 {
     survey->chosen = calloc(survey->volumes.count + 1, sizeof *survey->chosen);
     if (!survey->chosen)
-        return failure_system(error, ENOMEM, "choose volumes");
+        return cofre_fail_errno(error, ENOMEM, "choose volumes");
     for (size_t i = 0; i < survey->volumes.count; i++) {
         survey->chosen[i] = is_of(source, &survey->volumes.items[i]);
         survey->chosen_count += survey->chosen[i];
@@ -67,11 +67,11 @@ static int32_t none(const struct source *source, const struct survey *survey, st
     char names[400];
     list_names(survey, names, sizeof names);
     if (survey->volumes.count == 0)
-        failure_set(error, COFRE_E_NOT_FOUND, "%s has no volumes", daemon_name(source->daemon));
+        cofre_fail(error, COFRE_E_NOT_FOUND, "%s has no volumes", daemon_name(source->daemon));
     else
-        failure_set(error, COFRE_E_NOT_FOUND, "%s has no volume of those wanted; there are %s",
-                    daemon_name(source->daemon), names);
-    failure_hint(error, "look at 'docker volume ls', and at volumes, project and exclude in the section");
+        cofre_fail(error, COFRE_E_NOT_FOUND, "%s has no volume of those wanted; there are %s",
+                   daemon_name(source->daemon), names);
+    cofre_hint(error, "look at 'docker volume ls', and at volumes, project and exclude in the section");
     return COFRE_E_NOT_FOUND;
 }
 

@@ -72,8 +72,8 @@ static void broken(struct tape *t)
 {
     const char *text = archive_error_string(t->archive);
     if (t->failed == COFRE_OK)
-        t->failed = failure_set(&t->why, COFRE_E_INTEGRITY, "read volume '%s': the daemon's archive is damaged: %.200s",
-                                t->spec->volume, text ? text : "it cannot be read");
+        t->failed = cofre_fail(&t->why, COFRE_E_INTEGRITY, "read volume '%s': the daemon's archive is damaged: %.200s",
+                               t->spec->volume, text ? text : "it cannot be read");
 }
 
 /* ---- what is wrong with one entry ---- */
@@ -88,8 +88,8 @@ static int32_t refuse(struct tape *t, const char *fault)
 {
     const char *name = archive_entry_pathname(t->entry);
     char quoted[FAILURE_QUOTE_MAX];
-    failure_set(&t->why, COFRE_E_INTEGRITY, "the daemon's archive has an entry '%s', which %s; it is not kept",
-                failure_quote(name ? name : "", name ? strlen(name) : 0, quoted), fault);
+    cofre_fail(&t->why, COFRE_E_INTEGRITY, "the daemon's archive has an entry '%s', which %s; it is not kept",
+               failure_quote(name ? name : "", name ? strlen(name) : 0, quoted), fault);
     return say_missing(t, t->spec->volume, COFRE_E_INTEGRITY);
 }
 
@@ -312,8 +312,8 @@ static int32_t take_entry(struct tape *t)
 {
     if (!t->root && !take_root(t)) {
         t->failed =
-            failure_set(&t->why, COFRE_E_INTEGRITY,
-                        "read volume '%s': the daemon's archive does not begin with a directory", t->spec->volume);
+            cofre_fail(&t->why, COFRE_E_INTEGRITY,
+                       "read volume '%s': the daemon's archive does not begin with a directory", t->spec->volume);
         return COFRE_OK;
     }
     const char *fault = fault_of(t);
@@ -364,13 +364,13 @@ static void drain(struct tape *t)
             zeros &= t->block[i] == 0;
     }
     if (t->failed == COFRE_OK && (!zeros || t->zeros < END_ZEROS))
-        t->failed = failure_set(&t->why, COFRE_E_CHANGED,
-                                "read volume '%s': the daemon's archive ends too early: something in it changed while "
-                                "it was read, or could not be read",
-                                t->spec->volume);
+        t->failed = cofre_fail(&t->why, COFRE_E_CHANGED,
+                               "read volume '%s': the daemon's archive ends too early: something in it changed while "
+                               "it was read, or could not be read",
+                               t->spec->volume);
     if (t->failed == COFRE_OK && !t->root)
         t->failed =
-            failure_set(&t->why, COFRE_E_INTEGRITY, "read volume '%s': the daemon's archive is empty", t->spec->volume);
+            cofre_fail(&t->why, COFRE_E_INTEGRITY, "read volume '%s': the daemon's archive is empty", t->spec->volume);
 }
 
 static int32_t prepare(struct tape *t)
@@ -383,7 +383,7 @@ static int32_t prepare(struct tape *t)
     t->bytes = newlocale(LC_CTYPE_MASK, "C", (locale_t)0);
     if (t->path && t->link && t->previous && t->leaf && t->archive && t->bytes)
         return COFRE_OK;
-    return failure_system(t->error, ENOMEM, "read volume '%s'", t->spec->volume);
+    return cofre_fail_errno(t->error, ENOMEM, "read volume '%s'", t->spec->volume);
 }
 
 /* In a locale of UTF-8 libarchive takes names for text, and composes accents; in "C" it leaves them as they are. */
@@ -431,7 +431,7 @@ int32_t tape_send(struct cofre_call *call, const struct tape_spec *spec, struct 
     struct tape *t = calloc(1, sizeof *t);
     *counts = (struct tree_read_counts){.entries = 0};
     if (!t)
-        return failure_system(error, ENOMEM, "read volume '%s'", spec->volume);
+        return cofre_fail_errno(error, ENOMEM, "read volume '%s'", spec->volume);
     t->call = call;
     t->spec = spec;
     t->stream = stream;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "docker-volume/user.h"
 
 int32_t users_list(struct daemon *daemon, struct cofre_call *call, struct users *users, struct cofre_error *error)
@@ -52,7 +52,7 @@ int32_t users_choose(struct users *users, const char *volume, const char *direct
     struct container *items = calloc(users->all.count + 1, sizeof *items);
     size_t count = 0;
     if (!items)
-        return failure_system(error, ENOMEM, "find the containers that use volume '%s'", volume);
+        return cofre_fail_errno(error, ENOMEM, "find the containers that use volume '%s'", volume);
     for (size_t i = 0; i < users->all.count; i++) {
         const struct container *c = &users->all.items[i];
         if (is_chosen(users, c) || users_is_one(c, volume, directory))
@@ -83,9 +83,9 @@ int32_t users_refuse(const struct users *users, const char *volume, const char *
         const char *hint, *why = obstacle(c, &hint);
         if (!why || !users_is_one(c, volume, directory))
             continue;
-        int32_t class = failure_set(error, COFRE_E_BUSY, "replace the content of volume '%s': container '%s' %s",
-                                    volume, c->name, why);
-        failure_hint(error, "%s", hint);
+        int32_t class = cofre_fail(error, COFRE_E_BUSY, "replace the content of volume '%s': container '%s' %s", volume,
+                                   c->name, why);
+        cofre_hint(error, "%s", hint);
         return class;
     }
     return COFRE_OK;

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "postgres/recorded.h"
 
 /* Rows of a catalogue are seen by the snapshot; the functions look at what is there now. And a row x that the snapshot
@@ -61,7 +61,7 @@ int32_t altered_tables(struct session *session, const struct archive *archive, s
         char key[RECORDED_KEY_MAX];
         const char *schema = PQgetvalue(found, i, 0), *name = PQgetvalue(found, i, 1);
         if (has_rows_of(items, count, schema, name) && !namelist_add(tables, recorded_rows_key("", schema, name, key)))
-            status = failure_system(error, ENOMEM, "%s", what);
+            status = cofre_fail_errno(error, ENOMEM, "%s", what);
     }
     return status;
 }

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "postgres/archive_reader.h"
 
 #define TEXT_MAX 4096
@@ -228,17 +228,17 @@ int32_t archive_feed(struct archive *a, const void *bytes, size_t length, struct
     }
     if (!a->why)
         return COFRE_OK;
-    return failure_set(error, a->no_memory ? COFRE_E_MEMORY : COFRE_E_PERMANENT, "the dump is not sound: %s", a->why);
+    return cofre_fail(error, a->no_memory ? COFRE_E_MEMORY : COFRE_E_PERMANENT, "the dump is not sound: %s", a->why);
 }
 
 int32_t archive_finish(const struct archive *a, struct cofre_error *error)
 {
     if (!a->listed)
-        return failure_set(error, COFRE_E_PERMANENT, "the dump ends within its table of contents");
+        return cofre_fail(error, COFRE_E_PERMANENT, "the dump ends within its table of contents");
     if (a->at_boundary && a->ended == a->count && a->have == 0)
         return COFRE_OK;
-    return failure_set(error, COFRE_E_PERMANENT, "the dump ends early: %llu of its %llu blocks of data are whole",
-                       (unsigned long long)a->ended, (unsigned long long)a->count);
+    return cofre_fail(error, COFRE_E_PERMANENT, "the dump ends early: %llu of its %llu blocks of data are whole",
+                      (unsigned long long)a->ended, (unsigned long long)a->count);
 }
 
 bool archive_listed(const struct archive *a)

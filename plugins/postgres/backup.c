@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "postgres/before.h"
 #include "postgres/cluster.h"
 #include "postgres/connections.h"
@@ -65,7 +65,7 @@ static int32_t freeze_next(struct backup *b, const char *database, struct cofre_
         const char *name = b->databases->list[i];
         begun = begun || strcmp(name, database) == 0;
         if (begun && !freeze_find(b->frozen, name) && !namelist_add(&next, name))
-            status = failure_system(error, ENOMEM, "take snapshots");
+            status = cofre_fail_errno(error, ENOMEM, "take snapshots");
     }
     return status == COFRE_OK
                ? freeze_more(b->frozen, b->call, b->options, next.list, next.count, cofre->id(b->call), error)
@@ -143,7 +143,7 @@ static int32_t save_all(struct backup *b, struct cofre_error *error)
     size_t count;
     struct piece *pieces = list_pieces(b->options, b->databases, &count);
     int32_t status =
-        pieces ? cluster_server_facts(&b->session, b->options, error) : failure_system(error, ENOMEM, "save");
+        pieces ? cluster_server_facts(&b->session, b->options, error) : cofre_fail_errno(error, ENOMEM, "save");
     if (status == COFRE_OK)
         status = name_closed(b, error);
     for (size_t i = 0; status == COFRE_OK && i < count; i++)

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 
 static unsigned digit(char c)
 {
@@ -33,7 +33,7 @@ static int32_t translate(struct session *s, const char *encoding, const char *na
         return status;
     snprintf(out, sizeof out, "%s", PQgetvalue(found, 0, 0));
     decode(out);
-    return namelist_add(to, out) ? COFRE_OK : failure_system(error, ENOMEM, "restore");
+    return namelist_add(to, out) ? COFRE_OK : cofre_fail_errno(error, ENOMEM, "restore");
 }
 
 static int32_t translate_all(struct session *s, const char *encoding, struct cofre_list *list, struct namelist *to,

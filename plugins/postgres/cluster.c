@@ -25,7 +25,7 @@ int32_t cluster_connect(struct session *session, struct cofre_call *call, const 
 
 static int32_t add(struct namelist *names, const char *name, struct cofre_error *error)
 {
-    return namelist_add(names, name) ? COFRE_OK : failure_system(error, ENOMEM, "list the databases");
+    return namelist_add(names, name) ? COFRE_OK : cofre_fail_errno(error, ENOMEM, "list the databases");
 }
 
 static int32_t add_all(struct session *session, struct namelist *names, bool open, struct cofre_error *error)
@@ -66,7 +66,7 @@ int32_t cluster_databases(struct session *session, const struct options *options
         status = stands_for_all(name) ? add_all(session, names, true, error) : add(names, name, error);
     }
     if (status == COFRE_OK && names->count == 0)
-        status = failure_set(error, COFRE_E_NOT_FOUND, "list the databases: the server has none to save");
+        status = cofre_fail(error, COFRE_E_NOT_FOUND, "list the databases: the server has none to save");
     if (status == COFRE_OK)
         qsort(names->list, names->count, sizeof *names->list, compare_paths);
     return status;
@@ -174,7 +174,7 @@ int32_t cluster_facts(struct session *session, PGresult **facts, struct cofre_er
     }
     for (int i = 0; status == COFRE_OK && session_is_raw(session) && i < PQnfields(*facts); i++)
         if (!escape(*facts, i))
-            status = failure_system(error, ENOMEM, "%s", what);
+            status = cofre_fail_errno(error, ENOMEM, "%s", what);
     return status;
 }
 

@@ -45,7 +45,7 @@ static int32_t ask(struct count *c, struct cofre_error *error)
     describe(c->items[c->next], what, sizeof what);
     c->alone = PQtransactionStatus(c->session->connection) == PQTRANS_IDLE;
     if (make_statement(c, &sql) < 0)
-        return failure_system(error, ENOMEM, "%s", what);
+        return cofre_fail_errno(error, ENOMEM, "%s", what);
     c->asked = PQsendQuery(c->session->connection, sql);
     free(sql);
     return c->asked ? COFRE_OK : failing_query(error, c->session->connection, NULL, what);
@@ -61,7 +61,7 @@ static int32_t fetch(struct count *c, int64_t *rows, struct cofre_error *error)
     c->asked = false;
     int32_t status = session_wait(c->session, &result, what, error);
     if (status == COFRE_OK && PQntuples(result) != 1)
-        return failure_set(error, COFRE_E_NOT_FOUND, "%s: the table is gone", what);
+        return cofre_fail(error, COFRE_E_NOT_FOUND, "%s: the table is gone", what);
     if (status == COFRE_OK)
         *rows = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
     else if (PQtransactionStatus(c->session->connection) == PQTRANS_INERROR)

@@ -43,8 +43,8 @@ struct dump {
 static int32_t unsound(const struct dump *d, int32_t class, struct cofre_error *error)
 {
     struct cofre_error said = *error;
-    failure_set(error, class, "%s: %.300s", d->what, said.message);
-    failure_hint(error, "see the server's log; what pg_dump wrote is not kept, and the next run begins anew");
+    cofre_fail(error, class, "%s: %.300s", d->what, said.message);
+    cofre_hint(error, "see the server's log; what pg_dump wrote is not kept, and the next run begins anew");
     return class;
 }
 
@@ -54,11 +54,11 @@ static int32_t lost_tables(struct dump *d, const struct namelist *tables, struct
     d->stale = true;
     if (tables->count > 1)
         snprintf(more, sizeof more, " and %zu more", tables->count - 1);
-    int32_t class = failure_set(error, COFRE_E_RETRY,
-                                "%s: '%.200s'%s was emptied, rewritten or altered after the snapshot was taken",
-                                d->what, tables->list[0] + strlen("rows."), more);
-    failure_hint(error, "TRUNCATE and ALTER TABLE take a table away from older snapshots: another hour, or "
-                        "exclude_table_data for what is emptied all the time");
+    int32_t class = cofre_fail(error, COFRE_E_RETRY,
+                               "%s: '%.200s'%s was emptied, rewritten or altered after the snapshot was taken", d->what,
+                               tables->list[0] + strlen("rows."), more);
+    cofre_hint(error, "TRUNCATE and ALTER TABLE take a table away from older snapshots: another hour, or "
+                      "exclude_table_data for what is emptied all the time");
     return class;
 }
 
@@ -69,7 +69,7 @@ static int32_t check_definitions(struct dump *d, struct cofre_error *error)
         return COFRE_OK;
     int32_t status = altered_definitions(&d->moment->session, &d->stale, error);
     return status == COFRE_OK && d->stale
-               ? failure_set(error, COFRE_E_RETRY, "%s: definitions were altered after the snapshot was taken", d->what)
+               ? cofre_fail(error, COFRE_E_RETRY, "%s: definitions were altered after the snapshot was taken", d->what)
                : status;
 }
 
@@ -130,7 +130,7 @@ static int32_t start(struct dump *d, struct cofre_error *error)
     LAUNCH_AUTO launch = LAUNCH_NONE;
     int32_t status = launch_prepare(&launch, &d->moment->session, d->options, "pg_dump", d->moment->database, error);
     if (status == COFRE_OK && !add_words(d, &launch.words))
-        status = failure_system(error, ENOMEM, "%s", d->what);
+        status = cofre_fail_errno(error, ENOMEM, "%s", d->what);
     return status == COFRE_OK ? launch_start(&launch, &d->program, NULL, true, error) : status;
 }
 
@@ -153,7 +153,7 @@ static int32_t say_lines(const struct dump *d, struct cofre_error *error)
     for (size_t i = first; status == COFRE_OK && i < d->program.line_count && i < PROGRAM_LINES; i++) {
         const char *line = d->program.lines[i];
         struct cofre_error why = {.struct_size = sizeof why};
-        failure_set(&why, COFRE_E_PERMANENT, "the dump is there, with a remark: %s", line);
+        cofre_fail(&why, COFRE_E_PERMANENT, "the dump is there, with a remark: %s", line);
         if (is_harmless(line))
             cofre->log(d->call, COFRE_LOG_INFO, line);
         else
@@ -226,7 +226,7 @@ static int32_t prepare(struct dump *d, struct cofre_error *why)
 {
     struct session *s = &d->moment->session;
     d->archive = archive_new();
-    int32_t result = d->archive ? cluster_facts(s, &d->facts, why) : failure_system(why, ENOMEM, "%s", d->what);
+    int32_t result = d->archive ? cluster_facts(s, &d->facts, why) : cofre_fail_errno(why, ENOMEM, "%s", d->what);
     if (result == COFRE_OK)
         result = look_at_collation(d, why);
     if (result == COFRE_OK)
@@ -329,7 +329,7 @@ int32_t dump_database(struct freeze_moment *moment, struct cofre_call *call, con
     char quoted[FAILURE_QUOTE_MAX];
     struct dump *d = calloc(1, sizeof *d);
     if (!d)
-        return failure_system(error, ENOMEM, "save database '%s'", moment->database);
+        return cofre_fail_errno(error, ENOMEM, "save database '%s'", moment->database);
     *d = (struct dump){.call = call, .options = options, .moment = moment, .prefix = prefix};
     cluster_path(moment->database, d->path);
     snprintf(d->what, sizeof d->what, "dump database '%s'",

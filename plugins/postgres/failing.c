@@ -126,8 +126,8 @@ int32_t failing_set(struct cofre_error *error, const char *sqlstate, const char 
     size_t row = find(sqlstate, line);
     bool known = row < sizeof rows / sizeof rows[0];
     int32_t class = known ? rows[row].class : COFRE_E_PERMANENT;
-    failure_set(error, class, "%s: %s", what, line);
-    failure_hint(error, "%s", known ? rows[row].hint : "");
+    cofre_fail(error, class, "%s: %s", what, line);
+    cofre_hint(error, "%s", known ? rows[row].hint : "");
     snprintf(error->code, sizeof error->code, "%s", sqlstate ? sqlstate : "");
     return class;
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 
 static void connect(struct freeze_moment *m, struct cofre_call *call, const struct options *options,
                     const char *database, const char *name)
@@ -13,7 +13,7 @@ static void connect(struct freeze_moment *m, struct cofre_call *call, const stru
     *m = (struct freeze_moment){.why = {.struct_size = sizeof m->why}};
     m->database = strdup(database);
     m->result = m->database ? session_open(&m->session, call, options, database, name, &m->why)
-                            : failure_system(&m->why, ENOMEM, "take a snapshot");
+                            : cofre_fail_errno(&m->why, ENOMEM, "take a snapshot");
 }
 
 static void take(struct freeze_moment *m)
@@ -56,7 +56,7 @@ int32_t freeze_more(struct freeze *freeze, struct cofre_call *call, const struct
     size_t first = freeze->count;
     struct freeze_moment *moments = reallocarray(freeze->moments, first + count, sizeof *moments);
     if (!moments)
-        return failure_system(error, ENOMEM, "take snapshots");
+        return cofre_fail_errno(error, ENOMEM, "take snapshots");
     freeze->moments = moments;
     for (size_t i = 0; i < count; i++) {
         connect(&moments[freeze->count++], call, options, databases[i], id);

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "postgres/collation.h"
 #include "postgres/launch.h"
 #include "postgres/program.h"
@@ -144,7 +144,7 @@ static int32_t start_dumpall(struct session *s, const struct options *o, struct 
         return status;
     if (!namelist_print(&launch.words, "--globals-only") ||
         (!may && !namelist_print(&launch.words, "--no-role-passwords")))
-        return failure_system(error, ENOMEM, "save " GLOBALS_SQL);
+        return cofre_fail_errno(error, ENOMEM, "save " GLOBALS_SQL);
     return launch_start(&launch, program, NULL, true, error);
 }
 
@@ -164,7 +164,7 @@ static int32_t judge_dumpall(struct program *program, struct session *s, const s
     if (code != 0 || program->line_count > remarks)
         *result = program_fail(program, code, "save " GLOBALS_SQL, why);
     else if (!memmem(tail->bytes, tail->length, END_MARK, strlen(END_MARK)))
-        *result = failure_set(why, COFRE_E_PERMANENT, "save " GLOBALS_SQL ": what pg_dumpall wrote ends early");
+        *result = cofre_fail(why, COFRE_E_PERMANENT, "save " GLOBALS_SQL ": what pg_dumpall wrote ends early");
     return COFRE_OK;
 }
 
@@ -243,7 +243,7 @@ static int32_t make(struct session *s, const char *roles, struct namelist *made,
         if (done != COFRE_OK)
             warn(s, name, &why);
         else if (is_new && !namelist_add(made, name))
-            status = failure_system(error, ENOMEM, "make roles");
+            status = cofre_fail_errno(error, ENOMEM, "make roles");
         if (status == COFRE_OK)
             status = cofre->cancelled(s->call, error);
     }
@@ -257,12 +257,12 @@ int32_t globals_make_roles(struct session *s, const struct recorded *recorded, s
     size_t size = 0, count = 0;
     FILE *out = open_memstream(&text, &size);
     if (!out)
-        return failure_system(error, ENOMEM, "make roles");
+        return cofre_fail_errno(error, ENOMEM, "make roles");
     for (size_t i = 0; i < recorded->count; i++)
         if (strncmp(recorded->pairs[i].key, ROLE_FACT, strlen(ROLE_FACT)) == 0)
             fprintf(out, "%c%s", count++ ? ',' : '[', recorded->pairs[i].value);
     fputs(count ? "]" : "[]", out);
-    int32_t status = fclose(out) == 0 ? make(s, text, made, error) : failure_system(error, ENOMEM, "make roles");
+    int32_t status = fclose(out) == 0 ? make(s, text, made, error) : cofre_fail_errno(error, ENOMEM, "make roles");
     free(text);
     return status;
 }
@@ -320,7 +320,7 @@ int32_t globals_complete(struct session *s, const char *json, struct namelist *m
         status = make(s, PQgetvalue(roles, 0, 0), made, error);
     char *names = status == COFRE_OK ? array_of(made) : NULL;
     if (status == COFRE_OK && !names)
-        status = failure_system(error, ENOMEM, "make roles");
+        status = cofre_fail_errno(error, ENOMEM, "make roles");
     const char *const both[] = {json, names};
     if (status == COFRE_OK)
         status = session_run_made(s, "set the password of a role", passwords_sql, 2, both, error);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 
 /* The server lets in without a password whom it lets in from there: then none is handed over. */
 static const char *password_inside(const struct launch *l)
@@ -50,7 +50,7 @@ int32_t launch_prepare(struct launch *l, struct session *session, const struct o
     bool fine = connection && namelist_print(&l->words, "%s", l->tool.path) &&
                 namelist_print(&l->words, "--no-password") && namelist_print(&l->words, "--dbname=%s", connection);
     free(connection);
-    return fine ? COFRE_OK : failure_system(error, ENOMEM, "run %s", name);
+    return fine ? COFRE_OK : cofre_fail_errno(error, ENOMEM, "run %s", name);
 }
 
 static int32_t start_here(struct launch *l, struct program *program, const struct stage *stage, bool output,
@@ -60,7 +60,7 @@ static int32_t start_here(struct launch *l, struct program *program, const struc
     if (stage) {
         kept[count++] = stage->fd;
         if (!namelist_print(&l->words, "%s", stage->path))
-            return failure_system(error, ENOMEM, "run %s", l->tool.path);
+            return cofre_fail_errno(error, ENOMEM, "run %s", l->tool.path);
     }
     kept[count] = l->passfile;
     return program_start(program, l->tool.path, l->words.list, kept, output, error);

@@ -76,16 +76,16 @@ static int32_t add_tables(const struct load *l, struct namelist *words, struct c
         char own[SESSION_NAME_MAX + 1];
         snprintf(own, sizeof own, "%.*s", dot ? (int)(dot - wanted) : 0, wanted);
         if (i > 0 && strcmp(own, schema) != 0)
-            return failure_set(error, COFRE_E_CONFIG,
-                               "option 'tables': '%s' is not in the same schema as the others: "
-                               "restore the tables of one schema at a time",
-                               wanted);
+            return cofre_fail(error, COFRE_E_CONFIG,
+                              "option 'tables': '%s' is not in the same schema as the others: "
+                              "restore the tables of one schema at a time",
+                              wanted);
         memcpy(schema, own, sizeof schema);
         if (!namelist_print(words, "--table=%s", name))
-            return failure_system(error, ENOMEM, "restore");
+            return cofre_fail_errno(error, ENOMEM, "restore");
     }
     return *schema == '\0' || namelist_print(words, "--schema=%s", schema) ? COFRE_OK
-                                                                           : failure_system(error, ENOMEM, "restore");
+                                                                           : cofre_fail_errno(error, ENOMEM, "restore");
 }
 
 /* pg_restore does not make the schema that it is told to restore. */
@@ -115,14 +115,14 @@ static int32_t check_names(const struct load *l, struct cofre_error *error)
     const struct archive_item *items = archive_items(l->stage->archive, &count);
     for (size_t i = 0; i < o->only_schemas.count; i++)
         if (!namelist_has(archive_schemas(l->stage->archive), o->only_schemas.items[i]))
-            return failure_set(error, COFRE_E_NOT_FOUND, "the dump has nothing in schema '%s'",
-                               o->only_schemas.items[i]);
+            return cofre_fail(error, COFRE_E_NOT_FOUND, "the dump has nothing in schema '%s'",
+                              o->only_schemas.items[i]);
     for (size_t i = 0; i < o->tables.count; i++) {
         bool found = false;
         for (size_t k = 0; k < count && !found; k++)
             found = items[k].is_table && items[k].schema && items[k].name && names_table(o->tables.items[i], &items[k]);
         if (!found)
-            return failure_set(error, COFRE_E_NOT_FOUND, "the dump has no table '%s'", o->tables.items[i]);
+            return cofre_fail(error, COFRE_E_NOT_FOUND, "the dump has no table '%s'", o->tables.items[i]);
     }
     return COFRE_OK;
 }
@@ -157,7 +157,7 @@ static int32_t check_empty(struct load *l, struct cofre_error *error)
         status = session_query(&l->session, &found, what, sql, 0, NULL, error);
         if (status == COFRE_OK && *PQgetvalue(found, 0, 0) == 't')
             status =
-                failure_set(error, COFRE_E_EXISTS, "table '%s' of database '%s' is not empty", shown, l->target->work);
+                cofre_fail(error, COFRE_E_EXISTS, "table '%s' of database '%s' is not empty", shown, l->target->work);
     }
     return status;
 }
@@ -242,7 +242,7 @@ static int32_t add_words(const struct load *l, struct namelist *words, struct co
                 (!l->without_tablespaces || namelist_print(words, "--no-tablespaces"));
     for (size_t i = 0; fine && i < o->only_schemas.count; i++)
         fine = namelist_print(words, "--schema=%s", o->only_schemas.items[i]);
-    return fine ? add_tables(l, words, error) : failure_system(error, ENOMEM, "restore");
+    return fine ? add_tables(l, words, error) : cofre_fail_errno(error, ENOMEM, "restore");
 }
 
 /* ---- what it says ---- */
@@ -300,7 +300,7 @@ static void advise(const struct target *t, const struct complaint *first, int32_
     const char *hint = class == COFRE_E_DENIED ? OWNERS : advice[row].hint;
     if (t->exists && t->options->overwrite && speaks_of(command, "CREATE EXTENSION "))
         hint = extension_in_place;
-    failure_hint(error, "%s", hint);
+    cofre_hint(error, "%s", hint);
 }
 
 static int32_t judge(const struct load *l, const struct program *program, const struct complaints *all, int code,
@@ -376,7 +376,7 @@ static int32_t compare(void *context, const struct archive_item *item, int64_t r
         return COFRE_OK;
     snprintf(why, sizeof why, "has %lld rows, and the snapshot says %.30s", (long long)rows, saved);
     if (!c->target->options->go_on)
-        return failure_set(error, COFRE_E_INTEGRITY, "table '%s' %s", show(item, shown), why);
+        return cofre_fail(error, COFRE_E_INTEGRITY, "table '%s' %s", show(item, shown), why);
     note_loss(c->target, c->loss, true, show(item, shown), why);
     return COFRE_OK;
 }
@@ -406,7 +406,7 @@ int32_t load_compare(struct target *target, const struct stage *stage, struct lo
     struct count c = {.session = session, .items = wanted, .found = compare, .context = &comparison};
     c.failed = target->options->go_on ? note_uncounted : NULL;
     int32_t status = wanted ? session_open(session, target->admin->call, target->options, target->work, NULL, error)
-                            : failure_system(error, ENOMEM, "count rows");
+                            : cofre_fail_errno(error, ENOMEM, "count rows");
     if (status == COFRE_OK)
         status = speak_as_dump(session, target, error);
     for (size_t i = 0; status == COFRE_OK && i < count; i++)

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 
 #define LOOKS 20    /* at sessions that cannot be ended */
 #define BETWEEN 250 /* ms */
@@ -20,9 +20,9 @@ static int32_t check_rights(struct session *s, const char *database, struct cofr
                                    1, parameters, error);
     if (status != COFRE_OK || PQntuples(found) == 0 || *PQgetvalue(found, 0, 0) == 't')
         return status;
-    status = failure_set(error, COFRE_E_DENIED, "replace database '%s': it belongs to '%s', and '%s' may not rename it",
-                         database, PQgetvalue(found, 0, 1), PQgetvalue(found, 0, 2));
-    failure_hint(error, "restore as a superuser, or as a member of its owner with CREATEDB");
+    status = cofre_fail(error, COFRE_E_DENIED, "replace database '%s': it belongs to '%s', and '%s' may not rename it",
+                        database, PQgetvalue(found, 0, 1), PQgetvalue(found, 0, 2));
+    cofre_hint(error, "restore as a superuser, or as a member of its owner with CREATEDB");
     return status;
 }
 
@@ -38,13 +38,13 @@ static int32_t check_prepared(struct session *s, const char *database, struct co
                                    1, parameters, error);
     if (status != COFRE_OK || PQgetisnull(found, 0, 0))
         return status;
-    status = failure_set(error, COFRE_E_PERMANENT,
-                         "replace database '%s': prepared transactions keep it from being renamed: %s", database,
-                         PQgetvalue(found, 0, 0));
-    failure_hint(error,
-                 "in that database COMMIT PREPARED %.80s or ROLLBACK PREPARED it, then restore again; nothing "
-                 "was changed",
-                 PQgetvalue(found, 0, 1));
+    status = cofre_fail(error, COFRE_E_PERMANENT,
+                        "replace database '%s': prepared transactions keep it from being renamed: %s", database,
+                        PQgetvalue(found, 0, 0));
+    cofre_hint(error,
+               "in that database COMMIT PREPARED %.80s or ROLLBACK PREPARED it, then restore again; nothing "
+               "was changed",
+               PQgetvalue(found, 0, 1));
     return status;
 }
 
@@ -67,9 +67,9 @@ static int32_t list_sessions(struct session *s, const char *database, bool all, 
 
 static int32_t refuse_sessions(const char *database, const char *who, struct cofre_error *error)
 {
-    int32_t status = failure_set(error, COFRE_E_PERMANENT,
-                                 "rename database '%s': sessions that cannot be ended are using it: %s", database, who);
-    failure_hint(error, "end them (a superuser may end any), then restore again; the database is as it was");
+    int32_t status = cofre_fail(error, COFRE_E_PERMANENT,
+                                "rename database '%s': sessions that cannot be ended are using it: %s", database, who);
+    cofre_hint(error, "end them (a superuser may end any), then restore again; the database is as it was");
     return status;
 }
 

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 
 #define ROUNDS 5 /* so that a busy pool, too, gives itself away */
 
@@ -14,7 +14,7 @@ static int32_t ask(struct session *s, const char *sql, int *process, struct cofr
 {
     SESSION_RESULT found = NULL;
     int32_t status = PQsendQuery(s->connection, sql) ? session_wait(s, &found, what, error)
-                                                     : failure_set(error, COFRE_E_RETRY, "%s: it is gone", what);
+                                                     : cofre_fail(error, COFRE_E_RETRY, "%s: it is gone", what);
     *process = status == COFRE_OK && PQntuples(found) == 1 ? atoi(PQgetvalue(found, 0, 0)) : 0;
     return status;
 }
@@ -30,11 +30,11 @@ int32_t pool_absent(struct session *session, bool *direct, struct cofre_error *e
 
 static int32_t refuse(const struct session *s, struct cofre_error *error)
 {
-    int32_t class = failure_set(
-        error, COFRE_E_CONFIG, "connect to '%.100s' port %s: a pool there shares the server's sessions between clients",
-        PQhost(s->connection), PQport(s->connection));
-    failure_hint(error, "set host and port to the server itself, or to a pool of whole sessions (pool_mode = session): "
-                        "pg_dump needs sessions of its own");
+    int32_t class = cofre_fail(error, COFRE_E_CONFIG,
+                               "connect to '%.100s' port %s: a pool there shares the server's sessions between clients",
+                               PQhost(s->connection), PQport(s->connection));
+    cofre_hint(error, "set host and port to the server itself, or to a pool of whole sessions (pool_mode = session): "
+                      "pg_dump needs sessions of its own");
     return class;
 }
 

@@ -17,8 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cofre/plugin.h"
 #include "common/docker/inside.h"
-#include "common/failure.h"
 #include "postgres/backup.h"
 #include "postgres/cluster.h"
 #include "postgres/connections.h"
@@ -107,8 +107,8 @@ static int32_t open_container(struct options *o, struct cofre_error *error)
     if (!is_set(o->container))
         return COFRE_OK;
     if (is_set(o->host)) {
-        failure_set(error, COFRE_E_CONFIG, "options 'container' and 'host' exclude each other");
-        failure_hint(error, "take one of them out of the section; for one restore: --set container= or --set host=");
+        cofre_fail(error, COFRE_E_CONFIG, "options 'container' and 'host' exclude each other");
+        cofre_hint(error, "take one of them out of the section; for one restore: --set container= or --set host=");
         return COFRE_E_CONFIG;
     }
     return inside_open(&o->inside, o->container, o->docker, o->docker_tls, error);
@@ -119,7 +119,7 @@ static int32_t postgres_open(struct cofre_call *call, const void *conf, void **i
     (void)call;
     struct postgres *p = calloc(1, sizeof *p);
     if (!p)
-        return failure_system(error, ENOMEM, "open the source");
+        return cofre_fail_errno(error, ENOMEM, "open the source");
     memcpy(&p->conf, conf, offsetof(struct options, inside));
     p->options = &p->conf;
     int32_t status = open_container(&p->conf, error);
@@ -147,8 +147,8 @@ static int32_t check_names(const struct options *o, struct cofre_error *error)
 {
     if (!o->database || o->databases.count == 0)
         return COFRE_OK;
-    int32_t class = failure_set(error, COFRE_E_CONFIG, "options 'database' and 'databases' exclude each other");
-    failure_hint(error, "take one of them out of the section");
+    int32_t class = cofre_fail(error, COFRE_E_CONFIG, "options 'database' and 'databases' exclude each other");
+    cofre_hint(error, "take one of them out of the section");
     return class;
 }
 
@@ -262,7 +262,7 @@ static int32_t postgres_scratch_make(void *instance, struct cofre_call *call, co
     int n = snprintf(overrides, length, "prefix=" RESTORE_TRIAL "\n", id);
     if (n > 0 && (size_t)n < length)
         return COFRE_OK;
-    return failure_set(error, COFRE_E_BUG, "make a place for a trial: there is no room for its name");
+    return cofre_fail(error, COFRE_E_BUG, "make a place for a trial: there is no room for its name");
 }
 
 static int32_t postgres_scratch_drop(void *instance, struct cofre_call *call, const char *id, struct cofre_error *error)

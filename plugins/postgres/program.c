@@ -70,7 +70,7 @@ int32_t program_start(struct program *p, const char *path, char *const *argument
     p->out = p->err = p->in = p->file = -1;
     snprintf(p->name, sizeof p->name, "%s", strrchr(path, '/') ? strrchr(path, '/') + 1 : path);
     if (pipe2(err, O_CLOEXEC) < 0 || (output && pipe2(out, O_CLOEXEC) < 0)) {
-        int32_t status = failure_system(error, errno, "make a pipe for %s", p->name);
+        int32_t status = cofre_fail_errno(error, errno, "make a pipe for %s", p->name);
         if (err[0] >= 0) {
             close(err[0]);
             close(err[1]);
@@ -91,7 +91,7 @@ int32_t program_start(struct program *p, const char *path, char *const *argument
     if (failed == 0)
         return COFRE_OK;
     program_stop(p);
-    return failure_system(error, failed, "run '%s'", path);
+    return cofre_fail_errno(error, failed, "run '%s'", path);
 }
 
 /* ---- listening ---- */
@@ -144,7 +144,7 @@ static void feed(struct program *p)
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n < 0 && errno != EPIPE)
-        p->lost = failure_system(&p->why, errno, "read the dump");
+        p->lost = cofre_fail_errno(&p->why, errno, "read the dump");
     close(p->in);
     p->in = -1;
 }
@@ -168,7 +168,7 @@ static int32_t look(struct program *p, bool *ended, int *code, struct cofre_erro
     }
     pid_t found = waitpid(p->pid, &state, WNOHANG);
     if (found < 0 && errno != EINTR)
-        return failure_system(error, errno, "wait for %s", p->name);
+        return cofre_fail_errno(error, errno, "wait for %s", p->name);
     *ended = found == p->pid;
     if (*ended)
         p->pid = 0;
@@ -230,7 +230,7 @@ int32_t program_fail(const struct program *p, int code, const char *what, struct
     char said[600] = "";
     size_t used = 0;
     if (p->lost != COFRE_OK) {
-        failure_set(error, p->lost, "%s: %s: %.300s", what, p->name, p->why.message);
+        cofre_fail(error, p->lost, "%s: %s: %.300s", what, p->name, p->why.message);
         return p->lost;
     }
     for (size_t i = 0; i < p->line_count && i < PROGRAM_LINES; i++) {
@@ -336,12 +336,12 @@ char *program_passline(const char *password, size_t length, struct cofre_error *
 {
     static const char everywhere[] = "*:*:*:*:";
     if (memchr(password, '\n', length) || memchr(password, '\0', length)) {
-        failure_set(error, COFRE_E_CONFIG, "option 'password': a passfile cannot hold a line break or a zero byte");
+        cofre_fail(error, COFRE_E_CONFIG, "option 'password': a passfile cannot hold a line break or a zero byte");
         return NULL;
     }
     char *line = malloc(sizeof everywhere + 2 * length + 1), *to = line;
     if (!line) {
-        failure_system(error, ENOMEM, "make a passfile");
+        cofre_fail_errno(error, ENOMEM, "make a passfile");
         return NULL;
     }
     to = stpcpy(to, everywhere);
@@ -367,7 +367,7 @@ int program_passfile(const struct cofre_secret *password, struct cofre_error *er
     free(line);
     if (fine)
         return fd;
-    failure_system(error, failed, "make a passfile in memory");
+    cofre_fail_errno(error, failed, "make a passfile in memory");
     if (fd >= 0)
         close(fd);
     return -1;

@@ -5,9 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cofre/plugin.h"
 #include "common/docker/exec.h"
 #include "common/docker/inside.h"
-#include "common/failure.h"
 #include "postgres/namelist.h"
 #include "postgres/program.h"
 
@@ -59,7 +59,7 @@ static int32_t say_password(struct program *p, const char *password, struct cofr
     int failed = written < 0 ? errno : EIO;
     explicit_bzero(line, n);
     free(line);
-    return written == (ssize_t)n ? COFRE_OK : failure_system(error, failed, "give the password to %s", p->name);
+    return written == (ssize_t)n ? COFRE_OK : cofre_fail_errno(error, failed, "give the password to %s", p->name);
 }
 
 int32_t program_start_inside(struct program *p, const struct program_inside *spec, struct cofre_error *error)
@@ -76,7 +76,7 @@ int32_t program_start_inside(struct program *p, const struct program_inside *spe
     for (size_t i = 0; fine && spec->words[i]; i++)
         fine = namelist_print(&words, "%s", spec->words[i]);
     if (!fine)
-        return failure_system(error, ENOMEM, "run %s", p->name);
+        return cofre_fail_errno(error, ENOMEM, "run %s", p->name);
     const struct exec_spec what = {.container = spec->inside->id,
                                    .words = (const char *const *)words.list,
                                    .environment = environment,
@@ -84,7 +84,7 @@ int32_t program_start_inside(struct program *p, const struct program_inside *spe
                                    .output = spec->output};
     int32_t status = exec_start(spec->inside->daemon, spec->call, &what, &p->exec, error);
     if (status == COFRE_E_NOT_FOUND)
-        failure_hint(error, spec->password ? "a password is handed over by its shell, sh; " TO_HOST : TO_HOST);
+        cofre_hint(error, spec->password ? "a password is handed over by its shell, sh; " TO_HOST : TO_HOST);
     if (status != COFRE_OK)
         return status;
     take_ends(p);

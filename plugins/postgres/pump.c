@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 
 #define PIECE ((size_t)256 << 10)
 /* ms between two looks at a pipe that had less than a piece. The programs write in small portions; whoever is woken for
@@ -25,7 +25,7 @@ static bool fill(struct program *p, char *buffer, size_t *have, size_t room, int
         else if (errno == EAGAIN)
             return true;
         else if (errno != EINTR) {
-            *result = failure_system(why, errno, "read what %s writes", p->name);
+            *result = cofre_fail_errno(why, errno, "read what %s writes", p->name);
             return false;
         }
     }

@@ -87,11 +87,11 @@ static int32_t add(struct recorded *r, const char *key, const char *value, struc
 {
     struct recorded_pair *pairs = reallocarray(r->pairs, r->count + 1, sizeof *pairs);
     if (!pairs)
-        return failure_system(error, ENOMEM, "keep the facts of the snapshot");
+        return cofre_fail_errno(error, ENOMEM, "keep the facts of the snapshot");
     r->pairs = pairs;
     struct recorded_pair *pair = &pairs[r->count++];
     *pair = (struct recorded_pair){.key = strdup(key), .value = strdup(value)};
-    return pair->key && pair->value ? COFRE_OK : failure_system(error, ENOMEM, "keep the facts of the snapshot");
+    return pair->key && pair->value ? COFRE_OK : cofre_fail_errno(error, ENOMEM, "keep the facts of the snapshot");
 }
 
 int32_t recorded_load(struct recorded *r, struct cofre_call *call, struct cofre_error *error)

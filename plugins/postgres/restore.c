@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "postgres/before.h"
 #include "postgres/choice.h"
 #include "postgres/cluster.h"
@@ -43,11 +43,11 @@ static int32_t choose_name(struct restore *r, struct target *t, const char *orig
     else
         snprintf(t->name, sizeof t->name, "%s", o->database && *o->database ? o->database : origin);
     if (namelist_has(&r->used, t->name)) {
-        int32_t class = failure_set(error, COFRE_E_CONFIG, "two databases of the snapshot would become '%s'", t->name);
-        failure_hint(error, "restore one of them: SOURCE:DATABASE.dump; or all under other names: --set prefix=TEXT");
+        int32_t class = cofre_fail(error, COFRE_E_CONFIG, "two databases of the snapshot would become '%s'", t->name);
+        cofre_hint(error, "restore one of them: SOURCE:DATABASE.dump; or all under other names: --set prefix=TEXT");
         return class;
     }
-    return namelist_add(&r->used, t->name) ? COFRE_OK : failure_system(error, ENOMEM, "restore");
+    return namelist_add(&r->used, t->name) ? COFRE_OK : cofre_fail_errno(error, ENOMEM, "restore");
 }
 
 /* Named after the id that covers us, so that it is found and removed when we are killed. */
@@ -122,9 +122,9 @@ static int32_t settle_partial(struct restore *r, struct target *t, const struct 
         return status;
     const char *name = stays ? t->work : t->name;
     replication_restored(&r->admin, name);
-    failure_set(error, COFRE_E_UNSUPPORTED, "restored as database '%s' without %llu objects, such as '%s'%s%s%s", name,
-                (unsigned long long)loss->objects, loss->example,
-                stays ? "; data are missing, so it did not replace '" : "", stays ? t->name : "", stays ? "'" : "");
+    cofre_fail(error, COFRE_E_UNSUPPORTED, "restored as database '%s' without %llu objects, such as '%s'%s%s%s", name,
+               (unsigned long long)loss->objects, loss->example,
+               stays ? "; data are missing, so it did not replace '" : "", stays ? t->name : "", stays ? "'" : "");
     r->partial = true;
     return COFRE_E_UNSUPPORTED;
 }
@@ -212,19 +212,19 @@ static int32_t take_text(struct cofre_call *call, char **text, struct cofre_erro
         if (status != COFRE_OK)
             return status;
         if (!bytes || length > GLOBALS_MAX - used)
-            return failure_set(error, COFRE_E_INTEGRITY, "this is no " GLOBALS_JSON);
+            return cofre_fail(error, COFRE_E_INTEGRITY, "this is no " GLOBALS_JSON);
         if (used + length >= room) {
             room = 2 * (used + (size_t)length) + 1;
             char *larger = realloc(*text, room);
             if (!larger)
-                return failure_system(error, ENOMEM, "read " GLOBALS_JSON);
+                return cofre_fail_errno(error, ENOMEM, "read " GLOBALS_JSON);
             *text = larger;
         }
         memcpy(*text + used, bytes, (size_t)length);
         used += (size_t)length;
     }
     if (!*text)
-        return failure_set(error, COFRE_E_INTEGRITY, GLOBALS_JSON " is empty");
+        return cofre_fail(error, COFRE_E_INTEGRITY, GLOBALS_JSON " is empty");
     (*text)[used] = '\0';
     return COFRE_OK;
 }
@@ -258,7 +258,7 @@ static int32_t restore_entry(struct restore *r, const struct cofre_entry *entry,
         r->there += status == COFRE_OK || r->partial;
         return status;
     }
-    return failure_set(error, COFRE_E_UNSUPPORTED, "it is no dump of a database");
+    return cofre_fail(error, COFRE_E_UNSUPPORTED, "it is no dump of a database");
 }
 
 static int32_t restore_all(struct restore *r, struct cofre_error *error)

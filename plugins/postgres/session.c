@@ -42,7 +42,7 @@ static int32_t collect(struct parameters *p, const struct options *o, const char
     if (o->password.length > 0) {
         p->password = strndup((const char *)o->password.bytes, o->password.length);
         if (!p->password)
-            return failure_system(error, ENOMEM, "connect");
+            return cofre_fail_errno(error, ENOMEM, "connect");
     }
     int64_t port = session_port(o);
     if (port)
@@ -116,19 +116,19 @@ static int32_t check_proof(PGconn *connection, const struct options *options, st
 {
     PQconninfoOption *all = PQconninfo(connection);
     if (!all)
-        return failure_system(error, ENOMEM, "connect");
+        return cofre_fail_errno(error, ENOMEM, "connect");
     const char *address = value_of(all, "hostaddr"), *host = value_of(all, "host"), *mode = value_of(all, "sslmode");
     int32_t status = COFRE_OK;
     /* Who is in a container the daemon says. */
     if (!options->inside && !options->allow_unverified && strcmp(mode, "verify-full") != 0 &&
         !all_local(*address ? address : host)) {
         char quoted[FAILURE_QUOTE_MAX];
-        status = failure_set(error, COFRE_E_CONFIG,
-                             "connect to server '%s': it is not on this machine, and with sslmode '%s' nothing proves "
-                             "who it is",
-                             failure_quote(host, strlen(host), quoted), mode);
-        failure_hint(error, "set sslmode = verify-full and sslrootcert; or, knowing what it means, allow_unverified = "
-                            "yes");
+        status = cofre_fail(error, COFRE_E_CONFIG,
+                            "connect to server '%s': it is not on this machine, and with sslmode '%s' nothing proves "
+                            "who it is",
+                            failure_quote(host, strlen(host), quoted), mode);
+        cofre_hint(error, "set sslmode = verify-full and sslrootcert; or, knowing what it means, allow_unverified = "
+                          "yes");
     }
     PQconninfoFree(all);
     return status;
@@ -168,9 +168,9 @@ static int32_t establish(struct session *s, const struct options *options, struc
         if (status != COFRE_OK)
             return status;
         if (now_ms() > until) {
-            status = failure_set(error, COFRE_E_TIMEOUT, "%s: no answer within %lld seconds", what,
-                                 (long long)options->connect_timeout / 1000);
-            failure_hint(error, "check host, port and firewalls, or raise connect_timeout");
+            status = cofre_fail(error, COFRE_E_TIMEOUT, "%s: no answer within %lld seconds", what,
+                                (long long)options->connect_timeout / 1000);
+            cofre_hint(error, "check host, port and firewalls, or raise connect_timeout");
             return status;
         }
         step = PQconnectPoll(s->connection);
@@ -191,7 +191,7 @@ static int32_t reach(struct session *session, struct cofre_call *call, const str
     int32_t status = COFRE_OK;
     *session = (struct session){.call = call, .connection = PQconnectStartParams(p->keys, p->values, 0)};
     if (!session->connection)
-        return failure_system(error, ENOMEM, "connect");
+        return cofre_fail_errno(error, ENOMEM, "connect");
     PQsetNoticeReceiver(session->connection, discard_notice, NULL);
     /* The only way to the SQLSTATE of a connection that fails. */
     PQsetErrorVerbosity(session->connection, PQERRORS_VERBOSE);
@@ -239,13 +239,13 @@ static void explain(const struct options *options, struct cofre_error *error)
 {
     bool unknown = strstr(error->message, "could not translate host name") != NULL;
     if (options->inside && strstr(error->message, "Is the server running"))
-        failure_hint(error,
-                     "container '%.100s' runs, but nothing in it listens there: is it starting (wait = 60s)? See its "
-                     "listen_addresses and port",
-                     options->inside->name);
+        cofre_hint(error,
+                   "container '%.100s' runs, but nothing in it listens there: is it starting (wait = 60s)? See its "
+                   "listen_addresses and port",
+                   options->inside->name);
     else if (unknown && !options->inside && options->host && *options->host)
-        failure_hint(error, "nobody here knows that name; if it is that of a container: container = %.100s, not host",
-                     options->host);
+        cofre_hint(error, "nobody here knows that name; if it is that of a container: container = %.100s, not host",
+                   options->host);
 }
 
 int32_t session_open(struct session *session, struct cofre_call *call, const struct options *options,

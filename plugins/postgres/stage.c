@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 
 static const char *place(struct cofre_call *call, const char *directory)
 {
@@ -43,9 +43,9 @@ static int32_t write_all(const struct stage *s, const void *bytes, size_t n, con
         if (written < 0 && errno == EINTR)
             continue;
         if (written < 0) {
-            int32_t class = failure_system(error, errno, "keep the dump in '%s' while it is restored", directory);
-            failure_hint(error,
-                         "make room there, or set stage_dir to a directory with more: it takes as much as the dump");
+            int32_t class = cofre_fail_errno(error, errno, "keep the dump in '%s' while it is restored", directory);
+            cofre_hint(error,
+                       "make room there, or set stage_dir to a directory with more: it takes as much as the dump");
             return class;
         }
         p += written;
@@ -79,7 +79,7 @@ static int32_t write_offsets(const struct stage *s, const char *directory, struc
         uint8_t offset[ARCHIVE_OFFSET_MAX];
         size_t n = archive_offset(s->archive, &items[i], offset);
         if (pwrite(s->fd, offset, n, (off_t)items[i].offset_at) != (ssize_t)n)
-            return failure_system(error, errno, "complete the dump in '%s'", directory);
+            return cofre_fail_errno(error, errno, "complete the dump in '%s'", directory);
     }
     return COFRE_OK;
 }
@@ -95,11 +95,11 @@ int32_t stage_fill(struct stage *s, struct cofre_call *call, const char *directo
     const char *where = place(call, directory);
     *s = (struct stage){.fd = make_file(where)};
     if (s->fd < 0)
-        return failure_system(error, errno, "make a file in '%s' for the dump", where);
+        return cofre_fail_errno(error, errno, "make a file in '%s' for the dump", where);
     snprintf(s->path, sizeof s->path, "/proc/self/fd/%d", s->fd);
     s->archive = archive_new();
     if (!s->archive)
-        return failure_system(error, ENOMEM, "restore");
+        return cofre_fail_errno(error, ENOMEM, "restore");
     for (;;) {
         const void *bytes;
         uint64_t length;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "postgres/cluster.h"
 #include "postgres/count.h"
 #include "postgres/freeze.h"
@@ -52,7 +52,7 @@ static int32_t say_rows(struct session *s, const char *prefix, struct cofre_erro
     size_t total = status == COFRE_OK ? (size_t)PQntuples(tables) : 0;
     struct archive_item *items = calloc(total + 1, sizeof *items), **all = calloc(total + 1, sizeof *all);
     if (status == COFRE_OK && (!items || !all))
-        status = failure_system(error, ENOMEM, "count rows");
+        status = cofre_fail_errno(error, ENOMEM, "count rows");
     for (size_t i = 0; status == COFRE_OK && i < total; i++) {
         items[i].schema = PQgetvalue(tables, (int)i, 0);
         items[i].name = PQgetvalue(tables, (int)i, 1);
@@ -115,7 +115,7 @@ static int32_t list_origins(struct session *s, const struct options *o, struct n
         if (every && n > 0 && strncmp(name, o->prefix, n) != 0)
             continue;
         if (!namelist_add(names, every ? name + n : name))
-            status = failure_system(error, ENOMEM, "list the databases");
+            status = cofre_fail_errno(error, ENOMEM, "list the databases");
     }
     return status;
 }

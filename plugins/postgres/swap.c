@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "postgres/before.h"
 #include "postgres/cluster.h"
 #include "postgres/failing.h"

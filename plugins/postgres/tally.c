@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "postgres/altered.h"
 #include "postgres/recorded.h"
 
@@ -25,7 +25,7 @@ int32_t tally_prepare(struct tally *t, struct session *session, const struct opt
     for (int i = 0; status == COFRE_OK && i < PQntuples(found); i++) {
         char key[RECORDED_KEY_MAX];
         if (!namelist_add(&t->partial, recorded_rows_key("", PQgetvalue(found, i, 0), PQgetvalue(found, i, 1), key)))
-            status = failure_system(error, ENOMEM, "list the tables of extensions");
+            status = cofre_fail_errno(error, ENOMEM, "list the tables of extensions");
     }
     return status;
 }
@@ -55,7 +55,7 @@ static int32_t note_failure(void *context, const struct archive_item *item, cons
     (void)item;
     t->counted[t->count.next - 1] = -1;
     if (++t->uncounted <= TALLY_UNCOUNTED && !namelist_print(&t->why, "%s", why->message))
-        return failure_system(error, ENOMEM, "count rows");
+        return cofre_fail_errno(error, ENOMEM, "count rows");
     return COFRE_OK;
 }
 
@@ -66,7 +66,7 @@ int32_t tally_begin(struct tally *t, struct archive *archive, struct cofre_error
     t->items = calloc(count + 1, sizeof(struct archive_item *));
     t->counted = calloc(count + 1, sizeof *t->counted);
     if (!t->items || !t->counted)
-        return failure_system(error, ENOMEM, "count rows");
+        return cofre_fail_errno(error, ENOMEM, "count rows");
     t->count = (struct count){.session = t->session,
                               .items = t->items,
                               .estimate = t->options->row_counts == OPTIONS_ESTIMATE,
@@ -99,12 +99,12 @@ static int32_t disagree(struct tally *t, size_t i, const struct namelist *altere
     char key[RECORDED_KEY_MAX];
     const char *table = recorded_rows_key("", item->schema, item->name, key) + strlen("rows.");
     if (!namelist_has(altered, key))
-        return failure_set(error, COFRE_E_PERMANENT, "%s: it has %lld rows of '%s', the server counted %lld", what,
-                           (long long)item->rows, table, (long long)t->counted[i]);
+        return cofre_fail(error, COFRE_E_PERMANENT, "%s: it has %lld rows of '%s', the server counted %lld", what,
+                          (long long)item->rows, table, (long long)t->counted[i]);
     t->counted[i] = -1;
     if (++t->uncounted <= TALLY_UNCOUNTED &&
         !namelist_print(&t->why, "count the rows of '%s': the table was emptied or altered behind the dump", table))
-        return failure_system(error, ENOMEM, "count rows");
+        return cofre_fail_errno(error, ENOMEM, "count rows");
     return COFRE_OK;
 }
 
@@ -139,7 +139,7 @@ int32_t tally_finish(struct tally *t, const char *what, struct cofre_error *erro
 static int32_t say_one(const struct tally *t, const char *path, const char *what, struct cofre_error *error)
 {
     struct cofre_error why = {.struct_size = sizeof why};
-    failure_set(&why, COFRE_E_PERMANENT, "the dump is there and whole, but for a count (see row_counts): %.400s", what);
+    cofre_fail(&why, COFRE_E_PERMANENT, "the dump is there and whole, but for a count (see row_counts): %.400s", what);
     return cofre->missing(t->session->call, path, strlen(path), COFRE_E_PERMANENT, &why, error);
 }
 

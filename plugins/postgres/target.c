@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "common/record.h"
 #include "postgres/replication.h"
 
@@ -38,8 +38,8 @@ static int32_t has_content(const struct target *t, bool *content, struct cofre_e
 
 static int32_t refuse_whole(const struct target *t, struct cofre_error *error)
 {
-    int32_t class = failure_set(error, COFRE_E_EXISTS, "database '%s' exists and is not empty", t->name);
-    failure_hint(error, "restore it under another name with --set database=NAME, or replace it with --in-place");
+    int32_t class = cofre_fail(error, COFRE_E_EXISTS, "database '%s' exists and is not empty", t->name);
+    cofre_hint(error, "restore it under another name with --set database=NAME, or replace it with --in-place");
     return class;
 }
 
@@ -54,15 +54,15 @@ int32_t target_choose(struct target *t, const char *temporary, struct cofre_erro
     if (status != COFRE_OK)
         return status;
     if (part && o->overwrite) {
-        status = failure_set(error, COFRE_E_CONFIG, "a part of a dump cannot take the place of database '%s'", t->name);
-        failure_hint(error, "restore the part into another database, without --in-place: --set database=NAME");
+        status = cofre_fail(error, COFRE_E_CONFIG, "a part of a dump cannot take the place of database '%s'", t->name);
+        cofre_hint(error, "restore the part into another database, without --in-place: --set database=NAME");
         return status;
     }
     if (o->section == OPTIONS_DATA && o->go_on)
-        return failure_set(error, COFRE_E_CONFIG, "option 'go_on': with section = data it is all or nothing");
+        return cofre_fail(error, COFRE_E_CONFIG, "option 'go_on': with section = data it is all or nothing");
     if (o->section == OPTIONS_DATA && !t->exists)
-        return failure_set(error, COFRE_E_NOT_FOUND, "database '%s' does not exist, so its tables cannot be filled",
-                           t->name);
+        return cofre_fail(error, COFRE_E_NOT_FOUND, "database '%s' does not exist, so its tables cannot be filled",
+                          t->name);
     if (content && !o->overwrite && o->section != OPTIONS_DATA)
         return refuse_whole(t, error);
     bool direct = t->exists && !o->overwrite;
@@ -115,12 +115,12 @@ int32_t target_make(struct target *t, struct cofre_error *error)
     int32_t status = session_run_made(t->admin, what, make_sql, 3, parameters, error);
     t->made = status == COFRE_OK;
     if (status == COFRE_E_DENIED)
-        failure_hint(error, "let the user make databases (ALTER ROLE the user CREATEDB), or make an empty one for it");
+        cofre_hint(error, "let the user make databases (ALTER ROLE the user CREATEDB), or make an empty one for it");
     if (status == COFRE_E_INTEGRITY && template_is_older(t->admin)) {
         status = COFRE_E_PERMANENT;
-        failure_hint(error,
-                     "ALTER DATABASE template0 REFRESH COLLATION VERSION: nothing in it is sorted; an empty database "
-                     "that is there can be filled without --in-place");
+        cofre_hint(error,
+                   "ALTER DATABASE template0 REFRESH COLLATION VERSION: nothing in it is sorted; an empty database "
+                   "that is there can be filled without --in-place");
     }
     return status;
 }
@@ -234,8 +234,8 @@ int32_t target_free_name(struct session *admin, const char *name, const char *in
         if (status != COFRE_OK || !taken)
             return status;
     }
-    return failure_set(error, COFRE_E_EXISTS, "keep database '%s': there are too many '%s%s%s...'", name, name, infix,
-                       id);
+    return cofre_fail(error, COFRE_E_EXISTS, "keep database '%s': there are too many '%s%s%s...'", name, name, infix,
+                      id);
 }
 
 void target_prefixed(const char *prefix, const char *origin, char out[SESSION_NAME_MAX + 1])

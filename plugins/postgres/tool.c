@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "postgres/program.h"
 
 #define NEWER 15 /* major versions that are looked for beyond the server's */
@@ -89,12 +89,12 @@ int32_t tool_find(struct tool *tool, struct cofre_call *call, const char *name, 
         return COFRE_OK;
     int32_t class = COFRE_E_NOT_FOUND;
     if (tool->major > 0)
-        class = failure_set(error, COFRE_E_CONFIG, "'%.200s' is of version %s, and the server of version %d",
-                            tool->path, tool->version, server_major);
+        class = cofre_fail(error, COFRE_E_CONFIG, "'%.200s' is of version %s, and the server of version %d", tool->path,
+                           tool->version, server_major);
     else
-        failure_set(error, class, "%s of version %d or newer was not found%s%.200s%s", name, server_major,
-                    bin_dir ? " in '" : "", bin_dir ? bin_dir : "", bin_dir ? "'" : "");
-    failure_hint(error, "install postgresql-client-%d, or set bin_dir to where it is%s", server_major,
-                 options->inside ? "; or use the container's own: tools = container" : "");
+        cofre_fail(error, class, "%s of version %d or newer was not found%s%.200s%s", name, server_major,
+                   bin_dir ? " in '" : "", bin_dir ? bin_dir : "", bin_dir ? "'" : "");
+    cofre_hint(error, "install postgresql-client-%d, or set bin_dir to where it is%s", server_major,
+               options->inside ? "; or use the container's own: tools = container" : "");
     return class;
 }

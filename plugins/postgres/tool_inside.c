@@ -5,8 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cofre/plugin.h"
 #include "common/docker/inside.h"
-#include "common/failure.h"
 #include "postgres/program.h"
 #include "postgres/tool.h"
 
@@ -80,12 +80,12 @@ int32_t tool_find_inside(struct tool *tool, struct cofre_call *call, const char 
     }
     int32_t class = COFRE_E_NOT_FOUND;
     if (tool->major > 0)
-        class = failure_set(error, COFRE_E_CONFIG,
-                            "'%.100s' in container '%.100s' is of version %s, and the server of "
-                            "version %d",
-                            tool->path, options->inside->name, tool->version, server_major);
+        class = cofre_fail(error, COFRE_E_CONFIG,
+                           "'%.100s' in container '%.100s' is of version %s, and the server of "
+                           "version %d",
+                           tool->path, options->inside->name, tool->version, server_major);
     else
-        failure_set(error, class, "container '%.100s' has no %s", options->inside->name, places[0]);
-    failure_hint(error, "tools = host uses that of this machine: postgresql-client-%d or newer", server_major);
+        cofre_fail(error, class, "container '%.100s' has no %s", options->inside->name, places[0]);
+    cofre_hint(error, "tools = host uses that of this machine: postgresql-client-%d or newer", server_major);
     return class;
 }

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "redis/link.h"
 
 static void set_port(struct sockaddr_storage *address, int port)
@@ -61,10 +61,10 @@ static int32_t parse_range(const char *text, int *first, int *last, struct cofre
     if (!text || sscanf(text, "%d-%d%c", first, last, &rest) == 2)
         return *first >= 0 && *last <= 65535 && *first <= *last
                    ? COFRE_OK
-                   : failure_set(error, COFRE_E_CONFIG, "announce_port_range '%s' is no range of ports", text);
+                   : cofre_fail(error, COFRE_E_CONFIG, "announce_port_range '%s' is no range of ports", text);
     if (sscanf(text, "%d%c", first, &rest) != 1 || *first < 1 || *first > 65535)
-        return failure_set(error, COFRE_E_CONFIG, "announce_port_range '%s' is no range of ports: write 4000-4010",
-                           text);
+        return cofre_fail(error, COFRE_E_CONFIG, "announce_port_range '%s' is no range of ports: write 4000-4010",
+                          text);
     *last = *first;
     return COFRE_OK;
 }
@@ -78,7 +78,7 @@ static int32_t try_ports(int fd, struct sockaddr_storage *address, int first, in
         if (errno != EADDRINUSE && errno != EACCES)
             break;
     }
-    return failure_system(error, errno, "listen for the server on ports '%d-%d'", first, last);
+    return cofre_fail_errno(error, errno, "listen for the server on ports '%d-%d'", first, last);
 }
 
 int32_t address_listen(const struct link *link, int *listener, char *host, size_t host_size, int *port,
@@ -97,11 +97,11 @@ int32_t address_listen(const struct link *link, int *listener, char *host, size_
     }
     *listener = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (*listener < 0)
-        return failure_system(error, errno, "make a socket for the server");
+        return cofre_fail_errno(error, errno, "make a socket for the server");
     class = try_ports(*listener, &address, first, last, error);
     socklen_t size = sizeof address;
     if (class == COFRE_OK && getsockname(*listener, (struct sockaddr *)&address, &size) < 0)
-        class = failure_system(error, errno, "find our port");
+        class = cofre_fail_errno(error, errno, "find our port");
     *port = ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
                                                 : ((struct sockaddr_in *)&address)->sin_port);
     return class;

@@ -50,8 +50,8 @@ int32_t fault_reply(const char *name, const char *command, const char *reply, st
             hint = faults[i].hint;
             break;
         }
-    failure_set(error, class, "%s: %s was refused: %s", name, command, failure_quote(reply, strlen(reply), shown));
-    failure_hint(error, "%s", hint);
+    cofre_fail(error, class, "%s: %s was refused: %s", name, command, failure_quote(reply, strlen(reply), shown));
+    cofre_hint(error, "%s", hint);
     size_t n = strcspn(reply, " ");
     if (n < sizeof error->code && strncmp(reply, "ERR", n) != 0)
         snprintf(error->code, sizeof error->code, "%.*s", (int)n, reply);

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "redis/info.h"
 #include "redis/link.h"
 #include "redis/server.h"
@@ -16,14 +16,13 @@ static int32_t compare(const struct link *link, const char *info, uint64_t neede
     if (limit == 0 || needed <= limit)
         return COFRE_OK;
     info_text(info, "maxmemory_policy", policy, sizeof policy);
-    failure_set(error, COFRE_E_UNSUPPORTED,
-                "%s: the data needs %" PRIu64 " bytes, and maxmemory is %" PRIu64 " there: it would %s (%s)",
-                link->name, needed, limit,
-                strcmp(policy, "noeviction") == 0 ? "refuse all writes" : "evict keys at once", policy);
-    failure_hint(error,
-                 "raise maxmemory on the server to more than %" PRIu64
-                 ", or take that as it is with --set over_maxmemory=keep",
-                 needed);
+    cofre_fail(error, COFRE_E_UNSUPPORTED,
+               "%s: the data needs %" PRIu64 " bytes, and maxmemory is %" PRIu64 " there: it would %s (%s)", link->name,
+               needed, limit, strcmp(policy, "noeviction") == 0 ? "refuse all writes" : "evict keys at once", policy);
+    cofre_hint(error,
+               "raise maxmemory on the server to more than %" PRIu64
+               ", or take that as it is with --set over_maxmemory=keep",
+               needed);
     return COFRE_E_UNSUPPORTED;
 }
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "redis/direct.h"
 #include "redis/info.h"
 #include "redis/link.h"
@@ -40,9 +40,9 @@ static int32_t look(struct primary *primary, bool *follows, struct cofre_error *
         return class;
     *follows = info_is(info, "master_link_status", "up");
     if (*follows && info_is(info, "slave_read_only", "0")) {
-        class = failure_set(error, COFRE_E_UNSUPPORTED, "%s: it takes writes as a replica, too, and they would be lost",
-                            primary->server->name);
-        failure_hint(error, "set replica-read-only to yes on the server, at least for the time of the restore");
+        class = cofre_fail(error, COFRE_E_UNSUPPORTED, "%s: it takes writes as a replica, too, and they would be lost",
+                           primary->server->name);
+        cofre_hint(error, "set replica-read-only to yes on the server, at least for the time of the restore");
     }
     free(info);
     return class;
@@ -57,7 +57,7 @@ int32_t hold_await(struct primary *primary, struct cofre_error *error)
         class = look(primary, &follows, error);
         primary_tend(primary);
         if (class == COFRE_OK && !follows && wait_clock() > until)
-            class = failure_set(error, COFRE_E_TIMEOUT, "%s: it does not become our replica", primary->server->name);
+            class = cofre_fail(error, COFRE_E_TIMEOUT, "%s: it does not become our replica", primary->server->name);
         if (class == COFRE_OK && !follows)
             class = wait_for(primary->call, -1, 0, PAUSE, primary->server->name, error);
     }

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "redis/info.h"
 #include "redis/lineage.h"
 #include "redis/server.h"
@@ -39,7 +39,7 @@ static int32_t find_name(struct cofre_call *call, const struct lineage *now, con
         if (!failed)
             failed = lineage_store(&lineages, path);
         if (failed)
-            class = failure_system(&why, failed, "keep '%s'", path);
+            class = cofre_fail_errno(&why, failed, "keep '%s'", path);
     }
     if (class == COFRE_OK)
         return COFRE_OK;

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "cofre/plugin.h"
 #include "common/docker/inside.h"
-#include "common/failure.h"
 #include "redis/fault.h"
 #include "redis/wait.h"
 
@@ -17,7 +17,7 @@
 
 static int32_t memory(struct link *link, struct cofre_error *error)
 {
-    return failure_set(error, COFRE_E_MEMORY, "%s: out of memory", link->name);
+    return cofre_fail(error, COFRE_E_MEMORY, "%s: out of memory", link->name);
 }
 
 static void hang_up(struct link *link)
@@ -66,16 +66,15 @@ static bool may_be_starting(int errnum)
 /* errnum 0: the name is not known. */
 static int32_t refused(const struct link *link, const char *cause, int errnum, struct cofre_error *error)
 {
-    int32_t class = may_be_starting(errnum) ? COFRE_E_RETRY : failure_class(errnum);
-    failure_set(error, class, "connect to %s: %s", link->name, cause);
+    int32_t class = may_be_starting(errnum) ? COFRE_E_RETRY : cofre_errno_class(errnum);
+    cofre_fail(error, class, "connect to %s: %s", link->name, cause);
     if (link->conf->inside && errnum == ECONNREFUSED)
-        failure_hint(error, "nothing in it listens there: is it starting (wait = 60s), and is this its port?");
+        cofre_hint(error, "nothing in it listens there: is it starting (wait = 60s), and is this its port?");
     else if (errnum == ECONNREFUSED || errnum == ENOENT)
-        failure_hint(error, "does the server run, and is this its %s?",
-                     link->conf->socket ? "socket" : "host and port");
+        cofre_hint(error, "does the server run, and is this its %s?", link->conf->socket ? "socket" : "host and port");
     if (errnum == 0 && !link->conf->socket && !link->conf->inside)
-        failure_hint(error, "nobody here knows that name; if it is that of a container: container = %.60s, not host",
-                     link->conf->host);
+        cofre_hint(error, "nobody here knows that name; if it is that of a container: container = %.60s, not host",
+                   link->conf->host);
     error->os_errno = errnum;
     return class;
 }
@@ -119,9 +118,9 @@ static int32_t broken(struct link *link, struct cofre_error *error)
 {
     const char *cause = link->redis->err == REDIS_ERR_EOF ? "the server ended the connection" : link->redis->errstr;
     int32_t class = link->redis->err == REDIS_ERR_PROTOCOL ? COFRE_E_PERMANENT : COFRE_E_RETRY;
-    failure_set(error, class, "%s: %s", link->name, cause);
+    cofre_fail(error, class, "%s: %s", link->name, cause);
     if (link->redis->err == REDIS_ERR_PROTOCOL)
-        failure_hint(error, "is that a Redis server, without TLS?");
+        cofre_hint(error, "is that a Redis server, without TLS?");
     return class;
 }
 
@@ -150,8 +149,8 @@ static int32_t receive(struct link *link, struct cofre_call *call, struct redisR
         if (got)
             return COFRE_OK;
         if (link->redis->reader->len > most)
-            return failure_set(error, COFRE_E_PERMANENT, "%s: an answer of more than %u MiB", link->name,
-                               LINK_REPLY_MAX >> 20);
+            return cofre_fail(error, COFRE_E_PERMANENT, "%s: an answer of more than %u MiB", link->name,
+                              LINK_REPLY_MAX >> 20);
         int64_t left = until - wait_clock();
         int32_t class = wait_for(call, link->redis->fd, POLLIN, left > 0 ? left : 0, link->name, error);
         if (class != COFRE_OK)
@@ -240,7 +239,7 @@ int32_t link_open(struct cofre_call *call, const struct conf *conf, struct link 
 {
     struct link *l = calloc(1, sizeof *l);
     if (!l)
-        return failure_set(error, COFRE_E_MEMORY, "out of memory");
+        return cofre_fail(error, COFRE_E_MEMORY, "out of memory");
     l->conf = conf;
     if (conf->socket)
         snprintf(l->name, sizeof l->name, "redis '%s'", conf->socket);
@@ -292,7 +291,7 @@ int32_t link_command(struct link *link, struct cofre_call *call, struct redisRep
     const char *copy[LINK_WORDS_MAX];
     *reply = NULL;
     if (count > LINK_WORDS_MAX)
-        return failure_set(error, COFRE_E_BUG, "%s: a command of %d words", link->name, count);
+        return cofre_fail(error, COFRE_E_BUG, "%s: a command of %d words", link->name, count);
     memcpy(copy, words, (size_t)count * sizeof *copy);
     const struct command command = {.count = count, .words = copy};
     return exchange(link, call, 1, &command, reply, error);
@@ -315,7 +314,7 @@ static int32_t take_info(struct link *link, struct redisReply *reply, char **inf
     *info = is_text ? strndup(reply->str, reply->len) : NULL;
     freeReplyObject(reply);
     if (!is_text)
-        return failure_set(error, COFRE_E_PERMANENT, "%s: INFO was answered with no text", link->name);
+        return cofre_fail(error, COFRE_E_PERMANENT, "%s: INFO was answered with no text", link->name);
     return *info ? COFRE_OK : memory(link, error);
 }
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "redis/direct.h"
 #include "redis/info.h"
 #include "redis/link.h"
@@ -24,9 +24,9 @@ static int32_t check_version(const struct play *play, const struct rdb_summary *
 {
     if (play->newest == 0 || summary->version <= play->newest)
         return COFRE_OK;
-    failure_set(error, COFRE_E_UNSUPPORTED, "%s: it reads RDB version %d, and the snapshot has version %d",
-                play->link->name, play->newest, summary->version);
-    failure_hint(error, "restore into a server that is at least as new as the one that was saved");
+    cofre_fail(error, COFRE_E_UNSUPPORTED, "%s: it reads RDB version %d, and the snapshot has version %d",
+               play->link->name, play->newest, summary->version);
+    cofre_hint(error, "restore into a server that is at least as new as the one that was saved");
     return COFRE_E_UNSUPPORTED;
 }
 
@@ -35,9 +35,9 @@ static int32_t check_modules(const struct play *play, const struct rdb_summary *
 {
     if (summary->module_values == 0 || play->server->modules != 0)
         return COFRE_OK;
-    failure_set(error, COFRE_E_UNSUPPORTED, "%s: the snapshot holds values of modules, and the server has no module",
-                play->link->name);
-    failure_hint(error, "load the modules first: cofre show names them as redis.module_names");
+    cofre_fail(error, COFRE_E_UNSUPPORTED, "%s: the snapshot holds values of modules, and the server has no module",
+               play->link->name);
+    cofre_hint(error, "load the modules first: cofre show names them as redis.module_names");
     return COFRE_E_UNSUPPORTED;
 }
 
@@ -46,10 +46,10 @@ static int32_t check_databases(const struct play *play, const struct rdb_summary
 {
     if (play->databases == 0 || summary->highest < play->databases)
         return COFRE_OK;
-    failure_set(error, COFRE_E_UNSUPPORTED,
-                "%s: the snapshot holds database %" PRIu64 ", which the server does not have", play->link->name,
-                summary->highest);
-    failure_hint(error, "raise 'databases' in the server's configuration");
+    cofre_fail(error, COFRE_E_UNSUPPORTED,
+               "%s: the snapshot holds database %" PRIu64 ", which the server does not have", play->link->name,
+               summary->highest);
+    cofre_hint(error, "raise 'databases' in the server's configuration");
     return COFRE_E_UNSUPPORTED;
 }
 
@@ -92,8 +92,8 @@ static int32_t pump(struct play *play, const struct play_feed *feed, struct rdb 
 
 static int32_t gave_up(const struct play *play, struct cofre_error *error)
 {
-    failure_set(error, COFRE_E_PERMANENT, "%s: the server could not load the RDB", play->link->name);
-    failure_hint(error, "see the server's log: no memory, no space for the RDB on its disk, a newer format");
+    cofre_fail(error, COFRE_E_PERMANENT, "%s: the server could not load the RDB", play->link->name);
+    cofre_hint(error, "see the server's log: no memory, no space for the RDB on its disk, a newer format");
     return COFRE_E_PERMANENT;
 }
 
@@ -169,17 +169,17 @@ static int32_t compare_keys(const struct play *play, const struct server *now, c
     for (const char *at = now->info; info_database(&at, &database);) {
         const struct rdb_count *count = find(summary, database.number);
         if (!count || count->keys != database.keys || count->expires != database.expires)
-            return failure_set(error, COFRE_E_INTEGRITY,
-                               "%s: database %" PRIu64 " has %" PRIu64
-                               " keys after the restore, and the snapshot %" PRIu64,
-                               play->link->name, database.number, database.keys, count ? count->keys : 0);
+            return cofre_fail(error, COFRE_E_INTEGRITY,
+                              "%s: database %" PRIu64 " has %" PRIu64
+                              " keys after the restore, and the snapshot %" PRIu64,
+                              play->link->name, database.number, database.keys, count ? count->keys : 0);
     }
     for (size_t i = 0; i < summary->database_count; i++)
         expected += summary->databases[i].keys;
     if (server_keys(now) != expected)
-        return failure_set(error, COFRE_E_INTEGRITY,
-                           "%s: it has %" PRIu64 " keys after the restore, and the snapshot %" PRIu64, play->link->name,
-                           server_keys(now), expected);
+        return cofre_fail(error, COFRE_E_INTEGRITY,
+                          "%s: it has %" PRIu64 " keys after the restore, and the snapshot %" PRIu64, play->link->name,
+                          server_keys(now), expected);
     return COFRE_OK;
 }
 
@@ -190,14 +190,14 @@ static int32_t compare(const struct play *play, const struct rdb_summary *summar
     if (class == COFRE_OK && summary->counted)
         class = compare_keys(play, &now, summary, error);
     if (class == COFRE_E_INTEGRITY && info_number(now.info, "maxmemory") > 0)
-        failure_hint(error, "with replica-ignore-maxmemory no it evicts keys while it loads: raise maxmemory");
+        cofre_hint(error, "with replica-ignore-maxmemory no it evicts keys while it loads: raise maxmemory");
     if (class == COFRE_OK && !summary->counted)
         cofre->log(play->call, COFRE_LOG_WARNING,
                    "the snapshot holds types of a newer server: its keys were not counted and not compared");
     if (class == COFRE_OK && summary->counted && now.libraries >= 0 && (uint64_t)now.libraries != summary->libraries)
-        class = failure_set(error, COFRE_E_INTEGRITY,
-                            "%s: it has %lld libraries of functions after the restore, and the snapshot %" PRIu64,
-                            play->link->name, (long long)now.libraries, summary->libraries);
+        class = cofre_fail(error, COFRE_E_INTEGRITY,
+                           "%s: it has %lld libraries of functions after the restore, and the snapshot %" PRIu64,
+                           play->link->name, (long long)now.libraries, summary->libraries);
     server_free(&now);
     return class;
 }
@@ -222,7 +222,7 @@ int32_t play_run(struct play *play, const struct play_feed *feed, struct cofre_e
     struct rdb_summary summary;
     struct rdb *rdb = rdb_new();
     play->replaced = false;
-    int32_t class = rdb ? prepare(play, error) : failure_set(error, COFRE_E_MEMORY, "out of memory");
+    int32_t class = rdb ? prepare(play, error) : cofre_fail(error, COFRE_E_MEMORY, "out of memory");
     if (class == COFRE_OK)
         class = primary_accept(play->primary, false, error);
     if (class == COFRE_OK)

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "redis/address.h"
 #include "redis/link.h"
 #include "redis/wait.h"
@@ -24,7 +24,7 @@ static int32_t random_text(char out[PRIMARY_ID + 1], struct cofre_error *error)
 {
     uint8_t bytes[PRIMARY_ID / 2];
     if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
-        return failure_system(error, errno, "get random bytes");
+        return cofre_fail_errno(error, errno, "get random bytes");
     for (size_t i = 0; i < sizeof bytes; i++)
         snprintf(out + 2 * i, 3, "%02x", bytes[i]);
     return COFRE_OK;
@@ -69,9 +69,9 @@ int32_t primary_send(struct primary *primary, const void *p, size_t n, struct co
             continue;
         }
         if (errno != EAGAIN && errno != EINTR) {
-            failure_system(error, errno, "%s: it ended the connection before it had the whole RDB",
-                           primary->server->name);
-            failure_hint(
+            cofre_fail_errno(error, errno, "%s: it ended the connection before it had the whole RDB",
+                             primary->server->name);
+            cofre_hint(
                 error,
                 "see the server's log: no space on its disk, no memory, a newer format; what it had is still there");
             return COFRE_E_PERMANENT;
@@ -144,7 +144,7 @@ static int32_t on_psync(struct primary *p, const struct redisReply *r, struct ha
     if (p->keep)
         return say(p, "+CONTINUE\r\n", error);
     if (!h->takes_mark)
-        return failure_set(error, COFRE_E_UNSUPPORTED, "%s: it takes no RDB as a stream", p->server->name);
+        return cofre_fail(error, COFRE_E_UNSUPPORTED, "%s: it takes no RDB as a stream", p->server->name);
     snprintf(text, sizeof text, "+FULLRESYNC %s 0\r\n$EOF:%s\r\n", p->id, p->mark);
     return say(p, text, error);
 }
@@ -219,11 +219,11 @@ static int32_t receive_one(struct primary *p, bool *ours, struct cofre_error *er
     if (p->peer < 0)
         return errno == EAGAIN || errno == EINTR || errno == ECONNABORTED
                    ? COFRE_OK
-                   : failure_system(error, errno, "take the connection of the server");
+                   : cofre_fail_errno(error, errno, "take the connection of the server");
     struct handshake h = {.until = wait_clock() + CONVERSATION,
                           .stranger = !address_is_server(p->server, &from, text, sizeof text)};
     struct redisReader *reader = redisReaderCreate();
-    int32_t class = reader ? converse(p, reader, &h, error) : failure_set(error, COFRE_E_MEMORY, "out of memory");
+    int32_t class = reader ? converse(p, reader, &h, error) : cofre_fail(error, COFRE_E_MEMORY, "out of memory");
     if (reader)
         redisReaderFree(reader);
     *ours = h.asked;
@@ -247,7 +247,7 @@ int32_t primary_accept(struct primary *primary, bool keep, struct cofre_error *e
         int64_t left = until - wait_clock();
         int32_t class = wait_for(primary->call, primary->listener, POLLIN, left > 0 ? left : 0, what, error);
         if (class == COFRE_E_TIMEOUT)
-            failure_hint(error, "the server must be able to reach us there: announce_host, announce_port_range");
+            cofre_hint(error, "the server must be able to reach us there: announce_host, announce_port_range");
         if (class == COFRE_OK)
             class = receive_one(primary, &ours, error);
         if (class != COFRE_OK)

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "redis/crc64.h"
 
 #define HEADER 9 /* "REDIS0011" */
@@ -408,15 +408,15 @@ static void scan(struct rdb *r, const uint8_t *p, size_t n)
 static int32_t check_header(struct rdb *r, struct cofre_error *error)
 {
     if (memcmp(r->header, "REDIS", 5) != 0)
-        return failure_set(error, COFRE_E_INTEGRITY, "this is no RDB: it does not begin with 'REDIS'");
+        return cofre_fail(error, COFRE_E_INTEGRITY, "this is no RDB: it does not begin with 'REDIS'");
     for (int i = 5; i < HEADER; i++) {
         if (r->header[i] < '0' || r->header[i] > '9')
-            return failure_set(error, COFRE_E_INTEGRITY, "this is no RDB: it has no version");
+            return cofre_fail(error, COFRE_E_INTEGRITY, "this is no RDB: it has no version");
         r->version = r->version * 10 + r->header[i] - '0';
     }
     if (r->version < OLDEST)
-        return failure_set(error, COFRE_E_UNSUPPORTED, "RDB version %d has no checksum and is not supported",
-                           r->version);
+        return cofre_fail(error, COFRE_E_UNSUPPORTED, "RDB version %d has no checksum and is not supported",
+                          r->version);
     return COFRE_OK;
 }
 
@@ -449,7 +449,7 @@ int32_t rdb_feed(struct rdb *rdb, const void *p, size_t n, struct cofre_error *e
     if (rdb->bytes < HEADER)
         return COFRE_OK;
     if (rdb->ended || (scan(rdb, from + head, n - head), rdb->overrun))
-        return n == head ? COFRE_OK : failure_set(error, COFRE_E_INTEGRITY, "the RDB goes on after its end");
+        return n == head ? COFRE_OK : cofre_fail(error, COFRE_E_INTEGRITY, "the RDB goes on after its end");
     return COFRE_OK;
 }
 
@@ -472,12 +472,12 @@ int32_t rdb_end(struct rdb *rdb, struct rdb_summary *summary, struct cofre_error
 {
     rdb_so_far(rdb, summary);
     if (rdb->bytes < HEADER + TAIL || rdb->tail[0] != 255 || (!rdb->lost && !rdb->ended))
-        return failure_set(error, COFRE_E_INTEGRITY, "the RDB ends early, after %llu bytes",
-                           (unsigned long long)rdb->bytes);
+        return cofre_fail(error, COFRE_E_INTEGRITY, "the RDB ends early, after %llu bytes",
+                          (unsigned long long)rdb->bytes);
     if (rdb->crc != 0 && summary->checksum)
-        return failure_set(error, COFRE_E_INTEGRITY, "the RDB is damaged: its checksum is not right");
+        return cofre_fail(error, COFRE_E_INTEGRITY, "the RDB is damaged: its checksum is not right");
     if (!summary->checksum && !summary->counted)
-        return failure_set(error, COFRE_E_INTEGRITY,
-                           "the RDB has no checksum, and not all of it is understood: it cannot be checked");
+        return cofre_fail(error, COFRE_E_INTEGRITY,
+                          "the RDB has no checksum, and not all of it is understood: it cannot be checked");
     return COFRE_OK;
 }

@@ -6,7 +6,6 @@
 
 #include "cofre/plugin.h"
 #include "common/docker/inside.h"
-#include "common/failure.h"
 #include "redis/conf.h"
 #include "redis/identity.h"
 #include "redis/inspect.h"
@@ -58,11 +57,11 @@ static void redis_close(void *instance)
 static int32_t check_options(const struct conf *conf, struct cofre_error *error)
 {
     if (conf->socket[0] != '\0' && conf->socket[0] != '/')
-        return failure_set(error, COFRE_E_CONFIG, "option 'socket': '%s' is no absolute path", conf->socket);
+        return cofre_fail(error, COFRE_E_CONFIG, "option 'socket': '%s' is no absolute path", conf->socket);
     if (!conf->tls)
         return COFRE_OK;
-    failure_set(error, COFRE_E_CONFIG, "option 'tls': the hiredis that cofre was built with has no TLS");
-    failure_hint(error, "lead the connection through stunnel or ssh -L, or use the UNIX socket, and leave 'tls' out");
+    cofre_fail(error, COFRE_E_CONFIG, "option 'tls': the hiredis that cofre was built with has no TLS");
+    cofre_hint(error, "lead the connection through stunnel or ssh -L, or use the UNIX socket, and leave 'tls' out");
     return COFRE_E_CONFIG;
 }
 
@@ -77,9 +76,8 @@ static int32_t open_place(struct conf *conf, struct cofre_error *error)
     if (!is_set(conf->socket))
         conf->socket = NULL;
     if (is_set(conf->container) && (is_set(conf->host) || conf->socket)) {
-        failure_set(error, COFRE_E_CONFIG, "options 'container' and '%s' exclude each other", host);
-        failure_hint(error,
-                     "take one of them out of the section; for one restore: --set container= or --set %s=", host);
+        cofre_fail(error, COFRE_E_CONFIG, "options 'container' and '%s' exclude each other", host);
+        cofre_hint(error, "take one of them out of the section; for one restore: --set container= or --set %s=", host);
         return COFRE_E_CONFIG;
     }
     if (!is_set(conf->host))
@@ -93,7 +91,7 @@ static int32_t redis_open(struct cofre_call *call, const void *conf, void **inst
     (void)call;
     struct conf *copy = calloc(1, sizeof *copy);
     if (!copy)
-        return failure_set(error, COFRE_E_MEMORY, "out of memory");
+        return cofre_fail(error, COFRE_E_MEMORY, "out of memory");
     memcpy(copy, conf, offsetof(struct conf, inside));
     int32_t class = check_options(copy, error);
     if (class == COFRE_OK)
@@ -193,7 +191,7 @@ static int32_t redis_backup(void *instance, struct cofre_call *call, struct cofr
     if (class != COFRE_OK)
         return class;
     struct rdb *rdb = rdb_new();
-    class = rdb ? server_look(link, call, &server, error) : failure_set(error, COFRE_E_MEMORY, "out of memory");
+    class = rdb ? server_look(link, call, &server, error) : cofre_fail(error, COFRE_E_MEMORY, "out of memory");
     if (class == COFRE_OK) {
         warn(call, &server);
         class = stream(link, call, &server, replid, rdb, &summary, error);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "redis/link.h"
 #include "redis/primary.h"
 #include "redis/rdb.h"
@@ -26,10 +26,10 @@ struct file {
 
 static int32_t failed_to(const struct file *f, int errnum, const char *what, struct cofre_error *error)
 {
-    int32_t class = failure_system(error, errnum, "%s rescue file '%s'", what, f->path);
+    int32_t class = cofre_fail_errno(error, errnum, "%s rescue file '%s'", what, f->path);
     if (class == COFRE_E_NO_SPACE)
-        failure_hint(error, "make room in '%.120s' for what the server holds now, or set state_dir in [engine]",
-                     f->directory);
+        cofre_hint(error, "make room in '%.120s' for what the server holds now, or set state_dir in [engine]",
+                   f->directory);
     return class;
 }
 
@@ -69,7 +69,7 @@ static int32_t sync_directory(const char *directory, struct cofre_error *error)
     int failed = fd < 0 || fsync(fd) < 0 ? errno : 0;
     if (fd >= 0)
         close(fd);
-    return failed ? failure_system(error, failed, "sync directory '%s'", directory) : COFRE_OK;
+    return failed ? cofre_fail_errno(error, failed, "sync directory '%s'", directory) : COFRE_OK;
 }
 
 static int32_t fill(struct file *f, const struct conf *conf, const struct server *server, int *version,
@@ -84,7 +84,7 @@ static int32_t fill(struct file *f, const struct conf *conf, const struct server
                                  .context = f,
                                  .most = server_most(server, conf->max_size)};
     int32_t class =
-        rdb ? link_open(f->primary->call, conf, &link, error) : failure_set(error, COFRE_E_MEMORY, "out of memory");
+        rdb ? link_open(f->primary->call, conf, &link, error) : cofre_fail(error, COFRE_E_MEMORY, "out of memory");
     if (class == COFRE_OK) {
         class = sync_receive(link, f->primary->call, &target, rdb, &summary, error);
         link_close(link);
@@ -100,7 +100,7 @@ static int32_t write_part(struct file *f, const struct conf *conf, const struct 
 {
     f->buffer = malloc(BUFFER);
     if (!f->buffer)
-        return failure_set(error, COFRE_E_MEMORY, "out of memory");
+        return cofre_fail(error, COFRE_E_MEMORY, "out of memory");
     f->fd = open(f->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     int32_t class = f->fd < 0 ? failed_to(f, errno, "create", error) : fill(f, conf, server, version, error);
     if (class == COFRE_OK && fsync(f->fd) < 0)
@@ -154,7 +154,7 @@ int32_t rescue_clean(struct cofre_call *call, const char *id, char path[RESCUE_P
     if (class != COFRE_OK)
         return class;
     if (unlink(part) < 0 && errno != ENOENT)
-        return failure_system(error, errno, "remove '%s'", part);
+        return cofre_fail_errno(error, errno, "remove '%s'", part);
     *whole = access(path, F_OK) == 0;
     return COFRE_OK;
 }

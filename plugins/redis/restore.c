@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "redis/crc64.h"
 #include "redis/fit.h"
 #include "redis/hold.h"
@@ -40,8 +40,8 @@ struct restoration {
 
 static int32_t refuse(const struct restoration *r, const char *why, const char *hint, struct cofre_error *error)
 {
-    failure_set(error, COFRE_E_UNSUPPORTED, "%s: %s", r->link->name, why);
-    failure_hint(error, "%s", hint);
+    cofre_fail(error, COFRE_E_UNSUPPORTED, "%s: %s", r->link->name, why);
+    cofre_hint(error, "%s", hint);
     return COFRE_E_UNSUPPORTED;
 }
 
@@ -122,7 +122,7 @@ static int32_t take_file(void *context, const void **bytes, uint64_t *length, st
     } while (n < 0 && errno == EINTR);
     *bytes = f->buffer;
     *length = n > 0 ? (uint64_t)n : 0;
-    return n > 0 ? COFRE_OK : n == 0 ? COFRE_END : failure_system(error, errno, "read rescue file '%s'", f->path);
+    return n > 0 ? COFRE_OK : n == 0 ? COFRE_END : cofre_fail_errno(error, errno, "read rescue file '%s'", f->path);
 }
 
 static int32_t play(struct restoration *r, const struct play_feed *feed, bool *replaced, struct cofre_error *error)
@@ -146,7 +146,7 @@ static int32_t check_room(struct restoration *r, struct cofre_error *error)
         return class;
     r->left = class;
     r->why = *error;
-    failure_hint(&r->why, "raise maxmemory on the server");
+    cofre_hint(&r->why, "raise maxmemory on the server");
     return COFRE_OK;
 }
 
@@ -221,11 +221,10 @@ static int32_t play_rescue(struct restoration *r, struct cofre_error *error)
     bool replaced;
     struct file file = {.path = r->rescue, .fd = open(r->rescue, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)};
     if (file.fd < 0)
-        return failure_system(error, errno, "open rescue file '%s'", r->rescue);
+        return cofre_fail_errno(error, errno, "open rescue file '%s'", r->rescue);
     file.buffer = malloc(BUFFER);
     struct play_feed feed = {.take = take_file, .context = &file};
-    int32_t class =
-        file.buffer ? play(r, &feed, &replaced, error) : failure_set(error, COFRE_E_MEMORY, "out of memory");
+    int32_t class = file.buffer ? play(r, &feed, &replaced, error) : cofre_fail(error, COFRE_E_MEMORY, "out of memory");
     close(file.fd);
     free(file.buffer);
     return class;
@@ -260,19 +259,19 @@ static void say_rolled_back(const struct restoration *r, int32_t class, const st
     if (class == COFRE_OK) {
         char hint[sizeof error->hint];
         snprintf(hint, sizeof hint, "%s", error->hint);
-        failure_set(error, COFRE_E_PERMANENT, "%.300s; %s", cause,
-                    r->rescue[0] ? "what it held before is back" : "it is empty, as before");
-        failure_hint(error, "%s",
-                     hint[0] ? hint : "see the server's log: no memory, a newer format, a module that is missing");
+        cofre_fail(error, COFRE_E_PERMANENT, "%.300s; %s", cause,
+                   r->rescue[0] ? "what it held before is back" : "it is empty, as before");
+        cofre_hint(error, "%s",
+                   hint[0] ? hint : "see the server's log: no memory, a newer format, a module that is missing");
         return;
     }
-    failure_set(error, COFRE_E_PERMANENT, "%.200s; and what it held before could not be put back: %.200s", cause,
-                why->message);
+    cofre_fail(error, COFRE_E_PERMANENT, "%.200s; and what it held before could not be put back: %.200s", cause,
+               why->message);
     if (r->rescue[0] == '\0')
-        failure_hint(error, "it held nothing before: look at what it holds now");
+        cofre_hint(error, "it held nothing before: look at what it holds now");
     else
-        failure_hint(error, "it is in %.170s: stop the server, put that in place of its RDB (AOF off), start it",
-                     r->rescue);
+        cofre_hint(error, "it is in %.170s: stop the server, put that in place of its RDB (AOF off), start it",
+                   r->rescue);
 }
 
 /* ---- the one entry ---- */
@@ -311,8 +310,7 @@ static int32_t restore_entries(struct restoration *r, struct cofre_error *error)
             class = restore_stream(r, error);
             restored = true;
         } else {
-            int32_t odd =
-                failure_set(&why, COFRE_E_UNSUPPORTED, "only the stream '%s' can be restored", RESTORE_STREAM);
+            int32_t odd = cofre_fail(&why, COFRE_E_UNSUPPORTED, "only the stream '%s' can be restored", RESTORE_STREAM);
             class = cofre->done(r->call, odd, &why, error);
         }
         if (class != COFRE_OK)
@@ -325,7 +323,7 @@ int32_t restore_run(const struct conf *conf, struct cofre_call *call, struct cof
 {
     struct restoration *r = calloc(1, sizeof *r);
     if (!r)
-        return failure_set(error, COFRE_E_MEMORY, "out of memory");
+        return cofre_fail(error, COFRE_E_MEMORY, "out of memory");
     r->conf = conf;
     r->call = call;
     r->primary.listener = r->primary.peer = -1;

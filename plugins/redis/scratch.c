@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "common/spawn.h"
 #include "redis/link.h"
 #include "redis/wait.h"
@@ -65,12 +65,12 @@ static int32_t make_configuration(const struct conf *conf, const char *place, in
     int copy = *fd < 0 ? -1 : fcntl(*fd, F_DUPFD_CLOEXEC, 0);
     FILE *f = copy < 0 ? NULL : fdopen(copy, "we");
     if (!f)
-        return failure_system(error, errno, "make a configuration for redis-server");
+        return cofre_fail_errno(error, errno, "make a configuration for redis-server");
     fprintf(f, "port 0\nunixsocket \"%s/s\"\nunixsocketperm 700\ndir \"%s\"\nsave \"\"\nappendonly no\n", place, place);
     fprintf(f, "pidfile \"%s/pid\"\nlogfile \"%s/log\"\ndaemonize yes\ndatabases 65536\n", place, place);
     write_login(f, conf);
     if (fclose(f) != 0 || lseek(*fd, 0, SEEK_SET) < 0)
-        return failure_system(error, errno, "write a configuration for redis-server");
+        return cofre_fail_errno(error, errno, "write a configuration for redis-server");
     return COFRE_OK;
 }
 
@@ -94,10 +94,10 @@ static int32_t spawn(const char *program, int configuration, struct cofre_error 
     if (lifted)
         setrlimit(RLIMIT_DATA, &kept);
     if (failed)
-        return failure_system(error, failed, "start '%s'", program);
+        return cofre_fail_errno(error, failed, "start '%s'", program);
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
-    return status == 0 ? COFRE_OK : failure_set(error, COFRE_E_PERMANENT, "start '%s': it ended at once", program);
+    return status == 0 ? COFRE_OK : cofre_fail(error, COFRE_E_PERMANENT, "start '%s': it ended at once", program);
 }
 
 static int32_t connect_scratch(const struct conf *conf, struct cofre_call *call, const char *place, struct link **link,
@@ -144,14 +144,14 @@ int32_t scratch_begin(const struct conf *conf, struct cofre_call *call, const ch
     if (class != COFRE_OK)
         return class;
     if (strlen(place) + 2 > SOCKET_MAX)
-        return failure_set(error, COFRE_E_CONFIG, "'%s' is too long a path for a socket", place);
+        return cofre_fail(error, COFRE_E_CONFIG, "'%s' is too long a path for a socket", place);
     if (access(conf->server, X_OK) != 0) {
-        class = failure_system(error, errno, "find '%s' for a trial restore", conf->server);
-        failure_hint(error, "install redis-server on this machine, or set 'server' to its path");
+        class = cofre_fail_errno(error, errno, "find '%s' for a trial restore", conf->server);
+        cofre_hint(error, "install redis-server on this machine, or set 'server' to its path");
         return class;
     }
     if (mkdir(place, 0700) != 0 && errno != EEXIST)
-        return failure_system(error, errno, "make '%s'", place);
+        return cofre_fail_errno(error, errno, "make '%s'", place);
     class = make_configuration(conf, place, &configuration, error);
     if (class == COFRE_OK)
         class = spawn(conf->server, configuration, error);
@@ -186,7 +186,7 @@ static int32_t await_end(struct cofre_call *call, const char *place, struct cofr
 {
     for (int64_t until = wait_clock() + STARTING; find_process(place) > 0;) {
         if (wait_clock() > until)
-            return failure_set(error, COFRE_E_TIMEOUT, "end the server in '%s': it does not end", place);
+            return cofre_fail(error, COFRE_E_TIMEOUT, "end the server in '%s': it does not end", place);
         int32_t class = wait_for(call, -1, 0, PAUSE, place, error);
         if (class != COFRE_OK)
             return class;
@@ -198,12 +198,12 @@ static int32_t remove_place(const char *place, struct cofre_error *error)
 {
     DIR *d = opendir(place);
     if (!d)
-        return errno == ENOENT ? COFRE_OK : failure_system(error, errno, "open '%s'", place);
+        return errno == ENOENT ? COFRE_OK : cofre_fail_errno(error, errno, "open '%s'", place);
     for (const struct dirent *row = readdir(d); row; row = readdir(d))
         if (strcmp(row->d_name, ".") != 0 && strcmp(row->d_name, "..") != 0)
             unlinkat(dirfd(d), row->d_name, 0);
     closedir(d);
-    return rmdir(place) == 0 || errno == ENOENT ? COFRE_OK : failure_system(error, errno, "remove '%s'", place);
+    return rmdir(place) == 0 || errno == ENOENT ? COFRE_OK : cofre_fail_errno(error, errno, "remove '%s'", place);
 }
 
 int32_t scratch_end(const struct conf *conf, struct cofre_call *call, const char *id, struct cofre_error *error)
@@ -215,7 +215,7 @@ int32_t scratch_end(const struct conf *conf, struct cofre_call *call, const char
         return class;
     /* As the process sees it. */
     if (!realpath(place, real))
-        return errno == ENOENT ? COFRE_OK : failure_system(error, errno, "find '%s'", place);
+        return errno == ENOENT ? COFRE_OK : cofre_fail_errno(error, errno, "find '%s'", place);
     pid_t pid = find_process(real);
     if (pid > 0)
         kill(pid, SIGKILL);

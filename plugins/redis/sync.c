@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "redis/fault.h"
 #include "redis/link.h"
 #include "redis/rdb.h"
@@ -41,8 +41,8 @@ struct transfer {
 
 static int32_t silent(const struct transfer *t, struct cofre_error *error)
 {
-    return failure_set(error, COFRE_E_TIMEOUT, "%s: no answer for %lld s", t->link->name,
-                       (long long)(t->link->conf->patience + 999) / 1000);
+    return cofre_fail(error, COFRE_E_TIMEOUT, "%s: no answer for %lld s", t->link->name,
+                      (long long)(t->link->conf->patience + 999) / 1000);
 }
 
 /* As wait_for, with the target tended. */
@@ -61,10 +61,9 @@ static int32_t await_bytes(struct transfer *t, struct cofre_error *error)
 
 static int32_t never_begins(const struct transfer *t, struct cofre_error *error)
 {
-    failure_set(error, COFRE_E_TIMEOUT, "%s: its RDB has not begun after %lld s", t->link->name,
-                (long long)t->link->conf->start_within / 1000);
-    failure_hint(error,
-                 "see the server's log, and rdb_bgsave_in_progress in INFO; start_within is how long it may take");
+    cofre_fail(error, COFRE_E_TIMEOUT, "%s: its RDB has not begun after %lld s", t->link->name,
+               (long long)t->link->conf->start_within / 1000);
+    cofre_hint(error, "see the server's log, and rdb_bgsave_in_progress in INFO; start_within is how long it may take");
     return COFRE_E_TIMEOUT;
 }
 
@@ -83,13 +82,13 @@ static int32_t offer(struct transfer *t, const char *option, const char *value, 
 
 static int32_t lost(const struct transfer *t, struct cofre_error *error)
 {
-    failure_set(error, COFRE_E_RETRY, "%s: the server ended the connection after %llu bytes of its RDB", t->link->name,
-                (unsigned long long)t->received);
+    cofre_fail(error, COFRE_E_RETRY, "%s: the server ended the connection after %llu bytes of its RDB", t->link->name,
+               (unsigned long long)t->received);
     if (t->slowest > SLOW)
-        failure_hint(error, "it had to wait %lld s for the sinks: raise repl-timeout on the server",
-                     (long long)t->slowest / 1000);
+        cofre_hint(error, "it had to wait %lld s for the sinks: raise repl-timeout on the server",
+                   (long long)t->slowest / 1000);
     else
-        failure_hint(error, "see the server's log: no memory to fork, a kill, or a limit of its output buffer");
+        cofre_hint(error, "see the server's log: no memory to fork, a kill, or a limit of its output buffer");
     return COFRE_E_RETRY;
 }
 
@@ -127,7 +126,7 @@ static int32_t read_line(struct transfer *t, int64_t until, char line[LINE], str
             return class;
         const char *end = memchr(line, '\n', n);
         if (!end && n == LINE - 1)
-            return failure_set(error, COFRE_E_PERMANENT, "%s: no answer to PSYNC, but something else", t->link->name);
+            return cofre_fail(error, COFRE_E_PERMANENT, "%s: no answer to PSYNC, but something else", t->link->name);
         if (!end) { /* the rest is on its way */
             begun = begun ? begun : wait_clock();
             class = wait_for(t->call, -1, 0, PAUSE, t->link->name, error);
@@ -148,9 +147,9 @@ static int32_t read_line(struct transfer *t, int64_t until, char line[LINE], str
 
 static int32_t too_much(const struct transfer *t, struct cofre_error *error)
 {
-    failure_set(error, COFRE_E_PERMANENT, "%s: its RDB has more than %llu bytes, which is more than it can hold",
-                t->link->name, (unsigned long long)t->target->most);
-    failure_hint(error, "is that the right server? max_size is how much it may send");
+    cofre_fail(error, COFRE_E_PERMANENT, "%s: its RDB has more than %llu bytes, which is more than it can hold",
+               t->link->name, (unsigned long long)t->target->most);
+    cofre_hint(error, "is that the right server? max_size is how much it may send");
     return COFRE_E_PERMANENT;
 }
 
@@ -174,7 +173,7 @@ static int32_t begin(struct transfer *t, struct cofre_error *error)
     }
     t->left = strtoll(line + 1, &end, 10);
     if (line[0] != '$' || *end != '\0' || t->left <= 0)
-        return failure_set(error, COFRE_E_PERMANENT, "%s: PSYNC was answered with '%.80s'", t->link->name, line);
+        return cofre_fail(error, COFRE_E_PERMANENT, "%s: PSYNC was answered with '%.80s'", t->link->name, line);
     return (uint64_t)t->left > t->target->most ? too_much(t, error) : COFRE_OK;
 }
 
@@ -247,9 +246,9 @@ static int32_t check_pace(struct transfer *t, int64_t waited, struct cofre_error
     if (t->ended || t->waited < GRACE * t->link->conf->patience ||
         t->received / SYNC_SLOWEST >= (uint64_t)t->waited / 1000)
         return COFRE_OK;
-    failure_set(error, COFRE_E_TIMEOUT, "%s: only %llu bytes of its RDB came in %lld s", t->link->name,
-                (unsigned long long)t->received, (long long)t->waited / 1000);
-    failure_hint(error, "look at the network, and at the load of the server");
+    cofre_fail(error, COFRE_E_TIMEOUT, "%s: only %llu bytes of its RDB came in %lld s", t->link->name,
+               (unsigned long long)t->received, (long long)t->waited / 1000);
+    cofre_hint(error, "look at the network, and at the load of the server");
     return COFRE_E_TIMEOUT;
 }
 
@@ -263,7 +262,7 @@ static int32_t pass_piece(struct transfer *t, struct rdb *rdb, struct cofre_erro
     if (class != COFRE_OK)
         return class;
     if (t->left < 0 && room <= MARK)
-        return failure_set(error, COFRE_E_BUG, "no room for %zu bytes", room);
+        return cofre_fail(error, COFRE_E_BUG, "no room for %zu bytes", room);
     if (t->left >= 0 && (int64_t)room > t->left)
         room = (size_t)t->left;
     int64_t from = wait_clock();

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "redis/direct.h"
 #include "redis/info.h"
 #include "redis/link.h"
@@ -42,7 +42,7 @@ int32_t undo_note(const struct primary *primary, const char *direct, struct cofr
     char path[NOTE_PATH], line[PRIMARY_HOST + 16 + DIRECT_VALUE];
     const char *directory, *id = cofre->id(call);
     if (!id)
-        return failure_set(error, COFRE_E_BUG, "the host gave no id for this restore");
+        return cofre_fail(error, COFRE_E_BUG, "the host gave no id for this restore");
     int32_t class = note_path(call, id, path, &directory, error);
     if (class != COFRE_OK)
         return class;
@@ -53,7 +53,7 @@ int32_t undo_note(const struct primary *primary, const char *direct, struct cofr
         close(fd);
     if (!failed)
         failed = sync_directory(directory);
-    return failed ? failure_system(error, failed, "write '%s'", path) : COFRE_OK;
+    return failed ? cofre_fail_errno(error, failed, "write '%s'", path) : COFRE_OK;
 }
 
 int32_t undo_promote(struct link *link, struct cofre_call *call, struct cofre_error *error)
@@ -139,10 +139,10 @@ int32_t undo_all(const struct conf *conf, struct cofre_call *call, const char *i
         return class;
     FILE *note = fopen(path, "re");
     if (!note) /* it was never told anything, or all is done */
-        return errno == ENOENT ? COFRE_OK : failure_system(error, errno, "read '%s'", path);
+        return errno == ENOENT ? COFRE_OK : cofre_fail_errno(error, errno, "read '%s'", path);
     class = put_right(note, conf, call, whole ? rescue : NULL, error);
     fclose(note);
     if (class == COFRE_OK && unlink(path) < 0 && errno != ENOENT)
-        class = failure_system(error, errno, "remove '%s'", path);
+        class = cofre_fail_errno(error, errno, "remove '%s'", path);
     return class;
 }

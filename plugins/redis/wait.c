@@ -4,7 +4,7 @@
 #include <poll.h>
 #include <time.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 
 #define TICK 1000 /* ms */
 
@@ -25,7 +25,7 @@ int32_t wait_for(struct cofre_call *call, int fd, short events, int64_t patience
             return class;
         int ready = poll(polled, 2, (int)(left < TICK ? left : TICK));
         if (ready < 0 && errno != EINTR)
-            return failure_system(error, errno, "%s: wait", what);
+            return cofre_fail_errno(error, errno, "%s: wait", what);
         if (ready > 0 && polled[0].revents)
             return COFRE_OK;
         /* Readable, and yet no cancellation: look at the clock instead. */
@@ -34,5 +34,5 @@ int32_t wait_for(struct cofre_call *call, int fd, short events, int64_t patience
     }
     if (fd < 0)
         return cofre->cancelled(call, error);
-    return failure_set(error, COFRE_E_TIMEOUT, "%s: no answer for %lld s", what, (long long)(patience + 999) / 1000);
+    return cofre_fail(error, COFRE_E_TIMEOUT, "%s: no answer for %lld s", what, (long long)(patience + 999) / 1000);
 }

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 
 #define SMALL ((int64_t)1 << 20)
 #define LISTED_MAX 65536
@@ -125,7 +125,7 @@ int32_t inbox_keep(struct inbox *inbox, const char *names, size_t length, struct
             continue;
         struct inbox_row *row = add(&inbox->kept, key, st.st_size);
         if (!row)
-            return failure_set(error, COFRE_E_MEMORY, "get '%s': out of memory", key);
+            return cofre_fail(error, COFRE_E_MEMORY, "get '%s': out of memory", key);
         row->used = ++inbox->clock;
         inbox->bytes += st.st_size;
     }
@@ -180,12 +180,12 @@ static int32_t explain(struct inbox *inbox, struct cofre_call *call, const char 
     if (!result)
         result = transfer_run(inbox->link, &t, call, &text, error);
     if (!result && text[0] == '-') {
-        result = failure_set(error, COFRE_E_NO_SPACE, "get '%s': it has more than the %lld MiB of staging_size", key,
-                             (long long)(inbox->link->options->staging_size >> 20));
-        failure_hint(error, "raise staging_size; '%s' needs the room", inbox->link->options->staging);
+        result = cofre_fail(error, COFRE_E_NO_SPACE, "get '%s': it has more than the %lld MiB of staging_size", key,
+                            (long long)(inbox->link->options->staging_size >> 20));
+        cofre_hint(error, "raise staging_size; '%s' needs the room", inbox->link->options->staging);
     } else if (!result) {
-        result = failure_set(error, COFRE_E_NOT_FOUND, "object '%s' does not exist in '%s'", key,
-                             inbox->link->options->target);
+        result = cofre_fail(error, COFRE_E_NOT_FOUND, "object '%s' does not exist in '%s'", key,
+                            inbox->link->options->target);
     }
     free(text);
     transfer_free_names(&names);
@@ -223,7 +223,7 @@ int32_t inbox_get(struct inbox *inbox, struct cofre_call *call, const char *key,
     *size = row->size;
     *fd = open(workspace_path(&inbox->link->workspace, WORKSPACE_IN, key, path), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (*fd < 0)
-        return failure_system(error, errno, "open object '%s' in '%s'", key, inbox->link->options->staging);
+        return cofre_fail_errno(error, errno, "open object '%s' in '%s'", key, inbox->link->options->staging);
     /* Open is enough: it can be read also when its name has gone. */
     shrink(inbox, inbox->link->options->staging_size);
     return COFRE_OK;

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "rsync/verdict.h"
 
 #define TEXT_MAX ((size_t)64 << 10)
@@ -22,8 +22,8 @@
 static int32_t wrong_file(const char *option, const char *path, const char *why, const char *hint,
                           struct cofre_error *error)
 {
-    failure_set(error, COFRE_E_CONFIG, "%s '%s': %s", option, path, why);
-    failure_hint(error, "%s", hint);
+    cofre_fail(error, COFRE_E_CONFIG, "%s '%s': %s", option, path, why);
+    cofre_hint(error, "%s", hint);
     return COFRE_E_CONFIG;
 }
 
@@ -34,7 +34,7 @@ static int32_t check_file(const char *option, const char *path, bool secret, str
     if (!path)
         return COFRE_OK;
     if (stat(path, &st)) {
-        failure_system(error, errno, "look at %s '%s'", option, path);
+        cofre_fail_errno(error, errno, "look at %s '%s'", option, path);
         return COFRE_E_CONFIG;
     }
     if (!S_ISREG(st.st_mode))
@@ -51,21 +51,21 @@ static int32_t check_options(const struct options *o, const struct target *targe
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._- ";
     bool for_ssh = o->identity_file || o->read_identity_file || o->known_hosts || o->rsync_path;
     if (target->daemon && for_ssh)
-        return failure_set(
+        return cofre_fail(
             error, COFRE_E_CONFIG,
             "identity_file, read_identity_file, known_hosts and rsync_path are for ssh, but target '%s' is "
             "an rsync daemon",
             o->target);
     if (!target->daemon && o->password.length > 0)
-        return failure_set(error, COFRE_E_CONFIG,
-                           "password is for an rsync daemon, but target '%s' goes through ssh; "
-                           "use identity_file",
-                           o->target);
+        return cofre_fail(error, COFRE_E_CONFIG,
+                          "password is for an rsync daemon, but target '%s' goes through ssh; "
+                          "use identity_file",
+                          o->target);
     if (o->rsync_path && (!*o->rsync_path || *o->rsync_path == '-' || o->rsync_path[strspn(o->rsync_path, letters)]))
-        return failure_set(error, COFRE_E_CONFIG,
-                           "rsync_path '%s' has characters that the far side's shell would take "
-                           "for its own",
-                           o->rsync_path);
+        return cofre_fail(error, COFRE_E_CONFIG,
+                          "rsync_path '%s' has characters that the far side's shell would take "
+                          "for its own",
+                          o->rsync_path);
     int32_t result = check_file("identity_file", o->identity_file, true, error);
     if (!result)
         result = check_file("read_identity_file", o->read_identity_file, true, error);
@@ -80,7 +80,7 @@ static int32_t link_file(const struct link *link, const char *name, const char *
     char here[WORKSPACE_PATH];
     if (!path || symlink(path, workspace_path(&link->workspace, name, "", here)) == 0)
         return COFRE_OK;
-    return failure_system(error, errno, "make link '%s'", here);
+    return cofre_fail_errno(error, errno, "make link '%s'", here);
 }
 
 static int seconds(int64_t milliseconds)
@@ -115,7 +115,7 @@ static int32_t configure(const struct link *link, enum link_way way, const char 
                      "Ciphers ^aes128-gcm@openssh.com\n",
                      port, key, hosts, base, way, patience, patience / 3 > 0 ? patience / 3 : 1);
     if (n >= (int)sizeof text)
-        return failure_set(error, COFRE_E_BUG, "ssh's configuration is too long");
+        return cofre_fail(error, COFRE_E_BUG, "ssh's configuration is too long");
     return workspace_write(&link->workspace, name, text, (size_t)n, error);
 }
 
@@ -162,8 +162,8 @@ static int32_t look_at_version(const char *text, struct cofre_error *error)
     if (sscanf(text, "rsync version %d.%d.%d", &major, &minor, &patch) >= 2 &&
         major * 10000 + minor * 100 + patch >= 30204)
         return COFRE_OK;
-    failure_set(error, COFRE_E_UNSUPPORTED, "the rsync here is '%.*s'", (int)strcspn(text, "\n"), text);
-    failure_hint(error, "rsync " OLDEST " or newer is needed on this side");
+    cofre_fail(error, COFRE_E_UNSUPPORTED, "the rsync here is '%.*s'", (int)strcspn(text, "\n"), text);
+    cofre_hint(error, "rsync " OLDEST " or newer is needed on this side");
     return COFRE_E_UNSUPPORTED;
 }
 

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "rsync/transfer.h"
 
 /* ---- lines: "-rw-------        4096 2026/11/21 04:15:30 packs/ab/one", times in UTC as we asked for ---- */

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "rsync/listing.h"
 #include "rsync/transfer.h"
 
@@ -33,7 +33,7 @@ static int32_t deliver(struct cofre_call *call, const char *key, int fd, int64_t
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return failure_system(error, n ? errno : EIO, "read the copy of object '%s'", key);
+            return cofre_fail_errno(error, n ? errno : EIO, "read the copy of object '%s'", key);
         result = cofre->commit(call, (size_t)n, error);
         if (result)
             return result;
@@ -54,8 +54,8 @@ int32_t object_get(struct place *place, struct cofre_call *call, const char *key
     if (result)
         return result;
     if (offset < 0 || offset > size || length < -1 || length > size - offset)
-        result = failure_set(error, COFRE_E_RANGE, "object '%s' has %lld bytes, asked for %lld from %lld", key,
-                             (long long)size, (long long)length, (long long)offset);
+        result = cofre_fail(error, COFRE_E_RANGE, "object '%s' has %lld bytes, asked for %lld from %lld", key,
+                            (long long)size, (long long)length, (long long)offset);
     else
         result = deliver(call, key, fd, offset, length < 0 ? size - offset : length, error);
     close(fd);
@@ -103,8 +103,8 @@ int32_t object_stat(struct place *place, struct cofre_call *call, const char *ke
     if (!result && !look.place)
         result = transfer_no_place(&place->link, error);
     if (!result && !look.found)
-        result = failure_set(error, COFRE_E_NOT_FOUND, "object '%s' does not exist in '%s'", key,
-                             place->link.options->target);
+        result = cofre_fail(error, COFRE_E_NOT_FOUND, "object '%s' does not exist in '%s'", key,
+                            place->link.options->target);
     free(text);
     transfer_free_names(&names);
     return result;

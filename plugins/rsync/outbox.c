@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 
 /* The way of a parcel:
  *
@@ -147,12 +147,12 @@ static int32_t look_at(const struct outbox *box, const struct parcel *parcel, co
         if (line[0] == '.' && line[1] == 'f')
             return COFRE_OK;
         /* Not COFRE_E_EXISTS: the call at hand may be about another object. */
-        failure_set(error, COFRE_E_INTEGRITY, "object '%s' is in '%s' with other content", parcel->key, target);
-        failure_hint(error, "it was left as it is; cofre verify tells whether it is damaged");
+        cofre_fail(error, COFRE_E_INTEGRITY, "object '%s' is in '%s' with other content", parcel->key, target);
+        cofre_hint(error, "it was left as it is; cofre verify tells whether it is damaged");
         return COFRE_E_INTEGRITY;
     }
-    failure_set(error, COFRE_E_INTEGRITY, "object '%s' was sent, but is not in '%s'", parcel->key, target);
-    failure_hint(error, "does something on the far side move or remove files, or refuse some of them (exclude)?");
+    cofre_fail(error, COFRE_E_INTEGRITY, "object '%s' was sent, but is not in '%s'", parcel->key, target);
+    cofre_hint(error, "does something on the far side move or remove files, or refuse some of them (exclude)?");
     return COFRE_E_INTEGRITY;
 }
 
@@ -338,9 +338,9 @@ static int64_t enough_of(const struct outbox *box)
 
 static int32_t too_large(const struct outbox *box, const char *key, struct cofre_error *error)
 {
-    failure_set(error, COFRE_E_NO_SPACE, "put '%s': it has more than the %lld MiB of staging_size", key,
-                (long long)(box->link->options->staging_size >> 20));
-    failure_hint(error, "raise staging_size; '%s' needs the room", box->link->options->staging);
+    cofre_fail(error, COFRE_E_NO_SPACE, "put '%s': it has more than the %lld MiB of staging_size", key,
+               (long long)(box->link->options->staging_size >> 20));
+    cofre_hint(error, "raise staging_size; '%s' needs the room", box->link->options->staging);
     return COFRE_E_NO_SPACE;
 }
 
@@ -352,8 +352,9 @@ static int32_t write_all(const struct outbox *box, int fd, const char *key, cons
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
-            int32_t class = failure_system(error, errno, "stage object '%s' in '%s'", key, box->link->options->staging);
-            failure_hint(error, "make room there, or name another directory with staging");
+            int32_t class =
+                cofre_fail_errno(error, errno, "stage object '%s' in '%s'", key, box->link->options->staging);
+            cofre_hint(error, "make room there, or name another directory with staging");
             return class;
         }
         p += n;
@@ -371,7 +372,7 @@ static int32_t receive(struct outbox *box, struct cofre_call *call, int fd, stru
     int64_t bound = box->link->options->staging_size;
     while ((result = cofre->take(call, &bytes, &length, error)) == COFRE_OK) {
         if (!bytes)
-            return failure_set(error, COFRE_E_BUG, "put '%s': the host sent a hole", parcel->key);
+            return cofre_fail(error, COFRE_E_BUG, "put '%s': the host sent a hole", parcel->key);
         parcel->size += (int64_t)length;
         if (parcel->size > bound)
             return too_large(box, parcel->key, error);
@@ -395,10 +396,10 @@ static int32_t stage(struct outbox *box, struct cofre_call *call, struct parcel 
     workspace_path(workspace, WORKSPACE_OUT, parcel->key, path);
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
-        return failure_system(error, errno, "stage object '%s'", parcel->key);
+        return cofre_fail_errno(error, errno, "stage object '%s'", parcel->key);
     result = receive(box, call, fd, parcel, error);
     if (close(fd) && !result)
-        result = failure_system(error, errno, "stage object '%s'", parcel->key);
+        result = cofre_fail_errno(error, errno, "stage object '%s'", parcel->key);
     if (result)
         unlink(path);
     return result;
@@ -411,7 +412,7 @@ static int32_t make_room(struct outbox *box, struct cofre_error *error)
     size_t room = box->room ? 2 * box->room : 64;
     struct parcel *parcels = realloc(box->parcels, room * sizeof *parcels);
     if (!parcels)
-        return failure_set(error, COFRE_E_MEMORY, "stage an object: out of memory");
+        return cofre_fail(error, COFRE_E_MEMORY, "stage an object: out of memory");
     box->parcels = parcels;
     box->room = room;
     return COFRE_OK;

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "common/spawn.h"
 #include "rsync/workspace.h"
 
@@ -72,22 +72,22 @@ static int32_t make_input(const struct cofre_secret *input, int *fd, struct cofr
 {
     int ends[2];
     if (input->length > INPUT_MAX)
-        return failure_set(error, COFRE_E_CONFIG, "the password has more than %d bytes", INPUT_MAX);
+        return cofre_fail(error, COFRE_E_CONFIG, "the password has more than %d bytes", INPUT_MAX);
     if (pipe2(ends, O_CLOEXEC))
-        return failure_system(error, errno, "make a pipe");
+        return cofre_fail_errno(error, errno, "make a pipe");
     *fd = ends[0];
     bool written = write(ends[1], input->bytes, input->length) == (ssize_t)input->length;
-    int32_t class = written ? COFRE_OK : failure_system(error, errno, "write into a pipe");
+    int32_t class = written ? COFRE_OK : cofre_fail_errno(error, errno, "write into a pipe");
     close(ends[1]);
     return class;
 }
 
 static int32_t not_started(const char *name, int errnum, struct cofre_error *error)
 {
-    failure_system(error, errnum, "run '%s'", name);
+    cofre_fail_errno(error, errnum, "run '%s'", name);
     if (errnum == ENOENT)
-        failure_hint(error, "install it: apt-get install %s", strcmp(name, "ssh") == 0 ? "openssh-client" : name);
-    return errnum == ENOENT ? COFRE_E_CONFIG : failure_class(errnum);
+        cofre_hint(error, "install it: apt-get install %s", strcmp(name, "ssh") == 0 ? "openssh-client" : name);
+    return errnum == ENOENT ? COFRE_E_CONFIG : cofre_errno_class(errnum);
 }
 
 int32_t program_start(struct program *p, const struct workspace *workspace, struct program_words *words,
@@ -96,7 +96,7 @@ int32_t program_start(struct program *p, const struct workspace *workspace, stru
     AUTO_CLOSE int in = -1;
     *p = (struct program)PROGRAM_NONE;
     if (words->failed)
-        return failure_set(error, COFRE_E_MEMORY, "run '%s': out of memory", words->words[0]);
+        return cofre_fail(error, COFRE_E_MEMORY, "run '%s': out of memory", words->words[0]);
     int32_t result = input ? make_input(input, &in, error) : COFRE_OK;
     if (result)
         return result;
@@ -194,7 +194,7 @@ char *program_text(int fd, size_t maximum, struct cofre_error *error)
 {
     struct stat st;
     if (fstat(fd, &st)) {
-        failure_system(error, errno, "read what rsync printed");
+        cofre_fail_errno(error, errno, "read what rsync printed");
         return NULL;
     }
     size_t length = (size_t)st.st_size < maximum ? (size_t)st.st_size : maximum, done = 0;
@@ -206,7 +206,7 @@ char *program_text(int fd, size_t maximum, struct cofre_error *error)
         done += (size_t)n;
     }
     if (!text)
-        failure_set(error, COFRE_E_MEMORY, "read what rsync printed: out of memory");
+        cofre_fail(error, COFRE_E_MEMORY, "read what rsync printed: out of memory");
     else
         text[done] = '\0';
     return text;

@@ -17,7 +17,6 @@
 
 #include <cofre/plugin.h>
 
-#include "common/failure.h"
 #include "rsync/inspection.h"
 #include "rsync/listing.h"
 #include "rsync/object.h"
@@ -49,7 +48,7 @@ static int32_t rsync_open(struct cofre_call *call, const void *conf, void **inst
     (void)call;
     struct place *place = calloc(1, sizeof *place);
     if (!place)
-        return failure_set(error, COFRE_E_MEMORY, "open the target: out of memory");
+        return cofre_fail(error, COFRE_E_MEMORY, "open the target: out of memory");
     int32_t result = link_open(&place->link, conf, error);
     if (result) {
         free(place);
@@ -121,7 +120,7 @@ static int32_t rsync_list(void *instance, struct cofre_call *call, const char *p
 {
     (void)cursor;
     if (cursor_length > 0)
-        return failure_set(error, COFRE_E_BUG, "list '%s': the cursor is not one of ours", prefix);
+        return cofre_fail(error, COFRE_E_BUG, "list '%s': the cursor is not one of ours", prefix);
     return listing_run(instance, call, prefix, error);
 }
 

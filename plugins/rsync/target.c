@@ -12,9 +12,8 @@
 static int32_t refuse_with(const char *text, const char *why, const char *hint, struct cofre_error *error)
 {
     char shown[FAILURE_QUOTE_MAX];
-    int32_t class =
-        failure_set(error, COFRE_E_CONFIG, "target '%s': %s", failure_quote(text, strlen(text), shown), why);
-    failure_hint(error, "%s", hint);
+    int32_t class = cofre_fail(error, COFRE_E_CONFIG, "target '%s': %s", failure_quote(text, strlen(text), shown), why);
+    cofre_hint(error, "%s", hint);
     return class;
 }
 

@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "rsync/verdict.h"
 
 #define TEXT_MAX ((size_t)1 << 30)
@@ -47,7 +47,7 @@ int32_t transfer_name(struct transfer_names *names, const char *name, struct cof
         size_t room = 2 * names->room + n + 256;
         char *text = realloc(names->text, room);
         if (!text)
-            return failure_set(error, COFRE_E_MEMORY, "list names: out of memory");
+            return cofre_fail(error, COFRE_E_MEMORY, "list names: out of memory");
         names->text = text;
         names->room = room;
     }
@@ -64,7 +64,7 @@ int32_t transfer_add_mark(const struct link *link, const char *folder, struct tr
     if (!link->options->fsync)
         return COFRE_OK;
     if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
-        return failure_system(error, errno, "get random bytes");
+        return cofre_fail_errno(error, errno, "get random bytes");
     snprintf(name, sizeof name, TRANSFER_MARKS "/%010lld.%08x", (long long)time(NULL), random);
     int32_t result = workspace_parents(&link->workspace, folder, name, error);
     snprintf(path, sizeof path, "%s/%s", folder, name);
@@ -210,8 +210,8 @@ int32_t transfer_run(struct link *link, const struct transfer *t, struct cofre_c
 
 int32_t transfer_no_place(const struct link *link, struct cofre_error *error)
 {
-    failure_set(error, COFRE_E_NOT_FOUND, "the place '%s' is not there: it has no '%s'", link->options->target,
-                TRANSFER_TEMPORARY);
-    failure_hint(error, "is the disk mounted on the far side? a new place is made by: cofre init");
+    cofre_fail(error, COFRE_E_NOT_FOUND, "the place '%s' is not there: it has no '%s'", link->options->target,
+               TRANSFER_TEMPORARY);
+    cofre_hint(error, "is the disk mounted on the far side? a new place is made by: cofre init");
     return COFRE_E_NOT_FOUND;
 }

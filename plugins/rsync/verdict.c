@@ -156,13 +156,13 @@ static int32_t say(struct cofre_error *error, const char *what, const char *targ
     size_t length = 0;
     const char *line = at ? line_of(text, at, &length) : "";
     failure_quote(line, length, cause);
-    failure_set(error, v->class, "%s, target '%s': %s", what, failure_quote(target, strlen(target), shown),
-                v->cause ? v->cause : cause);
+    cofre_fail(error, v->class, "%s, target '%s': %s", what, failure_quote(target, strlen(target), shown),
+               v->cause ? v->cause : cause);
     if (v->cause && !v->sign && length > 0 && strlen(error->message) + length + 3 < sizeof error->message) {
         size_t used = strlen(error->message);
         snprintf(error->message + used, sizeof error->message - used, ": %s", cause);
     }
-    failure_hint(error, "%s", v->hint);
+    cofre_hint(error, "%s", v->hint);
     return v->class;
 }
 

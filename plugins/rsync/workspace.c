@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 
 #define PREFIX ".cofre-"
 #define MARK "cofre-rsync-staging" /* a file that nobody else's directory has */
@@ -95,13 +95,13 @@ static int32_t make(struct workspace *w, const char *staging, struct cofre_error
     char path[WORKSPACE_PATH];
     w->fd = mkdtemp(w->path) ? open(w->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
     if (w->fd < 0 || flock(w->fd, LOCK_EX | LOCK_NB)) {
-        int32_t class = failure_system(error, errno, "make a directory in '%s'", staging);
-        failure_hint(error, "let staging name a directory in which cofre can write");
+        int32_t class = cofre_fail_errno(error, errno, "make a directory in '%s'", staging);
+        cofre_hint(error, "let staging name a directory in which cofre can write");
         return class == COFRE_E_NOT_FOUND ? COFRE_E_CONFIG : class;
     }
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
         if (mkdir(workspace_path(w, folders[i], "", path), 0700))
-            return failure_system(error, errno, "make directory '%s'", path);
+            return cofre_fail_errno(error, errno, "make directory '%s'", path);
     return workspace_write(w, MARK, "", 0, error);
 }
 
@@ -110,10 +110,9 @@ int32_t workspace_open(struct workspace *w, const char *staging, struct cofre_er
     w->fd = -1;
     int n = snprintf(w->path, sizeof w->path, "%s/%sXXXXXX", staging, PREFIX);
     if (n >= (int)sizeof w->path || !is_plain(staging)) {
-        failure_set(error, COFRE_E_CONFIG, "staging '%s' cannot be used: it is too long or has odd characters",
-                    staging);
-        failure_hint(error, "choose a directory of at most %d bytes, of letters, digits and /._-+",
-                     WORKSPACE_MAX - (int)sizeof PREFIX - 7);
+        cofre_fail(error, COFRE_E_CONFIG, "staging '%s' cannot be used: it is too long or has odd characters", staging);
+        cofre_hint(error, "choose a directory of at most %d bytes, of letters, digits and /._-+",
+                   WORKSPACE_MAX - (int)sizeof PREFIX - 7);
         return COFRE_E_CONFIG;
     }
     sweep(staging);
@@ -145,7 +144,7 @@ int32_t workspace_parents(const struct workspace *w, const char *folder, const c
     for (char *slash = path + strlen(w->path) + strlen(folder) + 2; (slash = strchr(slash, '/')); slash++) {
         *slash = '\0';
         if (mkdir(path, 0700) && errno != EEXIST)
-            return failure_system(error, errno, "make directory '%s'", path);
+            return cofre_fail_errno(error, errno, "make directory '%s'", path);
         *slash = '/';
     }
     return COFRE_OK;
@@ -158,11 +157,11 @@ int32_t workspace_write(const struct workspace *w, const char *name, const void 
     workspace_path(w, name, "", path);
     AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
-        return failure_system(error, errno, "make file '%s'", path);
+        return cofre_fail_errno(error, errno, "make file '%s'", path);
     for (const char *p = text; length > 0;) {
         ssize_t n = write(fd, p, length);
         if (n < 0)
-            return failure_system(error, errno, "write file '%s'", path);
+            return cofre_fail_errno(error, errno, "write file '%s'", path);
         p += n;
         length -= (size_t)n;
     }
@@ -174,7 +173,7 @@ int workspace_scratch(const struct workspace *w, struct cofre_error *error)
     char path[WORKSPACE_PATH];
     int fd = mkostemp(workspace_path(w, "scratch-XXXXXX", "", path), O_CLOEXEC);
     if (fd < 0 || unlink(path)) {
-        failure_system(error, errno, "make a file in '%s'", w->path);
+        cofre_fail_errno(error, errno, "make a file in '%s'", w->path);
         close_fd(&fd);
     }
     return fd;

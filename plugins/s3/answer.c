@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "s3/request.h"
 #include "s3/xml.h"
 
@@ -166,16 +166,16 @@ int32_t answer_fail(const struct store *store, const struct request *request, co
     const struct meaning *m = find_meaning(said.code, head->status);
     const char *cause = m->cause ? m->cause : said.message[0] ? said.message : "the store refuses";
     bool both = m->cause && said.message[0] && m->class != COFRE_E_NOT_FOUND && m->class != COFRE_E_EXISTS;
-    failure_set(error, m->class, "%s%s%.120s%s (%s%sHTTP %ld)", cause, both ? ": \"" : "", both ? said.message : "",
-                both ? "\"" : "", said.code, said.code[0] ? ", " : "", head->status);
+    cofre_fail(error, m->class, "%s%s%.120s%s (%s%sHTTP %ld)", cause, both ? ": \"" : "", both ? said.message : "",
+               both ? "\"" : "", said.code, said.code[0] ? ", " : "", head->status);
     snprintf(error->code, sizeof error->code, "%.31s", said.code);
     error->retry_after = m->class == COFRE_E_RETRY ? wait_of(head->retry_after) : 0;
-    failure_hint(error, "%s", m->hint);
+    cofre_hint(error, "%s", m->hint);
     const char *region = head->region[0] ? head->region : said.region;
     if (m->hint == region_hint && region[0])
-        failure_hint(error, "set region = %s", region);
+        cofre_hint(error, "set region = %s", region);
     else if (m->hint == region_hint && head->location[0])
-        failure_hint(error, "the store points to '%.150s'; cofre follows no redirection: set endpoint", head->location);
+        cofre_hint(error, "the store points to '%.150s'; cofre follows no redirection: set endpoint", head->location);
     request_context(store, request, m->class, error);
     if (m->hint == clock_hint)
         say_skew(answer, error);

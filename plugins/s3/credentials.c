@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 
 #define MINUTE ((int64_t)60 * 1000000000)
 #define EARLY (5 * MINUTE) /* fetched again this long before the end */
@@ -39,8 +39,8 @@ static int32_t from_section(const struct credentials_options *o, struct credenti
     if (!o->access_key && !o->secret_key.length)
         return COFRE_END;
     if (!o->access_key || !o->secret_key.length)
-        return failure_set(error, COFRE_E_CONFIG, "access_key and secret_key go together: %s is missing",
-                           o->access_key ? "secret_key" : "access_key");
+        return cofre_fail(error, COFRE_E_CONFIG, "access_key and secret_key go together: %s is missing",
+                          o->access_key ? "secret_key" : "access_key");
     const char *token = (const char *)o->token.bytes;
     found->origin = "the section";
     if (credentials_copy(found->access_key, sizeof found->access_key, o->access_key, strlen(o->access_key)) &&
@@ -48,9 +48,9 @@ static int32_t from_section(const struct credentials_options *o, struct credenti
                          o->secret_key.length) &&
         (!o->token.length || credentials_copy(found->token, sizeof found->token, token, o->token.length)))
         return COFRE_OK;
-    return failure_set(error, COFRE_E_CONFIG,
-                       "access_key, secret_key or session_token is empty, too long, or has "
-                       "more than one line");
+    return cofre_fail(error, COFRE_E_CONFIG,
+                      "access_key, secret_key or session_token is empty, too long, or has "
+                      "more than one line");
 }
 
 static int32_t from_environment(struct credentials *found, struct cofre_error *error)
@@ -64,7 +64,7 @@ static int32_t from_environment(struct credentials *found, struct cofre_error *e
         credentials_copy(found->secret_key, sizeof found->secret_key, secret, strlen(secret)) &&
         (!token || !*token || credentials_copy(found->token, sizeof found->token, token, strlen(token))))
         return COFRE_OK;
-    return failure_set(error, COFRE_E_CONFIG, "the credentials in AWS_ACCESS_KEY_ID and its like are malformed");
+    return cofre_fail(error, COFRE_E_CONFIG, "the credentials in AWS_ACCESS_KEY_ID and its like are malformed");
 }
 
 /* ---- all of them ------------------------------------------------------------------------------------------------- */
@@ -81,10 +81,10 @@ static int32_t look(const struct credentials_options *o, struct cofre_call *call
         result = credentials_from_metadata(call, found, error);
     if (result != COFRE_END)
         return result;
-    failure_set(error, COFRE_E_AUTH,
-                "there are no credentials: not in the section, the environment, the file "
-                "~/.aws/credentials, nor from the container or the machine");
-    failure_hint(error, "set access_key and secret_key (secret_key = @file:/etc/cofre/secrets/NAME)");
+    cofre_fail(error, COFRE_E_AUTH,
+               "there are no credentials: not in the section, the environment, the file "
+               "~/.aws/credentials, nor from the container or the machine");
+    cofre_hint(error, "set access_key and secret_key (secret_key = @file:/etc/cofre/secrets/NAME)");
     return COFRE_E_AUTH;
 }
 

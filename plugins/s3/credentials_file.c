@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "s3/credentials.h"
 
 static bool file_name(char *out, size_t size)
@@ -84,24 +84,24 @@ int32_t credentials_from_file(const char *wanted, struct credentials *found, str
     if (!file && errno == EACCES && !asked)
         return COFRE_END;
     if (!file)
-        return failure_system(error, errno, "read the credentials of profile '%s' from '%.300s'", profile, path);
+        return cofre_fail_errno(error, errno, "read the credentials of profile '%s' from '%.300s'", profile, path);
     struct stat st;
     bool open_to_others = fstat(fileno(file), &st) == 0 && (st.st_mode & 077);
     bool seen = read_profile(file, profile, found);
     fclose(file);
     if (!seen && asked)
-        return failure_set(error, COFRE_E_CONFIG, "file '%.300s' has no profile '%s'", path, profile);
+        return cofre_fail(error, COFRE_E_CONFIG, "file '%.300s' has no profile '%s'", path, profile);
     if (!found->access_key[0] || !found->secret_key[0]) {
         if (!asked)
             return COFRE_END;
-        return failure_set(error, COFRE_E_CONFIG,
-                           "profile '%s' of '%.300s' has no aws_access_key_id and "
-                           "aws_secret_access_key",
-                           profile, path);
+        return cofre_fail(error, COFRE_E_CONFIG,
+                          "profile '%s' of '%.300s' has no aws_access_key_id and "
+                          "aws_secret_access_key",
+                          profile, path);
     }
     if (open_to_others) {
-        failure_set(error, COFRE_E_CONFIG, "others can read the credentials in '%.300s'", path);
-        failure_hint(error, "chmod 0600 '%.200s'", path);
+        cofre_fail(error, COFRE_E_CONFIG, "others can read the credentials in '%.300s'", path);
+        cofre_hint(error, "chmod 0600 '%.200s'", path);
         return COFRE_E_CONFIG;
     }
     found->origin = "~/.aws/credentials";

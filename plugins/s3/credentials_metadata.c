@@ -10,7 +10,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "s3/credentials.h"
 #include "s3/http.h"
 
@@ -36,8 +36,8 @@ static int32_t ask(struct http *http, struct cofre_call *call, const char *metho
     if (result)
         return result;
     if (head.status != 200)
-        return failure_set(error, COFRE_E_RETRY, "'%.200s' answered with HTTP %ld", url, head.status);
-    return body->p ? COFRE_OK : failure_set(error, COFRE_E_RETRY, "'%.200s' answered with nothing", url);
+        return cofre_fail(error, COFRE_E_RETRY, "'%.200s' answered with HTTP %ld", url, head.status);
+    return body->p ? COFRE_OK : cofre_fail(error, COFRE_E_RETRY, "'%.200s' answered with nothing", url);
 }
 
 static bool take_text(const json_t *object, const char *name, char *to, size_t size)
@@ -59,7 +59,7 @@ static int32_t take_answer(const char *text, struct credentials *found, struct c
     if (until && strptime(until, "%Y-%m-%dT%H:%M:%S", &tm))
         found->expires = http_time(&tm);
     json_decref(object);
-    return good ? COFRE_OK : failure_set(error, COFRE_E_RETRY, "the answer of the credentials' service is malformed");
+    return good ? COFRE_OK : cofre_fail(error, COFRE_E_RETRY, "the answer of the credentials' service is malformed");
 }
 
 static int32_t fetch(struct http *http, struct cofre_call *call, const char *url, const char *header,
@@ -87,7 +87,7 @@ static int32_t container_header(char *out, size_t size, struct cofre_error *erro
     if (file_name && *file_name) {
         FILE *file = fopen(file_name, "re");
         if (!file)
-            return failure_system(error, errno, "read the container's token '%.200s'", file_name);
+            return cofre_fail_errno(error, errno, "read the container's token '%.200s'", file_name);
         text[fread(text, 1, sizeof text - 1, file)] = '\0';
         fclose(file);
         text[strcspn(text, "\r\n")] = '\0';
@@ -96,7 +96,7 @@ static int32_t container_header(char *out, size_t size, struct cofre_error *erro
     if (!token || !*token)
         return COFRE_OK;
     if (strpbrk(token, "\r\n") || (size_t)snprintf(out, size, "Authorization: %s", token) >= size)
-        return failure_set(error, COFRE_E_CONFIG, "the container's authorization token is malformed");
+        return cofre_fail(error, COFRE_E_CONFIG, "the container's authorization token is malformed");
     return COFRE_OK;
 }
 
@@ -129,10 +129,10 @@ static int32_t from_container(struct http *http, struct cofre_call *call, struct
     else
         return COFRE_END;
     if (!is_near(url))
-        return failure_set(error, COFRE_E_CONFIG,
-                           "AWS_CONTAINER_CREDENTIALS_FULL_URI leads to '%.200s', away from "
-                           "this machine without https",
-                           url);
+        return cofre_fail(error, COFRE_E_CONFIG,
+                          "AWS_CONTAINER_CREDENTIALS_FULL_URI leads to '%.200s', away from "
+                          "this machine without https",
+                          url);
     int32_t result = container_header(header, sizeof header, error);
     if (!result)
         result = fetch(http, call, url, header[0] ? header : NULL, found, error);
@@ -195,7 +195,7 @@ int32_t credentials_from_metadata(struct cofre_call *call, struct credentials *f
     if (result != COFRE_OK && result != COFRE_END && result != COFRE_E_CANCELLED) {
         char cause[sizeof error->message];
         snprintf(cause, sizeof cause, "%s", error->message);
-        failure_set(error, result, "get credentials from the surroundings: %.440s", cause);
+        cofre_fail(error, result, "get credentials from the surroundings: %.440s", cause);
     }
     return result;
 }

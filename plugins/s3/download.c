@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "s3/object.h"
 
 struct getting {
@@ -15,7 +15,7 @@ struct getting {
 
 static int32_t wrong(const char *what, struct cofre_error *error)
 {
-    return failure_set(error, COFRE_E_INTEGRITY, "the store %s", what);
+    return cofre_fail(error, COFRE_E_INTEGRITY, "the store %s", what);
 }
 
 /* "bytes FIRST-LAST/SIZE" */
@@ -30,8 +30,8 @@ static int32_t judge_range(struct getting *g, const struct http_head *head, stru
         return wrong("does not say which range it sends", error);
     g->expected = last - first + 1;
     if (g->length >= 0 && g->offset + g->length > size)
-        return failure_set(error, COFRE_E_RANGE, "it has %lld bytes, asked for %lld from %lld", size,
-                           (long long)g->length, (long long)g->offset);
+        return cofre_fail(error, COFRE_E_RANGE, "it has %lld bytes, asked for %lld from %lld", size,
+                          (long long)g->length, (long long)g->offset);
     int64_t until = g->length < 0 ? size - 1 : g->offset + g->length - 1;
     if (first != g->offset || last != until)
         return wrong("sends another range than was asked for", error);
@@ -88,8 +88,8 @@ static int32_t finish(struct getting *g, const struct http_head *head, struct co
     int32_t result = g->judged ? COFRE_OK : judge(g, head, error);
     if (result || g->got == g->expected)
         return result;
-    return failure_set(error, COFRE_E_RETRY, "it ends after %lld of %lld bytes", (long long)g->got,
-                       (long long)g->expected);
+    return cofre_fail(error, COFRE_E_RETRY, "it ends after %lld of %lld bytes", (long long)g->got,
+                      (long long)g->expected);
 }
 
 /* Nothing is wanted, or nothing is left: the size decides whether that is possible. */
@@ -100,15 +100,15 @@ static int32_t get_nothing(struct store *store, struct cofre_call *call, const c
     int32_t result = object_stat(store, call, key, &object, error);
     if (result || offset <= object.size)
         return result;
-    return failure_set(error, COFRE_E_RANGE, "get '%.200s': it has %lld bytes, asked for some from %lld", key,
-                       (long long)object.size, (long long)offset);
+    return cofre_fail(error, COFRE_E_RANGE, "get '%.200s': it has %lld bytes, asked for some from %lld", key,
+                      (long long)object.size, (long long)offset);
 }
 
 int32_t object_get(struct store *store, struct cofre_call *call, const char *key, int64_t offset, int64_t length,
                    struct cofre_error *error)
 {
     if (offset < 0 || length < -1 || (length > 0 && offset > INT64_MAX - length))
-        return failure_set(error, COFRE_E_RANGE, "get '%.200s': there is no such range", key);
+        return cofre_fail(error, COFRE_E_RANGE, "get '%.200s': there is no such range", key);
     if (length == 0)
         return get_nothing(store, call, key, offset, error);
     char range[64];

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 
 #define SLOWEST 1024L /* bytes per second: what is slower is as good as dead */
 #define STEP 1000     /* ms between looks */
@@ -48,14 +48,14 @@ static bool collect(struct run *run, const char *p, size_t n)
 {
     struct http_body *body = run->body;
     if (body->n + n > HTTP_BODY_MAX) {
-        run->result = failure_set(run->error, COFRE_E_INTEGRITY, "the answer is larger than any of S3");
+        run->result = cofre_fail(run->error, COFRE_E_INTEGRITY, "the answer is larger than any of S3");
         return false;
     }
     if (body->n + n + 1 > run->capacity) {
         size_t capacity = 2 * (body->n + n + 1);
         char *grown = realloc(body->p, capacity);
         if (!grown) {
-            run->result = failure_set(run->error, COFRE_E_MEMORY, "out of memory");
+            run->result = cofre_fail(run->error, COFRE_E_MEMORY, "out of memory");
             return false;
         }
         body->p = grown;
@@ -179,11 +179,11 @@ static int32_t fail_transfer(struct run *run, CURLcode code)
     for (size_t i = 0; i < sizeof failures / sizeof failures[0]; i++) {
         if (failures[i].code != code)
             continue;
-        int32_t class = failure_set(run->error, failures[i].class, "%s", cause);
-        failure_hint(run->error, "%s", failures[i].hint);
+        int32_t class = cofre_fail(run->error, failures[i].class, "%s", cause);
+        cofre_hint(run->error, "%s", failures[i].hint);
         return class;
     }
-    return failure_set(run->error, COFRE_E_PERMANENT, "%s (libcurl error %d)", cause, (int)code);
+    return cofre_fail(run->error, COFRE_E_PERMANENT, "%s (libcurl error %d)", cause, (int)code);
 }
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
@@ -275,7 +275,7 @@ static int32_t transfer(struct run *run, struct cofre_call *call)
     for (;;) {
         int running;
         if (curl_multi_perform(run->http->multi, &running) != CURLM_OK)
-            return failure_set(run->error, COFRE_E_PERMANENT, "libcurl does not go on");
+            return cofre_fail(run->error, COFRE_E_PERMANENT, "libcurl does not go on");
         int32_t result = finished(run, &done);
         if (done || result)
             return result;
@@ -294,11 +294,11 @@ int32_t http_run(struct http *http, struct cofre_call *call, const struct http_e
     *body = (struct http_body){.p = NULL};
     struct curl_slist *headers = header_list(exchange);
     if (!headers)
-        return failure_set(error, COFRE_E_MEMORY, "out of memory");
+        return cofre_fail(error, COFRE_E_MEMORY, "out of memory");
     set_up(&run, headers);
     int32_t result = COFRE_E_PERMANENT;
     if (curl_multi_add_handle(http->multi, http->easy) != CURLM_OK)
-        failure_set(error, result, "libcurl takes no request");
+        cofre_fail(error, result, "libcurl takes no request");
     else
         result = transfer(&run, call);
     head->length = said_length(http);
@@ -312,14 +312,14 @@ int32_t http_new(const struct http_options *options, struct http **http, struct 
     struct http *h = calloc(1, sizeof *h);
     if (!h || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         free(h);
-        return failure_set(error, COFRE_E_MEMORY, "libcurl cannot be started");
+        return cofre_fail(error, COFRE_E_MEMORY, "libcurl cannot be started");
     }
     h->options = *options;
     h->multi = curl_multi_init();
     h->easy = curl_easy_init();
     if (!h->multi || !h->easy) {
         http_free(h);
-        return failure_set(error, COFRE_E_MEMORY, "out of memory");
+        return cofre_fail(error, COFRE_E_MEMORY, "out of memory");
     }
     *http = h;
     return COFRE_OK;

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "s3/object.h"
 
 #define SKEW_WARNING 120 /* seconds; stores refuse at 15 minutes */
@@ -137,9 +137,9 @@ static int32_t check_lock(struct store *store, struct cofre_call *call, struct c
         return result;
     if (!result && enabled)
         return COFRE_OK;
-    failure_set(error, COFRE_E_CONFIG, "bucket '%.63s' has no Object Lock, which the option lock needs",
-                store->options->bucket);
-    failure_hint(error, "make a bucket with Object Lock (cofre init makes one that is not there), or take lock out");
+    cofre_fail(error, COFRE_E_CONFIG, "bucket '%.63s' has no Object Lock, which the option lock needs",
+               store->options->bucket);
+    cofre_hint(error, "make a bucket with Object Lock (cofre init makes one that is not there), or take lock out");
     return COFRE_E_CONFIG;
 }
 

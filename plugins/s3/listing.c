@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "s3/object.h"
 
 #define KEY_MAX 1100 /* of S3 1,024, and some who do not count so exactly */
@@ -27,7 +27,7 @@ struct page {
 
 static int32_t broken(const char *what, struct cofre_error *error)
 {
-    return failure_set(error, COFRE_E_INTEGRITY, "the store %s", what);
+    return cofre_fail(error, COFRE_E_INTEGRITY, "the store %s", what);
 }
 
 static int hex_value(char c)
@@ -194,7 +194,7 @@ int32_t listing_run(struct store *store, struct cofre_call *call, const char *pr
     struct page *p = calloc(1, sizeof *p);
     if (!p || asprintf(&wanted, "%s%s", store->prefix, prefix) < 0) {
         free(p);
-        return failure_set(error, COFRE_E_MEMORY, "list '%.200s': out of memory", prefix);
+        return cofre_fail(error, COFRE_E_MEMORY, "list '%.200s': out of memory", prefix);
     }
     *p = (struct page){.store = store, .call = call, .wanted = wanted};
     if (cursor && cursor_length > 1)

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "s3/upload.h"
 
 #define SMALL ((int64_t)256 * 1024) /* up to here a body is signed as a whole */
@@ -74,7 +74,7 @@ static int32_t read_hashed(void *context, void *p, size_t n, size_t *got, struct
     struct hashed *h = context;
     int32_t result = h->read(h->source, p, n, got, error);
     if (!result && EVP_DigestUpdate(h->md5, p, *got) != 1)
-        return failure_set(error, COFRE_E_MEMORY, "out of memory");
+        return cofre_fail(error, COFRE_E_MEMORY, "out of memory");
     return result;
 }
 
@@ -90,7 +90,7 @@ int32_t object_compare_tag(const struct store *store, const struct request *requ
     if (!plain || strncmp(wanted, head->etag + quote, MD5_HEX - 1) == 0)
         return COFRE_OK;
     return request_context(
-        store, request, failure_set(error, COFRE_E_INTEGRITY, "the store says that it has other bytes than were sent"),
+        store, request, cofre_fail(error, COFRE_E_INTEGRITY, "the store says that it has other bytes than were sent"),
         error);
 }
 
@@ -106,8 +106,8 @@ static int32_t run_put(struct store *store, struct cofre_call *call, struct requ
     request_free(&answer);
     if (r->read && (head->status == 411 || head->status == 501)) {
         store->whole_bodies = true;
-        return failure_set(error, COFRE_E_RETRY, "put '%.200s': the store takes no body that is signed in pieces",
-                           r->key);
+        return cofre_fail(error, COFRE_E_RETRY, "put '%.200s': the store takes no body that is signed in pieces",
+                          r->key);
     }
     return result;
 }
@@ -137,10 +137,10 @@ static int32_t put_whole(struct store *store, struct cofre_call *call, const cha
     size_t got;
     void *p = malloc((size_t)size + 1);
     if (!p)
-        return failure_set(error, COFRE_E_MEMORY, "put '%.200s': out of memory", key);
+        return cofre_fail(error, COFRE_E_MEMORY, "put '%.200s': out of memory", key);
     int32_t result = object_read(&source, p, (size_t)size, &got, error);
     if (!result && (int64_t)got < size)
-        result = failure_set(error, COFRE_E_BUG, "put '%.200s': the object is shorter than was said", key);
+        result = cofre_fail(error, COFRE_E_BUG, "put '%.200s': the object is shorter than was said", key);
     if (!result)
         result = object_put_memory(store, call, key, if_absent, p, got, error);
     free(p);
@@ -158,11 +158,11 @@ static int32_t put_pieces(struct store *store, struct cofre_call *call, const ch
     int32_t result;
     body->md5 = EVP_MD_CTX_new();
     if (!body->md5 || EVP_DigestInit_ex(body->md5, EVP_md5(), NULL) != 1)
-        result = failure_set(error, COFRE_E_MEMORY, "put '%.200s': out of memory", key);
+        result = cofre_fail(error, COFRE_E_MEMORY, "put '%.200s': out of memory", key);
     else
         result = run_put(store, call, &r, if_absent, &head, error);
     if (!result && EVP_DigestFinal_ex(body->md5, md5, NULL) != 1)
-        result = failure_set(error, COFRE_E_MEMORY, "put '%.200s': out of memory", key);
+        result = cofre_fail(error, COFRE_E_MEMORY, "put '%.200s': out of memory", key);
     if (!result)
         result = object_compare_tag(store, &r, &head, md5, error);
     EVP_MD_CTX_free(body->md5);
@@ -183,7 +183,7 @@ static int32_t put_large(struct store *store, struct cofre_call *call, const cha
         return result;
     store->whole_bodies = true;
     snprintf(store->spoilt, sizeof store->spoilt, "%s", key);
-    return failure_set(
+    return cofre_fail(
         error, COFRE_E_RETRY,
         "put '%.200s': the store keeps other bytes than were sent when they are signed in pieces, so from "
         "now on they are signed whole",
@@ -199,7 +199,7 @@ static int32_t spare(struct store *store, struct cofre_call *call, const char *k
         return result;
     result = object_stat(store, call, key, &object, error);
     if (result == COFRE_OK)
-        return failure_set(error, COFRE_E_EXISTS, "put '%.200s': there is an object already", key);
+        return cofre_fail(error, COFRE_E_EXISTS, "put '%.200s': there is an object already", key);
     return result == COFRE_E_NOT_FOUND ? COFRE_OK : result;
 }
 
@@ -284,7 +284,7 @@ int32_t object_stat(struct store *store, struct cofre_call *call, const char *ke
     int32_t result = request_run(store, call, &r, &answer, error);
     if (!result && answer.head.length < 0)
         result = request_context(store, &r,
-                                 failure_set(error, COFRE_E_INTEGRITY, "the store does not say how long it is"), error);
+                                 cofre_fail(error, COFRE_E_INTEGRITY, "the store does not say how long it is"), error);
     struct tm tm = {0};
     object->size = answer.head.length;
     object->mtime = COFRE_NO_TIME;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "s3/object.h"
 #include "s3/request.h"
 #include "s3/sign.h"
@@ -59,7 +59,7 @@ static int32_t take(void *context, const char *path, const char *text, struct co
             r->refused[i] = true;
             return COFRE_OK;
         }
-    return failure_set(error, COFRE_E_INTEGRITY, "the store speaks of an object that it was not asked for");
+    return cofre_fail(error, COFRE_E_INTEGRITY, "the store speaks of an object that it was not asked for");
 }
 
 static int32_t remove_at_once(struct removal *r, struct cofre_call *call, struct cofre_error *error)
@@ -69,7 +69,7 @@ static int32_t remove_at_once(struct removal *r, struct cofre_call *call, struct
     char md5_text[SIGN_MD5_TEXT];
     char *body = write_body(r, &n);
     if (!body)
-        return failure_set(error, COFRE_E_MEMORY, "remove %zu objects: out of memory", r->count);
+        return cofre_fail(error, COFRE_E_MEMORY, "remove %zu objects: out of memory", r->count);
     sign_md5(body, n, md5);
     sign_md5_text(md5, md5_text);
     struct request request = {.method = "POST",
@@ -92,7 +92,7 @@ int32_t removal_run(struct store *store, struct cofre_call *call, const char *co
 {
     struct removal r = {.store = store, .keys = keys, .count = count, .refused = calloc(count, sizeof *r.refused)};
     if (!r.refused)
-        return failure_set(error, COFRE_E_MEMORY, "remove %zu objects: out of memory", count);
+        return cofre_fail(error, COFRE_E_MEMORY, "remove %zu objects: out of memory", count);
     int32_t result = remove_at_once(&r, call, error);
     /* Not every store can. */
     bool none = result == COFRE_E_UNSUPPORTED;

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 
 /* A body that is signed in pieces: each of PIECE bytes but the last, then an empty one.
  *   HEX-SIZE;chunk-signature=HEX CRLF bytes CRLF
@@ -53,7 +53,7 @@ static int32_t next_piece(struct pieces *p, struct cofre_error *error)
     if (result)
         return result;
     if (got < want)
-        return failure_set(error, COFRE_E_BUG, "the object is shorter than was said");
+        return cofre_fail(error, COFRE_E_BUG, "the object is shorter than was said");
     char head[PIECE_HEAD];
     sign_piece(&p->state, data, want);
     size_t n = (size_t)snprintf(head, sizeof head, "%zx;chunk-signature=%s\r\n", want, p->state.signature);
@@ -105,8 +105,8 @@ static size_t count_pairs(const struct sign_pair *pairs)
 
 static int32_t too_long(const struct request *r, struct cofre_error *error)
 {
-    return failure_set(error, COFRE_E_CONFIG, "%s '%.200s': the address or a header is too long", r->what,
-                       r->key ? r->key : "");
+    return cofre_fail(error, COFRE_E_CONFIG, "%s '%.200s': the address or a header is too long", r->what,
+                      r->key ? r->key : "");
 }
 
 static bool add_line(struct prepared *p, const char *name, const char *value)
@@ -183,8 +183,8 @@ static int32_t prepare(const struct store *s, const struct request *r, struct pr
         return too_long(r, error);
     for (size_t i = 0; i < count; i++)
         if (!add_line(p, headers[i].name, headers[i].value))
-            return failure_set(error, COFRE_E_MEMORY, "out of memory");
-    return add_line(p, "authorization", authorization) ? COFRE_OK : failure_set(error, COFRE_E_MEMORY, "out of memory");
+            return cofre_fail(error, COFRE_E_MEMORY, "out of memory");
+    return add_line(p, "authorization", authorization) ? COFRE_OK : cofre_fail(error, COFRE_E_MEMORY, "out of memory");
 }
 
 static int32_t prepare_body(struct prepared *p, struct http_exchange *x, struct cofre_error *error)
@@ -202,7 +202,7 @@ static int32_t prepare_body(struct prepared *p, struct http_exchange *x, struct 
     p->pieces.left = r->length;
     p->pieces.frame = malloc(PIECE_HEAD + PIECE + 2);
     if (!p->pieces.frame)
-        return failure_set(error, COFRE_E_MEMORY, "out of memory");
+        return cofre_fail(error, COFRE_E_MEMORY, "out of memory");
     x->length = framed_length(r->length);
     x->read = read_pieces;
     x->read_context = &p->pieces;
@@ -240,7 +240,7 @@ int32_t request_run(struct store *store, struct cofre_call *call, const struct r
         return result;
     struct prepared *p = calloc(1, sizeof *p);
     if (!p)
-        return failure_set(error, COFRE_E_MEMORY, "out of memory");
+        return cofre_fail(error, COFRE_E_MEMORY, "out of memory");
     p->request = request;
     result = exchange(store, call, p, answer, error);
     if (!result && (answer->head.status < 200 || answer->head.status > 299))

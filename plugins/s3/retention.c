@@ -3,7 +3,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "s3/object.h"
 
 static int32_t take_date(void *context, const char *path, const char *text, struct cofre_error *error)
@@ -57,6 +57,6 @@ int32_t object_retain(struct store *store, struct cofre_call *call, const char *
     if (result == COFRE_E_DENIED && is_kept_already(store, call, key, until))
         return COFRE_OK;
     if (result == COFRE_E_DENIED)
-        failure_hint(error, "the credentials need s3:PutObjectRetention and s3:GetObjectRetention");
+        cofre_hint(error, "the credentials need s3:PutObjectRetention and s3:GetObjectRetention");
     return result;
 }

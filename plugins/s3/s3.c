@@ -12,7 +12,6 @@
 
 #include <cofre/plugin.h>
 
-#include "common/failure.h"
 #include "s3/inspection.h"
 #include "s3/listing.h"
 #include "s3/object.h"

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "s3/sign.h"
 
 #define PREFIX_MAX 400
@@ -13,7 +13,7 @@
 
 static int32_t no_memory(struct cofre_error *error)
 {
-    return failure_set(error, COFRE_E_MEMORY, "out of memory");
+    return cofre_fail(error, COFRE_E_MEMORY, "out of memory");
 }
 
 static bool ends_with(const char *text, const char *end)
@@ -30,7 +30,7 @@ static int32_t check_bucket(const char *bucket, struct cofre_error *error)
         bucket[strspn(bucket, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_")] == 0 &&
         bucket[0] != '.' && !strstr(bucket, ".."))
         return COFRE_OK;
-    return failure_set(error, COFRE_E_CONFIG, "bucket '%.100s' is no name of a bucket", bucket);
+    return cofre_fail(error, COFRE_E_CONFIG, "bucket '%.100s' is no name of a bucket", bucket);
 }
 
 /* Every run reads what it has stored. */
@@ -40,8 +40,8 @@ static int32_t check_class(const char *name, struct cofre_error *error)
     for (size_t i = 0; i < sizeof archives / sizeof archives[0]; i++) {
         if (!name || strcasecmp(name, archives[i]) != 0)
             continue;
-        failure_set(error, COFRE_E_CONFIG, "storage_class = %s: what is stored so cannot be read at once", archives[i]);
-        failure_hint(error, "choose one that can: STANDARD_IA, GLACIER_IR");
+        cofre_fail(error, COFRE_E_CONFIG, "storage_class = %s: what is stored so cannot be read at once", archives[i]);
+        cofre_hint(error, "choose one that can: STANDARD_IA, GLACIER_IR");
         return COFRE_E_CONFIG;
     }
     return COFRE_OK;
@@ -54,7 +54,7 @@ static int32_t take_prefix(struct store *s, const char *prefix, struct cofre_err
     prefix += strspn(prefix, "/");
     size_t n = strlen(prefix);
     if (n > PREFIX_MAX)
-        return failure_set(error, COFRE_E_CONFIG, "prefix is longer than %d bytes", PREFIX_MAX);
+        return cofre_fail(error, COFRE_E_CONFIG, "prefix is longer than %d bytes", PREFIX_MAX);
     s->prefix = calloc(1, n + 2);
     if (!s->prefix)
         return no_memory(error);
@@ -104,8 +104,8 @@ static int32_t parse_address(const char *endpoint, struct address *a, struct cof
     curl_url_cleanup(url);
     if (good && (strcmp(a->scheme, "http") == 0 || strcmp(a->scheme, "https") == 0) && !a->query && !a->user)
         return COFRE_OK;
-    failure_set(error, COFRE_E_CONFIG, "endpoint '%.200s' is no address of a store", endpoint);
-    failure_hint(error, "write https://HOST or http://HOST:PORT, without the bucket");
+    cofre_fail(error, COFRE_E_CONFIG, "endpoint '%.200s' is no address of a store", endpoint);
+    cofre_hint(error, "write https://HOST or http://HOST:PORT, without the bucket");
     return COFRE_E_CONFIG;
 }
 
@@ -124,9 +124,9 @@ static int32_t check_label(const char *bucket, struct cofre_error *error)
     if (n >= 3 && n <= 63 && bucket[strspn(bucket, "abcdefghijklmnopqrstuvwxyz0123456789.-")] == '\0' &&
         bucket[0] != '-' && bucket[n - 1] != '-' && bucket[n - 1] != '.')
         return COFRE_OK;
-    failure_set(error, COFRE_E_CONFIG, "bucket '%.100s' cannot be in the name of a host", bucket);
-    failure_hint(error, "a bucket has 3 to 63 small letters, digits, '-' and '.'; for an old one with another name, or "
-                        "a store that takes more, write path_style = yes");
+    cofre_fail(error, COFRE_E_CONFIG, "bucket '%.100s' cannot be in the name of a host", bucket);
+    cofre_hint(error, "a bucket has 3 to 63 small letters, digits, '-' and '.'; for an old one with another name, or "
+                      "a store that takes more, write path_style = yes");
     return COFRE_E_CONFIG;
 }
 
@@ -159,8 +159,8 @@ static int32_t check_path(const struct store_options *o, const char *path, struc
         n--;
     if (n <= m || path[n - m - 1] != '/' || strncmp(path + n - m, o->bucket, m) != 0)
         return COFRE_OK;
-    failure_set(error, COFRE_E_CONFIG, "endpoint '%.200s' ends with the name of the bucket", o->endpoint);
-    failure_hint(error, "write it without: the option bucket says it");
+    cofre_fail(error, COFRE_E_CONFIG, "endpoint '%.200s' ends with the name of the bucket", o->endpoint);
+    cofre_hint(error, "write it without: the option bucket says it");
     return COFRE_E_CONFIG;
 }
 

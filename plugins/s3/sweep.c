@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "s3/upload.h"
 
 #define NAME_MAX_ 1100
@@ -35,7 +35,7 @@ static int32_t keep(struct sweep *s, struct cofre_error *error)
         size_t capacity = s->capacity ? 2 * s->capacity : 16;
         struct found *grown = realloc(s->old, capacity * sizeof *grown);
         if (!grown)
-            return failure_set(error, COFRE_E_MEMORY, "out of memory");
+            return cofre_fail(error, COFRE_E_MEMORY, "out of memory");
         s->old = grown;
         s->capacity = capacity;
     }
@@ -116,7 +116,7 @@ int32_t upload_sweep(struct store *store, struct cofre_call *call, int64_t older
 {
     struct sweep *s = calloc(1, sizeof *s);
     if (!s)
-        return failure_set(error, COFRE_E_MEMORY, "out of memory");
+        return cofre_fail(error, COFRE_E_MEMORY, "out of memory");
     int64_t settled = (int64_t)time(NULL) * 1000000000 - YOUNG;
     s->store = store;
     /* An upload that another host is just making looks like one that was left: a day old it is neither. */

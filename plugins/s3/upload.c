@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 #include "s3/part_length.h"
 
 #define TAG_MAX 80
@@ -49,7 +49,7 @@ static int32_t fit_buffer(struct upload *u, size_t wanted, struct cofre_error *e
     u->capacity = u->buffer ? wanted : 0;
     if (u->buffer)
         return COFRE_OK;
-    return failure_set(error, COFRE_E_MEMORY, "put '%.200s': no memory for a part of %zu MiB", u->key, wanted >> 20);
+    return cofre_fail(error, COFRE_E_MEMORY, "put '%.200s': no memory for a part of %zu MiB", u->key, wanted >> 20);
 }
 
 /* ---- requests ---------------------------------------------------------------------------------------------------- */
@@ -60,7 +60,7 @@ static int32_t take_id(void *context, const char *path, const char *text, struct
     if (strcmp(path, "InitiateMultipartUploadResult/UploadId") != 0)
         return COFRE_OK;
     if (strlen(text) >= sizeof u->id)
-        return failure_set(error, COFRE_E_INTEGRITY, "the name of the upload is longer than any of S3");
+        return cofre_fail(error, COFRE_E_INTEGRITY, "the name of the upload is longer than any of S3");
     snprintf(u->id, sizeof u->id, "%s", text);
     return COFRE_OK;
 }
@@ -75,7 +75,7 @@ static int32_t begin(struct upload *u, struct cofre_error *error)
         result = answer_read(u->store, &r, &answer, "InitiateMultipartUploadResult", take_id, u, error);
     if (!result && !u->id[0])
         result = request_context(u->store, &r,
-                                 failure_set(error, COFRE_E_INTEGRITY, "the store gives the upload no name"), error);
+                                 cofre_fail(error, COFRE_E_INTEGRITY, "the store gives the upload no name"), error);
     request_free(&answer);
     return result;
 }
@@ -99,7 +99,7 @@ static int32_t put_part(struct upload *u, struct cofre_error *error)
     int32_t result = request_run(u->store, u->call, &r, &answer, error);
     if (!result && (!answer.head.etag[0] || strlen(answer.head.etag) >= TAG_MAX || strpbrk(answer.head.etag, "<>&")))
         result =
-            request_context(u->store, &r, failure_set(error, COFRE_E_INTEGRITY, "the store gives it no ETag"), error);
+            request_context(u->store, &r, cofre_fail(error, COFRE_E_INTEGRITY, "the store gives it no ETag"), error);
     if (!result)
         result = object_compare_tag(u->store, &r, &answer.head, md5, error);
     if (!result) {
@@ -153,7 +153,7 @@ static int32_t complete(struct upload *u, struct cofre_error *error)
     size_t n;
     char *text = list_parts(u, &n);
     if (!text)
-        return failure_set(error, COFRE_E_MEMORY, "put '%.200s': out of memory", u->key);
+        return cofre_fail(error, COFRE_E_MEMORY, "put '%.200s': out of memory", u->key);
     struct request r = {.method = "POST",
                         .what = "end the put of",
                         .key = u->key,
@@ -238,7 +238,7 @@ static int32_t put_rest(struct upload *u, struct object_source *source, const st
     int32_t result = persist(u, begin, error);
     while (!result && u->filled > 0) {
         if (u->parts == PART_LENGTH_PARTS)
-            return failure_set(error, COFRE_E_PERMANENT, "put '%.200s': it is larger than 5 TiB", u->key);
+            return cofre_fail(error, COFRE_E_PERMANENT, "put '%.200s': it is larger than 5 TiB", u->key);
         result = persist(u, put_part, error);
         if (result)
             break;
@@ -248,7 +248,7 @@ static int32_t put_rest(struct upload *u, struct object_source *source, const st
             result = object_read(source, u->buffer, length, &u->filled, error);
     }
     if (!result && put->size >= 0 && u->total != put->size)
-        result = failure_set(error, COFRE_E_BUG, "put '%.200s': the object is shorter than was said", u->key);
+        result = cofre_fail(error, COFRE_E_BUG, "put '%.200s': the object is shorter than was said", u->key);
     return result ? result : persist(u, complete, error);
 }
 
@@ -265,7 +265,7 @@ static int32_t spare(const struct upload *u, const struct cofre_put *put, struct
     /* Not every store that spares an object in a put does so at the end of an upload. */
     int32_t result = object_stat(u->store, u->call, u->key, &object, error);
     if (result == COFRE_OK)
-        return failure_set(error, COFRE_E_EXISTS, "put '%.200s': there is an object already", u->key);
+        return cofre_fail(error, COFRE_E_EXISTS, "put '%.200s': there is an object already", u->key);
     return result == COFRE_E_NOT_FOUND ? COFRE_OK : result;
 }
 
@@ -283,8 +283,7 @@ int32_t upload_run(struct store *store, struct cofre_call *call, const char *key
         result = persist(&u, put_at_once, error);
     } else if (!result) {
         u.tags = calloc(PART_LENGTH_PARTS, TAG_MAX);
-        result =
-            u.tags ? spare(&u, put, error) : failure_set(error, COFRE_E_MEMORY, "put '%.200s': out of memory", key);
+        result = u.tags ? spare(&u, put, error) : cofre_fail(error, COFRE_E_MEMORY, "put '%.200s': out of memory", key);
         if (!result)
             result = put_rest(&u, &source, put, error);
         if (result && u.id[0])

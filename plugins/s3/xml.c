@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 
 #define PATH_SIZE 512
 #define TEXT_SIZE 16384
@@ -40,12 +40,12 @@ static void on_start(void *context, const char *name, const char **attributes)
     struct reading *r = context;
     size_t at = strlen(r->path), n = strlen(local_name(name));
     if (at == 0 && strcmp(local_name(name), r->root) != 0) {
-        stop(r, failure_set(r->error, COFRE_E_RETRY, "the answer is a '%.40s' instead of a '%s'", local_name(name),
-                            r->root));
+        stop(r, cofre_fail(r->error, COFRE_E_RETRY, "the answer is a '%.40s' instead of a '%s'", local_name(name),
+                           r->root));
         return;
     }
     if (at + n + 2 > sizeof r->path) {
-        stop(r, failure_set(r->error, COFRE_E_INTEGRITY, "the answer is nested deeper than any of S3"));
+        stop(r, cofre_fail(r->error, COFRE_E_INTEGRITY, "the answer is nested deeper than any of S3"));
         return;
     }
     if (at > 0)
@@ -58,7 +58,7 @@ static void on_text(void *context, const char *text, int length)
 {
     struct reading *r = context;
     if (r->length + (size_t)length >= sizeof r->text) {
-        stop(r, failure_set(r->error, COFRE_E_INTEGRITY, "the answer holds a text longer than any of S3"));
+        stop(r, cofre_fail(r->error, COFRE_E_INTEGRITY, "the answer holds a text longer than any of S3"));
         return;
     }
     memcpy(r->text + r->length, text, (size_t)length);
@@ -89,7 +89,7 @@ static void on_doctype(void *context, const char *name, const char *system, cons
     (void)public;
     (void)internal;
     struct reading *r = context;
-    stop(r, failure_set(r->error, COFRE_E_INTEGRITY, "the answer declares a document type, which S3 never does"));
+    stop(r, cofre_fail(r->error, COFRE_E_INTEGRITY, "the answer declares a document type, which S3 never does"));
 }
 
 int32_t xml_read(const char *p, size_t n, const char *root,
@@ -99,7 +99,7 @@ int32_t xml_read(const char *p, size_t n, const char *root,
     struct reading r = {.root = root, .element = element, .context = context, .error = error};
     r.parser = XML_ParserCreate(NULL);
     if (!r.parser)
-        return failure_set(error, COFRE_E_MEMORY, "out of memory");
+        return cofre_fail(error, COFRE_E_MEMORY, "out of memory");
     XML_SetUserData(r.parser, &r);
     XML_SetElementHandler(r.parser, on_start, on_end);
     XML_SetCharacterDataHandler(r.parser, on_text);
@@ -107,7 +107,7 @@ int32_t xml_read(const char *p, size_t n, const char *root,
     bool whole = n < INT32_MAX && XML_Parse(r.parser, p, (int)n, 1) == XML_STATUS_OK;
     if (!whole && !r.result)
         r.result =
-            failure_set(error, COFRE_E_RETRY, "the answer is no XML: %s", XML_ErrorString(XML_GetErrorCode(r.parser)));
+            cofre_fail(error, COFRE_E_RETRY, "the answer is no XML: %s", XML_ErrorString(XML_GetErrorCode(r.parser)));
     XML_ParserFree(r.parser);
     return r.result;
 }

@@ -48,9 +48,9 @@ static void hint_at_others(struct daemon *daemon, struct cofre_call *call, const
         enumerate(&all, NULL, names, sizeof names);
     }
     if (names[0])
-        failure_hint(error, "%s: %s", project ? "services of this project" : "there are", names);
+        cofre_hint(error, "%s: %s", project ? "services of this project" : "there are", names);
     else
-        failure_hint(error, "there is no container at all");
+        cofre_hint(error, "there is no container at all");
 }
 
 static int32_t find_by_name(struct daemon *daemon, struct cofre_call *call, const char *name, const char *what,
@@ -107,7 +107,7 @@ static int32_t choose(struct daemon *daemon, struct containers *all, const char 
     if (running > 1 || (running == 0 && matching > 1)) {
         daemon_refusal_say(daemon, what, error, COFRE_E_CONFIG, "%zu containers %s", running ? running : matching,
                            running ? "of it run" : "are of it, and none of them runs");
-        failure_hint(error, "say which one, by its name, such as %.100s", chosen->name);
+        cofre_hint(error, "say which one, by its name, such as %.100s", chosen->name);
         return COFRE_E_CONFIG;
     }
     /* Moved out of the list. */

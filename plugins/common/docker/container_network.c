@@ -78,11 +78,11 @@ static int32_t enter(const struct daemon *daemon, const char *what, int fd, stru
     if (setns(fd, CLONE_NEWNET) == 0)
         return COFRE_OK;
     int errnum = errno;
-    refuse(daemon, what, failure_class(errnum), strerrordesc_np(errnum), error);
+    refuse(daemon, what, cofre_errno_class(errnum), strerrordesc_np(errnum), error);
     error->os_errno = errnum;
     if (errnum == EPERM)
-        failure_hint(error, "run cofre as root: a network is entered by root alone");
-    return failure_class(errnum);
+        cofre_hint(error, "run cofre as root: a network is entered by root alone");
+    return cofre_errno_class(errnum);
 }
 
 int32_t container_enter_network(struct daemon *daemon, const struct container *container, struct cofre_error *error)

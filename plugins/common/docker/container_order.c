@@ -1,9 +1,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cofre/plugin.h"
 #include "common/docker/container_inside.h"
 #include "common/docker/member.h"
-#include "common/failure.h"
 
 enum mark { NEW, UNDER_WAY, PLACED };
 
@@ -104,7 +104,7 @@ int32_t containers_order(struct containers *containers, struct cofre_error *erro
     if (!order.placed || !order.marks) {
         free(order.placed);
         free(order.marks);
-        return failure_set(error, COFRE_E_MEMORY, "put containers into order: out of memory");
+        return cofre_fail(error, COFRE_E_MEMORY, "put containers into order: out of memory");
     }
     qsort(containers->items, containers->count, sizeof *containers->items, by_name);
     for (size_t i = 0; i < containers->count; i++)

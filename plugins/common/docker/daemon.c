@@ -22,7 +22,7 @@ static int32_t make(const struct daemon_address *address, struct daemon **daemon
     *daemon = NULL;
     if (!d || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         free(d);
-        return failure_set(error, COFRE_E_MEMORY, "libcurl cannot be started");
+        return cofre_fail(error, COFRE_E_MEMORY, "libcurl cannot be started");
     }
     d->address = *address;
     snprintf(d->name, sizeof d->name, "docker at '%s'", failure_quote(address->text, strlen(address->text), shown));
@@ -32,7 +32,7 @@ static int32_t make(const struct daemon_address *address, struct daemon **daemon
     d->easy = curl_easy_init();
     if (!d->multi || !d->easy) {
         daemon_close(d);
-        return failure_set(error, COFRE_E_MEMORY, "libcurl cannot be started");
+        return cofre_fail(error, COFRE_E_MEMORY, "libcurl cannot be started");
     }
     *daemon = d;
     return COFRE_OK;
@@ -125,7 +125,7 @@ static int32_t parse(const struct daemon_transfer *t, const struct answer *a, js
         return COFRE_OK;
     daemon_refusal_say(t->daemon, t->what, error, COFRE_E_PERMANENT, "its answer is no JSON: %.100s",
                        failure_quote(wrong.text, strlen(wrong.text), shown));
-    failure_hint(error, "is that a Docker daemon?");
+    cofre_hint(error, "is that a Docker daemon?");
     return COFRE_E_PERMANENT;
 }
 
@@ -183,7 +183,7 @@ static int32_t choose(struct daemon *daemon, const struct daemon_about *about, s
         daemon_refusal_say(daemon, "look at the daemon", error, COFRE_E_UNSUPPORTED,
                            "version %s is too old: it speaks the API 1.%ld, and 1.%d is needed", about->version, most,
                            API_OLDEST);
-        failure_hint(error, "use Docker 1.13 or later, or Podman 3 or later");
+        cofre_hint(error, "use Docker 1.13 or later, or Podman 3 or later");
         return COFRE_E_UNSUPPORTED;
     }
     long minor = least > API_WANTED ? least : most < API_WANTED ? most : API_WANTED;

@@ -15,8 +15,8 @@ static const char *environment(const char *name)
 static int32_t refuse(const char *address, struct cofre_error *error, const char *why, const char *hint)
 {
     char shown[FAILURE_QUOTE_MAX];
-    failure_set(error, COFRE_E_CONFIG, "docker at '%.300s': %s", failure_quote(address, strlen(address), shown), why);
-    failure_hint(error, "%s", hint);
+    cofre_fail(error, COFRE_E_CONFIG, "docker at '%.300s': %s", failure_quote(address, strlen(address), shown), why);
+    cofre_hint(error, "%s", hint);
     return COFRE_E_CONFIG;
 }
 

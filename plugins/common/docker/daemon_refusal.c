@@ -17,7 +17,7 @@ int32_t daemon_refusal_say(const struct daemon *daemon, const char *what, struct
     va_end(arguments);
     error->code[0] = '\0';
     /* A piece of each, rather than the end of none. */
-    return failure_set(error, error_class, "%.150s: %.110s: %.245s", what ? what : "ask", daemon->name, text);
+    return cofre_fail(error, error_class, "%.150s: %.110s: %.245s", what ? what : "ask", daemon->name, text);
 }
 
 /* ---- by status ---- */
@@ -65,7 +65,7 @@ int32_t daemon_refusal_set(const struct daemon *daemon, const char *what, long s
         daemon_refusal_say(daemon, what, error, class, "it answers with status %ld, without a word", status);
     for (size_t i = 0; n > 0 && i < sizeof known / sizeof known[0]; i++)
         if (memmem(text, n, known[i].says, strlen(known[i].says)))
-            failure_hint(error, "%s", known[i].hint);
+            cofre_hint(error, "%s", known[i].hint);
     snprintf(error->code, sizeof error->code, "%ld", status);
     json_decref(json);
     return class;
@@ -114,8 +114,8 @@ static int32_t cannot_connect(const struct daemon *daemon, const char *what, int
     int32_t class = errnum == EACCES || errnum == EPERM ? COFRE_E_DENIED : COFRE_E_RETRY;
     daemon_refusal_say(daemon, what, error, class, "cannot connect: %s", cause ? cause : "unknown error");
     error->os_errno = errnum;
-    failure_hint(error, "%s",
-                 class == COFRE_E_DENIED ? "run cofre as root, or as a member of the group docker" : reached);
+    cofre_hint(error, "%s",
+               class == COFRE_E_DENIED ? "run cofre as root, or as a member of the group docker" : reached);
     return class;
 }
 
@@ -132,14 +132,14 @@ int32_t daemon_refusal_transfer(const struct daemon *daemon, const char *what, C
     failure_quote(cause, strlen(cause), shown);
     if (wants_certificate(cause)) {
         daemon_refusal_say(daemon, what, error, COFRE_E_AUTH, "%s", shown);
-        failure_hint(error, "are cert.pem and key.pem in the directory of tls those that this daemon accepts?");
+        cofre_hint(error, "are cert.pem and key.pem in the directory of tls those that this daemon accepts?");
         return COFRE_E_AUTH;
     }
     for (size_t i = 0; i < sizeof failures / sizeof failures[0]; i++) {
         if (failures[i].code != code)
             continue;
         daemon_refusal_say(daemon, what, error, failures[i].class, "%s", shown);
-        failure_hint(error, "%s", failures[i].hint);
+        cofre_hint(error, "%s", failures[i].hint);
         return failures[i].class;
     }
     return daemon_refusal_say(daemon, what, error, COFRE_E_PERMANENT, "%s (libcurl error %d)", shown, (int)code);

@@ -6,8 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cofre/plugin.h"
 #include "common/docker/daemon_inside.h"
-#include "common/failure.h"
 
 int64_t daemon_clock(void)
 {
@@ -27,7 +27,7 @@ int32_t daemon_cancelled(const struct daemon *daemon, struct cofre_call *call, s
         return cofre->cancelled(call, error);
     struct pollfd stop = {.fd = daemon->stop, .events = POLLIN};
     if (daemon->stop >= 0 && poll(&stop, 1, 0) > 0)
-        return failure_set(error, COFRE_E_CANCELLED, "%s: given up", daemon->name);
+        return cofre_fail(error, COFRE_E_CANCELLED, "%s: given up", daemon->name);
     return COFRE_OK;
 }
 
@@ -241,7 +241,7 @@ static int32_t wait_a_moment(struct daemon_transfer *t, struct cofre_error *erro
     if (left <= 0) {
         daemon_refusal_say(t->daemon, t->what, error, COFRE_E_TIMEOUT, "it says nothing for %lld s",
                            (long long)((t->patience + 999) / 1000));
-        failure_hint(error, "does the daemon hang? see its log, and 'docker info'");
+        cofre_hint(error, "does the daemon hang? see its log, and 'docker info'");
         return COFRE_E_TIMEOUT;
     }
     curl_multi_poll(t->multi, &cancel, cancel.fd >= 0, (int)(left < DAEMON_STEP ? left : DAEMON_STEP), NULL);

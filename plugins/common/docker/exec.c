@@ -93,7 +93,7 @@ static int32_t make_pipe(struct exec *e, int *reads, int *writes, struct cofre_e
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
-        return failure_system(error, errno, "%s: make a pipe", e->what);
+        return cofre_fail_errno(error, errno, "%s: make a pipe", e->what);
     /* Larger, so that each side waits less often for the other. Not allowed to everybody, and not needed. */
     fcntl(ends[0], F_SETPIPE_SZ, PIPE_BYTES);
     *reads = ends[0];
@@ -120,7 +120,7 @@ static int32_t start_thread(struct exec *e, struct cofre_error *error)
     int errnum = pthread_create(&e->thread, NULL, exec_relay, e);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     e->has_thread = errnum == 0;
-    return errnum ? failure_system(error, errnum, "%s: make a thread", e->what) : COFRE_OK;
+    return errnum ? cofre_fail_errno(error, errnum, "%s: make a thread", e->what) : COFRE_OK;
 }
 
 static int32_t run(struct exec *e, struct daemon *daemon, struct cofre_call *call, const struct exec_spec *spec,
@@ -147,8 +147,8 @@ int32_t exec_start(struct daemon *daemon, struct cofre_call *call, const struct 
     *exec = NULL;
     struct exec *e = exec_new(spec);
     if (!e)
-        return failure_set(error, COFRE_E_MEMORY, "run '%.150s' in container '%.12s': out of memory", spec->words[0],
-                           spec->container);
+        return cofre_fail(error, COFRE_E_MEMORY, "run '%.150s' in container '%.12s': out of memory", spec->words[0],
+                          spec->container);
     int32_t class = run(e, daemon, call, spec, error);
     if (class != COFRE_OK)
         exec_free(e);

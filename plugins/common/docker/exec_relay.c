@@ -189,7 +189,7 @@ static int32_t learn_code(struct exec *e, struct cofre_error *error)
             return daemon_refusal_say(e->daemon, e->what, error, COFRE_E_RETRY,
                                       "its output has ended, and the program has not");
         if (!pause_for(e, pause))
-            return failure_set(error, COFRE_E_CANCELLED, "%s: given up", e->what);
+            return cofre_fail(error, COFRE_E_CANCELLED, "%s: given up", e->what);
     }
     if (state.code < 0 || state.code > 255)
         return daemon_refusal_say(e->daemon, e->what, error, COFRE_E_PERMANENT,

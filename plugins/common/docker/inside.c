@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/failure.h"
+#include "cofre/plugin.h"
 
 #define OWN_NETWORK "/proc/thread-self/ns/net"
 
@@ -18,11 +18,11 @@ int32_t inside_open(struct inside **inside, const char *container, const char *d
     const struct daemon_options options = {.address = docker, .tls = tls};
     struct inside *in = calloc(1, sizeof *in);
     if (!in)
-        return failure_system(error, ENOMEM, "open the source");
+        return cofre_fail_errno(error, ENOMEM, "open the source");
     in->home = -1;
     in->reference = strdup(container);
     int32_t status =
-        in->reference ? daemon_open(&options, &in->daemon, error) : failure_system(error, ENOMEM, "open the source");
+        in->reference ? daemon_open(&options, &in->daemon, error) : cofre_fail_errno(error, ENOMEM, "open the source");
     if (status != COFRE_OK) {
         inside_close(in);
         return status;
@@ -40,7 +40,7 @@ static int32_t go_home(struct inside *in, struct cofre_error *error)
     int failed = setns(in->home, CLONE_NEWNET) < 0 ? errno : 0;
     close(in->home);
     in->home = -1;
-    return failed ? failure_system(error, failed, "leave the network of a container") : COFRE_OK;
+    return failed ? cofre_fail_errno(error, failed, "leave the network of a container") : COFRE_OK;
 }
 
 void inside_close(struct inside *in)
@@ -58,7 +58,7 @@ static int32_t enter(struct inside *in, const struct container *c, struct cofre_
 {
     in->home = open(OWN_NETWORK, O_RDONLY | O_CLOEXEC);
     if (in->home < 0)
-        return failure_system(error, errno, "open '" OWN_NETWORK "'");
+        return cofre_fail_errno(error, errno, "open '" OWN_NETWORK "'");
     int32_t status = container_enter_network(in->daemon, c, error);
     if (status != COFRE_OK) {
         close(in->home);
@@ -109,11 +109,11 @@ static int32_t check_state(const struct container *c, struct cofre_error *error)
         return COFRE_OK;
     if (i == n) /* it ended just now */
         i = 1;
-    failure_set(error, halted[i].class, "container '%s' does not run: it is %s", c->name,
-                container_state_name(halted[i].state));
+    cofre_fail(error, halted[i].class, "container '%s' does not run: it is %s", c->name,
+               container_state_name(halted[i].state));
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-    failure_hint(error, halted[i].hint, c->name);
+    cofre_hint(error, halted[i].hint, c->name);
 #pragma GCC diagnostic pop
     return halted[i].class;
 }

@@ -11,8 +11,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "cofre/plugin.h"
 #include "common/docker/inside.h"
-#include "common/failure.h"
 
 #define PATIENCE 3000 /* ms that an address may take to answer */
 #define SHARES 8      /* containers whose networks are used in turn: container:A whose own is container:B ... */
@@ -49,7 +49,7 @@ static int32_t try_address(struct search *s, const char *text, bool *answers, st
         return COFRE_OK;
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
-        return failure_system(error, errno, "make a socket");
+        return cofre_fail_errno(error, errno, "make a socket");
     int32_t status = COFRE_OK;
     if (connect(fd, (struct sockaddr *)&to, sizeof to) == 0 || errno == ECONNREFUSED)
         *answers = true;
@@ -177,14 +177,14 @@ static int32_t no_way(const struct search *s, const struct container *c, const s
     const char *result = !*s->tried    ? "it has no address in any network"
                          : s->not_ours ? "nothing proves that we are in a network of it: "
                                        : "none of its addresses answers: ";
-    failure_set(error, COFRE_E_UNSUPPORTED, "container '%s' cannot be reached from here: %.200s; %s%s", c->name,
-                why->message, result, s->tried);
+    cofre_fail(error, COFRE_E_UNSUPPORTED, "container '%s' cannot be reached from here: %.200s; %s%s", c->name,
+               why->message, result, s->tried);
     if (*s->tried)
-        failure_hint(error,
-                     "run cofre as root on the container's machine; or, where cofre is in a container, attach that "
-                     "to a network of it: docker network connect");
+        cofre_hint(error,
+                   "run cofre as root on the container's machine; or, where cofre is in a container, attach that "
+                   "to a network of it: docker network connect");
     else
-        failure_hint(error, "run cofre as root on the container's machine");
+        cofre_hint(error, "run cofre as root on the container's machine");
     return COFRE_E_UNSUPPORTED;
 }
 

@@ -90,8 +90,8 @@ int32_t volume_open(const struct daemon *daemon, const struct volume *volume, in
     if (*fd < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
         return refuse(daemon, volume, "its directory is not on this machine, or not to be seen from here", error);
     if (*fd < 0)
-        return failure_system(error, errno, "open volume '%.150s' at '%.150s'", volume->name,
-                              failure_quote(volume->mountpoint, strlen(volume->mountpoint), shown));
+        return cofre_fail_errno(error, errno, "open volume '%.150s' at '%.150s'", volume->name,
+                                failure_quote(volume->mountpoint, strlen(volume->mountpoint), shown));
     if (is_what_daemon_sees(daemon, volume->mountpoint, *fd))
         return COFRE_OK;
     close(*fd);
