@@ -70,7 +70,7 @@ static int move_file(struct clone *c, const struct inventory_file *file, struct 
     return result;
 }
 
-static int move_small(struct clone *c, const char *name, bool may_lack, uint64_t *size, struct error *e)
+static int move_small(struct clone *c, const char *name, bool may_lack, struct error *e)
 {
     AUTO_BYTES struct bytes content = {.maximum = ARCHIVE_SMALL_MAX};
     char key[ARCHIVE_KEY_SIZE];
@@ -79,7 +79,6 @@ static int move_small(struct clone *c, const char *name, bool may_lack, uint64_t
         return may_lack && e->class == ERROR_NOT_FOUND ? 0 : -1;
     ++*c->objects;
     *c->bytes += content.length;
-    *size = content.length;
     return sink_put(c->to->sink, key, content.data, content.length, false, e);
 }
 
@@ -129,12 +128,10 @@ static int check_there(struct clone *c, const struct inventory *inventory, const
 }
 
 /* What the sink says that it has stored is there, and one file, any of them, is read back, unless it is large. */
-static int confirm(struct clone *c, const struct inventory *inventory, uint64_t sums, uint64_t signature,
-                   struct error *e)
+static int confirm(struct clone *c, const struct inventory *inventory, const struct bytes *text, struct error *e)
 {
-    char prefix[ARCHIVE_KEY_SIZE], key[ARCHIVE_KEY_SIZE];
-    archive_key(c->job, c->id, "", prefix);
-    if (sink_sync(c->to->sink, e) < 0 || present_check(c->to->sink, prefix, inventory, sums, signature, e) < 0)
+    char key[ARCHIVE_KEY_SIZE];
+    if (sink_sync(c->to->sink, e) < 0 || present_check(c->to, inventory, text, e) < 0)
         return error_subject(e, "sink", sink_name(c->to->sink));
     if (inventory->file_count == 0)
         return 0;
@@ -161,10 +158,9 @@ static int clone_all(struct clone *c, const struct inventory *inventory, const s
     for (size_t i = 0; i < inventory->file_count; i++)
         if (move_file(c, &inventory->files[i], e) < 0)
             return -1;
-    uint64_t sums = 0, signature = 0;
-    if (move_small(c, ARCHIVE_SUMS, false, &sums, e) < 0 || move_small(c, ARCHIVE_SIGNATURE, true, &signature, e) < 0)
+    if (move_small(c, ARCHIVE_SUMS, false, e) < 0 || move_small(c, ARCHIVE_SIGNATURE, true, e) < 0)
         return -1;
-    return confirm(c, inventory, sums, signature, e);
+    return confirm(c, inventory, text, e);
 }
 
 int archive_copy_files(struct archive *from, struct archive *to, const char *job, const char *id, struct bytes *text,

@@ -43,7 +43,6 @@ struct bundle {
     uint64_t size;             /* of what goes into a file */
     struct inventory_row next; /* the entry at hand, as it stands if it is to have a row */
     uint64_t stored;
-    uint64_t sums, signature;     /* bytes of those two; 0 = none */
     struct outlet_sample *sample; /* of one of the files; NULL = none */
     char sampled[NAME_MAX_BYTES + 1];
     bool broken, committed;
@@ -461,32 +460,23 @@ static int seal(struct bundle *b, struct bytes *text, struct error *e)
     if (inventory_write(&b->inventory, text, e) < 0 || put_signature(b, text, &signature, e) < 0 ||
         archive_sums(&b->inventory, text, signature.length > 0 ? &signature : NULL, &sums, e) < 0)
         return -1;
-    b->sums = sums.length;
-    b->signature = signature.length;
     return put(b, ARCHIVE_SUMS, &sums, e);
+}
+
+static int confirm(struct bundle *b, const struct bytes *text, struct error *e)
+{
+    char key[ARCHIVE_KEY_SIZE];
+    archive_key(b->job, b->id, b->sampled, key);
+    if (sink_sync(b->archive->sink, e) < 0 || present_check(b->archive, &b->inventory, text, e) < 0)
+        return -1;
+    return b->sample ? present_compare(b->archive->sink, key, b->sample, e) : 0;
 }
 
 int bundle_seal(struct bundle *bundle, struct manifest *manifest, struct bytes *text, char key[201], struct error *e)
 {
     bundle->inventory.manifest = manifest;
     archive_key(bundle->job, bundle->id, ARCHIVE_MANIFEST, key);
-    int result = note(bundle, seal(bundle, text, e));
+    int result = note(bundle, seal(bundle, text, e) < 0 ? -1 : confirm(bundle, text, e));
     bundle->inventory.manifest = NULL;
     return result;
-}
-
-static int confirm(struct bundle *b, struct error *e)
-{
-    char prefix[ARCHIVE_KEY_SIZE], key[ARCHIVE_KEY_SIZE];
-    archive_key(b->job, b->id, "", prefix);
-    archive_key(b->job, b->id, b->sampled, key);
-    if (sink_sync(b->archive->sink, e) < 0 ||
-        present_check(b->archive->sink, prefix, &b->inventory, b->sums, b->signature, e) < 0)
-        return -1;
-    return b->sample ? present_compare(b->archive->sink, key, b->sample, e) : 0;
-}
-
-int bundle_confirm(struct bundle *bundle, struct error *e)
-{
-    return note(bundle, confirm(bundle, e));
 }

@@ -34,13 +34,10 @@ int bundle_finish(struct bundle *bundle, uint64_t *entries, uint64_t *bytes, str
 /* The source has failed: nothing of it is kept. */
 void bundle_drop(struct bundle *bundle);
 
-/* All sources have ended: sign, put the checksums, and give the text of the manifest, which is to be put under *key,
- * last, when the archive's worker has been synced; what went through another worker is durable when this returns.
- * manifest: of the whole run; borrowed. */
+/* All sources have ended: sign, put the checksums, sync, and look whether all is there: every stored file has its size,
+ * some bytes of one, any of them, are what was written, and the checksums are right; else ERROR_PERMANENT names the
+ * file. Gives the text of the manifest, which is to be put under *key, last. manifest: of the whole run; borrowed. */
 int bundle_seal(struct bundle *bundle, struct manifest *manifest, struct bytes *text, char key[201], struct error *e);
-/* After bundle_seal: every stored file is there and has its size, and some bytes of one, any of them, are what was
- * written. ERROR_PERMANENT names the file. */
-int bundle_confirm(struct bundle *bundle, struct error *e);
 /* The manifest is there: bundle_free leaves everything in place. */
 void bundle_committed(struct bundle *bundle);
 

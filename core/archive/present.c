@@ -58,19 +58,29 @@ static int find_all(struct sink *sink, const char *prefix, const struct check *c
     return 0;
 }
 
-int present_check(struct sink *sink, const char *prefix, const struct inventory *inventory, uint64_t sums,
-                  uint64_t signature, struct error *e)
+static int check_files(struct sink *sink, const struct inventory *inventory, struct error *e)
 {
-    AUTO_FREE struct file *files = calloc(inventory->file_count + 2, sizeof *files);
+    char prefix[ARCHIVE_KEY_SIZE];
+    AUTO_FREE struct file *files = calloc(inventory->file_count + 1, sizeof *files);
     if (!files)
         return error_memory(e);
+    archive_key(inventory->manifest->job, inventory->manifest->id, "", prefix);
     struct check c = {.prefix = strlen(prefix), .files = files};
     for (size_t i = 0; i < inventory->file_count; i++)
         files[c.count++] = (struct file){.name = inventory->files[i].name, .size = inventory->files[i].stored};
-    files[c.count++] = (struct file){.name = ARCHIVE_SUMS, .size = sums};
-    if (signature > 0)
-        files[c.count++] = (struct file){.name = ARCHIVE_SIGNATURE, .size = signature};
     return find_all(sink, prefix, &c, e);
+}
+
+int present_check(struct archive *archive, const struct inventory *inventory, const struct bytes *manifest,
+                  struct error *e)
+{
+    if (check_files(archive->sink, inventory, e) < 0)
+        return -1;
+    if (archive_check_sums(archive, inventory, manifest, e) == 0)
+        return 0;
+    if (e->class == ERROR_INTEGRITY)
+        e->class = ERROR_PERMANENT; /* it is not what is stored that is wrong, but the storing */
+    return error_context(e, "read back: ");
 }
 
 int present_compare(struct sink *sink, const char *key, const struct outlet_sample *sample, struct error *e)

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "worker/sink.h"
 
-int commit_manifest(struct sink *sink, const char *key, const struct bytes *manifest, struct error *e)
+static int commit(struct sink *sink, const char *key, const struct bytes *manifest, struct error *e)
 {
     if (sink_sync(sink, e) < 0)
         return -1;
@@ -20,4 +20,9 @@ int commit_manifest(struct sink *sink, const char *key, const struct bytes *mani
     if (back.length != manifest->length || memcmp(back.data, manifest->data, back.length) != 0)
         return error_set(e, ERROR_PERMANENT, "read back '%s': it is not what was written", key);
     return 0;
+}
+
+int commit_manifest(struct sink *sink, const char *key, const struct bytes *manifest, struct error *e)
+{
+    return commit(sink, key, manifest, e) < 0 ? error_subject(e, "sink", sink_name(sink)) : 0;
 }

@@ -97,7 +97,7 @@ static uint64_t added(const struct saver *saver, size_t k)
 
 static int seal(struct saver *saver, struct manifest *manifest, struct bytes *object, char key[201], struct error *e)
 {
-    return bundle_seal(saver->own, manifest, object, key, e) < 0 ? -1 : bundle_confirm(saver->own, e);
+    return bundle_seal(saver->own, manifest, object, key, e);
 }
 
 static void committed(struct saver *saver, const struct manifest *manifest)

@@ -1,7 +1,8 @@
 /* Confirming: what a sink says that it has stored is looked at before anybody relies on it.
  *
- * Every new object is there and has its size; what is small is read back and compared; and one pack, any of them, is
- * read back whole, compared with its name, and, with the full key, a chunk of it is opened.
+ * Every new object is there and has its size; what is given to confirm_object (index, manifest) is read back and
+ * compared, up to 4 MiB; and one pack, any of them, is read back whole, compared with its name, and, with the full key,
+ * a chunk of it is opened.
  */
 #ifndef COFRE_REPOSITORY_CONFIRM_H
 #define COFRE_REPOSITORY_CONFIRM_H

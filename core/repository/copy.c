@@ -198,23 +198,14 @@ static int read_pack(struct copy *c, const struct tools *tools, struct item *ite
     return prove_pack(c, tools, item, key, e);
 }
 
-static int confirm(struct copy *c, struct error *e)
+static int store_index(struct copy *c, struct error *e)
 {
-    if (confirm_packs(&c->confirm, c->to, e) == 0)
-        return 0;
-    return error_subject(e, "sink", sink_name(c->to->sink));
-}
-
-/* What was copied so far, made durable and findable. */
-static int put_index(struct copy *c, struct error *e)
-{
-    if (c->packs == 0)
-        return 0;
     AUTO_BYTES struct bytes object = {.maximum = (size_t)64 << 20};
     uint8_t name[SEAL_HASH_SIZE];
     char key[201];
     index_body_end(&c->body, c->packs);
-    if (bytes_check(&c->body, "index", e) < 0 || sink_sync(c->to->sink, e) < 0 || confirm(c, e) < 0 ||
+    if (bytes_check(&c->body, "index", e) < 0 || sink_sync(c->to->sink, e) < 0 ||
+        confirm_packs(&c->confirm, c->to, e) < 0 ||
         seal_envelope(c->to->key, SEAL_INDEX, NULL, 0, c->body.data, c->body.length, &object, e) < 0)
         return -1;
     seal_hash(object.data, object.length, name);
@@ -223,6 +214,14 @@ static int put_index(struct copy *c, struct error *e)
     if (sink_put(c->to->sink, key, object.data, object.length, true, e) < 0 || sink_sync(c->to->sink, e) < 0)
         return -1;
     return confirm_object(c->to, key, &object, e);
+}
+
+/* What was copied so far, made durable and findable. */
+static int put_index(struct copy *c, struct error *e)
+{
+    if (c->packs == 0 || store_index(c, e) == 0)
+        return 0;
+    return error_subject(e, "sink", sink_name(c->to->sink));
 }
 
 static void begin_index(struct copy *c)

@@ -19,7 +19,7 @@ static const struct cofre_option rows[] = {
     COFRE_OPTION(struct conf, password, SECRET, 0, NULL, "a secret"),
     COFRE_OPTION_RANGE(struct conf, page, INTEGER, 0, "3", 1, 1000000, "objects per page"),
     COFRE_OPTION(struct conf, path, PATH, 0, NULL, "directory that keeps the objects; none: they end with the process"),
-    COFRE_OPTION(struct conf, match, STRING, 0, "", "only keys that begin so are stored or listed badly"),
+    COFRE_OPTION(struct conf, match, STRING, 0, "", "only keys with this in them are stored or listed badly"),
 };
 
 static const struct cofre_sink role;
@@ -187,7 +187,7 @@ static int32_t store(struct instance *in, const char *key, char *bytes, size_t l
 /* Says that it has stored the object, and has not, or only a part of it, or something else. */
 static int is_kept(struct instance *in, const char *key, char *bytes, size_t *length)
 {
-    if (strncmp(key, in->conf->match, strlen(in->conf->match)) != 0)
+    if (!strstr(key, in->conf->match))
         return 1;
     if (shows(in, "put", "half"))
         *length /= 2;
@@ -326,7 +326,7 @@ static int32_t sink_list(void *instance, struct cofre_call *call, const char *pr
     for (; at < in->count && listed < in->conf->page; at++) {
         const struct object *object = &in->objects[at];
         if (strncmp(object->key, prefix, strlen(prefix)) != 0 ||
-            (late && strncmp(object->key, in->conf->match, strlen(in->conf->match)) == 0))
+            (late && strstr(object->key, in->conf->match)))
             continue;
         struct cofre_object out = {
             .struct_size = sizeof out, .key = object->key, .size = (int64_t)object->length, .mtime = COFRE_NO_TIME};

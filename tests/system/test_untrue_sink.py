@@ -90,18 +90,19 @@ def test_a_sink_that_keeps_nothing_is_dropped_and_the_others_go_on(faulty, tmp_p
     assert faulty.ok('list', 'job', '--sink', 'other').ids and not faulty.ok('list', 'job', '--sink', 'disk').ids
 
 
+@pytest.mark.parametrize('kind', ['job/', 'SHA256SUMS', 'manifest.json'])
 @pytest.mark.parametrize('habit', ['nothing', 'half', 'other'])
-def test_an_archive_of_which_nothing_is_kept(faulty, habit):
+def test_an_archive_of_which_nothing_is_kept(faulty, habit, kind):
     behave_archive(faulty)
     faulty.ok('init', 'disk')
     for path in list((faulty.base / 'tree').iterdir())[1:]:
         path.unlink()  # one sample of its bytes is then the whole
-    behave_archive(faulty, habit, match='job/')
+    behave_archive(faulty, habit, match=kind)
     result = faulty.fails(FAILED, 'run', 'job')
-    assert re.search(r"'job/\S+/(tree.tar|SHA256SUMS)", result.err), result
+    assert re.search(r"'job/\S+/(tree.tar|SHA256SUMS|manifest.json)", result.err), result
     behave_archive(faulty)
-    faulty.ok('run', 'job')
-    faulty.ok('verify', 'job')
+    saved, = faulty.ok('run', 'job').ids
+    faulty.ok('verify', f'job@{saved}')
 
 
 def behave_archive(world, habit='none', **options):
@@ -123,19 +124,20 @@ def test_init_reads_back_what_it_wrote(faulty, habit, kind):
     faulty.fails(FAILURES, 'init', 'disk')
 
 
-@pytest.mark.parametrize('kind', ['repository', 'archive'])
+@pytest.mark.parametrize('kind', ['packs/', 'index/', 'snapshots/', 'job/', 'SHA256SUMS', 'manifest.json'])
 @pytest.mark.parametrize('habit', ['nothing', 'half', 'other'])
 def test_copy_to_a_sink_that_does_not_keep_it(faulty, tmp_path, habit, kind):
-    options = {'format': 'archive', 'encryption': 'none'} if kind == 'archive' else {'key': faulty.key}
+    is_archive = kind in ('job/', 'SHA256SUMS', 'manifest.json')
+    options = {'format': 'archive', 'encryption': 'none'} if is_archive else {'key': faulty.key}
     faulty.section('sink good', plugin='local', path=tmp_path / 'good', **options)
     faulty.job(sinks='good')
     faulty.ok('init', 'good')
     faulty.ok('run', 'job')
-    if kind == 'archive':
+    if is_archive:
         behave_archive(faulty)
         faulty.ok('init', 'disk')
-        behave_archive(faulty, habit, match='job/')
+        behave_archive(faulty, habit, match=kind)
     else:
-        behave(faulty, habit, match='packs/')
+        behave(faulty, habit, match=kind)
     result = faulty.fails(FAILED, 'copy', 'job', '--from', 'good', '--to', 'disk')
-    assert "sink 'disk'" in result.err and ('packs/' if kind == 'repository' else 'job/') in result.err, result
+    assert "sink 'disk'" in result.err and kind in result.err, result
