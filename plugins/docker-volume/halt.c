@@ -7,9 +7,10 @@
 #include "docker-volume/halt_record.h"
 #include "docker-volume/say.h"
 
-#define ATTEMPTS 3 /* to halt a container that runs again */
-#define MOMENT 100 /* ms between looks at one that is about to start again: it cannot be paused then */
-#define MOMENTS 100
+#define ATTEMPTS 3  /* to halt a container that runs again */
+#define MOMENT 100  /* ms between looks */
+#define MOMENTS 100 /* looks at one that is about to start again: it cannot be paused then */
+#define REFUSALS 20 /* looks at one that ends or starts just as it is paused, or that the kernel cannot freeze yet */
 
 static void close_fd(const int *fd)
 {
@@ -37,6 +38,12 @@ static int32_t act(const struct halt *halt, struct cofre_call *call, const struc
                             : container_pause(halt->daemon, call, container, error);
 }
 
+/* Can the call be repeated after this? */
+static bool is_refusal(int32_t acted)
+{
+    return acted != COFRE_OK && acted != COFRE_E_CANCELLED && acted != COFRE_E_RETRY && acted != COFRE_E_TIMEOUT;
+}
+
 /* Halt it in the way of the record, and see that it is. COFRE_E_NOT_FOUND: it is gone. *halted false: it ended before
  * it could be paused. */
 static int32_t halt_it(const struct halt *halt, struct cofre_call *call, struct halt_record *record, bool *halted,
@@ -44,7 +51,7 @@ static int32_t halt_it(const struct halt *halt, struct cofre_call *call, struct 
 {
     struct cofre_error why = {.struct_size = sizeof why};
     int32_t acted = COFRE_OK;
-    int moments = 0;
+    int moments = 0, refusals = 0;
     for (int attempt = 0; attempt <= ATTEMPTS; attempt++) {
         CONTAINER_AUTO now = {.json = NULL};
         int32_t status = container_look(halt->daemon, call, record->container, &now, error);
@@ -62,8 +69,13 @@ static int32_t halt_it(const struct halt *halt, struct cofre_call *call, struct 
         if (attempt == ATTEMPTS)
             break;
         acted = act(halt, call, &now, record->how, &why);
-        if (acted == COFRE_E_CANCELLED || acted == COFRE_E_RETRY || acted == COFRE_E_TIMEOUT)
+        if (acted != COFRE_OK && !is_refusal(acted))
             break;
+        if (acted != COFRE_OK && record->how == HALT_PAUSE && refusals++ < REFUSALS) {
+            if ((status = cofre->pause(call, MOMENT, error)) != COFRE_OK)
+                return status;
+            attempt--;
+        }
     }
     if (acted != COFRE_OK) {
         *error = why;
