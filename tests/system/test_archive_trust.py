@@ -252,7 +252,7 @@ def sweep(world, tmp_path, snapshot, every):
     world.ok('verify')
 
 
-@pytest.mark.parametrize('signed', [False, True])
+@pytest.mark.parametrize('signed', [pytest.param(False, marks=pytest.mark.long), True])
 def test_every_change_is_found(world, tmp_path, make, ring, signed):
     sweep(world, tmp_path, make(**({'sign_with': ring.bob} if signed else {})), every=False)
 

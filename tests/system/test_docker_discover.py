@@ -23,7 +23,7 @@ def discovered(world, docker):  # noqa: F811
 def busy(docker, tmp_path):  # noqa: F811
     """A project whose containers need not run, a volume of its own, waste."""
     project = Project(docker, tmp_path)
-    docker('network', 'create', 'shop_default')
+    docker.network('shop_default')
     for name in ('data', 'uploads', 'dbdata'):
         docker.volume(project.volume(name), '--label=com.docker.compose.project=shop')
     labels = [word for word in project.labels('db')]

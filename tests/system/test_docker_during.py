@@ -119,7 +119,7 @@ def test_one_that_mounts_a_directory_in_a_volume(shop, docker):  # noqa: F811
 
 def test_dependencies_are_halted_last_and_put_back_first(shop, docker, tmp_path):  # noqa: F811
     project = Project(docker, tmp_path)
-    docker('network', 'create', 'shop_default')
+    docker.network('shop_default')
     for name in ('data', 'uploads', 'dbdata'):
         docker.volume(project.volume(name), '--label=com.docker.compose.project=shop')
     for service in ('db', 'app', 'worker', 'web'):
@@ -306,8 +306,8 @@ def held(world, docker, *states):  # noqa: F811
     return process
 
 
-@pytest.mark.parametrize('during, state', [('pause', 'paused'), ('stop', 'exited')])
-@pytest.mark.parametrize('watched', [True, False])
+@pytest.mark.parametrize('during, state, watched', [('pause', 'paused', True), pytest.param('pause', 'paused', False, marks=pytest.mark.long),
+                                                    pytest.param('stop', 'exited', True, marks=pytest.mark.long), ('stop', 'exited', False)])
 def test_killed(world, docker, during, state, watched):  # noqa: F811
     """By its watchdog within seconds; without it, by the next start."""
     fill(docker, 'vol')
@@ -343,7 +343,7 @@ def test_killed(world, docker, during, state, watched):  # noqa: F811
 STUBBORN = ('-c', 'trap "sleep 2; exit 0" TERM; while :; do sleep 0.1; done')
 
 
-@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize('number', [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_ended_while_a_container_is_being_stopped(world, docker, number):  # noqa: F811
     """The daemon goes on with it: what runs when cofre looks is stopped a moment later."""
     fill(docker, 'vol')
@@ -366,7 +366,7 @@ def test_ended_while_a_container_is_being_stopped(world, docker, number):  # noq
 
 # ---- consistent ----
 
-@pytest.mark.parametrize('during', ['pause', 'stop'])
+@pytest.mark.parametrize('during', ['pause', pytest.param('stop', marks=pytest.mark.long)])
 def test_two_volumes_are_of_one_moment(shop, docker, tmp_path, during):  # noqa: F811
     project = Project(docker, tmp_path).up()
     world = shop(project='shop', exclude='shop_dbdata', during=during)

@@ -112,7 +112,7 @@ def test_a_volume_whose_root_is_a_link(job, docker, tmp_path):  # noqa: F811
     try:
         docker.run('web', 'tiny', '-v', 'vol:/v')
         job.ok('run', 'job')
-        assert (job.restored() / 'vol' / 'vol' / 'there').read_text() == docker('exec', 'web', 'cat', '/v/there') == 'there'
+        assert (job.restored() / 'vol' / 'vol' / 'there').read_text() == docker.exec('web', 'cat', '/v/there') == 'there'
         (elsewhere / 'there').write_text('changed')
         result = job('restore', 'job', '--in-place', '--yes')
         assert result.status != DONE and "'vol'" in result.text, result

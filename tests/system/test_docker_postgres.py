@@ -20,13 +20,13 @@ CREATE INDEX ON songs (title); CREATE VIEW first AS SELECT * FROM songs WHERE id
 
 def dump(docker, name, database='music'):
     """By the container's own program; each dump has a random word against psql's commands."""
-    said = docker('exec', name, 'pg_dump', '-h', '127.0.0.1', '-U', docker.postgres_user(name), database)
+    said = docker.exec(name, 'pg_dump', '-h', '127.0.0.1', '-U', docker.postgres_user(name), database)
     return re.sub(r'(?m)^\\(un)?restrict .*\n?', '', said)
 
 
 def start(docker, name='db', image='pg15', *options, **more):
     docker.postgres(name, image, *options, **more)
-    docker('exec', name, 'createdb', '-U', 'postgres', 'music')
+    docker.exec(name, 'createdb', '-U', 'postgres', 'music')
     docker.sql(name, MUSIC, 'music')
     return name
 
@@ -51,7 +51,7 @@ def facts(world):
 def left(docker, name='db'):
     """What a run could have left in the container: programs, files, sessions."""
     programs = [line for line in docker('top', name, '-eo', 'pid,args').splitlines() if re.search(r'pg_(dump|restore)|cofre', line)]
-    files = docker('exec', name, 'sh', '-c', 'ls -A /dev/shm /tmp | grep -i -e cofre -e pass || true').split()
+    files = docker.exec(name, 'sh', '-c', 'ls -A /dev/shm /tmp | grep -i -e cofre -e pass || true').split()
     sessions = docker.sql(name, "SELECT application_name || ' ' || query FROM pg_stat_activity WHERE backend_type = 'client backend' "
                                 "AND application_name <> 'psql'")
     return programs + files + sessions
@@ -83,7 +83,7 @@ def test_dumps_are_those_of_the_container(world, docker):
     configure(world, docker)
     world.ok('run', 'job')
     ours = (world.restored() / 'app/music.dump').read_bytes()
-    theirs = docker.raw('exec', 'db', 'pg_dump', '-U', 'postgres', '-Fc', '-Z0', 'music').stdout
+    theirs = docker.run_in('db', 'pg_dump', '-U', 'postgres', '-Fc', '-Z0', 'music').stdout
     assert len(ours) == len(theirs) and ours[:5] == theirs[:5]
     listing = subprocess.run([BIN / 'pg_restore', '-l'], input=ours, capture_output=True, check=True).stdout.decode()
     assert 'TABLE DATA public songs postgres' in listing
@@ -93,7 +93,7 @@ def test_what_is_in_a_part_of_a_dump(world, docker):
     start(docker)
     configure(world, docker)
     world.ok('run', 'job')
-    docker('exec', 'db', 'createdb', '-U', 'postgres', 'part')
+    docker.exec('db', 'createdb', '-U', 'postgres', 'part')
     world.ok('restore', 'job', 'app:music.dump', '--set', 'database=part', '--set', 'section=schema')
     assert docker.sql('db', 'SELECT count(*) FROM songs', 'part') == ['0']
     world.ok('restore', 'job', 'app:music.dump', '--set', 'database=part', '--set', 'section=data')
@@ -134,7 +134,7 @@ def test_all_databases_and_the_roles(world, docker):
     assert docker.sql('db', "SELECT rolpassword LIKE 'SCRAM-SHA-256%' FROM pg_authid WHERE rolname = 'reader'") == ['t']
 
 
-@pytest.mark.parametrize('image', ['pg15', 'pg17'])
+@pytest.mark.parametrize('image', [pytest.param('pg15', marks=pytest.mark.long), 'pg17'])
 def test_a_server_of_any_version(world, docker, image):
     """This machine has the programs of version 15 alone; those of the container always fit."""
     start(docker, image=image)
@@ -168,7 +168,7 @@ def test_what_check_says(world, docker):
 
 def test_made_anew_with_another_address(world, docker):
     """As `docker compose down` and `up` do it; somebody else has the old address."""
-    docker('network', 'create', 'net')
+    docker.network('net')
     start(docker, 'db', 'pg15', '--network=net', volume='data')
     configure(world, docker)
     world.ok('run', 'job')
@@ -194,16 +194,16 @@ def test_by_project_and_service(world, docker):
     assert 'echo/web' in result.err, result
 
 
-@pytest.mark.parametrize('network', ['none', 'bridge', 'container:other', 'host'])
+@pytest.mark.parametrize('network', ['none', pytest.param('bridge', marks=pytest.mark.long), 'container:other', pytest.param('host', marks=pytest.mark.long)])
 def test_networks(world, docker, network):
-    docker('network', 'create', 'net')
+    docker.network('net')
     docker.run('other', 'tiny', '--network=net')
     port = 5999 if network == 'host' else 5432
     docker.image('pg15')
     docker('run', '-d', '--name', 'db', f'--network={network.replace("bridge", "net")}', '-e', 'POSTGRES_PASSWORD=x',
            '-e', f'PGPORT={port}', 'pg15', 'postgres', '-p', port)
     docker.wait_for_postgres('db')
-    docker('exec', 'db', 'createdb', '-U', 'postgres', 'music')
+    docker.exec('db', 'createdb', '-U', 'postgres', 'music')
     docker.sql('db', MUSIC, 'music')
     configure(world, docker, port=port)
     world.ok('check')
@@ -241,18 +241,21 @@ def test_one_that_is_not_there(world, docker):
         assert "'db'" in result.text and 'redis' in result.text, result
 
 
-@pytest.mark.parametrize('words', [('check', 'app'), ('run', 'job')])
+@pytest.mark.parametrize('words', [pytest.param(('check', 'app'), marks=pytest.mark.long), ('run', 'job')])
 def test_one_that_is_starting_is_waited_for(world, docker, words):
     start(docker)
     docker('stop', 'db')
     configure(world, docker, wait='60s')
     process = subprocess.Popen(world.command(*words), env=CLEAN, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True)
-    time.sleep(1)
-    assert process.poll() is None
+    said = ''
+    while 'it is exited' not in said:
+        line = process.stdout.readline()
+        assert line, said
+        said += line
     docker('start', 'db')
-    said, _ = process.communicate(timeout=90)
-    assert process.returncode == 0 and 'it is exited' in said, said
+    said += process.communicate(timeout=90)[0]
+    assert process.returncode == 0, said
 
 
 def test_one_that_listens_elsewhere(world, docker):
@@ -268,7 +271,7 @@ def demanding(docker, password=PASSWORD, **options):
     """A server that lets nobody in by address without a password, itself included."""
     start(docker, **options)
     docker.sql('db', f'ALTER ROLE postgres PASSWORD $pw${password}$pw$')
-    docker('exec', 'db', 'sed', '-i', 's/^host.*127.0.0.1.*trust/host all all 127.0.0.1\\/32 scram-sha-256/', '/var/lib/postgresql/data/pg_hba.conf')
+    docker.exec('db', 'sed', '-i', 's/^host.*127.0.0.1.*trust/host all all 127.0.0.1\\/32 scram-sha-256/', '/var/lib/postgresql/data/pg_hba.conf')
     docker.sql('db', 'SELECT pg_reload_conf()')
 
 
@@ -280,7 +283,7 @@ def secret(world):
     return f'@file:{path}'
 
 
-@pytest.mark.parametrize('tools', ['container', 'host'])
+@pytest.mark.parametrize('tools', ['container', pytest.param('host', marks=pytest.mark.long)])
 def test_a_password(world, docker, secret, tools):
     demanding(docker)
     configure(world, docker, tools=tools)
@@ -299,14 +302,14 @@ def test_a_password(world, docker, secret, tools):
     assert left(docker) == []
 
 
-@pytest.mark.parametrize('place', ['/tmp', None])
+@pytest.mark.parametrize('place', [pytest.param('/tmp', marks=pytest.mark.long), None])
 def test_a_password_where_little_can_be_written(world, docker, secret, place):
     """Without /dev/shm, and with nothing but what a server needs; then without a place for the password, too."""
     demanding(docker, volume='data')
     docker('rm', '-f', 'db')
     docker('run', '-d', '--name=db', '--network=none', '--read-only', '--ipc=none', '--tmpfs=/run/postgresql:uid=999', '--volume=data:/var/lib/postgresql/data',
            *([f'--tmpfs={place}'] if place else []), 'pg15', 'postgres', '-c', 'dynamic_shared_memory_type=mmap')
-    wait_until(lambda: docker.raw('exec', 'db', 'psql', '-U', 'postgres', '-c', 'SELECT').returncode == 0, 'the server')
+    wait_until(lambda: docker.run_in('db', 'psql', '-U', 'postgres', '-c', 'SELECT').returncode == 0, 'the server')
     configure(world, docker, password=secret)
     result = world('run', 'job')
     assert result.status == (0 if place else FAILED), result
@@ -318,7 +321,7 @@ def test_a_password_where_little_can_be_written(world, docker, secret, place):
 
 def test_an_image_without_pg_dump(world, docker):
     start(docker)
-    docker('exec', 'db', 'sh', '-c', 'rm -f /usr/lib/postgresql/15/bin/pg_dump /usr/bin/pg_dump')
+    docker.exec('db', 'sh', '-c', 'rm -f /usr/lib/postgresql/15/bin/pg_dump /usr/bin/pg_dump')
     configure(world, docker)
     for words in (('run', 'job'), ('check', 'app')):
         result = world.fails(FAILED, *words)
@@ -327,14 +330,16 @@ def test_an_image_without_pg_dump(world, docker):
     world.ok('run', 'job')
 
 
-@pytest.mark.parametrize('fault, said', [('kill -9 $$', 'killed by signal 9'), ('exec REAL "$@" | head -c 5000', 'ends early'),
-                                         ('echo "pg_dump: error: odd" >&2; exit 1', 'odd'), ('REAL "$@"; echo >&2 strange', 'strange')])
+@pytest.mark.parametrize('fault, said', [pytest.param('kill -9 $$', 'killed by signal 9', marks=pytest.mark.long),
+                                         ('exec REAL "$@" | head -c 5000', 'ends early'),
+                                         pytest.param('echo "pg_dump: error: odd" >&2; exit 1', 'odd', marks=pytest.mark.long),
+                                         ('REAL "$@"; echo >&2 strange', 'strange')])
 def test_pg_dump_in_there_fails(world, docker, fault, said):
     start(docker)
     real = '/usr/lib/postgresql/15/bin/pg_dump'
     script = f'#!/bin/sh\n[ "$1" = --version ] && exec {real}.real --version\n{fault.replace("REAL", real + ".real")}\n'
-    docker('exec', 'db', 'mv', real, f'{real}.real')
-    docker('exec', '-i', 'db', 'sh', '-c', f'cat >{real} && chmod 755 {real}', input=script, text=True)
+    docker.exec('db', 'mv', real, f'{real}.real')
+    docker.exec('db', 'sh', '-c', f'cat >{real} && chmod 755 {real}', text=script)
     configure(world, docker)
     result = world('run', 'job')
     assert result.status in (FAILED, 3) and said in result.err, result
@@ -441,7 +446,7 @@ def in_network_of(docker, name, *command):
 
 
 def test_by_an_address_in_a_common_network(world, docker):
-    docker('network', 'create', 'net')
+    docker.network('net')
     start(docker, 'db', 'pg15', '--network=net')
     docker.run('ours', 'tiny', '--network=net')
     docker.run('theirs', 'tiny')
@@ -461,7 +466,7 @@ def test_by_an_address_in_a_common_network(world, docker):
 
 def test_a_daemon_elsewhere_proves_nothing(world, docker):
     """Its container's address is that of another one here."""
-    docker('network', 'create', 'net')
+    docker.network('net')
     start(docker, 'db', 'pg15', '--network=net')
     with DockerProxy(docker.socket, tcp=True) as proxy:
         configure(world, docker, docker=proxy.address)
@@ -481,7 +486,7 @@ def test_host_and_container(world, docker):
 
 def test_another_server_for_one_restore(world, docker):
     """--set container= takes the section's away."""
-    docker('network', 'create', 'net')
+    docker.network('net')
     start(docker, 'db', 'pg15', '--network=net')
     docker.postgres('second', 'pg15', '--network=net')
     configure(world, docker)

@@ -14,7 +14,7 @@ from support.docker import docker, running_docker, wait_until  # noqa: F401
 from support.docker_project import DEPENDS, PASSWORD, TOKEN, WRITERS, Count, Project, counted, counted_files
 from support.faults import sample
 
-POINTS, SHORT = 150, 6
+POINTS, SHORT = 150, 4
 SOON = 5  # s until the watchdog has put everything back; on a busy machine so many times as long as docker needs to stop and start them
 
 
@@ -36,7 +36,7 @@ def configure(world, project, during: str, database: bool = True) -> None:
 
 
 def rows_of(project, dump: bytes) -> int:
-    done = project.docker.raw('exec', '-i', project.container('db'), 'pg_restore', '-a', '-t', 'steps', '-f', '-', input=dump)
+    done = project.docker.run_in(project.container('db'), 'pg_restore', '-a', '-t', 'steps', '-f', '-', text=dump)
     assert done.returncode == 0, done.stderr
     text = re.search(rb'(?s)COPY public\.steps [^\n]*;\n(.*?)\\\.\n', done.stdout)[1].decode()
     return counted('\n'.join(sorted(text.split(), key=int)))
@@ -99,7 +99,7 @@ def test_users_are_stopped_before_what_they_use_and_started_after(world, project
     project.works()
 
 
-@pytest.mark.parametrize('during', ['pause', 'stop'])
+@pytest.mark.parametrize('during', ['pause', pytest.param('stop', marks=pytest.mark.long)])
 def test_each_stays_in_the_state_that_it_had(world, project, during):
     configure(world, project, during, database=False)
     worker, app = project.container('worker'), project.container('app')
@@ -117,7 +117,7 @@ def test_each_stays_in_the_state_that_it_had(world, project, during):
 
 # ---- restore ----
 
-@pytest.mark.parametrize('during', ['pause', 'stop'])
+@pytest.mark.parametrize('during', ['pause', pytest.param('stop', marks=pytest.mark.long)])
 def test_restored_it_works_on_from_one_moment(world, running_docker, tmp_path, during):  # noqa: F811
     """In place, while it writes; then the application finds the three of one moment, and counts on."""
     project = Project(running_docker, tmp_path, f'back{during}').up()

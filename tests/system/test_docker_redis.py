@@ -1,7 +1,6 @@
 """A Redis server in a container, over a real Docker daemon: no port is published, and it connects back to us all the same."""
 import re
 import subprocess
-import time
 from contextlib import closing
 
 import pytest
@@ -31,7 +30,7 @@ class Contained:
 
 @pytest.fixture
 def network(docker):  # noqa: F811
-    docker('network', 'create', 'net')
+    docker.network('net')
     return docker
 
 
@@ -43,7 +42,7 @@ def facts(world):
     return dict(re.findall(r'^  fact      (.*?) = (.*)$', world.ok('show', 'job').out, re.M))
 
 
-@pytest.mark.parametrize('image', ['redis70', 'redis80'])
+@pytest.mark.parametrize('image', [pytest.param('redis70', marks=pytest.mark.long), 'redis80'])
 def test_a_living_server_back_and_forth(vault, network, image):
     """Nothing is published; the server follows us in its own network."""
     server = Contained(network, image=image)
@@ -98,12 +97,12 @@ def test_made_anew_with_another_address(vault, network):
 def test_networks(vault, network, sharing):
     network.run('other', 'tiny', '--network=net')
     network.redis('cache', 'redis70', f'--network={sharing}')
-    network('exec', 'cache', 'redis-cli', 'set', 'one', '1')
+    network.exec('cache', 'redis-cli', 'set', 'one', '1')
     configure(vault, network)
     vault.ok('run', 'job')
-    network('exec', 'cache', 'redis-cli', 'flushall')
+    network.exec('cache', 'redis-cli', 'flushall')
     assert in_place(vault).status == 0
-    assert network('exec', 'cache', 'redis-cli', 'get', 'one') == '1'
+    assert network.exec('cache', 'redis-cli', 'get', 'one') == '1'
 
 
 @pytest.mark.parametrize('state_, word, hint', [('stop', 'exited', 'docker start cache'), ('pause', 'paused', 'docker unpause cache')])
@@ -122,11 +121,14 @@ def test_one_that_is_starting_is_waited_for(vault, network):
     configure(vault, network, wait='60s')
     process = subprocess.Popen(vault.command('run', 'job'), env=CLEAN, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True)
-    time.sleep(1)
-    assert process.poll() is None
+    said = ''
+    while 'it is exited' not in said:
+        line = process.stdout.readline()
+        assert line, said
+        said += line
     network('start', 'cache')
-    said, _ = process.communicate(timeout=90)
-    assert process.returncode == 0 and 'it is exited' in said, said
+    said += process.communicate(timeout=90)[0]
+    assert process.returncode == 0, said
 
 
 def test_a_password(vault, network):

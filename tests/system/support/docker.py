@@ -1,47 +1,25 @@
 """A Docker daemon of our own: Debian's dockerd on a socket of its own, with data, state and containers of its own below one
 directory, so that it neither sees nor disturbs another one of this machine. Needs root.
 
-The client that comes with it is the tests' oracle, and how they prepare what is saved.
+Its own client, or its interface, is the tests' oracle, and how they prepare what is saved.
 """
 from __future__ import annotations
 
-import http.client
-import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from . import docker_images
+from .docker_client import DOCKER, ENVIRONMENT, DockerClient, UnixConnection, wait_until  # noqa: F401
 from .ports import free_port
 
-DOCKER, DOCKERD = '/usr/bin/docker', '/usr/sbin/dockerd'
-ENVIRONMENT = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'LANG': 'C.UTF-8', 'HOME': '/nonexistent'}
-
-
-class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path, timeout: float = 60) -> None:
-        super().__init__('docker', timeout=timeout)
-        self.path = str(path)
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
-
-
-def wait_until(true, what: str, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f'{what}: not after {seconds} s'
-        time.sleep(0.02)
+DOCKERD = '/usr/sbin/dockerd'
 
 
 def alive(pid: str) -> bool:
@@ -68,13 +46,13 @@ def make_certificates(place: Path) -> None:
                 '-days', 2, '-extfile', place / 'extra', '-out', place / f'{prefix}cert.pem')
 
 
-class Dockerd:
+class Dockerd(DockerClient):
     """tls: it listens on 127.0.0.1:self.port as well, for those who have a certificate of self.certificates."""
 
     def __init__(self, tls: bool = False, **options: str) -> None:
         self.base = Path(tempfile.mkdtemp(prefix='cofre-docker-', dir='/tmp'))
-        self.socket, self.root, self.log = self.base / 'docker.sock', self.base / 'data', self.base / 'log'
-        self.address = f'unix://{self.socket}'
+        super().__init__(self.base / 'docker.sock')
+        self.root, self.log = self.base / 'data', self.base / 'log'
         self.options, self.process = options, None
         self.loaded: set[str] = set()
         self.port = self.certificates = None
@@ -172,34 +150,6 @@ class Dockerd:
             pass
         return False
 
-    # ---- the client ----
-
-    def ask(self, method: str, path: str, body: object = None, timeout: float = 60) -> tuple[int, object]:
-        """One request, past the client: the status, and the answer where it is JSON."""
-        connection = UnixConnection(self.socket, timeout)
-        try:
-            connection.request(method, path, None if body is None else json.dumps(body), {'Content-Type': 'application/json'})
-            answer = connection.getresponse()
-            data = answer.read()
-        finally:
-            connection.close()
-        return answer.status, json.loads(data) if data[:1] in (b'{', b'[') else data
-
-    def raw(self, *words: object, timeout: float = 120, **options) -> subprocess.CompletedProcess:
-        streams = {'stdin': subprocess.DEVNULL} if 'input' not in options else {}
-        return subprocess.run([DOCKER, '-H', self.address, *map(str, words)], env=ENVIRONMENT, capture_output=True, check=False,
-                              timeout=timeout, **streams, **options)
-
-    def __call__(self, *words: object, **options) -> str:
-        """docker WORDS, which must succeed: what it says, less the end of its last line."""
-        done = self.raw(*words, **options)
-        out, err = ((text.decode(errors='replace') if isinstance(text, bytes) else text) for text in (done.stdout, done.stderr))
-        assert done.returncode == 0, f'docker {" ".join(map(str, words))}\nstatus {done.returncode}\n{out[-4000:]}{err[-4000:]}'
-        return out.rstrip('\n')
-
-    def inspect(self, name: str, kind: str = 'container') -> dict:
-        return json.loads(self(kind, 'inspect', name))[0]
-
     # ---- images, containers, volumes ----
 
     def image(self, name: str) -> str:
@@ -208,16 +158,6 @@ class Dockerd:
             self('load', '-q', '-i', docker_images.archive_of(name))
             self.loaded.add(name)
         return name
-
-    def create(self, name: str, image: str, *options: object, command: tuple = ()) -> str:
-        """Its id. Without a network, unless the options give it one: 127.0.0.1 is there."""
-        network = [] if any(str(word).startswith(('--network', '--net')) for word in options) else ['--network=none']
-        return self('create', '--name', name, *network, *options, self.image(image), *command)
-
-    def run(self, name: str, image: str = 'tiny', *options: object, command: tuple = ()) -> str:
-        one = self.create(name, image, *options, command=command)
-        self('start', one)
-        return one
 
     def postgres(self, name: str, image: str, *options: object, volume: str | None = None, password: str = 'secret',
                  command: tuple = ()) -> str:
@@ -234,73 +174,40 @@ class Dockerd:
 
     def wait_for_postgres(self, name: str, seconds: float = 60) -> None:
         """Over TCP: while the cluster is made there is a server that listens on the socket alone."""
-        user = self.postgres_user(name)
+        psql = ('psql', '-X', '-h', '127.0.0.1', '-U', self.postgres_user(name), '-d', 'postgres', '-c', 'SELECT')
 
         def ready() -> bool:
             assert self.state(name) in ('running', 'restarting'), self.raw('logs', name).stderr.decode()
-            return self.raw('exec', name, 'psql', '-X', '-h', '127.0.0.1', '-U', user, '-d', 'postgres', '-c', 'SELECT').returncode == 0
+            return self.listens(name) and self.run_in(name, *psql).returncode == 0
 
         wait_until(ready, f'the server in {name}', seconds)
 
+    def listens(self, name: str) -> bool:
+        """Somebody in the container, on a TCP port: what costs nothing to look at."""
+        try:
+            rows = Path(f'/proc/{self.inspect(name)["State"]["Pid"]}/net/tcp').read_text().splitlines()[1:]
+        except OSError:
+            return False
+        return any(row.split()[3] == '0A' for row in rows)
+
     def sql(self, name: str, text: str, database: str = 'postgres', user: str | None = None) -> list[str]:
         """By the container's own psql."""
-        return self('exec', '-i', name, 'psql', '-X', '-A', '-t', '-q', '-v', 'ON_ERROR_STOP=1', '-U',
-                    user or self.postgres_user(name), '-d', database, input=text, text=True).splitlines()
+        return self.exec(name, 'psql', '-X', '-A', '-t', '-q', '-v', 'ON_ERROR_STOP=1', '-U', user or self.postgres_user(name),
+                         '-d', database, text=text).splitlines()
 
     def redis(self, name: str, image: str, *options: object, volume: str | None = None, command: tuple = ()) -> str:
         mount = ['-v', f'{volume}:/data'] if volume else []
         one = self.run(name, image, *mount, *options, command=command)
-        wait_until(lambda: self.raw('exec', name, 'redis-cli', 'ping').returncode == 0, f'the server in {name}')
+        wait_until(lambda: self.listens(name) and self.run_in(name, 'redis-cli', 'ping').returncode == 0, f'the server in {name}')
         return one
-
-    def volume(self, name: str, *options: object) -> Path:
-        """Made, with these options of `docker volume create`. Where its files are."""
-        self('volume', 'create', *options, name)
-        return self.files(name)
-
-    def files(self, volume: str) -> Path:
-        return Path(self.inspect(volume, 'volume')['Mountpoint'])
-
-    def state(self, name: str) -> str:
-        """running, paused, exited, created, restarting, ..."""
-        return self('container', 'inspect', '--format', '{{.State.Status}}', name)
-
-    def states(self) -> dict[str, str]:
-        return {name: state for name, (state, _) in self.starts().items()}
-
-    def starts(self) -> dict[str, tuple[str, str]]:
-        """Of each container: its state, and when it was started last."""
-        ids = self('ps', '-aq', '--no-trunc').split()
-        rows = self('container', 'inspect', '--format', '{{.Name}} {{.State.Status}} {{.State.StartedAt}}', *ids) if ids else ''
-        return {name.lstrip('/'): (state, started) for name, state, started in map(str.split, rows.splitlines())}
-
-    def ip(self, name: str) -> str:
-        """The address in the one network of a container."""
-        return next(iter(self.inspect(name)['NetworkSettings']['Networks'].values()))['IPAddress']
-
-    def wait_for(self, name: str, state: str, seconds: float = 30) -> None:
-        wait_until(lambda: self.state(name) == state, f'{name} {state}', seconds)
 
     def everything(self) -> dict[str, list[str]]:
         """What there is, to be compared: nothing may be left of what was there for a moment."""
-        return {'containers': sorted(self('ps', '-a', '--no-trunc', '--format', '{{.ID}} {{.Names}}').splitlines()),
-                'volumes': sorted(self('volume', 'ls', '-q').splitlines()),
-                'networks': sorted(self('network', 'ls', '-q', '--no-trunc').splitlines()),
-                'images': sorted(self('image', 'ls', '-a', '-q', '--no-trunc').splitlines()),
+        return {'containers': sorted(self.containers().items()),
+                'volumes': self.volumes(),
+                'networks': sorted(one['Id'] for one in self.must('GET', '/networks')),
+                'images': sorted(one['Id'] for one in self.must('GET', '/images/json?all=1')),
                 'volume directories': sorted(path.name for path in (self.root / 'volumes').iterdir() if path.is_dir())}
-
-    def clean(self) -> None:
-        """All containers, volumes and networks go; images stay."""
-        if paused := self('ps', '-q', '--filter', 'status=paused').split():
-            self('unpause', *paused)
-        if ids := self('ps', '-aq').split():
-            for _ in range(2):  # one with --rm may go meanwhile, and is then complained of
-                left = self.raw('rm', '-f', '-v', *ids)
-            wait_until(lambda: not self('ps', '-aq').split(), f'removing containers: {left.stderr.decode()}', 30)
-        if names := self('volume', 'ls', '-q').splitlines():
-            self('volume', 'rm', '-f', *names)
-        if ids := self('network', 'ls', '-q', '--filter', 'type=custom').split():
-            self('network', 'rm', *ids)
 
     @contextmanager
     def busy(self, *words: object):
@@ -313,7 +220,6 @@ class Dockerd:
             process.kill()
             process.wait()
             process.stdout.close()
-
 
 
 @pytest.fixture(scope='module')

@@ -26,7 +26,7 @@ while :; do
     put $n /data
     put $n /uploads
     until ask "INSERT INTO steps VALUES ($n) ON CONFLICT DO NOTHING"; do sleep 0.1; done
-    sleep 0.02
+    sleep 0.1
 done
 '''
 
@@ -100,8 +100,8 @@ class Project:
                         '--restart=unless-stopped', *self.labels(service), *self.mounts(service), *options, command=command)
 
     def up(self) -> 'Project':
-        self.docker('network', 'create', f'--label=com.docker.compose.project={self.name}', '--label=com.docker.compose.network=default',
-                    f'{self.name}_default')
+        self.docker.network(f'{self.name}_default', f'--label=com.docker.compose.project={self.name}',
+                            '--label=com.docker.compose.network=default')
         for name in ('dbdata', 'data', 'uploads'):
             files = self.docker.volume(self.volume(name), f'--label=com.docker.compose.project={self.name}',
                                        f'--label=com.docker.compose.volume={name}')

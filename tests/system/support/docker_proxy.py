@@ -350,6 +350,7 @@ def stuck(count: int):
     def act(exchange: Exchange) -> None:
         cut(count)(exchange)
         exchange.wait_until_left()
+    act.hangs = True
     return act
 
 
@@ -383,6 +384,9 @@ def done_but(act: Callable[[Exchange], None]):
 
 def silence(exchange: Exchange) -> None:
     exchange.wait_until_left()
+
+
+silence.hangs = True
 
 
 def hang_up(exchange: Exchange) -> None:
