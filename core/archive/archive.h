@@ -17,7 +17,7 @@
 #include "archive/compress.h"
 #include "archive/inventory.h"
 #include "archive/marker.h"
-#include "archive/pgp.h"
+#include "openpgp/pgp.h"
 
 struct bytes;
 struct error;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "archive/pgp.h"
+#include "openpgp/pgp.h"
 #include "base/cancel.h"
 #include "base/error.h"
 #include "flow/pipe.h"

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "archive/archive.h"
-#include "archive/pgp.h"
+#include "openpgp/pgp.h"
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/text.h"

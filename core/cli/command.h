@@ -7,7 +7,7 @@
 
 #include "cli/arguments.h"
 #include "cli/output.h"
-#include "job/engine.h"
+#include "worker/engine.h"
 #include "job/snapshot.h"
 
 struct error;

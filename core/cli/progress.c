@@ -12,7 +12,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "job/engine.h"
+#include "worker/engine.h"
 
 #define DRAW_EVERY 100 /* ms */
 #define BAR_CELLS 20

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "job/destination.h"
-#include "job/engine.h"
+#include "worker/engine.h"
 #include "job/expect.h"
 #include "job/freeze.h"
 #include "job/gather.h"

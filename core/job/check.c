@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "config/secret.h"
-#include "job/engine.h"
+#include "worker/engine.h"
 #include "job/idle.h"
 #include "job/services.h"
 #include "job/undo.h"

@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "config/config.h"
-#include "job/engine.h"
+#include "worker/engine.h"
 #include "job/plugins.h"
 #include "worker/configured.h"
 #include "worker/retry.h"

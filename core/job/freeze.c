@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "config/config.h"
-#include "job/engine.h"
+#include "worker/engine.h"
 #include "job/undo.h"
 #include "worker/retry.h"
 #include "worker/source.h"

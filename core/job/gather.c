@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "job/engine.h"
+#include "worker/engine.h"
 #include "job/row.h"
 #include "job/saver.h"
 #include "repository/baseline.h"

@@ -10,8 +10,8 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "config/config.h"
-#include "job/engine.h"
-#include "job/openpgp.h"
+#include "worker/engine.h"
+#include "openpgp/openpgp.h"
 #include "job/recovery.h"
 #include "job/vault.h"
 #include "repository/key.h"
@@ -51,7 +51,7 @@ int init_archive(const struct engine *engine, struct sink *sink, const struct co
     struct openpgp openpgp = {0};
     struct marker marker;
     bool phrase = section->openpgp.passphrase.text != NULL;
-    if (phrase && openpgp_open(engine, section, &openpgp, e) < 0)
+    if (phrase && openpgp_open(engine->config, section, &openpgp, e) < 0)
         return -1;
     int made = sink_create(sink, e);
     if (made == 0)

@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "archive/pgp.h"
+#include "openpgp/pgp.h"
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "config/config.h"
-#include "job/engine.h"
-#include "job/openpgp.h"
+#include "worker/engine.h"
+#include "openpgp/openpgp.h"
 #include "repository/config_object.h"
 #include "repository/key.h"
 #include "worker/sink.h"
@@ -29,7 +29,7 @@ int recovery_ready(const struct engine *engine, const struct config_instance *si
     struct openpgp w;
     if (!recovery_wanted(sink))
         return 0;
-    if (openpgp_open(engine, sink, &w, e) < 0)
+    if (openpgp_open(engine->config, sink, &w, e) < 0)
         return -1;
     int result = pgp_ready(w.pgp, warn, context, e);
     openpgp_close(&w);
@@ -84,7 +84,7 @@ int recovery_store(const struct engine *engine, const struct config_instance *se
     struct openpgp w;
     if (!recovery_wanted(section))
         return 0;
-    if (openpgp_open(engine, section, &w, e) < 0)
+    if (openpgp_open(engine->config, section, &w, e) < 0)
         return -1;
     int result = wrap(&w, key, &wrapped, e);
     openpgp_close(&w);
@@ -187,7 +187,7 @@ int recovery_prove(const struct engine *engine, const struct config_instance *se
     if (!section->openpgp.passphrase.text)
         return 0;
     object_key(&key->public, name);
-    if (sink_get(sink, name, WRAPPED_MAX, &wrapped, e) < 0 || openpgp_open(engine, section, &w, e) < 0)
+    if (sink_get(sink, name, WRAPPED_MAX, &wrapped, e) < 0 || openpgp_open(engine->config, section, &w, e) < 0)
         return -1;
     int result = compare(&w, &wrapped, key, e);
     openpgp_close(&w);
@@ -208,7 +208,7 @@ int recovery_recover(const struct engine *engine, const struct config_instance *
         error_set(e, ERROR_CONFIG, "[sink %s] has neither recovery_to nor recovery_passphrase", section->name);
         return error_hint(e, "write what was there when the repository was made: how else should the key be opened?");
     }
-    if (openpgp_open(engine, section, &w, e) < 0)
+    if (openpgp_open(engine->config, section, &w, e) < 0)
         return -1;
     int result = engine_open_sink(engine, section, 1, &sink, e);
     if (result == 0) {

@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cofre/plugin.h"
-#include "job/engine.h"
+#include "worker/engine.h"
 #include "job/parts.h"
 #include "job/past.h"
 #include "job/play.h"

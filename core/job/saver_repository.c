@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "flow/task.h"
-#include "job/engine.h"
+#include "worker/engine.h"
 #include "job/saver.h"
 #include "job/vault.h"
 #include "repository/baseline.h"

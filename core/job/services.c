@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "cofre/plugin.h"
 #include "config/config.h"
-#include "job/engine.h"
+#include "worker/engine.h"
 #include "job/plugins.h"
 #include "job/undo.h"
 #include "worker/source.h"

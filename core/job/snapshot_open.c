@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "config/config.h"
-#include "job/engine.h"
+#include "worker/engine.h"
 #include "job/vault.h"
 #include "job/vaults.h"
 #include "repository/seal.h"

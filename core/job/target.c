@@ -10,7 +10,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "job/engine.h"
+#include "worker/engine.h"
 #include "job/restore.h"
 #include "job/undo.h"
 #include "snapshot/manifest.h"

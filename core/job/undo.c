@@ -17,7 +17,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "config/config.h"
-#include "job/engine.h"
+#include "worker/engine.h"
 #include "job/undo_text.h"
 #include "job/watchdog.h"
 #include "worker/id.h"

@@ -9,7 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "config/config.h"
-#include "job/engine.h"
+#include "worker/engine.h"
 #include "job/history.h"
 #include "job/state.h"
 #include "worker/sink.h"

@@ -16,10 +16,10 @@
 #include "config/config.h"
 #include "flow/task.h"
 #include "job/commit.h"
-#include "job/engine.h"
+#include "worker/engine.h"
 #include "job/history.h"
 #include "job/init.h"
-#include "job/openpgp.h"
+#include "openpgp/openpgp.h"
 #include "job/saver.h"
 #include "job/verify_history.h"
 #include "repository/copy.h"
@@ -48,7 +48,7 @@ static int fill_spec(struct vault *vault, char home[PATH_MAX], struct archive_sp
                                                          : INVENTORY_PLAIN;
     if (spec->encryption == INVENTORY_PLAIN && !sink->openpgp.signer)
         return 0;
-    return openpgp_spec(vault->engine, sink, home, &spec->pgp, e);
+    return openpgp_spec(vault->engine->config, sink, home, &spec->pgp, e);
 }
 
 static int open_archive(struct vault *vault, struct error *e)

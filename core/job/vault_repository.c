@@ -10,7 +10,7 @@
 #include "config/config.h"
 #include "flow/task.h"
 #include "job/commit.h"
-#include "job/engine.h"
+#include "worker/engine.h"
 #include "job/history.h"
 #include "job/init.h"
 #include "job/recovery.h"

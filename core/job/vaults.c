@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "config/config.h"
-#include "job/engine.h"
+#include "worker/engine.h"
 #include "job/vault.h"
 
 static bool is_wanted(const struct config *config, const struct config_instance *sink, const char *job)

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "job/engine.h"
+#include "worker/engine.h"
 #include "job/history.h"
 #include "job/verify_history.h"
 #include "job/verify_packs.h"

@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "config/config.h"
-#include "job/engine.h"
+#include "worker/engine.h"
 #include "job/state.h"
 
 void verify_history_report(struct verify_history *history, const struct verify_link *link, const char *text)

@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "config/config.h"
-#include "job/engine.h"
+#include "worker/engine.h"
 #include "job/undo.h"
 
 #define ARGUMENT "watchdog"

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "cli/progress.h"
-#include "job/engine.h"
+#include "worker/engine.h"
 
 static void test_known_total(void **unused)
 {

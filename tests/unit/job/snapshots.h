@@ -3,7 +3,7 @@
 #define TESTS_UNIT_JOB_SNAPSHOTS_H
 
 #include "../repository/trial.h"
-#include "job/engine.h"
+#include "worker/engine.h"
 
 #define SNAPSHOTS_JOB "nightly"
 

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "host/host.h"
-#include "job/engine.h"
+#include "worker/engine.h"
 #include "job/undo.h"
 #include "repository/seal.h"
 #include "worker/source.h"

@@ -4,7 +4,7 @@
 #include <dirent.h>
 #include <unistd.h>
 
-#include "job/engine.h"
+#include "worker/engine.h"
 #include "job/undo.h"
 #include "repository/seal.h"
 #include "worker/source.h"

@@ -1,4 +1,4 @@
-#include "job/openpgp.h"
+#include "openpgp/openpgp.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -6,7 +6,6 @@
 #include "base/error.h"
 #include "config/config.h"
 #include "config/secret.h"
-#include "job/engine.h"
 
 static int resolve(const struct config_instance *sink, const struct config_secret *secret, const char *name,
                    const uint8_t **out, size_t *length, struct error *e)
@@ -20,14 +19,14 @@ static int resolve(const struct config_instance *sink, const struct config_secre
     return 0;
 }
 
-int openpgp_spec(const struct engine *engine, const struct config_instance *sink, char home[PATH_MAX],
+int openpgp_spec(const struct config *config, const struct config_instance *sink, char home[PATH_MAX],
                  struct pgp_spec *spec, struct error *e)
 {
     const struct config_openpgp *o = &sink->openpgp;
     *spec = (struct pgp_spec){
         .recipients = o->recipients, .recipient_count = o->recipient_count, .signer = o->signer, .home = o->home};
-    if (!o->home && snprintf(home, PATH_MAX, "%s/gnupg", engine->config->state_dir) >= PATH_MAX)
-        return error_set(e, ERROR_CONFIG, "state_dir '%s' is too long", engine->config->state_dir);
+    if (!o->home && snprintf(home, PATH_MAX, "%s/gnupg", config->state_dir) >= PATH_MAX)
+        return error_set(e, ERROR_CONFIG, "state_dir '%s' is too long", config->state_dir);
     if (!o->home)
         spec->home = home;
     if (resolve(sink, &o->passphrase, o->passphrase_key, &spec->passphrase, &spec->passphrase_length, e) < 0)
@@ -46,12 +45,12 @@ void openpgp_close(struct openpgp *openpgp)
     secret_free((void *)(uintptr_t)openpgp->spec.key_passphrase);
 }
 
-int openpgp_open(const struct engine *engine, const struct config_instance *sink, struct openpgp *openpgp,
+int openpgp_open(const struct config *config, const struct config_instance *sink, struct openpgp *openpgp,
                  struct error *e)
 {
     struct openpgp *o = openpgp;
     *o = (struct openpgp){0};
-    if (openpgp_spec(engine, sink, o->home, &o->spec, e) < 0)
+    if (openpgp_spec(config, sink, o->home, &o->spec, e) < 0)
         return -1;
     if ((sink->openpgp.home || strlen(o->home) > PGP_HOME_MAX || pgp_make_home(o->home, e) == 0) &&
         pgp_open(&o->spec, &o->pgp, e) == 0)

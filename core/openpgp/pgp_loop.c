@@ -1,4 +1,4 @@
-#include "archive/pgp_loop.h"
+#include "openpgp/pgp_loop.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,8 +5,8 @@
  * END_ENCRYPTION, DECRYPTION_OKAY and GOODMDC make a success, and what is opened must begin as an encrypted message of
  * the configured sort.
  */
-#ifndef COFRE_ARCHIVE_PGP_H
-#define COFRE_ARCHIVE_PGP_H
+#ifndef COFRE_OPENPGP_PGP_H
+#define COFRE_OPENPGP_PGP_H
 
 #include <stdbool.h>
 #include <stddef.h>

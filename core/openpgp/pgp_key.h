@@ -1,6 +1,6 @@
 /* Keys of OpenPGP: found by fingerprint, and what is wrong with them said in words. A part of pgp.h. */
-#ifndef COFRE_ARCHIVE_PGP_KEY_H
-#define COFRE_ARCHIVE_PGP_KEY_H
+#ifndef COFRE_OPENPGP_PGP_KEY_H
+#define COFRE_OPENPGP_PGP_KEY_H
 
 #include <gpgme.h>
 

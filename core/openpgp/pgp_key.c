@@ -1,4 +1,4 @@
-#include "archive/pgp_key.h"
+#include "openpgp/pgp_key.h"
 
 #include <limits.h>
 #include <stdbool.h>
@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "archive/pgp.h"
+#include "openpgp/pgp.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"

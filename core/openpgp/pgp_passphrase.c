@@ -1,6 +1,6 @@
-#include "archive/pgp_passphrase.h"
+#include "openpgp/pgp_passphrase.h"
 
-#include "archive/pgp.h"
+#include "openpgp/pgp.h"
 #include "base/error.h"
 
 int pgp_passphrase_check(const uint8_t *p, size_t n, const char *name, struct error *e)

@@ -1,7 +1,7 @@
 /* The waiting of one gpg operation. GPGME's own waits for gpg alone; this one also sees when it is to give up. A part
  * of pgp.h. */
-#ifndef COFRE_ARCHIVE_PGP_LOOP_H
-#define COFRE_ARCHIVE_PGP_LOOP_H
+#ifndef COFRE_OPENPGP_PGP_LOOP_H
+#define COFRE_OPENPGP_PGP_LOOP_H
 
 #include <gpgme.h>
 #include <stdatomic.h>

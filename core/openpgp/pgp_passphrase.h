@@ -1,6 +1,6 @@
 /* Passphrases that can be used: by gpg, and typed by whoever opens the archive by hand. A part of pgp.h. */
-#ifndef COFRE_ARCHIVE_PGP_PASSPHRASE_H
-#define COFRE_ARCHIVE_PGP_PASSPHRASE_H
+#ifndef COFRE_OPENPGP_PGP_PASSPHRASE_H
+#define COFRE_OPENPGP_PGP_PASSPHRASE_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,18 +1,18 @@
 /* How a sink's section leads to OpenPGP: for archives, and for the copy of a repository's key. */
-#ifndef COFRE_JOB_OPENPGP_H
-#define COFRE_JOB_OPENPGP_H
+#ifndef COFRE_OPENPGP_OPENPGP_H
+#define COFRE_OPENPGP_OPENPGP_H
 
 #include <limits.h>
 
-#include "archive/pgp.h"
+#include "openpgp/pgp.h"
 
+struct config;
 struct config_instance;
-struct engine;
 struct error;
 
 /* home: memory for the directory that is used when the section names none; it must outlive the spec. The caller frees
  * the spec's two secrets with secret_free. */
-int openpgp_spec(const struct engine *engine, const struct config_instance *sink, char home[PATH_MAX],
+int openpgp_spec(const struct config *config, const struct config_instance *sink, char home[PATH_MAX],
                  struct pgp_spec *spec, struct error *e);
 
 /* The section's OpenPGP, opened; its secrets are there and have a form that can be used. */
@@ -21,7 +21,7 @@ struct openpgp {
     struct pgp_spec spec;
     struct pgp *pgp;
 };
-int openpgp_open(const struct engine *engine, const struct config_instance *sink, struct openpgp *openpgp,
+int openpgp_open(const struct config *config, const struct config_instance *sink, struct openpgp *openpgp,
                  struct error *e);
 void openpgp_close(struct openpgp *openpgp);
 

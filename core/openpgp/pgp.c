@@ -1,4 +1,4 @@
-#include "archive/pgp.h"
+#include "openpgp/pgp.h"
 
 #include <errno.h>
 #include <gpgme.h>
@@ -7,9 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "archive/pgp_key.h"
-#include "archive/pgp_loop.h"
-#include "archive/pgp_passphrase.h"
+#include "openpgp/pgp_key.h"
+#include "openpgp/pgp_loop.h"
+#include "openpgp/pgp_passphrase.h"
 #include "base/bytes.h"
 #include "base/error.h"
 

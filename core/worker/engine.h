@@ -1,6 +1,6 @@
 /* The engine: what every verb needs. Configuration, how plugins are run, and where progress goes. */
-#ifndef COFRE_JOB_ENGINE_H
-#define COFRE_JOB_ENGINE_H
+#ifndef COFRE_WORKER_ENGINE_H
+#define COFRE_WORKER_ENGINE_H
 
 #include <stdbool.h>
 #include <stddef.h>

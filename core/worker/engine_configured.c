@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "job/engine.h"
+#include "worker/engine.h"
 #include "worker/configured.h"
 #include "worker/worker.h"
 

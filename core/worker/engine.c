@@ -1,4 +1,4 @@
-#include "job/engine.h"
+#include "worker/engine.h"
 
 #include <limits.h>
 #include <stdio.h>

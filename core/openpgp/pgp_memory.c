@@ -1,7 +1,7 @@
 /* A part of pgp.h: messages that are small. */
 #include <string.h>
 
-#include "archive/pgp.h"
+#include "openpgp/pgp.h"
 #include "base/bytes.h"
 #include "base/error.h"
 
