@@ -22,6 +22,9 @@ static int open_pgp(struct archive *a, struct error *e)
 {
     if (!a->spec.pgp.home)
         return 0;
+    a->spec.pgp.home = a->home = text_copy(a->spec.pgp.home);
+    if (!a->home)
+        return error_memory(e);
     if (a->spec.own_home && strlen(a->spec.pgp.home) <= PGP_HOME_MAX && pgp_make_home(a->spec.pgp.home, e) < 0)
         return -1;
     return pgp_open(&a->spec.pgp, &a->pgp, e);
@@ -66,6 +69,7 @@ void archive_close(struct archive *archive)
     secret_free((void *)(uintptr_t)archive->spec.pgp.passphrase);
     secret_free((void *)(uintptr_t)archive->spec.pgp.key_passphrase);
     sink_free(archive->sink);
+    free(archive->home);
     free(archive);
 }
 

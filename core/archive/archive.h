@@ -41,12 +41,13 @@ struct archive {
     struct archive_spec spec;
     struct sink *sink; /* owned */
     struct pgp *pgp;   /* NULL = neither encrypted nor signed */
+    char *home;        /* spec.pgp.home */
     struct marker marker;
     bool proven; /* archive_prove has succeeded */
 };
 
 /* Take the sink (also after an error) and look for the archive. None: ERROR_NOT_INITIALISED. The spec's texts
- * are borrowed; its secrets are taken over, and wiped in the end. */
+ * are borrowed, but the home, which is copied; its secrets are taken over, and wiped in the end. */
 int archive_open(struct sink *sink, const struct archive_spec *spec, struct archive **archive, struct error *e);
 /* Frees the sink. NULL is fine. */
 void archive_close(struct archive *archive);

@@ -3,8 +3,9 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/view.h"
-#include "job/vault.h"
-#include "repository/copy.h"
+#include "format/vault.h"
+#include "job/formats.h"
+#include "job/copy.h"
 
 static void give_result(struct cli *cli, const struct manifest *manifest, const struct config_instance *const *sinks,
                         const struct copy_result *r)
@@ -50,9 +51,9 @@ static int copy(struct cli *cli, struct error *e)
     if (choose(cli, sinks, e) < 0 || snapshot_parse(cli->arguments.words[0], &selector, e) < 0 ||
         snapshot_open(&cli->engine, &selector, NULL, sinks[0], &from, &manifest, e) < 0)
         return -1;
-    int status = vault_open(&cli->engine, sinks[1], &to, e);
+    int status = formats_open(&cli->engine, sinks[1], &to, e);
     if (status == 0) {
-        status = vault_copy(from, to, manifest, &result, e);
+        status = copy_run(from, to, manifest, &result, e);
         vault_close(to);
     }
     if (status == 0)

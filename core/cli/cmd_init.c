@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/sheet.h"
+#include "format/vault.h"
 #include "job/init.h"
 
 static const char *what_is_held(const struct config_instance *sink)

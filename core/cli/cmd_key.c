@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/command.h"
-#include "job/recovery.h"
+#include "job/formats.h"
 #include "repository/key.h"
 
 static void give_key(struct cli *cli, const struct key *key, const char *path)
@@ -87,7 +87,7 @@ static int recover(struct cli *cli, char *const *words, struct error *e)
     cli->engine.config = config;
     int result = command_sink(cli, words[0], &sink, e);
     if (result == 0)
-        result = recovery_recover(&cli->engine, sink, words[1], id, e);
+        result = formats_recover(&cli->engine, sink, words[1], id, e);
     cli->engine.config = NULL;
     config_free(config);
     return result < 0 ? -1 : show(cli, words + 1, e);

@@ -9,7 +9,7 @@
 #include "cli/command.h"
 #include "cli/table.h"
 #include "cli/view.h"
-#include "job/vault.h"
+#include "format/vault.h"
 #include "worker/sink.h"
 
 #define CELL_MAX 512

@@ -11,7 +11,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "job/restore.h"
-#include "job/vault.h"
+#include "format/vault.h"
 #include "snapshot/record.h"
 
 static const struct {

@@ -16,7 +16,7 @@
 #include "job/restore.h"
 #include "job/services.h"
 #include "job/undo.h"
-#include "job/vault.h"
+#include "format/vault.h"
 #include "worker/sink.h"
 #include "worker/worker.h"
 

@@ -9,7 +9,8 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/view.h"
-#include "job/vault.h"
+#include "format/vault.h"
+#include "job/formats.h"
 #include "job/verify.h"
 
 /* What is to be looked at, and what was found so far. */
@@ -94,9 +95,9 @@ static int verify_opened(struct verification *v, const struct config_instance *s
                          struct error *e)
 {
     struct vault *vault;
-    if (vault_open(&v->cli->engine, sink, &vault, e) < 0)
+    if (formats_open(&v->cli->engine, sink, &vault, e) < 0)
         return -1;
-    int done = vault_verify(vault, &v->request, damage, v, result, e);
+    int done = verify_run(vault, &v->request, damage, v, result, e);
     vault_close(vault);
     return done;
 }

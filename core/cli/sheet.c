@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "cli/command.h"
+#include "format/vault.h"
 #include "job/init.h"
 #include "worker/worker.h"
 

@@ -12,7 +12,8 @@
 #include "job/idle.h"
 #include "job/services.h"
 #include "job/undo.h"
-#include "job/vault.h"
+#include "format/vault.h"
+#include "job/formats.h"
 #include "worker/retry.h"
 #include "worker/worker.h"
 
@@ -200,12 +201,12 @@ static void on_secret(void *context, const char *key, const char *text, const vo
 static void check_held(struct check *c, const struct config_instance *section, struct worker *worker)
 {
     struct vault_reporter reporter = {.say = on_said, .wrong = on_wrong, .secret = on_secret, .context = c};
-    const struct vault_format *format = vault_format_of(section);
+    const struct vault_format *format = formats_of(section);
     struct vault *vault;
     struct sink *sink;
     struct error e;
     if (engine_make_sink(c->engine, section, worker, format->connections, &sink, &e) < 0 ||
-        vault_open_in(c->engine, section, sink, &vault, &e) < 0) {
+        vault_open(format, c->engine, section, sink, &vault, &e) < 0) {
         report_error(c, &e);
         check_own_secrets(c, section);
         return;
@@ -220,7 +221,7 @@ static void check_held(struct check *c, const struct config_instance *section, s
 static void check_at_hand(struct check *c, const struct config_instance *sink)
 {
     struct vault_reporter reporter = {.say = on_said, .wrong = on_wrong, .secret = on_secret, .context = c};
-    const struct vault_format *format = vault_format_of(sink);
+    const struct vault_format *format = formats_of(sink);
     if (format->check_offline)
         format->check_offline(sink, &reporter);
 }

@@ -11,7 +11,8 @@
 #include "config/config.h"
 #include "job/backup.h"
 #include "job/commit.h"
-#include "job/vault.h"
+#include "format/vault.h"
+#include "job/formats.h"
 #include "repository/baseline.h"
 #include "worker/sink.h"
 
@@ -40,7 +41,7 @@ static void warn(void *context, const char *text, const char *hint)
 /* What is to seal is shown to work before anything is read. */
 static int open_one(struct destinations *d, struct destination *item, struct manifest *manifest, struct error *e)
 {
-    if (vault_open(d->run.engine, item->config, &item->vault, e) < 0)
+    if (formats_open(d->run.engine, item->config, &item->vault, e) < 0)
         return -1;
     struct vault *vault = item->vault;
     for (size_t i = 0; i < d->count; i++)

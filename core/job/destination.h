@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 #include "job/history.h"
-#include "job/saver.h"
+#include "format/saver.h"
 
 struct backup_sink;
 struct baseline;

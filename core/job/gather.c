@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "worker/engine.h"
 #include "job/row.h"
-#include "job/saver.h"
+#include "format/saver.h"
 #include "repository/baseline.h"
 #include "snapshot/manifest.h"
 #include "snapshot/record.h"

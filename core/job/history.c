@@ -11,9 +11,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "job/saver.h"
-#include "job/vault.h"
+#include "format/saver.h"
+#include "format/vault.h"
 #include "repository/seal.h"
+#include "snapshot/manifest.h"
 #include "worker/sink.h"
 
 #define FILE_MAX_BYTES ((size_t)16 << 20)
@@ -279,10 +280,13 @@ static int adopt_newest(struct history *history, struct vault *vault, const char
         snprintf(name.host, sizeof name.host, "%s", history->host);
         snprintf(name.job, sizeof name.job, "%s", job);
         memcpy(name.id, id, sizeof name.id);
-        if (vault_peek(vault, &name, &ours, &found, e) < 0)
+        AUTO_BYTES struct bytes manifest = {.maximum = MANIFEST_MAX};
+        if (vault_peek(vault, &name, &ours, &found.sequence, &manifest, e) < 0)
             return -1;
         if (!ours)
             continue;
+        memcpy(found.id, id, sizeof found.id);
+        history_add_form(&found.forms, manifest.data, manifest.length);
         if (known)
             return join_link(known, &found, vault, e);
         if (strcmp(id, history->newest) > 0)

@@ -3,9 +3,10 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "job/vault.h"
-#include "repository/player.h"
+#include "format/audience.h"
+#include "format/vault.h"
 #include "snapshot/manifest.h"
+#include "snapshot/record.h"
 
 int play_check_saved(const struct manifest_source *source, struct error *e)
 {
@@ -44,7 +45,7 @@ int play_absent(const struct manifest_source *source, const char *path, struct e
 }
 
 int play_entries(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
-                 const char *path, const struct player_audience *audience, struct error *e)
+                 const char *path, const struct audience *audience, struct error *e)
 {
     uint64_t entries;
     if (vault_play(vault, manifest, source, path, audience, &entries, e) < 0)

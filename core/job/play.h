@@ -8,7 +8,7 @@ struct record;
 struct error;
 struct manifest;
 struct manifest_source;
-struct player_audience;
+struct audience;
 struct vault;
 
 /* What was played, for the counts. */
@@ -30,6 +30,6 @@ int play_absent(const struct manifest_source *source, const char *path, struct e
 
 /* The entries of a source at and below path (NULL = all). -1 also when there is none at this path. */
 int play_entries(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
-                 const char *path, const struct player_audience *audience, struct error *e);
+                 const char *path, const struct audience *audience, struct error *e);
 
 #endif

@@ -11,18 +11,18 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cofre/plugin.h"
-#include "worker/engine.h"
+#include "format/audience.h"
+#include "format/vault.h"
 #include "job/parts.h"
 #include "job/past.h"
 #include "job/play.h"
 #include "job/services.h"
 #include "job/snapshot.h"
 #include "job/target.h"
-#include "job/vault.h"
-#include "repository/player.h"
 #include "snapshot/manifest.h"
 #include "snapshot/path.h"
 #include "snapshot/record.h"
+#include "worker/engine.h"
 #include "worker/retry.h"
 #include "worker/sink.h"
 #include "worker/source.h"
@@ -205,7 +205,7 @@ static int begin(void *context, struct error *e)
 
 static int play_all(struct putting *p, struct vault *vault, const struct manifest *manifest, struct error *e)
 {
-    struct player_audience audience = {
+    struct audience audience = {
         .entry = put_entry, .data = put_data, .hole = put_hole, .end = put_end, .damaged = put_damaged, .context = p};
     int played = 0;
     if (!p->paths[0])

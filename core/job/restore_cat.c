@@ -3,10 +3,10 @@
 
 #include "base/error.h"
 #include "cofre/plugin.h"
+#include "format/audience.h"
+#include "format/vault.h"
 #include "job/play.h"
 #include "job/restore.h"
-#include "job/vault.h"
-#include "repository/player.h"
 #include "snapshot/manifest.h"
 #include "snapshot/record.h"
 
@@ -78,7 +78,7 @@ int restore_cat(struct vault *vault, const struct manifest *manifest, const stru
                 struct error *e)
 {
     struct cat c = {.piece = piece, .context = context, .path = path};
-    struct player_audience audience = {
+    struct audience audience = {
         .entry = cat_entry, .data = cat_data, .hole = cat_hole, .end = cat_end, .damaged = cat_damaged, .context = &c};
     if (play_check_saved(source, e) < 0)
         return -1;

@@ -13,7 +13,7 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "worker/engine.h"
-#include "job/vault.h"
+#include "format/vault.h"
 #include "job/vaults.h"
 #include "repository/manifest_object.h"
 #include "repository/repository.h"

@@ -11,7 +11,7 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "worker/engine.h"
-#include "job/vault.h"
+#include "format/vault.h"
 #include "job/vaults.h"
 #include "repository/seal.h"
 

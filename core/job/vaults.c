@@ -5,7 +5,8 @@
 
 #include "config/config.h"
 #include "worker/engine.h"
-#include "job/vault.h"
+#include "format/vault.h"
+#include "job/formats.h"
 
 static bool is_wanted(const struct config *config, const struct config_instance *sink, const char *job)
 {
@@ -42,7 +43,7 @@ int vaults_open(struct vaults *vaults, size_t item, struct vault **vault, struct
 {
     struct vaults_item *it = &vaults->items[item];
     struct error why;
-    if (!it->vault && it->why.class == ERROR_NONE && vault_open(vaults->engine, it->sink, &it->vault, &why) < 0) {
+    if (!it->vault && it->why.class == ERROR_NONE && formats_open(vaults->engine, it->sink, &it->vault, &why) < 0) {
         it->vault = NULL;
         it->why = why;
     }

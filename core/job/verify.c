@@ -1,401 +1,62 @@
 #include "job/verify.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/bytes.h"
 #include "base/error.h"
-#include "base/log.h"
-#include "base/text.h"
-#include "worker/engine.h"
-#include "job/history.h"
+#include "format/vault.h"
 #include "job/verify_history.h"
-#include "job/verify_packs.h"
-#include "repository/catalogue.h"
-#include "repository/index.h"
-#include "repository/index_body.h"
-#include "repository/manifest_object.h"
-#include "repository/reader.h"
-#include "repository/repository.h"
+#include "repository/seal.h"
 #include "worker/sink.h"
 
-#define PATHS_NAMED 20 /* affected entries of one source that are named; the others are counted */
-
 struct verify {
-    const struct engine *engine;
-    struct repository *repository;
-    const struct verify_request *request;
+    struct vault *vault;
     void (*damage)(void *context, const struct verify_damage *);
     void *context;
     struct verify_result *result;
-    struct bytes keys; /* of all manifests, each NUL terminated */
-    struct verify_packs packs;
-    uint64_t found;     /* damages that walks through snapshots came upon */
-    bool unsaid;        /* another walk says them */
-    char snapshot[201]; /* the one at hand: "HOST/JOB/ID" */
-    char stage[96];
+    struct verify_history history;
 };
 
-static void report(struct verify *v, const struct verify_damage *damage)
+static void on_damage(void *context, const struct verify_damage *damage)
 {
+    struct verify *v = context;
     v->result->damages++;
     v->damage(v->context, damage);
 }
 
-static void report_found(struct verify *v, const struct verify_damage *damage)
-{
-    v->found++;
-    if (!v->unsaid)
-        report(v, damage);
-}
-
-static void report_object(struct verify *v, const char *object, const char *text, const char *snapshot)
-{
-    struct verify_damage damage = {.object = object, .text = text, .snapshot = snapshot};
-    report(v, &damage);
-}
-
-/* ---- index objects ---- */
-
-static int collect_key(void *context, const struct sink_object *object, struct error *e)
-{
-    struct bytes *keys = context;
-    bytes_put(keys, object->key, strlen(object->key) + 1);
-    return bytes_check(keys, "listing", e);
-}
-
-/* Every index object as it is in the sink, whatever the cache says. */
-static int check_index_objects(struct verify *v, struct error *e)
-{
-    AUTO_BYTES struct bytes keys = {.maximum = (size_t)1 << 30};
-    if (sink_list(v->repository->sink, "index/", collect_key, &keys, e) < 0)
-        return -1;
-    for (size_t at = 0; at < keys.length; at += strlen((const char *)keys.data + at) + 1) {
-        const char *key = (const char *)keys.data + at;
-        AUTO_BYTES struct bytes body = {.maximum = (size_t)256 << 20};
-        uint8_t name[SEAL_HASH_SIZE];
-        bool own;
-        if (!text_parse_hex(key + strlen("index/"), name, sizeof name)) {
-            report_object(v, key, "it does not belong to a repository", NULL);
-            continue;
-        }
-        v->result->objects++;
-        if (repository_read_index_object(v->repository, name, &body, &own, e) == 0 &&
-            index_body_each(body.data, body.length, NULL, NULL, e) == 0)
-            continue;
-        if (!reader_is_damage(e))
-            return -1;
-        report_object(v, key, e->message, NULL);
-    }
-    return 0;
-}
-
-/* ---- snapshots ---- */
-
-/* Is the manifest under this key one of those asked for? Fills v->snapshot. */
-static bool is_chosen(struct verify *v, const char *key)
-{
-    char host[64], job[64], id[MANIFEST_ID_SIZE];
-    const struct verify_request *r = v->request;
-    if (!manifest_object_parse_key(key, host, job, id))
-        return false;
-    snprintf(v->snapshot, sizeof v->snapshot, "%s", key + strlen("snapshots/"));
-    return (!r->host || strcmp(host, r->host) == 0) && (!r->job || strcmp(job, r->job) == 0) &&
-           (!r->id || strcmp(id, r->id) == 0);
-}
-
-typedef int (*each_fn)(struct verify *v, const struct manifest *manifest, struct error *e);
-
-/* Open every chosen manifest; damaged ones are reported by the first pass. */
-static int each_snapshot(struct verify *v, bool first_pass, each_fn each, struct error *e)
-{
-    for (size_t at = 0; at < v->keys.length; at += strlen((const char *)v->keys.data + at) + 1) {
-        const char *key = (const char *)v->keys.data + at;
-        struct manifest *manifest;
-        if (!is_chosen(v, key))
-            continue;
-        v->result->snapshots += first_pass;
-        if (manifest_object_read(v->repository, key, &manifest, e) < 0) {
-            if (!reader_is_damage(e))
-                return -1;
-            v->result->snapshots_damaged++; /* in each pass: the second counts anew */
-            if (first_pass)
-                report_object(v, key, e->message, v->snapshot);
-            continue;
-        }
-        int result = each(v, manifest, e);
-        manifest_free(manifest);
-        if (result < 0)
-            return -1;
-    }
-    return 0;
-}
-
-/* ---- what is needed, and whether it is there ---- */
-
-/* One source being walked. */
-struct source_walk {
-    struct verify *v;
-    const struct manifest_source *source;
-    uint64_t entries, bytes, bad;
-    bool bad_entry, missing; /* the entry at hand; a part of it is nowhere */
-    char *path;              /* of it */
-};
-
-static void end_entry(struct source_walk *w)
-{
-    if (!w->bad_entry)
-        return;
-    bool missing = w->missing;
-    w->bad_entry = w->missing = false;
-    if (w->bad++ >= PATHS_NAMED)
-        return;
-    struct verify_damage damage = {.text = missing ? "content is missing" : "content is damaged",
-                                   .snapshot = w->v->snapshot,
-                                   .source = w->source->name,
-                                   .path = w->path};
-    report_found(w->v, &damage);
-}
-
-static void note_bad(struct source_walk *w, const uint8_t *id)
-{
-    struct index_location location;
-    w->bad_entry = true;
-    w->missing = w->missing || !index_find(w->v->repository->index, id, INDEX_READ, 0, &location);
-}
-
-static int walk_record(void *context, const struct record *record, const uint8_t *bytes, size_t n, struct error *e)
-{
-    struct source_walk *w = context;
-    (void)bytes;
-    (void)n;
-    if (!record->continuation) {
-        end_entry(w);
-        w->entries++;
-        w->bytes += (uint64_t)record->entry.size;
-        free(w->path);
-        w->path = strndup(record->entry.path, record->entry.path_length);
-        if (!w->path)
-            return error_memory(e);
-    }
-    for (size_t i = 0; i < record->extent_count; i++) {
-        if (catalogue_is_hole(&record->extents[i]))
-            continue;
-        if (!verify_packs_have(&w->v->packs, record->extents[i].id))
-            note_bad(w, record->extents[i].id);
-        else if (!w->v->packs.looked)
-            verify_packs_need(&w->v->packs, record->extents[i].id);
-    }
-    return 0;
-}
-
-static void check_totals(struct source_walk *w)
-{
-    if (w->entries == w->source->entries && w->bytes == w->source->bytes)
-        return;
-    struct verify_damage damage = {.text = "its catalogue has other totals than the manifest says",
-                                   .snapshot = w->v->snapshot,
-                                   .source = w->source->name};
-    report_found(w->v, &damage);
-}
-
-static int walk_source(struct verify *v, struct reader *reader, const struct manifest_source *source, struct error *e)
-{
-    struct source_walk w = {.v = v, .source = source};
-    for (size_t i = 0; i < source->chunk_count; i++)
-        verify_packs_need(&v->packs, source->chunks[i].id);
-    int result = reader_catalogue(reader, source, NULL, walk_record, &w, e);
-    if (result == 0) {
-        end_entry(&w);
-        check_totals(&w);
-    } else if (reader_is_damage(e)) {
-        struct verify_damage damage = {.text = e->message, .snapshot = v->snapshot, .source = source->name};
-        report_found(v, &damage);
-        result = 0;
-    }
-    if (w.bad > PATHS_NAMED) {
-        char text[96];
-        snprintf(text, sizeof text, "and %llu more entries", (unsigned long long)(w.bad - PATHS_NAMED));
-        struct verify_damage damage = {.text = text, .snapshot = v->snapshot, .source = source->name};
-        report_found(v, &damage);
-    }
-    free(w.path);
-    return result;
-}
-
-static int walk_snapshot(struct verify *v, const struct manifest *manifest, struct error *e)
-{
-    struct reader *reader;
-    uint64_t before = v->found;
-    if (reader_new(v->repository, &reader, e) < 0)
-        return -1;
-    int result = 0;
-    for (size_t i = 0; result == 0 && i < manifest->source_count; i++)
-        if (manifest->sources[i].status != MANIFEST_MISSING)
-            result = walk_source(v, reader, &manifest->sources[i], e);
-    reader_free(reader);
-    v->result->snapshots_damaged += v->found > before;
-    return result;
-}
-
-/* ---- the history ---- */
-
-static int read_chained(void *place, const struct verify_link *link, struct manifest **manifest, struct error *e)
-{
-    return manifest_object_read(place, link->object, manifest, e);
-}
-
-/* Damage inside a manifest is found when it is opened; without the full key, here. */
-static int add_link(struct verify *v, struct verify_history *history, const char *key, const struct bytes *object,
-                    struct error *e)
-{
-    struct verify_link link = {.previous.count = 1};
-    struct repository *r = v->repository;
-    manifest_object_parse_key(key, link.host, link.job, link.id);
-    snprintf(link.object, sizeof link.object, "%s", key);
-    seal_hash(object->data, object->length, link.hash);
-    link.readable = manifest_object_peek(object->data, object->length, r->key, key, &link.sequence,
-                                         link.previous.hashes[0], link.signer, e) == 0;
-    if (!link.readable && !r->key->full)
-        verify_history_report(history, &link, e->message);
-    return verify_history_add(history, &link, e);
-}
-
-struct adding {
-    struct verify *verify;
-    struct verify_history *history;
-};
-
-static int add_next(void *context, const char *key, const struct bytes *object, const struct error *why,
-                    struct error *e)
-{
-    const struct adding *a = context;
-    if (object)
-        return add_link(a->verify, a->history, key, object, e);
-    *e = *why;
-    return -1;
-}
-
-static int add_links(struct verify *v, struct verify_history *history, const struct bytes *keys, struct error *e)
-{
-    struct adding adding = {v, history};
-    return sink_get_each(v->repository->sink, (const char *)keys->data, keys->length, MANIFEST_MAX - 1, add_next,
-                         &adding, e);
-}
-
-static int choose_keys(struct verify *v, struct bytes *chosen, struct error *e)
-{
-    for (size_t at = 0; at < v->keys.length; at += strlen((const char *)v->keys.data + at) + 1) {
-        const char *key = (const char *)v->keys.data + at;
-        if (is_chosen(v, key))
-            bytes_put(chosen, key, strlen(key) + 1);
-    }
-    return bytes_check(chosen, "listing of snapshots", e);
-}
-
-static int check_history(struct verify *v, struct error *e)
-{
-    struct repository *r = v->repository;
-    struct verify_history history = {.engine = v->engine,
-                                     .sink = sink_name(r->sink),
-                                     .id = r->id_text,
-                                     .read = r->key->full ? read_chained : NULL,
-                                     .place = r,
-                                     .damage = v->damage,
-                                     .context = v->context,
-                                     .result = v->result};
-    AUTO_BYTES struct bytes keys = {.maximum = v->keys.length + 1};
-    int result = choose_keys(v, &keys, e);
-    if (result == 0)
-        result = add_links(v, &history, &keys, e);
-    if (result == 0)
-        result = verify_history_run(&history, v->request, e);
-    verify_history_free(&history);
-    return result;
-}
-
-/* ---- the whole ---- */
-
-static void on_pack_damage(void *context, const char *object, const char *text)
-{
-    report_object(context, object, text, NULL);
-}
-
-static void on_progress(void *context, uint64_t bytes)
+static int on_link(void *context, struct verify_link *link, const struct bytes *manifest, struct error *e)
 {
     struct verify *v = context;
-    v->result->objects++;
-    v->result->bytes += bytes;
-    engine_report(v->engine, v->stage, v->result->objects, v->result->bytes, 0);
+    seal_hash(manifest->data, manifest->length, link->hash);
+    return verify_history_add(&v->history, link, e);
 }
 
-/* Snapshots first: what those need that are listed is there when packs are listed afterwards. */
-static int load(struct verify *v, struct error *e)
+static int read_linked(void *place, const struct verify_link *link, struct manifest **manifest, struct error *e)
 {
-    if (sink_list(v->repository->sink, "snapshots/", collect_key, &v->keys, e) < 0)
-        return -1;
-    return verify_packs_load(&v->packs, e);
+    struct vault_name name;
+    snprintf(name.host, sizeof name.host, "%s", link->host);
+    snprintf(name.job, sizeof name.job, "%s", link->job);
+    snprintf(name.id, sizeof name.id, "%s", link->id);
+    return vault_read(place, &name, manifest, e);
 }
 
-static int look_into_packs(struct verify *v, struct error *e)
-{
-    bool all = v->request->everything || !v->repository->key->full;
-    return verify_packs_look(&v->packs, all, v->request->quick, e);
-}
-
-/* With the full key: everything that leads to an entry. What is missing is known at once, and said with what turns out
- * to be damaged: by the last walk alone. */
-static int verify_snapshots(struct verify *v, struct error *e)
-{
-    v->unsaid = !v->request->quick;
-    if (each_snapshot(v, true, walk_snapshot, e) < 0 || look_into_packs(v, e) < 0)
-        return -1;
-    /* Something is damaged: whom does it affect? */
-    if (!v->request->quick && (v->found > 0 || v->packs.bad.length > 0)) {
-        v->unsaid = false;
-        v->result->snapshots_damaged = 0;
-        if (each_snapshot(v, false, walk_snapshot, e) < 0)
-            return -1;
-    }
-    v->packs.aside = v->request->id && v->found == 0;
-    return verify_packs_report(&v->packs, e);
-}
-
-/* With a put key: signatures, history, and hashes of all bytes. */
-static int verify_outside(struct verify *v, struct error *e)
-{
-    log_line(LOG_NOTICE, "sink '%s': with a put key only hashes, signatures and the chain of snapshots can be checked",
-             sink_name(v->repository->sink));
-    return look_into_packs(v, e) < 0 ? -1 : verify_packs_report(&v->packs, e);
-}
-
-static int carry_out(struct verify *v, struct error *e)
-{
-    if (load(v, e) < 0 || check_index_objects(v, e) < 0)
-        return -1;
-    if (!v->request->id && check_history(v, e) < 0)
-        return -1;
-    return v->repository->key->full ? verify_snapshots(v, e) : verify_outside(v, e);
-}
-
-int verify_run(const struct engine *engine, struct repository *repository, const struct verify_request *request,
+int verify_run(struct vault *vault, const struct verify_request *request,
                void (*damage)(void *context, const struct verify_damage *), void *context, struct verify_result *result,
                struct error *e)
 {
+    struct verify v = {.vault = vault, .damage = damage, .context = context, .result = result};
+    const struct verify_audience audience = {.damage = on_damage, .link = on_link, .context = &v};
+    v.history = (struct verify_history){.engine = vault->engine,
+                                        .sink = sink_name(vault->sink),
+                                        .id = vault->id,
+                                        .read = vault->opens ? read_linked : NULL,
+                                        .place = vault,
+                                        .damage = on_damage,
+                                        .context = &v};
     *result = (struct verify_result){0};
-    struct verify v = {.engine = engine,
-                       .repository = repository,
-                       .request = request,
-                       .damage = damage,
-                       .context = context,
-                       .result = result,
-                       .keys = {.maximum = (size_t)256 << 20},
-                       .packs = {.repository = repository, .damage = on_pack_damage, .progress = on_progress}};
-    v.packs.context = &v;
-    snprintf(v.stage, sizeof v.stage, "verifying %s", sink_name(repository->sink));
-    int done = carry_out(&v, e);
-    bytes_free(&v.keys);
-    verify_packs_free(&v.packs);
+    int done = vault->format->verify(vault, request, &audience, result, e);
+    if (done == 0 && !request->id)
+        done = verify_history_run(&v.history, request, e);
+    verify_history_free(&v.history);
     return done;
 }

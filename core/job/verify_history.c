@@ -9,15 +9,15 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "config/config.h"
-#include "worker/engine.h"
+#include "job/history.h"
 #include "job/state.h"
+#include "worker/engine.h"
 
-void verify_history_report(struct verify_history *history, const struct verify_link *link, const char *text)
+static void report(struct verify_history *history, const struct verify_link *link, const char *text)
 {
     char snapshot[201];
     snprintf(snapshot, sizeof snapshot, "%s/%s/%s", link->host, link->job, link->id);
     struct verify_damage damage = {.object = link->object[0] ? link->object : NULL, .text = text, .snapshot = snapshot};
-    history->result->damages++;
     history->damage(history->context, &damage);
 }
 
@@ -139,6 +139,14 @@ static bool explain_gap(struct verify_history *history, const struct verify_link
 
 /* ---- links ---- */
 
+static bool follows(const struct verify_link *link, const struct verify_link *before)
+{
+    for (size_t i = 0; i < link->previous_count; i++)
+        if (memcmp(link->previous[i], before->hash, sizeof before->hash) == 0)
+            return true;
+    return false;
+}
+
 static void check_pair(struct verify_history *history, const struct verify_link *before, const struct verify_link *link)
 {
     char text[256];
@@ -151,17 +159,17 @@ static void check_pair(struct verify_history *history, const struct verify_link 
             "sink '%s': '%s' is signed by another key than the snapshot before it: was the key of that host changed?",
             history->sink, link->object);
     if (link->sequence == before->sequence + 1) {
-        if (history_has_form(&link->previous, before->hash))
+        if (follows(link, before))
             return;
         snprintf(text, sizeof text, "snapshot %s before it is not the one that it followed", before->id);
-        verify_history_report(history, link, text);
+        report(history, link, text);
     } else if (link->sequence <= before->sequence) {
         snprintf(text, sizeof text, "it has the same place in the chain as snapshot %s", before->id);
-        verify_history_report(history, link, text);
+        report(history, link, text);
     } else if (!explain_gap(history, before, link)) {
         snprintf(text, sizeof text, "%llu snapshots between %s and this one are missing here",
                  (unsigned long long)(link->sequence - before->sequence - 1), before->id);
-        verify_history_report(history, link, text);
+        report(history, link, text);
     }
 }
 
@@ -185,10 +193,10 @@ static void compare_newest(struct verify_history *history, const struct history_
         snprintf(gone.host, sizeof gone.host, "%s", host);
         snprintf(gone.job, sizeof gone.job, "%s", job);
         snprintf(gone.id, sizeof gone.id, "%s", known->id);
-        verify_history_report(history, &gone,
-                              "it was committed here and is gone: somebody removed it, or put an older state in place");
+        report(history, &gone,
+               "it was committed here and is gone: somebody removed it, or put an older state in place");
     } else if (link->readable && !history_has_form(&known->forms, link->hash)) {
-        verify_history_report(history, link, "its manifest is not the one that was committed here");
+        report(history, link, "its manifest is not the one that was committed here");
     }
 }
 

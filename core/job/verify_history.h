@@ -2,19 +2,10 @@
 #ifndef COFRE_JOB_VERIFY_HISTORY_H
 #define COFRE_JOB_VERIFY_HISTORY_H
 
-#include "job/history.h"
-#include "job/verify.h"
+#include "format/vault.h"
 
-/* What a manifest says of its place. */
-struct verify_link {
-    char host[64], job[64], id[MANIFEST_ID_SIZE];
-    char object[201]; /* key of the manifest */
-    uint64_t sequence;
-    uint8_t hash[MANIFEST_HASH_SIZE]; /* of its bytes */
-    struct history_forms previous;    /* any of these may be the manifest before; none in the first */
-    uint8_t signer[32];               /* zero where it is not known */
-    bool readable;                    /* else all from sequence on but the hash is nothing */
-};
+struct engine;
+struct manifest;
 
 struct verify_history {
     const struct engine *engine;
@@ -24,8 +15,7 @@ struct verify_history {
     void *place;
     void (*damage)(void *context, const struct verify_damage *);
     void *context;
-    struct verify_result *result; /* damages are counted */
-    struct verify_link *links;    /* filled by verify_history_add; zero at first */
+    struct verify_link *links; /* filled by verify_history_add; zero at first */
     size_t count;
 };
 
@@ -36,6 +26,5 @@ int verify_history_add(struct verify_history *history, const struct verify_link 
 int verify_history_run(struct verify_history *history, const struct verify_request *request, struct error *e);
 /* The links. */
 void verify_history_free(struct verify_history *history);
-void verify_history_report(struct verify_history *history, const struct verify_link *link, const char *text);
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/cursor.h"
 #include "base/error.h"
 #include "flow/line.h"
+#include "format/audience.h"
 #include "repository/chunker.h"
 #include "repository/fetch.h"
 #include "repository/index.h"
@@ -83,7 +84,7 @@ struct player {
     struct reader *reader;
     struct reader *careful; /* made when first needed */
     struct fetch *fetch;
-    struct player_audience audience;
+    struct audience audience;
     struct item items[SLOTS_MAX];
     void *slots[SLOTS_MAX];
     size_t slot_count;
@@ -236,8 +237,8 @@ static int make_line(struct player *p, unsigned workers, struct error *e)
     return line_new(&spec, &p->line, e);
 }
 
-int player_new(struct repository *repository, struct reader *reader, unsigned workers,
-               const struct player_audience *audience, struct player **player, struct error *e)
+int player_new(struct repository *repository, struct reader *reader, unsigned workers, const struct audience *audience,
+               struct player **player, struct error *e)
 {
     struct player *p = calloc(1, sizeof *p);
     if (!p)

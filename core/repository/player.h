@@ -16,26 +16,16 @@
 
 #include "repository/catalogue.h"
 
+struct audience;
 struct error;
 struct player;
 struct reader;
 struct repository;
 
-/* Called in order, from one thread that is not the caller's (with workers = 0 from the caller's). Each returns 0, or -1
- * with *e set, which ends the play. Records are lent. */
-struct player_audience {
-    int (*entry)(void *context, const struct record *record, struct error *e);
-    int (*data)(void *context, const void *p, size_t n, struct error *e);
-    int (*hole)(void *context, uint64_t n, struct error *e);
-    int (*end)(void *context, struct error *e);
-    /* Instead of end, and of the rest of its content: the entry cannot be had whole, for the reason in why. */
-    int (*damaged)(void *context, const struct error *why, struct error *e);
-    void *context;
-};
-
-/* reader: for locating chunks; borrowed. workers: opening threads, 0 = inline. */
-int player_new(struct repository *repository, struct reader *reader, unsigned workers,
-               const struct player_audience *audience, struct player **player, struct error *e);
+/* reader: for locating chunks; borrowed. workers: opening threads, 0 = inline: then the audience is called from the
+ * caller's thread, else from one of its own. */
+int player_new(struct repository *repository, struct reader *reader, unsigned workers, const struct audience *audience,
+               struct player **player, struct error *e);
 void player_free(struct player *player);
 
 /* The next record, with its stored bytes. Entries without content too. */

@@ -1,9 +1,10 @@
 /* copy: what a snapshot needs, and no more, is in the other sink, and can be read there without the first one. */
 #include "snapshots.h"
 
+#include "format/vault.h"
 #include "job/commit.h"
-#include "repository/copy.h"
 #include "job/snapshot.h"
+#include "repository/repository_copy.h"
 
 #define LARGE 800000u
 
@@ -53,10 +54,10 @@ static int copy_to(struct fixture *f, struct repository *to, size_t i, struct co
 {
     struct repository *from = trial_open(f->snapshots->trial, "from", 2, "");
     struct manifest *manifest = snapshots_read(from, f->ids[i]);
-    const struct copy_progress progress = {.report = no_report};
+    const struct repository_copy_progress progress = {.report = no_report};
     AUTO_BYTES struct bytes object = {.maximum = MANIFEST_MAX};
     char key[201];
-    int done = copy_run(from, to, manifest, &progress, result, &object, key, e);
+    int done = repository_copy(from, to, manifest, &progress, result, &object, key, e);
     if (done == 0)
         done = commit_manifest(to->sink, key, &object, e);
     manifest_free(manifest);

@@ -1,7 +1,9 @@
 /* verify: nothing to say of what is whole, and of what is not, the object and whom it concerns. */
 #include "snapshots.h"
 
+#include "format/vault.h"
 #include "job/verify.h"
+#include "repository/repository_vault.h"
 
 #define LARGE 800000u
 
@@ -39,7 +41,13 @@ static void verify_with(struct fixture *f, const char *key_file, const struct ve
     struct error e;
     struct repository *r = trial_open_with(f->snapshots->trial, "one", key_file, "");
     said->count = 0;
-    if (verify_run(&f->snapshots->engine, r, request, on_damage, said, &said->result, &e) < 0)
+    struct vault vault = {.format = &repository_vault,
+                          .engine = &f->snapshots->engine,
+                          .id = r->id_text,
+                          .sink = r->sink,
+                          .opens = r->key->full,
+                          .own = r};
+    if (verify_run(&vault, request, on_damage, said, &said->result, &e) < 0)
         fail_msg("verify: %s", e.message);
     assert_int_equal(said->count, said->result.damages);
     repository_close(r);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cofre/plugin.h"
+#include "format/audience.h"
 #include "repository/chunker.h"
 #include "repository/key.h"
 #include "repository/player.h"
@@ -280,7 +281,7 @@ void trial_play(struct repository *repository, const struct manifest_source *sou
     struct player *player = NULL;
     *played = (struct trial_played){.entries = 0};
     struct comparison c = {.files = files, .count = count, .played = played};
-    const struct player_audience audience = {
+    const struct audience audience = {
         .entry = on_entry, .data = on_data, .hole = on_hole, .end = on_end, .damaged = on_damaged, .context = &c};
     if (reader_new(repository, &catalogue, &e) < 0 || reader_new(repository, &reader, &e) < 0 ||
         player_new(repository, reader, workers, &audience, &player, &e) < 0 ||

@@ -1,7 +1,7 @@
 /* Packs under verification: which are needed, which are whole, and whether what a damaged one holds is whole elsewhere.
  */
-#ifndef COFRE_JOB_VERIFY_PACKS_H
-#define COFRE_JOB_VERIFY_PACKS_H
+#ifndef COFRE_REPOSITORY_VERIFY_PACKS_H
+#define COFRE_REPOSITORY_VERIFY_PACKS_H
 
 #include <stdbool.h>
 #include <stddef.h>

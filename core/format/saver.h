@@ -2,10 +2,10 @@
  * stores them in all repositories, and one in each archive. A saver that fails is left out from then on, by name, and
  * the others go on.
  *
- * What a saver does is its format's (vault_format.saver): saver_repository.c, saver_archive.c.
+ * What a saver does is its format's (vault_format.saver): repository/repository_saver.c, archive/archive_saver.c.
  */
-#ifndef COFRE_JOB_SAVER_H
-#define COFRE_JOB_SAVER_H
+#ifndef COFRE_FORMAT_SAVER_H
+#define COFRE_FORMAT_SAVER_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -70,7 +70,6 @@ struct saver_calls {
     /* The manifest is in at least one of the sinks. */
     void (*committed)(struct saver *saver, const struct manifest *manifest);
 };
-extern const struct saver_calls saver_repository, saver_archive;
 
 struct saver {
     const struct saver_calls *calls;

@@ -1,4 +1,4 @@
-#include "repository/copy.h"
+#include "repository/repository_copy.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "flow/line.h"
 #include "flow/task.h"
+#include "format/vault.h"
 #include "repository/catalogue.h"
 #include "repository/chunker.h"
 #include "repository/confirm.h"
@@ -45,7 +46,7 @@ struct tools {
 };
 
 struct copy {
-    const struct copy_progress *progress;
+    const struct repository_copy_progress *progress;
     struct repository *from, *to;
     const struct manifest *manifest;
     struct copy_result *result;
@@ -381,9 +382,9 @@ static void free_copy(struct copy *c)
     confirm_free(&c->confirm);
 }
 
-int copy_run(struct repository *from, struct repository *to, const struct manifest *manifest,
-             const struct copy_progress *progress, struct copy_result *result, struct bytes *object, char key[201],
-             struct error *e)
+int repository_copy(struct repository *from, struct repository *to, const struct manifest *manifest,
+                    const struct repository_copy_progress *progress, struct copy_result *result, struct bytes *object,
+                    char key[201], struct error *e)
 {
     *result = (struct copy_result){0};
     if (memcmp(&from->key->public, &to->key->public, sizeof from->key->public) != 0) {

@@ -11,14 +11,15 @@
 #include "config/config.h"
 #include "flow/task.h"
 #include "worker/engine.h"
-#include "job/saver.h"
-#include "job/vault.h"
+#include "format/saver.h"
+#include "format/vault.h"
 #include "repository/baseline.h"
 #include "repository/cache_path.h"
 #include "repository/manifest_object.h"
 #include "repository/object_lock.h"
 #include "repository/recorder.h"
 #include "repository/repository.h"
+#include "repository/repository_vault.h"
 #include "repository/uploader.h"
 #include "repository/writer.h"
 #include "snapshot/manifest.h"
@@ -61,7 +62,7 @@ static int start(struct saver *saver, const struct manifest *manifest, struct er
     if (!r)
         return error_memory(e);
     for (size_t k = 0; k < saver->count; k++)
-        r->items[k] = saver->vaults[k]->repository;
+        r->items[k] = saver->vaults[k]->own;
     if (cache_path_directory(saver->run->engine->config, r->items[0]->key, saver->run->job->name, r->cache, e) < 0 ||
         recover_baselines(saver, manifest, e) < 0 ||
         uploader_new(r->items, saver->count, saver->run->state, &r->uploader, e) < 0)
@@ -204,7 +205,7 @@ static void committed(struct saver *saver, const struct manifest *manifest)
     }
 }
 
-const struct saver_calls saver_repository = {
+const struct saver_calls repository_saver = {
     .together = true,
     .takes_over = true,
     .start = start,

@@ -1,4 +1,4 @@
-#include "job/recovery.h"
+#include "repository/recovery.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -202,9 +202,7 @@ int recovery_recover(const struct engine *engine, const struct config_instance *
 {
     struct openpgp w;
     struct sink *sink;
-    if (config_usable(section, e) < 0)
-        return -1;
-    if (section->format == CONFIG_ARCHIVE || !recovery_wanted(section)) {
+    if (!recovery_wanted(section)) {
         error_set(e, ERROR_CONFIG, "[sink %s] has neither recovery_to nor recovery_passphrase", section->name);
         return error_hint(e, "write what was there when the repository was made: how else should the key be opened?");
     }

@@ -1,5 +1,4 @@
-/* Repositories as vaults. */
-#include "job/vault.h"
+#include "repository/repository_vault.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -9,23 +8,27 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "flow/task.h"
-#include "job/commit.h"
-#include "worker/engine.h"
-#include "job/history.h"
-#include "job/init.h"
-#include "job/recovery.h"
-#include "job/saver.h"
-#include "job/verify.h"
-#include "repository/copy.h"
+#include "format/audience.h"
+#include "format/vault.h"
 #include "repository/hardlink.h"
 #include "repository/key.h"
 #include "repository/manifest_object.h"
 #include "repository/player.h"
 #include "repository/reader.h"
+#include "repository/recovery.h"
 #include "repository/repository.h"
+#include "repository/repository_copy.h"
+#include "repository/repository_init.h"
+#include "repository/repository_verify.h"
+#include "worker/engine.h"
 #include "worker/sink.h"
 
 #define KEYS_MAX ((size_t)256 << 20) /* bytes of all keys of snapshots in a sink */
+
+static struct repository *own(const struct vault *vault)
+{
+    return vault->own;
+}
 
 static int open_repository(struct vault *vault, struct error *e)
 {
@@ -36,16 +39,18 @@ static int open_repository(struct vault *vault, struct error *e)
                                    .cache_dir = config->cache_dir,
                                    .state_dir = config->state_dir,
                                    .trust_hosts = section->trust_hosts};
-    if (repository_open(vault->sink, &spec, &vault->repository, e) < 0)
+    struct repository *repository;
+    if (repository_open(vault->sink, &spec, &repository, e) < 0)
         return -1;
-    vault->id = vault->repository->id_text;
-    vault->opens = vault->repository->key->full;
+    vault->own = repository;
+    vault->id = repository->id_text;
+    vault->opens = repository->key->full;
     return 0;
 }
 
 static void close_repository(struct vault *vault)
 {
-    repository_close(vault->repository);
+    repository_close(own(vault));
 }
 
 /* ---- snapshots ---- */
@@ -84,7 +89,7 @@ static int read_manifest(struct vault *vault, const struct vault_name *name, str
 {
     char key[201];
     manifest_object_key(name->host, name->job, name->id, key);
-    return manifest_object_read(vault->repository, key, manifest, e);
+    return manifest_object_read(own(vault), key, manifest, e);
 }
 
 static int put_keys(struct bytes *keys, const struct vault_name *names, size_t count, struct error *e)
@@ -112,7 +117,7 @@ static int read_next(void *context, const char *key, const struct bytes *object,
     struct error wrong;
     if (!object)
         wrong = *why;
-    else if (manifest_object_open(object->data, object->length, r->vault->repository->key, key, &manifest, &wrong) < 0)
+    else if (manifest_object_open(object->data, object->length, own(r->vault)->key, key, &manifest, &wrong) < 0)
         manifest = NULL;
     return r->found(r->context, r->name++, manifest, &wrong, e);
 }
@@ -124,39 +129,36 @@ static int read_all(struct vault *vault, const struct vault_name *names, size_t 
     struct reading reading = {.vault = vault, .name = names, .found = found, .context = context};
     if (put_keys(&keys, names, count, e) < 0)
         return -1;
-    return sink_get_each(vault->repository->sink, (const char *)keys.data, keys.length, MANIFEST_MAX - 1, read_next,
-                         &reading, e);
+    return sink_get_each(own(vault)->sink, (const char *)keys.data, keys.length, MANIFEST_MAX - 1, read_next, &reading,
+                         e);
 }
 
 /* Does the manifest carry our own signature? Names alone prove nothing: whoever can write into the sink can make one.
  * With the full key any certified signer of this host counts: it may have had a put key before. */
-static int peek(struct vault *vault, const struct vault_name *name, bool *ours, struct history_link *link,
-                struct error *e)
+static int peek(struct vault *vault, const struct vault_name *name, bool *ours, uint64_t *sequence,
+                struct bytes *object, struct error *e)
 {
-    struct repository *r = vault->repository;
+    struct repository *r = own(vault);
     char key[201];
     manifest_object_key(name->host, name->job, name->id, key);
-    AUTO_BYTES struct bytes object = {.maximum = MANIFEST_MAX};
     uint8_t previous[SEAL_HASH_SIZE], signer[32];
     *ours = false;
-    if (sink_get(r->sink, key, MANIFEST_MAX - 1, &object, e) < 0)
+    if (sink_get(r->sink, key, MANIFEST_MAX - 1, object, e) < 0)
         return e->class == ERROR_NOT_FOUND ? 0 : -1;
-    if (manifest_object_peek(object.data, object.length, r->key, key, &link->sequence, previous, signer, e) < 0) {
+    if (manifest_object_peek(object->data, object->length, r->key, key, sequence, previous, signer, e) < 0) {
         error_subject(e, "sink", sink_name(r->sink));
         log_error(LOG_WARNING, e);
     } else if (memcmp(signer, r->key->signer_public, sizeof signer) != 0 && !r->key->full)
         log_line(LOG_WARNING, "sink '%s': '%s' is signed by another key than ours", sink_name(r->sink), key);
     else
-        *ours = link->sequence > 0 && link->sequence < (uint64_t)1 << 60;
-    memcpy(link->id, name->id, sizeof link->id);
-    history_add_form(&link->forms, object.data, object.length);
+        *ours = *sequence > 0 && *sequence < (uint64_t)1 << 60;
     return 0;
 }
 
 /* Their chunks are the same objects. */
 static int fits(const struct vault *one, const struct vault *other, struct error *e)
 {
-    const struct key *first = one->repository->key, *second = other->repository->key;
+    const struct key *first = own(one)->key, *second = own(other)->key;
     if (memcmp(&first->public, &second->public, sizeof first->public) == 0)
         return 0;
     error_set(e, ERROR_CONFIG, "sink '%s' has another key than sink '%s'", sink_name(other->sink),
@@ -166,7 +168,7 @@ static int fits(const struct vault *one, const struct vault *other, struct error
 
 static int prepare(struct vault *vault, struct error *e)
 {
-    return repository_load_index(vault->repository, e);
+    return repository_load_index(own(vault), e);
 }
 
 /* ---- entries ---- */
@@ -190,7 +192,7 @@ static int entries(struct vault *vault, const struct manifest *manifest, const s
     (void)manifest;
     struct reader *reader;
     struct listing l = {.entry = entry, .context = context};
-    if (reader_new(vault->repository, &reader, e) < 0)
+    if (reader_new(own(vault), &reader, e) < 0)
         return -1;
     int result = reader_catalogue(reader, source, path, list_record, &l, e);
     reader_free(reader);
@@ -216,14 +218,14 @@ static int feed_record(void *context, const struct record *record, const uint8_t
 }
 
 static int play(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
-                const char *path, const struct player_audience *audience, uint64_t *count, struct error *e)
+                const char *path, const struct audience *audience, uint64_t *count, struct error *e)
 {
     (void)manifest;
     struct reader *reader = NULL;
     struct feed feed = {0};
-    int result = reader_new(vault->repository, &reader, e);
+    int result = reader_new(own(vault), &reader, e);
     if (result == 0)
-        result = player_new(vault->repository, reader, task_processors(), audience, &feed.player, e);
+        result = player_new(own(vault), reader, task_processors(), audience, &feed.player, e);
     if (result == 0 && path && path[0] != '\0')
         result = hardlink_gather(reader, source, path, &feed.links, e);
     if (result == 0)
@@ -239,10 +241,10 @@ static int play(struct vault *vault, const struct manifest *manifest, const stru
 
 /* ---- whole snapshots ---- */
 
-static int verify(struct vault *vault, const struct verify_request *request, vault_damage *damage, void *context,
+static int verify(struct vault *vault, const struct verify_request *request, const struct verify_audience *audience,
                   struct verify_result *result, struct error *e)
 {
-    return verify_run(vault->engine, vault->repository, request, damage, context, result, e);
+    return repository_verify(vault->engine, own(vault), request, audience, result, e);
 }
 
 static void on_copied(void *context, uint64_t objects, uint64_t bytes)
@@ -252,14 +254,10 @@ static void on_copied(void *context, uint64_t objects, uint64_t bytes)
 }
 
 static int copy(struct vault *from, struct vault *to, const struct manifest *manifest, struct copy_result *result,
-                struct error *e)
+                struct bytes *object, char key[201], struct error *e)
 {
-    const struct copy_progress progress = {.report = on_copied, .context = from};
-    AUTO_BYTES struct bytes object = {.maximum = MANIFEST_MAX};
-    char key[201];
-    if (copy_run(from->repository, to->repository, manifest, &progress, result, &object, key, e) < 0)
-        return -1;
-    return commit_manifest(to->sink, key, &object, e);
+    const struct repository_copy_progress progress = {.report = on_copied, .context = from};
+    return repository_copy(own(from), own(to), manifest, &progress, result, object, key, e);
 }
 
 /* ---- check ---- */
@@ -267,7 +265,7 @@ static int copy(struct vault *from, struct vault *to, const struct manifest *man
 /* A copy of the key is kept as the section asks, and could be made again. */
 static void check_recovery(const struct vault *vault, struct vault_reporter *to)
 {
-    const struct repository *r = vault->repository;
+    const struct repository *r = own(vault);
     struct error e;
     bool there = true;
     if (!recovery_wanted(vault->config) || r->plain)
@@ -287,7 +285,7 @@ static void check_recovery(const struct vault *vault, struct vault_reporter *to)
 /* It is open: so the key is its key. */
 static void check(struct vault *vault, struct vault_reporter *to)
 {
-    const struct repository *r = vault->repository;
+    const struct repository *r = own(vault);
     if (r->plain)
         to->say(to->context, LOG_WARNING, "the repository is not encrypted: who can read the place can read the data",
                 NULL);
@@ -315,8 +313,8 @@ static void check_offline(const struct config_instance *sink, struct vault_repor
     key_free(key);
 }
 
-const struct vault_format vault_repository = {
-    .saver = &saver_repository,
+const struct vault_format repository_vault = {
+    .saver = &repository_saver,
     .connections = 1,
     .open = open_repository,
     .close = close_repository,
@@ -330,7 +328,8 @@ const struct vault_format vault_repository = {
     .play = play,
     .verify = verify,
     .copy = copy,
-    .init = init_repository,
+    .init = repository_init,
+    .recover = recovery_recover,
     .check = check,
     .check_offline = check_offline,
 };

@@ -1,8 +1,8 @@
-#include "job/saver.h"
+#include "format/saver.h"
 
 #include "base/cancel.h"
 #include "base/log.h"
-#include "job/vault.h"
+#include "format/vault.h"
 #include "worker/sink.h"
 
 void saver_fail(struct saver *saver, const struct error *why, bool say)

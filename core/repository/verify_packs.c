@@ -1,4 +1,4 @@
-#include "job/verify_packs.h"
+#include "repository/verify_packs.h"
 
 #include <stdio.h>
 #include <stdlib.h>

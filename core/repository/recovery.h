@@ -1,7 +1,7 @@
 /* Recovery: the full key of a repository, wrapped by OpenPGP and kept in the repository itself, for the day when its
  * file is lost. */
-#ifndef COFRE_JOB_RECOVERY_H
-#define COFRE_JOB_RECOVERY_H
+#ifndef COFRE_REPOSITORY_RECOVERY_H
+#define COFRE_REPOSITORY_RECOVERY_H
 
 #include <stdbool.h>
 

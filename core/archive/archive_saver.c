@@ -1,10 +1,11 @@
 /* Saving into an archive: each has a bundle of its own. */
 #include "archive/archive.h"
+#include "archive/archive_vault.h"
 #include "archive/bundle.h"
 #include "base/error.h"
 #include "config/config.h"
-#include "job/saver.h"
-#include "job/vault.h"
+#include "format/saver.h"
+#include "format/vault.h"
 #include "snapshot/manifest.h"
 
 static int start(struct saver *saver, const struct manifest *manifest, struct error *e)
@@ -12,8 +13,7 @@ static int start(struct saver *saver, const struct manifest *manifest, struct er
     struct bundle *bundle;
     if (saver->run->dry)
         return 0;
-    if (bundle_new(saver->vaults[0]->archive, manifest->job, manifest->id, saver->run->job->source_count, &bundle, e) <
-        0)
+    if (bundle_new(saver->vaults[0]->own, manifest->job, manifest->id, saver->run->job->source_count, &bundle, e) < 0)
         return -1;
     saver->own = bundle;
     return 0;
@@ -106,7 +106,7 @@ static void committed(struct saver *saver, const struct manifest *manifest)
     bundle_committed(saver->own);
 }
 
-const struct saver_calls saver_archive = {
+const struct saver_calls archive_saver = {
     .start = start,
     .free = free_own,
     .begin = begin,

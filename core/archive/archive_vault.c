@@ -1,5 +1,4 @@
-/* Archives as vaults. */
-#include "job/vault.h"
+#include "archive/archive_vault.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -8,6 +7,7 @@
 
 #include "archive/archive.h"
 #include "archive/archive_copy.h"
+#include "archive/archive_init.h"
 #include "archive/archive_verify.h"
 #include "archive/replay.h"
 #include "base/bytes.h"
@@ -15,15 +15,11 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "flow/task.h"
-#include "job/commit.h"
-#include "worker/engine.h"
-#include "job/history.h"
-#include "job/init.h"
+#include "format/audience.h"
+#include "format/vault.h"
 #include "openpgp/openpgp.h"
-#include "job/saver.h"
-#include "job/verify_history.h"
-#include "repository/copy.h"
-#include "repository/player.h"
+#include "snapshot/manifest.h"
+#include "worker/engine.h"
 #include "worker/sink.h"
 
 /* ---- opening ---- */
@@ -51,27 +47,31 @@ static int fill_spec(struct vault *vault, char home[PATH_MAX], struct archive_sp
     return openpgp_spec(vault->engine->config, sink, home, &spec->pgp, e);
 }
 
+static struct archive *own(const struct vault *vault)
+{
+    return vault->own;
+}
+
 static int open_archive(struct vault *vault, struct error *e)
 {
+    char home[PATH_MAX];
     struct archive_spec spec;
-    vault->text = malloc(PATH_MAX);
-    if (!vault->text)
-        error_memory(e);
-    if (!vault->text || fill_spec(vault, vault->text, &spec, e) < 0)
+    struct archive *archive;
+    if (fill_spec(vault, home, &spec, e) < 0) {
         sink_free(vault->sink);
-    else if (archive_open(vault->sink, &spec, &vault->archive, e) == 0) {
-        vault->id = vault->archive->marker.id;
-        vault->opens = true;
-        return 0;
+        return -1;
     }
-    free(vault->text);
-    return -1;
+    if (archive_open(vault->sink, &spec, &archive, e) < 0)
+        return -1;
+    vault->own = archive;
+    vault->id = archive->marker.id;
+    vault->opens = true;
+    return 0;
 }
 
 static void close_archive(struct vault *vault)
 {
-    archive_close(vault->archive);
-    free(vault->text);
+    archive_close(own(vault));
 }
 
 /* ---- snapshots ---- */
@@ -91,7 +91,7 @@ static int list_one(void *context, const char *job, const char *id, struct error
     struct inventory inventory = {0};
     struct vault_name name;
     const char *host = l->vault->engine->config->host;
-    if (archive_read(l->vault->archive, job, id, &inventory, NULL, e) == 0)
+    if (archive_read(own(l->vault), job, id, &inventory, NULL, e) == 0)
         host = inventory.manifest->host;
     else if (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH && e->class != ERROR_NOT_FOUND)
         return -1;
@@ -106,7 +106,7 @@ static int list(struct vault *vault, const char *host, const char *job, vault_sn
                 struct error *e)
 {
     struct listing l = {.vault = vault, .host = host, .found = found, .context = context};
-    return archive_list(vault->archive, job, list_one, &l, e);
+    return archive_list(own(vault), job, list_one, &l, e);
 }
 
 static int name_one(void *context, const char *job, const char *id, struct error *e)
@@ -121,14 +121,14 @@ static int name_one(void *context, const char *job, const char *id, struct error
 static int names(struct vault *vault, const char *job, vault_snapshot *found, void *context, struct error *e)
 {
     struct listing l = {.vault = vault, .found = found, .context = context};
-    return archive_list(vault->archive, job, name_one, &l, e);
+    return archive_list(own(vault), job, name_one, &l, e);
 }
 
 static int read_manifest(struct vault *vault, const struct vault_name *name, struct manifest **manifest,
                          struct error *e)
 {
     struct inventory inventory;
-    if (archive_read(vault->archive, name->job, name->id, &inventory, NULL, e) < 0)
+    if (archive_read(own(vault), name->job, name->id, &inventory, NULL, e) < 0)
         return -1;
     *manifest = inventory.manifest;
     inventory.manifest = NULL;
@@ -136,13 +136,12 @@ static int read_manifest(struct vault *vault, const struct vault_name *name, str
     return 0;
 }
 
-static int peek(struct vault *vault, const struct vault_name *name, bool *ours, struct history_link *link,
+static int peek(struct vault *vault, const struct vault_name *name, bool *ours, uint64_t *sequence, struct bytes *text,
                 struct error *e)
 {
     struct inventory inventory;
-    AUTO_BYTES struct bytes text = {.maximum = INVENTORY_MAX};
     *ours = false;
-    if (archive_read(vault->archive, name->job, name->id, &inventory, &text, e) < 0) {
+    if (archive_read(own(vault), name->job, name->id, &inventory, text, e) < 0) {
         if (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH && e->class != ERROR_NOT_FOUND)
             return -1;
         error_subject(e, "sink", sink_name(vault->sink));
@@ -150,16 +149,14 @@ static int peek(struct vault *vault, const struct vault_name *name, bool *ours, 
         return 0;
     }
     *ours = strcmp(inventory.manifest->host, name->host) == 0 && inventory.manifest->sequence < (uint64_t)1 << 60;
-    link->sequence = inventory.manifest->sequence;
-    memcpy(link->id, name->id, sizeof link->id);
-    history_add_form(&link->forms, text.data, text.length);
+    *sequence = inventory.manifest->sequence;
     inventory_free(&inventory);
     return 0;
 }
 
 static int ready(struct vault *vault, vault_warn *warn, void *context, struct error *e)
 {
-    return archive_ready(vault->archive, warn, context, e);
+    return archive_ready(own(vault), warn, context, e);
 }
 
 /* ---- entries ---- */
@@ -188,11 +185,11 @@ static int replay(struct vault *vault, const struct manifest *manifest, const st
 {
     struct inventory inventory;
     AUTO_BYTES struct bytes text = {.maximum = INVENTORY_MAX};
-    if (archive_read(vault->archive, manifest->job, manifest->id, &inventory, &text, e) < 0)
+    if (archive_read(own(vault), manifest->job, manifest->id, &inventory, &text, e) < 0)
         return -1;
-    int result = archive_check_sums(vault->archive, &inventory, &text, e);
+    int result = archive_check_sums(own(vault), &inventory, &text, e);
     if (result == 0)
-        result = replay_run(vault->archive, &inventory, source->name, path, audience, count, e);
+        result = replay_run(own(vault), &inventory, source->name, path, audience, count, e);
     inventory_free(&inventory);
     /* What takes the entries says itself whose failure it is. */
     return result < 0 && e->subject[0] == '\0' ? error_subject(e, "sink", sink_name(vault->sink)) : result;
@@ -208,7 +205,7 @@ static int entries(struct vault *vault, const struct manifest *manifest, const s
 }
 
 static int play(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
-                const char *path, const struct player_audience *to, uint64_t *count, struct error *e)
+                const char *path, const struct audience *to, uint64_t *count, struct error *e)
 {
     struct replay_audience audience = {
         .entry = to->entry, .data = to->data, .hole = to->hole, .end = to->end, .context = to->context};
@@ -217,29 +214,33 @@ static int play(struct vault *vault, const struct manifest *manifest, const stru
 
 /* ---- whole snapshots ---- */
 
-struct auditing {
-    struct vault *vault;
-    vault_damage *damage;
-    void *context;
+struct verifying {
+    const struct vault *vault;
+    const struct verify_audience *audience;
     struct verify_result *result;
-    struct verify_history history;
     char stage[96];
+    bool links;
 };
 
 static void on_damage(void *context, const struct archive_verify_damage *d)
 {
-    struct auditing *a = context;
+    const struct verifying *v = context;
     struct verify_damage damage = {.object = d->object, .text = d->text, .snapshot = d->snapshot, .source = d->source};
-    a->result->damages++;
-    a->damage(a->context, &damage);
+    v->audience->damage(v->audience->context, &damage);
 }
 
 static void on_progress(void *context, uint64_t objects, uint64_t bytes)
 {
-    struct auditing *a = context;
-    a->result->objects = objects;
-    a->result->bytes = bytes;
-    engine_report(a->vault->engine, a->stage, objects, bytes, 0);
+    const struct verifying *v = context;
+    v->result->objects = objects;
+    v->result->bytes = bytes;
+    engine_report(v->vault->engine, v->stage, objects, bytes, 0);
+}
+
+static void add_previous(struct verify_link *link, const uint8_t hash[MANIFEST_HASH_SIZE])
+{
+    if (link->previous_count < VERIFY_PREVIOUS_MAX)
+        memcpy(link->previous[link->previous_count++], hash, MANIFEST_HASH_SIZE);
 }
 
 static void set_place(struct verify_link *link, const struct manifest *manifest)
@@ -247,76 +248,51 @@ static void set_place(struct verify_link *link, const struct manifest *manifest)
     link->readable = true;
     link->sequence = manifest->sequence;
     if (manifest->previous_id[0] != '\0')
-        memcpy(link->previous.hashes[link->previous.count++], manifest->previous_hash, SEAL_HASH_SIZE);
-    for (size_t i = 0; i < manifest->previous_form_count && link->previous.count < HISTORY_FORMS_MAX; i++)
-        memcpy(link->previous.hashes[link->previous.count++], manifest->previous_forms[i], SEAL_HASH_SIZE);
+        add_previous(link, manifest->previous_hash);
+    for (size_t i = 0; i < manifest->previous_form_count; i++)
+        add_previous(link, manifest->previous_forms[i]);
 }
 
 static int on_snapshot(void *context, const struct archive_verify_snapshot *snapshot, struct error *e)
 {
-    struct auditing *a = context;
+    const struct verifying *v = context;
     struct verify_link link = {.readable = false};
+    if (!v->links)
+        return 0;
     snprintf(link.host, sizeof link.host, "%s", snapshot->host);
     snprintf(link.job, sizeof link.job, "%s", snapshot->job);
     snprintf(link.id, sizeof link.id, "%s", snapshot->id);
     archive_key(snapshot->job, snapshot->id, ARCHIVE_MANIFEST, link.object);
-    seal_hash(snapshot->text->data, snapshot->text->length, link.hash);
     if (snapshot->manifest)
         set_place(&link, snapshot->manifest);
-    return verify_history_add(&a->history, &link, e);
+    return v->audience->link(v->audience->context, &link, snapshot->text, e);
 }
 
-static int read_chained(void *place, const struct verify_link *link, struct manifest **manifest, struct error *e)
-{
-    struct vault_name name;
-    snprintf(name.host, sizeof name.host, "%s", link->host);
-    snprintf(name.job, sizeof name.job, "%s", link->job);
-    memcpy(name.id, link->id, sizeof name.id);
-    return read_manifest(place, &name, manifest, e);
-}
-
-static int verify(struct vault *vault, const struct verify_request *request, vault_damage *damage, void *context,
+static int verify(struct vault *vault, const struct verify_request *request, const struct verify_audience *to,
                   struct verify_result *result, struct error *e)
 {
-    struct auditing auditing = {.vault = vault, .damage = damage, .context = context, .result = result};
+    struct verifying verifying = {.vault = vault, .audience = to, .result = result, .links = !request->id};
     struct archive_verify_request wanted = {.host = request->host,
                                             .job = request->job,
                                             .id = request->id,
                                             .quick = request->quick,
                                             .us = vault->engine->config->host};
     struct archive_verify_audience audience = {
-        .damage = on_damage, .snapshot = on_snapshot, .progress = on_progress, .context = &auditing};
-    auditing.history = (struct verify_history){.engine = vault->engine,
-                                               .sink = sink_name(vault->sink),
-                                               .id = vault->id,
-                                               .read = read_chained,
-                                               .place = vault,
-                                               .damage = damage,
-                                               .context = context,
-                                               .result = result};
-    *result = (struct verify_result){0};
-    snprintf(auditing.stage, sizeof auditing.stage, "verifying %s", sink_name(vault->sink));
-    int done =
-        archive_verify_run(vault->archive, &wanted, &audience, &result->snapshots, &result->snapshots_damaged, e);
-    if (done == 0 && !request->id)
-        done = verify_history_run(&auditing.history, request, e);
-    verify_history_free(&auditing.history);
-    return done;
+        .damage = on_damage, .snapshot = on_snapshot, .progress = on_progress, .context = &verifying};
+    snprintf(verifying.stage, sizeof verifying.stage, "verifying %s", sink_name(vault->sink));
+    return archive_verify_run(own(vault), &wanted, &audience, &result->snapshots, &result->snapshots_damaged, e);
 }
 
 static int copy(struct vault *from, struct vault *to, const struct manifest *manifest, struct copy_result *result,
-                struct error *e)
+                struct bytes *object, char key[201], struct error *e)
 {
-    AUTO_BYTES struct bytes text = {.maximum = INVENTORY_MAX};
-    char key[ARCHIVE_KEY_SIZE];
-    *result = (struct copy_result){0};
-    if (archive_copy_files(from->archive, to->archive, manifest->job, manifest->id, &text, &result->objects,
-                           &result->bytes, &result->existed, e) < 0)
+    archive_key(manifest->job, manifest->id, ARCHIVE_MANIFEST, key);
+    if (archive_copy_files(own(from), own(to), manifest->job, manifest->id, object, &result->objects, &result->bytes,
+                           &result->existed, e) < 0)
         return -1;
     if (result->existed)
-        return 0;
-    archive_key(manifest->job, manifest->id, ARCHIVE_MANIFEST, key);
-    return commit_manifest(to->sink, key, &text, e);
+        bytes_reset(object);
+    return 0;
 }
 
 /* ---- check ---- */
@@ -327,12 +303,12 @@ static void check(struct vault *vault, struct vault_reporter *to)
                                             "the archive is there, and its recipients' keys are fine",
                                         [INVENTORY_PASSPHRASE] = "the archive is there, and opens with the passphrase"};
     const struct config_openpgp *o = &vault->config->openpgp;
-    const struct pgp_spec *pgp = &vault->archive->spec.pgp;
+    const struct pgp_spec *pgp = &own(vault)->spec.pgp;
     struct error e;
     to->secret(to->context, o->passphrase_key, o->passphrase.text, pgp->passphrase, pgp->passphrase_length);
     to->secret(to->context, "key_passphrase", o->key_passphrase.text, pgp->key_passphrase, pgp->key_passphrase_length);
-    enum inventory_encryption encryption = vault->archive->spec.encryption;
-    if (archive_ready(vault->archive, vault_reporter_warn, to, &e) < 0)
+    enum inventory_encryption encryption = own(vault)->spec.encryption;
+    if (archive_ready(own(vault), vault_reporter_warn, to, &e) < 0)
         to->wrong(to->context, &e);
     else if (encryption == INVENTORY_PLAIN)
         to->say(to->context, LOG_WARNING, "the archive is not encrypted: who can read the place can read the data",
@@ -341,8 +317,8 @@ static void check(struct vault *vault, struct vault_reporter *to)
         to->say(to->context, LOG_INFO, found[encryption], NULL);
 }
 
-const struct vault_format vault_archive = {
-    .saver = &saver_archive,
+const struct vault_format archive_vault = {
+    .saver = &archive_saver,
     .connections = ARCHIVE_CONNECTIONS,
     .opens_own_secrets = true,
     .open = open_archive,
@@ -356,6 +332,6 @@ const struct vault_format vault_archive = {
     .play = play,
     .verify = verify,
     .copy = copy,
-    .init = init_archive,
+    .init = archive_init,
     .check = check,
 };

@@ -1,10 +1,10 @@
-/* A vault: an opened sink with what it holds, a repository or an archive.
+/* A vault: an opened sink with what it holds, in one of the formats.
  *
  * The verbs (list, show, ls, cat, restore, verify, copy) reach snapshots through these functions alone; each format has
- * a table of them, and only what makes a format is behind it.
+ * a table of them, and only what makes a format is behind it: repository/repository_vault.c, archive/archive_vault.c.
  */
-#ifndef COFRE_JOB_VAULT_H
-#define COFRE_JOB_VAULT_H
+#ifndef COFRE_FORMAT_VAULT_H
+#define COFRE_FORMAT_VAULT_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,22 +12,15 @@
 
 #include "snapshot/manifest.h"
 
-struct archive;
-struct record;
-struct history_link;
+struct audience;
+struct bytes;
 struct config_instance;
-struct copy_result;
 struct engine;
 struct error;
-struct init_result;
-struct vault_format;
-struct player_audience;
-struct repository;
+struct record;
 struct saver_calls;
 struct sink;
-struct verify_damage;
-struct verify_request;
-struct verify_result;
+struct vault_format;
 
 struct vault {
     const struct vault_format *format;
@@ -36,9 +29,7 @@ struct vault {
     const char *id;                       /* of the repository or archive: 32 hexadecimal digits */
     struct sink *sink;                    /* owned by what is held */
     bool opens;                           /* what is at hand opens manifests; not so with a put key */
-    struct repository *repository;        /* one of the two */
-    struct archive *archive;
-    char *text; /* what else it needs, of its own */
+    void *own;                            /* of the format */
 };
 
 /* Whose snapshot it is, and which. */
@@ -53,7 +44,65 @@ typedef int vault_manifest(void *context, const struct vault_name *name, struct 
                            const struct error *why, struct error *e);
 typedef int vault_entry(void *context, const struct record *record, struct error *e);
 typedef void vault_warn(void *context, const char *text, const char *hint);
-typedef void vault_damage(void *context, const struct verify_damage *damage);
+
+struct copy_result {
+    bool existed;            /* it was there already, and whole */
+    uint64_t objects, bytes; /* copied */
+};
+
+struct init_result {
+    bool key_created;    /* else the existing key file was used */
+    bool existed;        /* it was there already, made with this key: nothing was changed */
+    bool recoverable;    /* the key is kept in the repository, wrapped by OpenPGP */
+    char repository[33]; /* id of the repository or archive, hex */
+    char key[33];        /* id, hex; "" with encryption = none, and of an archive */
+};
+
+/* ---- verify ---- */
+
+/* One thing that is wrong. */
+struct verify_damage {
+    const char *object;        /* key of the object: "packs/ab/..."; NULL when the history is broken without one */
+    const char *text;          /* what is wrong with it */
+    const char *snapshot;      /* "HOST/JOB/ID" that it affects; NULL = none or unknown */
+    const char *source, *path; /* of an affected entry; NULL = the whole */
+};
+
+struct verify_request {
+    const char *job, *host; /* which snapshots; NULL = any */
+    const char *id;         /* one snapshot; NULL = all of the above */
+    bool everything;        /* also objects that no snapshot refers to */
+    bool quick;             /* manifests, catalogues, presence and sizes; content is not read */
+};
+
+struct verify_result {
+    uint64_t snapshots, snapshots_damaged, objects, bytes;
+    uint64_t damages; /* all that were told of */
+};
+
+/* What a manifest says of its place in the history of its host and job. */
+#define VERIFY_PREVIOUS_MAX 32
+struct verify_link {
+    char host[64], job[64], id[MANIFEST_ID_SIZE];
+    char object[201]; /* key of the manifest */
+    uint64_t sequence;
+    uint8_t hash[MANIFEST_HASH_SIZE]; /* of its bytes */
+    /* The manifest before has one of these; the first one has none before it. */
+    uint8_t previous[VERIFY_PREVIOUS_MAX][MANIFEST_HASH_SIZE];
+    size_t previous_count;
+    uint8_t signer[32]; /* zero where it is not known */
+    bool readable;      /* else of sequence, previous, signer nothing is known */
+};
+
+struct verify_audience {
+    void (*damage)(void *context, const struct verify_damage *damage);
+    /* Each manifest of those asked for, in any order; the hash is left to the callee. Not called for one snapshot
+     * alone (request.id). */
+    int (*link)(void *context, struct verify_link *link, const struct bytes *manifest, struct error *e);
+    void *context;
+};
+
+/* ---- the table ---- */
 
 /* What a check says: a finding, or what is wrong; and a secret as it was resolved, and how the section has it. */
 struct vault_reporter {
@@ -80,8 +129,8 @@ struct vault_format {
     int (*read)(struct vault *vault, const struct vault_name *name, struct manifest **manifest, struct error *e);
     int (*read_all)(struct vault *vault, const struct vault_name *names, size_t count, vault_manifest *found,
                     void *context, struct error *e);
-    int (*peek)(struct vault *vault, const struct vault_name *name, bool *ours, struct history_link *link,
-                struct error *e);
+    int (*peek)(struct vault *vault, const struct vault_name *name, bool *ours, uint64_t *sequence,
+                struct bytes *manifest, struct error *e);
     /* May a job store in both of them? NULL = yes. */
     int (*fits)(const struct vault *one, const struct vault *other, struct error *e);
     /* NULL = nothing to show. */
@@ -90,27 +139,29 @@ struct vault_format {
     int (*entries)(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
                    const char *path, vault_entry *entry, void *context, struct error *e);
     int (*play)(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
-                const char *path, const struct player_audience *audience, uint64_t *entries, struct error *e);
-    int (*verify)(struct vault *vault, const struct verify_request *request, vault_damage *damage, void *context,
+                const char *path, const struct audience *audience, uint64_t *entries, struct error *e);
+    int (*verify)(struct vault *vault, const struct verify_request *request, const struct verify_audience *audience,
                   struct verify_result *result, struct error *e);
+    /* All of it but the manifest, which is given as it is to be put, and its key, unless it existed. */
     int (*copy)(struct vault *from, struct vault *to, const struct manifest *manifest, struct copy_result *result,
-                struct error *e);
-    /* Make it, in an opened sink: init_run (init.h). */
+                struct bytes *object, char key[201], struct error *e);
+    /* Make it, in an opened sink. What is there and is not what would be made: ERROR_EXISTS. What an interrupted one
+     * left is completed. */
     int (*init)(const struct engine *engine, struct sink *sink, const struct config_instance *section,
                 struct init_result *result, struct error *e);
+    /* Get the key back that is kept in the sink, into a new file; id: of the key, hex. NULL = none is ever kept. */
+    int (*recover)(const struct engine *engine, const struct config_instance *section, const char *path, char id[33],
+                   struct error *e);
     /* Is everything there that a run needs? It is open. */
     void (*check)(struct vault *vault, struct vault_reporter *to);
     /* What can be known of it without reaching anything; NULL = nothing. */
     void (*check_offline)(const struct config_instance *section, struct vault_reporter *to);
 };
-extern const struct vault_format vault_repository, vault_archive;
-const struct vault_format *vault_format_of(const struct config_instance *sink);
 
-/* Open the sink and what its section says that it holds. ERROR_NOT_INITIALISED when there is nothing. */
-int vault_open(const struct engine *engine, const struct config_instance *sink, struct vault **vault, struct error *e);
-/* The same in a sink that is open, and is taken, also after an error. */
-int vault_open_in(const struct engine *engine, const struct config_instance *section, struct sink *sink,
-                  struct vault **vault, struct error *e);
+/* What the sink holds in that format. It is open, and is taken, also after an error. ERROR_NOT_INITIALISED when there
+ * is nothing. */
+int vault_open(const struct vault_format *format, const struct engine *engine, const struct config_instance *section,
+               struct sink *sink, struct vault **vault, struct error *e);
 /* NULL is fine. */
 void vault_close(struct vault *vault);
 
@@ -128,10 +179,10 @@ int vault_read(struct vault *vault, const struct vault_name *name, struct manife
  * use the vault. */
 int vault_read_all(struct vault *vault, const struct vault_name *names, size_t count, vault_manifest *found,
                    void *context, struct error *e);
-/* Was it made by this host? Then its place in the history is in *link (without repositories). What is wrong with a
- * manifest is logged, and it is not ours. */
-int vault_peek(struct vault *vault, const struct vault_name *name, bool *ours, struct history_link *link,
-               struct error *e);
+/* Was it made by this host? Then *sequence is its place in the history, and *manifest gets its bytes as they are
+ * stored. What is wrong with a manifest is logged, and it is not ours. */
+int vault_peek(struct vault *vault, const struct vault_name *name, bool *ours, uint64_t *sequence,
+               struct bytes *manifest, struct error *e);
 /* May a job store in both of them? ERROR_CONFIG. Different formats go well together. */
 int vault_fits(const struct vault *one, const struct vault *other, struct error *e);
 /* Everything is there that sealing needs, and works. warn: of what will fail one day. */
@@ -144,16 +195,10 @@ int vault_entries(struct vault *vault, const struct manifest *manifest, const st
                   const char *path, vault_entry *entry, void *context, struct error *e);
 /* The same with their content, every byte checked before it is given. *entries: how many there were. */
 int vault_play(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
-               const char *path, const struct player_audience *audience, uint64_t *entries, struct error *e);
+               const char *path, const struct audience *audience, uint64_t *entries, struct error *e);
 
 /* Remove what interrupted puts left. On a disk that other machines share their running puts cannot be told from dead
  * ones but by age: a day. That it does not work is a warning, and no reason not to store. */
 void vault_sweep(const struct vault *vault);
-
-/* verify_run and copy_run (verify.h, copy.h) for what is held. */
-int vault_verify(struct vault *vault, const struct verify_request *request, vault_damage *damage, void *context,
-                 struct verify_result *result, struct error *e);
-int vault_copy(struct vault *from, struct vault *to, const struct manifest *manifest, struct copy_result *result,
-               struct error *e);
 
 #endif

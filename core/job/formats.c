@@ -1,0 +1,36 @@
+#include "job/formats.h"
+
+#include "archive/archive_vault.h"
+#include "base/error.h"
+#include "config/config.h"
+#include "format/vault.h"
+#include "repository/repository_vault.h"
+#include "worker/engine.h"
+
+const struct vault_format *formats_of(const struct config_instance *sink)
+{
+    static const struct vault_format *const formats[] = {
+        [CONFIG_REPOSITORY] = &repository_vault, [CONFIG_ARCHIVE] = &archive_vault};
+    return formats[sink->format];
+}
+
+int formats_open(const struct engine *engine, const struct config_instance *sink, struct vault **vault, struct error *e)
+{
+    struct sink *opened;
+    if (engine_open_sink(engine, sink, formats_of(sink)->connections, &opened, e) < 0)
+        return -1;
+    return vault_open(formats_of(sink), engine, sink, opened, vault, e);
+}
+
+int formats_recover(const struct engine *engine, const struct config_instance *sink, const char *path, char id[33],
+                    struct error *e)
+{
+    const struct vault_format *format = formats_of(sink);
+    if (config_usable(sink, e) < 0)
+        return -1;
+    if (format->recover)
+        return format->recover(engine, sink, path, id, e);
+    error_set(e, ERROR_CONFIG, "holds an archive, which has no key");
+    error_subject(e, "sink", sink->name);
+    return error_hint(e, "what is encrypted in it is opened by OpenPGP: see cofre(8), format");
+}
