@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "archive/archive.h"
-#include "openpgp/pgp.h"
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "openpgp/pgp.h"
 #include "worker/sink.h"
 
 #define KEY "archive.json"

@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "openpgp/pgp.h"
 #include "base/cancel.h"
 #include "base/error.h"
 #include "flow/pipe.h"
 #include "flow/task.h"
+#include "openpgp/pgp.h"
 #include "worker/sink.h"
 
 #define PIPE ((size_t)1 << 20)

@@ -4,8 +4,8 @@
 #include "cli/command.h"
 #include "cli/view.h"
 #include "format/vault.h"
-#include "job/formats.h"
 #include "job/copy.h"
+#include "job/formats.h"
 
 static void give_result(struct cli *cli, const struct manifest *manifest, const struct config_instance *const *sinks,
                         const struct copy_result *r)

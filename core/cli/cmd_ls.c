@@ -10,8 +10,8 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "cli/command.h"
-#include "job/restore.h"
 #include "format/vault.h"
+#include "job/restore.h"
 #include "snapshot/record.h"
 
 static const struct {

@@ -13,10 +13,10 @@
 #include "cli/progress.h"
 #include "cli/restore_report.h"
 #include "cli/view.h"
+#include "format/vault.h"
 #include "job/restore.h"
 #include "job/services.h"
 #include "job/undo.h"
-#include "format/vault.h"
 #include "worker/sink.h"
 #include "worker/worker.h"
 

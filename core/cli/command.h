@@ -7,8 +7,8 @@
 
 #include "cli/arguments.h"
 #include "cli/output.h"
-#include "worker/engine.h"
 #include "job/snapshot.h"
+#include "worker/engine.h"
 
 struct error;
 

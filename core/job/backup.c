@@ -10,7 +10,6 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "job/destination.h"
-#include "worker/engine.h"
 #include "job/expect.h"
 #include "job/freeze.h"
 #include "job/gather.h"
@@ -18,6 +17,7 @@
 #include "job/past.h"
 #include "job/row.h"
 #include "job/state.h"
+#include "worker/engine.h"
 #include "worker/retry.h"
 #include "worker/worker.h"
 

@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "job/history.h"
 #include "format/saver.h"
+#include "job/history.h"
 
 struct backup_sink;
 struct baseline;

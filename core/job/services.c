@@ -9,9 +9,9 @@
 #include "base/log.h"
 #include "cofre/plugin.h"
 #include "config/config.h"
-#include "worker/engine.h"
 #include "job/plugins.h"
 #include "job/undo.h"
+#include "worker/engine.h"
 #include "worker/source.h"
 #include "worker/worker.h"
 

@@ -12,11 +12,10 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "config/config.h"
-#include "worker/engine.h"
 #include "format/vault.h"
 #include "job/vaults.h"
-#include "repository/manifest_object.h"
-#include "repository/repository.h"
+#include "repository/seal.h"
+#include "worker/engine.h"
 #include "worker/sink.h"
 
 #define NAMES_MAX ((size_t)256 << 20) /* bytes of the names of all snapshots in a sink */

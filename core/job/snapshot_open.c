@@ -10,10 +10,10 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "config/config.h"
-#include "worker/engine.h"
 #include "format/vault.h"
 #include "job/vaults.h"
 #include "repository/seal.h"
+#include "worker/engine.h"
 
 #define NAMES_SUGGESTED 64
 

@@ -10,10 +10,10 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "worker/engine.h"
 #include "job/restore.h"
 #include "job/undo.h"
 #include "snapshot/manifest.h"
+#include "worker/engine.h"
 #include "worker/source.h"
 #include "worker/worker.h"
 

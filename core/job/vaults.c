@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "config/config.h"
-#include "worker/engine.h"
 #include "format/vault.h"
 #include "job/formats.h"
+#include "worker/engine.h"
 
 static bool is_wanted(const struct config *config, const struct config_instance *sink, const char *job)
 {

@@ -13,8 +13,8 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "config/config.h"
-#include "worker/engine.h"
 #include "job/undo.h"
+#include "worker/engine.h"
 
 #define ARGUMENT "watchdog"
 #define PATIENCE 5000 /* ms; for who still has a lock */

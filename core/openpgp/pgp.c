@@ -7,11 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
+#include "base/error.h"
 #include "openpgp/pgp_key.h"
 #include "openpgp/pgp_loop.h"
 #include "openpgp/pgp_passphrase.h"
-#include "base/bytes.h"
-#include "base/error.h"
 
 #define SMALL ((size_t)1 << 20)
 

@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "openpgp/pgp.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "openpgp/pgp.h"
 
 #define WARN_DAYS 60
 #define DAY 86400

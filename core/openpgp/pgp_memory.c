@@ -1,9 +1,9 @@
 /* A part of pgp.h: messages that are small. */
 #include <string.h>
 
-#include "openpgp/pgp.h"
 #include "base/bytes.h"
 #include "base/error.h"
+#include "openpgp/pgp.h"
 
 struct memory {
     const uint8_t *p;

@@ -1,7 +1,7 @@
 #include "openpgp/pgp_passphrase.h"
 
-#include "openpgp/pgp.h"
 #include "base/error.h"
+#include "openpgp/pgp.h"
 
 int pgp_passphrase_check(const uint8_t *p, size_t n, const char *name, struct error *e)
 {

@@ -4,15 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "openpgp/pgp.h"
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "config/config.h"
-#include "worker/engine.h"
 #include "openpgp/openpgp.h"
+#include "openpgp/pgp.h"
 #include "repository/config_object.h"
 #include "repository/key.h"
+#include "worker/engine.h"
 #include "worker/sink.h"
 #include "worker/worker.h"
 

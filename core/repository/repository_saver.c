@@ -10,7 +10,6 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "flow/task.h"
-#include "worker/engine.h"
 #include "format/saver.h"
 #include "format/vault.h"
 #include "repository/baseline.h"
@@ -23,6 +22,7 @@
 #include "repository/uploader.h"
 #include "repository/writer.h"
 #include "snapshot/manifest.h"
+#include "worker/engine.h"
 
 _Static_assert(SAVER_SINKS_MAX <= UPLOADER_SINKS_MAX, "an uploader serves them all");
 

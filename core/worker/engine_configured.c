@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "base/error.h"
-#include "worker/engine.h"
 #include "worker/configured.h"
+#include "worker/engine.h"
 #include "worker/worker.h"
 
 static bool is_in_job(const struct config *config, const struct config_instance *source)
