@@ -9,7 +9,6 @@
 
 #define ATTEMPTS 3  /* to halt a container that runs again */
 #define MOMENT 100  /* ms between looks */
-#define MOMENTS 100 /* looks at one that is about to start again: it cannot be paused then */
 #define REFUSALS 20 /* looks at one that ends or starts just as it is paused, or that the kernel cannot freeze yet */
 
 static void close_fd(const int *fd)
@@ -38,6 +37,13 @@ static int32_t act(const struct halt *halt, struct cofre_call *call, const struc
                             : container_pause(halt->daemon, call, container, error);
 }
 
+/* One that waits to be restarted cannot be paused. */
+static int32_t stop_instead(const struct halt *halt, struct halt_record *record, struct cofre_error *error)
+{
+    int32_t status = halt_record_stop(record, error);
+    return status == COFRE_OK ? halt_record_write(halt->directory, record, error) : status;
+}
+
 /* Can the call be repeated after this? */
 static bool is_refusal(int32_t acted)
 {
@@ -51,7 +57,7 @@ static int32_t halt_it(const struct halt *halt, struct cofre_call *call, struct 
 {
     struct cofre_error why = {.struct_size = sizeof why};
     int32_t acted = COFRE_OK;
-    int moments = 0, refusals = 0;
+    int refusals = 0;
     for (int attempt = 0; attempt <= ATTEMPTS; attempt++) {
         CONTAINER_AUTO now = {.json = NULL};
         int32_t status = container_look(halt->daemon, call, record->container, &now, error);
@@ -60,12 +66,9 @@ static int32_t halt_it(const struct halt *halt, struct cofre_call *call, struct 
         *halted = record->how == HALT_STOP || now.state == CONTAINER_PAUSED;
         if (!runs(&now))
             return *halted ? halt_record_started(record, now.started_at, error) : COFRE_OK;
-        if (now.state == CONTAINER_RESTARTING && record->how == HALT_PAUSE && moments++ < MOMENTS) {
-            if ((status = cofre->pause(call, MOMENT, error)) != COFRE_OK)
-                return status;
-            attempt--;
-            continue;
-        }
+        if (now.state == CONTAINER_RESTARTING && record->how == HALT_PAUSE &&
+            (status = stop_instead(halt, record, error)) != COFRE_OK)
+            return status;
         if (attempt == ATTEMPTS)
             break;
         acted = act(halt, call, &now, record->how, &why);

@@ -123,6 +123,14 @@ int32_t halt_record_make(const struct container *container, enum halt_how how, i
     return COFRE_OK;
 }
 
+int32_t halt_record_stop(struct halt_record *record, struct cofre_error *error)
+{
+    if (json_object_set_new(record->json, "how", json_string("stop")) != 0)
+        return cofre_fail_errno(error, ENOMEM, "note that container '%s' is going to be stopped", record->name);
+    record->how = HALT_STOP;
+    return COFRE_OK;
+}
+
 int32_t halt_record_started(struct halt_record *record, const char *started_at, struct cofre_error *error)
 {
     if (json_object_set_new(record->json, "started_at", json_string(started_at)) != 0)

@@ -40,6 +40,8 @@ void halt_record_free(struct halt_record *record);
 /* In memory only, on behalf of nobody. */
 int32_t halt_record_make(const struct container *container, enum halt_how how, int64_t order,
                          struct halt_record *record, struct cofre_error *error);
+/* It is to be stopped, and not paused. In memory only. */
+int32_t halt_record_stop(struct halt_record *record, struct cofre_error *error);
 /* When it was started last, before it was halted. In memory only. */
 int32_t halt_record_started(struct halt_record *record, const char *started_at, struct cofre_error *error);
 
