@@ -366,7 +366,8 @@ def test_ended_while_a_container_is_being_stopped(world, docker, number):  # noq
 
 # ---- consistent ----
 
-@pytest.mark.parametrize('during', ['pause', pytest.param('stop', marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize('during', ['pause', 'stop'])
 def test_two_volumes_are_of_one_moment(shop, docker, tmp_path, during):  # noqa: F811
     project = Project(docker, tmp_path).up()
     world = shop(project='shop', exclude='shop_dbdata', during=during)

@@ -136,6 +136,7 @@ def test_restored_it_works_on_from_one_moment(world, running_docker, tmp_path, d
     assert project.at_rest().of_one_moment()
 
 
+@pytest.mark.long
 def test_services_are_stopped_around_a_restore(world, running_docker, tmp_path):  # noqa: F811
     """One command, while the application writes; kept stopped for a look, its three are exactly what was saved."""
     project = Project(running_docker, tmp_path, 'whole').up()

@@ -96,8 +96,9 @@ class Project:
         return [f'--volume={self.name}_{one}' for one in places.get(service, [])]
 
     def start(self, service: str, *options: object, image: str = 'tiny', command: tuple = ()) -> None:
-        self.docker.run(self.container(service), image, f'--network={self.name}_default', f'--network-alias={service}',
-                        '--restart=unless-stopped', *self.labels(service), *self.mounts(service), *options, command=command)
+        network = [f'--network={self.name}_default', f'--network-alias={service}'] if image != 'tiny' else []
+        self.docker.run(self.container(service), image, *network, '--restart=unless-stopped', *self.labels(service),
+                        *self.mounts(service), *options, command=command)
 
     def up(self) -> 'Project':
         self.docker.network(f'{self.name}_default', f'--label=com.docker.compose.project={self.name}',
