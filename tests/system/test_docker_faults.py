@@ -49,10 +49,8 @@ UNTRUE = {'POST': ('other JSON', 'a list', 'a number', 'nothing'),
           'DELETE': ('other JSON', 'a list', 'a number', 'nothing', 'not there')}
 
 
-SAMPLE = ('hung up',)
-
-
-@pytest.mark.parametrize('fault', [pytest.param(name, marks=() if name in SAMPLE else pytest.mark.long) for name in FAULTS])
+@pytest.mark.long  # a sample of them is in test_docker_misbehaving.py
+@pytest.mark.parametrize('fault', FAULTS)
 def test_a_daemon_that_misbehaves(world, docker, fault):  # noqa: F811
     fill(docker, 'vol')
     fill(docker, 'own')

@@ -114,26 +114,25 @@ def test_kept_stopped(shop, docker):  # noqa: F811
     assert docker.state('shop-app-1') == 'exited'
 
 
-@pytest.mark.parametrize('text, said', [
-    ('compose:', 'names no project'), ('compose:shop but db', "may come 'except'"), ('compose:shop except', 'a name is empty'),
-    ('compose:shop except db app', 'a comma is missing'), ('shop', "neither with 'compose:'"), ('containers:', 'a name is empty'),
-    ('containers: a,,b', 'a name is empty'), ('compose:shop exceptdb', "may come 'except'")])
-def test_words_that_are_wrong(shop, docker, text, said):  # noqa: F811
-    stops(shop, text)
+def test_words_that_are_wrong(shop, docker):  # noqa: F811
     starts = docker.starts()
-    result = restored(shop)
-    assert result.status == BAD_CONFIG and said in result.text and 'such as: compose:shop' in result.text, result
-    assert docker.starts() == starts
+    for text, said in (('compose:', 'names no project'), ('compose:shop but db', "may come 'except'"),
+                       ('compose:shop except', 'a name is empty'), ('compose:shop except db app', 'a comma is missing'),
+                       ('shop', "neither with 'compose:'"), ('containers:', 'a name is empty'), ('containers: a,,b', 'a name is empty'),
+                       ('compose:shop exceptdb', "may come 'except'")):
+        stops(shop, text)
+        result = restored(shop)
+        assert result.status == BAD_CONFIG and said in result.text and 'such as: compose:shop' in result.text, f'{text}: {result}'
+        assert docker.starts() == starts, text
 
 
-@pytest.mark.parametrize('text, said', [('compose:shp', 'there are: '), ('compose:shop except postgres', 'it has: '),
-                                        ('containers: nobody', 'nobody')])
-def test_names_that_nothing_has(shop, docker, text, said):  # noqa: F811
-    stops(shop, text)
+def test_names_that_nothing_has(shop, docker):  # noqa: F811
     starts = docker.starts()
-    result = restored(shop)
-    assert result.status == FAILED and said in result.text, result
-    assert docker.starts() == starts
+    for text, said in (('compose:shp', 'there are: '), ('compose:shop except postgres', 'it has: '), ('containers: nobody', 'nobody')):
+        stops(shop, text)
+        result = restored(shop)
+        assert result.status == FAILED and said in result.text, f'{text}: {result}'
+        assert docker.starts() == starts, text
 
 
 def test_a_restore_that_fails_starts_them_again(shop, docker):  # noqa: F811
