@@ -181,7 +181,7 @@ static int no_end(void *context, struct error *e)
 
 /* The snapshot once more, as it is stored. */
 static int replay(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
-                  const char *path, const struct replay_audience *audience, uint64_t *count, struct error *e)
+                  const char *path, const struct audience *audience, uint64_t *count, struct error *e)
 {
     struct inventory inventory;
     AUTO_BYTES struct bytes text = {.maximum = INVENTORY_MAX};
@@ -189,7 +189,7 @@ static int replay(struct vault *vault, const struct manifest *manifest, const st
         return -1;
     int result = archive_check_sums(own(vault), &inventory, &text, e);
     if (result == 0)
-        result = replay_run(own(vault), &inventory, source->name, path, audience, count, e);
+        result = replay_run(own(vault), &inventory, source->name, path, audience, false, count, e);
     inventory_free(&inventory);
     /* What takes the entries says itself whose failure it is. */
     return result < 0 && e->subject[0] == '\0' ? error_subject(e, "sink", sink_name(vault->sink)) : result;
@@ -199,17 +199,15 @@ static int entries(struct vault *vault, const struct manifest *manifest, const s
                    const char *path, vault_entry *entry, void *context, struct error *e)
 {
     struct giving giving = {.entry = entry, .context = context};
-    struct replay_audience audience = {.entry = give_entry, .end = no_end, .context = &giving};
+    struct audience audience = {.entry = give_entry, .end = no_end, .context = &giving};
     uint64_t count;
     return replay(vault, manifest, source, path, &audience, &count, e);
 }
 
 static int play(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
-                const char *path, const struct audience *to, uint64_t *count, struct error *e)
+                const char *path, const struct audience *audience, uint64_t *count, struct error *e)
 {
-    struct replay_audience audience = {
-        .entry = to->entry, .data = to->data, .hole = to->hole, .end = to->end, .context = to->context};
-    return replay(vault, manifest, source, path, &audience, count, e);
+    return replay(vault, manifest, source, path, audience, count, e);
 }
 
 /* ---- whole snapshots ---- */

@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "format/audience.h"
 #include "worker/sink.h"
 
 struct archive_verify {
@@ -131,16 +132,12 @@ static int replay_source(struct archive_verify *a, const struct inventory *inven
                          const struct manifest_source *source, struct error *e)
 {
     struct tally tally = {0};
-    struct replay_audience audience = {.entry = tally_entry,
-                                       .data = tally_data,
-                                       .hole = tally_hole,
-                                       .end = tally_end,
-                                       .checked = true,
-                                       .context = &tally};
+    struct audience audience = {
+        .entry = tally_entry, .data = tally_data, .hole = tally_hole, .end = tally_end, .context = &tally};
     struct error why;
     uint64_t entries;
     if (a->sealed || source->status == MANIFEST_MISSING ||
-        (replay_run(a->archive, inventory, source->name, NULL, &audience, &entries, &why) == 0 &&
+        (replay_run(a->archive, inventory, source->name, NULL, &audience, true, &entries, &why) == 0 &&
          check_counts(source, &tally, entries, &why) == 0))
         return 0;
     if (why.class != ERROR_AUTH)

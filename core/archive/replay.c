@@ -11,6 +11,7 @@
 #include "archive/untar.h"
 #include "base/error.h"
 #include "cofre/plugin.h"
+#include "format/audience.h"
 #include "snapshot/path.h"
 #include "snapshot/record.h"
 
@@ -22,7 +23,8 @@ struct replay {
     const char *source;
     const char *path;
     size_t path_length;
-    const struct replay_audience *audience;
+    const struct audience *audience;
+    bool checked; /* the stored files have just been compared with their hashes */
     uint64_t entries;
     const struct inventory_row *row_first, *row, *row_end; /* of the source: the first, the next, the end */
     struct inlet *tar;                                     /* NULL = there is none, or nothing of it is wanted */
@@ -133,7 +135,7 @@ static int open_tar(struct replay *r, const struct inventory_file *tar, struct e
 static int give_content(const struct replay *r, struct untar *untar, const struct snapshot_entry *entry, bool sparse,
                         struct error *e)
 {
-    const struct replay_audience *a = r->audience;
+    const struct audience *a = r->audience;
     struct untar_audience to = {.data = a->data, .hole = a->hole, .context = a->context};
     if (entry->kind != COFRE_FILE || !a->data)
         return 0;
@@ -318,7 +320,7 @@ static int step(struct replay *r, struct error *e)
 static int carry_out(struct replay *r, struct error *e)
 {
     const struct inventory_file *tar = only_rows(r) ? NULL : tar_of(r);
-    if ((!r->audience->checked && check_files(r, tar, e) < 0) || open_tar(r, tar, e) < 0)
+    if ((!r->checked && check_files(r, tar, e) < 0) || open_tar(r, tar, e) < 0)
         return -1;
     while (!r->tar_ended || r->row < r->row_end)
         if (step(r, e) < 0)
@@ -341,7 +343,7 @@ static void choose_rows(struct replay *r)
 }
 
 int replay_run(struct archive *archive, const struct inventory *inventory, const char *source, const char *path,
-               const struct replay_audience *audience, uint64_t *entries, struct error *e)
+               const struct audience *audience, bool checked, uint64_t *entries, struct error *e)
 {
     struct replay *r = calloc(1, sizeof *r);
     if (!r)
@@ -352,6 +354,7 @@ int replay_run(struct archive *archive, const struct inventory *inventory, const
     r->path = path ? path : "";
     r->path_length = strlen(r->path);
     r->audience = audience;
+    r->checked = checked;
     choose_rows(r);
     int result = carry_out(r, e);
     *entries = r->entries;

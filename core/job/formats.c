@@ -32,5 +32,5 @@ int formats_recover(const struct engine *engine, const struct config_instance *s
         return format->recover(engine, sink, path, id, e);
     error_set(e, ERROR_CONFIG, "holds an archive, which has no key");
     error_subject(e, "sink", sink->name);
-    return error_hint(e, "what is encrypted in it is opened by OpenPGP: see cofre(8), format");
+    return error_hint(e, "what is encrypted in it opens with gpg: see encrypt_to and passphrase in cofre(8)");
 }

@@ -74,7 +74,7 @@ static int32_t halt_it(const struct halt *halt, struct cofre_call *call, struct 
         acted = act(halt, call, &now, record->how, &why);
         if (acted != COFRE_OK && !is_refusal(acted))
             break;
-        if (acted != COFRE_OK && record->how == HALT_PAUSE && refusals++ < REFUSALS) {
+        if (is_refusal(acted) && record->how == HALT_PAUSE && refusals++ < REFUSALS) {
             if ((status = cofre->pause(call, MOMENT, error)) != COFRE_OK)
                 return status;
             attempt--;

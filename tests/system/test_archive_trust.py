@@ -452,6 +452,12 @@ def test_the_key_of_a_repository_comes_back(world, tmp_path, ring, how, public):
     stop_agent(tmp_path / 'state' / 'gnupg')
 
 
+def test_an_archive_has_no_key_to_recover(world, tmp_path):
+    world.sink('plain', format='archive', encryption='none')
+    result = world.fails(BAD_CONFIG, 'key', 'recover', 'plain', tmp_path / 'k')
+    assert "sink 'plain': holds an archive, which has no key" in result.err and not (tmp_path / 'k').exists()
+
+
 def test_without_recovery_init_says_what_is_lost(world, tmp_path, ring):
     world.source('tree', plain_tree(tmp_path / 'tree', files=2))
     world.sink()

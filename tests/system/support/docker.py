@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from . import docker_images
-from .docker_client import DOCKER, ENVIRONMENT, DockerClient, UnixConnection, wait_until  # noqa: F401
+from .docker_client import DOCKER, ENVIRONMENT, DockerClient, wait_until
 from .ports import free_port
 
 DOCKERD = '/usr/sbin/dockerd'
