@@ -24,7 +24,12 @@ bool pgp_is_fingerprint(const char *text)
 
 int pgp_make_home(const char *home, struct error *e)
 {
-    static const char text[] = "s2k-cipher-algo AES256\ns2k-digest-algo SHA512\npersonal-cipher-preferences AES256\n";
+    /* The largest count that OpenPGP can write (RFC 4880, 3.7.1.3). Else gpg-agent measures one whenever it starts,
+     * and finds a lower one on a slow machine. */
+    static const char text[] = "s2k-cipher-algo AES256\n"
+                               "s2k-digest-algo SHA512\n"
+                               "s2k-count 65011712\n"
+                               "personal-cipher-preferences AES256\n";
     char path[PATH_MAX];
     if (snprintf(path, sizeof path, "%s/gpg.conf", home) >= (int)sizeof path)
         return error_set(e, ERROR_CONFIG, "'%s' is too long", home);

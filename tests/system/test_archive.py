@@ -472,6 +472,7 @@ def test_what_gpg_encrypts_is_aes_256_and_not_compressed(world, tmp_path, archiv
         packets = ring.packets(snapshots(place)[0] / 'tree.tar.zst.gpg', PHRASE)
         assert 'session key: ' in packets and "'9:" in packets, packets  # algorithm 9 is AES-256
         assert ':compressed packet:' not in packets and 'mdc_method: 2' in packets
+        assert how == 'recipients' or 's2k 3, hash 10' in packets and 'count 65011712 (255)' in packets, packets
 
 
 def test_init_and_configuration(world, tmp_path, archive, ring):
