@@ -180,11 +180,7 @@ static int32_t make_volume(struct restoring *r, const char *name, struct note_it
     if (status == COFRE_OK)
         status = volume_make(r->source->daemon, r->call, item->volume, description, volume, r->error);
     json_decref(description);
-    if (status != COFRE_OK)
-        return status;
-    /* Another one may be found to hold something (pour.c). */
-    item->made = volume->plain;
-    return note_write(&r->note, r->error);
+    return status;
 }
 
 static int32_t fill_new(struct restoring *r, const char *name, const struct volume *volume, size_t at, int fd,

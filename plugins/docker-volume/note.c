@@ -19,7 +19,7 @@ static const char *const ways[] = {"made", "beside", "poured"};
 static json_t *item_json(const struct note_item *item)
 {
     return json_pack("{s:s, s:s, s:b, s:s, s:s, s:I, s:s, s:O?}", "volume", item->volume, "way", ways[item->way],
-                     "made", item->made, "place", item->place, "leaf", item->leaf, "inode", (json_int_t)item->inode,
+                     "empty", item->empty, "place", item->place, "leaf", item->leaf, "inode", (json_int_t)item->inode,
                      "before", item->before, "description", item->description);
 }
 
@@ -53,8 +53,8 @@ static bool read_item(struct note *note, json_t *json)
     json_int_t inode;
     json_t *description = NULL;
     unsigned at;
-    int made;
-    if (json_unpack(json, "{s:s, s:s, s:b, s:s, s:s, s:I, s:s, s?o}", "volume", &volume, "way", &way, "made", &made,
+    int empty;
+    if (json_unpack(json, "{s:s, s:s, s:b, s:s, s:s, s:I, s:s, s?o}", "volume", &volume, "way", &way, "empty", &empty,
                     "place", &place, "leaf", &leaf, "inode", &inode, "before", &before, "description",
                     &description) != 0 ||
         !find(ways, sizeof ways / sizeof ways[0], way, &at) || !volume_is_name(volume))
@@ -63,7 +63,7 @@ static bool read_item(struct note *note, json_t *json)
     if (!item)
         return false;
     item->inode = (uint64_t)inode;
-    item->made = made;
+    item->empty = empty;
     item->description = json_is_object(description) ? json_incref(description) : NULL;
     return copy(item->place, sizeof item->place, place) && copy(item->leaf, sizeof item->leaf, leaf) &&
            copy(item->before, sizeof item->before, before);
@@ -86,6 +86,9 @@ static bool read_note(struct note *note, const json_t *json)
 
 /* ---- on the disk ---- */
 
+/* The id of the note that this process has written. */
+static char written[COFRE_MAX_ID + 1];
+
 int32_t note_open(struct note *note, struct cofre_call *call, const char *id, struct cofre_error *error)
 {
     const char *directory;
@@ -97,6 +100,7 @@ int32_t note_open(struct note *note, struct cofre_call *call, const char *id, st
     if (!copy(note->id, sizeof note->id, id) || !copy(note->directory, sizeof note->directory, directory) ||
         (size_t)snprintf(note->path, sizeof note->path, "%s/restore-%s", directory, id) >= sizeof note->path)
         return cofre_fail(error, COFRE_E_CONFIG, "open the note of restore '%s': its path is too long", id);
+    note->own = strcmp(written, id) == 0;
     FILE *file = fopen(note->path, "re");
     if (!file)
         return errno == ENOENT ? COFRE_OK : cofre_fail_errno(error, errno, "open '%s'", note->path);
@@ -174,6 +178,8 @@ int32_t note_write(const struct note *note, struct cofre_error *error)
         failed = sync_directory(note->directory);
     if (failed)
         unlink(part);
+    else
+        snprintf(written, sizeof written, "%s", note->id);
     return failed ? cofre_fail_errno(error, failed, "write '%s'", note->path) : COFRE_OK;
 }
 

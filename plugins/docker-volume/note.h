@@ -25,7 +25,7 @@ enum note_way {
 struct note_item {
     char volume[VOLUME_NAME_MAX + 1];
     enum note_way way;
-    bool made;                        /* MADE: it is there, and ours; POURED: it was seen empty */
+    bool empty;                       /* what is filled through the daemon: it was seen empty before */
     char place[PATH_MAX];             /* the directory that the volume's own directory is in; "" = not known */
     char leaf[NAME_MAX + 1];          /* the name of that one */
     uint64_t inode;                   /* of what is filled, beside it or, MADE, itself; 0 = not known */
@@ -37,6 +37,7 @@ struct note {
     char path[PATH_MAX];
     char directory[PATH_MAX]; /* of the source */
     char id[COFRE_MAX_ID + 1];
+    bool own; /* this process wrote it, and knows what it did */
     enum note_phase phase;
     struct note_item *items;
     size_t count;

@@ -46,7 +46,7 @@ static int32_t check_empty(struct restoring *r, const struct volume *volume, con
     uint64_t entries = 0, bytes;
     /* The root, and one more. */
     int32_t status = count(r, carrier, 2, &entries, &bytes);
-    r->note.items[at].made = status == COFRE_OK && entries <= 1;
+    r->note.items[at].empty = status == COFRE_OK && entries <= 1;
     if (status == COFRE_OK)
         status = note_write(&r->note, r->error);
     return status == COFRE_OK && entries > 1 ? refuse_content(r, volume) : status;

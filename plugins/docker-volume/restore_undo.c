@@ -71,19 +71,22 @@ static bool is_untouched(const struct source *source, const struct volume *volum
     return empty;
 }
 
-static int32_t remove_made(const struct source *source, struct cofre_call *call, const struct note_item *item,
-                           struct cofre_error *error)
+static int32_t remove_made(const struct source *source, struct cofre_call *call, const struct note *note,
+                           const struct note_item *item, struct cofre_error *error)
 {
     VOLUME_AUTO volume = {0};
     int32_t status = volume_look(source->daemon, call, item->volume, &volume, error);
     if (status != COFRE_OK)
         return status == COFRE_E_NOT_FOUND ? COFRE_OK : status;
-    bool known = item->inode || (item->made && !volume.plain);
+    /* One of that name may be another one by now, unless nobody has had the time for that. */
+    bool known = item->empty && (note->own || !volume.plain);
     bool ours = item->inode ? beside_is_same(item, &volume) : known || is_untouched(source, &volume);
     if (ours)
         return volume_remove(source->daemon, call, item->volume, error);
-    say_log(call, COFRE_LOG_WARNING, "volume '%s' stays: it holds, or may hold, what the restore did not put there",
-            item->volume);
+    say_log(call, COFRE_LOG_WARNING,
+            "volume '%s' stays: it holds, or may hold, what the restore did not put there; look at it, then remove it: "
+            "docker volume rm %s",
+            item->volume, item->volume);
     return COFRE_OK;
 }
 
@@ -93,9 +96,9 @@ static int32_t take_back(const struct source *source, struct cofre_call *call, c
     if (item->way == NOTE_BESIDE)
         return beside_discard(note, item, call, error);
     if (item->way == NOTE_MADE)
-        return remove_made(source, call, item, error);
+        return remove_made(source, call, note, item, error);
     /* Nothing but its removal empties a volume, and it was somebody's before. */
-    if (item->made)
+    if (item->empty)
         say_log(call, COFRE_LOG_WARNING,
                 "volume '%s' was empty, and may hold a part of what was restored: empty it before the next attempt",
                 item->volume);

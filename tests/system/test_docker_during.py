@@ -7,9 +7,10 @@ import time
 import pytest
 
 from support.cli import CLEAN, FAILED, INCOMPLETE
-from support.docker import docker, running_docker, wait_until  # noqa: F401
+from support.docker import docker, running_docker  # noqa: F401
 from support.docker_project import PASSWORD, TOKEN, Project, counted_files
 from support.docker_proxy import DockerProxy, error
+from support.wait import wait_until
 from support.watchdog import kill_with_watchdog
 
 from test_docker_volume import fill, shop  # noqa: F401

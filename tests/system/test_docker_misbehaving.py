@@ -116,9 +116,9 @@ class Stage:
             self.source(timeout=HANGS)
         self.proxy.fault(method, path, act, times)
 
-    def well(self) -> None:
+    def well(self, result) -> None:
         """Said to have been met, and over."""
-        assert self.proxy.told, self.proxy.seen
+        assert self.proxy.told, f'{self.proxy.seen}\n{result}'
         self.proxy.well()
         if not self.proxy.listener:
             self.proxy.come()
@@ -268,7 +268,7 @@ def test_run(stage, name):
     method, path, act, statuses, words = RUN[name]
     stage.fault(method, path, act, times=1 if name in ONCE else ALWAYS)
     result = stage.world('run', 'job', timeout=LIMIT)
-    stage.well()
+    stage.well(result)
     assert_told(result, statuses, words)
     stage.assert_true(result)
     # What could not be put back meanwhile is put back by the next start.
@@ -319,7 +319,7 @@ def test_run_through_the_api(stage, name):
     method, path, act, statuses, words = REMOTE[name]
     stage.fault(method, path, act)
     result = stage.world('run', 'job', timeout=LIMIT)
-    stage.well()
+    stage.well(result)
     assert_told(result, statuses, words)
     assert not {'passwd', 'root:x:'} & set(result.out.split())
     if 'tar: ' not in name:
@@ -366,7 +366,7 @@ def test_restore_in_place(stage, name):
     try:
         stage.fault(method, path, act, times=1 if name in ONCE else ALWAYS)
         result = stage.world('restore', 'job', '--in-place', '--yes', '--set', 'exact=yes', timeout=LIMIT)
-        stage.well()
+        stage.well(result)
         assert_told(result, statuses, words)
         stage.world('check', timeout=LIMIT)  # what is left to be undone is undone by the next start
         assert stage.docker.states() == stage.states and sorted(os.listdir('/etc')) == etc

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 import pytest
 
 from support.cli import BAD_CONFIG, CLEAN, FAILED, execute
-from support.docker import docker, running_docker, wait_until  # noqa: F401
+from support.docker import docker, running_docker  # noqa: F401
 from support.docker_proxy import DockerProxy, cut
 from support.postgres import BIN
+from support.wait import wait_until
 from support.watchdog import kill_with_watchdog
 
 PASSWORD = r"s3cr:et\ 'quoted' pass"
@@ -449,7 +450,7 @@ def test_by_an_address_in_a_common_network(world, docker):
     docker.network('net')
     start(docker, 'db', 'pg15', '--network=net')
     docker.run('ours', 'tiny', '--network=net')
-    docker.run('theirs', 'tiny')
+    docker.run('theirs', 'tiny', '--network=none')
     path = world.base / 'secret'
     path.write_text('secret')
     path.chmod(0o600)

@@ -10,9 +10,10 @@ import time
 import pytest
 
 from support.cli import CLEAN
-from support.docker import docker, running_docker, wait_until  # noqa: F401
+from support.docker import docker, running_docker  # noqa: F401
 from support.docker_project import DEPENDS, PASSWORD, TOKEN, WRITERS, Count, Project, counted, counted_files
 from support.faults import sample
+from support.wait import wait_until
 
 POINTS, SHORT = 150, 4
 SOON = 5  # s until the watchdog has put everything back; on a busy machine so many times as long as docker needs to stop and start them

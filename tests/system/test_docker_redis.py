@@ -6,9 +6,10 @@ from contextlib import closing
 import pytest
 
 from support.cli import BAD_CONFIG, CLEAN, FAILED, execute
-from support.docker import docker, running_docker, wait_until  # noqa: F401
+from support.docker import docker, running_docker  # noqa: F401
 from support.redis import Client, assert_same, fill, state
 from support.redis_world import emptied, in_place, vault  # noqa: F401
+from support.wait import wait_until
 
 KEYS = 300
 

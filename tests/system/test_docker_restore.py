@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from support.cli import CLEAN, DAMAGED, DONE, FAILED, INCOMPLETE, SNAPSHOT_ID
-from support.docker import Dockerd, docker, running_docker, wait_until  # noqa: F401
+from support.docker import Dockerd, docker, running_docker  # noqa: F401
+from support.docker_proxy import DockerProxy, done_but, error
 from support.faults import sample
 from support.oracle import assert_same_tree, tree_state
 from support.tree import make_tree, plain_tree
+from support.wait import wait_until
 
 POINTS, SHORT = 150, 4
 SOON = 5  # s until the watchdog has put everything back
@@ -655,8 +657,26 @@ def test_through_the_daemon_a_failure_leaves_nothing(world, remote):
     remote('volume', 'rm', 'data')
     damage(world)
     result = in_place(world)
-    assert result.status == DAMAGED, result
+    assert result.status == DAMAGED and not remote.volumes(), result
     assert_nothing_stray(remote, world, [])
+
+
+def test_a_volume_that_cannot_be_filled_through_the_daemon_goes_again(world, docker):  # noqa: F811
+    plain_tree(docker.volume('data') / 'tree')
+    with DockerProxy(docker.socket, tcp=True) as proxy:
+        world.section('source vols', plugin='docker-volume', volumes='data', docker=proxy.address)
+        world.sink()
+        world.job(sources='vols')
+        world.ok('init', 'disk')
+        world.ok('run', 'job')
+        docker('volume', 'rm', 'data')
+        proxy.fault('PUT', 'archive', done_but(error(500, 'no space left on device')))
+        result = in_place(world)
+        assert result.status == FAILED and 'no space left on device' in result.text and 'stays' not in result.text, result
+        assert_nothing_stray(docker, world, [])
+        proxy.well()
+        assert in_place(world).status == DONE
+    assert docker.volumes() == ['data']
 
 
 def test_a_volume_with_options_is_filled_through_the_daemon(world, docker, tmp_path):  # noqa: F811

@@ -7,8 +7,9 @@ import time
 import pytest
 
 from support.cli import BAD_CONFIG, CLEAN, DONE, FAILED
-from support.docker import docker, running_docker, wait_until  # noqa: F401
+from support.docker import docker, running_docker  # noqa: F401
 from support.tree import plain_tree
+from support.wait import wait_until
 from support.watchdog import kill_with_watchdog
 
 DEPENDS = {'db': '', 'app': 'db:service_healthy:false', 'worker': 'app:service_started:false'}

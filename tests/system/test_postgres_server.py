@@ -9,6 +9,7 @@ import pytest
 from support.cli import BAD_CONFIG, CLEAN, FAILED, INCOMPLETE, WRONG_KEY
 from support.postgres import PASSWORD, Cluster, Standby, cluster, running_cluster, tools  # noqa: F401
 from support.tree import plain_tree
+from support.wait import wait_until
 
 ROWS = "CREATE TABLE t AS SELECT i, repeat(md5(i::text), 8) AS x FROM generate_series(1, %d) i"
 
@@ -29,10 +30,12 @@ def standby(cluster):
         server.remove()
 
 
-def replay_waits(standby):
-    """Replay waits for whoever is in its way, and has asked him to go: half a second later the server says so."""
-    startup = standby.sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'startup'")[0]
-    return b' waiting' in Path('/proc', startup, 'cmdline').read_bytes()
+def in_the_way(standby, target):
+    """Replay has met whoever reads what it removes. It waits for him, and has asked him to go: half a second later the server
+    says so; or he was gone at once, and it is done up to `target`."""
+    startup, done = standby.sql("SELECT pid, pg_last_wal_replay_lsn() >= '%s' FROM pg_stat_activity "
+                                "WHERE backend_type = 'startup'" % target)[0].split('|')
+    return done == 't' or b' waiting' in Path('/proc', startup, 'cmdline').read_bytes()
 
 
 def run_while_rows_go(world, standby, tools):
@@ -50,14 +53,13 @@ def run_while_rows_go(world, standby, tools):
         standby.primary.sql_until('SELECT backend_xmin IS NOT NULL FROM pg_stat_replication')
     standby.primary.sql('DELETE FROM t', 'gym')
     standby.primary.sql('VACUUM t', 'gym')
+    target = standby.primary.sql('SELECT pg_current_wal_flush_lsn()')[0]
     if feedback:
         standby.catch_up()
-    for _ in range(0 if feedback else 1000):
+    else:
         # Who is asked first may be the session that counts, and then cofre has ended by itself.
-        if process.poll() is not None or replay_waits(standby):
-            time.sleep(1)  # who is in the way is asked, not waited for: he must not be done before
-            break
-        time.sleep(0.02)
+        wait_until(lambda: process.poll() is not None or in_the_way(standby, target), 'the conflict')
+        time.sleep(1)  # who is in the way is asked, not waited for: he must not be done before
     go.touch()
     text = process.communicate(timeout=60)[0]
     return process.returncode, text

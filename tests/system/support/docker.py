@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from . import docker_images
-from .docker_client import DOCKER, ENVIRONMENT, DockerClient, wait_until
+from .docker_client import DOCKER, ENVIRONMENT, DockerClient
 from .ports import free_port
+from .wait import wait_until
 
 DOCKERD = '/usr/sbin/dockerd'
 

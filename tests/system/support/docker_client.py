@@ -10,9 +10,10 @@ import json
 import socket
 import subprocess
 import threading
-import time
 from pathlib import Path
 from urllib.parse import quote
+
+from .wait import wait_until
 
 DOCKER = '/usr/bin/docker'
 ENVIRONMENT = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'LANG': 'C.UTF-8', 'HOME': '/nonexistent'}
@@ -28,13 +29,6 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self.path)
-
-
-def wait_until(true, what: str, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f'{what}: not after {seconds} s'
-        time.sleep(0.02)
 
 
 def frames(data: bytes) -> tuple[bytes, bytes]:

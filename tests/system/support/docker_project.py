@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from .docker import Dockerd, wait_until
+from .docker import Dockerd
+from .wait import wait_until
 
 PASSWORD = 'password-of-the-database-5d1c'
 TOKEN = 'token-of-the-application-77aa'
