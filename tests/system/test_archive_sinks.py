@@ -12,11 +12,10 @@ from support.tree import make_tree, plain_tree
 PHRASE = 'correct horse'
 
 
-def archive(world, tree) -> None:
-    world.source('tree', tree, one_file_system='no')
+def archive(world, sealed: bool = True) -> None:
     phrase = world.write('../keys/phrase', PHRASE)
-    world.section('sink disk', **world.store.options(), format='archive', passphrase=f'@file:{phrase}')
-    world.job()
+    world.section('sink disk', **world.store.options(), format='archive',
+                  **{'passphrase': f'@file:{phrase}'} if sealed else {'encryption': 'none'})
     world.ok('init', 'disk')
 
 
@@ -29,7 +28,9 @@ def agent(world):
 @pytest.mark.every_sink(slow=True)
 def test_everything_comes_back(world, tmp_path):
     tree = make_tree(tmp_path / 'tree', deep=False)
-    archive(world, tree)
+    world.source('tree', tree, one_file_system='no')
+    world.job()
+    archive(world)
     world.ok('run', 'job')
     assert {o.name for o in world.objects('job/')} == {'tree.tar.zst.gpg', 'SHA256SUMS', 'manifest.json'}
     restored = world.restored('job', 'restored', '--set', 'setuid=yes', '--set', 'devices=yes') / 'tree'
@@ -45,13 +46,11 @@ def test_files_and_streams_are_durable_before_the_manifest(world, tmp_path, bina
     world.section('engine', state_dir=world.base / 'state', cache_dir=world.base / 'cache', host='testhost',
                   plugin_dir=f'{plugins / "plugins"}, {plugins / "tests" / "plugins"}')
     world.section('source memory', plugin='memory-source', streams='y.dump, z.dump', size='100000', files=5, file_size='20000')
-    phrase = world.write('../keys/phrase', PHRASE)
-    world.section('sink disk', **world.store.options(), format='archive', passphrase=f'@file:{phrase}')
     world.job(sources='memory')
-    world.ok('init', 'disk')
+    archive(world, sealed=False)
     world.ok('run', 'job')
     assert {o.name for o in world.objects('job/')} == {
-        'memory.tar.zst.gpg', 'memory.y.dump.zst.gpg', 'memory.z.dump.zst.gpg', 'SHA256SUMS', 'manifest.json'}
+        'memory.tar.zst', 'memory.y.dump.zst', 'memory.z.dump.zst', 'SHA256SUMS', 'manifest.json'}
     assert 'all whole' in world.ok('verify').out
     restored = world.restored() / 'memory'
     assert {p.name: p.stat().st_size for p in restored.iterdir()}['z.dump'] == 100000 and len(list(restored.iterdir())) == 7
@@ -67,10 +66,12 @@ def cut(data: bytes, rng) -> bytes:
 
 
 @pytest.mark.every_sink
-@pytest.mark.parametrize('name', ['tree.tar.zst.gpg', 'SHA256SUMS', 'manifest.json'])
+@pytest.mark.parametrize('name', ['tree.tar.zst', 'tree.tar.zst.gpg', 'SHA256SUMS', 'manifest.json'])
 def test_damage_is_found(world, tmp_path, name):
     tree = plain_tree(tmp_path / 'tree', files=5)
-    archive(world, tree)
+    world.source('tree', tree)
+    world.job()
+    archive(world, sealed=name.endswith('.gpg'))
     world.ok('run', 'job')
     world.store.keep()
     state = tree_state(tree)

@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from .directory_store import DirectoryStore
@@ -27,12 +26,13 @@ NO_REPOSITORY, BUSY, WRONG_KEY, DAMAGED, OVERDUE, BAD_CONFIG = 10, 11, 12, 13, 1
 FAILURES = {FAILED, INCOMPLETE, NO_REPOSITORY, BUSY, WRONG_KEY, DAMAGED, BAD_CONFIG}
 
 
-@dataclass
-class Result:
-    command: list[str]
-    status: int
-    out: str
-    err: str
+class Result(str):
+    """What a command said, and its status. A str, since pytest shows only that whole when it stands behind an assertion."""
+
+    def __new__(cls, command: list[str], status: int, out: str, err: str) -> Result:
+        one = super().__new__(cls, f'{" ".join(command)}\nstatus {status}\n--- stdout\n{out}\n--- stderr\n{err}')
+        one.command, one.status, one.out, one.err = command, status, out, err
+        return one
 
     @property
     def text(self) -> str:
@@ -45,9 +45,6 @@ class Result:
 
     def json(self) -> list[dict]:
         return [json.loads(line) for line in self.out.splitlines()]
-
-    def __str__(self) -> str:
-        return f'{" ".join(self.command)}\nstatus {self.status}\n--- stdout\n{self.out}\n--- stderr\n{self.err}'
 
 
 TRACERS = {'strace', 'killat', 'failat'}
