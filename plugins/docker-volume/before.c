@@ -78,7 +78,7 @@ static json_t *describe(const struct note *note, const struct volume *volume)
 /* As many bytes of the name as leave room for the tail. */
 static void make_name(const char *volume, const char *snapshot, int number, char out[VOLUME_NAME_MAX + 1])
 {
-    char tail[80], suffix[8] = "";
+    char tail[80], suffix[16] = "";
     if (number > 1)
         snprintf(suffix, sizeof suffix, "_%d", number);
     snprintf(tail, sizeof tail, INFIX "%.40s%s", snapshot && *snapshot ? snapshot : "restore", suffix);

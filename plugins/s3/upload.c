@@ -103,7 +103,7 @@ static int32_t put_part(struct upload *u, struct cofre_error *error)
     if (!result)
         result = object_compare_tag(u->store, &r, &answer.head, md5, error);
     if (!result) {
-        snprintf(u->tags[u->parts++], TAG_MAX, "%s", answer.head.etag);
+        snprintf(u->tags[u->parts++], TAG_MAX, "%.*s", TAG_MAX - 1, answer.head.etag);
         u->total += (int64_t)n;
     }
     request_free(&answer);

@@ -374,6 +374,14 @@ def late(seconds: float):
     return act
 
 
+def after(event: Callable[[], None]):
+    """As it should, but not before event() has returned."""
+    def act(exchange: Exchange) -> None:
+        event()
+        exchange.pass_on()
+    return act
+
+
 def done_but(act: Callable[[Exchange], None]):
     """The daemon does what it was asked for, and the client hears something else."""
     def both(exchange: Exchange) -> None:
