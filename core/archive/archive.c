@@ -242,6 +242,7 @@ int archive_check_sums(struct archive *archive, const struct inventory *inventor
         return error_set(e, ERROR_INTEGRITY, "'%s/%s/%s' is missing", m->job, m->id, ARCHIVE_SUMS);
     if (sums.length == wanted.length && memcmp(sums.data, wanted.data, sums.length) == 0)
         return 0;
-    return error_set(e, ERROR_INTEGRITY, "'%s/%s/%s' does not say what the manifest and its signature are", m->job,
-                     m->id, ARCHIVE_SUMS);
+    bool of_two = is_signed || archive->spec.pgp.signer;
+    return error_set(e, ERROR_INTEGRITY, "'%s/%s/%s' does not fit '%s'%s", m->job, m->id, ARCHIVE_SUMS,
+                     ARCHIVE_MANIFEST, of_two ? " and '" ARCHIVE_SIGNATURE "'" : "");
 }
