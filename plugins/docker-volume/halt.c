@@ -37,11 +37,21 @@ static int32_t act(const struct halt *halt, struct cofre_call *call, const struc
                             : container_pause(halt->daemon, call, container, error);
 }
 
+static void say_stopped(struct cofre_call *call, const char *name)
+{
+    say_log(call, COFRE_LOG_NOTICE, "container '%s' is stopped and not paused: it waits to be restarted", name);
+}
+
 /* One that waits to be restarted cannot be paused. */
-static int32_t stop_instead(const struct halt *halt, struct halt_record *record, struct cofre_error *error)
+static int32_t stop_instead(const struct halt *halt, struct cofre_call *call, struct halt_record *record,
+                            struct cofre_error *error)
 {
     int32_t status = halt_record_stop(record, error);
-    return status == COFRE_OK ? halt_record_write(halt->directory, record, error) : status;
+    if (status == COFRE_OK)
+        status = halt_record_write(halt->directory, record, error);
+    if (status == COFRE_OK)
+        say_stopped(call, record->name);
+    return status;
 }
 
 /* Can the call be repeated after this? */
@@ -67,7 +77,7 @@ static int32_t halt_it(const struct halt *halt, struct cofre_call *call, struct 
         if (!runs(&now))
             return *halted ? halt_record_started(record, now.started_at, error) : COFRE_OK;
         if (now.state == CONTAINER_RESTARTING && record->how == HALT_PAUSE &&
-            (status = stop_instead(halt, record, error)) != COFRE_OK)
+            (status = stop_instead(halt, call, record, error)) != COFRE_OK)
             return status;
         if (attempt == ATTEMPTS)
             break;
@@ -123,6 +133,8 @@ static int32_t note(const struct halt *halt, struct cofre_call *call, const char
         say_log(call, COFRE_LOG_NOTICE, "container '%s' is paused and not stopped: %s", container->name,
                 container->removed_when_stopped ? "it would be removed (--rm)"
                                                 : "another source reads what it had written");
+    if (status == COFRE_OK && how == HALT_PAUSE && record->how == HALT_STOP && container->state == CONTAINER_RESTARTING)
+        say_stopped(call, container->name);
     return status;
 }
 
