@@ -13,14 +13,14 @@
 #include "snapshot/path.h"
 
 /* A first name that is elsewhere. */
-struct target {
+struct first_name {
     char *name, *taken;
 };
 
 struct archive_hardlink {
     struct inlet_spec tar;
-    void *targets; /* of tsearch */
-    size_t used;   /* bytes of names */
+    void *first_names; /* of tsearch */
+    size_t used;       /* bytes of names */
     struct inlet *inlet;
     struct untar *untar; /* NULL = not begun, or at its end */
     struct snapshot_entry entry;
@@ -37,12 +37,12 @@ int archive_hardlink_new(const struct inlet_spec *tar, struct archive_hardlink *
     return 0;
 }
 
-static void target_free(void *p)
+static void first_name_free(void *p)
 {
-    struct target *target = p;
-    free(target->name);
-    free(target->taken);
-    free(target);
+    struct first_name *first_name = p;
+    free(first_name->name);
+    free(first_name->taken);
+    free(first_name);
 }
 
 static void close_tar(struct archive_hardlink *l)
@@ -60,7 +60,7 @@ void archive_hardlink_free(struct archive_hardlink *links)
     if (!links)
         return;
     close_tar(links);
-    tdestroy(links->targets, target_free);
+    tdestroy(links->first_names, first_name_free);
     free(links);
 }
 
@@ -68,34 +68,34 @@ void archive_hardlink_free(struct archive_hardlink *links)
 
 static int compare(const void *a, const void *b)
 {
-    return strcmp(((const struct target *)a)->name, ((const struct target *)b)->name);
+    return strcmp(((const struct first_name *)a)->name, ((const struct first_name *)b)->name);
 }
 
-static int add_target(struct archive_hardlink *l, const char *target, const char *name, struct error *e)
+static int add_first_name(struct archive_hardlink *l, const char *first_name, const char *name, struct error *e)
 {
-    l->used += sizeof(struct target) + strlen(target) + strlen(name);
+    l->used += sizeof(struct first_name) + strlen(first_name) + strlen(name);
     if (l->used > ARCHIVE_HARDLINK_BYTES_MAX) {
         error_set(e, ERROR_RANGE, "too many hard links lead out of what is wanted");
         return error_hint(e, "take the whole source, or a directory further up");
     }
-    struct target *t = calloc(1, sizeof *t);
+    struct first_name *t = calloc(1, sizeof *t);
     if (!t)
         return error_memory(e);
-    t->name = text_copy(target);
+    t->name = text_copy(first_name);
     t->taken = text_copy(name);
-    if (t->name && t->taken && tsearch(t, &l->targets, compare))
+    if (t->name && t->taken && tsearch(t, &l->first_names, compare))
         return 0;
-    target_free(t);
+    first_name_free(t);
     return error_memory(e);
 }
 
-int archive_hardlink_take(struct archive_hardlink *links, const char *target, const char *name, const char **taken,
+int archive_hardlink_take(struct archive_hardlink *links, const char *first_name, const char *name, const char **taken,
                           struct error *e)
 {
-    const struct target wanted = {.name = (char *)(uintptr_t)target};
-    struct target *const *found = tfind(&wanted, &links->targets, compare);
+    const struct first_name wanted = {.name = (char *)(uintptr_t)first_name};
+    struct first_name *const *found = tfind(&wanted, &links->first_names, compare);
     *taken = found ? (*found)->taken : NULL;
-    return found ? 0 : add_target(links, target, name, e);
+    return found ? 0 : add_first_name(links, first_name, name, e);
 }
 
 /* ---- the tar archive once more ---- */
@@ -130,32 +130,34 @@ int archive_hardlink_finish(struct archive_hardlink *links, struct error *e)
     return 0;
 }
 
-static int order(const struct archive_hardlink *l, const char *target)
+static int order(const struct archive_hardlink *l, const char *first_name)
 {
-    return l->at ? path_compare(l->at, strlen(l->at), target, strlen(target)) : -1;
+    return l->at ? path_compare(l->at, strlen(l->at), first_name, strlen(first_name)) : -1;
 }
 
-static int lost(const char *target, struct error *e)
+static int lost(const char *first_name, struct error *e)
 {
-    return error_set(e, ERROR_INTEGRITY, "a hard link leads to '%.400s', which is no file in the tar archive", target);
+    return error_set(e, ERROR_INTEGRITY, "a hard link leads to '%.400s', which is no file in the tar archive",
+                     first_name);
 }
 
-int archive_hardlink_seek(struct archive_hardlink *links, const char *target, uint64_t voids,
+int archive_hardlink_seek(struct archive_hardlink *links, const char *first_name, uint64_t voids,
                           struct snapshot_entry *entry, struct untar **untar, struct error *e)
 {
     bool end = false;
-    if (order(links, target) >= 0 && archive_hardlink_finish(links, e) < 0)
+    if (order(links, first_name) >= 0 && archive_hardlink_finish(links, e) < 0)
         return -1;
     if (!links->untar && open_tar(links, e) < 0)
         return -1;
-    while (!end && order(links, target) < 0)
+    while (!end && order(links, first_name) < 0)
         if (next(links, &end, e) < 0)
             return -1;
     for (; !end && voids > 0; voids--)
         if (next(links, &end, e) < 0)
             return -1;
-    if (end || order(links, target) != 0 || links->entry.kind == COFRE_HARDLINK || links->entry.kind == COFRE_DIRECTORY)
-        return lost(target, e);
+    if (end || order(links, first_name) != 0 || links->entry.kind == COFRE_HARDLINK ||
+        links->entry.kind == COFRE_DIRECTORY)
+        return lost(first_name, e);
     *entry = links->entry;
     *untar = links->untar;
     return 0;

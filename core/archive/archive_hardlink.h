@@ -25,12 +25,12 @@ int archive_hardlink_new(const struct inlet_spec *tar, struct archive_hardlink *
 /* NULL is fine. */
 void archive_hardlink_free(struct archive_hardlink *links);
 
-/* *taken: the name that got the content of target before, lent; NULL = none, and name has it from now on. */
-int archive_hardlink_take(struct archive_hardlink *links, const char *target, const char *name, const char **taken,
+/* *taken: the name that got the content of first_name before, lent; NULL = none, and name has it from now on. */
+int archive_hardlink_take(struct archive_hardlink *links, const char *first_name, const char *name, const char **taken,
                           struct error *e);
-/* The target's entry, behind so many void copies of it, and the tar archive at its content; both are lent until the
- * next call. */
-int archive_hardlink_seek(struct archive_hardlink *links, const char *target, uint64_t voids,
+/* The entry of first_name, behind so many void copies of it, and the tar archive at its content; both are lent until
+ * the next call. */
+int archive_hardlink_seek(struct archive_hardlink *links, const char *first_name, uint64_t voids,
                           struct snapshot_entry *entry, struct untar **untar, struct error *e);
 /* What was read for it was whole. */
 int archive_hardlink_finish(struct archive_hardlink *links, struct error *e);

@@ -12,7 +12,7 @@
 #include "snapshot/path.h"
 
 /* A first name that is elsewhere. */
-struct target {
+struct first_name {
     char *name;
     struct bytes records; /* its record and the continuations, as stored */
     char *taken;          /* the name that got its content; NULL = none yet */
@@ -21,10 +21,10 @@ struct target {
 struct hardlinks {
     const char *path;
     size_t path_length;
-    struct target *targets; /* sorted by name, each once */
+    struct first_name *first_names; /* sorted by name, each once */
     size_t count, capacity;
-    size_t used;       /* bytes kept */
-    struct target *at; /* whose continuations are being read */
+    size_t used;           /* bytes kept */
+    struct first_name *at; /* whose continuations are being read */
     struct catalogue_decoder decoder;
 };
 
@@ -33,11 +33,11 @@ void hardlink_free(struct hardlinks *links)
     if (!links)
         return;
     for (size_t i = 0; i < links->count; i++) {
-        free(links->targets[i].name);
-        free(links->targets[i].taken);
-        bytes_free(&links->targets[i].records);
+        free(links->first_names[i].name);
+        free(links->first_names[i].taken);
+        bytes_free(&links->first_names[i].records);
     }
-    free(links->targets);
+    free(links->first_names);
     catalogue_decoder_free(&links->decoder);
     free(links);
 }
@@ -67,49 +67,49 @@ static int note_link(void *context, const struct record *record, const uint8_t *
     struct hardlinks *l = context;
     if (!leads_out(l, record))
         return 0;
-    if (keep_room(l, sizeof *l->targets + record->entry.link_length, e) < 0)
+    if (keep_room(l, sizeof *l->first_names + record->entry.link_length, e) < 0)
         return -1;
     if (l->count == l->capacity) {
         size_t capacity = l->capacity ? 2 * l->capacity : 64;
-        struct target *grown = realloc(l->targets, capacity * sizeof *grown);
+        struct first_name *grown = realloc(l->first_names, capacity * sizeof *grown);
         if (!grown)
             return error_memory(e);
-        l->targets = grown;
+        l->first_names = grown;
         l->capacity = capacity;
     }
-    l->targets[l->count] =
-        (struct target){.name = text_copy(record->entry.link), .records = {.maximum = LINK_BYTES_MAX}};
-    return l->targets[l->count++].name ? 0 : error_memory(e);
+    l->first_names[l->count] =
+        (struct first_name){.name = text_copy(record->entry.link), .records = {.maximum = LINK_BYTES_MAX}};
+    return l->first_names[l->count++].name ? 0 : error_memory(e);
 }
 
 static int compare(const void *a, const void *b)
 {
-    return strcmp(((const struct target *)a)->name, ((const struct target *)b)->name);
+    return strcmp(((const struct first_name *)a)->name, ((const struct first_name *)b)->name);
 }
 
 static void sort_once(struct hardlinks *l)
 {
     size_t kept = 0;
     if (l->count > 0)
-        qsort(l->targets, l->count, sizeof *l->targets, compare);
+        qsort(l->first_names, l->count, sizeof *l->first_names, compare);
     for (size_t i = 0; i < l->count; i++) {
-        if (kept > 0 && compare(&l->targets[i], &l->targets[kept - 1]) == 0)
-            free(l->targets[i].name);
+        if (kept > 0 && compare(&l->first_names[i], &l->first_names[kept - 1]) == 0)
+            free(l->first_names[i].name);
         else
-            l->targets[kept++] = l->targets[i];
+            l->first_names[kept++] = l->first_names[i];
     }
     l->count = kept;
 }
 
 /* ---- what they hold ---- */
 
-static struct target *find(const struct hardlinks *l, const char *name)
+static struct first_name *find(const struct hardlinks *l, const char *name)
 {
-    const struct target wanted = {.name = (char *)(uintptr_t)name};
-    return l->count > 0 ? bsearch(&wanted, l->targets, l->count, sizeof wanted, compare) : NULL;
+    const struct first_name wanted = {.name = (char *)(uintptr_t)name};
+    return l->count > 0 ? bsearch(&wanted, l->first_names, l->count, sizeof wanted, compare) : NULL;
 }
 
-static int note_target(void *context, const struct record *record, const uint8_t *bytes, size_t n, struct error *e)
+static int note_record(void *context, const struct record *record, const uint8_t *bytes, size_t n, struct error *e)
 {
     struct hardlinks *l = context;
     if (!record->continuation)
@@ -120,11 +120,11 @@ static int note_target(void *context, const struct record *record, const uint8_t
     return keep_room(l, n, e) < 0 ? -1 : bytes_check(&l->at->records, "hard link", e);
 }
 
-/* The directory that all targets have in common, or the one target; freed by the caller. Of a sorted list, the first
+/* The directory that all of them have in common, or the only one; freed by the caller. Of a sorted list, the first
  * and the last tell. */
 static char *common_path(const struct hardlinks *l)
 {
-    const char *first = l->targets[0].name, *last = l->targets[l->count - 1].name;
+    const char *first = l->first_names[0].name, *last = l->first_names[l->count - 1].name;
     size_t same = 0, whole = 0;
     while (first[same] && first[same] == last[same]) {
         if (first[same] == '/')
@@ -137,15 +137,15 @@ static char *common_path(const struct hardlinks *l)
     return path;
 }
 
-static int read_targets(struct hardlinks *l, struct reader *reader, const struct manifest_source *source,
-                        struct error *e)
+static int read_first_names(struct hardlinks *l, struct reader *reader, const struct manifest_source *source,
+                            struct error *e)
 {
     if (l->count == 0)
         return 0;
     char *common = common_path(l);
     if (!common)
         return error_memory(e);
-    int result = reader_catalogue(reader, source, common, note_target, l, e);
+    int result = reader_catalogue(reader, source, common, note_record, l, e);
     free(common);
     return result;
 }
@@ -161,7 +161,7 @@ int hardlink_gather(struct reader *reader, const struct manifest_source *source,
     int result = reader_catalogue(reader, source, path, note_link, l, e);
     sort_once(l);
     if (result == 0)
-        result = read_targets(l, reader, source, e);
+        result = read_first_names(l, reader, source, e);
     if (result < 0) {
         hardlink_free(l);
         return -1;
@@ -183,7 +183,7 @@ static int give_encoded(const struct record *record, give_function *give, void *
     return give(context, record, out.data, out.length, e);
 }
 
-/* One stored record of the target; *used: its length. The first is given under the link's name. */
+/* One stored record of the first name; *used: its length. The first is given under the link's name. */
 static int give_stored(struct hardlinks *l, const uint8_t *p, size_t n, const struct snapshot_entry *link, size_t *used,
                        give_function *give, void *context, struct error *e)
 {
@@ -199,14 +199,14 @@ static int give_stored(struct hardlinks *l, const uint8_t *p, size_t n, const st
     return give_encoded(&record, give, context, e);
 }
 
-static int give_content(struct hardlinks *l, struct target *target, const struct snapshot_entry *link,
+static int give_content(struct hardlinks *l, struct first_name *first_name, const struct snapshot_entry *link,
                         give_function *give, void *context, struct error *e)
 {
-    const uint8_t *p = target->records.data;
-    if (!(target->taken = text_copy(link->path)))
+    const uint8_t *p = first_name->records.data;
+    if (!(first_name->taken = text_copy(link->path)))
         return error_memory(e);
-    for (size_t at = 0, used; at < target->records.length; at += used)
-        if (give_stored(l, p + at, target->records.length - at, link, &used, give, context, e) < 0)
+    for (size_t at = 0, used; at < first_name->records.length; at += used)
+        if (give_stored(l, p + at, first_name->records.length - at, link, &used, give, context, e) < 0)
             return -1;
     return 0;
 }
@@ -216,14 +216,14 @@ int hardlink_replace(struct hardlinks *links, const struct record *record, const
 {
     if (!links || !leads_out(links, record))
         return give(context, record, bytes, n, e);
-    struct target *target = find(links, record->entry.link);
-    if (!target || target->records.length == 0)
+    struct first_name *first_name = find(links, record->entry.link);
+    if (!first_name || first_name->records.length == 0)
         return error_set(e, ERROR_INTEGRITY, "hard link '%s' leads to '%s', which is not in the snapshot",
                          record->entry.path, record->entry.link);
-    if (!target->taken)
-        return give_content(links, target, &record->entry, give, context, e);
+    if (!first_name->taken)
+        return give_content(links, first_name, &record->entry, give, context, e);
     struct record other = *record;
-    other.entry.link = target->taken;
-    other.entry.link_length = strlen(target->taken);
+    other.entry.link = first_name->taken;
+    other.entry.link_length = strlen(first_name->taken);
     return give_encoded(&other, give, context, e);
 }

@@ -301,7 +301,7 @@ static void wait_all(struct uploader *s)
         wait_one(s);
 }
 
-/* A upload of the sink that has nothing to do. */
+/* An upload of the sink that has nothing to do. */
 static struct upload *idle_upload(struct uploader *s, const struct uploader_sink *sink)
 {
     for (;;) {
@@ -331,7 +331,7 @@ static void start_upload(struct uploader *s, struct uploader_sink *sink, struct 
 }
 
 /* Send the builder's pack, which stays where it is until every sink has it. */
-static int ship(struct uploader *s, struct builder *b, struct error *e)
+static int send_pack(struct uploader *s, struct builder *b, struct error *e)
 {
     struct shared_pack *shared_pack = b->shared_pack;
     uint32_t mask = b->mask;
@@ -354,7 +354,7 @@ static struct builder *find_builder(struct uploader *s, uint32_t mask)
     return NULL;
 }
 
-static int ship_fullest(struct uploader *s, struct error *e)
+static int send_fullest(struct uploader *s, struct error *e)
 {
     struct builder *fullest = NULL;
     for (size_t i = 0; i < BUILDERS; i++) {
@@ -363,7 +363,7 @@ static int ship_fullest(struct uploader *s, struct error *e)
             fullest = b;
     }
     ASSERT(fullest);
-    return ship(s, fullest, e);
+    return send_pack(s, fullest, e);
 }
 
 static struct shared_pack *free_shared_pack(struct uploader *s)
@@ -382,7 +382,7 @@ static struct shared_pack *free_shared_pack(struct uploader *s)
 static int take_shared_pack(struct uploader *s, struct shared_pack **shared_pack, struct error *e)
 {
     while (!(*shared_pack = free_shared_pack(s))) {
-        if (!is_busy(s) && ship_fullest(s, e) < 0)
+        if (!is_busy(s) && send_fullest(s, e) < 0)
             return -1;
         if (is_busy(s))
             wait_one(s);
@@ -401,7 +401,7 @@ static int builder_for(struct uploader *s, uint32_t mask, struct builder **build
     *builder = find_builder(s, mask);
     if (*builder)
         return 0;
-    if ((!find_builder(s, 0) && ship_fullest(s, e) < 0) || take_shared_pack(s, &shared_pack, e) < 0)
+    if ((!find_builder(s, 0) && send_fullest(s, e) < 0) || take_shared_pack(s, &shared_pack, e) < 0)
         return -1;
     *builder = find_builder(s, 0);
     (*builder)->mask = mask;
@@ -420,7 +420,7 @@ int uploader_add(struct uploader *uploader, uint32_t mask, const uint8_t id[SEAL
         return -1;
     if (pack_add(b->shared_pack->pack, id, plain, compressed, n, e) < 0)
         return -1;
-    return pack_full(b->shared_pack->pack) ? ship(uploader, b, e) : 0;
+    return pack_full(b->shared_pack->pack) ? send_pack(uploader, b, e) : 0;
 }
 
 /* ---- checkpoint ---- */
@@ -468,7 +468,7 @@ static int put_index(struct uploader_sink *sink, struct error *e)
 int uploader_checkpoint(struct uploader *uploader, struct error *e)
 {
     for (size_t i = 0; i < BUILDERS; i++)
-        if (uploader->builders[i].mask != 0 && ship(uploader, &uploader->builders[i], e) < 0)
+        if (uploader->builders[i].mask != 0 && send_pack(uploader, &uploader->builders[i], e) < 0)
             return -1;
     wait_all(uploader);
     for (size_t i = 0; i < uploader->sink_count; i++) {

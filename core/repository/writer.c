@@ -88,8 +88,8 @@ static int compress_item(void *context, size_t worker, void *slot, struct error 
                          pack_compress_bound(CHUNKER_MAXIMUM), &item->compressed_length, e);
 }
 
-/* The consumer's part, in order: ship what is new, and publish the id. */
-static int ship_item(void *context, void *slot, struct error *e)
+/* The consumer's part, in order: send what is new, and publish the id. */
+static int send_item(void *context, void *slot, struct error *e)
 {
     struct writer *w = context;
     const struct item *item = slot;
@@ -132,7 +132,7 @@ static int make_line(struct writer *w, const struct writer_spec *spec, struct er
                              .workers = workers,
                              .items = w->slots,
                              .work = compress_item,
-                             .consume = ship_item,
+                             .consume = send_item,
                              .context = w};
     return line_new(&line, &w->line, e);
 }

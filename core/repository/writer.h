@@ -1,4 +1,4 @@
-/* The writer: bytes into chunks, hashed side by side, known ones left out, new ones compressed and shipped in order.
+/* The writer: bytes into chunks, hashed side by side, known ones left out, new ones compressed and sent in order.
  *
  * Bytes go into a lane, where the chunker cuts them. Small files share the chunks of one lane, end to end; content that
  * is large enough for chunks of its own goes through the other, which is cut at its beginning and end, so that a large
