@@ -318,7 +318,6 @@ static void check(struct vault *vault, struct vault_reporter *to)
 const struct vault_format archive_vault = {
     .saver = &archive_saver,
     .connections = ARCHIVE_CONNECTIONS,
-    .opens_own_secrets = true,
     .open = open_archive,
     .close = close_archive,
     .list = list,

@@ -117,7 +117,6 @@ void vault_reporter_warn(void *reporter, const char *text, const char *hint);
 struct vault_format {
     const struct saver_calls *saver; /* how it is written */
     unsigned connections;            /* without which nothing works: least of struct sink_spec */
-    bool opens_own_secrets;          /* OpenPGP's secrets are needed to open it: check() tells of them */
     /* Fill in everything but engine, config, sink and format. The sink is open, and taken; after an error nothing is
      * left open. */
     int (*open)(struct vault *vault, struct error *e);
@@ -152,7 +151,7 @@ struct vault_format {
     /* Get the key back that is kept in the sink, into a new file; id: of the key, hex. NULL = none is ever kept. */
     int (*recover)(const struct engine *engine, const struct config_instance *section, const char *path, char id[33],
                    struct error *e);
-    /* Is everything there that a run needs? It is open. */
+    /* Is everything there that a run needs? It is open. The section's own secrets that were needed are told. */
     void (*check)(struct vault *vault, struct vault_reporter *to);
     /* What can be known of it without reaching anything; NULL = nothing. */
     void (*check_offline)(const struct config_instance *section, struct vault_reporter *to);

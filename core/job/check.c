@@ -211,8 +211,6 @@ static void check_held(struct check *c, const struct config_instance *section, s
         check_own_secrets(c, section);
         return;
     }
-    if (!format->opens_own_secrets)
-        check_own_secrets(c, section);
     format->check(vault, &reporter);
     vault_close(vault);
 }

@@ -128,7 +128,7 @@ static int parse_link(struct history *history, const json_t *json, struct error 
 int history_load(const char *directory, const char *host, struct history *history, struct error *e)
 {
     char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/chain", directory);
+    snprintf(path, sizeof path, "%s/history", directory);
     *history = (struct history){.path = text_copy(path)};
     snprintf(history->host, sizeof history->host, "%s", host);
     if (!history->path)

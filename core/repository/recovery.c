@@ -23,19 +23,6 @@ bool recovery_wanted(const struct config_instance *sink)
     return sink->openpgp.recipient_count > 0 || sink->openpgp.passphrase.text;
 }
 
-int recovery_ready(const struct engine *engine, const struct config_instance *sink,
-                   void (*warn)(void *context, const char *text, const char *hint), void *context, struct error *e)
-{
-    struct openpgp w;
-    if (!recovery_wanted(sink))
-        return 0;
-    if (openpgp_open(engine->config, sink, &w, e) < 0)
-        return -1;
-    int result = pgp_ready(w.pgp, warn, context, e);
-    openpgp_close(&w);
-    return result;
-}
-
 /* ---- into the repository ---- */
 
 static void object_key(const struct key_public *public, char key[201])
@@ -77,18 +64,10 @@ static int put(struct sink *sink, const struct key *key, const struct bytes *wra
     return error_set(e, ERROR_INTEGRITY, "read back '%s': it is not what was written", name);
 }
 
-int recovery_store(const struct engine *engine, const struct config_instance *section, struct sink *sink,
-                   const struct key *key, struct error *e)
+int recovery_store(struct openpgp *openpgp, struct sink *sink, const struct key *key, struct error *e)
 {
     AUTO_BYTES struct bytes wrapped = {.maximum = WRAPPED_MAX};
-    struct openpgp w;
-    if (!recovery_wanted(section))
-        return 0;
-    if (openpgp_open(engine->config, section, &w, e) < 0)
-        return -1;
-    int result = wrap(&w, key, &wrapped, e);
-    openpgp_close(&w);
-    return result < 0 ? error_context(e, "wrap the key: ") : put(sink, key, &wrapped, e);
+    return wrap(openpgp, key, &wrapped, e) < 0 ? error_context(e, "wrap the key: ") : put(sink, key, &wrapped, e);
 }
 
 int recovery_find(struct sink *sink, const struct key *key, bool *there, struct error *e)
@@ -178,22 +157,18 @@ static int compare(struct openpgp *w, const struct bytes *wrapped, const struct 
     return result;
 }
 
-int recovery_prove(const struct engine *engine, const struct config_instance *section, struct sink *sink,
-                   const struct key *key, struct error *e)
+int recovery_prove(struct openpgp *openpgp, struct sink *sink, const struct key *key, struct error *e)
 {
     AUTO_BYTES struct bytes wrapped = {.maximum = WRAPPED_MAX + 1};
-    struct openpgp w;
     char name[201];
-    if (!section->openpgp.passphrase.text)
+    if (!openpgp->spec.passphrase)
         return 0;
     object_key(&key->public, name);
-    if (sink_get(sink, name, WRAPPED_MAX, &wrapped, e) < 0 || openpgp_open(engine->config, section, &w, e) < 0)
+    if (sink_get(sink, name, WRAPPED_MAX, &wrapped, e) < 0)
         return -1;
-    int result = compare(&w, &wrapped, key, e);
-    openpgp_close(&w);
-    if (result == 0)
+    if (compare(openpgp, &wrapped, key, e) == 0)
         return 0;
-    error_hint(e, "if recovery_passphrase was changed, wrap the key anew: cofre init %s", section->name);
+    error_hint(e, "if recovery_passphrase was changed, wrap the key anew: cofre init %s", sink_name(sink));
     return error_context(e, "the copy of the key in '%s': ", name);
 }
 

@@ -9,25 +9,20 @@ struct config_instance;
 struct engine;
 struct error;
 struct key;
-struct pgp_spec;
+struct openpgp;
 struct sink;
 
 /* Does the section ask for it (recovery_to, recovery_passphrase)? */
 bool recovery_wanted(const struct config_instance *sink);
-/* Is everything there that wrapping needs? warn as in pgp_ready. Nothing to do when it is not asked for. */
-int recovery_ready(const struct engine *engine, const struct config_instance *sink,
-                   void (*warn)(void *context, const char *text, const char *hint), void *context, struct error *e);
-/* Wrap the full key and put it into the sink as "keys/KEYID.gpg", in the place of an earlier one; read it back. Nothing
- * to do when it is not asked for. */
-int recovery_store(const struct engine *engine, const struct config_instance *section, struct sink *sink,
-                   const struct key *key, struct error *e);
+/* Wrap the full key and put it into the sink as "keys/KEYID.gpg", in the place of an earlier one; read it back.
+ * openpgp: the section's. */
+int recovery_store(struct openpgp *openpgp, struct sink *sink, const struct key *key, struct error *e);
 /* Is it in the sink? */
 int recovery_find(struct sink *sink, const struct key *key, bool *there, struct error *e);
 
 /* Does recovery_passphrase open it, and is it this key? ERROR_AUTH, ERROR_INTEGRITY. Nothing to do without that: to
  * recipients it is kept for those who have a secret key, and this machine has none. */
-int recovery_prove(const struct engine *engine, const struct config_instance *section, struct sink *sink,
-                   const struct key *key, struct error *e);
+int recovery_prove(struct openpgp *openpgp, struct sink *sink, const struct key *key, struct error *e);
 
 /* Get the key of the sink's repository back, into a new file. id: of the key, hex. ERROR_NOT_FOUND: none is kept.
  * ERROR_AUTH: what is at hand does not open it. */

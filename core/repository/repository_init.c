@@ -8,9 +8,12 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "format/vault.h"
+#include "openpgp/openpgp.h"
+#include "openpgp/pgp.h"
 #include "repository/key.h"
 #include "repository/recovery.h"
 #include "repository/repository.h"
+#include "worker/engine.h"
 #include "worker/sink.h"
 
 /* The key file's key; a fresh one, saved, when there is no file. */
@@ -40,12 +43,13 @@ static int take_key_back(const char *path, struct error *e)
     return error_hint(e, "if it is yours, its key file is missing: put your copy of it back as '%s'", path);
 }
 
-static int make(const struct engine *engine, struct sink *sink, const struct config_instance *section,
+/* openpgp: what is to wrap the key; NULL = no copy of it is asked for. */
+static int make(struct openpgp *openpgp, struct sink *sink, const struct config_instance *section,
                 struct init_result *result, struct key **key, struct error *e)
 {
     bool plain = section->encryption == CONFIG_PLAIN;
-    /* What is to wrap the key works before there is a key. */
-    if (recovery_ready(engine, section, NULL, NULL, e) < 0 || sink_create(sink, e) < 0)
+    /* It works before there is a key. */
+    if ((openpgp && pgp_ready(openpgp->pgp, NULL, NULL, e) < 0) || sink_create(sink, e) < 0)
         return -1;
     /* The key is on the disk before anything is sealed with it. */
     int made = plain ? key_create(key, e) : load_or_create_key(section->key, key, &result->key_created, e);
@@ -56,15 +60,21 @@ static int make(const struct engine *engine, struct sink *sink, const struct con
     if (plain)
         return 0;
     text_hex((*key)->public.id, KEY_ID_SIZE, result->key);
-    result->recoverable = recovery_wanted(section);
-    return recovery_store(engine, section, sink, *key, e);
+    result->recoverable = openpgp;
+    return openpgp ? recovery_store(openpgp, sink, *key, e) : 0;
 }
 
 int repository_init(const struct engine *engine, struct sink *sink, const struct config_instance *section,
                     struct init_result *result, struct error *e)
 {
     struct key *key = NULL;
-    int made = make(engine, sink, section, result, &key, e);
+    struct openpgp openpgp;
+    bool kept = recovery_wanted(section);
+    if (kept && openpgp_open(engine->config, section, &openpgp, e) < 0)
+        return -1;
+    int made = make(kept ? &openpgp : NULL, sink, section, result, &key, e);
     key_free(key);
+    if (kept)
+        openpgp_close(&openpgp);
     return made;
 }

@@ -10,6 +10,8 @@
 #include "flow/task.h"
 #include "format/audience.h"
 #include "format/vault.h"
+#include "openpgp/openpgp.h"
+#include "openpgp/pgp.h"
 #include "repository/hardlink.h"
 #include "repository/key.h"
 #include "repository/manifest_object.h"
@@ -263,23 +265,36 @@ static int copy(struct vault *from, struct vault *to, const struct manifest *man
 /* ---- check ---- */
 
 /* A copy of the key is kept as the section asks, and could be made again. */
-static void check_recovery(const struct vault *vault, struct vault_reporter *to)
+static void check_copy(const struct repository *r, struct openpgp *openpgp, struct vault_reporter *to)
 {
-    const struct repository *r = own(vault);
     struct error e;
     bool there = true;
-    if (!recovery_wanted(vault->config) || r->plain)
-        return;
-    if (recovery_ready(vault->engine, vault->config, vault_reporter_warn, to, &e) < 0 ||
-        recovery_find(r->sink, r->key, &there, &e) < 0)
+    if (pgp_ready(openpgp->pgp, vault_reporter_warn, to, &e) < 0 || recovery_find(r->sink, r->key, &there, &e) < 0)
         to->wrong(to->context, &e);
-    else if (there && recovery_prove(vault->engine, vault->config, r->sink, r->key, &e) < 0)
+    else if (there && recovery_prove(openpgp, r->sink, r->key, &e) < 0)
         to->wrong(to->context, &e);
     else if (!there)
         to->say(to->context, LOG_WARNING, "no copy of the key is kept in the repository yet",
                 "make it: cofre init SINK");
     else
         to->say(to->context, LOG_INFO, "a copy of the key is kept in the repository", NULL);
+}
+
+static void check_recovery(const struct vault *vault, struct vault_reporter *to)
+{
+    const struct config_openpgp *o = &vault->config->openpgp;
+    struct openpgp openpgp;
+    struct error e;
+    if (!recovery_wanted(vault->config) || own(vault)->plain)
+        return;
+    if (openpgp_open(vault->engine->config, vault->config, &openpgp, &e) < 0) {
+        to->wrong(to->context, &e);
+        return;
+    }
+    to->secret(to->context, o->passphrase_key, o->passphrase.text, openpgp.spec.passphrase,
+               openpgp.spec.passphrase_length);
+    check_copy(own(vault), &openpgp, to);
+    openpgp_close(&openpgp);
 }
 
 /* It is open: so the key is its key. */

@@ -27,11 +27,16 @@ def told(world, trace, server, tmp_path):
     world.section('source tree', plugin='faulty-source', password=f'@cmd:echo source >> {trace}; echo sesame-7')
     world.section('sink disk', plugin='s3', bucket='b', endpoint=server.endpoint, access_key=bad_s3.ACCESS, region=bad_s3.REGION,
                   secret_key=f'@cmd:echo sink >> {trace}; echo {bad_s3.SECRET}', key=world.key, parallel=3)
+    world.section('sink kept', plugin='local', path=tmp_path / 'kept', key=tmp_path / 'keys' / 'kept.key',
+                  recovery_passphrase=f'@cmd:echo recovery >> {trace}; echo open-sesame-8')
     world.section('sink sealed', plugin='local', path=tmp_path / 'sealed', format='archive',
                   passphrase=f'@cmd:echo archive >> {trace}; echo open-sesame-7')
     world.job(sinks='disk, sealed')
     world.ok('init', 'disk')
     world.ok('init', 'sealed')
+    trace.unlink()
+    world.ok('init', 'kept')
+    assert words(trace) == ['recovery']
     return world
 
 
@@ -48,7 +53,7 @@ def test_each_is_asked_for_once(told, trace, tmp_path):
     told.ok('run', 'job')
     assert words(trace) == ['archive', 'sink', 'source']
     told.ok('check')
-    assert words(trace) == ['archive', 'sink', 'source']
+    assert words(trace) == ['archive', 'recovery', 'sink', 'source']
     chosen, = told.snapshots()
     words(trace)
     for selector in ('job', f'job@{chosen}'):
@@ -61,6 +66,16 @@ def test_each_is_asked_for_once(told, trace, tmp_path):
     assert words(trace) in (['sink'], ['archive'])
     told.ok('restore', 'job', '--into', tmp_path / 'c')
     assert words(trace) == ['archive', 'sink']
+
+
+def test_what_gets_the_key_back_is_asked_for_by_check_alone(told, trace, tmp_path):
+    told.job(sinks='kept')
+    for words_of, asked in ((('run', 'job'), []), (('check', 'kept'), ['recovery']), (('list', 'job'), []), (('verify', 'job'), [])):
+        told.ok(*words_of)
+        assert [word for word in words(trace) if word != 'source'] == asked, words_of
+    found = tmp_path / 'found.key'
+    told.ok('key', 'recover', 'kept', found)
+    assert words(trace) == ['recovery']
 
 
 def test_what_hangs_on_to_a_secret_is_said_without_another_look(told, trace, server):
