@@ -38,9 +38,10 @@ def binary_path() -> Path:
 
 
 def pytest_collection_modifyitems(config, items):
-    """A sanitizer has an allocator of its own, beside which no other can stand, and sees locks only as the C library has them."""
+    """A sanitizer has an allocator of its own, beside which no other can stand, and sees locks only as the C library has them;
+    what counts coverage does not bear it when there is no memory."""
     path = binary_path()
-    if path.is_file() and any(name in path.read_bytes() for name in (b'__asan_init', b'__tsan_init')):
+    if path.is_file() and any(name in path.read_bytes() for name in (b'__asan_init', b'__tsan_init', b'__gcov_init')):
         apart = [item for item in items if item.get_closest_marker('preload')]
         config.hook.pytest_deselected(items=apart)
         items[:] = [item for item in items if item not in apart]
