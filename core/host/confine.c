@@ -11,22 +11,13 @@
 #include "flow/task.h"
 #include "wire/greeting.h"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#endif
-
 void confine_process(void)
 {
     /* 1 and not 0: it also keeps a core from being piped to a collector. */
     static const struct rlimit core = {1, 1};
     setrlimit(RLIMIT_CORE, &core);
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-#ifndef SANITIZED
+#ifndef COFRE_SANITIZED
     static const struct rlimit data = {CONFINE_MEMORY_MAX, CONFINE_MEMORY_MAX};
     setrlimit(RLIMIT_DATA, &data);
 #endif

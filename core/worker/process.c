@@ -21,15 +21,6 @@
 
 extern char **environ;
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#endif
-
 #define FREE_FD 16 /* where descriptors are out of the way of the fixed numbers */
 #define ENVIRONMENT 64
 
@@ -38,7 +29,7 @@ static bool passed_on(const char *variable)
 {
     static const char *const prefixes[] = {
         "PATH=",         "LANG=",          "LC_",           "TZ=",
-#ifdef SANITIZED
+#ifdef COFRE_SANITIZED
         "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "TSAN_OPTIONS=", "LSAN_OPTIONS=",
 #endif
     };
