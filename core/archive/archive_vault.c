@@ -300,11 +300,8 @@ static void check(struct vault *vault, struct vault_reporter *to)
     static const char *const found[] = {[INVENTORY_RECIPIENTS] =
                                             "the archive is there, and its recipients' keys are fine",
                                         [INVENTORY_PASSPHRASE] = "the archive is there, and opens with the passphrase"};
-    const struct config_openpgp *o = &vault->config->openpgp;
-    const struct pgp_spec *pgp = &own(vault)->spec.pgp;
     struct error e;
-    to->secret(to->context, o->passphrase_key, o->passphrase.text, pgp->passphrase, pgp->passphrase_length);
-    to->secret(to->context, "key_passphrase", o->key_passphrase.text, pgp->key_passphrase, pgp->key_passphrase_length);
+    openpgp_tell(vault->config, &own(vault)->spec.pgp, to->secret, to->context);
     enum inventory_encryption encryption = own(vault)->spec.encryption;
     if (archive_ready(own(vault), vault_reporter_warn, to, &e) < 0)
         to->wrong(to->context, &e);

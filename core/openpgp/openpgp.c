@@ -38,6 +38,15 @@ int openpgp_spec(const struct config *config, const struct config_instance *sink
     return -1;
 }
 
+void openpgp_tell(const struct config_instance *sink, const struct pgp_spec *spec,
+                  void (*tell)(void *context, const char *key, const char *text, const void *bytes, size_t length),
+                  void *context)
+{
+    const struct config_openpgp *o = &sink->openpgp;
+    tell(context, o->passphrase_key, o->passphrase.text, spec->passphrase, spec->passphrase_length);
+    tell(context, "key_passphrase", o->key_passphrase.text, spec->key_passphrase, spec->key_passphrase_length);
+}
+
 void openpgp_close(struct openpgp *openpgp)
 {
     pgp_free(openpgp->pgp);

@@ -25,4 +25,9 @@ int openpgp_open(const struct config *config, const struct config_instance *sink
                  struct error *e);
 void openpgp_close(struct openpgp *openpgp);
 
+/* Tell of the spec's two secrets, each with how it was written in the section; NULL and 0 for one that is not there. */
+void openpgp_tell(const struct config_instance *sink, const struct pgp_spec *spec,
+                  void (*tell)(void *context, const char *key, const char *text, const void *bytes, size_t length),
+                  void *context);
+
 #endif

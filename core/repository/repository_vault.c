@@ -282,7 +282,6 @@ static void check_copy(const struct repository *r, struct openpgp *openpgp, stru
 
 static void check_recovery(const struct vault *vault, struct vault_reporter *to)
 {
-    const struct config_openpgp *o = &vault->config->openpgp;
     struct openpgp openpgp;
     struct error e;
     if (!recovery_wanted(vault->config) || own(vault)->plain)
@@ -291,8 +290,7 @@ static void check_recovery(const struct vault *vault, struct vault_reporter *to)
         to->wrong(to->context, &e);
         return;
     }
-    to->secret(to->context, o->passphrase_key, o->passphrase.text, openpgp.spec.passphrase,
-               openpgp.spec.passphrase_length);
+    openpgp_tell(vault->config, &openpgp.spec, to->secret, to->context);
     check_copy(own(vault), &openpgp, to);
     openpgp_close(&openpgp);
 }

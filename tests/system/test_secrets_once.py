@@ -78,8 +78,14 @@ def test_what_gets_the_key_back_is_asked_for_by_check_alone(told, trace, tmp_pat
     assert words(trace) == ['recovery']
 
 
-def test_what_hangs_on_to_a_secret_is_said_without_another_look(told, trace, server):
+def test_what_hangs_on_to_a_secret_is_said_without_another_look(told, trace, server, tmp_path):
     told.section('source tree', plugin='faulty-source', password=f"@cmd:echo source >> {trace}; echo 'sesame-7 '")
     words(trace)
     result = told.ok('check', 'tree')
     assert "'password', from @cmd" in result.err and words(trace) == ['source'], result
+    told.section('sink kept', plugin='local', path=tmp_path / 'kept', key=tmp_path / 'keys' / 'kept.key',
+                 recovery_passphrase=f"@cmd:echo recovery >> {trace}; echo 'open-sesame-8 '",
+                 key_passphrase=f"@cmd:echo locked >> {trace}; echo 'open-sesame-9 '")
+    result = told('check', 'kept')
+    assert all(f"'{key}', from @cmd" in result.err for key in ('recovery_passphrase', 'key_passphrase')), result
+    assert words(trace) == ['locked', 'recovery'], result
