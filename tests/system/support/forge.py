@@ -1,0 +1,100 @@
+"""What somebody can make who holds a put key, and who need not keep to any rule: objects of a repository, from docs/format.md.
+
+Shares no code with cofre, but its primitives with the reference decoder.
+"""
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+import nacl.bindings as sodium
+import zstandard
+
+from support.decoder import H, Cursor, aead_open, position, unframe
+
+INDEX, MANIFEST = b'cofreix1', b'cofremf1'
+Row = tuple[bytes, int, int, int]  # of a pack: chunk id, offset, stored, plain
+
+
+class Forger:
+    """Holds the parts of a put key's file (docs/format.md, 3.3)."""
+
+    def __init__(self, put_key: Path) -> None:
+        lines = dict(line.split(': ', 1) for line in put_key.read_text().splitlines()[1:])
+        parts = {name: bytes.fromhex(value) for name, value in lines.items()}
+        self.id, self.box_public, self.root, self.index_key = (parts[name] for name in ('id', 'box', 'root', 'index'))
+        self.chunk_id_key, self.certificate = parts['chunk-id'], parts['certificate']
+        self.signer, self.secret = sodium.crypto_sign_seed_keypair(parts['signer'])
+
+    def sign(self, message: bytes) -> bytes:
+        return sodium.crypto_sign(message, self.secret)[:64]
+
+    def envelope(self, magic: bytes, clear: bytes, body: bytes) -> bytes:
+        box = sodium.randombytes(32)
+        if magic == INDEX:
+            nonce = sodium.randombytes(24)
+            wrapped = nonce + sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(box, magic, nonce, self.index_key)
+        else:
+            wrapped = sodium.crypto_box_seal(box, self.box_public)
+        head = magic + self.id + self.signer + self.certificate + struct.pack('<I', len(clear)) + clear + wrapped
+        frame = zstandard.ZstdCompressor().compress(body)
+        made = head + sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(frame, head, position(0), box)
+        return made + self.sign(b'cofre envelope 1' + H(made))
+
+    # ---- index objects
+
+    def read_index(self, path: Path) -> tuple[str, list[tuple[bytes, int, list[Row]]]]:
+        """The host that it names; per pack its name, its size and its rows. Put keys open index objects."""
+        data = path.read_bytes()
+        at = 8 + 16 + 32 + len(self.certificate)
+        clear_length, = struct.unpack('<I', data[at : at + 4])
+        at += 4 + clear_length
+        box = aead_open(self.index_key, data[at : at + 24], INDEX, data[at + 24 : at + 72], path.name)
+        body = unframe(aead_open(box, position(0), data[: at + 72], data[at + 72 : -64], path.name), 1 << 30, path.name)
+        c = Cursor(body, path.name)
+        host = c.take(c.number('H')).decode()
+        return host, [(*head, [c.numbers('32sIII') for _ in range(count)])
+                      for *head, count in (c.numbers('32sQI') for _ in range(c.numbers('QI')[1]))]
+
+    def index(self, host: str, packs: list[tuple[bytes, int, list[Row]]], created: int = 0) -> bytes:
+        body = struct.pack('<H', len(host)) + host.encode() + struct.pack('<QI', created, len(packs))
+        for name, size, rows in packs:
+            body += struct.pack('<32sQI', name, size, len(rows)) + b''.join(struct.pack('<32sIII', *row) for row in rows)
+        return self.envelope(INDEX, b'', body)
+
+    # ---- packs
+
+    def pack(self, chunks: list[tuple[bytes, bytes]], directory: list[Row] | None = None) -> tuple[bytes, list[Row]]:
+        """A pack of chunks, each an id and what is said to be its content, and the rows that tell the truth about it.
+        directory: what it says of itself instead."""
+        box, rows = sodium.randombytes(32), []
+        data = b'cofrepk1' + self.id + sodium.crypto_box_seal(box, self.box_public)
+        for chunk_id, plain in chunks:
+            frame = zstandard.ZstdCompressor().compress(plain)
+            sealed = sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(frame, b'chunk' + chunk_id, position(len(data)), box)
+            rows.append((chunk_id, len(data), len(sealed), len(plain)))
+            data += sealed
+        entries = b''.join(struct.pack('<32sIII', *row) for row in (rows if directory is None else directory))
+        sealed = sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(entries, b'directory', position(2**64 - 1), box)
+        return data + sealed + struct.pack('<I', len(sealed)) + b'1kpc', rows
+
+    def chunk_id(self, plain: bytes) -> bytes:
+        return H(plain, self.chunk_id_key)
+
+    # ---- manifests
+
+    def manifest(self, host: str, job: str, snapshot: str, body: dict | bytes, sequence: int = 1,
+                 previous: bytes = bytes(32)) -> bytes:
+        """body: as JSON, or its bytes. previous: the hash of the manifest before."""
+        clear = struct.pack('<Q', sequence) + previous + H(f'snapshots/{host}/{job}/{snapshot}'.encode())
+        return self.envelope(MANIFEST, clear, body if isinstance(body, bytes) else json.dumps(body).encode())
+
+
+def store(repository: Path, key: str, data: bytes) -> Path:
+    """Put an object where a sink of files has it; packs and index objects are named by their bytes: 'packs', 'index'."""
+    name = H(data).hex()
+    path = repository / {'packs': f'packs/{name[:2]}/{name}', 'index': f'index/{name}'}.get(key, key)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.write_bytes(data)
+    return path
