@@ -12,17 +12,20 @@ static void give_key(struct cli *cli, const struct key *key, const char *path)
 {
     struct output *out = &cli->output;
     char id[2 * KEY_ID_SIZE + 1], box[2 * KEY_SIZE + 1], root[2 * KEY_SIZE + 1], signer[2 * KEY_SIZE + 1];
+    char of[KEY_HOST_SIZE + 1];
     text_hex(key->public.id, KEY_ID_SIZE, id);
     text_hex(key->public.box, KEY_SIZE, box);
     text_hex(key->public.root, KEY_SIZE, root);
     text_hex(key->signer_public, KEY_SIZE, signer);
-    const char *kind = key->full ? "full" : "put";
+    const char *kind = key->full ? "full" : "put", *host = key_host(&key->certificate, of);
     output_object(out, "key",
-                  json_pack("{s:o, s:s, s:s, s:s, s:s, s:s}", "file", output_text(out, path), "kind", kind, "id", id,
-                            "sealing", box, "root", root, "signer", signer));
+                  json_pack("{s:o, s:s, s:s, s:s, s:s, s:s, s:s*}", "file", output_text(out, path), "kind", kind, "id",
+                            id, "sealing", box, "root", root, "signer", signer, "host", key->full ? NULL : host));
     output_print(out, "file     %s\n", output_escape(out, path, strlen(path)));
     output_print(out, "kind     %s\n",
                  key->full ? "full key: reads and writes" : "put key: adds snapshots, reads none");
+    if (!key->full)
+        output_print(out, "host     %s\n", host);
     output_print(out, "id       %s\nsealing  %s\nroot     %s\nsigner   %s\n", id, box, root, signer);
 }
 
@@ -54,9 +57,18 @@ static int create(struct cli *cli, char *const *paths, struct error *e)
 static int put(struct cli *cli, char *const *paths, struct error *e)
 {
     struct key *full, *key = NULL;
+    const char *name = arguments_value(&cli->arguments, "host");
+    char host[CONFIG_HOST_MAX + 1];
+    if (!name) {
+        error_set(e, ERROR_USAGE, "a put key is for one host: cofre key put FULLKEY PUTKEY --host NAME");
+        return error_hint(e,
+                          "the name is what 'host' is in the [engine] of the machine that is to have the key, or what "
+                          "'hostname' says there");
+    }
+    config_host_name(name, host);
     if (key_load(paths[0], &full, e) < 0)
         return -1;
-    int result = key_create_put(full, &key, e);
+    int result = key_create_put(full, host, &key, e);
     if (result == 0)
         result = save(key, paths[1], e);
     if (result == 0)
@@ -99,7 +111,7 @@ static const struct {
     int (*run)(struct cli *cli, char *const *paths, struct error *e);
 } forms[] = {
     {"create", "FILE", 1, create},
-    {"put", "FULLKEY PUTKEY", 2, put},
+    {"put", "FULLKEY PUTKEY --host NAME", 2, put},
     {"show", "FILE", 1, show},
     {"recover", "SINK FILE", 2, recover},
 };
@@ -122,21 +134,24 @@ static int key(struct cli *cli, struct error *e)
     return error_hint(e, "there are create, put, show and recover");
 }
 
-static const struct argument_option options[] = {{0}};
+static const struct argument_option options[] = {
+    {.name = "host", .value = "NAME", .help = "put: the host whose snapshots the put key may add"},
+    {0},
+};
 
 const struct command cmd_key = {
     .name = "key",
-    .usage = "key create FILE\nkey put FULLKEY PUTKEY\nkey show FILE\nkey recover SINK FILE",
+    .usage = "key create FILE\nkey put FULLKEY PUTKEY --host NAME\nkey show FILE\nkey recover SINK FILE",
     .summary = "make and look at key files",
-    .help =
-        "create makes a new full key, which can read and write. put derives a put key from it, for a server\n"
-        "that may add snapshots but must not be able to read any: name that file as key in its configuration,\n"
-        "and keep the full key elsewhere. show says what a key file is: its id and the public parts, never a\n"
-        "secret. recover gets the full key of a sink's repository back, with what the section names in recovery_to\n"
-        "or recovery_passphrase. Files are made with mode 0600, and an existing file is never overwritten.",
-    .example =
-        "cofre key create /etc/cofre/keys/gym.key\ncofre key put gym.key gym-put.key\ncofre key show gym-put.key\n"
-        "cofre key recover nas /etc/cofre/keys/gym.key",
+    .help = "create makes a new full key, which can read and write. put derives a put key from it, for the server\n"
+            "--host, which may add snapshots of its own but must not be able to read any: name that file as key\n"
+            "in its configuration, and keep the full key elsewhere. show says what a key file is: its id and the\n"
+            "public parts, never a secret. recover gets the full key of a sink's repository back, with what the\n"
+            "section names in recovery_to or recovery_passphrase. Files are made with mode 0600, and an existing\n"
+            "file is never overwritten.",
+    .example = "cofre key create /etc/cofre/keys/gym.key\ncofre key put gym.key gym-put.key --host gym\ncofre key show "
+               "gym-put.key\n"
+               "cofre key recover nas /etc/cofre/keys/gym.key",
     .statuses = "0   done\n1   the file exists already, cannot be read, or cannot be written\n"
                 "12  it is no key file, it was cut or mistyped, or it is a put key where the full key is needed; or "
                 "what is at\n"

@@ -132,6 +132,11 @@ int config_load(const char *directory, struct config **config, struct error *e);
 /* The same from one text, which the messages call file; no file is looked at. private_file: see config_key. */
 int config_parse(const char *file, const void *text, size_t length, bool private_file, struct config **config,
                  struct error *e);
+
+#define CONFIG_HOST_MAX 63
+/* A system's name as the name of a host, as text_is_name takes it: what [engine] host is by default. */
+void config_host_name(const char *name, char out[CONFIG_HOST_MAX + 1]);
+
 /* What holds without a configuration: host and plugin_dirs. state_dir and cache_dir are NULL, and nothing is
  * configured. */
 int config_defaults(struct config **config, struct error *e);

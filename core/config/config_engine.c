@@ -12,19 +12,16 @@
 #include "config/environment.h"
 #include "config/section.h"
 
-#define HOST_MAX 63
-
 static char *join(const char *directory, const char *rest)
 {
     char *path;
     return asprintf(&path, "%s%s", directory, rest) < 0 ? NULL : path;
 }
 
-/* The system's name as one that text_is_name takes. */
-static void make_host_name(char *out, const char *name)
+void config_host_name(const char *name, char out[CONFIG_HOST_MAX + 1])
 {
     size_t n = 0;
-    for (; *name && n < HOST_MAX; name++) {
+    for (; *name && n < CONFIG_HOST_MAX; name++) {
         char c = *name >= 'A' && *name <= 'Z' ? (char)(*name - 'A' + 'a') : *name;
         bool letter = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
         if (!letter && c != '_')
@@ -34,7 +31,7 @@ static void make_host_name(char *out, const char *name)
     }
     out[n] = '\0';
     if (n == 0)
-        snprintf(out, HOST_MAX + 1, "localhost");
+        snprintf(out, CONFIG_HOST_MAX + 1, "localhost");
 }
 
 /* ---- places of our own ---- */
@@ -50,9 +47,9 @@ static void name_directory(const char *path, char *out, size_t size)
         length -= ending;
     const char *name = memrchr(path, '/', length);
     name = name ? name + 1 : path;
-    char shown[HOST_MAX + 1], cut[256];
+    char shown[CONFIG_HOST_MAX + 1], cut[256];
     snprintf(cut, sizeof cut, "%.*s", (int)(length - (size_t)(name - path)), name);
-    make_host_name(shown, cut);
+    config_host_name(cut, shown);
     snprintf(out, size, "/by-config/%.32s-%016llx", shown, (unsigned long long)hash);
 }
 
@@ -95,11 +92,11 @@ static char *default_directory(const char *system, const char *variable, const c
 
 static int build_host(struct config *config, const struct section *engine, struct error *e)
 {
-    char name[256] = "", host[HOST_MAX + 1];
+    char name[256] = "", host[CONFIG_HOST_MAX + 1];
     const struct config_key *key = engine ? section_find(engine, "host") : NULL;
     if (!key && gethostname(name, sizeof name - 1) < 0)
         name[0] = '\0';
-    make_host_name(host, key ? key->value : name);
+    config_host_name(key ? key->value : name, host);
     if (key && !text_is_name(key->value)) {
         error_set(e, ERROR_CONFIG, "'host': '%.100s' is no name", key->value);
         error_hint(e, "write it with a-z, 0-9, '-' and '_': %s", host);

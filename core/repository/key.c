@@ -46,30 +46,67 @@ static void derive_id(struct key_public *public)
     memcpy(public->id, hash, KEY_ID_SIZE);
 }
 
-#define CERTIFIED_SIZE (sizeof SIGNER_LABEL - 1 + KEY_ID_SIZE + KEY_SIZE)
+#define CERTIFIED_SIZE (sizeof SIGNER_LABEL - 1 + KEY_ID_SIZE + KEY_SIZE + 1 + KEY_HOST_SIZE)
+
+_Static_assert(sizeof(struct key_certificate) == KEY_CERTIFICATE_SIZE, "stored as it is");
 
 /* What a certificate signs. */
-static void certified_bytes(const uint8_t id[KEY_ID_SIZE], const uint8_t signer[KEY_SIZE], uint8_t out[CERTIFIED_SIZE])
+static void certified_bytes(const uint8_t id[KEY_ID_SIZE], const uint8_t signer[KEY_SIZE],
+                            const struct key_certificate *certificate, uint8_t out[CERTIFIED_SIZE])
 {
     size_t label = strlen(SIGNER_LABEL);
     memcpy(out, SIGNER_LABEL, label);
     memcpy(out + label, id, KEY_ID_SIZE);
     memcpy(out + label + KEY_ID_SIZE, signer, KEY_SIZE);
+    out[label + KEY_ID_SIZE + KEY_SIZE] = certificate->roles;
+    memcpy(out + label + KEY_ID_SIZE + KEY_SIZE + 1, certificate->host, KEY_HOST_SIZE);
 }
 
-static void certify(const uint8_t root_secret[64], struct key *key)
+/* host: "" = every one. */
+static void certify(const uint8_t root_secret[64], unsigned roles, const char *host, struct key *key)
 {
     uint8_t message[CERTIFIED_SIZE];
-    certified_bytes(key->public.id, key->signer_public, message);
-    crypto_sign_detached(key->certificate, NULL, message, sizeof message, root_secret);
+    size_t n = strlen(host);
+    ASSERT(n <= KEY_HOST_SIZE);
+    key->certificate = (struct key_certificate){.roles = (uint8_t)roles};
+    memcpy(key->certificate.host, host, n);
+    certified_bytes(key->public.id, key->signer_public, &key->certificate, message);
+    crypto_sign_detached(key->certificate.signature, NULL, message, sizeof message, root_secret);
+}
+
+const char *key_host(const struct key_certificate *certificate, char out[KEY_HOST_SIZE + 1])
+{
+    memcpy(out, certificate->host, KEY_HOST_SIZE);
+    out[KEY_HOST_SIZE] = '\0';
+    return out;
+}
+
+/* Known roles, at least one; a name or nothing, and zeros behind it. */
+static bool is_well_formed(const struct key_certificate *certificate)
+{
+    char host[KEY_HOST_SIZE + 1];
+    size_t n = strlen(key_host(certificate, host));
+    for (size_t i = n; i < KEY_HOST_SIZE; i++)
+        if (certificate->host[i] != 0)
+            return false;
+    return certificate->roles != 0 && (certificate->roles & ~(KEY_ADD | KEY_REMOVE)) == 0 &&
+           (n == 0 || text_is_name(host));
 }
 
 bool key_certifies(const struct key_public *public, const uint8_t signer[KEY_SIZE],
-                   const uint8_t certificate[KEY_SIGNATURE_SIZE])
+                   const struct key_certificate *certificate)
 {
     uint8_t message[CERTIFIED_SIZE];
-    certified_bytes(public->id, signer, message);
-    return crypto_sign_verify_detached(certificate, message, sizeof message, public->root) == 0;
+    certified_bytes(public->id, signer, certificate, message);
+    return is_well_formed(certificate) &&
+           crypto_sign_verify_detached(certificate->signature, message, sizeof message, public->root) == 0;
+}
+
+bool key_may(const struct key_certificate *certificate, enum key_role role, const char *host)
+{
+    char own[KEY_HOST_SIZE + 1];
+    key_host(certificate, own);
+    return (certificate->roles & role) && (own[0] == '\0' || strcmp(own, host) == 0);
 }
 
 int key_from_seed(const uint8_t seed[KEY_SIZE], struct key **key, struct error *e)
@@ -91,7 +128,7 @@ int key_from_seed(const uint8_t seed[KEY_SIZE], struct key **key, struct error *
     crypto_sign_seed_keypair(k->signer_public, k->signer_secret, pair_seed);
     sodium_memzero(pair_seed, sizeof pair_seed);
     derive_id(&k->public);
-    certify(k->root_secret, k);
+    certify(k->root_secret, KEY_ADD | KEY_REMOVE, "", k);
     *key = k;
     return 0;
 }
@@ -105,10 +142,14 @@ int key_create(struct key **key, struct error *e)
     return result;
 }
 
-int key_create_put(const struct key *full, struct key **put, struct error *e)
+int key_create_put(const struct key *full, const char *host, struct key **put, struct error *e)
 {
     if (!full->full)
         return error_set(e, ERROR_DENIED, "make a put key: this takes the full key, and only a put key is at hand");
+    if (!text_is_name(host)) {
+        error_set(e, ERROR_USAGE, "make a put key: '%.100s' is no name of a host", host);
+        return error_hint(e, "1 to 63 of a-z, 0-9, - and _: what 'host' is in its [engine], or what 'hostname' says");
+    }
     struct key *k = secret_alloc(sizeof *k);
     if (!k)
         return error_memory(e);
@@ -118,7 +159,7 @@ int key_create_put(const struct key *full, struct key **put, struct error *e)
     memcpy(k->chunker_seed, full->chunker_seed, KEY_SIZE);
     memcpy(k->index_key, full->index_key, KEY_SIZE);
     crypto_sign_keypair(k->signer_public, k->signer_secret);
-    certify(full->root_secret, k);
+    certify(full->root_secret, KEY_ADD, host, k);
     *put = k;
     return 0;
 }
@@ -150,7 +191,7 @@ static const struct part put_parts[] = {
     {"chunker", offsetof(struct key, chunker_seed), KEY_SIZE},
     {"index", offsetof(struct key, index_key), KEY_SIZE},
     {"signer", offsetof(struct key, signer_secret), KEY_SIZE},
-    {"certificate", offsetof(struct key, certificate), KEY_SIGNATURE_SIZE},
+    {"certificate", offsetof(struct key, certificate), KEY_CERTIFICATE_SIZE},
 };
 
 struct form {
@@ -171,7 +212,7 @@ static void check_of(const void *p, size_t n, uint8_t check[CHECK_SIZE])
 
 static void put_line(struct bytes *out, const char *name, const void *p, size_t n)
 {
-    char hex[2 * KEY_SIGNATURE_SIZE + 1];
+    char hex[2 * KEY_CERTIFICATE_SIZE + 1];
     bytes_print(out, "%s: %s\n", name, text_hex(p, n, hex));
     sodium_memzero(hex, sizeof hex);
 }
@@ -200,7 +241,7 @@ static bool take_line(struct cursor *c, const char *name, void *p, size_t n)
     const uint8_t *text = cursor_bytes(c, name_length + 2 + 2 * n + 1);
     if (!text || memcmp(text, name, name_length) != 0 || memcmp(text + name_length, ": ", 2) != 0)
         return false;
-    char hex[2 * KEY_SIGNATURE_SIZE + 1];
+    char hex[2 * KEY_CERTIFICATE_SIZE + 1];
     memcpy(hex, text + name_length + 2, 2 * n);
     hex[2 * n] = '\0';
     bool good = text[name_length + 2 + 2 * n] == '\n' && text_parse_hex(hex, p, n);
@@ -269,7 +310,7 @@ static int check_put(struct key *read, const char *name, struct error *e)
     derive_id(&derived);
     if (memcmp(derived.id, read->public.id, KEY_ID_SIZE) != 0)
         return error_set(e, ERROR_AUTH, "read key '%s': its id is not that of its public keys", name);
-    if (!key_certifies(&read->public, read->signer_public, read->certificate))
+    if (!key_certifies(&read->public, read->signer_public, &read->certificate))
         return error_set(e, ERROR_AUTH, "read key '%s': its certificate is not valid", name);
     return 0;
 }

@@ -10,11 +10,12 @@
  *   6  seed of the full key's own Ed25519 signer pair
  *
  * key id = first 16 bytes of BLAKE3("cofre key id 1" || X25519 public || root public).
- * A certificate is the root's signature over "cofre signer 1" || key id || signer public.
+ * A certificate says of a signer what it may do, and for which host: the root's signature over
+ * "cofre signer 1" || key id || signer public || roles || host. That of the full key's own signer holds for every host.
  *
- * A put key holds 1, 2, 3, the two public keys, and a signer pair of its own with its certificate. It cannot open packs
- * or manifests. With encryption = none the full key stands in the repository's config, so everyone can open, and all
- * formats are the same.
+ * A put key holds 1, 2, 3, the two public keys, and a signer pair of its own with its certificate, for one host and to
+ * add alone. It cannot open packs or manifests. With encryption = none the full key stands in the repository's config,
+ * so everyone can open, and all formats are the same.
  */
 #ifndef COFRE_REPOSITORY_KEY_H
 #define COFRE_REPOSITORY_KEY_H
@@ -29,6 +30,18 @@ struct error;
 #define KEY_ID_SIZE 16
 #define KEY_SIZE 32
 #define KEY_SIGNATURE_SIZE 64
+
+/* What a signer may do. */
+enum key_role { KEY_ADD = 1, KEY_REMOVE = 2 };
+#define KEY_HOST_SIZE 63
+
+/* As it is stored. The parts are valid only after key_certifies. */
+struct key_certificate {
+    uint8_t roles;               /* enum key_role, together */
+    uint8_t host[KEY_HOST_SIZE]; /* a name, filled up with zeros; all zero: every host */
+    uint8_t signature[KEY_SIGNATURE_SIZE];
+};
+#define KEY_CERTIFICATE_SIZE (1 + KEY_HOST_SIZE + KEY_SIGNATURE_SIZE)
 
 /* What is public of a key; stored in the repository's config. */
 struct key_public {
@@ -46,7 +59,7 @@ struct key {
     uint8_t index_key[KEY_SIZE];
     uint8_t signer_public[KEY_SIZE];
     uint8_t signer_secret[64];
-    uint8_t certificate[KEY_SIGNATURE_SIZE];
+    struct key_certificate certificate;
     /* full only */
     uint8_t seed[KEY_SIZE];
     uint8_t box_secret[KEY_SIZE];
@@ -55,13 +68,18 @@ struct key {
 
 /* A fresh full key. */
 int key_create(struct key **key, struct error *e);
-/* A fresh put key of a full key; ERROR_DENIED when *full is not a full key. */
-int key_create_put(const struct key *full, struct key **put, struct error *e);
+/* A fresh put key of a full key, for what that host stores; ERROR_DENIED when *full is not a full key, ERROR_USAGE when
+ * host is no name. */
+int key_create_put(const struct key *full, const char *host, struct key **put, struct error *e);
 /* From the 32 bytes (encryption = none, recovery). */
 int key_from_seed(const uint8_t seed[KEY_SIZE], struct key **key, struct error *e);
-/* Is this the root's certificate of that signer? */
+/* Is this the root's certificate of that signer, and well formed? */
 bool key_certifies(const struct key_public *public, const uint8_t signer[KEY_SIZE],
-                   const uint8_t certificate[KEY_SIGNATURE_SIZE]);
+                   const struct key_certificate *certificate);
+/* May who has the certificate do that for the host? */
+bool key_may(const struct key_certificate *certificate, enum key_role role, const char *host);
+/* The host that it holds for, "" = every one, into out; returns out. */
+const char *key_host(const struct key_certificate *certificate, char out[KEY_HOST_SIZE + 1]);
 /* Wipes. NULL is fine. */
 void key_free(struct key *key);
 
@@ -70,7 +88,7 @@ void key_free(struct key *key);
  * last "check: " with the first 8 bytes of BLAKE3 over all lines before, so that a mistyped or cut key is noticed.
  * The reader derives everything and compares. The caller wipes *out, which must not have to grow more than once: give
  * it an empty one. */
-#define KEY_TEXT_MAX 1024
+#define KEY_TEXT_MAX 2048
 int key_encode(const struct key *key, struct bytes *out, struct error *e);
 /* What happens to a text on its way through mail programs, editors and other systems does no harm: blanks and carriage
  * returns at the ends of lines, empty lines, no last newline, a byte order mark. name is for messages. Wrong form or

@@ -46,16 +46,19 @@ static void write_clear(const struct manifest *m, const char *object_key, uint8_
     object_key_hash(object_key, clear + 8 + SEAL_HASH_SIZE);
 }
 
-/* Is the clear part one, and does the object stand under the key it was made for? */
+/* Is the clear part one, does the object stand under the key it was made for, and may who signed it for that host? */
 static int check_clear(const struct seal_opened *opened, const char *name, struct error *e)
 {
     uint8_t hash[SEAL_HASH_SIZE];
+    char host[64], job[64], id[MANIFEST_ID_SIZE];
     if (opened->clear_length != CLEAR_SIZE)
         return refuse(name, "its clear part is malformed", e);
     object_key_hash(name, hash);
     if (memcmp(opened->clear + 8 + SEAL_HASH_SIZE, hash, SEAL_HASH_SIZE) != 0)
         return refuse(name, "it is the manifest of another snapshot under this name", e);
-    return 0;
+    if (!manifest_object_parse_key(name, host, job, id))
+        return refuse(name, "that is no snapshot's name", e);
+    return seal_check_host(opened, host, name, e);
 }
 
 /* ---- the object ---- */

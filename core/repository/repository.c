@@ -201,6 +201,19 @@ int repository_open(struct sink *sink, const struct repository_spec *spec, struc
     return 0;
 }
 
+int repository_check_writer(const struct repository *repository, struct error *e)
+{
+    const struct key *key = repository->key;
+    char host[KEY_HOST_SIZE + 1];
+    if (key_may(&key->certificate, KEY_ADD, repository->host))
+        return 0;
+    error_set(e, ERROR_AUTH, "its key is the put key of host '%s', and this is host '%s'",
+              key_host(&key->certificate, host), repository->host);
+    error_subject(e, "sink", sink_name(repository->sink));
+    return error_hint(e, "set host = %s in [engine], or make another key: cofre key put FULLKEY PUTKEY --host %s", host,
+                      repository->host);
+}
+
 void repository_close(struct repository *repository)
 {
     if (!repository)

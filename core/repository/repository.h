@@ -49,6 +49,9 @@ int repository_open(struct sink *sink, const struct repository_spec *spec, struc
 /* Frees the sink. NULL is fine. */
 void repository_close(struct repository *repository);
 
+/* May this host store with the key? ERROR_AUTH when it is the put key of another. */
+int repository_check_writer(const struct repository *repository, struct error *e);
+
 /* Make the config object of a new repository, if the place is empty. key: full; plain: its seed goes into the config.
  * *existed: there was one already, of this key. ERROR_EXISTS: of another key, or other objects without a config.
  * What was written is read back. */

@@ -69,7 +69,7 @@ static int open_index_object(struct repository *r, const uint8_t name[SEAL_HASH_
         return error_set(e, ERROR_INTEGRITY, "object '%s' is damaged: its hash is not its name", key);
     struct seal_opened opened;
     if (seal_envelope_open(r->key, SEAL_INDEX, object->data, object->length, key, &opened, body, e) < 0 ||
-        index_body_host(body->data, body->length, host, e) < 0)
+        index_body_host(body->data, body->length, host, e) < 0 || seal_check_host(&opened, host, key, e) < 0)
         return -1;
     *own = is_own(r, &opened, host);
     return 0;

@@ -61,8 +61,11 @@ static int start(struct saver *saver, const struct manifest *manifest, struct er
     struct repositories *r = saver->own = calloc(1, sizeof *r);
     if (!r)
         return error_memory(e);
-    for (size_t k = 0; k < saver->count; k++)
+    for (size_t k = 0; k < saver->count; k++) {
         r->items[k] = saver->vaults[k]->own;
+        if (repository_check_writer(r->items[k], e) < 0)
+            return -1;
+    }
     if (cache_path_directory(saver->run->engine->config, r->items[0]->key, saver->run->job->name, r->cache, e) < 0 ||
         recover_baselines(saver, manifest, e) < 0 ||
         uploader_new(r->items, saver->count, saver->run->state, &r->uploader, e) < 0)

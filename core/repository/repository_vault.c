@@ -299,11 +299,14 @@ static void check_recovery(const struct vault *vault, struct vault_reporter *to)
 static void check(struct vault *vault, struct vault_reporter *to)
 {
     const struct repository *r = own(vault);
+    struct error e;
     if (r->plain)
         to->say(to->context, LOG_WARNING, "the repository is not encrypted: who can read the place can read the data",
                 NULL);
     else if (r->key->full)
         to->say(to->context, LOG_INFO, "the repository opens with the full key", NULL);
+    else if (repository_check_writer(r, &e) < 0)
+        to->wrong(to->context, &e);
     else
         to->say(to->context, LOG_INFO, "the repository takes snapshots with this put key",
                 "restoring needs the full key");
@@ -322,7 +325,10 @@ static void check_offline(const struct config_instance *sink, struct vault_repor
         to->wrong(to->context, &e);
         return;
     }
-    to->say(to->context, LOG_INFO, key->full ? "the key file holds a full key" : "the key file holds a put key", NULL);
+    char host[KEY_HOST_SIZE + 1], text[128] = "the key file holds a full key";
+    if (!key->full)
+        snprintf(text, sizeof text, "the key file holds the put key of host '%s'", key_host(&key->certificate, host));
+    to->say(to->context, LOG_INFO, text, NULL);
     key_free(key);
 }
 

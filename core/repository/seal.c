@@ -207,7 +207,7 @@ int seal_envelope(const struct key *key, enum seal_kind kind, const void *clear,
     bytes_put(out, k->magic, MAGIC_SIZE);
     bytes_put(out, key->public.id, KEY_ID_SIZE);
     bytes_put(out, key->signer_public, KEY_SIZE);
-    bytes_put(out, key->certificate, KEY_SIGNATURE_SIZE);
+    bytes_put(out, &key->certificate, sizeof key->certificate);
     bytes_put_blob(out, clear, clear_length);
     bytes_put(out, wrapped, k->wrapped_size);
     size_t head = out->length - start;
@@ -233,7 +233,8 @@ int seal_envelope(const struct key *key, enum seal_kind kind, const void *clear,
 
 /* The parts of an envelope, in place. */
 struct parts {
-    const uint8_t *magic, *id, *signer, *certificate, *clear, *wrapped, *sealed, *signature;
+    const uint8_t *magic, *id, *signer, *clear, *wrapped, *sealed, *signature;
+    struct key_certificate certificate;
     size_t clear_length, head, sealed_length;
 };
 
@@ -243,11 +244,12 @@ static bool take_parts(const struct kind *k, const void *p, size_t n, struct par
     parts->magic = cursor_bytes(&c, MAGIC_SIZE);
     parts->id = cursor_bytes(&c, KEY_ID_SIZE);
     parts->signer = cursor_bytes(&c, KEY_SIZE);
-    parts->certificate = cursor_bytes(&c, KEY_SIGNATURE_SIZE);
+    const uint8_t *certificate = cursor_bytes(&c, sizeof parts->certificate);
     parts->clear = cursor_blob(&c, SEAL_CLEAR_MAX, &parts->clear_length);
     parts->wrapped = cursor_bytes(&c, k->wrapped_size);
     if (c.failed || c.left < SEAL_OVERHEAD + KEY_SIGNATURE_SIZE)
         return false;
+    memcpy(&parts->certificate, certificate, sizeof parts->certificate);
     parts->head = n - c.left;
     parts->sealed_length = c.left - KEY_SIGNATURE_SIZE;
     parts->sealed = cursor_bytes(&c, parts->sealed_length);
@@ -268,14 +270,17 @@ static int verify(const struct key *key, const struct kind *k, const void *p, si
                          name);
     if (memcmp(parts->id, key->public.id, KEY_ID_SIZE) != 0)
         return error_set(e, ERROR_AUTH, "read '%s': it was made with another key", name);
-    if (!key_certifies(&key->public, parts->signer, parts->certificate))
+    if (!key_certifies(&key->public, parts->signer, &parts->certificate))
         return error_set(e, ERROR_INTEGRITY, "read '%s': who signed it holds no certificate of this repository", name);
+    if (!(parts->certificate.roles & KEY_ADD))
+        return error_set(e, ERROR_INTEGRITY, "read '%s': who signed it may not add to this repository", name);
     return 0;
 }
 
 static struct seal_opened opened_of(const struct parts *parts)
 {
-    struct seal_opened opened = {.clear = parts->clear, .clear_length = parts->clear_length};
+    struct seal_opened opened = {
+        .certificate = parts->certificate, .clear = parts->clear, .clear_length = parts->clear_length};
     memcpy(opened.signer, parts->signer, KEY_SIZE);
     return opened;
 }
@@ -333,6 +338,15 @@ int seal_envelope_open(const struct key *key, enum seal_kind kind, const void *p
         return -1;
     *opened = opened_of(&parts);
     return open_body(key, &kinds[kind], p, &parts, name, body, e);
+}
+
+int seal_check_host(const struct seal_opened *opened, const char *host, const char *name, struct error *e)
+{
+    char own[KEY_HOST_SIZE + 1];
+    if (key_may(&opened->certificate, KEY_ADD, host))
+        return 0;
+    return error_set(e, ERROR_INTEGRITY, "read '%s': it was signed with the key of host '%s', not of host '%s'", name,
+                     key_host(&opened->certificate, own), host);
 }
 
 /* ---- the root's signature ---- */

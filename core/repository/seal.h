@@ -13,9 +13,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "repository/key.h"
+
 struct bytes;
 struct error;
-struct key;
 
 #define SEAL_HASH_SIZE 32
 #define SEAL_OVERHEAD 16
@@ -61,7 +62,7 @@ int seal_decrypt(const struct seal_box *box, uint64_t position, const void *cont
 
 /* ---- envelopes: signed and sealed objects (index, manifest) ----
  *
- *   magic 8 | key id 16 | signer public 32 | certificate 64 | u32 clear length | clear bytes
+ *   magic 8 | key id 16 | signer public 32 | certificate 128 | u32 clear length | clear bytes
  *   | wrapped box key (SEAL_WRAPPED_SIZE, or 72 for an index) | sealed body | signature 64
  *
  * The body is a zstd frame (with checksum and content size), sealed in the box at position 0, with everything before it
@@ -78,17 +79,22 @@ int seal_envelope(const struct key *key, enum seal_kind kind, const void *clear,
 
 struct seal_opened {
     uint8_t signer[32];
-    const uint8_t *clear; /* in the object given */
+    struct key_certificate certificate; /* of the signer, who may add */
+    const uint8_t *clear;               /* in the object given */
     size_t clear_length;
 };
-/* Verify form, signature, key id and certificate, without opening: any holder of the public parts can. name: for
- * messages. Classes as below. *opened is set on success alone. */
+/* Verify form, signature, key id, certificate and that it allows to add, without opening: any holder of the public
+ * parts can. For which host it may, seal_check_host tells. name: for messages. Classes as below. *opened is set on
+ * success alone. */
 int seal_envelope_verify(const struct key *key, enum seal_kind kind, const void *p, size_t n, const char *name,
                          struct seal_opened *opened, struct error *e);
 /* Verify, open and unpack the body (at most body->maximum bytes), appended to *body. A manifest needs the full key:
  * ERROR_AUTH. Another repository's or key's object: ERROR_AUTH. Damage: ERROR_INTEGRITY. */
 int seal_envelope_open(const struct key *key, enum seal_kind kind, const void *p, size_t n, const char *name,
                        struct seal_opened *opened, struct bytes *body, struct error *e);
+
+/* May the signer add for this host? ERROR_INTEGRITY. */
+int seal_check_host(const struct seal_opened *opened, const char *host, const char *name, struct error *e);
 
 /* The root's signature over "cofre config 1" || bytes (at most SEAL_CONFIG_MAX); full keys only: ERROR_DENIED. */
 #define SEAL_CONFIG_MAX 4096u

@@ -104,7 +104,7 @@ def test_manual_names_every_member_of_json(manual):
 def test_nothing_needs_a_configuration_that_can_do_without(binary, tmp_path):
     key, put = tmp_path / 'key', tmp_path / 'put'
     for words in (('version',), ('--version',), ('help',), ('--help',), ('help', 'run'), ('plugin', 'list'),
-                  ('plugin', 'describe', 'directory'), ('key', 'create', key), ('key', 'put', key, put), ('key', 'show', put)):
+                  ('plugin', 'describe', 'directory'), ('key', 'create', key), ('key', 'put', key, put, '--host', 'web'), ('key', 'show', put)):
         result = alone(binary, *words)
         assert result.status == DONE and result.out, result
     for words in (('list',), ('run', '--all'), ('check',)):
@@ -173,7 +173,7 @@ def test_init_without_the_key_file_of_the_repository(saved, tmp_path):
 
 def test_a_key_file_is_never_overwritten(made):
     before = made.key.read_bytes()
-    for words in (('create', made.key), ('put', made.key, made.key)):
+    for words in (('create', made.key), ('put', made.key, made.key, '--host', 'web')):
         result = execute([made.binary, 'key', *words])
         assert result.status == FAILED and 'already' in result.err, result
     assert made.key.read_bytes() == before

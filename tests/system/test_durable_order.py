@@ -91,6 +91,7 @@ def test_restore(traced, world, tmp_path):
 
 def test_key(traced, world, tmp_path):
     world.ok('init', 'disk')
-    for words in (('key', 'create', tmp_path / 'keys' / 'another'), ('key', 'put', world.key, tmp_path / 'keys' / 'put')):
-        disk = traced(*words)
-        assert disk.published == [str(words[-1])] and not disk.losses()
+    another, put = tmp_path / 'keys' / 'another', tmp_path / 'keys' / 'put'
+    for made, words in ((another, ('create', another)), (put, ('put', world.key, put, '--host', 'testhost'))):
+        disk = traced('key', *words)
+        assert disk.published == [str(made)] and not disk.losses()

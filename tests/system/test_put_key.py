@@ -11,7 +11,7 @@ def put_key(world, tmp_path):
     """The world with the put key configured; returns the path of the put key."""
     world.simple(plain_tree(tmp_path / 'tree', files=8))
     put = tmp_path / 'keys' / 'put.key'
-    result = execute([world.binary, 'key', 'put', world.key, put])
+    result = execute([world.binary, 'key', 'put', world.key, put, '--host', 'testhost'])
     assert result.status == 0, result
     world.sink(key=put)
     return put
@@ -69,4 +69,4 @@ def test_the_put_key_holds_no_secret_of_the_full_key(world, put_key):
 def test_a_put_key_makes_no_repository_and_no_put_key(world, put_key, tmp_path):
     world.sink('other', path=tmp_path / 'other', key=put_key)
     world.fails(FAILURES, 'init', 'other')
-    assert execute([world.binary, 'key', 'put', put_key, tmp_path / 'keys' / 'third']).status != 0
+    assert execute([world.binary, 'key', 'put', put_key, tmp_path / 'keys' / 'third', '--host', 'testhost']).status != 0

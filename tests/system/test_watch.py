@@ -158,7 +158,7 @@ def test_the_put_key_run_leaves_no_plain_text(made, tmp_path):
     needle = b'needle-in-the-contents-91c4'
     (tmp_path / 'tree' / 'file-named-needle').write_bytes(needle * 2000)
     put = tmp_path / 'keys' / 'put.key'
-    subprocess.run([made.binary, 'key', 'put', made.key, put], check=True, env=CLEAN, capture_output=True)
+    subprocess.run([made.binary, 'key', 'put', made.key, put, '--host', 'testhost'], check=True, env=CLEAN, capture_output=True)
     full = made.key.read_bytes()
     forms = secret_forms(made.key)
     away = tmp_path / 'away'

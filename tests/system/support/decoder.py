@@ -94,20 +94,30 @@ class Key:
             return sodium.crypto_box_seal_open(wrapped, self.box_public, self.box_secret)
 
 # ---- 5: envelopes
+ADD, REMOVE = 1, 2
+
+def certified_host(key, signer, certificate, what):
+    """The host for which the signer may add, "" for any."""
+    check(0 < certificate[0] <= ADD | REMOVE and certificate[0] & ADD, f"{what}: its signer may not add")
+    host = certificate[1:64].rstrip(b"\0").decode("latin-1")
+    check(not host or re.fullmatch(NAME, host), f"{what}: malformed certificate")
+    verify(key.root, certificate[64:], b"cofre signer 1" + key.id + signer + certificate[:64], what + ", certificate")
+    return host
+
 def open_envelope(key, magic, wrapped_size, data, what):
-    """The clear part, the body."""
+    """The host whose key signed it ("": the full key), the clear part, the body."""
     c = Cursor(data, what)
     check(c.take(8) == magic, f"{what}: wrong magic")
     check(c.take(16) == key.id, f"{what}: made with another key")
-    signer, certificate, length = c.numbers("32s64sI")
+    signer, certificate, length = c.numbers("32s128sI")
     clear, wrapped = c.take(length), c.take(wrapped_size)
     head, end = data[: c.at], len(data) - 64
     check(length <= 4096 and end - c.at >= 16, f"{what}: impossible lengths")
     verify(signer, data[end:], b"cofre envelope 1" + H(data[:end]), what)
-    verify(key.root, certificate, b"cofre signer 1" + key.id + signer, what + ", certificate")
+    host = certified_host(key, signer, certificate, what)
     is_index = magic == b"cofreix1"
     box = aead_open(key.index_key, wrapped[:24], magic, wrapped[24:], what) if is_index else key.unwrap(wrapped, what)
-    return clear, unframe(aead_open(box, position(0), head, data[c.at : end], what), 1 << 30, what)
+    return host, clear, unframe(aead_open(box, position(0), head, data[c.at : end], what), 1 << 30, what)
 
 # ---- the repository: 2, 4, 6, 7, 8
 def read_entry(c, end):
@@ -149,9 +159,10 @@ class Repository:
         for name in self.names(HASH, "index"):
             data = self.read("index", name)
             check(H(data).hex() == name, f"index/{name}: its name is not its hash")
-            clear, body = open_envelope(self.key, b"cofreix1", 72, data, f"index/{name}")
+            of, clear, body = open_envelope(self.key, b"cofreix1", 72, data, f"index/{name}")
             c = Cursor(body, f"index/{name}")
-            word(c.take(c.number("H")).decode("latin-1"), f"{c.what}: host")
+            host = word(c.take(c.number("H")).decode("latin-1"), f"{c.what}: host")
+            check(of in ("", host), f"{c.what}: signed by another host")
             check(clear == b"", f"{c.what}: has a clear part")
             for _ in range(c.numbers("QI")[1]):
                 pack, size, count = c.numbers("32sQI")
@@ -276,11 +287,12 @@ MANIFEST = {
 
 def read_manifest(repository, snapshot):
     what, data = f"snapshots/{snapshot}", repository.read("snapshots", snapshot)
-    clear, body = open_envelope(repository.key, b"cofremf1", 80, data, what)
+    of, clear, body = open_envelope(repository.key, b"cofremf1", 80, data, what)
     check(len(clear) == 72 and clear[40:] == H(what.encode()), f"{what}: is another manifest")
     m = members(MANIFEST, parse_json(body, what), what)
     check(m["format"] == 1 and m["features"] == [], f"{what}: unknown format or features")
     check(f"snapshots/{m['host']}/{m['job']}/{m['id']}" == what, f"{what}: is another manifest")
+    check(of in ("", m["host"]), f"{what}: signed by another host")
     m["sequence"], m["previous_hash"], m["hash"] = *struct.unpack("<Q32s", clear[:40]), H(data)
     check(0 < m["sequence"] < 2**63, f"{what}: wrong sequence number")
     check((clear[8:40] == ZERO) == ("previous" not in m), f"{what}: previous id and hash disagree")

@@ -47,7 +47,7 @@ class Forger:
     def read_index(self, path: Path) -> tuple[str, list[tuple[bytes, int, list[Row]]]]:
         """The host that it names; per pack its name, its size and its rows. Put keys open index objects."""
         data = path.read_bytes()
-        at = 8 + 16 + 32 + len(self.certificate)
+        at = 8 + 16 + 32 + 128
         clear_length, = struct.unpack('<I', data[at : at + 4])
         at += 4 + clear_length
         box = aead_open(self.index_key, data[at : at + 24], INDEX, data[at + 24 : at + 72], path.name)

@@ -316,7 +316,7 @@ int main(int argc, char **argv)
     snprintf(path, sizeof path, "%s/full.key", root);
     must(seal_init(&e));
     must(key_create(&full, &e));
-    must(key_create_put(full, &put, &e));
+    must(key_create_put(full, "web1", &put, &e));
     must(key_save(full, path, &e));
     must(pack_new(put, &pack, &e));
     must(pack_compressor_new(&compressor, &e));

@@ -42,7 +42,7 @@ static int tear_down(void **state)
 
 static void assert_hex(const void *p, size_t n, const char *expected)
 {
-    char hex[129];
+    char hex[257];
     assert_string_equal(text_hex(p, n, hex), expected);
 }
 
@@ -56,9 +56,10 @@ static void test_derivation(void **state)
     assert_hex(full->public.box, 32, "2a300119814d77517b691b1fa7f6cd802e012a776d8afbf3da037a108db4115e");
     assert_hex(full->public.root, 32, "3a60fdefd2e862a5f53fd58d6673166ca2f4f14dc85e96e88253434d890d1b3a");
     assert_hex(full->signer_public, 32, "38c5547878136bbc8697e4c3fd5be0e008e1f8d8635847f952b1bb5b0535c856");
-    assert_hex(full->certificate, 64,
-               "c0436cac847658726776847fc7c547ea30f71e1b2f7f9544864f39d77697eacd"
-               "e5adf78d10cfa9a8fee0dd610af3af19aeea515e5e9114b0b62608a301a6f30c");
+    assert_int_equal(full->certificate.roles, KEY_ADD | KEY_REMOVE);
+    assert_hex(full->certificate.signature, 64,
+               "d06cb9c11f3ac8667a281edf7fe339f579eba4e8a8d2558d05cb50b8eed621b6"
+               "37c157e357adcf8781bfabd72b9da6f3716a47e93a4551447d7abbef55be5e0e");
 }
 
 static void test_full_text(void **state)
@@ -78,21 +79,54 @@ static void test_put_key(void **state)
     struct error e;
     struct key *put, *again, *none;
     struct bytes text = {.maximum = 4096};
-    assert_int_equal(key_create_put(full, &put, &e), 0);
+    assert_int_equal(key_create_put(full, "web1", &put, &e), 0);
     assert_false(put->full);
     assert_memory_equal(&put->public, &full->public, sizeof put->public);
     assert_memory_not_equal(put->signer_public, full->signer_public, 32);
-    assert_true(key_certifies(&full->public, put->signer_public, put->certificate));
+    assert_true(key_certifies(&full->public, put->signer_public, &put->certificate));
     assert_int_equal(key_encode(put, &text, &e), 0);
     assert_true(text.length <= KEY_TEXT_MAX);
     assert_null(memmem(text.data, text.length, "000102030405060708090a0b0c0d0e0f", 32));
     assert_int_equal(key_decode(text.data, text.length, "put", &again, &e), 0);
     assert_memory_equal(put, again, sizeof *put);
-    assert_int_equal(key_create_put(put, &none, &e), -1);
+    assert_int_equal(key_create_put(put, "web1", &none, &e), -1);
     assert_int_equal(e.class, ERROR_DENIED);
     key_free(again);
     key_free(put);
     bytes_free(&text);
+}
+
+/* Which role and host it is good for cannot be changed, and nothing else is meant by it. */
+static void test_what_a_certificate_is_good_for(void **state)
+{
+    (void)state;
+    struct error e;
+    struct key *put;
+    char host[KEY_HOST_SIZE + 1];
+    assert_int_equal(key_create_put(full, "web1", &put, &e), 0);
+    assert_string_equal(key_host(&put->certificate, host), "web1");
+    assert_true(key_may(&put->certificate, KEY_ADD, "web1"));
+    assert_false(key_may(&put->certificate, KEY_REMOVE, "web1"));
+    for (const char *const *other = (const char *const[]){"web", "web11", "db", "", NULL}; *other; other++)
+        assert_false(key_may(&put->certificate, KEY_ADD, *other));
+    assert_true(key_may(&full->certificate, KEY_REMOVE, "web1") && key_may(&full->certificate, KEY_ADD, "db"));
+    for (size_t i = 0; i < sizeof put->certificate; i++) {
+        struct key_certificate changed = put->certificate;
+        ((uint8_t *)&changed)[i] ^= 2;
+        assert_false(key_certifies(&full->public, put->signer_public, &changed));
+    }
+    assert_false(key_certifies(&full->public, put->signer_public, &full->certificate));
+    key_free(put);
+    for (const char *const *none = (const char *const[]){"", "Web", "a/b", NULL}; *none; none++) {
+        assert_int_equal(key_create_put(full, *none, &put, &e), -1);
+        assert_int_equal(e.class, ERROR_USAGE);
+    }
+    char longest[KEY_HOST_SIZE + 1];
+    memset(longest, 'a', KEY_HOST_SIZE);
+    longest[KEY_HOST_SIZE] = '\0';
+    assert_int_equal(key_create_put(full, longest, &put, &e), 0);
+    assert_string_equal(key_host(&put->certificate, host), longest);
+    key_free(put);
 }
 
 /* Whichever byte is changed or wherever it is cut, the reader notices. */
@@ -122,7 +156,7 @@ static void test_damage(void **state)
     struct key *put, *key;
     struct bytes text = {.maximum = 4096};
     refuse_damage(full_text, strlen(full_text));
-    assert_int_equal(key_create_put(full, &put, &e), 0);
+    assert_int_equal(key_create_put(full, "web1", &put, &e), 0);
     assert_int_equal(key_encode(put, &text, &e), 0);
     refuse_damage(text.data, text.length);
     bytes_put(&text, "x\n", 2);
@@ -197,9 +231,10 @@ static void test_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_derivation), cmocka_unit_test(test_full_text),          cmocka_unit_test(test_put_key),
-        cmocka_unit_test(test_damage),     cmocka_unit_test(test_as_it_came_by_mail), cmocka_unit_test(test_mismatch),
-        cmocka_unit_test(test_files),
+        cmocka_unit_test(test_derivation), cmocka_unit_test(test_full_text),
+        cmocka_unit_test(test_put_key),    cmocka_unit_test(test_what_a_certificate_is_good_for),
+        cmocka_unit_test(test_damage),     cmocka_unit_test(test_as_it_came_by_mail),
+        cmocka_unit_test(test_mismatch),   cmocka_unit_test(test_files),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -28,7 +28,8 @@ static int set_up(void **state)
     struct error e;
     plain = calloc(1, CHUNKER_MAXIMUM);
     compressed = malloc(pack_compress_bound(CHUNKER_MAXIMUM));
-    if (!plain || !compressed || seal_init(&e) < 0 || key_create(&full, &e) < 0 || key_create_put(full, &put, &e) < 0)
+    if (!plain || !compressed || seal_init(&e) < 0 || key_create(&full, &e) < 0 ||
+        key_create_put(full, "web1", &put, &e) < 0)
         return -1;
     if (pack_new(put, &pack, &e) < 0 || pack_compressor_new(&compressor, &e) < 0)
         return -1;

@@ -23,7 +23,7 @@ static int set_up(void **state)
     uint8_t seed[32];
     for (size_t i = 0; i < sizeof seed; i++)
         seed[i] = (uint8_t)i;
-    return seal_init(&e) < 0 || key_from_seed(seed, &full, &e) < 0 || key_create_put(full, &put, &e) < 0
+    return seal_init(&e) < 0 || key_from_seed(seed, &full, &e) < 0 || key_create_put(full, "web1", &put, &e) < 0
                ? -1
                : key_create(&other, &e);
 }
@@ -163,8 +163,8 @@ static void test_uncertified(void **state)
     struct error e;
     struct key *forged;
     struct bytes object = {.maximum = 4096};
-    assert_int_equal(key_create_put(full, &forged, &e), 0);
-    memcpy(forged->certificate, put->certificate, sizeof forged->certificate);
+    assert_int_equal(key_create_put(full, "web1", &forged, &e), 0);
+    forged->certificate = put->certificate;
     seal_one(forged, SEAL_INDEX, &object);
     open_one(full, SEAL_INDEX, &object, -1, ERROR_INTEGRITY);
     key_free(forged);

@@ -25,7 +25,7 @@ static int set_up(void **state)
 {
     (void)state;
     struct error e;
-    return seal_init(&e) < 0 || key_create(&full, &e) < 0 ? -1 : key_create_put(full, &put, &e);
+    return seal_init(&e) < 0 || key_create(&full, &e) < 0 ? -1 : key_create_put(full, "web1", &put, &e);
 }
 
 static int tear_down(void **state)
@@ -179,6 +179,30 @@ static void test_names(void **state)
     bytes_free(&object);
 }
 
+/* A right signature of this repository is not enough: it must be one for that host. */
+static void test_signed_by_another_host(void **state)
+{
+    (void)state;
+    struct error e;
+    struct key *web2;
+    uint64_t sequence;
+    uint8_t previous[32], signer[32];
+    struct manifest m = sample(), *out;
+    struct bytes object = {.maximum = 1 << 20};
+    assert_int_equal(key_create_put(full, "web2", &web2, &e), 0);
+    seal_it(&m, web2, &object);
+    assert_int_equal(manifest_object_peek(object.data, object.length, put, NAME, &sequence, previous, signer, &e), -1);
+    assert_int_equal(e.class, ERROR_INTEGRITY);
+    assert_non_null(strstr(e.message, "web2"));
+    assert_int_equal(manifest_object_open(object.data, object.length, full, NAME, &out, &e), -1);
+    assert_int_equal(e.class, ERROR_INTEGRITY);
+    bytes_reset(&object);
+    seal_it(&m, full, &object);
+    assert_int_equal(manifest_object_peek(object.data, object.length, put, NAME, &sequence, previous, signer, &e), 0);
+    key_free(web2);
+    bytes_free(&object);
+}
+
 static void refuse(const struct manifest *m, const char *word)
 {
     struct error e = {0};
@@ -306,8 +330,12 @@ static void test_ids(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_names), cmocka_unit_test(test_contradictions),
-        cmocka_unit_test(test_strictness), cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_signed_by_another_host),
+        cmocka_unit_test(test_contradictions),
+        cmocka_unit_test(test_strictness),
+        cmocka_unit_test(test_ids),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,0 +1,76 @@
+"""A put key is good for one host: what its thief stores under the name of another is damage, and nobody takes it."""
+import shutil
+
+import pytest
+
+from support.cli import DAMAGED, DONE, INCOMPLETE, USAGE
+from support.forge import Forger, store
+from support.oracle import assert_same_tree
+from support.tree import plain_tree
+
+
+@pytest.fixture
+def hosts(world, tmp_path):
+    """'testhost' with a put key of its own and one snapshot, and the thief of the put key of 'web'; the full key reads."""
+    world.simple(plain_tree(tmp_path / 'tree', files=8))
+    for host in ('testhost', 'web'):
+        world.ok('key', 'put', world.key, tmp_path / 'keys' / host, '--host', host)
+    world.sink(key=tmp_path / 'keys' / 'testhost')
+    world.ok('run', 'job')
+    world.sink()
+    return world
+
+
+def forged(world, host='testhost', sequence=2, snapshot='20991231T000000Z-ffffff'):
+    forger = Forger(world.base / 'keys' / 'web')
+    body = {'format': 1, 'features': [], 'id': snapshot, 'job': 'job', 'host': host, 'version': '0.1.0', 'started': 0,
+            'ended': 0, 'status': 'incomplete', 'added': 0, 'missed': [], 'indexes': [],
+            'sources': [{'name': 'tree', 'plugin': 'directory', 'status': 'missing', 'error': 'none', 'options': [],
+                         'facts': [], 'left_out_count': 0, 'left_out': [], 'entries': 0, 'bytes': 0, 'vanished': 0,
+                         'problem_count': 0, 'problems': [], 'fingerprint_key': '00' * 16, 'catalogue_bytes': 0,
+                         'catalogue': []}]}
+    return store(world.repository, f'snapshots/{host}/job/{snapshot}',
+                 forger.manifest(host, 'job', snapshot, body, sequence))
+
+
+def test_a_snapshot_in_the_name_of_another_host(hosts, tmp_path, second_opinion):
+    good, path = hosts.snapshots()[0], forged(hosts)
+    result = hosts.fails(DAMAGED, 'verify', 'job')
+    assert path.name in result.text and "the key of host 'web', not of host 'testhost'" in result.text, result
+    assert hosts('cat', 'job@20991231T000000Z-ffffff', 'tree:file-0').status != DONE
+    assert_same_tree(tmp_path / 'tree', hosts.restored(f'job@{good}') / 'tree')
+    second_opinion(tmp_path / 'tree', good)
+
+
+def test_it_is_not_gone_on_from(hosts, tmp_path):
+    """Not with the put key, and not where the full key runs and has lost its state."""
+    first = hosts.snapshots()[0]
+    path = forged(hosts)
+    for key in (tmp_path / 'keys' / 'testhost', None):
+        shutil.rmtree(hosts.base / 'state')
+        shutil.rmtree(hosts.base / 'cache')
+        hosts.sink(key=key)
+        assert path.name in hosts.ok('run', 'job').err
+    hosts.sink()
+    made = [row for row in hosts.fails(INCOMPLETE, '--json', 'list', 'job').json() if row['type'] == 'snapshot']
+    assert [row.get('sequence') for row in made] == [1, 2, 3, None] and made[0]['id'] == first
+    path.unlink()
+    hosts.ok('verify', 'job')
+
+
+def test_the_put_key_of_another_host_stores_nothing(hosts, tmp_path):
+    before = hosts.objects()
+    hosts.sink(key=tmp_path / 'keys' / 'web')
+    for words in (('run', 'job'), ('check', 'disk')):
+        result = hosts(*words)
+        assert result.status != DONE and "put key of host 'web'" in result.text and '--host testhost' in result.text, result
+    assert hosts.objects() == before
+
+
+def test_a_put_key_is_for_one_host(hosts, tmp_path):
+    result = hosts.fails(USAGE, 'key', 'put', hosts.key, tmp_path / 'keys' / 'none')
+    assert '--host' in result.err and not (tmp_path / 'keys' / 'none').exists()
+    shown = hosts.ok('--json', 'key', 'show', tmp_path / 'keys' / 'web').json()[-1]
+    assert (shown['kind'], shown['host']) == ('put', 'web')
+    hosts.ok('key', 'put', hosts.key, tmp_path / 'keys' / 'upper', '--host', 'Web.Example')
+    assert hosts.ok('--json', 'key', 'show', tmp_path / 'keys' / 'upper').json()[-1]['host'] == 'web-example'
