@@ -38,7 +38,7 @@ _cofre_words()
         [[ $form ]] && _cofre_names source
         ;;
     list | show | ls | cat | restore | verify | copy | accept) _cofre_names job ;;
-    key) [[ $form ]] || echo 'create put show recover' ;;
+    key) [[ $form ]] || echo 'create put show recover accept revoke' ;;
     plugin) [[ $form ]] || echo 'list describe' ;;
     help) echo 'init check discover run list show ls cat restore verify copy accept key plugin version' ;;
     esac
@@ -55,7 +55,7 @@ _cofre_options()
     restore) echo '--into --in-place --set --keep-stopped --sink --yes' ;;
     verify) echo '--all --quick --sink' ;;
     copy) echo '--from --to' ;;
-    key) echo '--host' ;;
+    key) echo '--host --since' ;;
     esac
 }
 

@@ -125,3 +125,36 @@ void bytes_print(struct bytes *b, const char *format, ...)
     }
     va_end(again);
 }
+
+static int compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+int bytes_sort_texts(struct bytes *b, struct error *e)
+{
+    size_t count = 0, length = 0;
+    for (size_t i = 0; i < b->length; i++)
+        count += b->data[i] == '\0';
+    const char **texts = malloc((count + 1) * sizeof *texts);
+    uint8_t *sorted = malloc(b->length + 1);
+    if (!texts || !sorted) {
+        free(texts);
+        free(sorted);
+        return error_memory(e);
+    }
+    const char *text = (const char *)b->data;
+    for (size_t i = 0; i < count; i++, text += strlen(text) + 1)
+        texts[i] = text;
+    qsort(texts, count, sizeof *texts, compare_texts);
+    for (size_t i = 0; i < count; i++) {
+        size_t n = strlen(texts[i]) + 1;
+        memcpy(sorted + length, texts[i], n);
+        length += n;
+    }
+    if (length > 0)
+        memcpy(b->data, sorted, length);
+    free(texts);
+    free(sorted);
+    return 0;
+}

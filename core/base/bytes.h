@@ -44,6 +44,9 @@ void bytes_put_text(struct bytes *b, const char *text);
 /* Text as it is, formatted, without length. */
 void bytes_print(struct bytes *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Texts one after another, each NUL terminated: in the order of their bytes. After an error as before. */
+int bytes_sort_texts(struct bytes *b, struct error *e);
+
 /* Little-endian access to memory. */
 static inline uint32_t bytes_get_u32(const uint8_t *p)
 {

@@ -136,3 +136,43 @@ bool clock_parse_exact(const char *text, int64_t *ns)
         return false;
     return strcmp(clock_format_exact(*ns, again), text) == 0;
 }
+
+/* "", "Z", or "-03:00" as seconds east of Greenwich. */
+static bool parse_zone(const char *text, bool *local, long *east)
+{
+    int hours, minutes, end = 0;
+    char sign;
+    *local = *text == '\0' && !show_utc;
+    *east = 0;
+    if (*text == '\0' || strcmp(text, "Z") == 0)
+        return true;
+    if (sscanf(text, "%1[+-]%2d:%2d%n", &sign, &hours, &minutes, &end) != 3 || text[end] || hours > 14 || minutes > 59)
+        return false;
+    *east = (sign == '-' ? -1 : 1) * (hours * 3600L + minutes * 60L);
+    return true;
+}
+
+/* A date that there is: the 30th of February is not the 2nd of March. */
+static bool seconds_of(struct tm *tm, bool local, int64_t *seconds)
+{
+    struct tm given = *tm;
+    tm->tm_isdst = -1;
+    *seconds = local ? mktime(tm) : timegm(tm);
+    return tm->tm_mday == given.tm_mday && tm->tm_mon == given.tm_mon && given.tm_hour < 24 && given.tm_min < 60 &&
+           given.tm_sec < 60;
+}
+
+bool clock_parse_shown(const char *text, int64_t *ns)
+{
+    static const char *const forms[] = {"%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d"};
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        struct tm tm = {0};
+        int64_t seconds;
+        bool local;
+        long east;
+        const char *rest = strptime(text, forms[i], &tm);
+        if (rest && parse_zone(rest, &local, &east))
+            return seconds_of(&tm, local, &seconds) && !__builtin_mul_overflow(seconds - east, NS_PER_SECOND, ns);
+    }
+    return false;
+}

@@ -27,6 +27,9 @@ const char *clock_format_compact(int64_t ns, char *out);
 const char *clock_format_exact(int64_t ns, char *out);
 /* What that has written, and nothing else; false otherwise. */
 bool clock_parse_exact(const char *text, int64_t *ns);
+/* What people write: "2026-11-20", or "2026-11-20T02:00", with or without seconds, and then nothing for local time, Z,
+ * or an offset as in "-03:00". A date alone is its beginning. false: it is none of these. */
+bool clock_parse_shown(const char *text, int64_t *ns);
 #define CLOCK_TEXT_MAX 40
 
 #endif

@@ -1,10 +1,12 @@
 /* cofre key: keys as files. Nothing of this needs a configuration or a repository. */
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "config/config.h"
 #include "job/formats.h"
 #include "repository/key.h"
 
@@ -88,21 +90,102 @@ static int show(struct cli *cli, char *const *paths, struct error *e)
     return 0;
 }
 
-/* The one form that looks at the configuration. */
-static int recover(struct cli *cli, char *const *words, struct error *e)
+/* ---- forms that look at the configuration ---- */
+
+/* Loads it; the sink is its section. Afterwards end_configured is due, also after an error. */
+static int begin_configured(struct cli *cli, const char *name, const struct config_instance **sink, struct error *e)
 {
-    const struct config_instance *sink;
     struct config *config;
-    char id[33];
     if (config_load(cli->config_dir, &config, e) < 0)
         return -1;
     cli->engine.config = config;
-    int result = command_sink(cli, words[0], &sink, e);
+    return command_sink(cli, name, sink, e);
+}
+
+static void end_configured(struct cli *cli)
+{
+    config_free((struct config *)(uintptr_t)cli->engine.config);
+    cli->engine.config = NULL;
+}
+
+static int recover(struct cli *cli, char *const *words, struct error *e)
+{
+    const struct config_instance *sink;
+    char id[33];
+    int result = begin_configured(cli, words[0], &sink, e);
     if (result == 0)
         result = formats_recover(&cli->engine, sink, words[1], id, e);
-    cli->engine.config = NULL;
-    config_free(config);
+    end_configured(cli);
     return result < 0 ? -1 : show(cli, words + 1, e);
+}
+
+static void give_signer(void *context, const struct vault_signer *signer)
+{
+    struct cli *cli = context;
+    struct output *out = &cli->output;
+    output_object(out, "signer",
+                  json_pack("{s:s, s:s, s:s, s:b, s:s, s:s, s:o, s:o}", "host", signer->host, "job", signer->job,
+                            "signer", signer->signer, "own", signer->own, "first", signer->first, "last", signer->last,
+                            "snapshots", output_number(signer->snapshots), "doubtful",
+                            output_number(signer->doubtful)));
+    output_print(out, "%s/%s  %.16s...%s  %llu snapshots, %s to %s", signer->host, signer->job, signer->signer,
+                 signer->own ? " (the key at hand)" : "", (unsigned long long)signer->snapshots, signer->first,
+                 signer->last);
+    if (signer->doubtful > 0)
+        output_print(out, ", of which %llu do not count", (unsigned long long)signer->doubtful);
+    output_print(out, "\n");
+}
+
+static int accept(struct cli *cli, char *const *words, struct error *e)
+{
+    const struct config_instance *sink;
+    char host[CONFIG_HOST_MAX + 1];
+    int result = begin_configured(cli, words[0], &sink, e);
+    config_host_name(words[1], host);
+    if (result == 0)
+        result = formats_accept(&cli->engine, sink, host, give_signer, cli, e);
+    end_configured(cli);
+    return result;
+}
+
+/* The signer of a put key: its file, or, where that is lost, what `key show` said. */
+static int find_signer(const char *word, uint8_t signer[KEY_SIZE], struct error *e)
+{
+    struct key *key;
+    if (text_parse_hex(word, signer, KEY_SIZE))
+        return 0;
+    if (key_load(word, &key, e) < 0) {
+        if (e->class == ERROR_NOT_FOUND)
+            error_hint(e, "give the file of the put key, or the 64 digits of its signer, as 'key show' says them");
+        return -1;
+    }
+    memcpy(signer, key->signer_public, KEY_SIZE);
+    key_free(key);
+    return 0;
+}
+
+static int find_since(const struct cli *cli, int64_t *since, struct error *e)
+{
+    const char *text = arguments_value(&cli->arguments, "since");
+    *since = clock_now();
+    if (!text || clock_parse_shown(text, since))
+        return 0;
+    error_set(e, ERROR_USAGE, "--since '%.100s' is no date", text);
+    return error_hint(e, "write 2026-11-20, or 2026-11-20T02:00");
+}
+
+static int revoke(struct cli *cli, char *const *words, struct error *e)
+{
+    const struct config_instance *sink;
+    uint8_t signer[KEY_SIZE];
+    int64_t since;
+    if (find_signer(words[1], signer, e) < 0 || find_since(cli, &since, e) < 0)
+        return -1;
+    int result = begin_configured(cli, words[0], &sink, e);
+    if (result == 0)
+        result = formats_revoke(&cli->engine, sink, signer, since, give_signer, cli, e);
+    end_configured(cli);
+    return result;
 }
 
 static const struct {
@@ -110,15 +193,14 @@ static const struct {
     size_t words;
     int (*run)(struct cli *cli, char *const *paths, struct error *e);
 } forms[] = {
-    {"create", "FILE", 1, create},
-    {"put", "FULLKEY PUTKEY --host NAME", 2, put},
-    {"show", "FILE", 1, show},
-    {"recover", "SINK FILE", 2, recover},
+    {"create", "FILE", 1, create},      {"put", "FULLKEY PUTKEY --host NAME", 2, put},
+    {"show", "FILE", 1, show},          {"recover", "SINK FILE", 2, recover},
+    {"accept", "SINK HOST", 2, accept}, {"revoke", "SINK PUTKEY [--since DATE]", 2, revoke},
 };
 
 static int key(struct cli *cli, struct error *e)
 {
-    static const char *const names[] = {"create", "put", "show", "recover", NULL};
+    static const char *const names[] = {"create", "put", "show", "recover", "accept", "revoke", NULL};
     const struct arguments *a = &cli->arguments;
     for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
         if (strcmp(forms[i].name, a->words[0]) != 0)
@@ -131,27 +213,41 @@ static int key(struct cli *cli, struct error *e)
     error_set(e, ERROR_USAGE, "unknown form '%.100s' of cofre key", a->words[0]);
     if (nearest)
         return error_hint(e, "did you mean cofre key %s?", nearest);
-    return error_hint(e, "there are create, put, show and recover");
+    return error_hint(e, "there are create, put, show, recover, accept and revoke");
 }
 
 static const struct argument_option options[] = {
     {.name = "host", .value = "NAME", .help = "put: the host whose snapshots the put key may add"},
+    {.name = "since", .value = "DATE", .help = "revoke: what the key stored from then on does not count; default: now"},
     {0},
 };
 
 const struct command cmd_key = {
     .name = "key",
-    .usage = "key create FILE\nkey put FULLKEY PUTKEY --host NAME\nkey show FILE\nkey recover SINK FILE",
-    .summary = "make and look at key files",
+    .usage = "key create FILE\n"
+             "key put FULLKEY PUTKEY --host NAME\n"
+             "key show FILE\n"
+             "key recover SINK FILE\n"
+             "key accept SINK HOST\n"
+             "key revoke SINK PUTKEY [--since DATE]",
+    .summary = "make and look at key files; say whose keys count",
     .help = "create makes a new full key, which can read and write. put derives a put key from it, for the server\n"
             "--host, which may add snapshots of its own but must not be able to read any: name that file as key\n"
             "in its configuration, and keep the full key elsewhere. show says what a key file is: its id and the\n"
             "public parts, never a secret. recover gets the full key of a sink's repository back, with what the\n"
             "section names in recovery_to or recovery_passphrase. Files are made with mode 0600, and an existing\n"
-            "file is never overwritten.",
-    .example = "cofre key create /etc/cofre/keys/gym.key\ncofre key put gym.key gym-put.key --host gym\ncofre key show "
-               "gym-put.key\n"
-               "cofre key recover nas /etc/cofre/keys/gym.key",
+            "file is never overwritten.\n"
+            "\n"
+            "accept says that whoever signed what the sink has of a host may do so, after the key of that host was\n"
+            "changed: with the full key to everybody, with a put key on this machine. revoke says, to everybody,\n"
+            "that a put key counts no more, because its server was broken into: what it stored before, or before\n"
+            "--since, still does. It takes the full key.",
+    .example = "cofre key create /etc/cofre/keys/gym.key\n"
+               "cofre key put gym.key gym-put.key --host gym\n"
+               "cofre key show gym-put.key\n"
+               "cofre key recover nas /etc/cofre/keys/gym.key\n"
+               "cofre key accept nas gym\n"
+               "cofre key revoke nas gym-put.key --since 2026-11-20",
     .statuses = "0   done\n1   the file exists already, cannot be read, or cannot be written\n"
                 "12  it is no key file, it was cut or mistyped, or it is a put key where the full key is needed; or "
                 "what is at\n"

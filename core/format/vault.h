@@ -43,6 +43,15 @@ typedef int vault_snapshot(void *context, const struct vault_name *name, struct 
 typedef int vault_manifest(void *context, const struct vault_name *name, struct manifest *manifest,
                            const struct error *why, struct error *e);
 typedef int vault_entry(void *context, const struct record *record, struct error *e);
+/* One who signed snapshots of a host and job. */
+struct vault_signer {
+    char host[64], job[64];
+    char signer[65];                                      /* hexadecimal */
+    char first[MANIFEST_ID_SIZE], last[MANIFEST_ID_SIZE]; /* of those snapshots */
+    uint64_t snapshots, doubtful;                         /* doubtful: those that do not count */
+    bool own;                                             /* it is our own key */
+};
+typedef void vault_signed(void *context, const struct vault_signer *signer);
 typedef void vault_warn(void *context, const char *text, const char *hint);
 
 struct copy_result {
@@ -90,8 +99,7 @@ struct verify_link {
     /* The manifest before has one of these; the first one has none before it. */
     uint8_t previous[VERIFY_PREVIOUS_MAX][MANIFEST_HASH_SIZE];
     size_t previous_count;
-    uint8_t signer[32]; /* zero where it is not known */
-    bool readable;      /* else of sequence, previous, signer nothing is known */
+    bool readable; /* else of sequence and previous nothing is known */
 };
 
 struct verify_audience {
@@ -151,6 +159,12 @@ struct vault_format {
     /* Get the key back that is kept in the sink, into a new file; id: of the key, hex. NULL = none is ever kept. */
     int (*recover)(const struct engine *engine, const struct config_instance *section, const char *path, char id[33],
                    struct error *e);
+    /* From now on those count who signed what is stored of the host: here, or with the full key everywhere. NULL =
+     * nothing is signed by keys of cofre. */
+    int (*accept)(struct vault *vault, const char *host, vault_signed *told, void *context, struct error *e);
+    /* From now on the signer counts nowhere, but for what it stored before `since` (ns). NULL = as above. */
+    int (*revoke)(struct vault *vault, const uint8_t signer[32], int64_t since, vault_signed *told, void *context,
+                  struct error *e);
     /* Is everything there that a run needs? It is open. The section's own secrets that were needed are told. */
     void (*check)(struct vault *vault, struct vault_reporter *to);
     /* What can be known of it without reaching anything; NULL = nothing. */

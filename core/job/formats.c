@@ -34,3 +34,36 @@ int formats_recover(const struct engine *engine, const struct config_instance *s
     error_subject(e, "sink", sink->name);
     return error_hint(e, "what is encrypted in it opens with gpg: see encrypt_to and passphrase in cofre(8)");
 }
+
+static int no_signers(const struct config_instance *sink, struct error *e)
+{
+    error_set(e, ERROR_CONFIG, "holds an archive, which keys of cofre do not sign");
+    error_subject(e, "sink", sink->name);
+    return error_hint(e, "who signs it, with gpg, stands in its section: sign_with");
+}
+
+int formats_accept(const struct engine *engine, const struct config_instance *sink, const char *host,
+                   vault_signed *told, void *context, struct error *e)
+{
+    struct vault *vault;
+    if (!formats_of(sink)->accept)
+        return no_signers(sink, e);
+    if (formats_open(engine, sink, &vault, e) < 0)
+        return -1;
+    int result = vault->format->accept(vault, host, told, context, e);
+    vault_close(vault);
+    return result;
+}
+
+int formats_revoke(const struct engine *engine, const struct config_instance *sink, const uint8_t signer[32],
+                   int64_t since, vault_signed *told, void *context, struct error *e)
+{
+    struct vault *vault;
+    if (!formats_of(sink)->revoke)
+        return no_signers(sink, e);
+    if (formats_open(engine, sink, &vault, e) < 0)
+        return -1;
+    int result = vault->format->revoke(vault, signer, since, told, context, e);
+    vault_close(vault);
+    return result;
+}

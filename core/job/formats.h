@@ -2,11 +2,13 @@
 #ifndef COFRE_JOB_FORMATS_H
 #define COFRE_JOB_FORMATS_H
 
+#include <stdint.h>
+
+#include "format/vault.h"
+
 struct config_instance;
 struct engine;
 struct error;
-struct vault;
-struct vault_format;
 
 const struct vault_format *formats_of(const struct config_instance *sink);
 
@@ -19,5 +21,14 @@ int formats_open(const struct engine *engine, const struct config_instance *sink
  * hand does not open it. */
 int formats_recover(const struct engine *engine, const struct config_instance *sink, const char *path, char id[33],
                     struct error *e);
+
+/* Accept who signed what the sink has of the host, for this machine, or with the full key for all; told of each.
+ * ERROR_NOT_FOUND: there is nothing of it. An archive has no such signers: ERROR_CONFIG. */
+int formats_accept(const struct engine *engine, const struct config_instance *sink, const char *host,
+                   vault_signed *told, void *context, struct error *e);
+/* Revoke a signer, for everybody, as of `since` (ns); told of what it has stored. ERROR_EXISTS: it is revoked already;
+ * ERROR_DENIED without the full key. */
+int formats_revoke(const struct engine *engine, const struct config_instance *sink, const uint8_t signer[32],
+                   int64_t since, vault_signed *told, void *context, struct error *e);
 
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -18,7 +19,7 @@
 #include "worker/sink.h"
 
 #define FILE_MAX_BYTES ((size_t)16 << 20)
-#define ADOPT_TRIES 8 /* names looked at, newest first */
+#define ADOPT_TRIES 64 /* snapshots looked at, newest first */
 
 void history_free(struct history *history)
 {
@@ -262,39 +263,70 @@ static int add_found(struct history *history, struct history_link *found, const 
     return 0;
 }
 
+/* The snapshot id, as the sink has it, is ours: into the history with it, unless that is newer. */
+static int adopt(struct history *history, const struct vault *vault, struct history_link *found,
+                 const struct bytes *manifest, struct error *e)
+{
+    struct history_link *known = find_link(history, found->id);
+    history_add_form(&found->forms, manifest->data, manifest->length);
+    if (known)
+        return join_link(known, found, vault, e);
+    if (strcmp(found->id, history->newest) > 0)
+        memcpy(history->newest, found->id, sizeof found->id);
+    if (history->count > 0 && history->links[history->count - 1].sequence >= found->sequence)
+        return 0;
+    history->adopted = true;
+    return add_found(history, found, vault, e);
+}
+
+static bool is_future(const struct vault *vault, const char *id)
+{
+    if (!manifest_is_future(id, clock_now()))
+        return false;
+    log_line(LOG_WARNING, "sink '%s': snapshot '%s' lies in the future: the history does not go on from it",
+             sink_name(vault->sink), id);
+    return true;
+}
+
+/* To begin a second history beside one that is hidden behind names would be damage. */
+static int too_many_strangers(const struct history *history, const struct vault *vault, struct error *e)
+{
+    if (history->count > 0)
+        return 0;
+    error_set(e, ERROR_INTEGRITY, "none of its newest %d snapshots of this host and job is one that this host made",
+              ADOPT_TRIES);
+    error_subject(e, "sink", sink_name(vault->sink));
+    return error_hint(e, "see what they are, with cofre verify, and remove what does not belong there");
+}
+
 /* The state may know less than the sink: it was lost. Take the newest snapshot of ours into the history. */
 static int adopt_newest(struct history *history, struct vault *vault, const char *job, struct listed *l,
                         struct error *e)
 {
-    size_t count = l->ids.length / MANIFEST_ID_SIZE;
+    size_t count = l->ids.length / MANIFEST_ID_SIZE, tries = 0;
     if (count > 0)
         qsort(l->ids.data, count, MANIFEST_ID_SIZE, compare_ids_down);
-    for (size_t i = 0; i < count && i < ADOPT_TRIES; i++) {
+    for (size_t i = 0; i < count; i++) {
         const char *id = (const char *)l->ids.data + i * MANIFEST_ID_SIZE;
+        AUTO_BYTES struct bytes manifest = {.maximum = MANIFEST_MAX};
         struct history_link found = {0};
         struct vault_name name;
         bool ours;
-        struct history_link *known = find_link(history, id);
+        const struct history_link *known = find_link(history, id);
         if (known && (!history->adopted || committed_to(known, vault->id)))
             return 0;
+        if (is_future(vault, id))
+            continue;
+        if (tries++ == ADOPT_TRIES)
+            return too_many_strangers(history, vault, e);
         snprintf(name.host, sizeof name.host, "%s", history->host);
         snprintf(name.job, sizeof name.job, "%s", job);
         memcpy(name.id, id, sizeof name.id);
-        AUTO_BYTES struct bytes manifest = {.maximum = MANIFEST_MAX};
+        memcpy(found.id, id, sizeof found.id);
         if (vault_peek(vault, &name, &ours, &found.sequence, &manifest, e) < 0)
             return -1;
-        if (!ours)
-            continue;
-        memcpy(found.id, id, sizeof found.id);
-        history_add_form(&found.forms, manifest.data, manifest.length);
-        if (known)
-            return join_link(known, &found, vault, e);
-        if (strcmp(id, history->newest) > 0)
-            memcpy(history->newest, found.id, sizeof found.id);
-        if (history->count > 0 && history->links[history->count - 1].sequence >= found.sequence)
-            return 0;
-        history->adopted = true;
-        return add_found(history, &found, vault, e);
+        if (ours)
+            return adopt(history, vault, &found, &manifest, e);
     }
     return 0;
 }
@@ -361,7 +393,8 @@ int history_compare(struct history *history, struct vault *vault, const char *jo
 int history_continue(const struct history *history, struct manifest *manifest, struct error *e)
 {
     manifest->sequence = 1;
-    manifest_make_id(manifest->started, history->newest, manifest->id);
+    bool future = manifest_is_future(history->newest, manifest->started);
+    manifest_make_id(manifest->started, future ? "" : history->newest, manifest->id);
     if (history->count == 0)
         return 0;
     const struct history_link *last = &history->links[history->count - 1];

@@ -61,7 +61,7 @@ int history_compare(struct history *history, struct vault *vault, const char *jo
 void history_say_renamed(const struct history *history, const char *job);
 
 /* Sequence, predecessor and id for a new manifest. Ids ascend with the sequence, even when the clock went back: the
- * id's time is then a second behind the one before. */
+ * id's time is then a second behind the one before; but by more than a day it does not run ahead of the clock. */
 int history_continue(const struct history *history, struct manifest *manifest, struct error *e);
 
 /* A copy of a snapshot of ours was committed to the repository id: remember it, durably, if the snapshot is remembered

@@ -153,11 +153,6 @@ static void check_pair(struct verify_history *history, const struct verify_link 
     if (!before->readable || !link->readable || strcmp(before->host, link->host) != 0 ||
         strcmp(before->job, link->job) != 0)
         return;
-    if (memcmp(before->signer, link->signer, sizeof link->signer) != 0)
-        log_line(
-            LOG_NOTICE,
-            "sink '%s': '%s' is signed by another key than the snapshot before it: was the key of that host changed?",
-            history->sink, link->object);
     if (link->sequence == before->sequence + 1) {
         if (follows(link, before))
             return;

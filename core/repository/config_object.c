@@ -3,13 +3,12 @@
 #include <jansson.h>
 #include <string.h>
 
-#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/text.h"
 #include "repository/chunker.h"
 #include "repository/repository.h"
 #include "repository/seal.h"
+#include "repository/statement.h"
 
 #define ENCRYPTION "x25519-xchacha20poly1305"
 
@@ -21,23 +20,17 @@ void config_object_make(struct config_object *config, const struct key *key, boo
         memcpy(config->seed, key->seed, sizeof config->seed);
 }
 
-static json_t *hex(const void *p, size_t n)
-{
-    char text[2 * 64 + 1];
-    return json_string(text_hex(p, n, text));
-}
-
 static json_t *to_json(const struct config_object *config)
 {
     char created[CLOCK_TEXT_MAX];
     json_t *json =
         json_pack("{s:i, s:[], s:o, s:s, s:o, s:o, s:o, s:s, s:{s:i, s:i, s:i}}", "format", REPOSITORY_FORMAT,
-                  "features", "repository", hex(config->repository, sizeof config->repository), "created",
-                  clock_format(config->created, created), "key", hex(config->public.id, KEY_ID_SIZE), "box",
-                  hex(config->public.box, KEY_SIZE), "root", hex(config->public.root, KEY_SIZE), "encryption",
-                  config->plain ? "none" : ENCRYPTION, "chunker", "minimum", (int)CHUNKER_MINIMUM, "average",
-                  (int)CHUNKER_AVERAGE, "maximum", (int)CHUNKER_MAXIMUM);
-    if (json && config->plain && json_object_set_new(json, "seed", hex(config->seed, KEY_SIZE)) < 0) {
+                  "features", "repository", statement_hex(config->repository, sizeof config->repository), "created",
+                  clock_format(config->created, created), "key", statement_hex(config->public.id, KEY_ID_SIZE), "box",
+                  statement_hex(config->public.box, KEY_SIZE), "root", statement_hex(config->public.root, KEY_SIZE),
+                  "encryption", config->plain ? "none" : ENCRYPTION, "chunker", "minimum", (int)CHUNKER_MINIMUM,
+                  "average", (int)CHUNKER_AVERAGE, "maximum", (int)CHUNKER_MAXIMUM);
+    if (json && config->plain && json_object_set_new(json, "seed", statement_hex(config->seed, KEY_SIZE)) < 0) {
         json_decref(json);
         return NULL;
     }
@@ -46,31 +39,12 @@ static json_t *to_json(const struct config_object *config)
 
 int config_object_encode(const struct config_object *config, const struct key *key, struct bytes *out, struct error *e)
 {
-    json_t *json = to_json(config);
-    char *line = json ? json_dumps(json, JSON_COMPACT) : NULL;
-    json_decref(json);
-    if (!line)
-        return error_memory(e);
-    uint8_t signature[KEY_SIGNATURE_SIZE];
-    char text[2 * KEY_SIGNATURE_SIZE + 1];
-    int result = seal_sign_root(key, line, strlen(line), signature, e);
-    if (result == 0) {
-        bytes_print(out, "%s\n%s\n", line, text_hex(signature, sizeof signature, text));
-        result = bytes_check(out, "repository config", e);
-    }
-    free(line);
-    return result;
+    return statement_write(key, SEAL_CONFIG, to_json(config), out, e);
 }
 
 static int damaged(struct error *e, const char *why)
 {
     return error_set(e, ERROR_INTEGRITY, "object 'config' is damaged: %s", why);
-}
-
-static bool get_hex(const json_t *json, const char *member, void *p, size_t n)
-{
-    const char *text = json_string_value(json_object_get(json, member));
-    return text && text_parse_hex(text, p, n);
 }
 
 #define NEWER_HINT "install a newer cofre; if no newer one made this repository, its 'config' is damaged"
@@ -99,34 +73,25 @@ static int from_json(const json_t *json, struct config_object *config, struct er
         return error_hint(e, NEWER_HINT);
     }
     config->plain = strcmp(encryption, "none") == 0;
-    if (!get_hex(json, "repository", config->repository, sizeof config->repository) ||
-        !get_hex(json, "key", config->public.id, KEY_ID_SIZE) || !get_hex(json, "box", config->public.box, KEY_SIZE) ||
-        !get_hex(json, "root", config->public.root, KEY_SIZE) ||
-        (config->plain && !get_hex(json, "seed", config->seed, KEY_SIZE)))
+    if (!statement_get_hex(json, "repository", config->repository, sizeof config->repository) ||
+        !statement_get_hex(json, "key", config->public.id, KEY_ID_SIZE) ||
+        !statement_get_hex(json, "box", config->public.box, KEY_SIZE) ||
+        !statement_get_hex(json, "root", config->public.root, KEY_SIZE) ||
+        (config->plain && !statement_get_hex(json, "seed", config->seed, KEY_SIZE)))
         return damaged(e, "a member is missing");
     return 0;
 }
 
 int config_object_decode(const void *p, size_t n, struct config_object *config, struct error *e)
 {
+    struct statement statement;
     *config = (struct config_object){0};
-    const char *text = p;
-    const char *end = n > 0 ? memchr(text, '\n', n) : NULL;
-    uint8_t signature[KEY_SIGNATURE_SIZE];
-    char digits[2 * KEY_SIGNATURE_SIZE + 1] = "";
-    if (!end || n - (size_t)(end - text) != 2 + 2 * KEY_SIGNATURE_SIZE || text[n - 1] != '\n')
-        return damaged(e, "it is not two lines");
-    memcpy(digits, end + 1, 2 * KEY_SIGNATURE_SIZE);
-    if (!text_parse_hex(digits, signature, sizeof signature))
-        return damaged(e, "its signature is malformed");
-    json_error_t where;
-    json_t *json = json_loadb(text, (size_t)(end - text), JSON_REJECT_DUPLICATES, &where);
-    if (!json)
-        return damaged(e, where.text);
-    int result = from_json(json, config, e);
-    json_decref(json);
-    if (result == 0 && !seal_verify_root(config->public.root, text, (size_t)(end - text), signature))
-        return damaged(e, "its signature is wrong");
+    if (statement_read(p, n, "config", &statement, e) < 0)
+        return -1;
+    int result = from_json(statement.json, config, e);
+    if (result == 0 && !statement_is_signed(&statement, SEAL_CONFIG, config->public.root))
+        result = damaged(e, "its signature is wrong");
+    statement_free(&statement);
     return result;
 }
 

@@ -11,6 +11,7 @@
 #include "repository/key.h"
 #include "repository/repository.h"
 #include "repository/seal.h"
+#include "repository/signers.h"
 #include "snapshot/manifest.h"
 #include "snapshot/manifest_json.h"
 #include "worker/sink.h"
@@ -112,17 +113,21 @@ static int parse(const struct seal_opened *opened, const struct bytes *body, con
     return manifest_check(m, name, e);
 }
 
-int manifest_object_open(const void *p, size_t n, const struct key *key, const char *name, struct manifest **manifest,
-                         struct error *e)
+/* Form, signature, key, and whose it is: all that comes before the body is looked at. */
+static int verify(const void *p, size_t n, const struct key *key, const char *name, struct seal_opened *opened,
+                  struct error *e)
 {
-    struct seal_opened opened;
+    return seal_envelope_verify(key, SEAL_MANIFEST, p, n, name, opened, e) < 0 ? -1 : check_clear(opened, name, e);
+}
+
+static int open_verified(const void *p, size_t n, const struct key *key, const char *name,
+                         const struct seal_opened *opened, struct manifest **manifest, struct error *e)
+{
     struct bytes body = {.maximum = MANIFEST_MAX};
     struct manifest *m = calloc(1, sizeof *m);
-    int result = m ? seal_envelope_open(key, SEAL_MANIFEST, p, n, name, &opened, &body, e) : error_memory(e);
+    int result = m ? seal_envelope_body(key, SEAL_MANIFEST, p, n, name, &body, e) : error_memory(e);
     if (result == 0)
-        result = check_clear(&opened, name, e);
-    if (result == 0)
-        result = parse(&opened, &body, name, m, e);
+        result = parse(opened, &body, name, m, e);
     bytes_free(&body);
     if (result == 0)
         *manifest = m;
@@ -131,11 +136,18 @@ int manifest_object_open(const void *p, size_t n, const struct key *key, const c
     return result;
 }
 
+int manifest_object_open(const void *p, size_t n, const struct key *key, const char *name, struct manifest **manifest,
+                         struct error *e)
+{
+    struct seal_opened opened;
+    return verify(p, n, key, name, &opened, e) < 0 ? -1 : open_verified(p, n, key, name, &opened, manifest, e);
+}
+
 int manifest_object_peek(const void *p, size_t n, const struct key *key, const char *name, uint64_t *sequence,
                          uint8_t previous_hash[SEAL_HASH_SIZE], uint8_t signer[32], struct error *e)
 {
     struct seal_opened opened;
-    if (seal_envelope_verify(key, SEAL_MANIFEST, p, n, name, &opened, e) < 0 || check_clear(&opened, name, e) < 0)
+    if (verify(p, n, key, name, &opened, e) < 0)
         return -1;
     *sequence = bytes_get_u64(opened.clear);
     memcpy(previous_hash, opened.clear + 8, SEAL_HASH_SIZE);
@@ -143,12 +155,55 @@ int manifest_object_peek(const void *p, size_t n, const struct key *key, const c
     return 0;
 }
 
+/* Where nobody is known yet, whoever signed the snapshot before is; it may be gone, or be no word of anybody. */
+static int admit_before(struct repository *r, const struct manifest *m, struct error *e)
+{
+    AUTO_BYTES struct bytes object = {.maximum = MANIFEST_MAX};
+    struct signers_claim claim;
+    uint64_t sequence;
+    uint8_t previous[SEAL_HASH_SIZE];
+    struct error ignored;
+    char key[OBJECT_KEY_SIZE];
+    manifest_object_key(m->host, m->job, m->previous_id, key);
+    claim.object = key;
+    if (sink_get(r->sink, key, MANIFEST_MAX - 1, &object, &ignored) < 0 ||
+        manifest_object_peek(object.data, object.length, r->key, key, &sequence, previous, claim.signer, &ignored) < 0)
+        return 0;
+    seal_hash(object.data, object.length, claim.hash);
+    return signers_admit(r->signers, &claim, e) < 0 && e->class == ERROR_MEMORY ? -1 : 0;
+}
+
+int manifest_object_take(struct repository *r, const void *p, size_t n, const char *key, struct manifest **manifest,
+                         struct error *e)
+{
+    struct signers_claim claim = {.object = key};
+    struct seal_opened opened;
+    struct manifest *m;
+    if (verify(p, n, r->key, key, &opened, e) < 0)
+        return -1;
+    memcpy(claim.signer, opened.signer, sizeof claim.signer);
+    seal_hash(p, n, claim.hash);
+    if (signers_check_revoked(r->signers, &claim, e) < 0 || open_verified(p, n, r->key, key, &opened, &m, e) < 0)
+        return -1;
+    bool own = memcmp(m->signer, r->key->signer_public, sizeof m->signer) == 0;
+    int result = 0;
+    if (!own && m->previous_id[0] != '\0' && signers_is_first(r->signers, key))
+        result = admit_before(r, m, e);
+    if (result == 0)
+        result = signers_admit(r->signers, &claim, e);
+    if (result == 0)
+        *manifest = m;
+    else
+        manifest_free(m);
+    return result;
+}
+
 int manifest_object_read(struct repository *repository, const char *key, struct manifest **manifest, struct error *e)
 {
     AUTO_BYTES struct bytes object = {.maximum = MANIFEST_MAX};
     if (sink_get(repository->sink, key, MANIFEST_MAX - 1, &object, e) < 0)
         return -1;
-    return manifest_object_open(object.data, object.length, repository->key, key, manifest, e);
+    return manifest_object_take(repository, object.data, object.length, key, manifest, e);
 }
 
 bool manifest_object_parse_key(const char *key, char host[64], char job[64], char id[MANIFEST_ID_SIZE])

@@ -29,7 +29,10 @@ int manifest_object_open(const void *p, size_t n, const struct key *key, const c
 /* What can be known without the full key: sequence and previous hash, verified. name: as for manifest_object_open. */
 int manifest_object_peek(const void *p, size_t n, const struct key *key, const char *name, uint64_t *sequence,
                          uint8_t previous_hash[SEAL_HASH_SIZE], uint8_t signer[32], struct error *e);
-/* The manifest stored under key, read and opened. */
+/* An object that was read from the repository, opened; and it must be the word of somebody who counts (signers.h). */
+int manifest_object_take(struct repository *repository, const void *p, size_t n, const char *key,
+                         struct manifest **manifest, struct error *e);
+/* The manifest stored under key, read and taken. */
 int manifest_object_read(struct repository *repository, const char *key, struct manifest **manifest, struct error *e);
 
 /* The sink's key of a snapshot, "snapshots/HOST/JOB/ID", into out[201]. */

@@ -6,12 +6,15 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "repository/config_object.h"
 #include "repository/index.h"
+#include "repository/revocation.h"
+#include "repository/signers.h"
 #include "worker/sink.h"
 #include "worker/worker.h"
 
@@ -165,6 +168,15 @@ static int open_cache(struct repository *r, const struct repository_spec *spec, 
     return file_make_directories(r->cache, e);
 }
 
+static int open_signers(struct repository *r, const struct repository_spec *spec, struct error *e)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/repositories/%s", spec->state_dir, r->id_text);
+    if (signers_open(r->sink, r->key, path, &r->signers, e) < 0)
+        return error_subject(e, "sink", sink_name(r->sink));
+    return 0;
+}
+
 static int open_in_place(struct repository *r, const struct repository_spec *spec, struct error *e)
 {
     r->trust_hosts = spec->trust_hosts;
@@ -179,9 +191,9 @@ static int open_in_place(struct repository *r, const struct repository_spec *spe
     }
     memcpy(r->id, config.repository, sizeof r->id);
     text_hex(r->id, sizeof r->id, r->id_text);
-    if (load_key(r, &config, spec->key_file, e) < 0)
+    if (load_key(r, &config, spec->key_file, e) < 0 || open_cache(r, spec, e) < 0)
         return -1;
-    return open_cache(r, spec, e);
+    return open_signers(r, spec, e);
 }
 
 int repository_open(struct sink *sink, const struct repository_spec *spec, struct repository **repository,
@@ -201,10 +213,22 @@ int repository_open(struct sink *sink, const struct repository_spec *spec, struc
     return 0;
 }
 
+static int refuse_revoked(const struct repository *r, const struct revocation *revocation, struct error *e)
+{
+    char since[CLOCK_TEXT_MAX];
+    error_set(e, ERROR_AUTH, "its key was revoked, as of %s: nothing that it signs counts any more",
+              clock_format_shown(revocation->since, since));
+    error_subject(e, "sink", sink_name(r->sink));
+    return error_hint(e, "make another where the full key is: cofre key put FULLKEY PUTKEY --host %s", r->host);
+}
+
 int repository_check_writer(const struct repository *repository, struct error *e)
 {
     const struct key *key = repository->key;
     char host[KEY_HOST_SIZE + 1];
+    const struct revocation *revocation = signers_revoked(repository->signers, key->signer_public);
+    if (revocation)
+        return refuse_revoked(repository, revocation, e);
     if (key_may(&key->certificate, KEY_ADD, repository->host))
         return 0;
     error_set(e, ERROR_AUTH, "its key is the put key of host '%s', and this is host '%s'",
@@ -224,6 +248,7 @@ void repository_close(struct repository *repository)
             "sink '%s': damaged packs are not relied on any more (%zu): the next run stores again what its sources "
             "still have of them",
             sink_name(repository->sink), (size_t)repository->doubted);
+    signers_free(repository->signers);
     sink_free(repository->sink);
     index_free(repository->index);
     key_free(repository->key);

@@ -15,6 +15,7 @@ struct index;
 struct index_location;
 struct index_pack;
 struct pack_chunk;
+struct signers;
 struct sink;
 
 #define REPOSITORY_ID_SIZE 16
@@ -36,6 +37,7 @@ struct repository {
     bool trust_hosts;
     bool plain; /* encryption = none */
     struct key *key;
+    struct signers *signers;
     uint8_t id[REPOSITORY_ID_SIZE];
     char id_text[2 * REPOSITORY_ID_SIZE + 1];
     struct index *index; /* NULL until repository_load_index */
@@ -49,7 +51,7 @@ int repository_open(struct sink *sink, const struct repository_spec *spec, struc
 /* Frees the sink. NULL is fine. */
 void repository_close(struct repository *repository);
 
-/* May this host store with the key? ERROR_AUTH when it is the put key of another. */
+/* May this host store with the key? ERROR_AUTH when it is the put key of another, or was revoked. */
 int repository_check_writer(const struct repository *repository, struct error *e);
 
 /* Make the config object of a new repository, if the place is empty. key: full; plain: its seed goes into the config.

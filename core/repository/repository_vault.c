@@ -22,6 +22,8 @@
 #include "repository/repository_copy.h"
 #include "repository/repository_init.h"
 #include "repository/repository_verify.h"
+#include "repository/signers.h"
+#include "repository/signing.h"
 #include "worker/engine.h"
 #include "worker/sink.h"
 
@@ -57,7 +59,8 @@ static void close_repository(struct vault *vault)
 
 /* ---- snapshots ---- */
 
-/* Keys of manifests, each NUL terminated; they are given after the listing, since a sink does one thing at a time. */
+/* Keys of manifests, each NUL terminated; they are given after the listing, since a sink does one thing at a time, and
+ * in the order of their names: who signed the oldest snapshot is known first. */
 static int collect_key(void *context, const struct sink_object *object, struct error *e)
 {
     struct bytes *keys = context;
@@ -73,6 +76,8 @@ static int list(struct vault *vault, const char *host, const char *job, vault_sn
     if (host && job)
         manifest_object_key(host, job, "", prefix);
     int result = sink_list(vault->sink, prefix, collect_key, &keys, e);
+    if (result == 0)
+        result = bytes_sort_texts(&keys, e);
     for (size_t at = 0; result == 0 && at < keys.length; at += strlen((const char *)keys.data + at) + 1) {
         const char *key = (const char *)keys.data + at;
         struct vault_name name;
@@ -119,7 +124,7 @@ static int read_next(void *context, const char *key, const struct bytes *object,
     struct error wrong;
     if (!object)
         wrong = *why;
-    else if (manifest_object_open(object->data, object->length, own(r->vault)->key, key, &manifest, &wrong) < 0)
+    else if (manifest_object_take(own(r->vault), object->data, object->length, key, &manifest, &wrong) < 0)
         manifest = NULL;
     return r->found(r->context, r->name++, manifest, &wrong, e);
 }
@@ -135,25 +140,44 @@ static int read_all(struct vault *vault, const struct vault_name *names, size_t 
                          e);
 }
 
-/* Does the manifest carry our own signature? Names alone prove nothing: whoever can write into the sink can make one.
- * With the full key any certified signer of this host counts: it may have had a put key before. */
+static int not_ours(const struct repository *r, struct error *e)
+{
+    error_subject(e, "sink", sink_name(r->sink));
+    log_error(LOG_WARNING, e);
+    return 0;
+}
+
+static int refuse_unknown(const struct repository *r, const char *key, struct error *e)
+{
+    error_set(e, ERROR_AUTH, "'%s' is signed by another key than ours, and this machine does not know it", key);
+    error_subject(e, "sink", sink_name(r->sink));
+    return error_hint(e, "if the key of this host was changed on purpose: cofre key accept %s %s", sink_name(r->sink),
+                      r->host);
+}
+
+/* Is it the word of somebody whom this machine goes on from: our own key, or one that it has accepted? Names alone
+ * prove nothing: whoever can write into the sink can make one. To begin a second history beside that of a key that was
+ * changed would be damage, so that is refused. */
 static int peek(struct vault *vault, const struct vault_name *name, bool *ours, uint64_t *sequence,
                 struct bytes *object, struct error *e)
 {
     struct repository *r = own(vault);
     char key[201];
     manifest_object_key(name->host, name->job, name->id, key);
-    uint8_t previous[SEAL_HASH_SIZE], signer[32];
+    struct signers_claim claim = {.object = key};
+    uint8_t previous[SEAL_HASH_SIZE];
     *ours = false;
     if (sink_get(r->sink, key, MANIFEST_MAX - 1, object, e) < 0)
         return e->class == ERROR_NOT_FOUND ? 0 : -1;
-    if (manifest_object_peek(object->data, object->length, r->key, key, sequence, previous, signer, e) < 0) {
-        error_subject(e, "sink", sink_name(r->sink));
-        log_error(LOG_WARNING, e);
-    } else if (memcmp(signer, r->key->signer_public, sizeof signer) != 0 && !r->key->full)
-        log_line(LOG_WARNING, "sink '%s': '%s' is signed by another key than ours", sink_name(r->sink), key);
-    else
-        *ours = *sequence > 0 && *sequence < (uint64_t)1 << 60;
+    if (manifest_object_peek(object->data, object->length, r->key, key, sequence, previous, claim.signer, e) < 0)
+        return not_ours(r, e);
+    seal_hash(object->data, object->length, claim.hash);
+    bool own = memcmp(claim.signer, r->key->signer_public, sizeof claim.signer) == 0;
+    if (!own && signers_is_first(r->signers, key))
+        return refuse_unknown(r, key, e);
+    if (signers_admit(r->signers, &claim, e) < 0)
+        return e->class == ERROR_INTEGRITY ? not_ours(r, e) : -1;
+    *ours = *sequence > 0 && *sequence < (uint64_t)1 << 60;
     return 0;
 }
 
@@ -349,6 +373,8 @@ const struct vault_format repository_vault = {
     .copy = copy,
     .init = repository_init,
     .recover = recovery_recover,
+    .accept = signing_accept,
+    .revoke = signing_revoke,
     .check = check,
     .check_offline = check_offline,
 };

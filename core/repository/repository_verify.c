@@ -15,6 +15,7 @@
 #include "repository/manifest_object.h"
 #include "repository/reader.h"
 #include "repository/repository.h"
+#include "repository/signers.h"
 #include "repository/verify_packs.h"
 #include "worker/engine.h"
 #include "worker/sink.h"
@@ -53,6 +54,14 @@ static void report_object(struct verify *v, const char *object, const char *text
     report(v, &damage);
 }
 
+/* What is wrong, and what to do about it. */
+static void report_wrong(struct verify *v, const char *object, const struct error *why, const char *snapshot)
+{
+    char text[sizeof why->message + sizeof why->hint + 4];
+    snprintf(text, sizeof text, why->hint[0] ? "%s; %s" : "%s", why->message, why->hint);
+    report_object(v, object, text, snapshot);
+}
+
 /* ---- index objects ---- */
 
 static int collect_key(void *context, const struct sink_object *object, struct error *e)
@@ -83,7 +92,7 @@ static int check_index_objects(struct verify *v, struct error *e)
             continue;
         if (!reader_is_damage(e))
             return -1;
-        report_object(v, key, e->message, NULL);
+        report_wrong(v, key, e, NULL);
     }
     return 0;
 }
@@ -118,7 +127,7 @@ static int each_snapshot(struct verify *v, bool first_pass, each_fn each, struct
                 return -1;
             v->result->snapshots_damaged++; /* in each pass: the second counts anew */
             if (first_pass)
-                report_object(v, key, e->message, v->snapshot);
+                report_wrong(v, key, e, v->snapshot);
             continue;
         }
         int result = each(v, manifest, e);
@@ -238,23 +247,33 @@ static int walk_snapshot(struct verify *v, const struct manifest *manifest, stru
 
 /* ---- the history ---- */
 
-/* Damage inside a manifest is found when it is opened; without the full key, here. */
+static int admit(const struct verify *v, const char *key, const uint8_t signer[32], const struct bytes *object,
+                 struct error *e)
+{
+    struct signers_claim claim = {.object = key};
+    memcpy(claim.signer, signer, sizeof claim.signer);
+    seal_hash(object->data, object->length, claim.hash);
+    return signers_admit(v->repository->signers, &claim, e);
+}
+
+/* What is wrong with a manifest is found when it is opened; without the full key, here. */
 static int tell_link(void *context, const char *key, const struct bytes *object, const struct error *why,
                      struct error *e)
 {
     struct verify *v = context;
     const struct key *ours = v->repository->key;
     struct verify_link link = {.previous_count = 1};
+    uint8_t signer[32];
     if (!object) {
         *e = *why;
         return -1;
     }
     manifest_object_parse_key(key, link.host, link.job, link.id);
     snprintf(link.object, sizeof link.object, "%s", key);
-    link.readable = manifest_object_peek(object->data, object->length, ours, key, &link.sequence, link.previous[0],
-                                         link.signer, e) == 0;
-    if (!link.readable && !ours->full)
-        report_object(v, key, e->message, key + strlen("snapshots/"));
+    link.readable =
+        manifest_object_peek(object->data, object->length, ours, key, &link.sequence, link.previous[0], signer, e) == 0;
+    if (!ours->full && (!link.readable || admit(v, key, signer, object, e) < 0))
+        report_wrong(v, key, e, key + strlen("snapshots/"));
     return v->audience->link(v->audience->context, &link, object, e);
 }
 
@@ -287,10 +306,11 @@ static void on_progress(void *context, uint64_t bytes)
     engine_report(v->engine, v->stage, v->result->objects, v->result->bytes, 0);
 }
 
-/* Snapshots first: what those need that are listed is there when packs are listed afterwards. */
+/* In the order of their names, so that who signed first is known first. Snapshots before packs: what those need that
+ * are listed is there when packs are listed afterwards. */
 static int load(struct verify *v, struct error *e)
 {
-    if (sink_list(v->repository->sink, "snapshots/", collect_key, &v->keys, e) < 0)
+    if (sink_list(v->repository->sink, "snapshots/", collect_key, &v->keys, e) < 0 || bytes_sort_texts(&v->keys, e) < 0)
         return -1;
     return verify_packs_load(&v->packs, e);
 }

@@ -13,7 +13,6 @@
 #include "repository/key.h"
 
 #define ENVELOPE_LABEL "cofre envelope 1"
-#define CONFIG_LABEL "cofre config 1"
 #define BODY_LEVEL 3
 #define MAGIC_SIZE 8
 #define INDEX_MAGIC "cofreix1"
@@ -330,14 +329,21 @@ static int open_body(const struct key *key, const struct kind *k, const void *p,
     return result;
 }
 
+int seal_envelope_body(const struct key *key, enum seal_kind kind, const void *p, size_t n, const char *name,
+                       struct bytes *body, struct error *e)
+{
+    struct parts parts;
+    bool is_whole = take_parts(&kinds[kind], p, n, &parts);
+    ASSERT(is_whole);
+    return open_body(key, &kinds[kind], p, &parts, name, body, e);
+}
+
 int seal_envelope_open(const struct key *key, enum seal_kind kind, const void *p, size_t n, const char *name,
                        struct seal_opened *opened, struct bytes *body, struct error *e)
 {
-    struct parts parts;
-    if (verify(key, &kinds[kind], p, n, name, &parts, e) < 0)
+    if (seal_envelope_verify(key, kind, p, n, name, opened, e) < 0)
         return -1;
-    *opened = opened_of(&parts);
-    return open_body(key, &kinds[kind], p, &parts, name, body, e);
+    return seal_envelope_body(key, kind, p, n, name, body, e);
 }
 
 int seal_check_host(const struct seal_opened *opened, const char *host, const char *name, struct error *e)
@@ -351,27 +357,31 @@ int seal_check_host(const struct seal_opened *opened, const char *host, const ch
 
 /* ---- the root's signature ---- */
 
-static size_t labelled(const void *p, size_t n, uint8_t message[sizeof CONFIG_LABEL + SEAL_CONFIG_MAX])
+#define STATEMENT_MAX (16 + SEAL_HASH_SIZE)
+
+static size_t labelled(enum seal_statement kind, const void *p, size_t n, uint8_t message[STATEMENT_MAX])
 {
-    size_t label = strlen(CONFIG_LABEL);
-    memcpy(message, CONFIG_LABEL, label);
-    memcpy(message + label, p, n);
-    return label + n;
+    static const char *const labels[] = {
+        [SEAL_CONFIG] = "cofre config 1", [SEAL_REVOKED] = "cofre revoked 1", [SEAL_ACCEPTED] = "cofre accepted 1"};
+    size_t label = strlen(labels[kind]);
+    memcpy(message, labels[kind], label);
+    seal_hash(p, n, message + label);
+    return label + SEAL_HASH_SIZE;
 }
 
-int seal_sign_root(const struct key *key, const void *p, size_t n, uint8_t signature[64], struct error *e)
+int seal_sign_root(const struct key *key, enum seal_statement kind, const void *p, size_t n, uint8_t signature[64],
+                   struct error *e)
 {
-    uint8_t message[sizeof CONFIG_LABEL + SEAL_CONFIG_MAX];
+    uint8_t message[STATEMENT_MAX];
     if (!key->full)
         return error_set(e, ERROR_DENIED, "sign for the repository: this takes the full key");
-    if (n > SEAL_CONFIG_MAX)
-        return error_set(e, ERROR_RANGE, "sign for the repository: more than %u bytes", SEAL_CONFIG_MAX);
-    crypto_sign_detached(signature, NULL, message, labelled(p, n, message), key->root_secret);
+    crypto_sign_detached(signature, NULL, message, labelled(kind, p, n, message), key->root_secret);
     return 0;
 }
 
-bool seal_verify_root(const uint8_t root[32], const void *p, size_t n, const uint8_t signature[64])
+bool seal_verify_root(const uint8_t root[32], enum seal_statement kind, const void *p, size_t n,
+                      const uint8_t signature[64])
 {
-    uint8_t message[sizeof CONFIG_LABEL + SEAL_CONFIG_MAX];
-    return n <= SEAL_CONFIG_MAX && crypto_sign_verify_detached(signature, message, labelled(p, n, message), root) == 0;
+    uint8_t message[STATEMENT_MAX];
+    return crypto_sign_verify_detached(signature, message, labelled(kind, p, n, message), root) == 0;
 }

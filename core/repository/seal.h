@@ -93,12 +93,19 @@ int seal_envelope_verify(const struct key *key, enum seal_kind kind, const void 
 int seal_envelope_open(const struct key *key, enum seal_kind kind, const void *p, size_t n, const char *name,
                        struct seal_opened *opened, struct bytes *body, struct error *e);
 
+/* Open and unpack the body of what seal_envelope_verify has found good. */
+int seal_envelope_body(const struct key *key, enum seal_kind kind, const void *p, size_t n, const char *name,
+                       struct bytes *body, struct error *e);
 /* May the signer add for this host? ERROR_INTEGRITY. */
 int seal_check_host(const struct seal_opened *opened, const char *host, const char *name, struct error *e);
 
-/* The root's signature over "cofre config 1" || bytes (at most SEAL_CONFIG_MAX); full keys only: ERROR_DENIED. */
-#define SEAL_CONFIG_MAX 4096u
-int seal_sign_root(const struct key *key, const void *p, size_t n, uint8_t signature[64], struct error *e);
-bool seal_verify_root(const uint8_t root[32], const void *p, size_t n, const uint8_t signature[64]);
+/* The root's signature over a label, which is another for each kind of statement, and the BLAKE3 of the bytes; full
+ * keys only: ERROR_DENIED. */
+/* "cofre config 1", "cofre revoked 1", "cofre accepted 1" */
+enum seal_statement { SEAL_CONFIG, SEAL_REVOKED, SEAL_ACCEPTED };
+int seal_sign_root(const struct key *key, enum seal_statement kind, const void *p, size_t n, uint8_t signature[64],
+                   struct error *e);
+bool seal_verify_root(const uint8_t root[32], enum seal_statement kind, const void *p, size_t n,
+                      const uint8_t signature[64]);
 
 #endif

@@ -33,6 +33,11 @@ void manifest_make_id(int64_t now, const char *after, char id[MANIFEST_ID_SIZE])
     snprintf(id, MANIFEST_ID_SIZE, "%.16s-%s", clock_format_compact(now, when), text_hex(random, sizeof random, hex));
 }
 
+bool manifest_is_future(const char *id, int64_t now)
+{
+    return id_time(id) > now / 1000000000 + 24 * 60 * 60;
+}
+
 bool manifest_is_id(const char *text)
 {
     static const char form[] = "00000000T000000Z-xxxxxx";

@@ -112,6 +112,9 @@ struct manifest {
  * need be by a time that is a second later than that of the one before. */
 void manifest_make_id(int64_t now, const char *after, char id[MANIFEST_ID_SIZE]);
 bool manifest_is_id(const char *text);
+/* Does its time lie more than a day after now (ns)? Nobody has made such a snapshot yet; who says so lies, or has a
+ * clock that is wrong. */
+bool manifest_is_future(const char *id, int64_t now);
 
 /* Does it hold together? name is for messages. ERROR_INTEGRITY. */
 int manifest_check(const struct manifest *manifest, const char *name, struct error *e);

@@ -21,8 +21,8 @@ def hosts(world, tmp_path):
     return world
 
 
-def forged(world, host='testhost', sequence=2, snapshot='20991231T000000Z-ffffff'):
-    forger = Forger(world.base / 'keys' / 'web')
+def forged(world, host='testhost', sequence=2, snapshot='20991231T000000Z-ffffff', key='web'):
+    forger = Forger(world.base / 'keys' / key)
     body = {'format': 1, 'features': [], 'id': snapshot, 'job': 'job', 'host': host, 'version': '0.1.0', 'started': 0,
             'ended': 0, 'status': 'incomplete', 'added': 0, 'missed': [], 'indexes': [],
             'sources': [{'name': 'tree', 'plugin': 'directory', 'status': 'missing', 'error': 'none', 'options': [],
@@ -43,19 +43,30 @@ def test_a_snapshot_in_the_name_of_another_host(hosts, tmp_path, second_opinion)
 
 
 def test_it_is_not_gone_on_from(hosts, tmp_path):
-    """Not with the put key, and not where the full key runs and has lost its state."""
-    first = hosts.snapshots()[0]
-    path = forged(hosts)
+    """Not by the host whose name it has, and not where the full key runs; both have lost their state."""
+    good = hosts.snapshots()[0]
+    path = forged(hosts, snapshot=good[:-6] + 'ffffff')
     for key in (tmp_path / 'keys' / 'testhost', None):
         shutil.rmtree(hosts.base / 'state')
         shutil.rmtree(hosts.base / 'cache')
         hosts.sink(key=key)
-        assert path.name in hosts.ok('run', 'job').err
-    hosts.sink()
+        if not key:
+            hosts.ok('key', 'accept', 'disk', 'testhost')
+        hosts.ok('run', 'job')
     made = [row for row in hosts.fails(INCOMPLETE, '--json', 'list', 'job').json() if row['type'] == 'snapshot']
-    assert [row.get('sequence') for row in made] == [1, 2, 3, None] and made[0]['id'] == first
+    assert [row.get('sequence') for row in made if row['id'] != path.name] == [1, 2, 3] and made[0]['id'] == good
     path.unlink()
     hosts.ok('verify', 'job')
+
+
+def test_one_of_the_future_is_not_gone_on_from(hosts, tmp_path):
+    """Also when its signature is right: nobody can have made it yet."""
+    forged(hosts, key='testhost')
+    shutil.rmtree(hosts.base / 'state')
+    hosts.sink(key=tmp_path / 'keys' / 'testhost')
+    assert 'lies in the future' in hosts.ok('run', 'job').err
+    assert all(name.startswith('20') and not name.startswith('2099') for name in
+               (path.name for path in hosts.objects('snapshots')) if 'ffffff' not in name)
 
 
 def test_the_put_key_of_another_host_stores_nothing(hosts, tmp_path):

@@ -115,6 +115,7 @@ def test_the_put_key_of_the_readme(followed):
     followed('cofre run nightly && cofre list nightly | grep -q sealed && cofre verify nightly')
     followed('if cofre restore nightly --into /srv/stolen; then exit 1; else test $? = 12; fi; test ! -e /srv/stolen/uploads')
     followed('sed -i "s#keys/gym-put.key#keys/gym.key#" /etc/cofre/conf.d/gym.conf && mv /var/desk/gym.key /etc/cofre/keys')
+    followed('cofre key accept nas "$(hostname)"')
     followed('cofre restore nightly --into /srv/after')
 
 

@@ -105,7 +105,7 @@ def certified_host(key, signer, certificate, what):
     return host
 
 def open_envelope(key, magic, wrapped_size, data, what):
-    """The host whose key signed it ("": the full key), the clear part, the body."""
+    """Who signed it, for which host ("": any), the clear part, the body."""
     c = Cursor(data, what)
     check(c.take(8) == magic, f"{what}: wrong magic")
     check(c.take(16) == key.id, f"{what}: made with another key")
@@ -117,7 +117,7 @@ def open_envelope(key, magic, wrapped_size, data, what):
     host = certified_host(key, signer, certificate, what)
     is_index = magic == b"cofreix1"
     box = aead_open(key.index_key, wrapped[:24], magic, wrapped[24:], what) if is_index else key.unwrap(wrapped, what)
-    return host, clear, unframe(aead_open(box, position(0), head, data[c.at : end], what), 1 << 30, what)
+    return signer, host, clear, unframe(aead_open(box, position(0), head, data[c.at : end], what), 1 << 30, what)
 
 # ---- the repository: 2, 4, 6, 7, 8
 def read_entry(c, end):
@@ -131,6 +131,7 @@ class Repository:
     def __init__(self, path, key_path, use_index):
         self.path = path
         self.key = self.read_config(key_path)
+        self.revoked = self.read_revoked()
         self.places = self.read_indexes() if use_index else self.read_directories()
     def read(self, *parts):
         with open(os.path.join(self.path, *parts), "rb") as file:
@@ -139,17 +140,31 @@ class Repository:
         """What is there and looks right; other things are none of our business."""
         where = os.path.join(self.path, *parts)
         return sorted(n for n in os.listdir(where) if re.fullmatch(form, n)) if os.path.isdir(where) else []
+    def statement(self, name, label, limit):
+        """Its JSON, and what checks the root's signature."""
+        line, end, rest = self.read(*name.split("/")).partition(b"\n")
+        check(end and len(line) <= limit and re.fullmatch(rb"[0-9a-f]{128}\n", rest), f"{name}: wrong form")
+        signature = bytes.fromhex(rest.decode())
+        return parse_json(line, name), lambda root: verify(root, signature, label + H(line), name)
+    def read_revoked(self):
+        """Signer -> hashes of the manifests that still count. What no root has signed says nothing."""
+        revoked = {}
+        for signer in self.names(HASH, "signers", "revoked"):
+            with contextlib.suppress(Bad):
+                said, is_signed_by = self.statement(f"signers/revoked/{signer}", b"cofre revoked 1", 8 << 20)
+                is_signed_by(self.key.root)
+                check(said.get("format") == 1 and said.get("signer") == signer, "another revocation")
+                revoked[bytes.fromhex(signer)] = list_of(HEX32)(said.get("counting"), "revoked")
+        return revoked
     def read_config(self, key_path):
-        form = re.fullmatch(rb"([^\n]{1,4096})\n([0-9a-f]{128})\n", self.read("config"))
-        check(form, "config: wrong form")
-        config = parse_json(form[1], "config")
+        config, is_signed_by = self.statement("config", b"cofre config 1", 4096)
         check(config.get("format") == 1 and config.get("features") == [], "config: unknown format or features")
         check(config.get("encryption") in ("none", "x25519-xchacha20poly1305"), "config: unknown encryption")
         check(key_path or config["encryption"] == "none", "config: this repository is encrypted: give the key")
         key = Key.load(key_path) if key_path else Key(unhex(config.get("seed"), "config: seed", 32))
         for member, value in (("key", key.id), ("box", key.box_public), ("root", key.root)):
             check(unhex(config.get(member), "config", len(value)) == value, f"config: {member} is not that of this key")
-        verify(key.root, bytes.fromhex(form[2].decode()), b"cofre config 1" + form[1], "config")
+        is_signed_by(key.root)
         unhex(config.get("repository"), "config: repository", 16)
         return key
     def pack_path(self, name):
@@ -159,7 +174,7 @@ class Repository:
         for name in self.names(HASH, "index"):
             data = self.read("index", name)
             check(H(data).hex() == name, f"index/{name}: its name is not its hash")
-            of, clear, body = open_envelope(self.key, b"cofreix1", 72, data, f"index/{name}")
+            _, of, clear, body = open_envelope(self.key, b"cofreix1", 72, data, f"index/{name}")
             c = Cursor(body, f"index/{name}")
             host = word(c.take(c.number("H")).decode("latin-1"), f"{c.what}: host")
             check(of in ("", host), f"{c.what}: signed by another host")
@@ -287,7 +302,8 @@ MANIFEST = {
 
 def read_manifest(repository, snapshot):
     what, data = f"snapshots/{snapshot}", repository.read("snapshots", snapshot)
-    of, clear, body = open_envelope(repository.key, b"cofremf1", 80, data, what)
+    signer, of, clear, body = open_envelope(repository.key, b"cofremf1", 80, data, what)
+    check(H(data) in repository.revoked.get(signer, [H(data)]), f"{what}: its signer was revoked")
     check(len(clear) == 72 and clear[40:] == H(what.encode()), f"{what}: is another manifest")
     m = members(MANIFEST, parse_json(body, what), what)
     check(m["format"] == 1 and m["features"] == [], f"{what}: unknown format or features")

@@ -102,6 +102,41 @@ static void test_exact(void **state)
         assert_false(clock_parse_exact(wrong[i], &ns));
 }
 
+static void test_what_people_write(void **state)
+{
+    (void)state;
+    int64_t ns;
+    static const struct {
+        const char *text;
+        int64_t seconds;
+    } rows[] = {
+        {"2026-11-20", 1795125600},  {"2026-11-20T02:00", 1795132800},       {"2026-11-20T02:00:05Z", 1795140005},
+        {"2026-11-20Z", 1795132800}, {"2026-11-20T02:00-03:00", 1795150800}, {"2024-02-29T23:59:59+05:30", 1709231399}};
+    static const char *const wrong[] = {"",
+                                        "yesterday",
+                                        "2026-11",
+                                        "2026-02-30",
+                                        "2026-13-01",
+                                        "2026-11-20T25:00",
+                                        "2026-11-20 02:00",
+                                        "2026-11-20T02:00+3",
+                                        "2026-11-20T02:00X",
+                                        "2026-11-20T02:00+15:00",
+                                        "20261120"};
+    setenv("TZ", "XXX-2", 1); /* two hours east */
+    tzset();
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (!clock_parse_shown(rows[i].text, &ns))
+            fail_msg("%s", rows[i].text);
+        assert_int_equal(ns, rows[i].seconds * SECOND);
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        if (clock_parse_shown(wrong[i], &ns))
+            fail_msg("'%s' was taken", wrong[i]);
+    setenv("TZ", "UTC", 1);
+    tzset();
+}
+
 static void test_now(void **state)
 {
     (void)state;
@@ -160,11 +195,9 @@ static void test_set_clock(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_format),
-        cmocka_unit_test(test_shown),
-        cmocka_unit_test(test_exact),
-        cmocka_unit_test(test_now),
-        cmocka_unit_test(test_sleep_outlives_signals),
+        cmocka_unit_test(test_format),    cmocka_unit_test(test_what_people_write),
+        cmocka_unit_test(test_shown),     cmocka_unit_test(test_exact),
+        cmocka_unit_test(test_now),       cmocka_unit_test(test_sleep_outlives_signals),
         cmocka_unit_test(test_set_clock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -169,8 +169,7 @@ static void test_missing_pack(void **state)
         assert_int_equal(said.count, 3);
         assert_said(&said, key, NULL, NULL, "it is missing");
         assert_said(&said, NULL, f->ids[1], "old", "content is missing");
-        assert_non_null(strstr(said.lines[1], f->ids[0]));
-        assert_non_null(strstr(said.lines[1], "catalogue of source 'files'"));
+        assert_said(&said, NULL, f->ids[0], "-", "catalogue of source 'files'");
         assert_int_equal(said.result.snapshots, 2);
         assert_int_equal(said.result.snapshots_damaged, 2);
     }
