@@ -112,7 +112,7 @@ static int recall(struct signers *s, const char *name, struct error *e)
     if (file_read(path, REVOCATION_MAX, &text, e) == 0 &&
         revocation_decode(text.data, text.length, key, s->key->public.root, &revocation, e) == 0)
         return add_revoked(s, &revocation, false, e);
-    if (e->class == ERROR_MEMORY)
+    if (e->class == ERROR_MEMORY || e->class == ERROR_UNSUPPORTED)
         return -1;
     log_error(LOG_WARNING, e);
     return 0;
@@ -165,7 +165,8 @@ static int take_acceptance(struct signers *s, const char *key, const struct byte
     return add_accepted(s, &row, e);
 }
 
-/* What is wrong with one object costs only that: nobody but the root can make one. */
+/* What is wrong with one object costs only that: nobody but the root can make one. What the root has said in a form
+ * that is not known cannot be heeded, so nothing can be believed. */
 static int take_object(void *context, const char *key, const struct bytes *object, const struct error *why,
                        struct error *e)
 {
@@ -181,7 +182,8 @@ static int take_object(void *context, const char *key, const struct bytes *objec
         result = take_acceptance(s, key, object, &wrong);
     if (result == 0)
         return 0;
-    if (wrong.class == ERROR_CANCELLED || wrong.class == ERROR_RETRY || wrong.class == ERROR_MEMORY) {
+    if (wrong.class == ERROR_CANCELLED || wrong.class == ERROR_RETRY || wrong.class == ERROR_MEMORY ||
+        wrong.class == ERROR_UNSUPPORTED) {
         *e = wrong;
         return -1;
     }
