@@ -134,7 +134,7 @@ int history_load(const char *directory, const char *host, struct history *histor
     if (!history->path)
         return error_memory(e);
     AUTO_BYTES struct bytes text = {.maximum = FILE_MAX_BYTES};
-    if (file_read(path, FILE_MAX_BYTES - 1, &text, e) < 0)
+    if (file_read_own(path, FILE_MAX_BYTES - 1, &text, e) < 0)
         return e->class == ERROR_NOT_FOUND ? 0 : -1;
     json_error_t where;
     json_t *json = json_loadb((const char *)text.data, text.length, 0, &where);
