@@ -53,7 +53,7 @@ static const struct cofre_option rows[] = {
     ROW(exact, BOOLEAN, COFRE_O_RESTORE, "no", "restore: what the snapshot does not have goes"),
     ROW(devices, BOOLEAN, COFRE_O_RESTORE, "no", "restore: make devices (needs root)"),
     ROW(setuid, BOOLEAN, COFRE_O_RESTORE, "no",
-        "restore: put back setuid and setgid bits of files and file capabilities (needs root)"),
+        "restore: put back setuid and setgid bits of files, security.* and trusted.* (needs root)"),
     ROW(force, BOOLEAN, COFRE_O_RESTORE, "no", "restore: also where something does not fit what the snapshot recorded"),
 };
 
