@@ -219,6 +219,23 @@ static bool committed_to(const struct history_link *link, const char *repository
     return false;
 }
 
+const char *history_newest_in(const struct history *history, const char *repository)
+{
+    for (size_t i = history->count; i-- > 0;)
+        if (committed_to(&history->links[i], repository))
+            return history->links[i].id;
+    return NULL;
+}
+
+void history_say_gone(const char *sink, const char *id)
+{
+    log_line(
+        LOG_WARNING,
+        "sink '%s': snapshot %s was committed there and is gone: somebody removed it, or put an older state of the "
+        "sink in place",
+        sink, id);
+}
+
 static struct history_link *find_link(const struct history *history, const char *id)
 {
     for (size_t i = 0; i < history->count; i++)
@@ -314,17 +331,9 @@ static int add_missed(struct manifest *manifest, const char *repository, const c
 /* Is the newest snapshot that was committed there still there? */
 static void check_newest(const struct history *history, const struct vault *vault, const struct listed *l)
 {
-    for (size_t i = history->count; i-- > 0;) {
-        const struct history_link *link = &history->links[i];
-        if (!committed_to(link, vault->id))
-            continue;
-        if (!has_id(l, link->id))
-            log_line(LOG_WARNING,
-                     "sink '%s': snapshot %s was committed there and is gone: somebody removed it, or put an older "
-                     "state of the sink in place",
-                     sink_name(vault->sink), link->id);
-        return;
-    }
+    const char *newest = history_newest_in(history, vault->id);
+    if (newest && !has_id(l, newest))
+        history_say_gone(sink_name(vault->sink), newest);
 }
 
 /* Which snapshots since the oldest that is there did it never get? Those before were removed by retention, or never
