@@ -164,7 +164,7 @@ static int open_cache(struct repository *r, const struct repository_spec *spec, 
     r->damaged = text_copy(damaged);
     if (!r->cache || !r->damaged)
         return error_memory(e);
-    return file_make_directories(r->cache, e);
+    return file_make_trusted(r->cache, e);
 }
 
 static int open_in_place(struct repository *r, const struct repository_spec *spec, struct error *e)
