@@ -55,7 +55,7 @@ _cofre_options()
     restore) echo '--into --in-place --set --keep-stopped --sink --yes' ;;
     verify) echo '--all --quick --sink' ;;
     copy) echo '--from --to' ;;
-    key) echo '--host --since' ;;
+    key) echo '--host --since --id' ;;
     esac
 }
 

@@ -54,17 +54,57 @@ static int read_descriptor(int fd, const char *path, size_t maximum, struct byte
     }
 }
 
-int file_read(const char *path, size_t maximum, struct bytes *out, struct error *e)
+static int not_regular(const char *path, struct error *e)
 {
-    AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+    error_set(e, ERROR_DENIED, "'%s' is not a regular file", path);
+    return error_hint(e, "find out who put it there, and remove it");
+}
+
+/* Without waiting for the other end of a FIFO; what is no regular file is refused. The descriptor, or -1. */
+static int open_regular(const char *path, int flags, struct stat *st, struct error *e)
+{
+    AUTO_CLOSE int fd = open(path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600);
+    if (fd < 0 && (errno == ENXIO || errno == EISDIR || (errno == ELOOP && (flags & O_NOFOLLOW))))
+        return not_regular(path, e);
     if (fd < 0)
         return error_system(e, errno, "open '%s'", path);
-    return read_descriptor(fd, path, maximum, out, e);
+    if (fstat(fd, st) < 0)
+        return error_system(e, errno, "stat '%s'", path);
+    if (!S_ISREG(st->st_mode))
+        return not_regular(path, e);
+    int opened = fd;
+    fd = -1;
+    return opened;
+}
+
+int file_open(const char *path, int flags, struct error *e)
+{
+    struct stat st;
+    ASSERT(!(flags & O_TRUNC));
+    int fd = open_regular(path, flags | O_NOFOLLOW, &st, e);
+    if (fd < 0 || st.st_uid == geteuid() || st.st_uid == 0)
+        return fd;
+    close(fd);
+    error_set(e, ERROR_DENIED, "'%s' belongs to user %u", path, st.st_uid);
+    return error_hint(e, "find out who put it there, and remove it");
+}
+
+int file_read(const char *path, size_t maximum, struct bytes *out, struct error *e)
+{
+    struct stat st;
+    AUTO_CLOSE int fd = open_regular(path, O_RDONLY, &st, e);
+    return fd < 0 ? -1 : read_descriptor(fd, path, maximum, out, e);
+}
+
+int file_read_own(const char *path, size_t maximum, struct bytes *out, struct error *e)
+{
+    AUTO_CLOSE int fd = file_open(path, O_RDONLY, e);
+    return fd < 0 ? -1 : read_descriptor(fd, path, maximum, out, e);
 }
 
 int file_read_private(const char *path, const char *what, size_t maximum, struct bytes *out, struct error *e)
 {
-    AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return error_system(e, errno, "open %s '%s'", what, path);
     struct stat st;
@@ -79,6 +119,10 @@ int file_read_private(const char *path, const char *what, size_t maximum, struct
     if (st.st_mode & 077) {
         error_set(e, ERROR_CONFIG, "%s '%s' can be read by others (mode %04o)", what, path, st.st_mode & 07777);
         return error_hint(e, "chmod 600 '%s'", path);
+    }
+    if (file_check_trusted(path, e) < 0) {
+        e->class = ERROR_CONFIG;
+        return error_context(e, "%s '%s': ", what, path);
     }
     return read_descriptor(fd, path, maximum, out, e);
 }
@@ -131,42 +175,37 @@ static int sync_directory_of(const char *path, struct error *e)
 
 int file_make_durable(const char *path, struct error *e)
 {
-    AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    AUTO_CLOSE int fd = open_regular(path, O_RDONLY, &st, e);
     if (fd < 0)
-        return error_system(e, errno, "open '%s'", path);
+        return -1;
     if (fsync(fd) < 0)
         return error_system(e, errno, "sync '%s'", path);
     return sync_directory_of(path, e);
 }
 
-static int write_and_rename(int fd, const char *temporary, const char *path, const void *p, size_t n,
-                            enum file_mode mode, struct error *e)
+static int write_and_name(struct file_temporary *t, const char *path, const void *p, size_t n, enum file_mode mode,
+                          struct error *e)
 {
-    if (fchmod(fd, 0600) < 0 && mode != FILE_PUBLIC)
-        return error_system(e, errno, "set the mode of '%s'", temporary);
-    if (file_write_all(fd, p, n, temporary, e) < 0)
+    if (fchmod(t->fd, 0600) < 0 && mode != FILE_PUBLIC)
+        return error_system(e, errno, "set the mode of '%s'", t->path);
+    if (file_write_all(t->fd, p, n, t->path, e) < 0)
         return -1;
-    if (fsync(fd) < 0)
-        return error_system(e, errno, "sync '%s'", temporary);
-    unsigned flags = mode == FILE_NEW ? RENAME_NOREPLACE : 0;
-    if (renameat2(AT_FDCWD, temporary, AT_FDCWD, path, flags) < 0)
-        return error_system(e, errno, "rename to '%s'", path);
-    return 0;
+    if (fsync(t->fd) < 0)
+        return error_system(e, errno, "sync '%s'", t->path);
+    return file_temporary_name(t, path, mode, e);
 }
 
 int file_write(const char *path, const void *p, size_t n, enum file_mode mode, struct error *e)
 {
-    char temporary[PATH_MAX];
-    if (snprintf(temporary, sizeof temporary, "%s.tmp", path) >= (int)sizeof temporary)
-        return error_set(e, ERROR_RANGE, "path '%s' is too long", path);
-    AUTO_CLOSE int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return error_system(e, errno, "create '%s'", temporary);
-    if (write_and_rename(fd, temporary, path, p, n, mode, e) < 0) {
-        unlink(temporary);
+    struct file_temporary t;
+    if (file_temporary_make(&t, path, e) < 0)
         return -1;
-    }
-    return sync_directory_of(path, e);
+    int result = write_and_name(&t, path, p, n, mode, e);
+    if (result < 0)
+        unlink(t.path);
+    close(t.fd);
+    return result < 0 ? -1 : sync_directory_of(path, e);
 }
 
 static int check_directory(const char *path, struct error *e)
@@ -211,7 +250,7 @@ static int check_trusted_one(const char *path, bool leaf, struct error *e)
         return error_system(e, errno, "stat '%s'", path);
     if (st.st_uid != 0 && st.st_uid != geteuid()) {
         error_set(e, ERROR_DENIED, "'%s' belongs to user %u, who could change it", path, st.st_uid);
-        return error_hint(e, "chown root '%s'", path);
+        return error_hint(e, "chown %u '%s'", geteuid(), path);
     }
     bool sticky = S_ISDIR(st.st_mode) && (st.st_mode & S_ISVTX) && !leaf;
     if ((st.st_mode & 022) && !sticky) {
@@ -221,27 +260,90 @@ static int check_trusted_one(const char *path, bool leaf, struct error *e)
     return 0;
 }
 
-int file_check_trusted(const char *path, struct error *e)
+/* Everything above it; path is cut. */
+static int check_trusted_above(char *path, struct error *e)
 {
-    AUTO_FREE char *real = realpath(path, NULL);
-    if (!real)
-        return error_system(e, errno, "find '%s'", path);
-    if (check_trusted_one(real, true, e) < 0)
-        return -1;
-    for (char *slash = strrchr(real, '/'); slash; slash = strrchr(real, '/')) {
+    for (char *slash = strrchr(path, '/'); slash; slash = strrchr(path, '/')) {
         *slash = '\0';
-        if (check_trusted_one(real[0] ? real : "/", false, e) < 0)
+        if (check_trusted_one(path[0] ? path : "/", false, e) < 0)
             return -1;
     }
     return 0;
 }
 
+/* Whoever can change a symbolic link on the way leads elsewhere. */
+static int check_link(const char *path, struct error *e)
+{
+    struct stat st;
+    char copy[PATH_MAX], above[PATH_MAX + 1];
+    if (lstat(path, &st) < 0 || !S_ISLNK(st.st_mode))
+        return 0;
+    if (st.st_uid != 0 && st.st_uid != geteuid()) {
+        error_set(e, ERROR_DENIED, "the link '%s' belongs to user %u, who could change it", path, st.st_uid);
+        return error_hint(e, "chown -h %u '%s'", geteuid(), path);
+    }
+    snprintf(copy, sizeof copy, "%s", path);
+    if (!realpath(dirname(copy), above))
+        return error_system(e, errno, "find the directory of '%s'", path);
+    strcat(above, "/");
+    return check_trusted_above(above, e);
+}
+
+/* Of the path as it is written. */
+static int check_links(const char *path, struct error *e)
+{
+    char part[PATH_MAX];
+    if (snprintf(part, sizeof part, "%s", path) >= (int)sizeof part)
+        return error_set(e, ERROR_RANGE, "path '%s' is too long", path);
+    for (;;) {
+        if (check_link(part, e) < 0)
+            return -1;
+        char *slash = strrchr(part, '/');
+        if (!slash || slash == part)
+            return 0;
+        *slash = '\0';
+    }
+}
+
+int file_check_trusted(const char *path, struct error *e)
+{
+    AUTO_FREE char *real = realpath(path, NULL);
+    if (!real)
+        return error_system(e, errno, "find '%s'", path);
+    return check_links(path, e) < 0 || check_trusted_one(real, true, e) < 0 ? -1 : check_trusted_above(real, e);
+}
+
+int file_check_trusted_place(const char *path, struct error *e)
+{
+    char place[PATH_MAX];
+    if (snprintf(place, sizeof place, "%s", path) >= (int)sizeof place - 1)
+        return error_set(e, ERROR_RANGE, "path '%s' is too long", path);
+    if (access(place, F_OK) == 0)
+        return file_check_trusted(place, e);
+    const char *above;
+    do
+        above = dirname(place);
+    while (access(above, F_OK) < 0 && errno == ENOENT);
+    AUTO_FREE char *real = realpath(above, NULL);
+    if (!real)
+        return error_system(e, errno, "find '%s'", above);
+    if (check_links(above, e) < 0)
+        return -1;
+    snprintf(place, sizeof place, "%s/", strcmp(real, "/") == 0 ? "" : real);
+    return check_trusted_above(place, e);
+}
+
+int file_make_trusted(const char *path, struct error *e)
+{
+    return file_make_directories(path, e) < 0 ? -1 : file_check_trusted(path, e);
+}
+
 int file_lock(const char *path, int *fd, long *holder, struct error *e)
 {
     *holder = 0;
-    int lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int lock = file_open(path, O_RDWR | O_CREAT, e);
     if (lock < 0)
-        return error_system(e, errno, "open lock '%s'", path);
+        return error_context(e, "lock: ");
     char text[32] = "";
     if (flock(lock, LOCK_EX | LOCK_NB) < 0) {
         int errnum = errno;

@@ -37,54 +37,48 @@ void log_set_hooks(void (*before)(void), void (*after)(void))
     hook_after = after;
 }
 
-/* The length of the printable UTF-8 sequence at p, 0 when it is none. */
-static size_t printable(const uint8_t *p, size_t left)
+/* What the n bytes at p become, which are one printable sequence when plain is set. Returns its length. */
+static size_t escape_one(const uint8_t *p, size_t n, bool plain, char out[17])
 {
-    if (p[0] < 0x80)
-        return p[0] >= 0x20 && p[0] != 0x7f ? 1 : 0;
-    size_t n = p[0] >= 0xf0 && p[0] < 0xf5 ? 4 : p[0] >= 0xe0 ? 3 : p[0] >= 0xc2 ? 2 : 0;
-    if (n == 0 || p[0] >= 0xf5 || n > left)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    if (n == 2 && p[0] == 0xc2 && p[1] < 0xa0) /* C1 controls */
-        return 0;
-    if (n == 3 && ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] >= 0xa0)))
-        return 0;
-    if (n == 4 && ((p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] >= 0x90)))
-        return 0;
-    return n;
+    size_t at = 0;
+    if (n == 1 && (*p == '\\' || *p == '\n'))
+        return (size_t)snprintf(out, 17, "\\%c", *p == '\n' ? 'n' : '\\');
+    for (size_t i = 0; i < n; i++)
+        at += plain ? (out[at] = (char)p[i], 1u) : (size_t)snprintf(out + at, 17 - at, "\\x%02x", p[i]);
+    return at;
 }
 
-const char *log_escape(const void *text, size_t length, char *out, size_t size)
+static const char *escape(const void *text, size_t length, bool shown, char *out, size_t size)
 {
     const uint8_t *p = text;
     size_t at = 0;
     for (size_t i = 0; i < length;) {
-        char piece[8];
-        size_t n = printable(p + i, length - i);
-        if (p[i] == '\\' || p[i] == '\n' || n == 0) {
-            n = 1;
-            if (p[i] == '\\' || p[i] == '\n')
-                snprintf(piece, sizeof piece, "\\%c", p[i] == '\n' ? 'n' : '\\');
-            else
-                snprintf(piece, sizeof piece, "\\x%02x", p[i]);
-        } else {
-            memcpy(piece, p + i, n);
-            piece[n] = '\0';
-        }
-        size_t add = strlen(piece);
+        char piece[17];
+        uint32_t character;
+        size_t n = text_character(p + i, length - i, &character);
+        bool plain = n > 0 && !(shown && text_is_hidden(character));
+        n = n > 0 ? n : 1;
+        size_t add = escape_one(p + i, n, plain, piece);
         if (at + add + 4 > size) {
             memcpy(out + at, "...", 4);
             return out;
         }
-        memcpy(out + at, piece, add + 1);
+        memcpy(out + at, piece, add);
         at += add;
         i += n;
     }
     out[at] = '\0';
     return out;
+}
+
+const char *log_escape(const void *text, size_t length, char *out, size_t size)
+{
+    return escape(text, length, true, out, size);
+}
+
+const char *log_escape_bytes(const void *text, size_t length, char *out, size_t size)
+{
+    return escape(text, length, false, out, size);
 }
 
 /* The length of the escape at p, and its byte; 0 when it is none. */

@@ -33,8 +33,11 @@ void log_error(enum log_level level, const struct error *e);
 void log_hint(enum log_level level, const char *hint);
 
 /* text escaped for a terminal or log into out, terminated, cut with "..." when it does not fit. Returns out. Bytes that
- * are not printable UTF-8 become \xHH, newline \n, backslash \\. */
+ * are not printable UTF-8 become \xHH, and so do those of characters that hide or turn text (text_is_hidden); a newline
+ * is \n, a backslash \\. */
 const char *log_escape(const void *text, size_t length, char *out, size_t size);
+/* The same for programs: all characters as they are. */
+const char *log_escape_bytes(const void *text, size_t length, char *out, size_t size);
 /* The bytes that an escaped text stands for, into out, which is as large as text and may be text. False, with nothing
  * done, when a backslash in it begins no escape, or a NUL would be in it. */
 bool log_unescape(const char *text, char *out);

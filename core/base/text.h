@@ -28,6 +28,13 @@ const char *text_elapsed(int64_t milliseconds, char *out);
 
 /* Lower case hexadecimal; out has 2 * n + 1 bytes. Returns out. */
 const char *text_hex(const void *p, size_t n, char *out);
+/* The length of the UTF-8 character that p, of left bytes, begins with, and which it is; 0 when it is none, or is a
+ * control character. */
+size_t text_character(const void *p, size_t left, uint32_t *character);
+/* A Unicode character from U+00A0 on that shows nothing, turns the text around it, or is none (yet): it is escaped
+ * where people read (log_escape). */
+bool text_is_hidden(uint32_t character);
+
 /* Exactly 2 * n lower case hexadecimal digits. */
 bool text_parse_hex(const char *text, void *p, size_t n);
 

@@ -1,5 +1,8 @@
-/* cofre key: keys as files. Nothing of this needs a configuration or a repository. */
+/* cofre key: keys as files. And whose keys count in a repository. */
+#include <ctype.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -90,6 +93,38 @@ static int show(struct cli *cli, char *const *paths, struct error *e)
     return 0;
 }
 
+/* Blanks go, and letters become small: it may have been typed from paper. */
+static bool tidy_id(const char *text, char id[2 * KEY_ID_SIZE + 1])
+{
+    uint8_t bytes[KEY_ID_SIZE];
+    size_t n = 0;
+    for (; *text; text++)
+        if (!isspace((unsigned char)*text) && n < 2 * KEY_ID_SIZE + 1)
+            id[n++] = (char)tolower((unsigned char)*text);
+    bool whole = n == 2 * KEY_ID_SIZE;
+    id[whole ? n : 0] = '\0';
+    return whole && text_parse_hex(id, bytes, sizeof bytes);
+}
+
+/* Which key it has to be: from the command line, or asked for. */
+static int wanted_id(struct cli *cli, char id[2 * KEY_ID_SIZE + 1], struct error *e)
+{
+    const char *text = arguments_value(&cli->arguments, "id");
+    char line[256];
+    if (!text && isatty(STDIN_FILENO)) {
+        fprintf(stderr, "Which key is it? Its id stands on the recovery sheet, behind 'Key id': ");
+        text = fgets(line, sizeof line, stdin) ? line : "";
+    }
+    if (text && tidy_id(text, id))
+        return 0;
+    if (text)
+        error_set(e, ERROR_USAGE, "'%.100s' is no id of a key: that has %d digits, 0-9 and a-f", text, 2 * KEY_ID_SIZE);
+    else
+        error_set(e, ERROR_USAGE, "which key is it? Say --id ID: somebody may have put another one into the sink");
+    return error_hint(e,
+                      "the id stands on the recovery sheet, behind 'Key id'; 'cofre key show' tells that of a put key");
+}
+
 /* ---- forms that look at the configuration ---- */
 
 /* Loads it; the sink is its section. Afterwards end_configured is due, also after an error. */
@@ -111,10 +146,14 @@ static void end_configured(struct cli *cli)
 static int recover(struct cli *cli, char *const *words, struct error *e)
 {
     const struct config_instance *sink;
-    char id[33];
+    char id[2 * KEY_ID_SIZE + 1];
     int result = begin_configured(cli, words[0], &sink, e);
     if (result == 0)
-        result = formats_recover(&cli->engine, sink, words[1], id, e);
+        result = formats_may_recover(sink, e);
+    if (result == 0)
+        result = wanted_id(cli, id, e);
+    if (result == 0)
+        result = formats_recover(&cli->engine, sink, id, words[1], e);
     end_configured(cli);
     return result < 0 ? -1 : show(cli, words + 1, e);
 }
@@ -136,7 +175,7 @@ static void give_signer(void *context, const struct vault_signer *signer)
     output_print(out, "\n");
 }
 
-static int accept(struct cli *cli, char *const *words, struct error *e)
+static int accept_signers(struct cli *cli, char *const *words, struct error *e)
 {
     const struct config_instance *sink;
     char host[CONFIG_HOST_MAX + 1];
@@ -174,7 +213,7 @@ static int find_since(const struct cli *cli, int64_t *since, struct error *e)
     return error_hint(e, "write 2026-11-20, or 2026-11-20T02:00");
 }
 
-static int revoke(struct cli *cli, char *const *words, struct error *e)
+static int revoke_signer(struct cli *cli, char *const *words, struct error *e)
 {
     const struct config_instance *sink;
     uint8_t signer[KEY_SIZE];
@@ -188,15 +227,35 @@ static int revoke(struct cli *cli, char *const *words, struct error *e)
     return result;
 }
 
+static const struct argument_option options[] = {
+    {.name = "host", .value = "NAME", .help = "put: the host whose snapshots the put key may add"},
+    {.name = "since", .value = "DATE", .help = "revoke: what it stored from then on does not count; default: now"},
+    {.name = "id", .value = "ID", .help = "recover: the id of the key, as the recovery sheet has it"},
+    {0},
+};
+
 static const struct {
     const char *name, *arguments;
+    const char *option; /* that it takes; NULL = none */
     size_t words;
     int (*run)(struct cli *cli, char *const *paths, struct error *e);
 } forms[] = {
-    {"create", "FILE", 1, create},      {"put", "FULLKEY PUTKEY --host NAME", 2, put},
-    {"show", "FILE", 1, show},          {"recover", "SINK FILE", 2, recover},
-    {"accept", "SINK HOST", 2, accept}, {"revoke", "SINK PUTKEY [--since DATE]", 2, revoke},
+    {"create", "FILE", NULL, 1, create},
+    {"put", "FULLKEY PUTKEY --host NAME", "host", 2, put},
+    {"show", "FILE", NULL, 1, show},
+    {"recover", "SINK FILE [--id ID]", "id", 2, recover},
+    {"accept", "SINK HOST", NULL, 2, accept_signers},
+    {"revoke", "SINK PUTKEY [--since DATE]", "since", 2, revoke_signer},
 };
+
+/* Is one given that belongs to another form? */
+static bool has_other_option(const struct arguments *a, const char *own)
+{
+    for (const struct argument_option *o = options; o->name; o++)
+        if (arguments_has(a, o->name) && !(own && strcmp(o->name, own) == 0))
+            return true;
+    return false;
+}
 
 static int key(struct cli *cli, struct error *e)
 {
@@ -205,7 +264,7 @@ static int key(struct cli *cli, struct error *e)
     for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
         if (strcmp(forms[i].name, a->words[0]) != 0)
             continue;
-        if (a->word_count - 1 == forms[i].words)
+        if (a->word_count - 1 == forms[i].words && !has_other_option(a, forms[i].option))
             return forms[i].run(cli, a->words + 1, e);
         return error_set(e, ERROR_USAGE, "usage: cofre key %s %s", forms[i].name, forms[i].arguments);
     }
@@ -216,18 +275,12 @@ static int key(struct cli *cli, struct error *e)
     return error_hint(e, "there are create, put, show, recover, accept and revoke");
 }
 
-static const struct argument_option options[] = {
-    {.name = "host", .value = "NAME", .help = "put: the host whose snapshots the put key may add"},
-    {.name = "since", .value = "DATE", .help = "revoke: what the key stored from then on does not count; default: now"},
-    {0},
-};
-
 const struct command cmd_key = {
     .name = "key",
     .usage = "key create FILE\n"
              "key put FULLKEY PUTKEY --host NAME\n"
              "key show FILE\n"
-             "key recover SINK FILE\n"
+             "key recover SINK FILE [--id ID]\n"
              "key accept SINK HOST\n"
              "key revoke SINK PUTKEY [--since DATE]",
     .summary = "make and look at key files; say whose keys count",
@@ -235,8 +288,9 @@ const struct command cmd_key = {
             "--host, which may add snapshots of its own but must not be able to read any: name that file as key\n"
             "in its configuration, and keep the full key elsewhere. show says what a key file is: its id and the\n"
             "public parts, never a secret. recover gets the full key of a sink's repository back, with what the\n"
-            "section names in recovery_to or recovery_passphrase. Files are made with mode 0600, and an existing\n"
-            "file is never overwritten.\n"
+            "section names in recovery_to or recovery_passphrase. It must be the key of the id that the recovery\n"
+            "sheet has, given with --id or asked for: somebody may have put another repository there. Files are\n"
+            "made with mode 0600, and an existing file is never overwritten.\n"
             "\n"
             "accept says that whoever signed what the sink has of a host may do so, after the key of that host was\n"
             "changed: with the full key to everybody, with a put key on this machine. revoke says, to everybody,\n"
@@ -245,14 +299,13 @@ const struct command cmd_key = {
     .example = "cofre key create /etc/cofre/keys/gym.key\n"
                "cofre key put gym.key gym-put.key --host gym\n"
                "cofre key show gym-put.key\n"
-               "cofre key recover nas /etc/cofre/keys/gym.key\n"
+               "cofre key recover nas /etc/cofre/keys/gym.key --id 0123456789abcdef0123456789abcdef\n"
                "cofre key accept nas gym\n"
                "cofre key revoke nas gym-put.key --since 2026-11-20",
     .statuses = "0   done\n1   the file exists already, cannot be read, or cannot be written\n"
-                "12  it is no key file, it was cut or mistyped, or it is a put key where the full key is needed; or "
-                "what is at\n"
-                "    hand does not open the wrapped key\n"
-                "78  others can read the key file",
+                "12  it is no key file, it was cut or mistyped, or it is a put key where the full key is needed; or\n"
+                "    what is at hand does not open the wrapped key, or it is another one than --id says\n"
+                "78  others can read the key file, or change what is above it",
     .options = options,
     .words_min = 1,
     .words_max = 3,

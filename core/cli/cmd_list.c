@@ -180,7 +180,9 @@ static void show_left_out(struct output *out, const struct manifest_source *s)
 static void show_source(struct output *out, const struct manifest_source *s)
 {
     char size[TEXT_SIZE_MAX], count[VIEW_COUNT_MAX];
-    output_print(out, "\nsource %s (%s %s): %s\n", s->name, s->plugin, s->plugin_version, view_status((int)s->status));
+    output_print(out, "\nsource %s (%s%s%s): ", s->name, s->plugin, s->plugin_version ? " " : "",
+                 s->plugin_version ? output_escape(out, s->plugin_version, strlen(s->plugin_version)) : "");
+    output_print(out, "%s\n", view_status((int)s->status));
     if (s->error)
         output_print(out, "  error     %s\n", output_escape(out, s->error, strlen(s->error)));
     output_print(out, "  entries   %s, %s\n", view_count(s->entries, count), text_size(s->bytes, size));

@@ -29,11 +29,11 @@ static json_t *option_json(struct output *out, const struct option *o)
             out->no_memory = true;
         at += n + (at[n] == '|');
     }
-    return json_pack("{s:o, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o}", "name", output_text(out, o->name), "type",
+    return json_pack("{s:o, s:s, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o}", "name", output_text(out, o->name), "type",
                      option_type_name(o->type), "required", (o->flags & OPTION_REQUIRED) != 0, "restore",
-                     (o->flags & OPTION_RESTORE) != 0, "default", output_text(out, o->fallback), "minimum",
-                     ranged ? json_integer(o->minimum) : json_null(), "maximum",
-                     ranged ? json_integer(o->maximum) : json_null(), "choices", choices, "help",
+                     (o->flags & OPTION_RESTORE) != 0, "trusted", (o->flags & OPTION_TRUSTED) != 0, "default",
+                     output_text(out, o->fallback), "minimum", ranged ? json_integer(o->minimum) : json_null(),
+                     "maximum", ranged ? json_integer(o->maximum) : json_null(), "choices", choices, "help",
                      output_text(out, o->help));
 }
 
@@ -153,7 +153,8 @@ static void print_option(struct output *out, const struct option *o)
         output_print(out, ", required");
     else if (o->fallback)
         output_print(out, ", default %s", output_escape(out, o->fallback, strlen(o->fallback)));
-    output_print(out, "%s)\n", o->flags & OPTION_RESTORE ? ", --set at restore" : "");
+    output_print(out, "%s%s)\n", o->flags & OPTION_TRUSTED ? ", closed to others" : "",
+                 o->flags & OPTION_RESTORE ? ", --set at restore" : "");
     output_print(out, "      %s\n", output_escape(out, or_nothing(o->help), strlen(or_nothing(o->help))));
 }
 

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "cli/progress.h"
 
 void output_free(struct output *out)
@@ -36,13 +37,32 @@ void output_print(struct output *out, const char *format, ...)
     va_end(arguments);
 }
 
+/* What stands in a string and hides or turns text is written as JSON's escape: it means the same, ends no line, and
+ * somebody may look. */
+static int print_json(const char *line)
+{
+    size_t length = strlen(line), from = 0;
+    for (size_t i = 0, n; i < length; i += n ? n : 1) {
+        uint32_t c = 0;
+        n = line[i] & 0x80 ? text_character(line + i, length - i, &c) : 1;
+        if (n < 2 || !text_is_hidden(c))
+            continue;
+        fwrite(line + from, 1, i - from, stdout);
+        if (c >= 0x10000)
+            printf("\\u%04x", 0xd800 + ((c - 0x10000) >> 10));
+        printf("\\u%04x", c < 0x10000 ? c : 0xdc00 + (c & 0x3ff));
+        from = i + n;
+    }
+    return printf("%s\n", line + from) < 0 || ferror(stdout) ? -1 : 0;
+}
+
 static void put_line(struct output *out, json_t *object)
 {
     progress_pause();
     char *line = object ? json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(15)) : NULL;
     if (!line)
         out->no_memory = true;
-    else if (!out->failed_errno && printf("%s\n", line) < 0)
+    else if (!out->failed_errno && print_json(line) < 0)
         note_failure(out);
     free(line);
     json_decref(object);
@@ -89,7 +109,9 @@ int output_finish(struct output *out, struct error *e)
     return out->no_memory ? error_memory(e) : 0;
 }
 
-const char *output_escape(struct output *out, const void *text, size_t length)
+typedef const char *escape_function(const void *text, size_t length, char *out, size_t size);
+
+static const char *escape(struct output *out, const void *text, size_t length, escape_function *function)
 {
     size_t size = 4 * length + 8;
     if (out->escaped_size < size) {
@@ -101,12 +123,17 @@ const char *output_escape(struct output *out, const void *text, size_t length)
         out->escaped = grown;
         out->escaped_size = size;
     }
-    return log_escape(text, length, out->escaped, out->escaped_size);
+    return function(text, length, out->escaped, out->escaped_size);
+}
+
+const char *output_escape(struct output *out, const void *text, size_t length)
+{
+    return escape(out, text, length, log_escape);
 }
 
 json_t *output_bytes(struct output *out, const void *text, size_t length)
 {
-    return text ? json_string(output_escape(out, text, length)) : json_null();
+    return text ? json_string(escape(out, text, length, log_escape_bytes)) : json_null();
 }
 
 json_t *output_text(struct output *out, const char *text)

@@ -4,7 +4,8 @@
  * since a backup is not worth less because nobody listens.
  *
  * Text from outside is escaped everywhere in the same, reversible way, in JSON before JSON's own escapes: bytes that
- * are not printable UTF-8 become \xHH, a newline \n, a backslash \\.
+ * are not printable UTF-8 become \xHH, a newline \n, a backslash \\. Characters that hide or reverse text are escaped
+ * where people read; in JSON they are \uHHHH, as any character may be.
  */
 #ifndef COFRE_CLI_OUTPUT_H
 #define COFRE_CLI_OUTPUT_H

@@ -126,15 +126,18 @@ static void print_archive_secrecy(struct output *out, const struct config_instan
 }
 
 /* In plain words, what is lost when the key file is. */
-static void print_loss(struct output *out, const struct init_result *result)
+static void print_loss(struct output *out, const struct config_instance *sink, const struct init_result *result)
 {
     if (result->recoverable)
         output_print(
             out,
             "A copy of the key is kept in the repository, wrapped by OpenPGP. When the key file is lost, the secret\n"
-            "key or passphrase named below gets it back: cofre key recover SINK FILE. WITHOUT THE KEY FILE AND\n"
-            "WITHOUT THAT, NOTHING IN THE REPOSITORY CAN EVER BE READ. Keep that away from this machine.\n"
-            "Whoever has either and the repository can read all data.\n\n");
+            "key or passphrase named below gets it back:\n\n"
+            "      cofre key recover %s %s --id %s\n\n"
+            "The id proves that it is this key, and no other that somebody has put there. WITHOUT THE KEY FILE AND\n"
+            "WITHOUT THE SECRET KEY OR PASSPHRASE, NOTHING IN THE REPOSITORY CAN EVER BE READ. Keep that away from\n"
+            "this machine. Whoever has either and the repository can read all data.\n\n",
+            sink->name, output_escape(out, sink->key, strlen(sink->key)), result->key);
     else
         output_print(out,
                      "WITHOUT THE KEY FILE NOTHING IN THE REPOSITORY CAN EVER BE READ. Nobody can replace it.\n"
@@ -157,7 +160,7 @@ static void print_secrecy(struct output *out, const struct config_instance *sink
     }
     output_print(out, "Key file:    %s\n", output_escape(out, sink->key, strlen(sink->key)));
     output_print(out, "Key id:      %s\n\n", result->key);
-    print_loss(out, result);
+    print_loss(out, sink, result);
 }
 
 static const char *first_job(const struct cli *cli, const struct config_instance *sink)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "cli/output.h"
 #include "config/config.h"
 #include "job/snapshot.h"
@@ -18,7 +19,7 @@ const char *view_status(int status)
 static void add_pair(struct output *out, json_t *object, const char *key, const char *value)
 {
     char shown[1024];
-    snprintf(shown, sizeof shown, "%s", output_escape(out, key, strlen(key)));
+    log_escape_bytes(key, strlen(key), shown, sizeof shown);
     if (json_object_set_new(object, shown, output_text(out, value)) < 0)
         out->no_memory = true;
 }
@@ -65,7 +66,7 @@ static json_t *fact_kinds(struct output *out, const struct manifest_source *sour
         char shown[1024];
         json_t *kinds = json_pack("[s*, s*, s*]", fact->identity ? "identity" : NULL,
                                   fact->must_match ? "must_match" : NULL, fact->may_grow ? "may_grow" : NULL);
-        snprintf(shown, sizeof shown, "%s", output_escape(out, fact->key, strlen(fact->key)));
+        log_escape_bytes(fact->key, strlen(fact->key), shown, sizeof shown);
         if (json_array_size(kinds) == 0)
             json_decref(kinds);
         else if (json_object_set_new(object, shown, kinds) < 0)

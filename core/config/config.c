@@ -191,6 +191,20 @@ static const char *choose_directory(const char *directory)
     return directory ? directory : variable && *variable ? variable : CONFIG_DIRECTORY;
 }
 
+static int check_place(const char *name, const char *path, struct error *e)
+{
+    if (file_check_trusted_place(path, e) == 0)
+        return 0;
+    error_context(e, "%s '%s': ", name, path);
+    return as_config(e);
+}
+
+/* What is kept there is believed: what is to be undone, and with what options, what was stored, how gpg is run. */
+static int check_places(const struct config *c, struct error *e)
+{
+    return check_place("state_dir", c->state_dir, e) < 0 ? -1 : check_place("cache_dir", c->cache_dir, e);
+}
+
 static int load(struct config *c, const char *directory, struct error *e)
 {
     c->directory = text_copy(choose_directory(directory));
@@ -205,7 +219,7 @@ static int load(struct config *c, const char *directory, struct error *e)
     if (result == 0)
         result = config_build_all(c, &sections, e);
     section_free(&sections);
-    return result;
+    return result < 0 ? -1 : check_places(c, e);
 }
 
 int config_load(const char *directory, struct config **config, struct error *e)
@@ -265,7 +279,7 @@ static int parse(struct config *c, const char *file, const void *text, size_t le
     if (result == 0)
         result = config_build_all(c, &sections, e);
     section_free(&sections);
-    return result;
+    return result < 0 ? -1 : check_places(c, e);
 }
 
 int config_parse(const char *file, const void *text, size_t length, bool private_file, struct config **config,

@@ -2,8 +2,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "config/secret.h"
 #include "config/section.h"
@@ -64,6 +66,15 @@ static int take_secret(const struct check *c, struct config_value *v, const char
     return 0;
 }
 
+/* Of what is not there the plugin knows better whether it is needed. */
+static int check_trusted(const char *path, struct error *e)
+{
+    if (access(path, F_OK) < 0 || file_check_trusted(path, e) == 0)
+        return 0;
+    e->class = ERROR_CONFIG;
+    return -1;
+}
+
 /* The final text of an option, when it is one that the type allows. */
 static int take_text(const struct check *c, struct config_value *v, const char *text, bool literal_allowed,
                      struct error *e)
@@ -74,6 +85,8 @@ static int take_text(const struct check *c, struct config_value *v, const char *
     if (option_parse(v->option, text, &parsed, e) < 0)
         return -1;
     option_value_free(&parsed);
+    if ((v->option->flags & OPTION_TRUSTED) && check_trusted(text, e) < 0)
+        return -1;
     v->text = text_copy(text);
     v->length = strlen(text);
     return v->text ? 0 : error_memory(e);

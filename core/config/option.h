@@ -29,7 +29,8 @@ enum {
     /* What the engine heeds in a plugin's options: one has each at most, of the type that fits (describe_plugin). */
     OPTION_PARALLEL = 4,
     OPTION_PROTECT = 8,
-    OPTION_REPLACE = 16
+    OPTION_REPLACE = 16,
+    OPTION_TRUSTED = 32 /* PATH: nobody else may be able to change what is there (config_check_options) */
 };
 
 struct option {

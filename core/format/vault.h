@@ -156,9 +156,10 @@ struct vault_format {
      * left is completed. */
     int (*init)(const struct engine *engine, struct sink *sink, const struct config_instance *section,
                 struct init_result *result, struct error *e);
-    /* Get the key back that is kept in the sink, into a new file; id: of the key, hex. NULL = none is ever kept. */
-    int (*recover)(const struct engine *engine, const struct config_instance *section, const char *path, char id[33],
-                   struct error *e);
+    /* Get the key back that is kept in the sink, into a new file; id: of the key, hex: another one is refused.
+     * repository: the id of what it belongs to. NULL = none is ever kept. */
+    int (*recover)(const struct engine *engine, const struct config_instance *section, const char *id, const char *path,
+                   char repository[33], struct error *e);
     /* From now on those count who signed what is stored of the host: here, or with the full key everywhere. NULL =
      * nothing is signed by keys of cofre. */
     int (*accept)(struct vault *vault, const char *host, vault_signed *told, void *context, struct error *e);

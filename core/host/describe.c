@@ -68,7 +68,8 @@ static const struct {
      "is no duration of a sink, and so cannot say for how long to protect"},
     {COFRE_O_REPLACE, PLUGIN_SOURCE, COFRE_BOOLEAN, "is no yes or no of a source, and so cannot allow to replace"},
 };
-#define KNOWN_FLAGS (COFRE_O_REQUIRED | COFRE_O_RESTORE | COFRE_O_PARALLEL | COFRE_O_PROTECT | COFRE_O_REPLACE)
+#define KNOWN_FLAGS                                                                                                    \
+    (COFRE_O_REQUIRED | COFRE_O_RESTORE | COFRE_O_PARALLEL | COFRE_O_PROTECT | COFRE_O_REPLACE | COFRE_O_TRUSTED)
 
 static const char *flags_fault(const struct describe *d, const struct cofre_option *row)
 {
@@ -79,6 +80,8 @@ static const char *flags_fault(const struct describe *d, const struct cofre_opti
             return meanings[i].fault;
     if ((row->flags & COFRE_O_REPLACE) && (!(row->flags & COFRE_O_RESTORE) || (row->flags & COFRE_O_REQUIRED)))
         return "allows to replace, and so must be free to be set at restore";
+    if ((row->flags & COFRE_O_TRUSTED) && row->type != COFRE_PATH)
+        return "is no path, and so is nothing that somebody could change";
     if ((row->flags & COFRE_O_PROTECT) && !d->sink.retain)
         return "protects, but the sink has no retain";
     return NULL;

@@ -152,7 +152,7 @@ static int32_t make_directory(struct cofre_call *call, const char *directory, co
     *path = directory;
     if (!directory)
         return cofre_fail(error, COFRE_E_UNSUPPORTED, "there is no place for %s directory", whose);
-    return file_make_directories(directory, &why) < 0 ? host_fail(error, &why) : COFRE_OK;
+    return file_make_trusted(directory, &why) < 0 ? host_fail(error, &why) : COFRE_OK;
 }
 
 static int32_t host_directory(struct cofre_call *call, const char **path, struct cofre_error *error)

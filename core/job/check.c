@@ -13,6 +13,7 @@
 #include "job/idle.h"
 #include "job/services.h"
 #include "job/undo.h"
+#include "openpgp/openpgp.h"
 #include "worker/engine.h"
 #include "worker/retry.h"
 #include "worker/worker.h"
@@ -220,6 +221,9 @@ static void check_at_hand(struct check *c, const struct config_instance *sink)
 {
     struct vault_reporter reporter = {.say = on_said, .wrong = on_wrong, .secret = on_secret, .context = c};
     const struct vault_format *format = formats_of(sink);
+    struct error e;
+    if (openpgp_check_home(sink, &e) < 0)
+        report_error(c, &e);
     if (format->check_offline)
         format->check_offline(sink, &reporter);
 }

@@ -60,7 +60,7 @@ static int read_file(struct expect *expect, struct error *e)
 {
     AUTO_BYTES struct bytes text = {.maximum = FILE_MAX_BYTES};
     json_error_t where;
-    if (file_read(expect->path, FILE_MAX_BYTES - 1, &text, e) < 0) {
+    if (file_read_own(expect->path, FILE_MAX_BYTES - 1, &text, e) < 0) {
         expect->sources = json_object();
         return e->class == ERROR_NOT_FOUND && expect->sources ? 0 : -1;
     }

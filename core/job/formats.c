@@ -2,8 +2,10 @@
 
 #include "archive/archive_vault.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "config/config.h"
 #include "format/vault.h"
+#include "job/history.h"
 #include "repository/repository_vault.h"
 #include "worker/engine.h"
 
@@ -22,17 +24,57 @@ int formats_open(const struct engine *engine, const struct config_instance *sink
     return vault_open(formats_of(sink), engine, sink, opened, vault, e);
 }
 
-int formats_recover(const struct engine *engine, const struct config_instance *sink, const char *path, char id[33],
-                    struct error *e)
+static bool job_uses(const struct config_job *job, const struct config_instance *sink)
 {
-    const struct vault_format *format = formats_of(sink);
+    for (size_t i = 0; i < job->sink_count; i++)
+        if (job->sinks[i] == sink)
+            return true;
+    return false;
+}
+
+/* Does the state know of snapshots of the job, and none of them in that repository? */
+static bool is_strange(const struct config *config, const struct config_job *job, const char *repository)
+{
+    struct history history;
+    struct error e;
+    if (history_of_job(config, job->name, &history, &e) < 0)
+        log_error(LOG_WARNING, &e);
+    bool strange = history.count > 0 && !history_newest_in(&history, repository);
+    history_free(&history);
+    return strange;
+}
+
+static void compare_with_state(const struct config *config, const struct config_instance *sink, const char *repository)
+{
+    for (size_t i = 0; i < config->job_count; i++)
+        if (job_uses(&config->jobs[i], sink) && is_strange(config, &config->jobs[i], repository)) {
+            log_line(LOG_WARNING,
+                     "sink '%s': job '%s' of this machine has saved to other repositories, and never to %s, which is "
+                     "there: was it made anew, or has somebody replaced it?",
+                     sink->name, config->jobs[i].name, repository);
+            return;
+        }
+}
+
+int formats_may_recover(const struct config_instance *sink, struct error *e)
+{
     if (config_usable(sink, e) < 0)
         return -1;
-    if (format->recover)
-        return format->recover(engine, sink, path, id, e);
+    if (formats_of(sink)->recover)
+        return 0;
     error_set(e, ERROR_CONFIG, "holds an archive, which has no key");
     error_subject(e, "sink", sink->name);
     return error_hint(e, "what is encrypted in it opens with gpg: see encrypt_to and passphrase in cofre(8)");
+}
+
+int formats_recover(const struct engine *engine, const struct config_instance *sink, const char *id, const char *path,
+                    struct error *e)
+{
+    char repository[33];
+    if (formats_may_recover(sink, e) < 0 || formats_of(sink)->recover(engine, sink, id, path, repository, e) < 0)
+        return -1;
+    compare_with_state(engine->config, sink, repository);
+    return 0;
 }
 
 static int no_signers(const struct config_instance *sink, struct error *e)

@@ -16,10 +16,14 @@ const struct vault_format *formats_of(const struct config_instance *sink);
 int formats_open(const struct engine *engine, const struct config_instance *sink, struct vault **vault,
                  struct error *e);
 
+/* Is it a sink that may have one? ERROR_CONFIG. */
+int formats_may_recover(const struct config_instance *sink, struct error *e);
+
 /* Get the key back that is kept in the sink (cofre init with recovery_to or recovery_passphrase), into a new file. id:
- * of the key, hex. ERROR_CONFIG: the section does not say how; ERROR_NOT_FOUND: none is kept; ERROR_AUTH: what is at
- * hand does not open it. */
-int formats_recover(const struct engine *engine, const struct config_instance *sink, const char *path, char id[33],
+ * of the key, hex, as the recovery sheet has it. A repository that no job of this machine has saved to, where its state
+ * knows others of them, is warned of. ERROR_CONFIG: the section does not say how; ERROR_NOT_FOUND: none is kept;
+ * ERROR_AUTH: what is at hand does not open it, or it is another key. */
+int formats_recover(const struct engine *engine, const struct config_instance *sink, const char *id, const char *path,
                     struct error *e);
 
 /* Accept who signed what the sink has of the host, for this machine, or with the full key for all; told of each.

@@ -135,7 +135,7 @@ int history_load(const char *directory, const char *host, struct history *histor
     if (!history->path)
         return error_memory(e);
     AUTO_BYTES struct bytes text = {.maximum = FILE_MAX_BYTES};
-    if (file_read(path, FILE_MAX_BYTES - 1, &text, e) < 0)
+    if (file_read_own(path, FILE_MAX_BYTES - 1, &text, e) < 0)
         return e->class == ERROR_NOT_FOUND ? 0 : -1;
     json_error_t where;
     json_t *json = json_loadb((const char *)text.data, text.length, 0, &where);
@@ -218,6 +218,23 @@ static bool committed_to(const struct history_link *link, const char *repository
         if (strcmp(link->repositories[i], repository) == 0)
             return true;
     return false;
+}
+
+const char *history_newest_in(const struct history *history, const char *repository)
+{
+    for (size_t i = history->count; i-- > 0;)
+        if (committed_to(&history->links[i], repository))
+            return history->links[i].id;
+    return NULL;
+}
+
+void history_say_gone(const char *sink, const char *id)
+{
+    log_line(
+        LOG_WARNING,
+        "sink '%s': snapshot %s was committed there and is gone: somebody removed it, or put an older state of the "
+        "sink in place",
+        sink, id);
 }
 
 static struct history_link *find_link(const struct history *history, const char *id)
@@ -346,17 +363,9 @@ static int add_missed(struct manifest *manifest, const char *repository, const c
 /* Is the newest snapshot that was committed there still there? */
 static void check_newest(const struct history *history, const struct vault *vault, const struct listed *l)
 {
-    for (size_t i = history->count; i-- > 0;) {
-        const struct history_link *link = &history->links[i];
-        if (!committed_to(link, vault->id))
-            continue;
-        if (!has_id(l, link->id))
-            log_line(LOG_WARNING,
-                     "sink '%s': snapshot %s was committed there and is gone: somebody removed it, or put an older "
-                     "state of the sink in place",
-                     sink_name(vault->sink), link->id);
-        return;
-    }
+    const char *newest = history_newest_in(history, vault->id);
+    if (newest && !has_id(l, newest))
+        history_say_gone(sink_name(vault->sink), newest);
 }
 
 /* Which snapshots since the oldest that is there did it never get? Those before were removed by retention, or never

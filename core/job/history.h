@@ -12,8 +12,11 @@
 
 #include "snapshot/manifest.h"
 
+struct config;
 struct error;
+struct snapshot_list;
 struct vault;
+struct vaults;
 
 #define HISTORY_MAX 1000 /* links remembered */
 #define HISTORY_FORMS_MAX 32
@@ -45,6 +48,20 @@ struct history {
 /* directory: of state_directory. None yet: an empty history. A damaged file is ERROR_INTEGRITY. */
 int history_load(const char *directory, const char *host, struct history *history, struct error *e);
 void history_free(struct history *history);
+
+/* As history_load, for this host, by the name of a job: what is not there is not made. To be freed also after an error.
+ */
+int history_of_job(const struct config *config, const char *job, struct history *history, struct error *e);
+
+/* The id of the newest known snapshot that was committed to that repository; NULL = none was. */
+const char *history_newest_in(const struct history *history, const char *repository);
+
+/* Of each sink that was looked at, and of the job (NULL = each that is configured): is the newest snapshot that this
+ * machine committed to it in the list? When not, it is said: somebody put an older state in place. Where snapshots of
+ * another host were asked for, or of all (NULL), there is nothing to say. */
+void history_warn_gone(const struct vaults *vaults, const struct snapshot_list *list, const char *job,
+                       const char *host);
+void history_say_gone(const char *sink, const char *id);
 
 /* One more form: the bytes of a manifest. */
 void history_add_form(struct history_forms *forms, const void *manifest, size_t n);

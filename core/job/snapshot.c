@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "format/vault.h"
+#include "job/history.h"
 #include "job/vaults.h"
 #include "repository/seal.h"
 #include "worker/engine.h"
@@ -273,6 +274,8 @@ static int list_all(const struct engine *engine, const char *job, const char *ho
     int result = vaults_choose(engine, job, sink, &vaults, e);
     if (result == 0)
         result = snapshot_look(&vaults, job, host, names_only, list, unreachable, damaged, e);
+    if (result == 0 && !names_only)
+        history_warn_gone(&vaults, list, job, host);
     vaults_close(&vaults, NULL);
     return result;
 }

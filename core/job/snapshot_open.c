@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "format/vault.h"
+#include "job/history.h"
 #include "job/vaults.h"
 #include "repository/seal.h"
 #include "worker/engine.h"
@@ -311,6 +312,7 @@ static int open_listed(struct search *s, const struct snapshot_selector *selecto
         return error_set(e, ERROR_CANCELLED, "cancelled");
     if (snapshot_look(&s->vaults, s->job, s->host, true, &s->list, &unreachable, &damaged, e) < 0)
         return -1;
+    history_warn_gone(&s->vaults, &s->list, s->job, s->host);
     if ((selector->by == SNAPSHOT_ID ? choose_by_id(s, selector, &chosen, e)
                                      : choose_by_age(s, selector, source, &chosen, e)) < 0)
         return -1;

@@ -11,7 +11,7 @@ int state_directory(const struct config *config, const char *job, char *out, str
 {
     if (snprintf(out, PATH_MAX, "%s/jobs/%s", config->state_dir, job) >= PATH_MAX - 128)
         return error_set(e, ERROR_CONFIG, "state_dir '%s' is too long", config->state_dir);
-    return file_make_directories(out, e);
+    return file_make_trusted(out, e);
 }
 
 int state_lock(const char *directory, const char *job, int *fd, struct error *e)

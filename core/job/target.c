@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "job/restore.h"
 #include "job/undo.h"
 #include "snapshot/manifest.h"
@@ -88,8 +89,18 @@ static bool is_rest(const char *marker, const char *snapshot)
 {
     struct error ignored;
     AUTO_BYTES struct bytes text = {.maximum = 4096};
-    return file_read(marker, 4000, &text, &ignored) == 0 && text.length == strlen(snapshot) &&
+    return file_read_own(marker, 4000, &text, &ignored) == 0 && text.length == strlen(snapshot) &&
            memcmp(text.data, snapshot, text.length) == 0;
+}
+
+/* It is up to whoever restores, and so only said. */
+static void warn_of_others(const char *marker)
+{
+    struct error e;
+    if (file_check_trusted_place(marker, &e) == 0)
+        return;
+    error_context(&e, "what is restored can be changed by others while it is written: ");
+    log_error(LOG_WARNING, &e);
 }
 
 static int open_into(const struct engine *engine, const struct manifest *manifest, const struct manifest_source *source,
@@ -117,6 +128,7 @@ static int open_into(const struct engine *engine, const struct manifest *manifes
         .name = name, .plugin = plugin, .file = "--into", .stall_timeout = 15 * 60 * 1000};
     if (open_worker(engine, &instance, request, path, content, target, e) < 0)
         return -1;
+    warn_of_others(target->marker);
     /* From here on something is written. */
     return file_write(target->marker, snapshot, strlen(snapshot), FILE_PUBLIC, e);
 }

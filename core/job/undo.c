@@ -83,22 +83,21 @@ static int lock_directory(const char *path, int *fd, struct error *e)
 /* Under a temporary name until it is locked and durable. */
 static int write_file(struct undo *hold, int directory, struct error *e)
 {
-    char temporary[PATH_MAX + 8];
+    struct file_temporary t;
     AUTO_FREE char *text = undo_text_encode(&hold->text);
     if (!text)
         return error_memory(e);
-    snprintf(temporary, sizeof temporary, "%s.tmp", hold->path);
-    hold->fd = open(temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (hold->fd < 0)
-        return error_system(e, errno, "create '%s'", temporary);
-    int result = flock(hold->fd, LOCK_EX | LOCK_NB) < 0 ? error_system(e, errno, "lock '%s'", temporary)
-                                                        : file_write_all(hold->fd, text, strlen(text), temporary, e);
-    if (result == 0 && fsync(hold->fd) < 0)
-        result = error_system(e, errno, "sync '%s'", temporary);
-    if (result == 0 && rename(temporary, hold->path) < 0)
-        result = error_system(e, errno, "rename to '%s'", hold->path);
+    if (file_temporary_make(&t, hold->path, e) < 0)
+        return -1;
+    hold->fd = t.fd;
+    int result = flock(t.fd, LOCK_EX | LOCK_NB) < 0 ? error_system(e, errno, "lock '%s'", t.path)
+                                                    : file_write_all(t.fd, text, strlen(text), t.path, e);
+    if (result == 0 && fsync(t.fd) < 0)
+        result = error_system(e, errno, "sync '%s'", t.path);
+    if (result == 0)
+        result = file_temporary_name(&t, hold->path, FILE_REPLACE, e);
     if (result < 0) {
-        unlink(temporary);
+        unlink(t.path);
         return -1;
     }
     if (fsync(directory) == 0)
@@ -112,7 +111,7 @@ static int make_file(struct undo *hold, struct error *e)
 {
     char directory[PATH_MAX];
     AUTO_CLOSE int fd = -1;
-    if (directory_path(hold->engine, directory, e) < 0 || file_make_directories(directory, e) < 0 ||
+    if (directory_path(hold->engine, directory, e) < 0 || file_make_trusted(directory, e) < 0 ||
         lock_directory(directory, &fd, e) < 0)
         return -1;
     snprintf(hold->path, sizeof hold->path, "%.*s/%s", PATH_MAX - ID_MAX - 2, directory, hold->id);
@@ -209,7 +208,8 @@ int undo_release(struct undo *hold, struct error *e)
 static int take_over(struct undo *hold)
 {
     struct stat st;
-    hold->fd = open(hold->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    struct error ignored;
+    hold->fd = file_open(hold->path, O_RDWR, &ignored);
     if (hold->fd < 0 || flock(hold->fd, LOCK_EX | LOCK_NB) < 0)
         return 0;
     /* Its owner may have undone it just now. */
@@ -314,7 +314,7 @@ size_t undo_recover(const struct engine *engine)
 
 static bool is_locked(int directory, const char *name)
 {
-    AUTO_CLOSE int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    AUTO_CLOSE int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }
 

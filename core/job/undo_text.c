@@ -157,7 +157,7 @@ int undo_text_read(const char *path, struct undo_text *text, struct error *e)
 {
     AUTO_BYTES struct bytes content = {.maximum = FILE_MAX_BYTES};
     json_error_t where;
-    if (file_read(path, FILE_MAX_BYTES - 1, &content, e) < 0)
+    if (file_read_own(path, FILE_MAX_BYTES - 1, &content, e) < 0)
         return -1;
     json_t *json = json_loadb((const char *)content.data, content.length, 0, &where);
     int result = json ? decode(json, path, text, e) : damaged(path, e);

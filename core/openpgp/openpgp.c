@@ -2,8 +2,10 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "config/config.h"
 #include "config/secret.h"
 
@@ -19,12 +21,23 @@ static int resolve(const struct config_instance *sink, const struct config_secre
     return 0;
 }
 
+int openpgp_check_home(const struct config_instance *sink, struct error *e)
+{
+    const char *home = sink->openpgp.home;
+    if (!home || access(home, F_OK) < 0 || file_check_trusted(home, e) == 0)
+        return 0;
+    e->class = ERROR_CONFIG;
+    return error_context(e, "gnupg_home '%s': ", home);
+}
+
 int openpgp_spec(const struct config *config, const struct config_instance *sink, char home[PATH_MAX],
                  struct pgp_spec *spec, struct error *e)
 {
     const struct config_openpgp *o = &sink->openpgp;
     *spec = (struct pgp_spec){
         .recipients = o->recipients, .recipient_count = o->recipient_count, .signer = o->signer, .home = o->home};
+    if (openpgp_check_home(sink, e) < 0)
+        return -1;
     if (!o->home && snprintf(home, PATH_MAX, "%s/gnupg", config->state_dir) >= PATH_MAX)
         return error_set(e, ERROR_CONFIG, "state_dir '%s' is too long", config->state_dir);
     if (!o->home)

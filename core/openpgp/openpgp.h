@@ -10,6 +10,10 @@ struct config;
 struct config_instance;
 struct error;
 
+/* Nobody but root and ourselves can change the section's gnupg_home, whose gpg.conf names programs. Fine when the
+ * section names none, or it is not there. ERROR_CONFIG. The functions below look too. */
+int openpgp_check_home(const struct config_instance *sink, struct error *e);
+
 /* home: memory for the directory that is used when the section names none; it must outlive the spec. The caller frees
  * the spec's two secrets with secret_free. */
 int openpgp_spec(const struct config *config, const struct config_instance *sink, char home[PATH_MAX],

@@ -33,7 +33,7 @@ int pgp_make_home(const char *home, struct error *e)
     char path[PATH_MAX];
     if (snprintf(path, sizeof path, "%s/gpg.conf", home) >= (int)sizeof path)
         return error_set(e, ERROR_CONFIG, "'%s' is too long", home);
-    return file_make_directories(home, e) < 0 ? -1 : file_write(path, text, strlen(text), FILE_REPLACE, e);
+    return file_make_trusted(home, e) < 0 ? -1 : file_write(path, text, strlen(text), FILE_REPLACE, e);
 }
 
 static bool can(const struct _gpgme_subkey *s, enum pgp_use use)

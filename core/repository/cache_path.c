@@ -19,7 +19,7 @@ int cache_path_directory(const struct config *config, const struct key *key, con
     text_hex(key->public.id, KEY_ID_SIZE, id);
     if (snprintf(out, PATH_MAX, "%s/%s/%s", config->cache_dir, id, job) >= PATH_MAX - 128)
         return error_set(e, ERROR_CONFIG, "cache_dir '%s' is too long", config->cache_dir);
-    return file_make_directories(out, e);
+    return file_make_trusted(out, e);
 }
 
 int cache_path_catalogue(const char *directory, const char *source, char *out, char *fresh, struct error *e)

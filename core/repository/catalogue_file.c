@@ -36,10 +36,11 @@ int catalogue_output_new(const char *path, const uint8_t fingerprint_key[16], st
     memcpy(o->fingerprint_key, fingerprint_key, sizeof o->fingerprint_key);
     o->buffer.maximum = BUFFER_SIZE;
     seal_hasher_init(&o->hasher);
-    o->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (o->fd < 0) {
-        error_system(e, errno, "create '%s'", path);
-        free(o);
+    o->fd = file_open(path, O_WRONLY | O_CREAT, e);
+    if (o->fd < 0 || ftruncate(o->fd, 0) < 0) {
+        if (o->fd >= 0)
+            error_system(e, errno, "empty '%s'", path);
+        catalogue_output_free(o);
         return -1;
     }
     *output = o;
@@ -87,7 +88,8 @@ void catalogue_output_free(struct catalogue_output *output)
 {
     if (!output)
         return;
-    close(output->fd);
+    if (output->fd >= 0)
+        close(output->fd);
     bytes_free(&output->buffer);
     free(output);
 }
@@ -145,8 +147,8 @@ int catalogue_input_open(const char *path, struct catalogue_input **input, struc
         return error_memory(e);
     snprintf(i->path, sizeof i->path, "%s", path);
     i->buffer.maximum = BUFFER_SIZE + CATALOGUE_RECORD_MAX + 4;
-    i->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    int result = i->fd < 0 ? error_system(e, errno, "open '%s'", path) : 0;
+    i->fd = file_open(path, O_RDONLY, e);
+    int result = i->fd < 0 ? -1 : 0;
     if (result == 0 && !bytes_reserve(&i->buffer, BUFFER_SIZE))
         result = error_memory(e);
     if (result == 0)

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,7 +54,11 @@ int doubt_add(const char *directory, const uint8_t name[SEAL_HASH_SIZE], bool *f
     if (access(path, F_OK) == 0)
         return 0;
     *fresh = true;
-    return file_make_directories(directory, e) < 0 ? -1 : file_write(path, "", 0, FILE_REPLACE, e);
+    if (file_make_trusted(directory, e) < 0)
+        return -1;
+    /* Empty, and so whole as soon as it is there. */
+    AUTO_CLOSE int fd = file_open(path, O_WRONLY | O_CREAT, e);
+    return fd < 0 ? -1 : file_make_durable(path, e);
 }
 
 int doubt_remove(const char *directory, const uint8_t name[SEAL_HASH_SIZE], struct error *e)

@@ -74,11 +74,11 @@ static bool accept_map(struct index *index)
 static int map_file(struct index *index, struct error *e)
 {
     unmap(index);
-    AUTO_CLOSE int fd = open(index->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0 && errno == ENOENT)
+    AUTO_CLOSE int fd = file_open(index->path, O_RDONLY, e);
+    if (fd < 0 && e->class == ERROR_NOT_FOUND)
         return 0;
     if (fd < 0)
-        return error_system(e, errno, "open index cache '%s'", index->path);
+        return error_context(e, "index cache: ");
     struct stat st;
     if (fstat(fd, &st) < 0)
         return error_system(e, errno, "stat index cache '%s'", index->path);
@@ -273,18 +273,19 @@ static void count_fanout(struct header *h, const struct index *index)
         h->fanout[i + 1] = h->fanout[i] + counts[i];
 }
 
-static int finish_file(struct output *out, struct header *h, const char *temporary, const char *path, struct error *e)
+/* Not synced: after a power cut its hash fails and it is made anew. */
+static int finish_file(struct output *out, struct header *h, const struct file_temporary *t, const char *path,
+                       struct error *e)
 {
     seal_hasher_end(&out->hasher, h->hash);
     rewind(out->file);
     fwrite(h, 1, sizeof *h, out->file);
-    bool failed = ferror(out->file) != 0;
-    if (fclose(out->file) != 0 || failed)
-        return error_system(e, errno, "write index cache '%s'", temporary);
-    /* Not synced: after a power cut its hash fails and it is made anew. */
-    if (rename(temporary, path) < 0)
-        return error_system(e, errno, "rename to index cache '%s'", path);
-    return 0;
+    int result = fflush(out->file) != 0 || ferror(out->file) ? error_system(e, errno, "write index cache '%s'", t->path)
+                                                             : file_temporary_name(t, path, FILE_REPLACE, e);
+    if (result < 0)
+        unlink(t->path);
+    fclose(out->file);
+    return result;
 }
 
 /* Two jobs may use one repository at a time, and so write this file. Whose file comes last stays; what it lacks is
@@ -293,9 +294,9 @@ static int lock_file(const struct index *index, struct error *e)
 {
     char path[PATH_MAX + 8];
     snprintf(path, sizeof path, "%s.lock", index->path);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = file_open(path, O_RDWR | O_CREAT, e);
     if (fd < 0)
-        return error_system(e, errno, "open lock '%s'", path);
+        return error_context(e, "lock: ");
     while (flock(fd, LOCK_EX) < 0) {
         if (errno == EINTR)
             continue;
@@ -322,8 +323,7 @@ static void emit_objects(struct output *out, const struct index *index)
 
 static int write_file(struct index *index, struct error *e)
 {
-    char temporary[PATH_MAX + 8];
-    snprintf(temporary, sizeof temporary, "%s.tmp", index->path);
+    struct file_temporary temporary;
     struct header h = {.magic = FILE_MAGIC,
                        .objects = object_count(index) + index->new_objects.length / SEAL_HASH_SIZE,
                        .packs = index_pack_count(index) + index->new_packs.length / sizeof(struct pack_row),
@@ -331,13 +331,13 @@ static int write_file(struct index *index, struct error *e)
     h.unnamed = index->unnamed;
     memcpy(h.identity, index->identity, sizeof h.identity);
     count_fanout(&h, index);
-    int fd = open(temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    struct output out = {.file = fd < 0 ? NULL : fdopen(fd, "w")};
-    if (!out.file) {
-        error_system(e, errno, "create index cache '%s'", temporary);
-        if (fd >= 0)
-            close(fd);
+    if (file_temporary_make(&temporary, index->path, e) < 0)
         return -1;
+    struct output out = {.file = fdopen(temporary.fd, "w")};
+    if (!out.file) {
+        unlink(temporary.path);
+        close(temporary.fd);
+        return error_memory(e);
     }
     fwrite(&h, 1, sizeof h, out.file);
     seal_hasher_init(&out.hasher);
@@ -346,7 +346,7 @@ static int write_file(struct index *index, struct error *e)
     emit(&out, index->packs, index_pack_count(index) * sizeof(struct pack_row));
     emit(&out, index->new_packs.data, index->new_packs.length);
     emit_merged(&out, index);
-    return finish_file(&out, &h, temporary, index->path, e);
+    return finish_file(&out, &h, &temporary, index->path, e);
 }
 
 int index_settle(struct index *index, struct error *e)

@@ -29,11 +29,10 @@ int journal_open(const char *path, struct journal **journal, struct error *e)
     if (!j)
         return error_memory(e);
     snprintf(j->path, sizeof j->path, "%s", path);
-    j->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    j->fd = file_open(path, O_RDWR | O_CREAT | O_APPEND, e);
     if (j->fd < 0) {
-        error_system(e, errno, "open journal '%s'", path);
         free(j);
-        return -1;
+        return error_context(e, "journal: ");
     }
     *journal = j;
     return 0;
@@ -94,7 +93,7 @@ int journal_each(struct journal *journal,
                  void *context, struct error *e)
 {
     AUTO_BYTES struct bytes all = {.maximum = (size_t)1 << 30};
-    if (file_read(journal->path, all.maximum - 1, &all, e) < 0)
+    if (file_read_own(journal->path, all.maximum - 1, &all, e) < 0)
         return -1;
     size_t n, at;
     for (at = 0; (n = next_body(&all, at)) > 0; at += 4 + n + SEAL_HASH_SIZE)

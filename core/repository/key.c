@@ -396,6 +396,8 @@ int key_save(const struct key *key, const char *path, struct error *e)
     struct bytes text = {.maximum = FILE_MAX};
     int result = key_encode(key, &text, e);
     if (result == 0)
+        result = file_check_trusted_place(path, e);
+    if (result == 0)
         result = file_write(path, text.data, text.length, FILE_NEW, e);
     wipe(&text);
     return result;

@@ -90,7 +90,7 @@ static int compare(const void *a, const void *b)
 static void read_known(struct retain *h, const char *path)
 {
     struct error ignored;
-    if (file_read(path, RETAINED_MAX, &h->known, &ignored) < 0 || h->known.length % sizeof(struct retained) != 0)
+    if (file_read_own(path, RETAINED_MAX, &h->known, &ignored) < 0 || h->known.length % sizeof(struct retained) != 0)
         bytes_reset(&h->known);
 }
 

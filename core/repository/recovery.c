@@ -105,23 +105,41 @@ static int read_wrapped(struct sink *sink, const struct config_object *config, s
     return error_hint(e, "recovery_to or recovery_passphrase would have had to be set when 'cofre init' was last run");
 }
 
-/* The text is the key, and the repository's own. */
-static int take_key(const struct bytes *text, const struct config_object *config, const char *path, char id[33],
-                    struct error *e)
+/* Is it the key that is expected? */
+static int check_id(const struct key *key, const char *id, const char *repository, struct error *e)
+{
+    char have[2 * KEY_ID_SIZE + 1];
+    text_hex(key->public.id, KEY_ID_SIZE, have);
+    if (strcmp(have, id) == 0)
+        return 0;
+    if (strcmp(repository, id) == 0) {
+        error_set(e, ERROR_AUTH, "%s is the id of the repository, which anybody could give to another one", id);
+        return error_hint(e, "give the id of the key: it stands on the recovery sheet, behind 'Key id'");
+    }
+    error_set(e, ERROR_AUTH, "the key that is kept there is %s, and not %s: nothing was written", have, id);
+    return error_hint(e, "compare the id with the recovery sheet; if it is right, somebody may have replaced the "
+                         "repository: do not use that key");
+}
+
+/* The text is the key, the repository's own, and the one that is expected. */
+static int take_key(const struct bytes *text, const struct config_object *config, const char *id, const char *path,
+                    char repository[33], struct error *e)
 {
     struct key *key;
+    text_hex(config->repository, sizeof config->repository, repository);
     if (key_decode(text->data, text->length, "the recovered key", &key, e) < 0)
         return -1;
     int result = config_object_verify(config, key, e);
     if (result == 0)
-        result = key_save(key, path, e);
+        result = check_id(key, id, repository, e);
     if (result == 0)
-        text_hex(key->public.id, KEY_ID_SIZE, id);
+        result = key_save(key, path, e);
     key_free(key);
     return result;
 }
 
-static int unwrap(struct openpgp *w, struct sink *sink, const char *path, char id[33], struct error *e)
+static int unwrap(struct openpgp *w, struct sink *sink, const char *id, const char *path, char repository[33],
+                  struct error *e)
 {
     AUTO_BYTES struct bytes wrapped = {.maximum = WRAPPED_MAX + 1};
     /* So large from the start that it never moves, and all of it can be wiped. */
@@ -135,7 +153,7 @@ static int unwrap(struct openpgp *w, struct sink *sink, const char *path, char i
     if (result == 0)
         result = pgp_decrypt_bytes(w->pgp, &wrapped, &text, e);
     if (result == 0)
-        result = take_key(&text, &config, path, id, e);
+        result = take_key(&text, &config, id, path, repository, e);
     wipe(&text);
     return result;
 }
@@ -172,8 +190,8 @@ int recovery_prove(struct openpgp *openpgp, struct sink *sink, const struct key 
     return error_context(e, "the copy of the key in '%s': ", name);
 }
 
-int recovery_recover(const struct engine *engine, const struct config_instance *section, const char *path, char id[33],
-                     struct error *e)
+int recovery_recover(const struct engine *engine, const struct config_instance *section, const char *id,
+                     const char *path, char repository[33], struct error *e)
 {
     struct openpgp w;
     struct sink *sink;
@@ -185,7 +203,7 @@ int recovery_recover(const struct engine *engine, const struct config_instance *
         return -1;
     int result = engine_open_sink(engine, section, 1, &sink, e);
     if (result == 0) {
-        result = unwrap(&w, sink, path, id, e);
+        result = unwrap(&w, sink, id, path, repository, e);
         sink_free(sink);
     }
     openpgp_close(&w);

@@ -24,9 +24,11 @@ int recovery_find(struct sink *sink, const struct key *key, bool *there, struct 
  * recipients it is kept for those who have a secret key, and this machine has none. */
 int recovery_prove(struct openpgp *openpgp, struct sink *sink, const struct key *key, struct error *e);
 
-/* Get the key of the sink's repository back, into a new file. id: of the key, hex. ERROR_NOT_FOUND: none is kept.
- * ERROR_AUTH: what is at hand does not open it. */
-int recovery_recover(const struct engine *engine, const struct config_instance *sink, const char *path, char id[33],
-                     struct error *e);
+/* Get the key of the sink's repository back, into a new file. id: of the key, hex, from elsewhere than the sink, where
+ * somebody may have put a repository and a key of their own; it is derived from the key, which the repository's id is
+ * not. repository: of the repository, hex. ERROR_NOT_FOUND: none is kept. ERROR_AUTH: what is at hand does not open it,
+ * or it is another key; then there is no file. */
+int recovery_recover(const struct engine *engine, const struct config_instance *sink, const char *id, const char *path,
+                     char repository[33], struct error *e);
 
 #endif

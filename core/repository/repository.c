@@ -136,8 +136,9 @@ static int load_key(struct repository *r, const struct config_object *config, co
     if (config->plain && key_file) {
         error_set(e, ERROR_AUTH, "is configured with a key, but its repository was made with encryption = none");
         error_subject(e, "sink", sink_name(r->sink));
-        return error_hint(e, "write encryption = none into its section, or choose another place and run: cofre init %s",
-                          sink_name(r->sink));
+        return error_hint(e,
+                          "somebody may have replaced the repository: do not save to it before you know who made it. "
+                          "If you did, take the key out of the section and write encryption = none");
     }
     if (config->plain)
         return key_from_seed(config->seed, &r->key, e);
@@ -153,7 +154,8 @@ static int load_key(struct repository *r, const struct config_object *config, co
     text_hex(r->key->public.id, KEY_ID_SIZE, have);
     text_hex(config->public.id, KEY_ID_SIZE, want);
     error_set(e, ERROR_AUTH, "key file '%s' is key %s, but key %s is needed", key_file, have, want);
-    return error_subject(e, "sink", sink_name(r->sink));
+    error_subject(e, "sink", sink_name(r->sink));
+    return error_hint(e, "if the key file is the one that it always was, somebody may have replaced the repository");
 }
 
 static int open_cache(struct repository *r, const struct repository_spec *spec, struct error *e)
@@ -165,7 +167,7 @@ static int open_cache(struct repository *r, const struct repository_spec *spec, 
     r->damaged = text_copy(damaged);
     if (!r->cache || !r->damaged)
         return error_memory(e);
-    return file_make_directories(r->cache, e);
+    return file_make_trusted(r->cache, e);
 }
 
 static int open_signers(struct repository *r, const struct repository_spec *spec, struct error *e)

@@ -109,7 +109,7 @@ static int recall(struct signers *s, const char *name, struct error *e)
     revocation_key(signer, key);
     if (path_of(s, key, path, e) < 0)
         return -1;
-    if (file_read(path, REVOCATION_MAX, &text, e) == 0 &&
+    if (file_read_own(path, REVOCATION_MAX, &text, e) == 0 &&
         revocation_decode(text.data, text.length, key, s->key->public.root, &revocation, e) == 0)
         return add_revoked(s, &revocation, false, e);
     if (e->class == ERROR_MEMORY || e->class == ERROR_UNSUPPORTED)
@@ -138,7 +138,7 @@ static void remember(const struct signers *s, const uint8_t signer[32], const st
     struct error e;
     char path[PATH_MAX], key[201];
     revocation_key(signer, key); /* where it is in the sink, it is in the directory */
-    if (path_of(s, "signers/revoked", path, &e) < 0 || file_make_directories(path, &e) < 0 ||
+    if (path_of(s, "signers/revoked", path, &e) < 0 || file_make_trusted(path, &e) < 0 ||
         path_of(s, key, path, &e) < 0 || file_write(path, object->data, object->length, FILE_REPLACE, &e) < 0)
         log_error(LOG_WARNING, &e);
 }
@@ -260,7 +260,7 @@ static int load_accepted(struct signers *s, struct error *e)
     char path[PATH_MAX];
     if (path_of(s, "signers/accepted", path, e) < 0)
         return -1;
-    if (file_read(path, FILE_MAX_BYTES, &text, e) < 0)
+    if (file_read_own(path, FILE_MAX_BYTES, &text, e) < 0)
         return e->class == ERROR_NOT_FOUND ? 0 : -1;
     bytes_put(&text, "", 1);
     return bytes_check(&text, path, e) < 0 ? -1 : parse_accepted(s, path, (char *)text.data, e);
@@ -274,7 +274,7 @@ static int save_accepted(const struct signers *s, struct error *e)
         if (s->accepted[i].job[0] != '\0')
             bytes_print(&text, "%s %s %s\n", s->accepted[i].host, s->accepted[i].job,
                         text_hex(s->accepted[i].signer, 32, hex));
-    if (path_of(s, "signers", path, e) < 0 || file_make_directories(path, e) < 0 ||
+    if (path_of(s, "signers", path, e) < 0 || file_make_trusted(path, e) < 0 ||
         path_of(s, "signers/accepted", path, e) < 0 || bytes_check(&text, path, e) < 0)
         return -1;
     return file_write(path, text.data, text.length, FILE_REPLACE, e);

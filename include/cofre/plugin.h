@@ -224,6 +224,9 @@ struct cofre_secret {
 
 #define COFRE_O_REQUIRED 1u  /* the configuration must set it */
 #define COFRE_O_RESTORE 2u   /* may be overridden at restore: --set NAME=VALUE */
+#define COFRE_O_TRUSTED 32u  /* PATH: a program, a directory of programs, or what tells whom to believe. When it is
+                              * there, and somebody but root and the user of cofre could change it or what is above
+                              * it, the host refuses to open the instance */
 /* Each stands at one option at most, of the type that it says. */
 #define COFRE_O_PARALLEL 4u  /* sink, INTEGER: as many connections as this. The host starts up to so many workers, at
                               * most 32, to put and get as many objects at once */

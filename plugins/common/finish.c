@@ -11,6 +11,7 @@
 #include "common/names.h"
 
 #define PROC_PATH_MAX 32
+#define SHORT_VALUE 256 /* of an attribute that is compared: labels are short */
 
 struct finish_metadata finish_of(const struct finish_rules *rules, const struct cofre_entry *entry)
 {
@@ -80,12 +81,27 @@ static void not_set(const struct cofre_attribute *a, int errnum, struct losses *
         losses_add(losses, kind, errnum, "attribute '%.100s' not set", quoted);
 }
 
+bool finish_may_set(const struct finish_rules *rules, const char *attribute)
+{
+    return privileged(rules) || strncmp(attribute, "user.", 5) == 0 || finish_is_acl(attribute);
+}
+
+/* Where the system labels new files by itself, it may be so already. */
+static bool is_set(const struct finish_subject *s, const struct cofre_attribute *a)
+{
+    char path[PROC_PATH_MAX], value[SHORT_VALUE];
+    ssize_t n = s->by_path ? getxattr(proc_path(s->fd, path), a->name, value, sizeof value)
+                           : fgetxattr(s->fd, a->name, value, sizeof value);
+    return n >= 0 && (size_t)n == a->length && memcmp(value, a->value, a->length) == 0;
+}
+
 static void set_attribute(const struct finish_rules *rules, const struct finish_subject *s,
                           const struct cofre_attribute *a, struct losses *losses)
 {
     char path[PROC_PATH_MAX];
-    if (!privileged(rules) && strcmp(a->name, "security.capability") == 0) {
-        losses_add(losses, LOSS_CAPABILITY, 0, "file capabilities kept back: setuid = yes puts them back, as root");
+    if (!finish_may_set(rules, a->name)) {
+        if (!is_set(s, a))
+            losses_keep_back(losses, a->name);
         return;
     }
     int failed = s->by_path ? setxattr(proc_path(s->fd, path), a->name, a->value, a->length, 0)

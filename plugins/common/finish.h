@@ -16,7 +16,7 @@ struct finish_rules {
     struct names *names; /* NULL: owners by number */
     uid_t user;          /* who we are */
     gid_t group;
-    bool setuid;          /* setuid and setgid bits and file capabilities, if we are root */
+    bool setuid;          /* setuid and setgid bits, and attributes beyond user.* and ACLs, if we are root */
     bool foreign;         /* what we make here belongs to others (a squashed NFS export): look each time */
     uint64_t owners_kept; /* out: entries that stay with us because only root may give them away */
 };
@@ -55,5 +55,9 @@ void finish_directory(struct finish_rules *rules, const struct finish_subject *s
 
 /* An ACL? */
 bool finish_is_acl(const char *attribute);
+
+/* May it be put back? user.* and POSIX ACLs always; what gives rights or steers the kernel, such as security.* and
+ * trusted.*, with setuid = yes, as root. */
+bool finish_may_set(const struct finish_rules *rules, const char *attribute);
 
 #endif

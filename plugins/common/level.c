@@ -138,11 +138,11 @@ bool level_keep(struct level *level, const struct finish_rules *rules, int fd, c
 {
     struct finish_subject subject = {.fd = fd};
     struct finish_metadata m = finish_of(rules, entry);
-    losses->kinds = 0;
+    losses_clear(losses);
     finish_attributes(rules, &subject, &m, FINISH_OTHERS, losses);
     level_free(level);
     level->announced = true;
-    level->told = losses->kinds != 0;
+    level->told = losses_result(losses) != COFRE_OK;
     level->metadata = m;
     level->metadata.attributes = NULL;
     level->metadata.attribute_count = 0;
@@ -157,7 +157,7 @@ bool level_keep(struct level *level, const struct finish_rules *rules, int fd, c
 void level_finish(struct level *level, struct finish_rules *rules, int fd, struct losses *losses)
 {
     struct stat st;
-    losses->kinds = 0;
+    losses_clear(losses);
     if (fstat(fd, &st) != 0) {
         losses_add(losses, LOSS_MODE, errno, "directory not looked at");
     } else if (level->announced) {

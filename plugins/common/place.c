@@ -131,7 +131,7 @@ static int32_t finish_file(struct place *p, const struct place_spot *spot, int f
     if (errnum)
         return cofre_fail_errno(p->why, errnum, "look at the new file");
     struct finish_subject subject = {.fd = fd, .inherits = spot->inherits, .st = &st};
-    p->lost.kinds = 0;
+    losses_clear(&p->lost);
     if (record->kind == COFRE_STREAM)
         m = (struct finish_metadata){.mode = 0600, .uid = st.st_uid, .gid = st.st_gid, .mtime = m.mtime};
     finish_all(&p->rules, &subject, &m, &p->lost);
@@ -207,7 +207,7 @@ static int32_t finish_node(struct place *p, const struct place_spot *spot, const
             close(fd);
         return cofre_fail(p->why, COFRE_E_CHANGED, "give it owner and mode: somebody replaced it meanwhile");
     }
-    p->lost.kinds = 0;
+    losses_clear(&p->lost);
     struct finish_subject subject = {.fd = fd, .by_path = true, .inherits = spot->inherits, .st = &st};
     finish_all(&p->rules, &subject, &m, &p->lost);
     close(fd);
@@ -255,7 +255,7 @@ static int32_t copy_file(struct place *p, const struct place_spot *spot, int fro
         ;
     if (n < 0 || fstat(from, &st) != 0 || fstat(to, &made) != 0)
         return cofre_fail_errno(p->why, errno, "copy the first name of the hard link");
-    p->lost.kinds = 0;
+    losses_clear(&p->lost);
     losses_add(&p->lost, LOSS_LINK, 0, "hard links became files of their own: this file system makes none");
     if (attribute_read(&set, from, st.st_dev, p->why) != COFRE_OK)
         losses_add(&p->lost, LOSS_ATTRIBUTE, 0, "attributes of its first name not read");

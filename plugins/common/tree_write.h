@@ -20,7 +20,7 @@ struct tree_write_options {
     const char *path;   /* absolute; made when it is missing */
     bool overwrite;     /* replace what is there, each file atomically; else it is left and told */
     bool devices;       /* make devices (root) */
-    bool setuid;        /* setuid and setgid bits, file capabilities (root) */
+    bool setuid;        /* setuid and setgid bits, attributes beyond user.* and ACLs (root) */
     bool numeric_owner; /* owners by number, not by name */
     bool exact;         /* in directories of the snapshot, what it does not have is moved aside (aside.h) */
     const struct pattern_set *exclude, *include; /* of the source: what they leave out stays; may be empty */

@@ -43,7 +43,7 @@ static const struct cofre_option rows[] = {
                  "restore: move what the snapshot does not have aside, beside path"),
     COFRE_OPTION(struct conf, devices, BOOLEAN, COFRE_O_RESTORE, "no", "restore: make devices (needs root)"),
     COFRE_OPTION(struct conf, setuid, BOOLEAN, COFRE_O_RESTORE, "no",
-                 "restore: put back setuid and setgid bits and file capabilities (needs root)"),
+                 "restore: put back setuid and setgid bits, security.* and trusted.* (needs root)"),
 };
 
 struct directory {

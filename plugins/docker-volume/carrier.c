@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cofre/plugin.h"
+#include "common/ownfile.h"
 #include "docker-volume/order.h"
 
 #define IMAGE "cofre" /* its tag is the id of the run */
@@ -86,7 +87,7 @@ static int32_t mark(struct cofre_call *call, const char *id, struct cofre_error 
         status = cofre->common_directory(call, &directory, error);
     if (status != COFRE_OK)
         return status;
-    if (!sync_and_close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)) ||
+    if (!sync_and_close(ownfile_open(path, O_WRONLY | O_CREAT)) ||
         !sync_and_close(open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)))
         return cofre_fail_errno(error, errno, "write '%s'", path);
     return COFRE_OK;

@@ -81,19 +81,14 @@ static char *renamed(const struct cask *c, const char *path, uint32_t length)
     return asprintf(&out, "%s%s%.*s", c->root, length ? "/" : "", (int)length, path) < 0 ? NULL : out;
 }
 
-static bool is_kept_back(const struct cask *c, const struct cofre_attribute *a)
-{
-    return !c->rules.setuid && strcmp(a->name, "security.capability") == 0;
-}
-
 static void set_attributes(struct cask *c, const struct finish_metadata *m, struct archive_entry *to,
                            struct losses *losses)
 {
     const char *p = (const void *)m->attributes;
     for (uint32_t i = 0; i < m->attribute_count; i++, p += m->attribute_stride) {
         const struct cofre_attribute *a = (const void *)p;
-        if (is_kept_back(c, a))
-            losses_add(losses, LOSS_CAPABILITY, 0, "file capabilities kept back: setuid = yes puts them back");
+        if (!finish_may_set(&c->rules, a->name))
+            losses_keep_back(losses, a->name);
         else
             archive_entry_xattr_add_entry(to, a->name, a->value, a->length);
     }
@@ -218,7 +213,7 @@ int32_t cask_put(struct cask *c, const struct cofre_entry *entry, int32_t *resul
         return COFRE_OK;
     int32_t status = send(c, entry, &losses, error);
     *result = losses_result(&losses);
-    if (losses.kinds)
+    if (*result == COFRE_PARTLY)
         losses_count(&c->tally, &losses, entry->path, entry->path_length);
     return status;
 }

@@ -36,7 +36,8 @@ static const struct cofre_option rows[] = {
     ROW(compose_files, BOOLEAN, 0, "yes", "also the compose files of the containers that use them"),
     ROW(docker, STRING, COFRE_O_RESTORE, NULL,
         "the daemon: unix:///PATH or tcp://HOST:PORT; default: DOCKER_HOST, else /var/run/docker.sock"),
-    ROW(docker_tls, PATH, COFRE_O_RESTORE, NULL, "directory of ca.pem, cert.pem and key.pem, for tcp://"),
+    ROW(docker_tls, PATH, COFRE_O_RESTORE | COFRE_O_TRUSTED, NULL,
+        "directory of ca.pem, cert.pem and key.pem, for tcp://"),
     COFRE_OPTION_CHOICE(struct options, during, 0, "run", "run|pause|stop",
                         "what containers do that write to the volumes, while those are read"),
     COFRE_OPTION_RANGE(struct options, stop_timeout, DURATION, COFRE_O_RESTORE, NULL, 1000, 3600000,
@@ -53,7 +54,7 @@ static const struct cofre_option rows[] = {
     ROW(exact, BOOLEAN, COFRE_O_RESTORE, "no", "restore: what the snapshot does not have goes"),
     ROW(devices, BOOLEAN, COFRE_O_RESTORE, "no", "restore: make devices (needs root)"),
     ROW(setuid, BOOLEAN, COFRE_O_RESTORE, "no",
-        "restore: put back setuid and setgid bits of files and file capabilities (needs root)"),
+        "restore: put back setuid and setgid bits of files, security.* and trusted.* (needs root)"),
     ROW(force, BOOLEAN, COFRE_O_RESTORE, "no", "restore: also where something does not fit what the snapshot recorded"),
 };
 

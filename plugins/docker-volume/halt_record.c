@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cofre/plugin.h"
+#include "common/ownfile.h"
 
 #define PAUSE 50 /* ms between two tries to get a lock */
 #define ID_MIN 12
@@ -61,7 +62,7 @@ int32_t halt_record_lock(const char *directory, struct cofre_call *call, const c
     char path[PATH_MAX];
     struct flock wanted = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = place_of(container), .l_len = 1};
     snprintf(path, sizeof path, "%s/.lock", directory);
-    *lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    *lock = ownfile_open(path, O_RDWR | O_CREAT);
     if (*lock < 0)
         return cofre_fail_errno(error, errno, "open '%s'", path);
     int32_t status = COFRE_OK;
@@ -192,7 +193,7 @@ int32_t halt_record_read(const char *directory, const char *container, struct ha
     if (status != COFRE_OK)
         return status;
     snprintf(path, sizeof path, "%s/%s", directory, container);
-    AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    AUTO_CLOSE int fd = ownfile_open(path, O_RDONLY);
     if (fd < 0 && errno == ENOENT)
         return COFRE_OK;
     ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text);
@@ -217,7 +218,7 @@ static int32_t sync_directory(const char *directory, struct cofre_error *error)
 static int32_t write_text(const char *path, const char *text, struct cofre_error *error)
 {
     size_t length = strlen(text);
-    AUTO_CLOSE int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    AUTO_CLOSE int fd = ownfile_make(path);
     ssize_t n = fd < 0 ? -1 : write(fd, text, length);
     if (n >= 0 && (size_t)n < length)
         return cofre_fail_errno(error, ENOSPC, "write '%s'", path);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cofre/plugin.h"
+#include "common/ownfile.h"
 
 static const char *const phases[] = {"filling", "exchanging", "back"};
 static const char *const ways[] = {"made", "beside", "poured"};
@@ -101,7 +102,7 @@ int32_t note_open(struct note *note, struct cofre_call *call, const char *id, st
         (size_t)snprintf(note->path, sizeof note->path, "%s/restore-%s", directory, id) >= sizeof note->path)
         return cofre_fail(error, COFRE_E_CONFIG, "open the note of restore '%s': its path is too long", id);
     note->own = strcmp(written, id) == 0;
-    FILE *file = fopen(note->path, "re");
+    FILE *file = ownfile_read(note->path);
     if (!file)
         return errno == ENOENT ? COFRE_OK : cofre_fail_errno(error, errno, "open '%s'", note->path);
     json_t *json = json_loadf(file, 0, &why);
@@ -146,7 +147,7 @@ static int sync_directory(const char *path)
 
 static int write_all(const char *path, const char *text, size_t length)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int fd = ownfile_make(path);
     int failed = fd < 0 ? errno : 0;
     for (size_t done = 0; !failed && done < length;) {
         ssize_t n = write(fd, text + done, length - done);

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/ownfile.h"
+
 /* ---- who is who ---- */
 
 bool lineage_is_id(const char *text)
@@ -76,7 +78,7 @@ int lineage_load(struct lineages *lineages, const char *path)
 {
     char line[4 * (LINEAGE_ID + 1) + 17 * FAMILY_MAX + 2], families[17 * FAMILY_MAX + 1];
     lineages->count = 0;
-    FILE *f = fopen(path, "re");
+    FILE *f = ownfile_read(path);
     if (!f)
         return errno == ENOENT ? 0 : errno;
     while (lineages->count < LINEAGES_MAX && fgets(line, sizeof line, f)) {
@@ -106,7 +108,7 @@ int lineage_store(const struct lineages *lineages, const char *path)
     char beside[4300];
     if (snprintf(beside, sizeof beside, "%s.new", path) >= (int)sizeof beside)
         return ENAMETOOLONG;
-    int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = ownfile_make(beside);
     FILE *f = fd < 0 ? NULL : fdopen(fd, "w");
     if (!f) {
         int failed = errno;

@@ -22,7 +22,7 @@ static const struct cofre_option rows[] = {
                  "the container that the server is in: name, id, or PROJECT/SERVICE; in place of host"),
     COFRE_OPTION(struct conf, docker, STRING, COFRE_O_RESTORE, NULL,
                  "the daemon: unix://PATH, tcp://HOST:PORT; default: DOCKER_HOST, " DAEMON_ADDRESS),
-    COFRE_OPTION(struct conf, docker_tls, PATH, COFRE_O_RESTORE, NULL,
+    COFRE_OPTION(struct conf, docker_tls, PATH, COFRE_O_RESTORE | COFRE_O_TRUSTED, NULL,
                  "directory of ca.pem, cert.pem and key.pem for tcp://"),
     COFRE_OPTION(struct conf, host, STRING, COFRE_O_RESTORE, NULL, "the server's host; default: 127.0.0.1"),
     COFRE_OPTION_RANGE(struct conf, port, INTEGER, COFRE_O_RESTORE, "6379", 1, 65535, "its port"),
@@ -44,7 +44,7 @@ static const struct cofre_option rows[] = {
                  "restore: the name under which the server reaches us; default: our address"),
     COFRE_OPTION(struct conf, announce_port_range, STRING, COFRE_O_RESTORE, NULL,
                  "restore: the ports at which it may, such as 4000-4010; default: any"),
-    COFRE_OPTION(struct conf, server, PATH, 0, "/usr/bin/redis-server", "the program for trial restores"),
+    COFRE_OPTION(struct conf, server, PATH, COFRE_O_TRUSTED, "/usr/bin/redis-server", "the program for trial restores"),
 };
 
 static void redis_close(void *instance)

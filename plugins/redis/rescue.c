@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cofre/plugin.h"
+#include "common/ownfile.h"
 #include "redis/link.h"
 #include "redis/primary.h"
 #include "redis/rdb.h"
@@ -101,7 +102,7 @@ static int32_t write_part(struct file *f, const struct conf *conf, const struct 
     f->buffer = malloc(BUFFER);
     if (!f->buffer)
         return cofre_fail(error, COFRE_E_MEMORY, "out of memory");
-    f->fd = open(f->path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    f->fd = ownfile_make(f->path);
     int32_t class = f->fd < 0 ? failed_to(f, errno, "create", error) : fill(f, conf, server, version, error);
     if (class == COFRE_OK && fsync(f->fd) < 0)
         class = failed_to(f, errno, "sync", error);

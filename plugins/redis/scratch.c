@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "cofre/plugin.h"
+#include "common/ownfile.h"
 #include "common/spawn.h"
 #include "redis/link.h"
 #include "redis/wait.h"
@@ -172,7 +173,7 @@ static pid_t find_process(const char *place)
     char path[PLACE + 8], where[PLACE] = "", link[40];
     long pid = 0;
     snprintf(path, sizeof path, "%s/pid", place);
-    FILE *f = fopen(path, "re");
+    FILE *f = ownfile_read(path);
     if (!f)
         return 0;
     if (fscanf(f, "%ld", &pid) != 1)

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cofre/plugin.h"
+#include "common/ownfile.h"
 #include "redis/direct.h"
 #include "redis/info.h"
 #include "redis/link.h"
@@ -47,7 +48,7 @@ int32_t undo_note(const struct primary *primary, const char *direct, struct cofr
     if (class != COFRE_OK)
         return class;
     int n = snprintf(line, sizeof line, "%s %d %s\n", primary->host, primary->port, direct);
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = ownfile_open(path, O_WRONLY | O_CREAT | O_APPEND);
     int failed = fd < 0 || write(fd, line, (size_t)n) != n || fsync(fd) < 0 ? errno : 0;
     if (fd >= 0)
         close(fd);
@@ -137,7 +138,7 @@ int32_t undo_all(const struct conf *conf, struct cofre_call *call, const char *i
         class = rescue_clean(call, id, rescue, &whole, error);
     if (class != COFRE_OK)
         return class;
-    FILE *note = fopen(path, "re");
+    FILE *note = ownfile_read(path);
     if (!note) /* it was never told anything, or all is done */
         return errno == ENOENT ? COFRE_OK : cofre_fail_errno(error, errno, "read '%s'", path);
     class = put_right(note, conf, call, whole ? rescue : NULL, error);

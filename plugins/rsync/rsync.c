@@ -29,7 +29,7 @@ static const struct cofre_option rows[] = {
     COFRE_OPTION(struct options, identity_file, PATH, 0, NULL, "private key for ssh, without a passphrase"),
     COFRE_OPTION(struct options, read_identity_file, PATH, 0, NULL,
                  "another key for reading, where the first may only write"),
-    COFRE_OPTION(struct options, known_hosts, PATH, 0, NULL, "the far side's host key, as ssh keeps it"),
+    COFRE_OPTION(struct options, known_hosts, PATH, COFRE_O_TRUSTED, NULL, "the far side's host key, as ssh keeps it"),
     COFRE_OPTION_RANGE(struct options, ssh_port, INTEGER, 0, NULL, 0, 65535,
                        "port of sshd; 0 = ssh's own configuration"),
     COFRE_OPTION(struct options, password, SECRET, 0, NULL, "password of the daemon's user"),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.archive import forge, manifest, snapshots, sum_of, tar_of
-from support.cli import BAD_CONFIG, DAMAGED, DONE, FAILED, INCOMPLETE, WRONG_KEY, execute
+from support.cli import BAD_CONFIG, DAMAGED, DONE, FAILED, INCOMPLETE, WRONG_KEY, execute, key_id
 from support.gnupg import Gnupg, stop_agent
 from support.oracle import assert_same_tree, compare_trees, tree_state
 from support.tree import plain_tree
@@ -433,7 +433,8 @@ def test_the_key_of_a_repository_comes_back(world, tmp_path, ring, how, public):
     world.sink(**there)
     world.job()
     sheet = world.ok('init', 'disk').out
-    assert 'recover' in sheet
+    there_is = key_id(world.key)
+    assert f'cofre key recover disk {world.key} --id {there_is}' in sheet
     world.ok('run', 'job')
     assert 'a copy of the key is kept' in world.ok('check').text
     [wrapped] = world.objects('keys')
@@ -442,12 +443,12 @@ def test_the_key_of_a_repository_comes_back(world, tmp_path, ring, how, public):
     world.key.unlink()
     # A new host: nothing but the section, and the key of OpenPGP.
     if how == 'recipients':
-        world.fails(WRONG_KEY, 'key', 'recover', 'disk', world.key)
+        world.fails(WRONG_KEY, 'key', 'recover', 'disk', world.key, '--id', there_is)
         assert not world.key.exists()
         world.sink(**(there | {'gnupg_home': ring.home}))
-    world.ok('key', 'recover', 'disk', world.key)
+    world.ok('key', 'recover', 'disk', world.key, '--id', there_is)
     assert world.key.read_bytes() == key and world.key.stat().st_mode & 0o777 == 0o600
-    world.fails(FAILED, 'key', 'recover', 'disk', world.key)
+    world.fails(FAILED, 'key', 'recover', 'disk', world.key, '--id', there_is)
     assert_same_tree(tree, world.restored() / 'tree')
     stop_agent(tmp_path / 'state' / 'gnupg')
 
@@ -463,11 +464,11 @@ def test_without_recovery_init_says_what_is_lost(world, tmp_path, ring):
     world.sink()
     world.job()
     assert 'WITHOUT THE KEY FILE NOTHING IN THE REPOSITORY CAN EVER BE READ' in world.ok('init', 'disk').out
-    assert 'recovery_to' in world.fails(BAD_CONFIG, 'key', 'recover', 'disk', tmp_path / 'k').text
+    assert 'recovery_to' in world.fails(BAD_CONFIG, 'key', 'recover', 'disk', tmp_path / 'k', '--id', key_id(world.key)).text
     world.sink(recovery_to=ring.expired, gnupg_home=ring.home)
     assert ring.expired in world.fails(WRONG_KEY, 'init', 'disk').text
     world.sink(recovery_to=ring.alice, gnupg_home=ring.home)
     assert 'no copy of the key' in world.ok('check').text
     world.ok('init', 'disk')
-    world.ok('key', 'recover', 'disk', tmp_path / 'k')
+    world.ok('key', 'recover', 'disk', tmp_path / 'k', '--id', key_id(world.key))
     assert (tmp_path / 'k').read_bytes() == world.key.read_bytes()

@@ -48,6 +48,37 @@ def test_rollback_of_the_sink_that_missed_the_last_run(world, tmp_path):
     assert 'is gone' in result.err, result
 
 
+@pytest.mark.parametrize('form', ['repository', 'archive'])
+def test_a_rollback_is_told_by_whatever_chooses_the_newest(world, tmp_path, form):
+    """This machine remembers what it stored; without a word an older state would be shown, restored and copied."""
+    options = {'format': 'archive', 'encryption': 'none'} if form == 'archive' else {}
+    tree = plain_tree(tmp_path / 'tree', files=3)
+    world.source('tree', tree)
+    for sink in ('disk', 'other'):
+        world.sink(sink, path=tmp_path / sink, **options)
+        world.ok('init', sink)
+    world.job()
+    for text in 'abc':
+        (tree / 'f').write_text(text)
+        world.ok('run', 'job')
+    world.job(sinks='disk, other')
+    newest, below = world.snapshots()[-1], {'repository': 'snapshots/testhost/job', 'archive': 'job'}[form]
+    commands = [('list', 'job'), ('list',), ('show', 'job'), ('ls', 'job', '--sink', 'disk'), ('cat', 'job', 'tree:f'),
+                ('restore', 'job', '--into', tmp_path / 'a'), ('copy', 'job@latest', '--from', 'disk', '--to', 'other')]
+    for words in commands:
+        assert 'is gone' not in world.ok(*words).err, words
+    shutil.rmtree(tmp_path / 'other')
+    world.ok('init', 'other')
+    (tmp_path / 'disk' / below / newest).rename(tmp_path / 'kept')
+    for words in commands:
+        words = [tmp_path / 'b' if word == tmp_path / 'a' else word for word in words]
+        result = world.ok(*words)
+        assert [line for line in result.err.splitlines() if f'snapshot {newest} was committed there and is gone' in line and 'warning' in line
+                and "sink 'disk'" in line], result
+        assert result.err.count("'disk': snapshot") == 1, result
+    assert 'is gone' not in world.ok('show', f'job@{world.snapshots()[0]}').err
+
+
 def test_renamed_host_is_no_theft(world, tmp_path):
     tree = plain_tree(tmp_path / 'tree', files=3)
     world.simple(tree)

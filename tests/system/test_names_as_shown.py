@@ -7,7 +7,9 @@ import pytest
 
 from support.cli import CLEAN, FAILED
 
-NAMES = [b'new\nline', b'\x1b[31mred', b'n\xff.txt', b'back\\slash', 'grün'.encode(), b'tab\there', b'bell\x07/deep\xfe', b'\\x41']
+HIDDEN = {'r\u202egpj.exe': r'r\xe2\x80\xaegpj.exe', 'a\u200bb': r'a\xe2\x80\x8bb', '\ufeffx': r'\xef\xbb\xbfx', 'l\u2028': r'l\xe2\x80\xa8',
+          'p\ue000': r'p\xee\x80\x80', 'u\u0378': r'u\xcd\xb8', 't\U000e0041': r't\xf3\xa0\x81\x81'}
+NAMES = [name.encode() for name in HIDDEN] + [b'new\nline', b'\x1b[31mred', b'n\xff.txt', b'back\\slash', 'grün'.encode(), b'tab\there', b'bell\x07/deep\xfe', b'\\x41']
 
 
 @pytest.fixture
@@ -37,6 +39,18 @@ def test_every_name_as_it_is_shown(odd, tmp_path):
         files = [file for file in into.rglob('*') if file.is_file()]
         assert [file.read_bytes() for file in files] == [content]
         assert os.fsencode(files[0]).endswith(content)
+
+
+def test_what_hides_or_turns_text(odd, tmp_path):
+    """People see what it is, in ls and in messages, and can give it back; programs get the character."""
+    listed = odd.ok('ls', 'job', 'tree').out
+    for name, seen in HIDDEN.items():
+        assert seen in listed and name not in listed, name
+        assert odd.ok('cat', 'job', f'tree:{seen}').out == name
+        assert odd.ok('--json', 'ls', 'job', f'tree:{seen}').json()[1]['path'] == name
+        result = odd.fails(FAILED, 'cat', 'job', f'tree:{name}/none')
+        assert seen in result.err.replace('\\\\', '\\') and name not in result.err, result
+    assert 'ü' in listed
 
 
 def test_directories_and_what_is_not_there(odd):

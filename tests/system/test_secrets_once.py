@@ -3,6 +3,7 @@ import pytest
 
 from support import bad_s3
 from support.bad_s3 import BadS3
+from support.cli import key_id
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def test_what_gets_the_key_back_is_asked_for_by_check_alone(told, trace, tmp_pat
         told.ok(*words_of)
         assert [word for word in words(trace) if word != 'source'] == asked, words_of
     found = tmp_path / 'found.key'
-    told.ok('key', 'recover', 'kept', found)
+    told.ok('key', 'recover', 'kept', found, '--id', key_id(tmp_path / 'keys' / 'kept.key'))
     assert words(trace) == ['recovery']
 
 

@@ -74,6 +74,12 @@ def execute(command: list, env: dict | None = None, timeout: float = 120, **opti
     return Result(command, status, decoded(done.stdout), decoded(done.stderr))
 
 
+def key_id(path: Path) -> str:
+    """What stands in a key file behind 'id:'."""
+    [line] = [line for line in path.read_text().splitlines() if line.startswith('id:')]
+    return line.split()[1]
+
+
 class World:
     """Sections are written as they are added; the same name again replaces the section."""
 

@@ -5,6 +5,7 @@
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -43,6 +44,17 @@ static int tear_down(void **state)
     return system(command);
 }
 
+static unsigned count_like(const char *part)
+{
+    unsigned count = 0;
+    DIR *d = opendir(directory);
+    assert_non_null(d);
+    for (const struct dirent *row = readdir(d); row; row = readdir(d))
+        count += strstr(row->d_name, part) != NULL;
+    closedir(d);
+    return count;
+}
+
 static void test_write_and_read(void **state)
 {
     (void)state;
@@ -50,7 +62,7 @@ static void test_write_and_read(void **state)
     assert_int_equal(file_write(at("a"), "hello", 5, FILE_NEW, &e), 0);
     assert_int_equal(file_write(at("a"), "x", 1, FILE_NEW, &e), -1);
     assert_int_equal(e.class, ERROR_EXISTS);
-    assert_int_equal(access(at("a.tmp"), F_OK), -1);
+    assert_int_equal(count_like("a."), 0);
     assert_int_equal(file_write(at("a"), "world!", 6, FILE_REPLACE, &e), 0);
     struct stat st;
     assert_int_equal(stat(at("a"), &st), 0);
@@ -108,6 +120,69 @@ static void test_private(void **state)
     bytes_free(&b);
 }
 
+/* A name each time, ours alone, and gone with the next when its maker is. */
+static void test_temporary(void **state)
+{
+    (void)state;
+    struct file_temporary a, b, c;
+    struct error e;
+    struct stat st;
+    assert_int_equal(file_temporary_make(&a, at("temporary"), &e), 0);
+    assert_int_equal(file_temporary_make(&b, at("temporary"), &e), 0);
+    assert_string_not_equal(a.path, b.path);
+    assert_int_equal(stat(a.path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
+    assert_int_equal(count_like("temporary."), 2);
+    close(a.fd);
+    assert_int_equal(mkfifo(at("temporary.00000000000000ff.tmp"), 0600), 0);
+    assert_int_equal(symlink("/etc/passwd", at("temporary.00000000000000fe.tmp")), 0);
+    assert_int_equal(file_temporary_make(&c, at("temporary"), &e), 0);
+    assert_int_equal(access(a.path, F_OK), -1);
+    assert_int_equal(access(b.path, F_OK), 0);
+    assert_int_equal(count_like("temporary."), 4);
+    assert_int_equal(file_temporary_name(&b, at("temporary"), FILE_NEW, &e), 0);
+    assert_int_equal(file_temporary_name(&c, at("temporary"), FILE_NEW, &e), -1);
+    assert_int_equal(e.class, ERROR_EXISTS);
+    assert_int_equal(file_temporary_name(&c, at("temporary"), FILE_REPLACE, &e), 0);
+    close(b.fd);
+    close(c.fd);
+}
+
+/* What was put where a file of ours belongs. */
+static void test_open(void **state)
+{
+    (void)state;
+    struct error e;
+    struct bytes b = {.maximum = 100};
+    int fd = file_open(at("own"), O_RDWR | O_CREAT, &e);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(mkdir(at("own-directory"), 0700), 0);
+    assert_int_equal(symlink(at("own"), at("own-link")), 0);
+    assert_int_equal(mkfifo(at("own-fifo"), 0600), 0);
+    static const char *const names[] = {"own-directory", "own-link", "own-fifo"};
+    static const int flags[] = {O_RDONLY, O_WRONLY, O_RDWR, O_RDWR | O_CREAT, O_WRONLY | O_CREAT | O_APPEND};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        for (size_t k = 0; k < sizeof flags / sizeof flags[0]; k++) {
+            assert_int_equal(file_open(at(names[i]), flags[k], &e), -1);
+            assert_int_equal(e.class, ERROR_DENIED);
+            assert_non_null(strstr(e.message, "not a regular file"));
+            assert_non_null(strstr(e.message, names[i]));
+        }
+    assert_int_equal(file_read(at("own-link"), 10, &b, &e), 0);
+    assert_int_equal(file_read_own(at("own-link"), 10, &b, &e), -1);
+    assert_int_equal(file_read(at("own-fifo"), 10, &b, &e), -1);
+    assert_int_equal(file_make_durable(at("own-fifo"), &e), -1);
+    assert_int_equal(file_open(at("none"), O_RDONLY, &e), -1);
+    assert_int_equal(e.class, ERROR_NOT_FOUND);
+    if (geteuid() == 0) {
+        assert_int_equal(chown(at("own"), 65534, 65534), 0);
+        assert_int_equal(file_open(at("own"), O_RDWR, &e), -1);
+        assert_int_equal(e.class, ERROR_DENIED);
+        assert_non_null(strstr(e.message, "belongs to user 65534"));
+    }
+}
+
 static void test_make_directories(void **state)
 {
     (void)state;
@@ -144,6 +219,58 @@ static void test_trusted(void **state)
     assert_int_equal(file_check_trusted(at("t/none"), &e), -1);
     assert_int_equal(e.class, ERROR_NOT_FOUND);
     assert_int_equal(file_check_trusted("/", &e), 0);
+    /* What is going to be made. */
+    assert_int_equal(file_check_trusted_place(at("t/none/at/all"), &e), 0);
+    assert_int_equal(file_check_trusted_place(at("t"), &e), -1);
+    assert_int_equal(file_check_trusted_place("/none/at/all", &e), 0);
+    chmod(at("t"), 0777);
+    assert_int_equal(file_check_trusted_place(at("t/none/at/all"), &e), -1);
+    assert_non_null(strstr(e.hint, "chmod go-w"));
+    assert_int_equal(file_make_trusted(at("t/made"), &e), -1);
+    chmod(at("t"), 0700);
+    assert_int_equal(file_make_trusted(at("t/made/too"), &e), 0);
+    AUTO_BYTES struct bytes b = {.maximum = 10};
+    assert_int_equal(file_read_private(at("t/a"), "key file", 10, &b, &e), -1);
+    chmod(at("t/a"), 0600);
+    assert_int_equal(file_read_private(at("t/a"), "key file", 10, &b, &e), 0);
+    chmod(at("t"), 0770);
+    assert_int_equal(file_read_private(at("t/a"), "key file", 10, &b, &e), -1);
+    assert_int_equal(e.class, ERROR_CONFIG);
+    assert_non_null(strstr(e.hint, at("t")));
+}
+
+/* A link that others can change, or whose directory they can write. */
+static void test_trusted_links(void **state)
+{
+    (void)state;
+    struct error e;
+    assert_int_equal(mkdir(at("links"), 0755), 0);
+    assert_int_equal(mkdir(at("target"), 0700), 0);
+    assert_int_equal(symlink(at("target"), at("links/to")), 0);
+    assert_int_equal(file_check_trusted(at("links/to"), &e), 0);
+    assert_int_equal(file_check_trusted(at("links/to/"), &e), 0);
+    assert_int_equal(file_check_trusted_place(at("links/to/none/at/all"), &e), 0);
+    chmod(at("links"), 0777);
+    assert_int_equal(file_check_trusted(at("links/to"), &e), -1);
+    assert_non_null(strstr(e.hint, at("links")));
+    assert_int_equal(file_check_trusted(at("links/to/"), &e), -1);
+    assert_int_equal(file_check_trusted_place(at("links/to/none/at/all"), &e), -1);
+    chmod(at("links"), 01777);
+    assert_int_equal(file_check_trusted(at("links/to"), &e), 0);
+    if (geteuid() == 0) {
+        assert_int_equal(lchown(at("links/to"), 65534, 65534), 0);
+        assert_int_equal(file_check_trusted(at("links/to"), &e), -1);
+        assert_non_null(strstr(e.hint, "chown -h"));
+    }
+    /* Where we stand. */
+    char before[PATH_MAX];
+    assert_non_null(getcwd(before, sizeof before));
+    assert_int_equal(chdir(at("target")), 0);
+    assert_int_equal(file_check_trusted_place("none", &e), 0);
+    assert_int_equal(file_check_trusted_place("none/at/all", &e), 0);
+    assert_int_equal(file_write("new", "x", 1, FILE_NEW, &e), 0);
+    assert_int_equal(file_check_trusted("new", &e), 0);
+    assert_int_equal(chdir(before), 0);
 }
 
 static void test_read_at(void **state)
@@ -182,7 +309,8 @@ int main(void)
         cmocka_unit_test(test_write_and_read), cmocka_unit_test(test_read_limits),
         cmocka_unit_test(test_private),        cmocka_unit_test(test_make_directories),
         cmocka_unit_test(test_trusted),        cmocka_unit_test(test_read_at),
-        cmocka_unit_test(test_lock),
+        cmocka_unit_test(test_lock),           cmocka_unit_test(test_temporary),
+        cmocka_unit_test(test_open),           cmocka_unit_test(test_trusted_links),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

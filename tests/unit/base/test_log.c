@@ -19,17 +19,33 @@ static void test_escape(void **state)
     static const struct {
         const char *text, *escaped;
     } cases[] = {
-        {"plain", "plain"},         {"a\nb\\c", "a\\nb\\\\c"},
-        {"\x1b[31m", "\\x1b[31m"},  {"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"},
-        {"\xff", "\\xff"},          {"\xc3", "\\xc3"},
-        {"\xc2\x9b", "\\xc2\\x9b"}, {"\xed\xa0\x80", "\\xed\\xa0\\x80"},
-        {"\xc0\xaf", "\\xc0\\xaf"}, {"\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"},
+        {"plain", "plain"},
+        {"a\nb\\c", "a\\nb\\\\c"},
+        {"\x1b[31m", "\\x1b[31m"},
+        {"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"},
+        {"\xff", "\\xff"},
+        {"\xc3", "\\xc3"},
+        {"\xc2\x9b", "\\xc2\\x9b"},
+        {"\xed\xa0\x80", "\\xed\\xa0\\x80"},
+        {"\xc0\xaf", "\\xc0\\xaf"},
+        {"\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"},
         {"\x7f\t", "\\x7f\\x09"},
+        /* reversed, of no width, a mark of order, a line's end, private, assigned to nobody, a filler, a tag */
+        {"a\u202eb", "a\\xe2\\x80\\xaeb"},
+        {"\u200b", "\\xe2\\x80\\x8b"},
+        {"\ufeff", "\\xef\\xbb\\xbf"},
+        {"\u2028", "\\xe2\\x80\\xa8"},
+        {"\ue000", "\\xee\\x80\\x80"},
+        {"\u0378", "\\xcd\\xb8"},
+        {"\u3164", "\\xe3\\x85\\xa4"},
+        {"\U000e0041", "\\xf3\\xa0\\x81\\x81"},
     };
     char out[64];
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         assert_string_equal(log_escape(cases[i].text, strlen(cases[i].text), out, sizeof out), cases[i].escaped);
+    assert_string_equal(log_escape_bytes("a\u202e\x1b", 5, out, sizeof out), "a\u202e\\x1b");
     assert_string_equal(log_escape("abcdefghij", 10, out, 8), "abcd...");
+    assert_string_equal(log_escape("abcdef\u200b", 9, out, 18), "abcdef...");
     assert_string_equal(log_escape("a\0b", 3, out, sizeof out), "a\\x00b");
 }
 

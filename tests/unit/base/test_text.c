@@ -278,13 +278,31 @@ static void test_copy(void **state)
     free(copy);
 }
 
+static void test_hidden(void **state)
+{
+    (void)state;
+    static const struct {
+        uint32_t first, last;
+        bool hidden;
+    } ranges[] = {
+        {0xa0, 0xac, false},     {0xad, 0xad, true},        {0xae, 0x34e, false},      {0x200b, 0x200f, true},
+        {0x2010, 0x2027, false}, {0x2028, 0x202e, true},    {0x2060, 0x206f, true},    {0x20a0, 0x20c0, false},
+        {0x4e00, 0x9ffc, false}, {0xac00, 0xd7a3, false},   {0xe000, 0xf8ff, true},    {0xfeff, 0xfeff, true},
+        {0xfffe, 0xffff, true},  {0x1f600, 0x1f64f, false}, {0xe0000, 0x10ffff, true},
+    };
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
+        for (uint32_t c = ranges[i].first; c <= ranges[i].last; c++)
+            if (text_is_hidden(c) != ranges[i].hidden)
+                fail_msg("U+%04X", c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_is_name), cmocka_unit_test(test_size),    cmocka_unit_test(test_duration),
         cmocka_unit_test(test_integer), cmocka_unit_test(test_boolean), cmocka_unit_test(test_size_text),
         cmocka_unit_test(test_elapsed), cmocka_unit_test(test_hex),     cmocka_unit_test(test_nearest),
-        cmocka_unit_test(test_copy),
+        cmocka_unit_test(test_copy),    cmocka_unit_test(test_hidden),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -130,6 +130,7 @@ static int describe(struct later *l, bool is_sink, struct describe *d, struct er
 }
 
 #define TEXT(flags) COFRE_OPTION(struct conf, text, STRING, flags, NULL, "a text")
+#define PLACE(flags) COFRE_OPTION(struct conf, text, PATH, flags, NULL, "a path")
 #define NUMBER(flags) COFRE_OPTION(struct conf, number, INTEGER, flags, "3", "a number")
 #define SPAN(flags) COFRE_OPTION(struct conf, number, DURATION, flags, "3s", "a duration")
 #define OTHER(flags) COFRE_OPTION(struct conf, other, INTEGER, flags, NULL, "another number")
@@ -152,6 +153,9 @@ static const struct {
     {false, {YES(COFRE_O_REPLACE)}, 1, "option 'yes' allows to replace, and so must be free to be set at restore"},
     {true, {NUMBER(COFRE_O_PARALLEL), OTHER(COFRE_O_PARALLEL)}, 2, "option 'other' has a flag that another one has"},
     {true, {NUMBER(COFRE_O_PARALLEL), OTHER(0)}, 2, NULL},
+    {true, {PLACE(COFRE_O_TRUSTED)}, 1, NULL},
+    {false, {PLACE(COFRE_O_TRUSTED | COFRE_O_RESTORE)}, 1, NULL},
+    {true, {TEXT(COFRE_O_TRUSTED)}, 1, "option 'text' is no path"},
     {true, {TEXT(1u << 20)}, 1, "option 'text' has unknown flags"},
     {true, {NUMBER(0), NUMBER(0)}, 2, "option 'number' is declared twice"},
 };

@@ -168,6 +168,30 @@ static void test_privileges_are_kept_back(void **state)
     fixture_shell(f, "test -z \"$(getcap out/caps)\"");
 }
 
+/* Each name once, with how many have it; what others may set comes back. */
+static void test_attributes_kept_back(void **state)
+{
+    USE(f, state);
+    static const struct cofre_attribute rows[] = {
+        {"trusted.overlay.opaque", "y", 1}, {"security.foo", "z", 1}, {"user.a", "b", 1}};
+    for (size_t i = 0; i < 3; i++) {
+        char path[] = {(char)('a' + i), '\0'};
+        struct host_event *event = host_add(&f->call, COFRE_FILE, path, 0644, "x");
+        event->entry.attributes = i < 2 ? rows : rows + 2;
+        event->entry.attribute_count = i < 2 ? 3 : 1;
+        event->entry.attribute_stride = sizeof rows[0];
+    }
+    restore(f, "out");
+    for (size_t i = 0; i < f->call.count; i++) {
+        f->call.events[i].entry.attributes = NULL;
+        f->call.events[i].entry.attribute_count = 0;
+    }
+    assert_result(f, "a", COFRE_PARTLY);
+    assert_result(f, "b", COFRE_PARTLY);
+    assert_result(f, "c", COFRE_OK);
+    fixture_shell(f, "test \"$(getfattr -d -m - out/a | grep -c =)\" = 1 && getfattr -n user.a out/a >/dev/null");
+}
+
 static void test_hostile_entries(void **state)
 {
     USE(f, state);
@@ -304,6 +328,7 @@ int main(void)
         TEST(again_over_what_is_there),
         TEST(nothing_is_replaced_unasked),
         TEST(privileges_are_kept_back),
+        TEST(attributes_kept_back),
         TEST(hostile_entries),
         TEST(symlink_from_the_snapshot),
         TEST(parents_that_are_not_in_the_stream),

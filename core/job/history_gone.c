@@ -1,0 +1,59 @@
+/* Of the history: what this machine remembers of a sink, for those who only look at it. */
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "format/vault.h"
+#include "job/history.h"
+#include "job/snapshot.h"
+#include "job/vaults.h"
+#include "worker/engine.h"
+
+int history_of_job(const struct config *config, const char *job, struct history *history, struct error *e)
+{
+    char directory[PATH_MAX];
+    *history = (struct history){0};
+    if (snprintf(directory, sizeof directory, "%s/jobs/%s", config->state_dir, job) >= (int)sizeof directory)
+        return error_set(e, ERROR_CONFIG, "state_dir '%s' is too long", config->state_dir);
+    return history_load(directory, config->host, history, e);
+}
+
+static bool is_listed(const struct snapshot_list *list, const char *job, const char *id,
+                      const struct config_instance *sink)
+{
+    for (size_t i = list->count; i-- > 0;) {
+        const struct snapshot *s = &list->items[i];
+        for (size_t k = 0; k < s->sink_count && strcmp(s->id, id) == 0 && strcmp(s->job, job) == 0; k++)
+            if (s->sinks[k] == sink)
+                return true;
+    }
+    return false;
+}
+
+static void warn_of_job(const struct vaults *vaults, const struct snapshot_list *list, const char *job)
+{
+    struct history history;
+    struct error e;
+    if (history_of_job(vaults->engine->config, job, &history, &e) < 0)
+        log_error(LOG_WARNING, &e);
+    for (size_t i = 0; i < vaults->count; i++) {
+        const struct vaults_item *item = &vaults->items[i];
+        const char *id = item->vault ? history_newest_in(&history, item->vault->id) : NULL;
+        if (id && item->why.class == ERROR_NONE && !is_listed(list, job, id, item->sink))
+            history_say_gone(item->sink->name, id);
+    }
+    history_free(&history);
+}
+
+void history_warn_gone(const struct vaults *vaults, const struct snapshot_list *list, const char *job, const char *host)
+{
+    const struct config *config = vaults->engine->config;
+    if (!host || strcmp(host, config->host) != 0)
+        return;
+    for (size_t i = 0; i < config->job_count; i++)
+        if (!job || strcmp(job, config->jobs[i].name) == 0)
+            warn_of_job(vaults, list, config->jobs[i].name);
+}
