@@ -78,11 +78,28 @@ static int check_readable(const struct manifest *written, const struct bytes *bo
     return 0;
 }
 
+static size_t body_max(size_t object)
+{
+    size_t most = MANIFEST_OBJECT_FREE + MANIFEST_OBJECT_RATIO * (object < MANIFEST_MAX ? object : MANIFEST_MAX);
+    return most < MANIFEST_MAX ? most : MANIFEST_MAX;
+}
+
+static int check_size(const struct bytes *body, const struct bytes *object, size_t before, const char *name,
+                      struct error *e)
+{
+    size_t n = object->length - before;
+    if (n <= MANIFEST_OBJECT_MAX && body->length <= body_max(n))
+        return 0;
+    error_set(e, ERROR_RANGE, "make '%s': it has %zu bytes, and %zu once unpacked", name, n, body->length);
+    return error_hint(e, "divide the sources among several jobs");
+}
+
 int manifest_object_seal(const struct manifest *manifest, const struct key *key, struct bytes *out, struct error *e)
 {
     char object_key[OBJECT_KEY_SIZE];
     uint8_t clear[CLEAR_SIZE];
     struct bytes body = {.maximum = MANIFEST_MAX};
+    size_t before = out->length;
     manifest_object_key(manifest->host, manifest->job, manifest->id, object_key);
     write_clear(manifest, object_key, clear);
     int result = manifest_json_write(manifest, &body, e);
@@ -90,6 +107,8 @@ int manifest_object_seal(const struct manifest *manifest, const struct key *key,
         result = check_readable(manifest, &body, object_key, e);
     if (result == 0)
         result = seal_envelope(key, SEAL_MANIFEST, clear, sizeof clear, body.data, body.length, out, e);
+    if (result == 0)
+        result = check_size(&body, out, before, object_key, e);
     bytes_free(&body);
     return result;
 }
@@ -113,7 +132,7 @@ int manifest_object_open(const void *p, size_t n, const struct key *key, const c
                          struct error *e)
 {
     struct seal_opened opened;
-    struct bytes body = {.maximum = MANIFEST_MAX};
+    struct bytes body = {.maximum = body_max(n)};
     struct manifest *m = calloc(1, sizeof *m);
     int result = m ? seal_envelope_open(key, SEAL_MANIFEST, p, n, name, &opened, &body, e) : error_memory(e);
     if (result == 0)
@@ -142,8 +161,8 @@ int manifest_object_peek(const void *p, size_t n, const struct key *key, const c
 
 int manifest_object_read(struct repository *repository, const char *key, struct manifest **manifest, struct error *e)
 {
-    AUTO_BYTES struct bytes object = {.maximum = MANIFEST_MAX};
-    if (sink_get(repository->sink, key, MANIFEST_MAX - 1, &object, e) < 0)
+    AUTO_BYTES struct bytes object = {.maximum = MANIFEST_OBJECT_MAX + 1};
+    if (sink_get(repository->sink, key, MANIFEST_OBJECT_MAX, &object, e) < 0)
         return -1;
     return manifest_object_open(object.data, object.length, repository->key, key, manifest, e);
 }

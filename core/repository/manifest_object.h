@@ -20,6 +20,12 @@ struct error;
 struct key;
 struct repository;
 
+/* Bytes of the object. Its body has MANIFEST_MAX at most, and no more than these and so many times the bytes of the
+ * object: a few bytes do not make much. */
+#define MANIFEST_OBJECT_MAX ((size_t)16 << 20)
+#define MANIFEST_OBJECT_FREE ((size_t)4 << 20)
+#define MANIFEST_OBJECT_RATIO ((size_t)256)
+
 /* The object, appended to *out. It is read back before it is sealed: what does not hold together (a complete snapshot
  * with an incomplete source, an impossible name) is refused here already. */
 int manifest_object_seal(const struct manifest *manifest, const struct key *key, struct bytes *out, struct error *e);
