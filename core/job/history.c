@@ -18,7 +18,7 @@
 #include "worker/sink.h"
 
 #define FILE_MAX_BYTES ((size_t)16 << 20)
-#define ADOPT_TRIES 8 /* names looked at, newest first */
+#define ADOPT_TRIES 64 /* names looked at, newest first */
 
 void history_free(struct history *history)
 {

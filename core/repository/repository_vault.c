@@ -25,7 +25,9 @@
 #include "worker/engine.h"
 #include "worker/sink.h"
 
-#define KEYS_MAX ((size_t)256 << 20) /* bytes of all keys of snapshots in a sink */
+/* Bytes of the keys of snapshots in a sink: of all, more than a million; of one host and job, more than 100,000. */
+#define KEYS_MAX ((size_t)64 << 20)
+#define KEYS_OF_JOB_MAX ((size_t)8 << 20)
 
 static struct repository *own(const struct vault *vault)
 {
@@ -68,7 +70,7 @@ static int collect_key(void *context, const struct sink_object *object, struct e
 static int list(struct vault *vault, const char *host, const char *job, vault_snapshot *found, void *context,
                 struct error *e)
 {
-    AUTO_BYTES struct bytes keys = {.maximum = KEYS_MAX};
+    AUTO_BYTES struct bytes keys = {.maximum = host && job ? KEYS_OF_JOB_MAX : KEYS_MAX};
     char prefix[201] = "snapshots/";
     if (host && job)
         manifest_object_key(host, job, "", prefix);
@@ -111,15 +113,28 @@ struct reading {
     void *context;
 };
 
+/* What a put key can tell: *wrong stays as it is when nothing is. */
+static void look_sealed(const struct bytes *object, const struct key *key, const char *name, struct error *wrong)
+{
+    uint64_t sequence;
+    uint8_t previous[SEAL_HASH_SIZE], signer[32];
+    struct error why;
+    if (manifest_object_peek(object->data, object->length, key, name, &sequence, previous, signer, &why) < 0)
+        *wrong = why;
+}
+
 static int read_next(void *context, const char *key, const struct bytes *object, const struct error *why,
                      struct error *e)
 {
     struct reading *r = context;
+    const struct key *ours = own(r->vault)->key;
     struct manifest *manifest = NULL;
-    struct error wrong;
+    struct error wrong = {.class = ERROR_NONE};
     if (!object)
         wrong = *why;
-    else if (manifest_object_open(object->data, object->length, own(r->vault)->key, key, &manifest, &wrong) < 0)
+    else if (!ours->full)
+        look_sealed(object, ours, key, &wrong);
+    else if (manifest_object_open(object->data, object->length, ours, key, &manifest, &wrong) < 0)
         manifest = NULL;
     return r->found(r->context, r->name++, manifest, &wrong, e);
 }
@@ -131,8 +146,8 @@ static int read_all(struct vault *vault, const struct vault_name *names, size_t 
     struct reading reading = {.vault = vault, .name = names, .found = found, .context = context};
     if (put_keys(&keys, names, count, e) < 0)
         return -1;
-    return sink_get_each(own(vault)->sink, (const char *)keys.data, keys.length, MANIFEST_MAX - 1, read_next, &reading,
-                         e);
+    return sink_get_each(own(vault)->sink, (const char *)keys.data, keys.length, MANIFEST_OBJECT_MAX, read_next,
+                         &reading, e);
 }
 
 /* Does the manifest carry our own signature? Names alone prove nothing: whoever can write into the sink can make one.
@@ -144,10 +159,11 @@ static int peek(struct vault *vault, const struct vault_name *name, bool *ours, 
     char key[201];
     manifest_object_key(name->host, name->job, name->id, key);
     uint8_t previous[SEAL_HASH_SIZE], signer[32];
+    bool got = sink_get(r->sink, key, MANIFEST_OBJECT_MAX, object, e) == 0;
     *ours = false;
-    if (sink_get(r->sink, key, MANIFEST_MAX - 1, object, e) < 0)
+    if (!got && (!sink_is_of_object(e) || e->class == ERROR_NOT_FOUND))
         return e->class == ERROR_NOT_FOUND ? 0 : -1;
-    if (manifest_object_peek(object->data, object->length, r->key, key, sequence, previous, signer, e) < 0) {
+    if (!got || manifest_object_peek(object->data, object->length, r->key, key, sequence, previous, signer, e) < 0) {
         error_subject(e, "sink", sink_name(r->sink));
         log_error(LOG_WARNING, e);
     } else if (memcmp(signer, r->key->signer_public, sizeof signer) != 0 && !r->key->full)
