@@ -65,9 +65,9 @@ void archive_key(const char *job, const char *id, const char *name, char out[ARC
 #define ARCHIVE_MANIFEST "manifest.json"
 #define ARCHIVE_SIGNATURE "manifest.json.sig"
 #define ARCHIVE_SUMS "SHA256SUMS"
-/* Bytes: of what is read at once, beside the manifest. A line of SHA256SUMS for each of INVENTORY_ROWS_MAX files fits.
+/* Bytes: of what is read at once, beside the manifest. A line of SHA256SUMS for each of INVENTORY_FILES_MAX files fits.
  */
-#define ARCHIVE_SMALL_MAX ((size_t)64 << 20)
+#define ARCHIVE_SMALL_MAX ((size_t)8 << 20)
 
 /* Every snapshot of the job (NULL = any). found may not use the archive. */
 int archive_list(struct archive *archive, const char *job,

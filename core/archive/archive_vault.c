@@ -93,7 +93,7 @@ static int list_one(void *context, const char *job, const char *id, struct error
     const char *host = l->vault->engine->config->host;
     if (archive_read(own(l->vault), job, id, &inventory, NULL, e) == 0)
         host = inventory.manifest->host;
-    else if (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH && e->class != ERROR_NOT_FOUND)
+    else if (!sink_is_of_object(e))
         return -1;
     snprintf(name.host, sizeof name.host, "%s", host);
     snprintf(name.job, sizeof name.job, "%s", job);
@@ -142,7 +142,7 @@ static int peek(struct vault *vault, const struct vault_name *name, bool *ours, 
     struct inventory inventory;
     *ours = false;
     if (archive_read(own(vault), name->job, name->id, &inventory, text, e) < 0) {
-        if (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH && e->class != ERROR_NOT_FOUND)
+        if (!sink_is_of_object(e))
             return -1;
         error_subject(e, "sink", sink_name(vault->sink));
         log_error(LOG_WARNING, e);

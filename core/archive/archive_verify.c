@@ -22,16 +22,10 @@ struct archive_verify {
     char snapshot[160];
 };
 
-/* Is this the fault of what is stored? Everything else means that it could not be looked at. */
-static bool is_damage(const struct error *e)
-{
-    return e->class == ERROR_INTEGRITY || e->class == ERROR_NOT_FOUND || e->class == ERROR_RANGE;
-}
-
 static int report(struct archive_verify *a, const char *object, const char *source, const struct error *why,
                   struct error *e)
 {
-    if (!is_damage(why)) {
+    if (!sink_is_of_object(why)) {
         *e = *why;
         return -1;
     }

@@ -44,6 +44,8 @@ void inventory_free(struct inventory *inventory)
 
 int inventory_add_file(struct inventory *inventory, const char *source, struct inventory_file **file, struct error *e)
 {
+    if (inventory->file_count == INVENTORY_FILES_MAX)
+        return error_set(e, ERROR_RANGE, "more than %u stored files", INVENTORY_FILES_MAX);
     struct inventory_file *files = realloc(inventory->files, (inventory->file_count + 1) * sizeof *files);
     if (!files)
         return error_memory(e);
@@ -69,7 +71,7 @@ static int grow(struct inventory *inventory, struct error *e)
 int inventory_add_row(struct inventory *inventory, const char *source, struct inventory_row **row, struct error *e)
 {
     if (inventory->row_count == INVENTORY_ROWS_MAX)
-        return error_set(e, ERROR_RANGE, "more than %d streams and entries that are not whole", INVENTORY_ROWS_MAX);
+        return error_set(e, ERROR_RANGE, "more than %u streams and entries that are not whole", INVENTORY_ROWS_MAX);
     if (grow(inventory, e) < 0)
         return -1;
     *row = &inventory->rows[inventory->row_count++];

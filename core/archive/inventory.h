@@ -15,7 +15,9 @@
 struct bytes;
 struct error;
 
-#define INVENTORY_ROWS_MAX 200000
+/* So many of either are fewer than JSON_LIMIT_TOKENS values. */
+#define INVENTORY_FILES_MAX 15000u
+#define INVENTORY_ROWS_MAX 15000u
 #define INVENTORY_MAX MANIFEST_MAX
 
 enum inventory_encryption { INVENTORY_PLAIN, INVENTORY_RECIPIENTS, INVENTORY_PASSPHRASE };
@@ -61,7 +63,8 @@ struct inventory {
 /* The manifest too. */
 void inventory_free(struct inventory *inventory);
 
-/* One more; zeroed, with a copy of the name of the source. ERROR_RANGE beyond INVENTORY_ROWS_MAX. */
+/* One more; zeroed, with a copy of the name of the source. ERROR_RANGE beyond INVENTORY_FILES_MAX and
+ * INVENTORY_ROWS_MAX. */
 int inventory_add_file(struct inventory *inventory, const char *source, struct inventory_file **file, struct error *e);
 int inventory_add_row(struct inventory *inventory, const char *source, struct inventory_row **row, struct error *e);
 /* Forget all but the first so many. */

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json_limit.h"
 #include "base/text.h"
 #include "snapshot/manifest_json.h"
 #include "snapshot/manifest_text.h"
@@ -367,31 +368,47 @@ static int read_manifest(json_t *root, const char *name, struct inventory *inven
     return result < 0 ? -1 : read_place(root, name, inventory->manifest, e);
 }
 
-static int read_root(json_t *root, const char *name, struct inventory *inventory, struct error *e)
+static int read_root(json_t *root, json_t *lists, const char *name, struct inventory *inventory, struct error *e)
 {
     const char *kind = json_string_value(json_object_get(root, "kind"));
     const char *compress = json_string_value(json_object_get(root, "compress"));
     int encryption = find(json_string_value(json_object_get(root, "encryption")), encryptions, COUNT(encryptions));
     if (!kind || strcmp(kind, KIND) != 0)
         return error_set(e, ERROR_INTEGRITY, "read '%s': it is not the manifest of an archive", name);
+    /* That it is of a newer format comes before what is odd in it. */
+    if (read_manifest(root, name, inventory, e) < 0)
+        return -1;
     if (!compress || compress_find(compress, &inventory->compress) < 0 || encryption < 0)
         return malformed(name, "'compress' or 'encryption'", e);
     inventory->encryption = (enum inventory_encryption)encryption;
-    if (read_manifest(root, name, inventory, e) < 0 || read_list(root, "files", name, inventory, read_file, e) < 0)
+    if (read_list(lists, "files", name, inventory, read_file, e) < 0)
         return -1;
-    return read_list(root, "apart", name, inventory, read_row, e);
+    return read_list(lists, "apart", name, inventory, read_row, e);
+}
+
+static void move_member(json_t *from, json_t *to, const char *member)
+{
+    json_object_set(to, member, json_object_get(from, member));
+    json_object_del(from, member);
 }
 
 int inventory_parse(const void *p, size_t n, const char *name, struct inventory *inventory, struct error *e)
 {
     json_error_t where;
     *inventory = (struct inventory){0};
+    if (json_limit_check(p, n, name, e) < 0)
+        return -1;
     json_t *root = json_loadb(p, n, JSON_REJECT_DUPLICATES, &where);
     if (!json_is_object(root)) {
         json_decref(root);
         return error_set(e, ERROR_INTEGRITY, "read '%s': it is not JSON: %s", name, where.text);
     }
-    int result = read_root(root, name, inventory, e);
+    /* The lists of an archive alone, so that the rest is what a repository has. */
+    json_t *lists = json_object();
+    move_member(root, lists, "files");
+    move_member(root, lists, "apart");
+    int result = lists ? read_root(root, lists, name, inventory, e) : error_memory(e);
+    json_decref(lists);
     json_decref(root);
     if (result < 0)
         inventory_free(inventory);

@@ -8,6 +8,7 @@
 #include "archive/archive.h"
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/json_limit.h"
 #include "base/text.h"
 #include "openpgp/pgp.h"
 #include "worker/sink.h"
@@ -50,6 +51,8 @@ int marker_read(struct sink *sink, struct marker *marker, struct error *e)
 {
     AUTO_BYTES struct bytes text = {.maximum = MAXIMUM + 1};
     if (sink_get(sink, KEY, MAXIMUM, &text, e) < 0)
+        return -1;
+    if (json_limit_check(text.data, text.length, KEY, e) < 0)
         return -1;
     json_t *root = json_loadb((const char *)text.data, text.length, JSON_REJECT_DUPLICATES, NULL);
     int result = parse(root, marker, e);

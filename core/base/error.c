@@ -33,6 +33,7 @@ static const struct {
     [ERROR_USAGE] = {"usage", 2},
     [ERROR_NOT_INITIALISED] = {"not initialised", 10},
     [ERROR_PLUGIN] = {"plugin", 1},
+    [ERROR_SIGNER] = {"signer", 12},
 };
 
 #define CLASS_COUNT (sizeof classes / sizeof classes[0])

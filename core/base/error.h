@@ -33,6 +33,7 @@ enum error_class {
     ERROR_USAGE = 19,
     ERROR_NOT_INITIALISED = 20,
     ERROR_PLUGIN = 21, /* a plugin crashed, hung or broke the contract */
+    ERROR_SIGNER = 22, /* signed by a key that nobody has accepted: somebody must decide */
 };
 
 struct error {

@@ -49,7 +49,7 @@ static int copy(struct cli *cli, struct error *e)
     struct manifest *manifest;
     struct copy_result result = {0};
     if (choose(cli, sinks, e) < 0 || snapshot_parse(cli->arguments.words[0], &selector, e) < 0 ||
-        snapshot_open(&cli->engine, &selector, NULL, sinks[0], &from, &manifest, e) < 0)
+        snapshot_open(&cli->engine, &selector, NULL, sinks[0], &from, &manifest, &cli->passed, e) < 0)
         return -1;
     int status = formats_open(&cli->engine, sinks[1], &to, e);
     if (status == 0) {
@@ -78,6 +78,7 @@ const struct command cmd_copy = {
     .example = "cofre copy nightly --from nas --to offsite\ncofre copy nightly@latest~1 --from nas --to offsite",
     .statuses = "0   the snapshot is in the other sink, committed\n"
                 "1   failed; the other sink is as it was, but for objects that nobody refers to\n"
+                "3   copied, but a newer snapshot cannot be read\n"
                 "12  the full key is not at hand",
     .options = options,
     .words_min = 1,

@@ -21,7 +21,7 @@ static int list_status(size_t unreachable, size_t damaged)
         log_line(LOG_WARNING, "%zu sink%s could not be looked at: there may be more snapshots", unreachable,
                  unreachable == 1 ? "" : "s");
     if (damaged)
-        log_line(LOG_WARNING, "%zu manifest%s damaged", damaged, damaged == 1 ? " is" : "s are");
+        log_line(LOG_WARNING, "%zu snapshot%s cannot be read", damaged, damaged == 1 ? "" : "s");
     return unreachable || damaged ? EXIT_INCOMPLETE : EXIT_DONE;
 }
 
@@ -35,11 +35,12 @@ static void add_source(char *out, size_t size, const struct manifest_source *sou
 }
 
 /* The cells that only the manifest knows: time, status, sources, size, added. */
-static int add_manifest(struct table *t, const struct manifest *m, struct error *e)
+static int add_manifest(struct table *t, const struct snapshot *snapshot, struct error *e)
 {
+    const struct manifest *m = snapshot->manifest;
     char time[CLOCK_TEXT_MAX], sources[CELL_MAX] = "", size[TEXT_SIZE_MAX], added[TEXT_SIZE_MAX];
     if (!m)
-        return table_add(t, "?", e) < 0 || table_add(t, "sealed", e) < 0 || table_add(t, "?", e) < 0 ||
+        return table_add(t, "?", e) < 0 || table_add(t, view_unread(snapshot), e) < 0 || table_add(t, "?", e) < 0 ||
                        table_add(t, "?", e) < 0 || table_add(t, "?", e) < 0
                    ? -1
                    : 0;
@@ -62,7 +63,7 @@ static int add_row(struct table *t, const struct snapshot *snapshot, bool hosts,
         return -1;
     if (table_add(t, snapshot->job, e) < 0 || table_add(t, snapshot->id, e) < 0)
         return -1;
-    return add_manifest(t, snapshot->manifest, e) < 0 ? -1 : table_add(t, sinks, e);
+    return add_manifest(t, snapshot, e) < 0 ? -1 : table_add(t, sinks, e);
 }
 
 static int print_list(struct cli *cli, const struct snapshot_list *list, bool hosts, struct error *e)
@@ -138,10 +139,11 @@ const struct command cmd_list = {
     .help = "Lists the snapshots of a job, or of all jobs, oldest first: when they were made, whether they are\n"
             "complete, how much they hold, how much they added to the repository, and which sinks have them.\n"
             "!SOURCE is missing in the snapshot, SOURCE? is not whole.\n"
-            "Status 'sealed' means that only a put key is at hand, which cannot open manifests.",
+            "Status 'sealed' means that it is whole, and that only a put key is at hand, which cannot open\n"
+            "manifests; 'unreadable' that its manifest cannot be read, and a warning says why.",
     .example = "cofre list\ncofre list nightly --sink nas\ncofre --json list nightly",
     .statuses = "0   all of it\n"
-                "3   a sink could not be looked at, or a manifest is damaged: there may be more than is listed",
+                "3   a sink could not be looked at, or a snapshot cannot be read: there may be more than is listed",
     .options = list_options,
     .words_min = 0,
     .words_max = 1,
@@ -180,9 +182,9 @@ static void show_left_out(struct output *out, const struct manifest_source *s)
 static void show_source(struct output *out, const struct manifest_source *s)
 {
     char size[TEXT_SIZE_MAX], count[VIEW_COUNT_MAX];
-    output_print(out, "\nsource %s (%s%s%s): ", s->name, s->plugin, s->plugin_version ? " " : "",
-                 s->plugin_version ? output_escape(out, s->plugin_version, strlen(s->plugin_version)) : "");
-    output_print(out, "%s\n", view_status((int)s->status));
+    const char *version = s->plugin_version ? s->plugin_version : "";
+    output_print(out, "\nsource %s (%s%s%s): %s\n", s->name, s->plugin, *version ? " " : "",
+                 output_escape(out, version, strlen(version)), view_status((int)s->status));
     if (s->error)
         output_print(out, "  error     %s\n", output_escape(out, s->error, strlen(s->error)));
     output_print(out, "  entries   %s, %s\n", view_count(s->entries, count), text_size(s->bytes, size));
@@ -212,7 +214,7 @@ static void show_manifest(struct output *out, const struct manifest *m, const ch
     output_print(out, ", %s added\n", text_size(m->added, size));
     output_print(out, "number    %llu of this job%s%s\n", (unsigned long long)m->sequence,
                  m->previous_id[0] ? ", after " : "", m->previous_id);
-    output_print(out, "made by   cofre %s\n", m->version);
+    output_print(out, "made by   cofre %s\n", output_escape(out, m->version, strlen(m->version)));
     for (size_t i = 0; i < m->source_count; i++)
         show_source(out, &m->sources[i]);
 }
@@ -275,7 +277,7 @@ const struct command cmd_show = {
     .example = "cofre show nightly\ncofre show nightly@latest~1\ncofre show nightly@20261120T02",
     .statuses = "0   shown\n"
                 "1   there is no such snapshot\n"
-                "3   shown, but a sink could not be looked at\n"
+                "3   shown, but a sink could not be looked at, or a newer snapshot cannot be read\n"
                 "12  the key at hand cannot open it: it is a put key, or another one",
     .options = show_options,
     .words_min = 1,

@@ -238,7 +238,9 @@ const struct command cmd_ls = {
         "c and b devices, s socket, = stream (a dump). Names that are not printable are escaped: \\xHH, \\n, \\\\.\n"
         "Only what is needed is read.",
     .example = "cofre ls nightly\ncofre ls nightly uploads:2026/11\ncofre --json ls nightly@latest~1 uploads",
-    .statuses = "0   listed\n1   there is no such snapshot, source or path",
+    .statuses = "0   listed\n"
+                "1   there is no such snapshot, source or path\n"
+                "3   listed, but a newer snapshot cannot be read",
     .options = options,
     .words_min = 1,
     .words_max = 2,
@@ -256,6 +258,7 @@ const struct command cmd_cat = {
         "cofre cat nightly uploads:2026/11/logo.png > logo.png\ncofre cat nightly gymdb:gymdb.dump | pg_restore -l",
     .statuses = "0   the whole content was written\n"
                 "1   there is no such thing, or standard output could not be written to\n"
+                "3   written, but a newer snapshot cannot be read\n"
                 "13  the content is damaged; what was written is only its beginning",
     .options = options,
     .words_min = 2,

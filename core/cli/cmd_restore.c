@@ -300,7 +300,7 @@ const struct command cmd_restore = {
                 "1   failed: what is in the target is not to be trusted\n"
                 "3   restored, but some entries not, or not in full, or without their\n"
                 "    owner, mode or attributes, or a source is still frozen, or a service is\n"
-                "    not started again; each is named\n"
+                "    not started again; or a newer snapshot cannot be read; each is named\n"
                 "12  the key at hand cannot open the snapshot\n"
                 "13  something that is stored is damaged and did not come back; it is named",
     .options = options,

@@ -255,10 +255,11 @@ const struct command cmd_verify = {
             "full key (put key) only hashes, signatures and the chain of manifests can be checked.",
     .example =
         "cofre verify\ncofre verify nightly --sink offsite\ncofre verify nightly@latest\ncofre verify --all --quick",
-    .statuses = "0   all there, all whole\n"
-                "3   a sink does not hold the snapshot, or could not be looked at for it\n"
-                "13  damage was found; each is named with what it affects\n"
-                "N   a sink could not be looked at: 1, 10 (no repository), 12 (wrong key or credentials)",
+    .statuses =
+        "0   all there, all whole\n"
+        "3   a sink does not hold the snapshot, or could not be looked at for it, or a newer one cannot be read\n"
+        "13  damage was found; each is named with what it affects\n"
+        "N   a sink could not be looked at: 1, 10 (no repository), 12 (wrong key or credentials)",
     .options = options,
     .words_min = 0,
     .words_max = 1,

@@ -95,8 +95,8 @@ bool command_job_uses(const struct config_job *job, const struct config_instance
     return false;
 }
 
-int command_open(const struct cli *cli, const char *text, const char *what, struct vault **vault,
-                 struct manifest **manifest, struct error *e)
+int command_open(struct cli *cli, const char *text, const char *what, struct vault **vault, struct manifest **manifest,
+                 struct error *e)
 {
     char source[64] = "";
     struct snapshot_selector selector;
@@ -109,7 +109,7 @@ int command_open(const struct cli *cli, const char *text, const char *what, stru
         return -1;
     if (what)
         snprintf(source, sizeof source, "%.*s", (int)strcspn(what, ":"), what);
-    return snapshot_open(&cli->engine, &selector, what ? source : NULL, sink, vault, manifest, e);
+    return snapshot_open(&cli->engine, &selector, what ? source : NULL, sink, vault, manifest, &cli->passed, e);
 }
 
 int command_source(const struct cli *cli, const struct manifest *manifest, const char *name,

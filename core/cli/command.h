@@ -22,6 +22,7 @@ struct cli {
     struct engine engine;   /* config is NULL with COMMAND_NO_CONFIG */
     const char *config_dir; /* --config-dir, or NULL */
     bool quiet;
+    size_t passed; /* snapshots newer than the one that an age was taken to mean, which could not be read */
 };
 
 enum {
@@ -62,9 +63,10 @@ int command_snapshots_of(const struct cli *cli, const char *name, const struct c
 bool command_job_uses(const struct config_job *job, const struct config_instance *sink);
 
 /* What JOB[@ID] in text means, on the sink of --sink when that was given: both to be freed by the caller. what:
- * SOURCE[:PATH] as it was typed, or NULL: JOB alone then means the newest that has the source. */
-int command_open(const struct cli *cli, const char *text, const char *what, struct vault **vault,
-                 struct manifest **manifest, struct error *e);
+ * SOURCE[:PATH] as it was typed, or NULL: JOB alone then means the newest that has the source. What was passed over for
+ * it is counted in cli->passed: the command ends with EXIT_INCOMPLETE at best. */
+int command_open(struct cli *cli, const char *text, const char *what, struct vault **vault, struct manifest **manifest,
+                 struct error *e);
 /* The source of that name in the snapshot, of which something was saved (snapshot_source). The hint names the newest
  * snapshot that has it, when there is one. */
 int command_source(const struct cli *cli, const struct manifest *manifest, const char *name,

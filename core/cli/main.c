@@ -118,7 +118,7 @@ static int run(struct cli *cli, const struct command *command, struct error *e)
     watchdog_end();
     progress_stop();
     config_free(config);
-    return status;
+    return status == EXIT_DONE && cli->passed > 0 ? EXIT_INCOMPLETE : status;
 }
 
 /* The command's name and whether help is wanted: "help COMMAND" is "COMMAND --help". *name is NULL when there is none.

@@ -122,8 +122,14 @@ json_t *view_snapshot(struct output *out, const struct snapshot *snapshot)
             out->no_memory = true;
     if (snapshot->manifest)
         return view_manifest(out, snapshot->manifest, sinks);
-    return json_pack("{s:s, s:o, s:o, s:n, s:n, s:o}", "id", snapshot->id, "job", output_text(out, snapshot->job),
-                     "host", output_text(out, snapshot->host), "time", "status", "sinks", sinks);
+    return json_pack("{s:s, s:o, s:o, s:n, s:s, s:o, s:o}", "id", snapshot->id, "job", output_text(out, snapshot->job),
+                     "host", output_text(out, snapshot->host), "time", "status", view_unread(snapshot), "error",
+                     output_text(out, snapshot->damaged == ERROR_NONE ? NULL : snapshot->why), "sinks", sinks);
+}
+
+const char *view_unread(const struct snapshot *snapshot)
+{
+    return snapshot->sealed ? "sealed" : "unreadable";
 }
 
 uint64_t view_bytes(const struct manifest *manifest)

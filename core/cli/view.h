@@ -21,8 +21,10 @@ const char *view_state(const struct manifest *manifest);
 
 /* The members of a snapshot object. sinks: names; taken. */
 json_t *view_manifest(struct output *out, const struct manifest *manifest, json_t *sinks);
-/* The same of one that may not be readable: then status is null and there are no sources. */
+/* The same of one that may not have been read: then its status is that of view_unread, and there are no sources. */
 json_t *view_snapshot(struct output *out, const struct snapshot *snapshot);
+/* "sealed", "unreadable". */
+const char *view_unread(const struct snapshot *snapshot);
 
 uint64_t view_bytes(const struct manifest *manifest);
 uint64_t view_entries(const struct manifest *manifest);

@@ -45,7 +45,7 @@ struct config_secret {
 /* How a sink uses OpenPGP: an archive for all that it stores, a repository for a copy of its key. */
 struct config_openpgp {
     const char *passphrase_key; /* how the section calls passphrase */
-    char **recipients; /* encrypt_to, recovery_to: fingerprints */
+    char **recipients;          /* encrypt_to, recovery_to: fingerprints */
     size_t recipient_count;
     struct config_secret passphrase; /* passphrase, recovery_passphrase */
     char *home;                      /* gnupg_home; NULL = not set */

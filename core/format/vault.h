@@ -39,7 +39,8 @@ struct vault_name {
 
 /* One snapshot of a listing, one entry of a source: 0, or -1 with *e set, which ends it. */
 typedef int vault_snapshot(void *context, const struct vault_name *name, struct error *e);
-/* A manifest, which is the callee's now; or NULL, and *why says what is wrong with it. */
+/* A manifest, which is the callee's now; or NULL, and *why says what is wrong with it: ERROR_NONE when it is whole and
+ * signed, and the key that is at hand does not open it. */
 typedef int vault_manifest(void *context, const struct vault_name *name, struct manifest *manifest,
                            const struct error *why, struct error *e);
 typedef int vault_entry(void *context, const struct record *record, struct error *e);
@@ -187,10 +188,10 @@ int vault_list(struct vault *vault, const char *host, const char *job, vault_sna
  * are among them. */
 int vault_names(struct vault *vault, const char *host, const char *job, vault_snapshot *found, void *context,
                 struct error *e);
-/* Its manifest. Damaged: ERROR_INTEGRITY, ERROR_AUTH. */
+/* Its manifest. sink_is_of_object says of an error whether it is this manifest's. */
 int vault_read(struct vault *vault, const struct vault_name *name, struct manifest **manifest, struct error *e);
-/* Those of several snapshots, in this order, side by side where the sink takes several requests at once. found may not
- * use the vault. */
+/* Those of several snapshots, in this order, side by side where the sink takes several requests at once. What is wrong
+ * with one is told of it, and the next is read. found may not use the vault. */
 int vault_read_all(struct vault *vault, const struct vault_name *names, size_t count, vault_manifest *found,
                    void *context, struct error *e);
 /* Was it made by this host? Then *sequence is its place in the history, and *manifest gets its bytes as they are

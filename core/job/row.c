@@ -71,6 +71,13 @@ static void log_named(enum log_level level, const struct manifest_source *row, c
         log_line(level, "source '%s': '%s': %s", row->name, log_escape(name, n, shown, sizeof shown), text);
 }
 
+/* Of the texts that are listed, beside the room of what is counted. */
+static bool has_room(size_t *used, size_t n)
+{
+    *used += n;
+    return *used <= MANIFEST_LISTED_MAX;
+}
+
 int row_problem(struct manifest_source *row, const char *path, size_t n, const char *why, const char *hint,
                 struct error *e)
 {
@@ -83,7 +90,7 @@ int row_problem(struct manifest_source *row, const char *path, size_t n, const c
                  row->name);
     row->problem_count++;
     row->status = MANIFEST_INCOMPLETE;
-    if (row->problems_listed == MANIFEST_PROBLEMS_MAX)
+    if (row->problems_listed == MANIFEST_PROBLEMS_MAX || !has_room(&row->problem_bytes, n + strlen(why)))
         return 0;
     struct manifest_problem *problems = realloc(row->problems, (row->problems_listed + 1) * sizeof *problems);
     if (!problems)
@@ -106,7 +113,7 @@ int row_left_out(struct manifest_source *row, const char *name, size_t n, const 
         log_line(LOG_NOTICE, "source '%s': what else is left out is only counted here; the snapshot names it",
                  row->name);
     row->left_out_count++;
-    if (row->left_out_listed == MANIFEST_LEFT_OUT_MAX)
+    if (row->left_out_listed == MANIFEST_LEFT_OUT_MAX || !has_room(&row->left_out_bytes, n + strlen(why)))
         return 0;
     struct manifest_left_out *list = realloc(row->left_out, (row->left_out_listed + 1) * sizeof *list);
     if (!list)
@@ -119,6 +126,15 @@ int row_left_out(struct manifest_source *row, const char *name, size_t n, const 
 
 int row_fact(struct manifest_source *row, const char *key, const char *value, uint32_t flags, struct error *e)
 {
+    size_t n = strlen(key) + strlen(value);
+    if (row->fact_count == MANIFEST_FACTS_MAX || n > MANIFEST_FACT_BYTES_MAX - row->fact_bytes) {
+        if (!row->facts_cut)
+            log_line(LOG_WARNING, "source '%s': it has more facts than a snapshot keeps; '%s' is the first without",
+                     row->name, key);
+        row->facts_cut = true;
+        return 0;
+    }
+    row->fact_bytes += n;
     struct manifest_fact *facts = realloc(row->facts, (row->fact_count + 1) * sizeof *facts);
     if (!facts)
         return error_memory(e);
@@ -139,7 +155,7 @@ static void forget_problems(struct manifest_source *row)
         free(row->problems[i].error);
         free(row->problems[i].hint);
     }
-    row->problem_count = row->problems_listed = 0;
+    row->problem_count = row->problems_listed = row->problem_bytes = 0;
 }
 
 static void forget_left_out(struct manifest_source *row)
@@ -148,7 +164,7 @@ static void forget_left_out(struct manifest_source *row)
         free(row->left_out[i].name);
         free(row->left_out[i].why);
     }
-    row->left_out_count = row->left_out_listed = 0;
+    row->left_out_count = row->left_out_listed = row->left_out_bytes = 0;
 }
 
 int row_missing(struct manifest_source *row, const struct error *why, struct error *e)

@@ -78,6 +78,7 @@ static void free_item(struct snapshot *s)
     free(s->job);
     free(s->host);
     free(s->sinks);
+    free(s->why);
     manifest_free(s->manifest);
 }
 
@@ -144,6 +145,7 @@ struct taking {
     struct vault *vault;
     const char *host; /* NULL = any */
     bool names_only;
+    unsigned late;      /* manifests that the sink did not give in time */
     struct bytes names; /* struct vault_name each: to be read */
 };
 
@@ -164,19 +166,45 @@ static int take_name(void *context, const struct vault_name *name, struct error 
 {
     struct taking *t = context;
     struct snapshot *s = find(t->list, name);
-    if (t->vault->opens && !t->names_only && !(s && s->manifest)) {
+    if (!t->names_only && !(s && s->manifest)) {
         bytes_put(&t->names, name, sizeof *name);
         return bytes_check(&t->names, "listing of snapshots", e);
     }
     return take(t, name, &s, e) < 0 ? -1 : add_sink(s, t->vault->config, e);
 }
 
-bool snapshot_is_damage(const struct error *e)
+void snapshot_cannot_be_read(struct snapshot *snapshot, const char *sink, const struct error *why)
 {
-    return e->class == ERROR_INTEGRITY || e->class == ERROR_AUTH || e->class == ERROR_NOT_FOUND;
+    struct error said = *why;
+    char text[ERROR_TEXT_MAX];
+    error_context(&said, "snapshot %s of job '%s' cannot be read: ", snapshot->id, snapshot->job);
+    error_subject(&said, "sink", sink);
+    log_error(LOG_WARNING, &said);
+    snapshot->damaged = why->class;
+    free(snapshot->why);
+    snapshot->why = text_copy(error_text(why, text));
 }
 
-/* One that is damaged is said, and stays in the list without its manifest: it must not seem that there is no such
+/* What a sink does not give in time is that one's failure, once: with the second it is the sink that does not answer.
+ */
+static bool is_passed_over(struct taking *t, const struct error *why)
+{
+    bool late = why->class == ERROR_RETRY || why->class == ERROR_TIMEOUT;
+    return sink_is_of_object(why) || (late && !cancel_requested() && t->late++ == 0);
+}
+
+static int add_read(const struct taking *t, struct snapshot *s, struct manifest *manifest, struct error *e)
+{
+    s->manifest = manifest;
+    s->from = manifest ? t->vault->config : NULL;
+    s->sealed = !manifest;
+    s->damaged = ERROR_NONE;
+    free(s->why);
+    s->why = NULL;
+    return add_sink(s, t->vault->config, e);
+}
+
+/* One that cannot be read is said, and stays in the list without its manifest: it must not seem that there is no such
  * snapshot. Where nobody can say whose it is, it counts as ours. */
 static int take_manifest(void *context, const struct vault_name *name, struct manifest *manifest,
                          const struct error *why, struct error *e)
@@ -184,7 +212,8 @@ static int take_manifest(void *context, const struct vault_name *name, struct ma
     struct taking *t = context;
     struct snapshot *s;
     struct vault_name whose = *name;
-    if (!manifest && !snapshot_is_damage(why)) {
+    bool sealed = !manifest && why->class == ERROR_NONE;
+    if (!manifest && !sealed && !is_passed_over(t, why)) {
         *e = *why;
         return -1;
     }
@@ -198,16 +227,11 @@ static int take_manifest(void *context, const struct vault_name *name, struct ma
         manifest_free(manifest);
         return -1;
     }
-    if (manifest) {
-        s->manifest = manifest;
-        s->from = t->vault->config;
-        s->damaged = ERROR_NONE;
-        return add_sink(s, t->vault->config, e);
-    }
-    struct error said = *why;
-    error_subject(&said, "sink", sink_name(t->vault->sink));
-    log_error(LOG_WARNING, &said);
-    s->damaged = s->sink_count == 0 ? why->class : ERROR_NONE;
+    if (manifest || sealed)
+        return add_read(t, s, manifest, e);
+    bool nowhere = s->sink_count == 0;
+    snapshot_cannot_be_read(s, sink_name(t->vault->sink), why);
+    s->damaged = nowhere ? why->class : ERROR_NONE;
     return 0;
 }
 

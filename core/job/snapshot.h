@@ -31,9 +31,9 @@ struct snapshot_selector {
 /* ERROR_USAGE says what is wrong and shows the forms. */
 int snapshot_parse(const char *text, struct snapshot_selector *selector, struct error *e);
 
-/* A snapshot and the sinks (of those asked) that hold it. manifest is NULL when it was not read, when no key at hand
- * opens it (put key), or when it is damaged wherever it was found: then only id, job and host are known. host is NULL
- * when only the name is known, and does not tell it: in an archive that stands in the manifest. */
+/* A snapshot and the sinks (of those asked) that hold it. manifest is NULL when it was not read, when it is sealed, or
+ * when it cannot be read wherever it was found: then only id, job and host are known. host is NULL when only the name
+ * is known, and does not tell it: in an archive that stands in the manifest. */
 struct snapshot {
     char id[MANIFEST_ID_SIZE];
     char *job, *host;
@@ -41,7 +41,9 @@ struct snapshot {
     const struct config_instance *from; /* the sink whose manifest it is */
     const struct config_instance **sinks;
     size_t sink_count;
-    enum error_class damaged; /* ERROR_NONE, or why its manifest could be opened nowhere */
+    bool sealed;              /* whole and signed, and no key at hand opens the manifest: a put key */
+    enum error_class damaged; /* ERROR_NONE, or of what class it is that the manifest can be read nowhere */
+    char *why;                /* the same in words, of the last place; NULL = it can be read, or that was not tried */
 };
 struct snapshot_list {
     struct snapshot *items; /* oldest first */
@@ -53,7 +55,8 @@ void snapshot_list_drop(struct snapshot_list *list, size_t item);
 
 /* All snapshots of this host and job (job NULL = of all configured jobs; host NULL = any) on sink, or on all sinks of
  * the jobs when sink is NULL. A sink that cannot be reached is logged as a warning and counted in *unreachable; none
- * reachable is an error. A manifest that is damaged is logged and counted in *damaged. */
+ * reachable is an error. A manifest that cannot be read, whatever is wrong with it, is logged and counted in *damaged,
+ * and is in the way of no other. */
 int snapshot_list(const struct engine *engine, const char *job, const char *host, const struct config_instance *sink,
                   struct snapshot_list *list, size_t *unreachable, size_t *damaged, struct error *e);
 
@@ -65,16 +68,18 @@ int snapshot_names(const struct engine *engine, const char *job, const char *hos
 /* Either, of vaults that may be open already, and stay so. */
 int snapshot_look(struct vaults *vaults, const char *job, const char *host, bool names_only, struct snapshot_list *list,
                   size_t *unreachable, size_t *damaged, struct error *e);
-/* Does a manifest that could not be read fail for what it is, not for how it is reached? */
-bool snapshot_is_damage(const struct error *e);
+/* Say that its manifest cannot be read in a sink (a warning), and note it there. */
+void snapshot_cannot_be_read(struct snapshot *snapshot, const char *sink, const struct error *why);
 
 /* The one that the selector means, and the vault, opened and prepared, that has it: sink when given, else the first
  * sink of the job that can be reached and has it. source: the one that is asked for; NULL = none in particular. When
  * that leads away from the newest snapshot, it is said. Each sink is opened once. A whole id is asked for by its name,
  * and nothing is listed; otherwise names are listed, and manifests read, the newest first, until it is known which is
- * meant: nearly always that is the first. In a far store the difference is minutes. */
+ * meant: nearly always that is the first. In a far store the difference is minutes. One whose manifest cannot be read
+ * for what it is counts for no age: it is passed over, named in a warning, and counted in *passed, so that whoever goes
+ * on with an older one can tell. One that cannot be reached is an error. */
 int snapshot_open(const struct engine *engine, const struct snapshot_selector *selector, const char *source,
-                  const struct config_instance *sink, struct vault **vault, struct manifest **manifest,
+                  const struct config_instance *sink, struct vault **vault, struct manifest **manifest, size_t *passed,
                   struct error *e);
 
 /* The source of that name in the manifest, of which something was saved. ERROR_USAGE with a suggestion, or

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cancel.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -15,6 +16,7 @@
 #include "job/vaults.h"
 #include "repository/seal.h"
 #include "worker/engine.h"
+#include "worker/sink.h"
 
 #define NAMES_SUGGESTED 64
 
@@ -33,7 +35,7 @@ static bool has_source(const struct snapshot *s, const char *name)
     return source && source->status != MANIFEST_MISSING;
 }
 
-/* Was it asked for the source, or, without one, for the whole job? What no key at hand opens may be anything. */
+/* Was it asked for the source, or, without one, for the whole job? What is sealed may be anything. */
 static bool was_asked(const struct snapshot *s, const char *source)
 {
     return !s->manifest || !s->manifest->partial || (source && find_source(s->manifest, source));
@@ -63,11 +65,20 @@ static int too_few(const struct snapshot_selector *selector, size_t count, struc
                      selector->back);
 }
 
+/* The newest that can be read; the first one when none can. */
+static struct snapshot *newest_readable(const struct snapshot_list *list)
+{
+    size_t i = list->count - 1;
+    while (i > 0 && list->items[i].damaged != ERROR_NONE)
+        i--;
+    return &list->items[i];
+}
+
 /* What is newer than the one that JOB means, and why it is not meant. */
 static void say_newer(const struct snapshot_list *list, const char *source, const struct snapshot *chosen)
 {
-    const struct snapshot *last = &list->items[list->count - 1], *newest = last;
-    while (newest > chosen && !was_asked(newest, source))
+    const struct snapshot *last = newest_readable(list), *newest = last;
+    while (newest > chosen && (newest->damaged != ERROR_NONE || !was_asked(newest, source)))
         newest--;
     if (newest != chosen)
         log_line(LOG_WARNING,
@@ -132,8 +143,8 @@ static int read_from(struct search *s, struct snapshot *it, size_t k, struct vau
     return 0;
 }
 
-/* The manifest, from the first that has it whole. What is damaged is said, and noted. With put keys alone there is
- * nothing to read, which is no failure. */
+/* The manifest, from the first sink that has it whole. What is wrong with it is said, and noted. With put keys alone
+ * there is nothing to read, which is no failure. One whose signer somebody must accept is not passed over. */
 static int read_any(struct search *s, struct snapshot *it, struct error *e)
 {
     struct vault *vault;
@@ -149,19 +160,19 @@ static int read_any(struct search *s, struct snapshot *it, struct error *e)
     }
     if (!failed)
         return 0;
-    if (snapshot_is_damage(e)) {
-        log_error(LOG_WARNING, e);
-        it->damaged = e->class;
-    }
+    if (e->class == ERROR_SIGNER)
+        return error_context(e, "snapshot %s of job '%s': ", it->id, it->job);
+    if (sink_is_of_object(e))
+        snapshot_cannot_be_read(it, it->sinks[it->sink_count - 1]->name, e);
     return -1;
 }
 
 /* Does the i-th count? It is read where that does not show otherwise; one of another host goes from the list. -1: it
- * cannot be told. */
+ * cannot be told, since it cannot be read, or, when no damage is noted, since the sink cannot be. */
 static int look_into(struct search *s, size_t i, enum snapshot_by by, const char *source, struct error *e)
 {
     struct snapshot *it = &s->list.items[i];
-    if (it->host && (by == SNAPSHOT_LATEST || by == SNAPSHOT_ID))
+    if (it->host && by == SNAPSHOT_ID)
         return 1;
     if (read_any(s, it, e) < 0)
         return -1;
@@ -173,31 +184,59 @@ static int look_into(struct search *s, size_t i, enum snapshot_by by, const char
 
 /* ---- choosing ---- */
 
+static int none_readable(const struct snapshot_selector *selector, size_t passed, struct error *e)
+{
+    error_set(e, ERROR_INTEGRITY, "job '%s' has no snapshot that can be read and is meant: %zu cannot be read",
+              selector->job, passed);
+    return error_hint(e, "another sink may have them whole: --sink; what is wrong with them: cofre verify %s",
+                      selector->job);
+}
+
+/* An age means the newest of those that can be read: else one bad object would stand in the way of all others, and for
+ * ever. That there is something newer must not go unseen, though. */
+static void say_passed(const struct snapshot *chosen, size_t passed)
+{
+    if (passed > 0)
+        log_line(LOG_WARNING, "this is snapshot %s of job '%s': %zu newer cannot be read and %s passed over",
+                 chosen->id, chosen->job, passed, passed == 1 ? "was" : "were");
+}
+
+/* Nobody can have made it yet. It counts as one that cannot be read. */
+static bool is_future(struct snapshot *it)
+{
+    struct error e;
+    if (!manifest_is_future(it->id, clock_now()))
+        return false;
+    error_set(&e, ERROR_INTEGRITY, "its time lies in the future");
+    error_hint(&e, "is this machine's clock right? Otherwise somebody lies, or had a wrong clock: name it by its id");
+    snapshot_cannot_be_read(it, it->sinks[0]->name, &e);
+    return true;
+}
+
 static int choose_by_age(struct search *s, const struct snapshot_selector *selector, const char *source,
-                         struct snapshot **chosen, struct error *e)
+                         struct snapshot **chosen, size_t *passed, struct error *e)
 {
     const struct snapshot_list *list = &s->list;
     size_t count = 0;
     *chosen = NULL;
     for (size_t i = list->count; i-- > 0 && !*chosen;) {
-        int counted = look_into(s, i, selector->by, source, e);
+        int counted = is_future(&list->items[i]) ? -1 : look_into(s, i, selector->by, source, e);
         if (counted < 0 && list->items[i].damaged == ERROR_NONE)
             return -1;
-        if (counted < 0) {
-            error_set(e, ERROR_INTEGRITY, "snapshot %s of job '%s' is damaged, so it cannot be told which one is meant",
-                      list->items[i].id, selector->job);
-            return error_hint(e, "name the one you want by its id: cofre list %s", selector->job);
-        }
+        *passed += counted < 0;
         if (counted > 0 && count++ == selector->back)
             *chosen = &list->items[i];
     }
     if (list->count == 0)
         return no_snapshots(s->vaults.engine, selector, e);
     /* Where none has the source, the newest says why. */
-    if (!*chosen && selector->by == SNAPSHOT_NEWEST && source)
-        *chosen = &list->items[list->count - 1];
+    if (!*chosen && selector->by == SNAPSHOT_NEWEST && source && *passed < list->count)
+        *chosen = newest_readable(list);
+    if (!*chosen && *passed > 0 && count == 0)
+        return none_readable(selector, *passed, e);
     if (!*chosen)
         return too_few(selector, count, e);
+    say_passed(*chosen, *passed);
     if (selector->by == SNAPSHOT_NEWEST)
         say_newer(list, source, *chosen);
     return 0;
@@ -233,18 +272,19 @@ static int choose_by_id(struct search *s, const struct snapshot_selector *select
 
 /* ---- opening ---- */
 
-static int is_damaged(const struct snapshot *it, enum error_class class, struct error *e)
+static int cannot_be_read(const struct snapshot *it, struct error *e)
 {
-    return error_set(e, class, "open snapshot %s of job '%s': its manifest is damaged or cannot be opened", it->id,
-                     it->job);
+    return error_context(e, "snapshot %s of job '%s' cannot be read: ", it->id, it->job);
 }
 
 static int open_chosen(struct search *s, struct snapshot *it, struct vault **vault, struct manifest **manifest,
                        struct error *e)
 {
     size_t k = 0;
-    if (it->damaged != ERROR_NONE)
-        return is_damaged(it, it->damaged, e);
+    if (it->damaged != ERROR_NONE) {
+        error_set(e, it->damaged, "%s", it->why ? it->why : "out of memory");
+        return cannot_be_read(it, e);
+    }
     while (it->manifest && it->from != it->sinks[k])
         k++;
     for (;; k++) {
@@ -254,12 +294,10 @@ static int open_chosen(struct search *s, struct snapshot *it, struct vault **vau
             it->manifest = NULL;
             return 0;
         }
-        bool damaged = !has && *vault && (*vault)->opens && snapshot_is_damage(e);
         bool last = k + 1 == it->sink_count || cancel_requested();
-        if (!last || damaged)
-            log_error(LOG_WARNING, e);
         if (last)
-            return damaged ? is_damaged(it, e->class, e) : -1;
+            return !has && *vault && (*vault)->opens && sink_is_of_object(e) ? cannot_be_read(it, e) : -1;
+        log_error(LOG_WARNING, e);
     }
 }
 
@@ -304,7 +342,7 @@ static bool open_whole(struct search *s, const struct snapshot_selector *selecto
 }
 
 static int open_listed(struct search *s, const struct snapshot_selector *selector, const char *source,
-                       struct vault **vault, struct manifest **manifest, struct error *e)
+                       struct vault **vault, struct manifest **manifest, size_t *passed, struct error *e)
 {
     struct snapshot *chosen = NULL;
     size_t unreachable, damaged;
@@ -314,22 +352,24 @@ static int open_listed(struct search *s, const struct snapshot_selector *selecto
         return -1;
     history_warn_gone(&s->vaults, &s->list, s->job, s->host);
     if ((selector->by == SNAPSHOT_ID ? choose_by_id(s, selector, &chosen, e)
-                                     : choose_by_age(s, selector, source, &chosen, e)) < 0)
+                                     : choose_by_age(s, selector, source, &chosen, passed, e)) < 0)
         return -1;
     return open_chosen(s, chosen, vault, manifest, e);
 }
 
 int snapshot_open(const struct engine *engine, const struct snapshot_selector *selector, const char *source,
-                  const struct config_instance *sink, struct vault **vault, struct manifest **manifest, struct error *e)
+                  const struct config_instance *sink, struct vault **vault, struct manifest **manifest, size_t *passed,
+                  struct error *e)
 {
     const struct config_job *job;
     struct search s;
+    *passed = 0;
     /* On a new machine no job is configured: the sinks tell what there is. */
     if (!sink && engine->config->job_count > 0 && config_find_job(engine->config, selector->job, &job, e) < 0)
         return -1;
     int result = begin(&s, engine, selector->job, engine->config->host, sink, e);
     if (result == 0 && !open_whole(&s, selector, vault, manifest))
-        result = open_listed(&s, selector, source, vault, manifest, e);
+        result = open_listed(&s, selector, source, vault, manifest, passed, e);
     end(&s, result == 0 ? *vault : NULL);
     return result;
 }

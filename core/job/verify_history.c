@@ -48,7 +48,8 @@ static int compare_links(const void *a, const void *b)
 
 /* ---- gaps ---- */
 
-/* Ids of snapshots between two that follow each other here: those of which it is known that the sink never had them. */
+/* Ids of snapshots between two that follow each other here: those of which it is known that the sink never had them,
+ * and those that are there and cannot be read. */
 struct gap {
     struct verify_history *history;
     const struct verify_link *before, *link;
@@ -65,14 +66,19 @@ static bool is_explained(const struct gap *g)
     return g->ids.length / MANIFEST_ID_SIZE >= gap_size(g);
 }
 
+static bool is_known(const struct gap *g, const char *id)
+{
+    for (size_t at = 0; at < g->ids.length; at += MANIFEST_ID_SIZE)
+        if (strcmp((const char *)g->ids.data + at, id) == 0)
+            return true;
+    return false;
+}
+
 static void explain(struct gap *g, const char *id)
 {
     char row[MANIFEST_ID_SIZE] = "";
-    if (strcmp(id, g->before->id) <= 0 || strcmp(id, g->link->id) >= 0)
+    if (strcmp(id, g->before->id) <= 0 || strcmp(id, g->link->id) >= 0 || is_known(g, id))
         return;
-    for (size_t at = 0; at < g->ids.length; at += MANIFEST_ID_SIZE)
-        if (strcmp((const char *)g->ids.data + at, id) == 0)
-            return;
     snprintf(row, sizeof row, "%s", id);
     bytes_put(&g->ids, row, sizeof row);
 }
@@ -100,7 +106,7 @@ static bool was_committed(const struct verify_history *history, const struct his
     return false;
 }
 
-/* What this machine remembers, if they are its own. False: one of them was here. */
+/* What this machine remembers, if they are its own. False: one of them was here, and is not. */
 static bool ask_state(struct gap *g)
 {
     const struct config *config = g->history->engine->config;
@@ -113,7 +119,7 @@ static bool ask_state(struct gap *g)
         return true;
     for (size_t i = 0; i < state.count; i++) {
         const struct history_link *known = &state.links[i];
-        if (strcmp(known->id, g->before->id) <= 0 || strcmp(known->id, g->link->id) >= 0)
+        if (strcmp(known->id, g->before->id) <= 0 || strcmp(known->id, g->link->id) >= 0 || is_known(g, known->id))
             continue;
         never = never && !was_committed(g->history, known);
         explain(g, known->id);
@@ -122,12 +128,22 @@ static bool ask_state(struct gap *g)
     return never;
 }
 
-/* Is it known of all of them that the sink never had them? */
+/* Those that cannot be read: which is said of them, and not of what follows. */
+static void ask_names(struct gap *g)
+{
+    const struct verify_history *history = g->history;
+    for (const struct verify_link *l = history->links; l < history->links + history->count; l++)
+        if (!l->readable && strcmp(l->host, g->link->host) == 0 && strcmp(l->job, g->link->job) == 0)
+            explain(g, l->id);
+}
+
+/* Is it known of all of them that the sink never had them, or are they there? */
 static bool explain_gap(struct verify_history *history, const struct verify_link *before,
                         const struct verify_link *link)
 {
     struct gap g = {.history = history, .before = before, .link = link, .ids = {.maximum = (size_t)1 << 20}};
     const struct verify_link *end = history->links + history->count;
+    ask_names(&g);
     bool explained = ask_state(&g);
     for (const struct verify_link *later = link; explained && !is_explained(&g) && later < end; later++)
         if (strcmp(later->host, link->host) == 0 && strcmp(later->job, link->job) == 0)

@@ -82,11 +82,28 @@ static int check_readable(const struct manifest *written, const struct bytes *bo
     return 0;
 }
 
+static size_t body_max(size_t object)
+{
+    size_t most = MANIFEST_OBJECT_FREE + MANIFEST_OBJECT_RATIO * (object < MANIFEST_MAX ? object : MANIFEST_MAX);
+    return most < MANIFEST_MAX ? most : MANIFEST_MAX;
+}
+
+static int check_size(const struct bytes *body, const struct bytes *object, size_t before, const char *name,
+                      struct error *e)
+{
+    size_t n = object->length - before;
+    if (n <= MANIFEST_OBJECT_MAX && body->length <= body_max(n))
+        return 0;
+    error_set(e, ERROR_RANGE, "make '%s': it has %zu bytes, and %zu once unpacked", name, n, body->length);
+    return error_hint(e, "divide the sources among several jobs");
+}
+
 int manifest_object_seal(const struct manifest *manifest, const struct key *key, struct bytes *out, struct error *e)
 {
     char object_key[OBJECT_KEY_SIZE];
     uint8_t clear[CLEAR_SIZE];
     struct bytes body = {.maximum = MANIFEST_MAX};
+    size_t before = out->length;
     manifest_object_key(manifest->host, manifest->job, manifest->id, object_key);
     write_clear(manifest, object_key, clear);
     int result = manifest_json_write(manifest, &body, e);
@@ -94,6 +111,8 @@ int manifest_object_seal(const struct manifest *manifest, const struct key *key,
         result = check_readable(manifest, &body, object_key, e);
     if (result == 0)
         result = seal_envelope(key, SEAL_MANIFEST, clear, sizeof clear, body.data, body.length, out, e);
+    if (result == 0)
+        result = check_size(&body, out, before, object_key, e);
     bytes_free(&body);
     return result;
 }
@@ -123,7 +142,7 @@ static int verify(const void *p, size_t n, const struct key *key, const char *na
 static int open_verified(const void *p, size_t n, const struct key *key, const char *name,
                          const struct seal_opened *opened, struct manifest **manifest, struct error *e)
 {
-    struct bytes body = {.maximum = MANIFEST_MAX};
+    struct bytes body = {.maximum = body_max(n)};
     struct manifest *m = calloc(1, sizeof *m);
     int result = m ? seal_envelope_body(key, SEAL_MANIFEST, p, n, name, &body, e) : error_memory(e);
     if (result == 0)
@@ -155,22 +174,28 @@ int manifest_object_peek(const void *p, size_t n, const struct key *key, const c
     return 0;
 }
 
+int manifest_object_admit(struct repository *r, const void *p, size_t n, const char *key, uint64_t *sequence,
+                          uint8_t previous_hash[SEAL_HASH_SIZE], struct error *e)
+{
+    struct signers_claim claim = {.object = key};
+    if (manifest_object_peek(p, n, r->key, key, sequence, previous_hash, claim.signer, e) < 0)
+        return -1;
+    seal_hash(p, n, claim.hash);
+    return signers_admit(r->signers, &claim, e);
+}
+
 /* Where nobody is known yet, whoever signed the snapshot before is; it may be gone, or be no word of anybody. */
 static int admit_before(struct repository *r, const struct manifest *m, struct error *e)
 {
-    AUTO_BYTES struct bytes object = {.maximum = MANIFEST_MAX};
-    struct signers_claim claim;
+    AUTO_BYTES struct bytes object = {.maximum = MANIFEST_OBJECT_MAX + 1};
     uint64_t sequence;
     uint8_t previous[SEAL_HASH_SIZE];
-    struct error ignored;
     char key[OBJECT_KEY_SIZE];
     manifest_object_key(m->host, m->job, m->previous_id, key);
-    claim.object = key;
-    if (sink_get(r->sink, key, MANIFEST_MAX - 1, &object, &ignored) < 0 ||
-        manifest_object_peek(object.data, object.length, r->key, key, &sequence, previous, claim.signer, &ignored) < 0)
+    if (sink_get(r->sink, key, MANIFEST_OBJECT_MAX, &object, e) == 0 &&
+        manifest_object_admit(r, object.data, object.length, key, &sequence, previous, e) == 0)
         return 0;
-    seal_hash(object.data, object.length, claim.hash);
-    return signers_admit(r->signers, &claim, e) < 0 && e->class == ERROR_MEMORY ? -1 : 0;
+    return e->class == ERROR_MEMORY || e->class == ERROR_CANCELLED ? -1 : 0;
 }
 
 int manifest_object_take(struct repository *r, const void *p, size_t n, const char *key, struct manifest **manifest,
@@ -200,8 +225,8 @@ int manifest_object_take(struct repository *r, const void *p, size_t n, const ch
 
 int manifest_object_read(struct repository *repository, const char *key, struct manifest **manifest, struct error *e)
 {
-    AUTO_BYTES struct bytes object = {.maximum = MANIFEST_MAX};
-    if (sink_get(repository->sink, key, MANIFEST_MAX - 1, &object, e) < 0)
+    AUTO_BYTES struct bytes object = {.maximum = MANIFEST_OBJECT_MAX + 1};
+    if (sink_get(repository->sink, key, MANIFEST_OBJECT_MAX, &object, e) < 0)
         return -1;
     return manifest_object_take(repository, object.data, object.length, key, manifest, e);
 }

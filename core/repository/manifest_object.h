@@ -20,6 +20,12 @@ struct error;
 struct key;
 struct repository;
 
+/* Bytes of the object. Its body has MANIFEST_MAX at most, and no more than these and so many times the bytes of the
+ * object: a few bytes do not make much. */
+#define MANIFEST_OBJECT_MAX ((size_t)16 << 20)
+#define MANIFEST_OBJECT_FREE ((size_t)4 << 20)
+#define MANIFEST_OBJECT_RATIO ((size_t)256)
+
 /* The object, appended to *out. It is read back before it is sealed: what does not hold together (a complete snapshot
  * with an incomplete source, an impossible name) is refused here already. */
 int manifest_object_seal(const struct manifest *manifest, const struct key *key, struct bytes *out, struct error *e);
@@ -29,6 +35,10 @@ int manifest_object_open(const void *p, size_t n, const struct key *key, const c
 /* What can be known without the full key: sequence and previous hash, verified. name: as for manifest_object_open. */
 int manifest_object_peek(const void *p, size_t n, const struct key *key, const char *name, uint64_t *sequence,
                          uint8_t previous_hash[SEAL_HASH_SIZE], uint8_t signer[32], struct error *e);
+/* The same of an object that was read from the repository, which must be the word of somebody who counts (signers.h).
+ */
+int manifest_object_admit(struct repository *repository, const void *p, size_t n, const char *key, uint64_t *sequence,
+                          uint8_t previous_hash[SEAL_HASH_SIZE], struct error *e);
 /* An object that was read from the repository, opened; and it must be the word of somebody who counts (signers.h). */
 int manifest_object_take(struct repository *repository, const void *p, size_t n, const char *key,
                          struct manifest **manifest, struct error *e);

@@ -90,7 +90,7 @@ found:
 bool reader_is_damage(const struct error *e)
 {
     return e->class == ERROR_INTEGRITY || e->class == ERROR_RANGE || e->class == ERROR_NOT_FOUND ||
-           e->class == ERROR_AUTH;
+           e->class == ERROR_AUTH || e->class == ERROR_DENIED;
 }
 
 static int open_at(struct reader *r, const struct index_location *l, struct error *e)

@@ -342,8 +342,8 @@ static int copy_packs(struct copy *c, struct error *e)
 
 static int same_manifest(struct copy *c, const char *key, const struct bytes *manifest, bool *existed, struct error *e)
 {
-    AUTO_BYTES struct bytes there = {.maximum = MANIFEST_MAX};
-    *existed = sink_get(c->to->sink, key, MANIFEST_MAX - 1, &there, e) == 0;
+    AUTO_BYTES struct bytes there = {.maximum = MANIFEST_OBJECT_MAX + 1};
+    *existed = sink_get(c->to->sink, key, MANIFEST_OBJECT_MAX, &there, e) == 0;
     if (!*existed)
         return e->class == ERROR_NOT_FOUND ? 0 : -1;
     if (there.length == manifest->length && memcmp(there.data, manifest->data, there.length) == 0)
@@ -356,7 +356,7 @@ static int copy_snapshot(struct copy *c, struct bytes *manifest, char key[201], 
 {
     const struct manifest *m = c->manifest;
     manifest_object_key(m->host, m->job, m->id, key);
-    if (sink_get(c->from->sink, key, MANIFEST_MAX - 1, manifest, e) < 0)
+    if (sink_get(c->from->sink, key, MANIFEST_OBJECT_MAX, manifest, e) < 0)
         return -1;
     bool there;
     if (same_manifest(c, key, manifest, &there, e) < 0 || want_snapshot(c, e) < 0 || copy_packs(c, e) < 0)

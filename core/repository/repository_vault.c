@@ -27,7 +27,9 @@
 #include "worker/engine.h"
 #include "worker/sink.h"
 
-#define KEYS_MAX ((size_t)256 << 20) /* bytes of all keys of snapshots in a sink */
+/* Bytes of the keys of snapshots in a sink: of all, more than a million; of one host and job, more than 100,000. */
+#define KEYS_MAX ((size_t)64 << 20)
+#define KEYS_OF_JOB_MAX ((size_t)8 << 20)
 
 static struct repository *own(const struct vault *vault)
 {
@@ -71,7 +73,7 @@ static int collect_key(void *context, const struct sink_object *object, struct e
 static int list(struct vault *vault, const char *host, const char *job, vault_snapshot *found, void *context,
                 struct error *e)
 {
-    AUTO_BYTES struct bytes keys = {.maximum = KEYS_MAX};
+    AUTO_BYTES struct bytes keys = {.maximum = host && job ? KEYS_OF_JOB_MAX : KEYS_MAX};
     char prefix[201] = "snapshots/";
     if (host && job)
         manifest_object_key(host, job, "", prefix);
@@ -116,15 +118,28 @@ struct reading {
     void *context;
 };
 
+/* What a put key can tell: *wrong stays as it is when nothing is. */
+static void look_sealed(struct repository *r, const struct bytes *object, const char *key, struct error *wrong)
+{
+    uint64_t sequence;
+    uint8_t previous[SEAL_HASH_SIZE];
+    struct error why;
+    if (manifest_object_admit(r, object->data, object->length, key, &sequence, previous, &why) < 0)
+        *wrong = why;
+}
+
 static int read_next(void *context, const char *key, const struct bytes *object, const struct error *why,
                      struct error *e)
 {
     struct reading *r = context;
+    struct repository *repository = own(r->vault);
     struct manifest *manifest = NULL;
-    struct error wrong;
+    struct error wrong = {.class = ERROR_NONE};
     if (!object)
         wrong = *why;
-    else if (manifest_object_take(own(r->vault), object->data, object->length, key, &manifest, &wrong) < 0)
+    else if (!repository->key->full)
+        look_sealed(repository, object, key, &wrong);
+    else if (manifest_object_take(repository, object->data, object->length, key, &manifest, &wrong) < 0)
         manifest = NULL;
     return r->found(r->context, r->name++, manifest, &wrong, e);
 }
@@ -136,8 +151,8 @@ static int read_all(struct vault *vault, const struct vault_name *names, size_t 
     struct reading reading = {.vault = vault, .name = names, .found = found, .context = context};
     if (put_keys(&keys, names, count, e) < 0)
         return -1;
-    return sink_get_each(own(vault)->sink, (const char *)keys.data, keys.length, MANIFEST_MAX - 1, read_next, &reading,
-                         e);
+    return sink_get_each(own(vault)->sink, (const char *)keys.data, keys.length, MANIFEST_OBJECT_MAX, read_next,
+                         &reading, e);
 }
 
 static int not_ours(const struct repository *r, struct error *e)
@@ -149,7 +164,7 @@ static int not_ours(const struct repository *r, struct error *e)
 
 static int refuse_unknown(const struct repository *r, const char *key, struct error *e)
 {
-    error_set(e, ERROR_AUTH, "'%s' is signed by another key than ours, and this machine does not know it", key);
+    error_set(e, ERROR_SIGNER, "'%s' is signed by another key than ours, and this machine does not know it", key);
     error_subject(e, "sink", sink_name(r->sink));
     return error_hint(e, "if the key of this host was changed on purpose: cofre key accept %s %s", sink_name(r->sink),
                       r->host);
@@ -166,10 +181,12 @@ static int peek(struct vault *vault, const struct vault_name *name, bool *ours, 
     manifest_object_key(name->host, name->job, name->id, key);
     struct signers_claim claim = {.object = key};
     uint8_t previous[SEAL_HASH_SIZE];
+    bool got = sink_get(r->sink, key, MANIFEST_OBJECT_MAX, object, e) == 0;
     *ours = false;
-    if (sink_get(r->sink, key, MANIFEST_MAX - 1, object, e) < 0)
+    if (!got && (!sink_is_of_object(e) || e->class == ERROR_NOT_FOUND))
         return e->class == ERROR_NOT_FOUND ? 0 : -1;
-    if (manifest_object_peek(object->data, object->length, r->key, key, sequence, previous, claim.signer, e) < 0)
+    if (!got ||
+        manifest_object_peek(object->data, object->length, r->key, key, sequence, previous, claim.signer, e) < 0)
         return not_ours(r, e);
     seal_hash(object->data, object->length, claim.hash);
     bool own = memcmp(claim.signer, r->key->signer_public, sizeof claim.signer) == 0;

@@ -99,6 +99,17 @@ static int check_index_objects(struct verify *v, struct error *e)
 
 /* ---- snapshots ---- */
 
+/* What stands between the snapshots and is none. */
+static void report_strangers(struct verify *v)
+{
+    char host[64], job[64], id[MANIFEST_ID_SIZE];
+    for (size_t at = 0; at < v->keys.length; at += strlen((const char *)v->keys.data + at) + 1) {
+        const char *key = (const char *)v->keys.data + at;
+        if (!manifest_object_parse_key(key, host, job, id))
+            report_object(v, key, "it does not belong to a repository", NULL);
+    }
+}
+
 /* Is the manifest under this key one of those asked for? Fills v->snapshot. */
 static bool is_chosen(struct verify *v, const char *key)
 {
@@ -123,7 +134,7 @@ static int each_snapshot(struct verify *v, bool first_pass, each_fn each, struct
             continue;
         v->result->snapshots += first_pass;
         if (manifest_object_read(v->repository, key, &manifest, e) < 0) {
-            if (!reader_is_damage(e))
+            if (!sink_is_of_object(e))
                 return -1;
             v->result->snapshots_damaged++; /* in each pass: the second counts anew */
             if (first_pass)
@@ -247,34 +258,40 @@ static int walk_snapshot(struct verify *v, const struct manifest *manifest, stru
 
 /* ---- the history ---- */
 
-static int admit(const struct verify *v, const char *key, const uint8_t signer[32], const struct bytes *object,
-                 struct error *e)
+/* Its place in the history. One that does not open, or does not count, has none, whatever it says of itself outside:
+ * with the full key that is said when the snapshots are gone through, else here. */
+static int read_link(const struct verify *v, const char *name, const struct bytes *object, struct verify_link *link,
+                     struct error *e)
 {
-    struct signers_claim claim = {.object = key};
-    memcpy(claim.signer, signer, sizeof claim.signer);
-    seal_hash(object->data, object->length, claim.hash);
-    return signers_admit(v->repository->signers, &claim, e);
+    struct manifest *m;
+    if (!v->repository->key->full)
+        return manifest_object_admit(v->repository, object->data, object->length, name, &link->sequence,
+                                     link->previous[0], e);
+    if (manifest_object_take(v->repository, object->data, object->length, name, &m, e) < 0)
+        return -1;
+    link->sequence = m->sequence;
+    memcpy(link->previous[0], m->previous_hash, sizeof m->previous_hash);
+    manifest_free(m);
+    return 0;
 }
 
-/* What is wrong with a manifest is found when it is opened; without the full key, here. */
 static int tell_link(void *context, const char *key, const struct bytes *object, const struct error *why,
                      struct error *e)
 {
     struct verify *v = context;
     const struct key *ours = v->repository->key;
     struct verify_link link = {.previous_count = 1};
-    uint8_t signer[32];
-    if (!object) {
+    const struct bytes nothing = {0};
+    if (!object && !sink_is_of_object(why)) {
         *e = *why;
         return -1;
     }
     manifest_object_parse_key(key, link.host, link.job, link.id);
     snprintf(link.object, sizeof link.object, "%s", key);
-    link.readable =
-        manifest_object_peek(object->data, object->length, ours, key, &link.sequence, link.previous[0], signer, e) == 0;
-    if (!ours->full && (!link.readable || admit(v, key, signer, object, e) < 0))
-        report_wrong(v, key, e, key + strlen("snapshots/"));
-    return v->audience->link(v->audience->context, &link, object, e);
+    link.readable = object && read_link(v, key, object, &link, e) == 0;
+    if (!link.readable && !ours->full)
+        report_wrong(v, key, object ? e : why, key + strlen("snapshots/"));
+    return v->audience->link(v->audience->context, &link, object ? object : &nothing, e);
 }
 
 static int tell_links(struct verify *v, struct error *e)
@@ -287,8 +304,8 @@ static int tell_links(struct verify *v, struct error *e)
     }
     if (bytes_check(&chosen, "listing of snapshots", e) < 0)
         return -1;
-    return sink_get_each(v->repository->sink, (const char *)chosen.data, chosen.length, MANIFEST_MAX - 1, tell_link, v,
-                         e);
+    return sink_get_each(v->repository->sink, (const char *)chosen.data, chosen.length, MANIFEST_OBJECT_MAX, tell_link,
+                         v, e);
 }
 
 /* ---- the whole ---- */
@@ -351,8 +368,11 @@ static int carry_out(struct verify *v, struct error *e)
 {
     if (load(v, e) < 0 || check_index_objects(v, e) < 0)
         return -1;
-    if (!v->request->id && tell_links(v, e) < 0)
-        return -1;
+    if (!v->request->id) {
+        report_strangers(v);
+        if (tell_links(v, e) < 0)
+            return -1;
+    }
     return v->repository->key->full ? verify_snapshots(v, e) : verify_outside(v, e);
 }
 
@@ -364,7 +384,7 @@ int repository_verify(const struct engine *engine, struct repository *repository
                        .request = request,
                        .audience = audience,
                        .result = result,
-                       .keys = {.maximum = (size_t)256 << 20},
+                       .keys = {.maximum = (size_t)64 << 20},
                        .packs = {.repository = repository, .damage = on_pack_damage, .progress = on_progress}};
     v.packs.context = &v;
     snprintf(v.stage, sizeof v.stage, "verifying %s", sink_name(repository->sink));

@@ -351,7 +351,7 @@ int signers_admit(struct signers *signers, const struct signers_claim *claim, st
     bool own = memcmp(claim->signer, signers->key->signer_public, 32) == 0;
     if (own || is_accepted(signers, &row, claim->signer) || signers_is_first(signers, claim->object))
         return signers_accept(signers, claim->object, claim->signer, e);
-    error_set(e, ERROR_AUTH, "'%s' is signed by another key (%.16s...) than this machine has accepted for it",
+    error_set(e, ERROR_SIGNER, "'%s' is signed by another key (%.16s...) than this machine has accepted for it",
               claim->object, text_hex(claim->signer, 32, hex));
     return error_hint(e, "if the key of host '%s' was changed on purpose: cofre key accept %s %s", row.host,
                       sink_name(signers->sink), row.host);

@@ -42,8 +42,8 @@ const struct revocation *signers_revoked(const struct signers *signers, const ui
 bool signers_is_first(const struct signers *signers, const char *object);
 /* ERROR_INTEGRITY: its signer is revoked, and had not stored it before. */
 int signers_check_revoked(const struct signers *signers, const struct signers_claim *claim, struct error *e);
-/* Does it count? ERROR_INTEGRITY: its signer is revoked, and had not stored it before; ERROR_AUTH: another signer than
- * is accepted. The first one is accepted. */
+/* Does it count? ERROR_INTEGRITY: its signer is revoked, and had not stored it before; ERROR_SIGNER: another signer
+ * than is accepted. The first one is accepted. */
 int signers_admit(struct signers *signers, const struct signers_claim *claim, struct error *e);
 /* From now on this one is accepted for the object's host and job, too. */
 int signers_accept(struct signers *signers, const char *object, const uint8_t signer[32], struct error *e);

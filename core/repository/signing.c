@@ -99,7 +99,7 @@ static int load_rows(struct rows *rows, struct error *e)
         bytes_put(&keys, rows->items[i].object, strlen(rows->items[i].object) + 1);
     if (bytes_check(&keys, "listing of snapshots", e) < 0)
         return -1;
-    return sink_get_each(sink, (const char *)keys.data, keys.length, MANIFEST_MAX - 1, read_row, rows, e);
+    return sink_get_each(sink, (const char *)keys.data, keys.length, MANIFEST_OBJECT_MAX, read_row, rows, e);
 }
 
 /* ---- telling ---- */

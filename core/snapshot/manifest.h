@@ -14,9 +14,13 @@ struct error;
 #define MANIFEST_HASH_SIZE 32
 #define MANIFEST_REPOSITORY_SIZE 16   /* bytes of the id of a repository or archive */
 #define MANIFEST_CHUNK_MAX (2u << 20) /* plain bytes of a chunk of a catalogue */
-#define MANIFEST_MAX (64u << 20)
+/* Bytes of the JSON: more than 60,000 chunks of catalogues, which is some 300 million files. */
+#define MANIFEST_MAX (32u << 20)
 #define MANIFEST_PROBLEMS_MAX 1000u
 #define MANIFEST_LEFT_OUT_MAX 1000u
+#define MANIFEST_LISTED_MAX ((size_t)1 << 20) /* bytes of the texts of either that are listed by who writes one */
+#define MANIFEST_FACTS_MAX 50000u
+#define MANIFEST_FACT_BYTES_MAX ((size_t)4 << 20) /* keys and values of a source */
 
 enum manifest_status {
     MANIFEST_COMPLETE,   /* everything that was asked for */
@@ -66,15 +70,17 @@ struct manifest_source {
     size_t option_count;
     struct manifest_fact *facts;
     size_t fact_count;
-    uint64_t left_out_count; /* the first MANIFEST_LEFT_OUT_MAX are listed */
+    uint64_t left_out_count; /* the first MANIFEST_LEFT_OUT_MAX are listed, as far as they have room */
     struct manifest_left_out *left_out;
     size_t left_out_listed;
     uint64_t entries;       /* records that are no continuation */
     uint64_t bytes;         /* of content, holes included */
     uint64_t vanished;      /* entries that were gone before they could be read */
-    uint64_t problem_count; /* unreadable or changed entries; the first MANIFEST_PROBLEMS_MAX are listed */
+    uint64_t problem_count; /* unreadable or changed entries; the first MANIFEST_PROBLEMS_MAX likewise */
     struct manifest_problem *problems;
     size_t problems_listed;
+    size_t problem_bytes, left_out_bytes, fact_bytes; /* who writes it: of the texts of each */
+    bool facts_cut;                                   /* likewise: there are more than have room */
     uint8_t fingerprint_key[16];
     struct manifest_chunk *chunks;
     size_t chunk_count;

@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json_limit.h"
 #include "base/text.h"
 #include "snapshot/manifest.h"
 #include "snapshot/manifest_shape.h"
@@ -354,6 +355,8 @@ int manifest_json_parse(const void *p, size_t n, const char *name, struct manife
 {
     const struct reading r = {name, e};
     json_error_t where;
+    if (json_limit_check(p, n, name, e) < 0)
+        return -1;
     json_t *root = json_loadb(p, n, JSON_REJECT_DUPLICATES, &where);
     if (!root && json_error_code(&where) == json_error_out_of_memory)
         return error_memory(e);

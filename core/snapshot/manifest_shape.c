@@ -60,7 +60,7 @@ static const struct member source_members[] = {
     {"status", MEMBER_STATUS, FIELD(manifest_source, status)},
     {"error", MEMBER_TEXT, .optional = true, FIELD(manifest_source, error)},
     {"options", MEMBER_LIST, LIST(manifest_source, options, option_count, &pair_shape, 4096)},
-    {"facts", MEMBER_LIST, LIST(manifest_source, facts, fact_count, &fact_shape, 1000000)},
+    {"facts", MEMBER_LIST, LIST(manifest_source, facts, fact_count, &fact_shape, MANIFEST_FACTS_MAX)},
     {"left_out_count", MEMBER_COUNT, FIELD(manifest_source, left_out_count)},
     {"left_out", MEMBER_LIST, LIST(manifest_source, left_out, left_out_listed, &left_out_shape, MANIFEST_LEFT_OUT_MAX)},
     {"entries", MEMBER_COUNT, FIELD(manifest_source, entries)},

@@ -75,6 +75,25 @@ const char *sink_name(const struct sink *sink)
     return sink->name;
 }
 
+bool sink_is_of_object(const struct error *why)
+{
+    switch (why->class) {
+    case ERROR_NONE:
+    case ERROR_RETRY:
+    case ERROR_BUSY:
+    case ERROR_TIMEOUT:
+    case ERROR_CANCELLED:
+    case ERROR_MEMORY:
+    case ERROR_BUG:
+    case ERROR_USAGE:
+    case ERROR_NOT_INITIALISED:
+    case ERROR_PLUGIN:
+        return false;
+    default:
+        return true;
+    }
+}
+
 const struct plugin_info *sink_plugin(const struct sink *sink)
 {
     return worker_plugin(sink->connections[0]);

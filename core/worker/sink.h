@@ -39,6 +39,9 @@ int sink_new(struct worker *first, const struct sink_spec *spec, struct sink **s
 void sink_free(struct sink *sink);
 
 const char *sink_name(const struct sink *sink);
+/* Of an object that could not be read: is that the object's own failure, so that others may well be read? False when
+ * the place is out of reach, or we are in trouble ourselves. */
+bool sink_is_of_object(const struct error *why);
 const struct plugin_info *sink_plugin(const struct sink *sink);
 /* How many calls can be under way at once. */
 unsigned sink_parallel(const struct sink *sink);
@@ -91,7 +94,8 @@ struct sink_object {
     int64_t mtime; /* ns, INT64_MIN unknown */
 };
 /* Every object under prefix, each once, in any order; follows all pages. object returns 0, or -1 with *e set to stop;
- * it may not call the sink. Complete, or an error. */
+ * it may not call the sink. Complete, or an error: ERROR_RANGE for a listing that seems not to end (more than
+ * 16,777,216 objects, a million that are none of ours, pages with hardly an object in them). */
 int sink_list(struct sink *sink, const char *prefix,
               int (*object)(void *context, const struct sink_object *, struct error *e), void *context,
               struct error *e);

@@ -51,6 +51,10 @@ int sink_each(struct sink *sink, size_t count, int (*one)(void *context, size_t 
 
 /* ---- in order ---- */
 
+/* Read ahead, while others are: a larger object is read again when it is its turn, so that what the place can make us
+ * hold is one of the largest, whatever the number of connections is. */
+#define AHEAD_MAX ((size_t)1 << 20)
+
 /* Reads every so many-th object, while those before it are given. */
 struct lane {
     struct sink *sink;
@@ -67,6 +71,13 @@ static int read_object(void *context, struct error *e)
     return sink_get(lane->sink, lane->key, lane->maximum, &lane->object, e);
 }
 
+static int read_ahead(void *context, struct error *e)
+{
+    struct lane *lane = context;
+    bytes_reset(&lane->object);
+    return sink_get(lane->sink, lane->key, lane->maximum < AHEAD_MAX ? lane->maximum : AHEAD_MAX, &lane->object, e);
+}
+
 /* The next key, if there is one, for this lane. Without a thread it is read when it is wanted. */
 static void begin(struct lane *lane, const char **keys, const char *end, bool alone)
 {
@@ -75,16 +86,21 @@ static void begin(struct lane *lane, const char **keys, const char *end, bool al
     if (!lane->key)
         return;
     *keys += strlen(*keys) + 1;
-    if (alone || task_start(&lane->task, read_object, lane, &ignored) < 0)
+    if (alone || task_start(&lane->task, read_ahead, lane, &ignored) < 0)
         lane->task = NULL;
 }
 
 static int give(struct lane *lane, sink_got *got, void *context, struct error *e)
 {
     struct error why;
-    int result = lane->task ? task_join(lane->task, &why) : read_object(lane, &why);
+    int result = lane->task ? task_join(lane->task, &why) : -1;
+    if (!lane->task || (result < 0 && why.class == ERROR_INTEGRITY && lane->maximum > AHEAD_MAX))
+        result = read_object(lane, &why);
     lane->task = NULL;
-    return got(context, lane->key, result == 0 ? &lane->object : NULL, &why, e);
+    result = got(context, lane->key, result == 0 ? &lane->object : NULL, &why, e);
+    if (lane->object.length > AHEAD_MAX)
+        bytes_free(&lane->object);
+    return result;
 }
 
 int sink_get_each(struct sink *sink, const char *keys, size_t n, size_t maximum, sink_got *got, void *context,

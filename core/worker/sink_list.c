@@ -14,6 +14,11 @@
 /* A page is held back until it is complete, so that it can be fetched again; of one that is larger than this, what was
  * fetched is given on, and a failure in it is final. */
 #define PAGE (256u * 1024)
+/* A listing that never ends is an error. Objects that are none of ours may lie there, but a place is mostly ours; and
+ * but for the first, pages are worth their request. */
+#define STRANGERS_MAX 1000000u
+#define FREE_PAGES 100u
+#define LEAST_OF_PAGE 10u /* objects, on the average */
 
 struct list {
     struct worker *w;
@@ -27,7 +32,7 @@ struct list {
     uint8_t cursor[WIRE_MAX_CURSOR], next[WIRE_MAX_CURSOR];
     size_t cursor_length, next_length;
     bool has_cursor;
-    uint64_t strangers;
+    uint64_t strangers, keys, pages;
 };
 
 /* Not when a page comes in: it may come twice, being tried again. */
@@ -38,6 +43,13 @@ static int check_once(struct list *list, const char *key, size_t n, struct error
     if (seen_add(&list->seen, key, n, &before, e) < 0)
         return -1;
     return before ? call_offence(list->w, e, "listed '%s' twice", log_escape(key, n, shown, sizeof shown)) : 0;
+}
+
+static int endless(const struct list *list, uint64_t most, const char *what, struct error *e)
+{
+    call_error(list->w, e, ERROR_RANGE, "list '%s': there are more than %llu %s", list->prefix,
+               (unsigned long long)most, what);
+    return error_hint(e, "is that the right place? a store whose listing does not end is not asked on");
 }
 
 static int give_page(struct list *list, struct error *e)
@@ -51,6 +63,8 @@ static int give_page(struct list *list, struct error *e)
         object.key = wire_text_required(&c, COFRE_MAX_KEY, &n);
         ASSERT(!c.failed);
         list->given = true;
+        if (++list->keys > SEEN_MAX)
+            return endless(list, SEEN_MAX, "objects", e);
         if (check_once(list, object.key, n, e) < 0 || list->object(list->context, &object, e) < 0)
             return -1;
     }
@@ -73,10 +87,9 @@ static int take_object(struct list *list, const struct channel_frame *frame, str
                             log_escape(key, n, shown, sizeof shown), list->prefix);
     }
     /* Not an object of ours: something else lives there too. */
-    if (!path_is_key(key, n)) {
-        list->strangers++;
-        return 0;
-    }
+    if (!path_is_key(key, n))
+        return ++list->strangers > STRANGERS_MAX ? endless(list, STRANGERS_MAX, "objects that are none of cofre's", e)
+                                                 : 0;
     bytes_put(&list->page, frame->payload, frame->length);
     if (list->page.failed)
         return error_memory(e);
@@ -133,6 +146,8 @@ static int run_pages(struct list *list, struct error *e)
         memcpy(list->cursor, list->next, list->next_length);
         list->cursor_length = list->next_length;
         list->has_cursor = true;
+        if (list->more && ++list->pages > FREE_PAGES + (list->keys + list->strangers) / LEAST_OF_PAGE)
+            return endless(list, list->pages - 1, "pages, with hardly an object in them", e);
     } while (list->more);
     if (list->strangers > 0)
         log_line(LOG_DEBUG, "%s: %llu objects are none of cofre's and were passed over", list->w->instance,

@@ -5,6 +5,7 @@
 #include "worker/source.h"
 
 #define MAX_OPTIONS_TEXT 16384
+#define OFFERS_MAX 10000u
 
 /* A text of the frame, which is our own copy, without secrets. */
 static const char *take_text(struct worker *w, struct cursor *c, size_t maximum, bool required)
@@ -19,6 +20,7 @@ int source_discover(struct worker *source, void (*offer)(void *context, const st
                     struct error *e)
 {
     struct channel_frame frame;
+    unsigned count = 0;
     int got;
     if (call_offered(source, PLUGIN_OFFERS_DISCOVER, WIRE_DISCOVER, e) < 0)
         return -1;
@@ -34,6 +36,8 @@ int source_discover(struct worker *source, void (*offer)(void *context, const st
         o.covered_by = take_text(source, &c, WIRE_MAX_NAME, false);
         if (frame.type != WIRE_OFFER || !cursor_done(&c))
             return call_offence(source, e, "sent a malformed offer");
+        if (++count > OFFERS_MAX)
+            return call_offence(source, e, "made more than %u offers", OFFERS_MAX);
         offer(context, &o);
     }
     return got;

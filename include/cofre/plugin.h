@@ -74,14 +74,18 @@
  *                 of its texts and attributes together 512 KiB (COFRE_E_RANGE of entry); content 2^63 - 1 bytes, holes
  *                 included; fingerprint COFRE_MAX_FINGERPRINT
  *   content       512 KiB for one reserve or take
- *   fact          key 255, value 65,536 bytes; 1,000,000 for a source
+ *   fact          key 255, value 65,536 bytes; for a source 50,000, and 4 MiB in all: what is beyond is not kept, which
+ *                 is logged
  *   log           a line 3,000 bytes, more are cut; 1,000 lines for a call, more are counted; between reserve and
  *                 commit 64 KiB of lines
  *   finding       text and hint 3,000 bytes each, more are cut
  *   error         as the struct says; a text that is not terminated ends with its array
- *   offer         options 16,384, about 3,000, name and covered_by 255 bytes
+ *   offer         options 16,384, about 3,000, name and covered_by 255 bytes; 10,000 for a call
  *   overrides     16,384 bytes of scratch_make
  *   key           COFRE_MAX_KEY; cursor of list 1,024 bytes; 1,000 keys for one remove_many
+ *   list          16,777,216 objects, 1,000,000 of others; behind the first 100 pages 10 objects in each on the average
+ *   left out      the first 1,000, and of these 1 MiB of texts, are named in the snapshot; all are counted. What could
+ *                 not be read likewise
  *   id            COFRE_MAX_ID
  *   time          after a cancellation 10 s, for close 5 s, then SIGTERM, and SIGKILL a second later. A call has no
  *                 deadline unless the section has a `timeout`. One in which nothing moves (bytes, entries, progress) is

@@ -77,7 +77,8 @@ static bool may_lead(const struct walk *walk, const char *name)
     return p <= base || strncmp(name, walk->prefix + base, n < p - base ? n : p - base) == 0;
 }
 
-/* What lies under a name, as DT_*; DT_UNKNOWN = it is gone. */
+/* What lies under a name: DT_DIR, DT_REG, or DT_UNKNOWN = it is gone. What is neither a directory nor a file is listed
+ * as an object, which nobody can get: it must not seem that there is none, and is in no other's way. */
 static int32_t kind_of(struct walk *walk, int directory, const struct dirent *entry, unsigned char *kind)
 {
     struct stat st;
@@ -88,9 +89,8 @@ static int32_t kind_of(struct walk *walk, int directory, const struct dirent *en
         else if (errno != ENOENT)
             return place_fail(walk->error, errno, "look at '%s%s'", walk->key, entry->d_name);
     }
-    if (*kind != DT_DIR && *kind != DT_REG && *kind != DT_UNKNOWN)
-        return cofre_fail(walk->error, COFRE_E_INTEGRITY, "list '%s': '%s%s' is neither a file nor a directory",
-                          walk->place->path, walk->key, entry->d_name);
+    if (*kind != DT_DIR && *kind != DT_UNKNOWN)
+        *kind = DT_REG;
     return COFRE_OK;
 }
 

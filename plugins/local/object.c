@@ -121,6 +121,11 @@ static int32_t no_object(struct place *place, const char *key, struct cofre_erro
     return cofre_fail(error, COFRE_E_NOT_FOUND, "object '%s' does not exist in '%s'", key, place->path);
 }
 
+static int32_t no_file(const char *key, struct cofre_error *error)
+{
+    return cofre_fail(error, COFRE_E_INTEGRITY, "object '%s' is not a regular file", key);
+}
+
 static int32_t open_object(struct place *place, const char *key, int *fd, struct stat *st, struct cofre_error *error)
 {
     PLACE_CLOSE int directory = -1;
@@ -130,12 +135,14 @@ static int32_t open_object(struct place *place, const char *key, int *fd, struct
         return result == COFRE_E_NOT_FOUND && place->root >= 0 ? no_object(place, key, error) : result;
     /* O_NONBLOCK: a FIFO that somebody put there must not hold us. */
     *fd = openat(directory, leaf, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    /* A link, a socket. */
+    if (*fd < 0 && (errno == ELOOP || errno == ENXIO))
+        return no_file(key, error);
     if (*fd < 0)
         return errno == ENOENT ? no_object(place, key, error) : place_fail(error, errno, "open object '%s'", key);
     if (fstat(*fd, st))
         return place_fail(error, errno, "look at object '%s'", key);
-    return S_ISREG(st->st_mode) ? COFRE_OK
-                                : cofre_fail(error, COFRE_E_INTEGRITY, "object '%s' is not a regular file", key);
+    return S_ISREG(st->st_mode) ? COFRE_OK : no_file(key, error);
 }
 
 static int32_t deliver(struct cofre_call *call, const char *key, struct direct *file, int64_t offset, int64_t left,

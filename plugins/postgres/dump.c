@@ -35,6 +35,7 @@ struct dump {
     bool listed; /* the table of contents has passed, and with it pg_dump has locked all its tables */
     bool stale;  /* the snapshot no longer shows the database as it was at its moment */
     bool anew;   /* it is not the first one */
+    uint64_t bytes, most;
 };
 
 /* ---- the dump as it passes ---- */
@@ -87,9 +88,20 @@ static int32_t begin_rows(struct dump *d, struct cofre_error *error)
                                                                              : status;
 }
 
+static int32_t too_much(const struct dump *d, struct cofre_error *error)
+{
+    cofre_fail(error, COFRE_E_PERMANENT, "%s: it has more than %llu bytes, which is more than the server can have",
+               d->what, (unsigned long long)d->most);
+    cofre_hint(error, "is that the right server? max_size is how large the dump may be");
+    return COFRE_E_PERMANENT;
+}
+
 static int32_t look(void *context, const void *bytes, size_t length, struct cofre_error *error)
 {
     struct dump *d = context;
+    d->bytes += length;
+    if (d->bytes > d->most)
+        return too_much(d, error);
     int32_t status = archive_feed(d->archive, bytes, length, error);
     if (status != COFRE_OK)
         return unsound(d, status, error);
@@ -222,13 +234,27 @@ static int32_t list_unlogged(struct dump *d, struct cofre_error *why)
                          0, NULL, why);
 }
 
+/* What is compressed in a table comes out plain; more than this is nothing that a server can mean. */
+static uint64_t most_of(const struct dump *d)
+{
+    int column = PQfnumber(d->facts, "size");
+    const char *text = column >= 0 && PQntuples(d->facts) == 1 ? PQgetvalue(d->facts, 0, column) : "";
+    uint64_t size = strtoull(text, NULL, 10);
+    if (d->options->max_size > 0)
+        return (uint64_t)d->options->max_size;
+    return size < UINT64_MAX / 2000 ? 1000 * size + (UINT64_C(1) << 30) : UINT64_MAX;
+}
+
 static int32_t prepare(struct dump *d, struct cofre_error *why)
 {
     struct session *s = &d->moment->session;
     d->archive = archive_new();
     int32_t result = d->archive ? cluster_facts(s, &d->facts, why) : cofre_fail_errno(why, ENOMEM, "%s", d->what);
-    if (result == COFRE_OK)
+    if (result == COFRE_OK) {
+        d->bytes = 0;
+        d->most = most_of(d);
         result = look_at_collation(d, why);
+    }
     if (result == COFRE_OK)
         result = session_speak_raw(s, why);
     if (result == COFRE_OK)

@@ -28,6 +28,7 @@ struct options {
     int32_t globals;
     int32_t row_counts;   /* enum options_counts */
     int64_t lock_timeout; /* ms */
+    int64_t max_size;     /* bytes of the dump of one database; 0 = by what the server says of its size */
     /* restore */
     struct cofre_list tables, only_schemas;
     int32_t section; /* enum options_section */

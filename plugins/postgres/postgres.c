@@ -64,6 +64,8 @@ static const struct cofre_option rows[] = {
                         "rows of each table, as facts: counted, as the planner thinks, or not at all"),
     COFRE_OPTION_RANGE(struct options, lock_timeout, DURATION, COFRE_O_RESTORE, "5min", 0, INT32_MAX,
                        "how long to wait for a table that is locked; 0 = until stall_timeout"),
+    ROW(max_size, SIZE, 0, "0",
+        "how large the dump of a database may be; 0 = a thousand times what the server says, and 1 GiB"),
     COFRE_OPTION_CHOICE(struct options, section, COFRE_O_RESTORE, "all", "all|schema|data",
                         "restore: definitions alone, or rows alone into empty tables"),
     ROW(only_schemas, LIST, COFRE_O_RESTORE, NULL, "restore: these schemas alone"),

@@ -24,6 +24,9 @@ static bool parse(char *line, struct listing_row *row)
     row->type = line[0];
     row->mtime = (int64_t)timegm(&tm) * 1000000000;
     row->name = line + at;
+    char *target = row->type == 'l' ? strstr(line + at, " -> ") : NULL;
+    if (target)
+        *target = '\0';
     return true;
 }
 
@@ -56,15 +59,18 @@ static bool is_key(const char *name)
     return name[strspn(name, letters)] == '\0' && strlen(name) <= COFRE_MAX_KEY;
 }
 
+/* What is neither a directory nor a file is listed as an object, which nobody can get: it must not seem that there is
+ * none, and is in no other's way. */
 static int32_t say(void *context, const struct listing_row *row, struct cofre_error *error)
 {
     struct list *list = context;
     list->there = list->there || strcmp(row->name, TRANSFER_TEMPORARY) == 0;
-    if (row->type != '-' || strncmp(row->name, list->prefix, strlen(list->prefix)) != 0 || !is_key(row->name))
+    if (row->type == 'd' || strncmp(row->name, list->prefix, strlen(list->prefix)) != 0 || !is_key(row->name))
         return COFRE_OK;
     struct cofre_object object = {
         .struct_size = sizeof object, .key = row->name, .size = row->size, .mtime = row->mtime};
-    inbox_remember(&list->place->inbox, row->name, row->size);
+    if (row->type == '-')
+        inbox_remember(&list->place->inbox, row->name, row->size);
     return cofre->object(list->call, &object, error);
 }
 

@@ -303,6 +303,20 @@ static int32_t sink_stat(void *instance, struct cofre_call *call, const char *ke
     return COFRE_OK;
 }
 
+/* A million and one of what is no key of cofre's. */
+static int32_t list_strangers(struct cofre_call *call, const char *prefix, struct cofre_error *error)
+{
+    char key[32];
+    struct cofre_object object = {.struct_size = sizeof object, .key = key, .mtime = COFRE_NO_TIME};
+    for (int i = 0; i <= 1000000; i++) {
+        snprintf(key, sizeof key, "%.8s~%d", prefix, i);
+        int32_t result = cofre->object(call, &object, error);
+        if (result != COFRE_OK)
+            return result;
+    }
+    return COFRE_OK;
+}
+
 static int32_t sink_list(void *instance, struct cofre_call *call, const char *prefix, const void *cursor, size_t length,
                          struct cofre_error *error)
 {
@@ -312,6 +326,12 @@ static int32_t sink_list(void *instance, struct cofre_call *call, const char *pr
         memcpy(&at, cursor, sizeof at);
     if (cursor && shows(in, "list", "repeat"))
         return cofre->more(call, cursor, length, error);
+    if (shows(in, "list", "endless")) {
+        at++;
+        return cofre->more(call, &at, sizeof at, error);
+    }
+    if (shows(in, "list", "strangers"))
+        return list_strangers(call, prefix, error);
     if (shows(in, "list", "foreign")) {
         struct cofre_object object = {.struct_size = sizeof object, .key = "elsewhere", .size = 1};
         cofre->object(call, &object, error);
@@ -325,8 +345,7 @@ static int32_t sink_list(void *instance, struct cofre_call *call, const char *pr
     int64_t listed = 0;
     for (; at < in->count && listed < in->conf->page; at++) {
         const struct object *object = &in->objects[at];
-        if (strncmp(object->key, prefix, strlen(prefix)) != 0 ||
-            (late && strstr(object->key, in->conf->match)))
+        if (strncmp(object->key, prefix, strlen(prefix)) != 0 || (late && strstr(object->key, in->conf->match)))
             continue;
         struct cofre_object out = {
             .struct_size = sizeof out, .key = object->key, .size = (int64_t)object->length, .mtime = COFRE_NO_TIME};

@@ -311,6 +311,28 @@ static int32_t log_between(struct cofre_call *call, struct cofre_error *error)
     return cofre->end(call, COFRE_OK, NULL, error);
 }
 
+static int32_t many_facts(struct cofre_call *call, struct cofre_error *error)
+{
+    char key[16];
+    for (int i = 0; i <= 50000; i++) {
+        snprintf(key, sizeof key, "%d", i);
+        TRY(cofre->fact(call, key, "", 0, error));
+    }
+    return COFRE_OK;
+}
+
+static int32_t large_facts(struct cofre_call *call, struct cofre_error *error)
+{
+    static char value[65537];
+    char key[16];
+    memset(value, 'x', sizeof value - 1);
+    for (int i = 0; i < 64; i++) {
+        snprintf(key, sizeof key, "%d", i);
+        TRY(cofre->fact(call, key, value, 0, error));
+    }
+    return COFRE_OK;
+}
+
 /* Allowed: what cannot be read is said. */
 static int32_t unreadable(struct cofre_call *call, struct cofre_error *error)
 {
@@ -369,6 +391,8 @@ static const struct {
     {"entry_flags", entry_flags},
     {"fact_flags", fact_flags},
     {"fact_both", fact_both},
+    {"many_facts", many_facts},
+    {"large_facts", large_facts},
     {"log_before_end", log_before_end},
     {"log_last", log_last},
 };

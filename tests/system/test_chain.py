@@ -104,19 +104,6 @@ def test_one_sink_that_turns_plain_does_not_stop_the_other(world, tmp_path):
     assert result.status == INCOMPLETE, result
 
 
-def test_one_sink_that_cannot_list_its_snapshots_does_not_stop_the_other(world, tmp_path):
-    tree = plain_tree(tmp_path / 'tree', files=3)
-    world.simple(tree)
-    world.sink('second', path=tmp_path / 'second')
-    world.ok('init', 'second')
-    world.job(sinks='disk, second')
-    world.ok('run', 'job')
-    os.symlink('nowhere', tmp_path / 'second' / 'snapshots' / 'testhost' / 'job' / 'x')
-    (tree / 'new').write_text('new')
-    result = world('run', 'job')
-    assert result.status == INCOMPLETE, result
-
-
 @pytest.fixture(params=['repository', 'archive'])
 def two_sinks(world, tmp_path, request):
     """A job of two sinks; runs(n, away=True) makes n snapshots while the second is away."""

@@ -5,7 +5,7 @@ import pytest
 
 from support import bad_s3
 from support.bad_s3 import BadS3
-from support.cli import FAILURES, INCOMPLETE
+from support.cli import INCOMPLETE
 
 RUNS = 6
 
@@ -45,7 +45,8 @@ def test_one_snapshot_is_one_manifest(far, server, tmp_path):
             server.store.got.clear()
             far.ok(*words)
             read = [key for key in server.store.got if key.startswith('snapshots/')]
-            assert len(read) == 1, (words, read)
+            # Whether what is newer counts cannot be told from its name.
+            assert len(read) == (3 if '~2' in selector else 1), (words, read)
             assert chosen in read[0] or chosen not in selector, (words, read)
 
 
@@ -66,4 +67,5 @@ def test_a_damaged_older_manifest_is_in_nobodys_way(far, server):
     far.ok('ls', 'job', 'tree')
     newest = max(key for key in server.store.objects if key.startswith('snapshots/'))
     server.store.objects[newest] = b'x' + server.store.objects[newest][1:]
-    assert newest in far.fails(FAILURES, 'ls', 'job', 'tree').err
+    result = far.fails(INCOMPLETE, 'ls', 'job', 'tree')
+    assert newest in result.err and 'file' in result.out, result

@@ -79,7 +79,7 @@ def test_what_lies_beside_does_not_matter(made):
     made.ok('run', 'job')
     made.ok('verify', 'job')
     os.mkfifo(made.repository / 'packs' / 'pipe')
-    assert 'pipe' in made.fails(FAILURES, 'verify', 'job').err
+    assert 'pipe' in made.ok('verify', 'job').err
 
 
 def test_packs_are_named_by_their_hash(made):

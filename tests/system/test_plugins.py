@@ -34,6 +34,15 @@ def problems(result) -> list[dict]:
 
 # ---- what is stored can be restored
 
+@pytest.mark.parametrize('habit, kept', [('many_facts', 50000), ('large_facts', 63)])
+def test_more_facts_than_have_room(faulty, habit, kept):
+    """They are no reason to lose the source."""
+    faulty.faulty(habit=habit)
+    result = faulty.ok('run', 'job')
+    assert f"it has more facts than a snapshot keeps; '{kept}' is the first without" in result.err, result
+    assert len(faulty.ok('--json', 'show', 'job').json()[-1]['sources'][0]['facts']) == kept
+
+
 def test_nothing_lies_below_an_entry_that_is_taken_over(faulty):
     """Of what kind that was, only the engine knows."""
     faulty.faulty(habit='below_unchanged')

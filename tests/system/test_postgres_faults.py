@@ -67,6 +67,7 @@ def test_other_sources_still_run(world, cluster, tmp_path):
     ({'databases': '*'}, BAD_CONFIG, ("'database' and 'databases' exclude each other",)),
     ({'bin_dir': '/nowhere'}, FAILED, ("pg_dump of version 15 or newer was not found in '/nowhere'", 'postgresql-client-15')),
     ({'schemas': 'missing'}, FAILED, ('no matching schemas were found',)),
+    ({'max_size': '1KiB'}, FAILED, ('more than 1024 bytes', 'max_size is how large')),
 ])
 def test_what_cannot_work_is_named(world, cluster, options, status, words):
     fill(cluster)

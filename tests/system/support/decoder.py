@@ -9,6 +9,7 @@ of the format after another, everything checked.
 """
 import argparse, bisect, contextlib, hashlib, json, os, re, stat, struct, subprocess, sys, tempfile
 from functools import lru_cache, partial
+from itertools import accumulate
 from urllib.parse import quote, unquote_to_bytes
 import nacl.bindings as sodium, nacl.exceptions, zstandard
 
@@ -115,9 +116,12 @@ def open_envelope(key, magic, wrapped_size, data, what):
     check(length <= 4096 and end - c.at >= 16, f"{what}: impossible lengths")
     verify(signer, data[end:], b"cofre envelope 1" + H(data[:end]), what)
     host = certified_host(key, signer, certificate, what)
-    is_index = magic == b"cofreix1"
+    is_index, limit = magic == b"cofreix1", 1 << 30
+    if not is_index:
+        check(len(data) <= 16 << 20, f"{what}: too large")
+        limit = min(32 << 20, (4 << 20) + 256 * len(data))
     box = aead_open(key.index_key, wrapped[:24], magic, wrapped[24:], what) if is_index else key.unwrap(wrapped, what)
-    return signer, host, clear, unframe(aead_open(box, position(0), head, data[c.at : end], what), 1 << 30, what)
+    return signer, host, clear, unframe(aead_open(box, position(0), head, data[c.at : end], what), limit, what)
 
 # ---- the repository: 2, 4, 6, 7, 8
 def read_entry(c, end):
@@ -242,13 +246,16 @@ def parse_json(data, what):
         check(len({name for name, _ in pairs}) == len(pairs), f"{what}: a member is there twice")
         return dict(pairs)
 
+    bare = re.sub(rb'"(?:[^"\\]|\\.)*"', b" 0 ", data, flags=re.DOTALL)
+    values = 4 * len(re.findall(rb"[\[{]", bare)) + len(re.findall(rb"[-+.\w]+", bare))
+    depth = max(accumulate(1 if c in b"[{" else -1 for c in re.findall(rb"[][{}]", bare)), default=0)
+    check(values <= 750000 and depth <= 32, f"{what}: more values than there may be, or nested too deep")
     with bad(f"{what}: no JSON"):
         value = json.loads(data.decode("utf-8"), object_pairs_hook=once)
     check(isinstance(value, dict), f"{what}: no JSON object")
     return value
 
 PLAIN = "".join(chr(c) for c in range(0x20, 0x7F) if chr(c) not in '%"\\')
-
 def text(value, what):
     """Percent-encoded text as bytes; there is one right way to encode."""
     check(isinstance(value, str) and value.isascii(), f"{what}: wrong text")
@@ -258,7 +265,6 @@ def text(value, what):
 def true(value, what):
     check(value is True, f"{what}: is not true")
     return value
-
 def number(value, what, minimum=0):
     check(type(value) is int and minimum <= value < 2**63, f"{what}: not a number in range")
     return value
@@ -267,13 +273,11 @@ def word(value, what, form=NAME):
     return value
 def is_path(path):
     return len(path) <= 65535 and 0 not in path and (path == b"" or not {b"", b".", b".."} & set(path.split(b"/")))
-
-def list_of(shape):
+def list_of(shape, most=1 << 30):
     def items(value, what):
-        check(isinstance(value, list), f"{what}: no list")
+        check(isinstance(value, list) and len(value) <= most, f"{what}: no list, or too long")
         return [members(shape, item, what) if isinstance(shape, dict) else shape(item, what) for item in value]
     return items
-
 def members(shape, value, what):
     """The object's members, each by its function; a name that ends with '?' may be left out."""
     check(isinstance(value, dict), f"{what}: no object")
@@ -284,10 +288,11 @@ def members(shape, value, what):
 
 HEX16, HEX32 = partial(unhex, size=16), partial(unhex, size=32)
 SNAPSHOT, STATUS = partial(word, form=ID), "complete|incomplete"
-PAIRS, LEFT_OUT = list_of({"key": text, "value": text}), list_of({"name": text, "why": text})
+OPTIONS, FACTS = (list_of({"key": text, "value": text}, most) for most in (4096, 50000))
+LEFT_OUT = list_of({"name": text, "why": text})
 SOURCE = {
     "name": word, "plugin": word, "plugin_version?": text, "status": partial(word, form=STATUS + "|missing"),
-    "error?": text, "options": PAIRS, "facts": PAIRS, "left_out_count": number, "left_out": LEFT_OUT,
+    "error?": text, "options": OPTIONS, "facts": FACTS, "left_out_count": number, "left_out": LEFT_OUT,
     "entries": number, "bytes": number, "vanished": number, "catalogue_bytes": number, "fingerprint_key": HEX16,
     "problem_count": number, "problems": list_of({"path": text, "error": text, "hint?": text}),
     "catalogue": list_of({"id": HEX32, "length": number, "first_record": number, "first_path": text}),
@@ -316,7 +321,6 @@ def read_manifest(repository, snapshot):
     for source in m["sources"]:
         check_source(m, source, f"{what}, source {source['name']}")
     return m
-
 def check_source(m, source, what):
     missing = source["status"] == "missing"
     check(m["status"] != "complete" or source["status"] == "complete", f"{what}: not complete")
@@ -360,7 +364,6 @@ def read_catalogue(repository, source):
         check((chunk["first_record"], chunk["first_path"]) == (first, path), f"{what}: wrong first record of a chunk")
         at += chunk["length"]
     return entries
-
 def read_record(c, unfinished):
     """A new entry, or None for a continuation, which is added to the unfinished one."""
     kind, status, fields, zero = c.take(4)
@@ -384,7 +387,6 @@ def read_record(c, unfinished):
     check(kind in (FILE, STREAM) or not (content or entry["size"]), f"{what}: content where none can be")
     check(status != 2 or not content, f"{what}: unreadable, yet there is content")
     return entry
-
 def read_optional(c, fields, entry):
     if fields & 1:
         c.take(16)
@@ -403,7 +405,6 @@ def read_optional(c, fields, entry):
         entry["device"] = c.numbers("II")
     if fields & 32:
         entry["error"] = c.take(c.number("H"))
-
 def read_extents(c):
     count, extents = c.number("I"), []
     check(count <= 4096, f"{c.what}: too many extents")
@@ -437,7 +438,6 @@ def restore_source(repository, source, out):
             dress(path, entry)
     for path, entry in reversed(directories):
         dress(path, entry)
-
 def make(repository, entry, path, out, made):
     """Without owner, mode and so on. Returns why it was left out, or None."""
     kind = entry["kind"]
@@ -461,7 +461,6 @@ def make(repository, entry, path, out, made):
     else:
         os.mknod(path, 0o600 | (stat.S_IFCHR if kind == CHARACTER else stat.S_IFBLK), os.makedev(*entry["device"]))
     return None
-
 def write_content(repository, entry, path):
     with open(path, "xb") as file:
         for chunk_id, offset, length in entry["extents"]:
@@ -472,7 +471,6 @@ def write_content(repository, entry, path):
             check(offset + length <= len(plain), f"{entry['path']!r}: beyond the end of its chunk")
             file.write(plain[offset : offset + length])
         file.truncate(entry["size"])
-
 def dress(path, entry):
     """Owner, attributes, mode, time; in this order, since a change of owner clears some of the others."""
     if entry["kind"] == STREAM:
@@ -486,7 +484,6 @@ def dress(path, entry):
         os.chmod(path, entry["mode"])
     if entry["mtime"] != -(2**63):
         os.utime(path, ns=(entry["mtime"], entry["mtime"]), follow_symlinks=False)
-
 def restore(repository, snapshot, out, only):
     sources = [s for s in read_manifest(repository, snapshot)["sources"] if only in (None, s["name"])]
     check(sources, f"no source {only!r} in {snapshot}")
@@ -495,7 +492,6 @@ def restore(repository, snapshot, out, only):
             print(f"missing: {source['name']}: {source['error'].decode(errors='replace')}", file=sys.stderr)
         else:
             restore_source(repository, source, os.fsencode(os.path.join(out, source["name"])))
-
 def list_snapshots(repository):
     """One line per snapshot; what the chain says is checked where both ends are there."""
     names, chain = repository.names, {}
@@ -520,10 +516,7 @@ def main():
     if len(args.target) != (2 if args.command == "restore" else 0):
         parser.error("restore takes a snapshot and a directory, list nothing")
     repository = Repository(args.repository, args.key, not args.no_index)
-    if args.command == "list":
-        list_snapshots(repository)
-    else:
-        restore(repository, *args.target, args.source)
+    list_snapshots(repository) if args.command == "list" else restore(repository, *args.target, args.source)
 
 if __name__ == "__main__":
     try:

@@ -151,7 +151,7 @@ static void test_the_first_is_accepted(void **state)
     assert_false(signers_is_first(signers, OBJECT));
     assert_true(signers_is_first(signers, "snapshots/web1/weekly/20261120T020000Z-ab12cd"));
     assert_int_equal(signers_admit(signers, &second, &e), -1);
-    assert_int_equal(e.class, ERROR_AUTH);
+    assert_int_equal(e.class, ERROR_SIGNER);
     assert_non_null(strstr(e.hint, "key accept test web1"));
     signers_free(signers);
     /* Another start: it is remembered. Our own key always counts. */

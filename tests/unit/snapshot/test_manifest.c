@@ -327,10 +327,46 @@ static void test_ids(void **state)
     assert_string_equal(key, NAME);
 }
 
+/* A catalogue of so many chunks: more than 60 GB of it, which is some 300 million files; and one that has no room. */
+static void test_large(void **state)
+{
+    (void)state;
+    struct error e;
+    struct manifest m = sample(), *out;
+    size_t most = 60000, more = 70000;
+    static char path[] =
+        "srv/www/uploads/2026/11/some/directory/with/a/name/of/its/own/and/one/more/below-it/file-00000001.jpeg";
+    struct manifest_chunk *many = calloc(more, sizeof *many);
+    assert_non_null(many);
+    for (size_t i = 0; i < more; i++) {
+        many[i] = (struct manifest_chunk){.length = MANIFEST_CHUNK_MAX, .first_path = path};
+        for (size_t k = 0; k < sizeof many[i].id; k++)
+            many[i].id[k] = (uint8_t)((i * 2654435761u) >> (k % 24));
+    }
+    sources[0].chunks = many;
+    sources[0].chunk_count = most;
+    sources[0].catalogue_bytes = (uint64_t)most * MANIFEST_CHUNK_MAX;
+    struct bytes object = {.maximum = MANIFEST_MAX};
+    seal_it(&m, full, &object);
+    assert_true(object.length <= MANIFEST_OBJECT_MAX);
+    if (manifest_object_open(object.data, object.length, full, NAME, &out, &e) < 0)
+        fail_msg("%s", e.message);
+    assert_int_equal(out->sources[0].chunk_count, most);
+    manifest_free(out);
+    sources[0].chunk_count = more;
+    sources[0].catalogue_bytes = (uint64_t)more * MANIFEST_CHUNK_MAX;
+    assert_int_equal(manifest_object_seal(&m, full, &object, &e), -1);
+    assert_non_null(strstr(e.message, "while making it: "));
+    assert_non_null(strstr(e.message, "more than 750000 values"));
+    bytes_free(&object);
+    free(many);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_large),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_signed_by_another_host),
         cmocka_unit_test(test_contradictions),

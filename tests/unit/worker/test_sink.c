@@ -257,6 +257,8 @@ static const struct {
     {"foreign", "list", ERROR_PLUGIN, "which does not begin with 'o'", false, true},
     {"twice", "list", ERROR_PLUGIN, "listed 'old' twice", false, true},
     {"repeat", "list", ERROR_PLUGIN, "same cursor twice", false, true},
+    {"endless", "list", ERROR_RANGE, "more than 100 pages, with hardly an object in them", true, false},
+    {"strangers", "list", ERROR_RANGE, "more than 1000000 objects that are none of cofre's", true, false},
     {"wrong_service", "put", ERROR_PLUGIN, "used the host's 'next'", false, false},
 };
 

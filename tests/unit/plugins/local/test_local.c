@@ -363,14 +363,18 @@ static void test_links_are_not_followed(void **state)
 {
     struct fixture *f = *state;
     struct cofre_call call = {0};
-    char outside[128];
+    char outside[128], listed[64];
     snprintf(outside, sizeof outside, "%s/outside", f->base);
     assert_int_equal(mkdir(outside, 0700), 0);
     assert_int_equal(symlink(outside, below(f, "packs")), 0);
     assert_int_equal(put(f, "packs/object", "x", 0), COFRE_E_PERMANENT);
     assert_int_equal(get(f, "packs/object", 0, -1, ""), COFRE_E_PERMANENT);
     assert_int_equal(f->sink->remove(f->instance, &call, "packs/object", &f->error), COFRE_E_PERMANENT);
-    assert_int_equal(f->sink->list(f->instance, &call, "", NULL, 0, &f->error), COFRE_E_INTEGRITY);
+    /* An object that nobody can get, which stands in no other's way. */
+    assert_int_equal(put(f, "snapshots/one", "12", 0), COFRE_OK);
+    snprintf(listed, sizeof listed, "packs=%zu snapshots/one=2 ", strlen(outside));
+    assert_listed(f, "", 0, listed);
+    assert_int_equal(get(f, "packs", 0, -1, ""), COFRE_E_INTEGRITY);
     assert_int_equal(rmdir(outside), 0);
     assert_int_equal(unlink(below(f, "packs")), 0);
     assert_int_equal(mkfifo(below(f, "config"), 0600), 0);
