@@ -8,20 +8,25 @@ Restores below OUT/SOURCE/. Any deviation from the format is an error with exit 
 of the format after another, everything checked.
 """
 import argparse, bisect, contextlib, hashlib, json, os, re, stat, struct, subprocess, sys, tempfile
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from urllib.parse import quote, unquote_to_bytes
 import nacl.bindings as sodium, nacl.exceptions, zstandard
 
 NAME, ID, HASH = "[a-z0-9][a-z0-9_-]{0,62}", "[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}", "[0-9a-f]{64}"
-CHUNK_MAX, RECORD_MAX, ZERO = 2 << 20, 4 << 20, bytes(32)
+CHUNK_MAX, RECORD_MAX, PACK_MAX, INDEX_MAX, ZERO = 2 << 20, 4 << 20, 24 << 20, 8 << 20, bytes(32)
 
 class Bad(Exception):
     """Something is not as docs/format.md says."""
-
 def check(condition, what):
     if not condition:
         raise Bad(what)
-
+@contextlib.contextmanager
+def leave_out():
+    """What is wrong in here counts for nothing."""
+    try:
+        yield
+    except (Bad, OSError) as error:
+        print(f"left out: {error}", file=sys.stderr)
 @contextlib.contextmanager
 def bad(what):
     """Whatever goes wrong in here is a deviation from the format."""
@@ -94,7 +99,7 @@ class Key:
             return sodium.crypto_box_seal_open(wrapped, self.box_public, self.box_secret)
 
 # ---- 5: envelopes
-def open_envelope(key, magic, wrapped_size, data, what):
+def open_envelope(key, magic, wrapped_size, data, what, limit=1 << 30):
     """The clear part, the body."""
     c = Cursor(data, what)
     check(c.take(8) == magic, f"{what}: wrong magic")
@@ -107,21 +112,26 @@ def open_envelope(key, magic, wrapped_size, data, what):
     verify(key.root, certificate, b"cofre signer 1" + key.id + signer, what + ", certificate")
     is_index = magic == b"cofreix1"
     box = aead_open(key.index_key, wrapped[:24], magic, wrapped[24:], what) if is_index else key.unwrap(wrapped, what)
-    return clear, unframe(aead_open(box, position(0), head, data[c.at : end], what), 1 << 30, what)
+    return clear, unframe(aead_open(box, position(0), head, data[c.at : end], what), limit, what)
 
 # ---- the repository: 2, 4, 6, 7, 8
-def read_entry(c, end):
-    """Of a directory or an index: id, offset, stored, plain."""
-    entry = chunk_id, offset, stored, plain = c.numbers("32sIII")
-    check(offset >= 104 and stored > 16 and offset + stored <= end and 1 <= plain <= CHUNK_MAX and chunk_id != ZERO,
-          f"{c.what}: impossible chunk")
-    return entry
+def read_chunks(c, count, end):
+    """Of a directory or an index: id, offset, stored, plain of each; they fill a pack from its header to end."""
+    chunks, at = [], 104
+    for _ in range(count):
+        chunk_id, offset, stored, plain = c.numbers("32sIII")
+        check(chunk_id != ZERO and stored > 16 and 1 <= plain <= CHUNK_MAX, f"{c.what}: impossible chunk")
+        check(offset == at, f"{c.what}: chunks are not in a row")
+        chunks.append((chunk_id, offset, stored, plain))
+        at += stored
+    check(at == end and 1 <= count <= 65536, f"{c.what}: wrong number of chunks, or a gap")
+    return chunks
 
 class Repository:
     def __init__(self, path, key_path, use_index):
         self.path = path
         self.key = self.read_config(key_path)
-        self.places = self.read_indexes() if use_index else self.read_directories()
+        self.places = self.read_all(self.names(HASH, "index"), self.read_index) if use_index else {}
     def read(self, *parts):
         with open(os.path.join(self.path, *parts), "rb") as file:
             return file.read()
@@ -144,45 +154,46 @@ class Repository:
         return key
     def pack_path(self, name):
         return os.path.join(self.path, "packs", name[:2], name)
-    def read_indexes(self):
+    def read_all(self, names, read):
+        """Chunk id -> where it may be. What is read proves nothing but itself, so whatever is wrong is left out."""
         places = {}
-        for name in self.names(HASH, "index"):
-            data = self.read("index", name)
-            check(H(data).hex() == name, f"index/{name}: its name is not its hash")
-            clear, body = open_envelope(self.key, b"cofreix1", 72, data, f"index/{name}")
-            c = Cursor(body, f"index/{name}")
-            word(c.take(c.number("H")).decode("latin-1"), f"{c.what}: host")
-            check(clear == b"", f"{c.what}: has a clear part")
-            for _ in range(c.numbers("QI")[1]):
-                pack, size, count = c.numbers("32sQI")
-                chunks = [read_entry(c, size) for _ in range(count)]
-                path = self.pack_path(pack.hex())
-                check(not os.path.exists(path) or os.path.getsize(path) == size, f"packs/{pack.hex()}: wrong size")
-                for chunk_id, *place in chunks if os.path.exists(path) else []:
-                    places.setdefault(chunk_id, []).append((pack.hex(), *place))
-            c.end()
+        for name in names:
+            with leave_out():
+                for pack, chunks in read(name):
+                    for chunk_id, *place in chunks:
+                        places.setdefault(chunk_id, []).append((pack, *place))
         return places
-    def read_directories(self):
-        places = {}
-        for prefix in self.names("[0-9a-f]{2}", "packs"):
-            for name in self.names(prefix + "[0-9a-f]{62}", "packs", prefix):
-                for chunk_id, *place in self.read_directory(name):
-                    places.setdefault(chunk_id, []).append((name, *place))
-        return places
+    def read_index(self, name):
+        data, packs, what = self.read("index", name), [], f"index/{name}"
+        check(len(data) <= INDEX_MAX + 65536 and H(data).hex() == name, f"{what}: its name is not its hash")
+        limit = min(INDEX_MAX, 2 * len(data) + 4096)
+        clear, body = open_envelope(self.key, b"cofreix1", 72, data, what, limit)
+        c = Cursor(body, what)
+        word(c.take(c.number("H")).decode("latin-1"), f"{what}: host")
+        check(clear == b"", f"{what}: has a clear part")
+        for _ in range(c.numbers("QI")[1]):
+            pack, size, count = c.numbers("32sQI")
+            check(size <= PACK_MAX, f"{what}: impossible pack")
+            path, chunks = self.pack_path(pack.hex()), read_chunks(c, count, size - 44 * count - 24)
+            if os.path.exists(path) and os.path.getsize(path) == size:
+                packs.append((pack.hex(), chunks))
+        c.end()
+        return packs
+    @cached_property
+    def directories(self):
+        prefixes = self.names("[0-9a-f]{2}", "packs")
+        names = [name for prefix in prefixes for name in self.names(prefix + "[0-9a-f]{62}", "packs", prefix)]
+        return self.read_all(names, self.read_directory)
     def read_directory(self, name):
         data, what = self.read("packs", name[:2], name), f"packs/{name}"
         check(H(data).hex() == name, f"{what}: its name is not its hash")
         check(len(data) >= 112 and data[-4:] == b"1kpc", f"{what}: wrong end")
         start = len(data) - 8 - struct.unpack("<I", data[-8:-4])[0]
-        check(start >= 104, f"{what}: wrong length of the directory")
+        check(start >= 104 and len(data) <= PACK_MAX, f"{what}: wrong length")
         c = Cursor(aead_open(self.box_of(name), position(2**64 - 1), b"directory", data[start:-8], what), what)
-        offset, chunks = 104, []
-        while c.at < len(c.data):
-            chunks.append(read_entry(c, start))
-            check(chunks[-1][1] == offset, f"{what}: chunks are not in a row")
-            offset += chunks[-1][2]
-        check(offset == start and 1 <= len(chunks) <= 65536, f"{what}: wrong number of chunks, or a gap")
-        return chunks
+        chunks = read_chunks(c, len(c.data) // 44, start)
+        c.end()
+        return [(name, chunks)]
     @lru_cache(maxsize=4096)
     def box_of(self, pack):
         with open(self.pack_path(pack), "rb") as file:
@@ -192,13 +203,14 @@ class Repository:
         return self.key.unwrap(header[24:], f"packs/{pack}")
     @lru_cache(maxsize=32)
     def chunk(self, chunk_id):
-        """Plain bytes. Any good copy will do; without one, the last one's fault is the error."""
+        """Plain bytes. Any good copy will do, also one that no index tells of; without one, the last fault counts."""
         fault = Bad(f"chunk {chunk_id.hex()}: is nowhere")
-        for place in self.places.get(chunk_id, []):
-            try:
-                return self.open_chunk(chunk_id, *place)
-            except (Bad, OSError) as error:
-                fault = error
+        for places in ("places", "directories"):
+            for place in getattr(self, places).get(chunk_id, []):
+                try:
+                    return self.open_chunk(chunk_id, *place)
+                except (Bad, OSError) as error:
+                    fault = error
         raise fault
     def open_chunk(self, chunk_id, pack, offset, stored, plain_size):
         what = f"packs/{pack}, chunk at {offset}"
@@ -222,7 +234,6 @@ def parse_json(data, what):
     return value
 
 PLAIN = "".join(chr(c) for c in range(0x20, 0x7F) if chr(c) not in '%"\\')
-
 def text(value, what):
     """Percent-encoded text as bytes; there is one right way to encode."""
     check(isinstance(value, str) and value.isascii(), f"{what}: wrong text")
@@ -232,7 +243,6 @@ def text(value, what):
 def true(value, what):
     check(value is True, f"{what}: is not true")
     return value
-
 def number(value, what, minimum=0):
     check(type(value) is int and minimum <= value < 2**63, f"{what}: not a number in range")
     return value
@@ -241,13 +251,11 @@ def word(value, what, form=NAME):
     return value
 def is_path(path):
     return len(path) <= 65535 and 0 not in path and (path == b"" or not {b"", b".", b".."} & set(path.split(b"/")))
-
 def list_of(shape):
     def items(value, what):
         check(isinstance(value, list), f"{what}: no list")
         return [members(shape, item, what) if isinstance(shape, dict) else shape(item, what) for item in value]
     return items
-
 def members(shape, value, what):
     """The object's members, each by its function; a name that ends with '?' may be left out."""
     check(isinstance(value, dict), f"{what}: no object")
@@ -273,7 +281,6 @@ MANIFEST = {
     "missed": list_of({"repository": HEX16, "id": SNAPSHOT}), "indexes": list_of(HEX32),
     "sources": list_of(SOURCE),
 }
-
 def read_manifest(repository, snapshot):
     what, data = f"snapshots/{snapshot}", repository.read("snapshots", snapshot)
     clear, body = open_envelope(repository.key, b"cofremf1", 80, data, what)
@@ -288,7 +295,6 @@ def read_manifest(repository, snapshot):
     for source in m["sources"]:
         check_source(m, source, f"{what}, source {source['name']}")
     return m
-
 def check_source(m, source, what):
     missing = source["status"] == "missing"
     check(m["status"] != "complete" or source["status"] == "complete", f"{what}: not complete")
@@ -301,7 +307,6 @@ def check_source(m, source, what):
 
 # ---- 9: catalogues
 FILE, DIRECTORY, SYMLINK, HARDLINK, FIFO, CHARACTER, BLOCK, SOCKET, STREAM = range(1, 10)
-
 def read_catalogue(repository, source):
     """The entries, their extents complete."""
     what, data = f"catalogue of {source['name']}", bytearray()
@@ -332,7 +337,6 @@ def read_catalogue(repository, source):
         check((chunk["first_record"], chunk["first_path"]) == (first, path), f"{what}: wrong first record of a chunk")
         at += chunk["length"]
     return entries
-
 def read_record(c, unfinished):
     """A new entry, or None for a continuation, which is added to the unfinished one."""
     kind, status, fields, zero = c.take(4)
@@ -356,7 +360,6 @@ def read_record(c, unfinished):
     check(kind in (FILE, STREAM) or not (content or entry["size"]), f"{what}: content where none can be")
     check(status != 2 or not content, f"{what}: unreadable, yet there is content")
     return entry
-
 def read_optional(c, fields, entry):
     if fields & 1:
         c.take(16)
@@ -375,7 +378,6 @@ def read_optional(c, fields, entry):
         entry["device"] = c.numbers("II")
     if fields & 32:
         entry["error"] = c.take(c.number("H"))
-
 def read_extents(c):
     count, extents = c.number("I"), []
     check(count <= 4096, f"{c.what}: too many extents")
@@ -409,7 +411,6 @@ def restore_source(repository, source, out):
             dress(path, entry)
     for path, entry in reversed(directories):
         dress(path, entry)
-
 def make(repository, entry, path, out, made):
     """Without owner, mode and so on. Returns why it was left out, or None."""
     kind = entry["kind"]
@@ -433,7 +434,6 @@ def make(repository, entry, path, out, made):
     else:
         os.mknod(path, 0o600 | (stat.S_IFCHR if kind == CHARACTER else stat.S_IFBLK), os.makedev(*entry["device"]))
     return None
-
 def write_content(repository, entry, path):
     with open(path, "xb") as file:
         for chunk_id, offset, length in entry["extents"]:
@@ -444,7 +444,6 @@ def write_content(repository, entry, path):
             check(offset + length <= len(plain), f"{entry['path']!r}: beyond the end of its chunk")
             file.write(plain[offset : offset + length])
         file.truncate(entry["size"])
-
 def dress(path, entry):
     """Owner, attributes, mode, time; in this order, since a change of owner clears some of the others."""
     if entry["kind"] == STREAM:
@@ -458,7 +457,6 @@ def dress(path, entry):
         os.chmod(path, entry["mode"])
     if entry["mtime"] != -(2**63):
         os.utime(path, ns=(entry["mtime"], entry["mtime"]), follow_symlinks=False)
-
 def restore(repository, snapshot, out, only):
     sources = [s for s in read_manifest(repository, snapshot)["sources"] if only in (None, s["name"])]
     check(sources, f"no source {only!r} in {snapshot}")
@@ -467,7 +465,6 @@ def restore(repository, snapshot, out, only):
             print(f"missing: {source['name']}: {source['error'].decode(errors='replace')}", file=sys.stderr)
         else:
             restore_source(repository, source, os.fsencode(os.path.join(out, source["name"])))
-
 def list_snapshots(repository):
     """One line per snapshot; what the chain says is checked where both ends are there."""
     names, chain = repository.names, {}
@@ -479,7 +476,6 @@ def list_snapshots(repository):
         check(good, f"{snapshot}: does not follow the snapshot that it names as the one before")
         chain[m["host"], m["job"], m["id"]] = m
         print(snapshot, m["status"], m["sequence"], ",".join(s["name"] for s in m["sources"]))
-
 def main():
     parser = argparse.ArgumentParser(description="restore from a cofre repository, without cofre")
     parser.add_argument("repository")
