@@ -292,7 +292,8 @@ static void find_lost(const struct verify_packs *v, struct bad *bad, size_t coun
     }
 }
 
-/* Index objects that say of a pack what its own directory does not. */
+/* Index objects that say of a pack what its own directory does not. A pack that is not what its name stands for tells
+ * nothing of them. */
 static void report_lies(struct verify_packs *v)
 {
     const struct index *index = v->repository->index;
@@ -304,7 +305,8 @@ static void report_lies(struct verify_packs *v)
         if (!index_pack_at(index, row, name, &size) || v->right[row] == v->rows[row] || !object)
             continue;
         const struct index_pack *found = find_listed(v, v->chosen, name);
-        if (!found || !v->opened[found - v->listed] || (last && memcmp(last, object, SEAL_HASH_SIZE) == 0))
+        if (!found || !v->opened[found - v->listed] || !v->sound[found - v->listed] ||
+            (last && memcmp(last, object, SEAL_HASH_SIZE) == 0))
             continue;
         last = object;
         char key[201], pack[201], text[256];

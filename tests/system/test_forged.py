@@ -526,6 +526,38 @@ def test_no_byte_beyond_a_chunk_reaches_a_file(world, thief, tmp_path, length):
     assert why in world.fails(DAMAGED, 'copy', 'job', '--from', 'disk', '--to', 'other').err
 
 
+# ---- who is to blame
+
+def pack_of_size(forger, size):
+    """A right one, of something else."""
+    content = random.Random(9).randbytes(size)
+    for _ in range(9):
+        data, _ = forger.pack([(forger.chunk_id(content), content)])
+        if len(data) == size:
+            return data
+        content = content[:len(content) + size - len(data)]
+    raise AssertionError('no such pack')
+
+
+def test_a_pack_that_was_replaced_blames_nobody(world, thief, tmp_path):
+    """It is the pack that is damaged, and not what describes it."""
+    path = max(world.objects('packs'), key=lambda path: path.stat().st_size)
+    path.write_bytes(pack_of_size(thief.forger, path.stat().st_size))
+    on_a_new_machine(world)
+    world.sink()
+    result = world.fails(DAMAGED, 'verify', 'job')
+    assert path.name in result.out and not any(found.name in result.out for found in world.objects('index')), result
+
+
+def test_a_false_place_does_not_make_a_pack_doubted(world, thief, tmp_path):
+    """Else anybody could have everything stored again."""
+    attack(world, thief, 'rows: other ids', 'own')
+    on_a_new_machine(world)
+    world.sink()
+    world.restored()
+    assert not list((world.base / 'state').glob('repositories/*/damaged/*'))
+
+
 # ---- the reference decoder
 
 @pytest.mark.parametrize('case', ['rows: one byte', 'rows with a gap', 'object: cut', 'object: a frame that says 1 GiB', 'packs garbage',
