@@ -83,13 +83,15 @@ static int begin_entry(struct table *t, const struct record *record, struct erro
 
 static void check_extents(struct table *t, const struct record *record)
 {
-    const uint8_t *last = NULL;
+    const struct catalogue_extent *last = NULL;
     for (size_t i = 0; i < record->extent_count && t->usable && t->writer; i++) {
         const struct catalogue_extent *extent = &record->extents[i];
-        if (catalogue_is_hole(extent) || (last && memcmp(last, extent->id, SEAL_HASH_SIZE) == 0))
+        uint64_t end = extent->offset + extent->length;
+        if (catalogue_is_hole(extent) ||
+            (last && memcmp(last->id, extent->id, SEAL_HASH_SIZE) == 0 && end <= last->offset + last->length))
             continue;
-        last = extent->id;
-        t->usable = writer_has(t->writer, extent->id);
+        last = extent;
+        t->usable = writer_has(t->writer, extent->id, end);
     }
 }
 

@@ -17,7 +17,7 @@
 #include "repository/index_body.h"
 #include "repository/index_table.h"
 
-#define FILE_MAGIC UINT64_C(0x0131786572666f63)
+#define FILE_MAGIC UINT64_C(0x0231786572666f63)
 #define BATCH_CHUNKS (256u << 10)
 
 static size_t object_count(const struct index *index)
@@ -30,17 +30,19 @@ static void unmap(struct index *index)
     if (index->map)
         munmap(index->map, index->map_size);
     free(index->present);
+    free(index->is_own);
     index->map = NULL;
     index->header = NULL;
     index->present = NULL;
+    index->is_own = NULL;
 }
 
 static void hash_rows(const struct header *h, const void *rows, size_t n, uint8_t hash[SEAL_HASH_SIZE])
 {
     struct seal_hasher hasher;
     seal_hasher_init(&hasher);
-    seal_hasher_add(&hasher, h, offsetof(struct header, hash));
     seal_hasher_add(&hasher, rows, n);
+    seal_hasher_add(&hasher, h, offsetof(struct header, hash));
     seal_hasher_end(&hasher, hash);
 }
 
@@ -71,6 +73,19 @@ static bool accept_map(struct index *index)
     return true;
 }
 
+/* Which rows are our own word? */
+static int mark_own(struct index *index, struct error *e)
+{
+    size_t count = index_pack_count(index);
+    free(index->is_own);
+    index->is_own = calloc(count + 1, 1);
+    if (!index->is_own)
+        return error_memory(e);
+    for (size_t i = 0; i < count; i++)
+        index->is_own[i] = index_row_is_own(index, &index->packs[i]);
+    return 0;
+}
+
 static int map_file(struct index *index, struct error *e)
 {
     unmap(index);
@@ -92,6 +107,8 @@ static int map_file(struct index *index, struct error *e)
     }
     if (!accept_map(index))
         unmap(index);
+    if (index->map && mark_own(index, e) < 0)
+        return -1;
     /* Lookups are scattered; and what the check above read need not stay. */
     if (index->map)
         madvise(index->map, index->map_size, MADV_DONTNEED);
@@ -105,7 +122,7 @@ int index_open(const char *path, const uint8_t identity[SEAL_HASH_SIZE], struct 
         return error_memory(e);
     snprintf(x->path, sizeof x->path, "%s", path);
     memcpy(x->identity, identity, sizeof x->identity);
-    x->new_objects.maximum = (size_t)1 << 30;
+    x->new_objects.maximum = x->shares.maximum = (size_t)1 << 30;
     x->new_packs.maximum = (size_t)1 << 32;
     x->new_chunks.maximum = (size_t)1 << 32;
     if (map_file(x, e) < 0) {
@@ -115,6 +132,7 @@ int index_open(const char *path, const uint8_t identity[SEAL_HASH_SIZE], struct 
     /* Whoever wrote them ended before an index object did. Taken for known, those packs would never get one. */
     if (x->header && x->header->unnamed)
         unmap(x);
+    x->crowded = x->header && x->header->crowded;
     *index = x;
     return 0;
 }
@@ -125,6 +143,9 @@ void index_free(struct index *index)
         return;
     unmap(index);
     free(index->doubted);
+    free(index->revoked);
+    free(index->own);
+    bytes_free(&index->shares);
     bytes_free(&index->new_objects);
     bytes_free(&index->new_packs);
     bytes_free(&index->new_chunks);
@@ -161,7 +182,8 @@ void index_clear(struct index *index)
 {
     ASSERT(!index->fixed);
     unmap(index);
-    index->unnamed = false;
+    index->unnamed = index->crowded = false;
+    bytes_reset(&index->shares);
     bytes_reset(&index->new_objects);
     bytes_reset(&index->new_packs);
     bytes_reset(&index->new_chunks);
@@ -179,7 +201,8 @@ void index_clear(struct index *index)
  *
  * A chunk row names its pack by number: packs are only ever appended, so that old rows stay right and new ones count on
  * from index_pack_count. The fan-out (how many ids begin with a smaller byte) is the sum of both counts. Rows of one id
- * stand side by side, the older first: a chunk may be in several packs. The new file takes the place of the old one by
+ * stand side by side, the older first: a chunk may be in several packs, but of one signer, ourselves aside, only
+ * INDEX_PLACES are kept, so that nobody makes a search long for others. The new file takes the place of the old one by
  * a rename and is mapped before the lock is let go, so that nobody maps half of it, and whoever has the old one mapped
  * keeps it. It is not synced: it is a cache, and its hash tells whether it is whole. `present` and `doubted` are of
  * this process and no part of the file.
@@ -189,7 +212,7 @@ void index_clear(struct index *index)
 
 struct absorbing {
     struct index *index;
-    bool own;
+    struct pack_row row; /* what all packs of the object have in common */
 };
 
 static int absorb_pack(void *context, const uint8_t name[SEAL_HASH_SIZE], uint64_t size,
@@ -197,8 +220,17 @@ static int absorb_pack(void *context, const uint8_t name[SEAL_HASH_SIZE], uint64
 {
     struct absorbing *a = context;
     struct index *index = a->index;
-    struct pack_row row = {.size = size, .own = a->own};
+    struct pack_row row = a->row;
     memcpy(row.name, name, sizeof row.name);
+    row.size = size;
+    row.chunks = count;
+    bool fits;
+    if (index_share_take(index, &row, &fits, e) < 0)
+        return -1;
+    if (!fits) {
+        index->crowded = true;
+        return 0;
+    }
     uint32_t number = (uint32_t)(index_pack_count(index) + index->new_packs.length / sizeof row);
     bytes_put(&index->new_packs, &row, sizeof row);
     for (uint32_t i = 0; i < count; i++) {
@@ -212,28 +244,42 @@ static int absorb_pack(void *context, const uint8_t name[SEAL_HASH_SIZE], uint64
     return bytes_check(&index->new_chunks, "index", e);
 }
 
-int index_absorb(struct index *index, const uint8_t *name, const void *body, size_t n, bool own, struct error *e)
+int index_pass_over(struct index *index, const uint8_t name[SEAL_HASH_SIZE], struct error *e)
 {
     ASSERT(!index->fixed);
-    if (index_body_each(body, n, NULL, NULL, e) < 0)
+    bytes_put(&index->new_objects, name, SEAL_HASH_SIZE);
+    return bytes_check(&index->new_objects, "index", e);
+}
+
+int index_absorb(struct index *index, const struct index_origin *origin, const void *body, size_t n, struct error *e)
+{
+    char host[64];
+    ASSERT(!index->fixed);
+    if (index_body_host(body, n, host, e) < 0 || index_body_each(body, n, NULL, NULL, e) < 0)
         return -1;
-    struct absorbing a = {.index = index, .own = own};
+    struct absorbing a = {.index = index, .row = {.own = origin->own}};
+    a.row.host = index_host_number(host, strlen(host));
+    if (origin->object)
+        memcpy(a.row.object, origin->object, sizeof a.row.object);
+    if (origin->signer)
+        memcpy(a.row.signer, origin->signer, sizeof a.row.signer);
     if (index_body_each(body, n, absorb_pack, &a, e) < 0)
         return -1;
-    if (name)
-        bytes_put(&index->new_objects, name, SEAL_HASH_SIZE);
-    else
+    if (!origin->object)
         index->unnamed = true;
-    if (bytes_check(&index->new_objects, "index", e) < 0)
+    else if (index_pass_over(index, origin->object, e) < 0)
         return -1;
     if (index->new_chunks.length / sizeof(struct chunk_row) >= BATCH_CHUNKS)
         return index_settle(index, e);
     return 0;
 }
 
+/* Of one id, the older first. */
 static int compare_chunks(const void *a, const void *b)
 {
-    return memcmp(((const struct chunk_row *)a)->id, ((const struct chunk_row *)b)->id, SEAL_HASH_SIZE);
+    const struct chunk_row *one = a, *other = b;
+    int order = memcmp(one->id, other->id, SEAL_HASH_SIZE);
+    return order != 0 ? order : (one->pack > other->pack) - (one->pack < other->pack);
 }
 
 /* A file being written through a small buffer, hashed as it goes. */
@@ -250,33 +296,62 @@ static void emit(struct output *out, const void *p, size_t n)
     seal_hasher_add(&out->hasher, p, n);
 }
 
-static void emit_merged(struct output *out, const struct index *index)
+/* The packs whose rows of the chunk at hand were kept, one for each signer, with how many. */
+#define SIGNERS 64
+struct places {
+    const uint8_t *id;
+    struct {
+        const struct pack_row *pack;
+        unsigned rows;
+    } of[SIGNERS];
+    size_t count;
+};
+
+static const struct pack_row *pack_of(const struct index *index, uint32_t number)
 {
+    size_t old = index_pack_count(index);
+    return number < old ? &index->packs[number]
+                        : (const struct pack_row *)(const void *)index->new_packs.data + number - old;
+}
+
+static bool is_kept(const struct index *index, struct places *p, const struct chunk_row *row)
+{
+    const struct pack_row *pack = pack_of(index, row->pack);
+    if (!p->id || memcmp(p->id, row->id, sizeof row->id) != 0)
+        p->count = 0;
+    p->id = row->id;
+    size_t i = 0;
+    while (i < p->count && memcmp(p->of[i].pack->signer, pack->signer, sizeof pack->signer) != 0)
+        i++;
+    if (i == p->count && i < SIGNERS)
+        p->of[p->count++].pack = pack, p->of[i].rows = 0;
+    return (i < SIGNERS && p->of[i].rows++ < INDEX_PLACES) || !index_row_is_bounded(index, pack);
+}
+
+/* Tells how many were written, by the first byte of their ids. */
+static void emit_merged(struct output *out, struct index *index, uint32_t counts[256])
+{
+    struct places places = {.id = NULL};
     const struct chunk_row *a = index->chunks, *a_end = a + index_chunk_count(index);
     const struct chunk_row *b = (const void *)index->new_chunks.data;
     const struct chunk_row *b_end = b + index->new_chunks.length / sizeof *b;
     while (a < a_end || b < b_end) {
         bool first = b == b_end || (a < a_end && compare_chunks(a, b) <= 0);
-        emit(out, first ? a++ : b++, sizeof *a);
+        const struct chunk_row *row = first ? a++ : b++;
+        if (!is_kept(index, &places, row)) {
+            index->crowded = true;
+            continue;
+        }
+        emit(out, row, sizeof *row);
+        counts[row->id[0]]++;
     }
-}
-
-static void count_fanout(struct header *h, const struct index *index)
-{
-    uint32_t counts[256] = {0};
-    for (size_t i = 0; i < 256 && index->header; i++)
-        counts[i] = index->header->fanout[i + 1] - index->header->fanout[i];
-    const struct chunk_row *b = (const void *)index->new_chunks.data;
-    for (size_t i = 0; i < index->new_chunks.length / sizeof *b; i++)
-        counts[b[i].id[0]]++;
-    for (size_t i = 0; i < 256; i++)
-        h->fanout[i + 1] = h->fanout[i] + counts[i];
 }
 
 /* Not synced: after a power cut its hash fails and it is made anew. */
 static int finish_file(struct output *out, struct header *h, const struct file_temporary *t, const char *path,
                        struct error *e)
 {
+    seal_hasher_add(&out->hasher, h, offsetof(struct header, hash));
     seal_hasher_end(&out->hasher, h->hash);
     rewind(out->file);
     fwrite(h, 1, sizeof *h, out->file);
@@ -326,11 +401,9 @@ static int write_file(struct index *index, struct error *e)
     struct file_temporary temporary;
     struct header h = {.magic = FILE_MAGIC,
                        .objects = object_count(index) + index->new_objects.length / SEAL_HASH_SIZE,
-                       .packs = index_pack_count(index) + index->new_packs.length / sizeof(struct pack_row),
-                       .chunks = index_chunk_count(index) + index->new_chunks.length / sizeof(struct chunk_row)};
+                       .packs = index_pack_count(index) + index->new_packs.length / sizeof(struct pack_row)};
     h.unnamed = index->unnamed;
     memcpy(h.identity, index->identity, sizeof h.identity);
-    count_fanout(&h, index);
     if (file_temporary_make(&temporary, index->path, e) < 0)
         return -1;
     struct output out = {.file = fdopen(temporary.fd, "w")};
@@ -341,11 +414,15 @@ static int write_file(struct index *index, struct error *e)
     }
     fwrite(&h, 1, sizeof h, out.file);
     seal_hasher_init(&out.hasher);
-    seal_hasher_add(&out.hasher, &h, offsetof(struct header, hash));
     emit_objects(&out, index);
     emit(&out, index->packs, index_pack_count(index) * sizeof(struct pack_row));
     emit(&out, index->new_packs.data, index->new_packs.length);
-    emit_merged(&out, index);
+    uint32_t counts[256] = {0};
+    emit_merged(&out, index, counts);
+    for (size_t i = 0; i < 256; i++)
+        h.fanout[i + 1] = h.fanout[i] + counts[i];
+    h.chunks = h.fanout[256];
+    h.crowded = index->crowded;
     return finish_file(&out, &h, &temporary, index->path, e);
 }
 

@@ -17,8 +17,11 @@
 struct error;
 struct index;
 
+/* A place where a chunk may be. Nobody has proved it: what is read there has to be compared with the chunk's id, and
+ * its length is that of what was opened. */
 struct index_location {
     size_t row, pack_row; /* numbers of the chunk's and the pack's rows, below index_chunk_count, index_pack_count */
+    bool foreign;         /* neither we nor whose snapshot it is says so (index_prefer) */
     uint8_t pack[SEAL_HASH_SIZE];
     uint64_t pack_size;
     struct pack_chunk chunk;
@@ -38,10 +41,28 @@ void index_clear(struct index *index);
 /* From now on rows keep their numbers: whoever counts by them may. Nothing can be absorbed any more, nor cleared. */
 void index_fix(struct index *index);
 
-/* Absorb an object's body (format in docs/format.md). name: of the object, or NULL for what has none yet: that is
- * known to this instance only, and the next index_open starts over. own: written by ourselves, so its chunks may be
- * re-used. A wrong body is ERROR_INTEGRITY and changes nothing. */
-int index_absorb(struct index *index, const uint8_t *name, const void *body, size_t n, bool own, struct error *e);
+/* Names of index objects that this machine has stored, sorted; copied. What they describe is our own: it may be
+ * re-used, and is read first. For what is absorbed later as well. */
+int index_set_own(struct index *index, const uint8_t *names, size_t count, struct error *e);
+/* Bytes of all packs that the sink lists. They bound what one signer can have absorbed, our own objects aside: 262,144
+ * chunks, and one more for each 64 KiB. */
+void index_set_listed(struct index *index, uint64_t bytes);
+
+/* Whose word a body is. */
+struct index_origin {
+    const uint8_t *object; /* name of the index object; NULL = it has none yet: then it is known to this instance only,
+                              and the next index_open starts over */
+    const uint8_t *signer; /* of the object, 32 bytes; NULL without one */
+    bool own;              /* without an object: written by ourselves. Else index_set_own tells */
+};
+/* Absorb an index body (format in docs/format.md). A wrong one is ERROR_INTEGRITY and changes nothing. */
+int index_absorb(struct index *index, const struct index_origin *origin, const void *body, size_t n, struct error *e);
+/* An object that is wrong, and always will be: it is covered, and says nothing. */
+int index_pass_over(struct index *index, const uint8_t name[SEAL_HASH_SIZE], struct error *e);
+/* Has something been left out since it was begun: of a signer that says too much (index_set_listed), or of one that
+ * names more than INDEX_PLACES places for a chunk? What is not found may be there then, all the same. */
+#define INDEX_PLACES 4
+bool index_is_crowded(const struct index *index);
 /* Make what was absorbed findable, and durable enough: a new file replaces the old. */
 int index_settle(struct index *index, struct error *e);
 
@@ -57,7 +78,17 @@ int index_set_present(struct index *index, struct index_pack *packs, size_t coun
 /* Packs that were found damaged: names, sorted; copied. They are the last to be read, and not relied on. */
 int index_set_doubted(struct index *index, const uint8_t *names, size_t count, struct error *e);
 
+/* Signers that count no more, sorted, 32 bytes each; copied. What they describe is read, where others say nothing
+ * better, but not relied on; what this machine has stored stays its own. */
+int index_set_revoked(struct index *index, const uint8_t *signers, size_t count, struct error *e);
+
 bool index_doubts(const struct index *index, const uint8_t pack[SEAL_HASH_SIZE]);
+
+/* Whose snapshots are going to be read: of two places of a chunk our own comes first, then one that the same signer
+ * names, then the same host, then the others. */
+void index_prefer(struct index *index, const uint8_t signer[32], const char *host);
+/* Does anybody but foreigners describe the pack in that row? */
+bool index_vouches(const struct index *index, size_t pack_row);
 
 /* What for a chunk is looked for: to be read, wherever it is present; or to be relied on by a new snapshot, in packs
  * that nobody doubts, of any host or of our own. */
@@ -68,6 +99,13 @@ bool index_find(const struct index *index, const uint8_t id[SEAL_HASH_SIZE], enu
                 struct index_location *location);
 /* The chunk in row i. False when its place is none for that use. */
 bool index_chunk_at(const struct index *index, size_t i, enum index_use use, struct index_location *location);
+
+/* Of the pack row: the index object that says so, NULL when none does; who has signed that; does the host of that name
+ * stand in it; and is it our own? */
+const uint8_t *index_pack_object(const struct index *index, size_t pack_row);
+const uint8_t *index_pack_signer(const struct index *index, size_t pack_row);
+bool index_pack_is_of(const struct index *index, size_t pack_row, const char *host);
+bool index_pack_is_own(const struct index *index, size_t pack_row);
 
 /* All rows, of packs present or not. index_pack_at tells whether the pack is present. */
 size_t index_chunk_count(const struct index *index);

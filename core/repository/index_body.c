@@ -52,7 +52,7 @@ int index_body_host(const void *body, size_t n, char *host, struct error *e)
     return 0;
 }
 
-static bool read_chunks(struct cursor *c, uint64_t pack_size, struct pack_chunk *chunks, uint32_t count)
+static bool read_chunks(struct cursor *c, struct pack_chunk *chunks, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         const uint8_t *id = cursor_bytes(c, SEAL_HASH_SIZE);
@@ -63,8 +63,6 @@ static bool read_chunks(struct cursor *c, uint64_t pack_size, struct pack_chunk 
         if (!id)
             return false;
         memcpy(chunk->id, id, SEAL_HASH_SIZE);
-        if (!pack_chunk_can_be(chunk, pack_size))
-            return false;
     }
     return true;
 }
@@ -85,13 +83,13 @@ int index_body_each(const void *body, size_t n,
         const uint8_t *name = cursor_bytes(&c, SEAL_HASH_SIZE);
         uint64_t size = cursor_u64(&c);
         uint32_t count = cursor_u32(&c);
-        if (!name || count > PACK_CHUNKS_MAX || size > UINT32_MAX)
+        if (!name || count == 0 || count > c.left / PACK_ENTRY_SIZE || size > PACK_SIZE_MAX || size < PACK_END(count))
             return error_set(e, ERROR_INTEGRITY, "index object is malformed at pack %u", i);
-        AUTO_FREE struct pack_chunk *chunks = calloc(count + 1u, sizeof *chunks);
+        AUTO_FREE struct pack_chunk *chunks = malloc(count * sizeof *chunks);
         if (!chunks)
             return error_memory(e);
-        if (!read_chunks(&c, size, chunks, count))
-            return error_set(e, ERROR_INTEGRITY, "index object is malformed in pack %u", i);
+        if (!read_chunks(&c, chunks, count) || !pack_chunks_fit(chunks, count, size - PACK_END(count)))
+            return error_set(e, ERROR_INTEGRITY, "index object says of pack %u what no pack of its size can hold", i);
         if (pack && pack(context, name, size, chunks, count, e) < 0)
             return -1;
     }

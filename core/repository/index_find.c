@@ -47,17 +47,38 @@ static size_t first_row(const struct index *index, const uint8_t *id)
     return low;
 }
 
-int index_set_doubted(struct index *index, const uint8_t *names, size_t count, struct error *e)
+/* To *to, whose memory is freed. */
+static int copy_names(const uint8_t *names, size_t count, uint8_t **to, size_t *to_count, struct error *e)
 {
     uint8_t *copy = malloc(count * SEAL_HASH_SIZE + 1);
     if (!copy)
         return error_memory(e);
     if (count > 0)
         memcpy(copy, names, count * SEAL_HASH_SIZE);
-    free(index->doubted);
-    index->doubted = copy;
-    index->doubted_count = count;
+    free(*to);
+    *to = copy;
+    *to_count = count;
     return 0;
+}
+
+int index_set_doubted(struct index *index, const uint8_t *names, size_t count, struct error *e)
+{
+    return copy_names(names, count, &index->doubted, &index->doubted_count, e);
+}
+
+int index_set_revoked(struct index *index, const uint8_t *signers, size_t count, struct error *e)
+{
+    return copy_names(signers, count, &index->revoked, &index->revoked_count, e);
+}
+
+/* Is the pack row one for that use? */
+static bool allows(const struct index *index, size_t pack, enum index_use use)
+{
+    if (use == INDEX_READ || index->is_own[pack])
+        return true;
+    return use == INDEX_RELY &&
+           !(index->revoked_count > 0 &&
+             bsearch(index->packs[pack].signer, index->revoked, index->revoked_count, SEAL_HASH_SIZE, compare_names));
 }
 
 bool index_doubts(const struct index *index, const uint8_t pack[SEAL_HASH_SIZE])
@@ -72,28 +93,37 @@ static void locate(const struct index *index, size_t i, struct index_location *l
     const struct pack_row *pack = &index->packs[row->pack];
     memcpy(location->pack, pack->name, sizeof location->pack);
     location->pack_size = pack->size;
+    location->foreign = index_rank(index, row->pack) == INDEX_FOREIGN;
     location->row = i;
     location->pack_row = row->pack;
     location->chunk = (struct pack_chunk){.offset = row->offset, .stored = row->stored, .plain = row->plain};
     memcpy(location->chunk.id, row->id, SEAL_HASH_SIZE);
 }
 
-/* The nth place in packs that are doubted, or in those that are not; *nth becomes what is left to count. */
-static bool find_among(const struct index *index, const uint8_t *id, bool own_only, bool doubted, unsigned *nth,
-                       struct index_location *location)
+/* Rows of the chunk, by whose word they are: rank. */
+struct search {
+    const struct index *index;
+    size_t first, last;
+    enum index_use use;
+    unsigned nth; /* left to count */
+};
+
+static bool is_place(const struct search *s, size_t i, unsigned rank, bool doubted)
 {
-    for (size_t i = first_row(index, id); i < index_chunk_count(index); i++) {
-        const struct chunk_row *row = &index->chunks[i];
-        const struct pack_row *pack = &index->packs[row->pack];
-        if (memcmp(row->id, id, SEAL_HASH_SIZE) != 0)
-            return false;
-        if (!index->present[row->pack] || (own_only && !pack->own) || index_doubts(index, pack->name) != doubted)
-            continue;
-        if ((*nth)-- > 0)
-            continue;
-        locate(index, i, location);
-        return true;
-    }
+    uint32_t pack = s->index->chunks[i].pack;
+    return s->index->present[pack] && allows(s->index, pack, s->use) && index_rank(s->index, pack) == rank &&
+           index_doubts(s->index, s->index->packs[pack].name) == doubted;
+}
+
+/* Among packs that are doubted, or those that are not. */
+static bool find_among(struct search *s, bool doubted, struct index_location *location)
+{
+    for (unsigned rank = 0; rank <= INDEX_FOREIGN; rank++)
+        for (size_t i = s->first; i < s->last; i++)
+            if (is_place(s, i, rank, doubted) && s->nth-- == 0) {
+                locate(s->index, i, location);
+                return true;
+            }
     return false;
 }
 
@@ -102,17 +132,19 @@ bool index_find(const struct index *index, const uint8_t id[SEAL_HASH_SIZE], enu
 {
     if (!index->header || !index->present)
         return false;
-    if (find_among(index, id, use == INDEX_RELY_OWN, false, &nth, location))
-        return true;
-    return use == INDEX_READ && index->doubted_count > 0 && find_among(index, id, false, true, &nth, location);
+    struct search s = {.index = index, .first = first_row(index, id), .use = use, .nth = nth};
+    for (s.last = s.first; s.last < index_chunk_count(index); s.last++)
+        if (memcmp(index->chunks[s.last].id, id, SEAL_HASH_SIZE) != 0)
+            break;
+    return find_among(&s, false, location) ||
+           (use == INDEX_READ && index->doubted_count > 0 && find_among(&s, true, location));
 }
 
 bool index_chunk_at(const struct index *index, size_t i, enum index_use use, struct index_location *location)
 {
-    const struct pack_row *pack = &index->packs[index->chunks[i].pack];
     locate(index, i, location);
-    return index->present && index->present[location->pack_row] && (use != INDEX_RELY_OWN || pack->own) &&
-           (use == INDEX_READ || !index_doubts(index, pack->name));
+    return index->present && index->present[location->pack_row] && allows(index, location->pack_row, use) &&
+           (use == INDEX_READ || !index_doubts(index, location->pack));
 }
 
 size_t index_chunk_count(const struct index *index)

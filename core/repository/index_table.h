@@ -12,19 +12,31 @@
 
 /* The file: header, object names, pack rows, chunk rows sorted by id. It never leaves this machine, so rows are plain
  * structs; another layout or byte order is another magic and gives an empty index. */
+struct error;
+
 struct header {
     uint64_t magic;
     uint8_t identity[SEAL_HASH_SIZE];
     uint64_t objects, packs, chunks;
     uint32_t fanout[257];         /* chunks whose first byte is below i */
     uint32_t unnamed;             /* 1 = has rows that no index object describes yet */
-    uint8_t hash[SEAL_HASH_SIZE]; /* of the header up to here with its rows left out, then of all rows */
+    uint64_t crowded;             /* 1 = something was left out */
+    uint8_t hash[SEAL_HASH_SIZE]; /* of all rows, then of the header up to here */
 };
 
+/* What one index object says of a pack. */
 struct pack_row {
     uint8_t name[SEAL_HASH_SIZE];
+    uint8_t object[SEAL_HASH_SIZE], signer[SEAL_HASH_SIZE]; /* zero: no object describes it */
     uint64_t size;
-    uint64_t own;
+    uint64_t host;        /* the first bytes of the hash of its name */
+    uint32_t chunks, own; /* own: without an object; else index->own tells */
+};
+
+/* What was absorbed of a signer: a pack counts as two chunks more. */
+struct share {
+    uint8_t signer[SEAL_HASH_SIZE];
+    uint64_t rows;
 };
 
 struct chunk_row {
@@ -43,12 +55,34 @@ struct index {
     const struct pack_row *packs;
     const struct chunk_row *chunks;
     uint8_t *present; /* per pack row */
+    uint8_t *is_own;  /* per pack row */
     uint8_t *doubted; /* names, sorted */
     size_t doubted_count;
+    uint8_t *revoked; /* signers, sorted */
+    size_t revoked_count;
+    uint8_t *own; /* names of index objects, sorted */
+    size_t own_count;
+    uint64_t listed;     /* bytes of packs */
+    struct bytes shares; /* struct share each, once something is absorbed */
+    uint8_t preferred_signer[SEAL_HASH_SIZE];
+    uint64_t preferred_host;
     bool unnamed; /* something without a name was absorbed */
+    bool crowded;
     bool fixed;
     /* absorbed, not yet settled */
     struct bytes new_objects, new_packs, new_chunks;
 };
+
+/* Is what the row says our own word? */
+bool index_row_is_own(const struct index *index, const struct pack_row *row);
+/* Is it somebody else's, so that there is a bound to it? */
+bool index_row_is_bounded(const struct index *index, const struct pack_row *row);
+uint64_t index_host_number(const char *host, size_t n);
+/* Whether its signer may say that, too; if so, it is counted. */
+int index_share_take(struct index *index, const struct pack_row *row, bool *fits, struct error *e);
+/* 0: our own word; 1: of whose snapshot is read; 2: of the same host, or of the pack itself; INDEX_FOREIGN: of others.
+ */
+#define INDEX_FOREIGN 3
+unsigned index_rank(const struct index *index, size_t pack_row);
 
 #endif

@@ -33,6 +33,7 @@ int pack_new(const struct key *key, struct pack **pack, struct error *e)
     p->key = key;
     p->capacity = PACK_TARGET + pack_compress_bound(CHUNKER_MAXIMUM) + SEAL_OVERHEAD +
                   PACK_CHUNKS_MAX * PACK_ENTRY_SIZE + SEAL_OVERHEAD + PACK_TRAILER_SIZE;
+    ASSERT(p->capacity <= PACK_SIZE_MAX);
     p->data = malloc(p->capacity);
     p->chunk_capacity = PACK_CHUNKS_MAX;
     p->chunks = malloc(p->chunk_capacity * sizeof p->chunks[0]);
@@ -206,9 +207,21 @@ int pack_compress(struct pack_compressor *compressor, const void *p, size_t n, u
 
 bool pack_chunk_can_be(const struct pack_chunk *chunk, uint64_t end)
 {
-    return chunk->offset >= PACK_HEADER_SIZE && chunk->stored > SEAL_OVERHEAD &&
-           chunk->stored <= pack_compress_bound(CHUNKER_MAXIMUM) + SEAL_OVERHEAD &&
+    static const uint8_t hole[SEAL_HASH_SIZE];
+    return memcmp(chunk->id, hole, sizeof hole) != 0 && chunk->offset >= PACK_HEADER_SIZE &&
+           chunk->stored > SEAL_OVERHEAD && chunk->stored <= pack_compress_bound(CHUNKER_MAXIMUM) + SEAL_OVERHEAD &&
            (uint64_t)chunk->offset + chunk->stored <= end && chunk->plain > 0 && chunk->plain <= CHUNKER_MAXIMUM;
+}
+
+bool pack_chunks_fit(const struct pack_chunk *chunks, uint32_t count, uint64_t end)
+{
+    uint64_t offset = PACK_HEADER_SIZE;
+    if (count == 0 || count > PACK_CHUNKS_MAX)
+        return false;
+    for (uint32_t i = 0; i < count; offset += chunks[i++].stored)
+        if (chunks[i].offset != offset || !pack_chunk_can_be(&chunks[i], end))
+            return false;
+    return offset == end;
 }
 
 int pack_open_header(const struct key *key, const uint8_t header[PACK_HEADER_SIZE], const char *name,
@@ -337,20 +350,16 @@ int pack_parse_directory(const uint8_t *p, size_t n, uint64_t end, const char *n
     struct pack_chunk *list = malloc(entries * sizeof list[0]);
     if (!list)
         return error_memory(e);
-    uint64_t offset = PACK_HEADER_SIZE;
     for (size_t i = 0; i < entries; i++, p += PACK_ENTRY_SIZE) {
         memcpy(list[i].id, p, SEAL_HASH_SIZE);
         list[i].offset = bytes_get_u32(p + 32);
         list[i].stored = bytes_get_u32(p + 36);
         list[i].plain = bytes_get_u32(p + 40);
-        if (list[i].offset != offset || !pack_chunk_can_be(&list[i], end))
-            break;
-        offset += list[i].stored;
-        if (i + 1 == entries && offset == end) {
-            *chunks = list;
-            *count = (uint32_t)entries;
-            return 0;
-        }
+    }
+    if (pack_chunks_fit(list, (uint32_t)entries, end)) {
+        *chunks = list;
+        *count = (uint32_t)entries;
+        return 0;
     }
     free(list);
     return error_set(e, ERROR_INTEGRITY, "read pack '%s': its directory does not fit its chunks", name);

@@ -24,9 +24,13 @@ struct key;
 
 #define PACK_HEADER_SIZE 104
 #define PACK_TRAILER_SIZE 8
-#define PACK_ENTRY_SIZE 44      /* of the directory */
-#define PACK_TARGET (16u << 20) /* a pack is finished when it has reached this */
-#define PACK_CHUNKS_MAX 65536u  /* chunks in one pack */
+#define PACK_ENTRY_SIZE 44        /* of the directory */
+#define PACK_TARGET (16u << 20)   /* a pack is finished when it has reached this */
+#define PACK_CHUNKS_MAX 65536u    /* chunks in one pack */
+#define PACK_SIZE_MAX (24u << 20) /* bytes of a pack: the target, one more chunk, the directory */
+
+/* What a whole pack has behind its chunks, by their number. */
+#define PACK_END(count) ((uint64_t)(count)*PACK_ENTRY_SIZE + SEAL_OVERHEAD + PACK_TRAILER_SIZE)
 
 /* Where a chunk is in its pack. */
 struct pack_chunk {
@@ -76,6 +80,9 @@ int pack_compress(struct pack_compressor *compressor, const void *p, size_t n, u
 /* Could this chunk be in a pack whose chunks end at offset end? Lengths a chunk can have, and a place within. Whatever
  * reads the word of others on where chunks are asks this, since buffers are made for the largest chunk there can be. */
 bool pack_chunk_can_be(const struct pack_chunk *chunk, uint64_t end);
+/* Are these the chunks of a pack, all of them, that end at offset end: each can be, and they follow one another from
+ * the header on without a gap? At least one, at most PACK_CHUNKS_MAX. */
+bool pack_chunks_fit(const struct pack_chunk *chunks, uint32_t count, uint64_t end);
 
 /* The box of a pack from its first PACK_HEADER_SIZE bytes. name: hex, for messages. */
 int pack_open_header(const struct key *key, const uint8_t header[PACK_HEADER_SIZE], const char *name,

@@ -37,6 +37,10 @@
  * takes its place right before its script runs, cache[] at the time of a script is what plan[] was when it was written.
  * Both sides need no word with each other.
  *
+ * What the index says of a chunk is where to look, and no more. How long it is shows when it is opened: each piece that
+ * is given is compared with that. A chunk that is not whole where it was fetched is looked for elsewhere by the
+ * consumer, who waits for it; that is rare.
+ *
  * Invariants: a script refers to a place only after the step that loaded it or with it; `plain` of an item and of a
  * place are exchanged, never copied, so that there are exactly slots + CACHE buffers; a chunk that could not be opened
  * takes its place as damage, and every entry that is given bytes of it ends as damaged; what is fetched is expected
@@ -59,8 +63,7 @@ enum op {
 /* A chunk to open (or none), the cache place it goes to, and a script. */
 struct item {
     bool load;
-    bool opened;         /* plain is filled already */
-    bool blame;          /* damage is the fault of the pack at location */
+    bool located;        /* there is a place to look at */
     struct error damage; /* class ERROR_NONE: the chunk is whole */
     uint32_t place;
     struct index_location location;
@@ -71,9 +74,8 @@ struct item {
 
 /* What will become an item. */
 struct step {
-    bool load, careful; /* careful: the chunk is in more than one place */
+    bool load;
     uint32_t place;
-    uint8_t id[SEAL_HASH_SIZE];
     struct index_location location;
     struct error damage; /* class ERROR_NONE: the chunk was located */
     struct bytes script;
@@ -82,7 +84,7 @@ struct step {
 struct player {
     struct repository *repository;
     struct reader *reader;
-    struct reader *careful; /* made when first needed */
+    struct reader *elsewhere; /* the consumer's; made when first needed */
     struct fetch *fetch;
     struct audience audience;
     struct item items[SLOTS_MAX];
@@ -98,12 +100,12 @@ struct player {
     uint64_t clock;
     struct {
         uint8_t id[SEAL_HASH_SIZE];
-        uint32_t length;
         uint64_t used; /* 0 = empty */
     } plan[CACHE];
     /* the consumer's side */
     struct {
         uint8_t *plain;
+        size_t length;       /* of what was opened; nothing behind it is anybody's */
         struct error damage; /* class ERROR_NONE: plain is there */
     } cache[CACHE];
     struct error damage; /* of the entry at hand */
@@ -116,7 +118,7 @@ static int open_item(void *context, size_t worker, void *slot, struct error *e)
 {
     struct player *p = context;
     struct item *item = slot;
-    if (!item->load || item->opened || item->damage.class != ERROR_NONE)
+    if (!item->load || item->damage.class != ERROR_NONE)
         return 0;
     char key[201];
     repository_pack_key(item->location.pack, key);
@@ -149,6 +151,10 @@ static int play_data(struct player *p, struct cursor *c, struct error *e)
         p->damage.class = ERROR_INTEGRITY; /* whatever it looked like in the sink */
         return 0;
     }
+    if (offset > p->cache[place].length || length > p->cache[place].length - offset) {
+        error_set(&p->damage, ERROR_INTEGRITY, "its content reaches beyond the end of a chunk");
+        return 0;
+    }
     return p->audience.data(p->audience.context, p->cache[place].plain + offset, length, e);
 }
 
@@ -165,18 +171,43 @@ static int play_end(struct player *p, struct error *e)
     return p->audience.end(p->audience.context, e);
 }
 
+/* It was not whole where it was fetched. *length becomes that of the chunk. When there is no other place, what was
+ * wrong with the first remains. */
+static int look_elsewhere(struct player *p, struct item *item, size_t *length, struct error *e)
+{
+    const uint8_t *bytes;
+    struct error why;
+    if (!p->elsewhere && reader_new(p->repository, &p->elsewhere, e) < 0)
+        return -1;
+    if (reader_chunk_elsewhere(p->elsewhere, &item->location, &item->damage, &bytes, length, &why) == 0) {
+        memcpy(item->plain, bytes, *length);
+        item->damage.class = ERROR_NONE;
+    } else if (!reader_is_damage(&why)) {
+        *e = why;
+        return -1;
+    }
+    return 0;
+}
+
+static int take_chunk(struct player *p, struct item *item, struct error *e)
+{
+    size_t length = item->location.chunk.plain;
+    if (item->damage.class != ERROR_NONE && item->located && look_elsewhere(p, item, &length, e) < 0)
+        return -1;
+    uint8_t *free_one = p->cache[item->place].plain;
+    p->cache[item->place].plain = item->plain;
+    p->cache[item->place].length = item->damage.class == ERROR_NONE ? length : 0;
+    p->cache[item->place].damage = item->damage;
+    item->plain = free_one;
+    return 0;
+}
+
 static int play_item(void *context, void *slot, struct error *e)
 {
     struct player *p = context;
     struct item *item = slot;
-    if (item->load) {
-        uint8_t *free_one = p->cache[item->place].plain;
-        p->cache[item->place].plain = item->plain;
-        p->cache[item->place].damage = item->damage;
-        item->plain = free_one;
-        if (item->damage.class == ERROR_INTEGRITY && item->blame)
-            repository_doubt(p->repository, item->location.pack);
-    }
+    if (item->load && take_chunk(p, item, e) < 0)
+        return -1;
     struct cursor c = cursor_of(item->script.data, item->script.length);
     int result = 0;
     while (result == 0 && c.left > 0) {
@@ -274,40 +305,23 @@ void player_free(struct player *player)
     for (size_t i = 0; i < WORKERS_MAX; i++)
         pack_decompressor_free(player->decompressors[i]);
     fetch_free(player->fetch);
-    reader_free(player->careful);
+    reader_free(player->elsewhere);
     catalogue_decoder_free(&player->decoder);
     free(player);
 }
 
 /* ---- planning ---- */
 
-/* A chunk that is in more than one place: read here, from the first one that is whole. That is rare. */
-static int read_carefully(struct player *p, struct item *item, const uint8_t *id, struct error *e)
-{
-    const uint8_t *bytes;
-    size_t n;
-    if (!p->careful && reader_new(p->repository, &p->careful, e) < 0)
-        return -1;
-    if (reader_chunk(p->careful, id, &bytes, &n, e) < 0)
-        return -1;
-    memcpy(item->plain, bytes, n);
-    item->location.chunk.plain = (uint32_t)n;
-    item->opened = true;
-    return 0;
-}
-
 /* Damage inside shows when the chunk is opened. */
 static int fetch_into(struct player *p, struct item *item, const struct step *step, struct error *e)
 {
-    item->opened = false;
     item->location = step->location;
     item->damage = step->damage;
-    item->blame = step->damage.class == ERROR_NONE && !step->careful; /* the careful reader blames for itself */
-    if (step->damage.class != ERROR_NONE)
+    item->located = step->damage.class == ERROR_NONE;
+    if (!item->located)
         return 0;
     struct error why;
-    if ((step->careful ? read_carefully(p, item, step->id, &why)
-                       : fetch_chunk(p->fetch, &step->location, item->sealed, &item->box, &why)) == 0)
+    if (fetch_chunk(p->fetch, &step->location, item->sealed, &item->box, &why) == 0)
         return 0;
     if (!reader_is_damage(&why)) {
         *e = why;
@@ -384,15 +398,10 @@ static size_t least_used(const struct player *p)
 
 static int locate(struct player *p, struct step *step, const uint8_t *id, struct error *e)
 {
-    struct index_location other;
-    memcpy(step->id, id, SEAL_HASH_SIZE);
     step->damage.class = ERROR_NONE;
-    step->careful = false;
     struct error why;
     if (reader_locate(p->reader, id, 0, &step->location, &why) == 0) {
-        step->careful = index_find(p->repository->index, id, INDEX_READ, 1, &other);
-        if (!step->careful)
-            fetch_expect(p->fetch, &step->location);
+        fetch_expect(p->fetch, &step->location);
         return 0;
     }
     if (!reader_is_damage(&why)) {
@@ -412,7 +421,6 @@ static int load(struct player *p, const uint8_t *id, size_t *place, struct error
     step->load = true;
     step->place = (uint32_t)*place;
     memcpy(p->plan[*place].id, id, SEAL_HASH_SIZE);
-    p->plan[*place].length = step->damage.class == ERROR_NONE ? step->location.chunk.plain : CHUNKER_MAXIMUM;
     return 0;
 }
 
@@ -424,8 +432,6 @@ static int plan_data(struct player *p, const struct catalogue_extent *extent, st
     if (place == CACHE && load(p, extent->id, &place, e) < 0)
         return -1;
     p->plan[place].used = ++p->clock;
-    if (extent->offset > p->plan[place].length || extent->length > p->plan[place].length - extent->offset)
-        return error_set(e, ERROR_INTEGRITY, "an entry's extent reaches beyond its chunk");
     struct bytes *out;
     if (script(p, &out, e) < 0)
         return -1;

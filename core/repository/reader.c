@@ -1,5 +1,7 @@
 #include "repository/reader.h"
 
+#include <limits.h>
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +19,9 @@
 #include "snapshot/path.h"
 #include "worker/sink.h"
 
+#define FOREIGN_MAX 4 /* places that foreigners name for a chunk and that are tried */
+#define WARNED_MAX (1000 * SEAL_HASH_SIZE)
+
 struct reader {
     struct repository *repository;
     struct fetch *fetch;
@@ -24,6 +29,7 @@ struct reader {
     uint8_t *sealed, *plain;
     uint8_t id[SEAL_HASH_SIZE]; /* of the chunk in plain; valid when length > 0 */
     size_t length;
+    struct bytes warned; /* names of packs in which something was wrong, and that was said */
 };
 
 int reader_new(struct repository *repository, struct reader **reader, struct error *e)
@@ -37,6 +43,7 @@ int reader_new(struct repository *repository, struct reader **reader, struct err
     if (!r)
         return error_memory(e);
     r->repository = repository;
+    r->warned.maximum = WARNED_MAX;
     r->sealed = malloc(reader_sealed_max());
     r->plain = malloc(CHUNKER_MAXIMUM);
     int result = r->sealed && r->plain ? 0 : error_memory(e);
@@ -56,6 +63,7 @@ void reader_free(struct reader *reader)
     pack_decompressor_free(reader->decompressor);
     free(reader->sealed);
     free(reader->plain);
+    bytes_free(&reader->warned);
     free(reader);
 }
 
@@ -64,26 +72,50 @@ size_t reader_sealed_max(void)
     return pack_compress_bound(CHUNKER_MAXIMUM) + SEAL_OVERHEAD;
 }
 
+/* The nth place of the chunk that is tried. */
+static bool find_place(const struct index *index, const uint8_t *id, unsigned nth, struct index_location *location)
+{
+    unsigned foreign = 0;
+    for (unsigned i = 0; index_find(index, id, INDEX_READ, i, location); i++) {
+        if (location->foreign && foreign++ >= FOREIGN_MAX)
+            continue;
+        if (nth-- == 0)
+            return true;
+    }
+    return false;
+}
+
+static int find_or_recover(struct repository *r, const uint8_t *id, unsigned nth, struct index_location *location,
+                           bool *found, struct error *e)
+{
+    *found = find_place(r->index, id, nth, location);
+    if (*found || r->recovered)
+        return 0;
+    if (repository_recover_index(r, e) < 0)
+        return -1;
+    *found = find_place(r->index, id, nth, location);
+    return 0;
+}
+
 int reader_locate(struct reader *reader, const uint8_t id[SEAL_HASH_SIZE], unsigned nth,
                   struct index_location *location, struct error *e)
 {
-    struct index *index = reader->repository->index;
-    if (index_find(index, id, INDEX_READ, nth, location))
-        goto found;
-    if (!reader->repository->recovered) {
-        if (repository_recover_index(reader->repository, e) < 0)
-            return -1;
-        if (index_find(index, id, INDEX_READ, nth, location))
-            goto found;
-    }
+    struct repository *r = reader->repository;
+    bool found;
+    pthread_mutex_lock(&r->finding);
+    int result = find_or_recover(r, id, nth, location, &found, e);
+    pthread_mutex_unlock(&r->finding);
+    if (result < 0)
+        return -1;
     char hex[2 * SEAL_HASH_SIZE + 1];
-    error_set(e, ERROR_INTEGRITY, "chunk %s is %s", text_hex(id, SEAL_HASH_SIZE, hex),
-              nth == 0 ? "missing" : "damaged");
-    return error_subject(e, "sink", sink_name(reader->repository->sink));
-found:
-    if (location->chunk.plain > CHUNKER_MAXIMUM || location->chunk.stored > reader_sealed_max())
-        return error_set(e, ERROR_INTEGRITY, "the index names a chunk of %u bytes", location->chunk.plain);
-    return 0;
+    text_hex(id, SEAL_HASH_SIZE, hex);
+    if (!found)
+        error_set(e, ERROR_INTEGRITY, "chunk %s is %s", hex, nth == 0 ? "missing" : "damaged");
+    else if (!pack_chunk_can_be(&location->chunk, location->pack_size))
+        error_set(e, ERROR_INTEGRITY, "the index names a place for chunk %s that cannot be", hex);
+    else
+        return 0;
+    return error_subject(e, "sink", sink_name(r->sink));
 }
 
 /* May this failure be the fault of one place, so that another one can be tried? */
@@ -103,27 +135,79 @@ static int open_at(struct reader *r, const struct index_location *l, struct erro
     return pack_open_chunk(r->decompressor, r->repository->key, &box, &l->chunk, r->sealed, r->plain, key, e);
 }
 
+static int compare_names(const void *a, const void *b)
+{
+    return memcmp(a, b, SEAL_HASH_SIZE);
+}
+
+/* Once for a pack, however much of it is wrong. */
+static void warn(struct reader *r, const uint8_t pack[SEAL_HASH_SIZE], const struct error *why)
+{
+    size_t count = r->warned.length / SEAL_HASH_SIZE;
+    if (count > 0 && lfind(pack, r->warned.data, &count, SEAL_HASH_SIZE, compare_names))
+        return;
+    struct error e = *why;
+    error_subject(&e, "sink", sink_name(r->repository->sink));
+    log_error(LOG_WARNING, &e);
+    bytes_put(&r->warned, pack, SEAL_HASH_SIZE);
+    if (r->warned.failed)
+        bytes_reset(&r->warned);
+}
+
+/* It was not whole there. Does the pack itself name another place? */
+static bool note_failure(struct reader *r, struct index_location *place, const struct error *why)
+{
+    warn(r, place->pack, why);
+    return why->class == ERROR_INTEGRITY && repository_blame(r->repository, place);
+}
+
+/* r->length stays 0 when it is not whole there. */
+static int try_place(struct reader *r, struct index_location *place, struct error *e)
+{
+    int result = open_at(r, place, e);
+    if (result < 0 && reader_is_damage(e) && note_failure(r, place, e))
+        result = open_at(r, place, e);
+    if (result == 0)
+        r->length = place->chunk.plain;
+    return result == 0 || reader_is_damage(e) ? 0 : -1;
+}
+
+/* Once packs were looked into, there may be places before those that were tried. */
+static int find_whole(struct reader *r, const uint8_t *id, struct error *e)
+{
+    struct index_location location;
+    bool recovered = r->repository->recovered;
+    r->length = 0;
+    for (unsigned nth = 0; r->length == 0; nth++) {
+        int result = reader_locate(r, id, nth, &location, e);
+        if (r->repository->recovered && !recovered && nth > 0) {
+            recovered = true;
+            nth = UINT_MAX;
+            continue;
+        }
+        if (result < 0 || try_place(r, &location, e) < 0)
+            return -1;
+    }
+    memcpy(r->id, id, SEAL_HASH_SIZE);
+    return 0;
+}
+
 int reader_chunk(struct reader *reader, const uint8_t id[SEAL_HASH_SIZE], const uint8_t **p, size_t *n, struct error *e)
 {
     bool have = reader->length > 0 && memcmp(reader->id, id, SEAL_HASH_SIZE) == 0;
-    for (unsigned nth = 0; !have; nth++) {
-        struct index_location location;
-        reader->length = 0;
-        if (reader_locate(reader, id, nth, &location, e) < 0)
-            return -1;
-        have = open_at(reader, &location, e) == 0;
-        if (!have && !reader_is_damage(e))
-            return -1;
-        if (have) {
-            reader->length = location.chunk.plain;
-            continue;
-        }
-        error_subject(e, "sink", sink_name(reader->repository->sink));
-        log_error(LOG_WARNING, e);
-        if (e->class == ERROR_INTEGRITY)
-            repository_doubt(reader->repository, location.pack);
-    }
-    memcpy(reader->id, id, SEAL_HASH_SIZE);
+    if (!have && find_whole(reader, id, e) < 0)
+        return -1;
+    *p = reader->plain;
+    *n = reader->length;
+    return 0;
+}
+
+int reader_chunk_elsewhere(struct reader *reader, const struct index_location *place, const struct error *why,
+                           const uint8_t **p, size_t *n, struct error *e)
+{
+    warn(reader, place->pack, why);
+    if (find_whole(reader, place->chunk.id, e) < 0)
+        return -1;
     *p = reader->plain;
     *n = reader->length;
     return 0;

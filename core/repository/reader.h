@@ -20,12 +20,19 @@ struct repository;
 int reader_new(struct repository *repository, struct reader **reader, struct error *e);
 void reader_free(struct reader *reader);
 
-/* The plain bytes of a chunk, lent until the next call. A place where it is damaged is said as a warning and the next
- * one is tried; nowhere whole: ERROR_INTEGRITY. */
+/* The plain bytes of a chunk, lent until the next call. A place where it is damaged is said as a warning, once for each
+ * pack, and the next one is tried; nowhere whole: ERROR_INTEGRITY. */
 int reader_chunk(struct reader *reader, const uint8_t id[SEAL_HASH_SIZE], const uint8_t **p, size_t *n,
                  struct error *e);
+/* The same, of a chunk that was not whole in that place, because of *why: that is said, and blamed where it is due
+ * (repository_blame). */
+int reader_chunk_elsewhere(struct reader *reader, const struct index_location *place, const struct error *why,
+                           const uint8_t **p, size_t *n, struct error *e);
 
-/* The nth place of a chunk (from 0). When no index object knows it, packs without one are looked into, once.
+/* Readers of one repository may be used side by side.
+ *
+ * The nth place of a chunk (from 0), of those that are tried: of foreign ones (index.h) only a handful, so that nobody
+ * who says much makes others look for long. When there is none, packs that nobody vouches for are looked into, once.
  * ERROR_INTEGRITY when there is no such place. */
 int reader_locate(struct reader *reader, const uint8_t id[SEAL_HASH_SIZE], unsigned nth,
                   struct index_location *location, struct error *e);

@@ -160,12 +160,14 @@ static int load_key(struct repository *r, const struct config_object *config, co
 
 static int open_cache(struct repository *r, const struct repository_spec *spec, struct error *e)
 {
-    char path[PATH_MAX], damaged[PATH_MAX];
+    char path[PATH_MAX], damaged[PATH_MAX], ledger[PATH_MAX];
     snprintf(path, sizeof path, "%s/%s", spec->cache_dir, r->id_text);
     snprintf(damaged, sizeof damaged, "%s/repositories/%s/damaged", spec->state_dir, r->id_text);
     r->cache = text_copy(path);
+    snprintf(ledger, sizeof ledger, "%s/repositories/%s/stored", spec->state_dir, r->id_text);
     r->damaged = text_copy(damaged);
-    if (!r->cache || !r->damaged)
+    r->ledger = text_copy(ledger);
+    if (!r->cache || !r->damaged || !r->ledger)
         return error_memory(e);
     return file_make_trusted(r->cache, e);
 }
@@ -207,6 +209,7 @@ int repository_open(struct sink *sink, const struct repository_spec *spec, struc
         return error_memory(e);
     }
     r->sink = sink;
+    pthread_mutex_init(&r->finding, NULL);
     if (open_in_place(r, spec, e) < 0) {
         repository_close(r);
         return -1;
@@ -257,5 +260,7 @@ void repository_close(struct repository *repository)
     free(repository->host);
     free(repository->cache);
     free(repository->damaged);
+    free(repository->ledger);
+    pthread_mutex_destroy(&repository->finding);
     free(repository);
 }

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <pthread.h>
+
 #include "repository/key.h"
 #include "repository/seal.h"
 
@@ -33,6 +35,7 @@ struct repository {
     struct sink *sink;      /* owned */
     char *host, *cache;     /* cache: directory of this repository, made */
     char *damaged;          /* directory of doubts (doubt.h) */
+    char *ledger;           /* file (ledger.h) */
     _Atomic size_t doubted; /* packs that were found damaged since it was opened */
     bool trust_hosts;
     bool plain; /* encryption = none */
@@ -40,8 +43,9 @@ struct repository {
     struct signers *signers;
     uint8_t id[REPOSITORY_ID_SIZE];
     char id_text[2 * REPOSITORY_ID_SIZE + 1];
-    struct index *index; /* NULL until repository_load_index */
-    bool recovered;      /* packs without an index object were looked into */
+    struct index *index;     /* NULL until repository_load_index */
+    _Atomic bool recovered;  /* packs without an index object were looked into */
+    pthread_mutex_t finding; /* held while a reader looks into the index, which may make it grow */
 };
 
 /* Take the sink (also after an error) and open the repository in it: read config, check format, features, key.
@@ -66,17 +70,24 @@ int repository_load_index(struct repository *repository, struct error *e);
 /* The pack is damaged: runs are not to rely on it, from the next repository_load_index on, or repository_heed_doubts.
  * What goes wrong with remembering it is logged. Once the repository is closed, it is said what that means. */
 void repository_doubt(struct repository *repository, const uint8_t pack[SEAL_HASH_SIZE]);
+/* A chunk was not there as the index says. What does the pack itself say? Another place in it: true, and it is in
+ * location->chunk. The same, or nothing: it is damaged, and doubted. So nobody's false word makes a whole pack doubted.
+ */
+bool repository_blame(struct repository *repository, struct index_location *location);
 /* It is whole, after all. */
 void repository_trust(struct repository *repository, const uint8_t pack[SEAL_HASH_SIZE]);
 int repository_heed_doubts(struct repository *repository, struct error *e);
+/* An index object that this machine is about to store: it is remembered, durably, and from then on what it describes is
+ * our own. One that never comes to be does no harm. */
+int repository_own_index(struct repository *repository, const uint8_t name[SEAL_HASH_SIZE], struct error *e);
 /* A place of the chunk that a new snapshot may rely on: as trust_hosts says, and in no damaged pack. */
 bool repository_has(const struct repository *repository, const uint8_t id[SEAL_HASH_SIZE],
                     struct index_location *location);
 /* Those chunks, for index_chunk_at: enum index_use. */
 int repository_use(const struct repository *repository);
 
-/* Read the directories of packs that no index object describes: once, later calls do nothing. Only the full key can;
- * without it nothing happens. */
+/* Read the directories of packs that no index object describes, or only a foreigner's (index_vouches): once, later
+ * calls do nothing. Only the full key can; without it nothing happens. */
 int repository_recover_index(struct repository *repository, struct error *e);
 
 /* All packs of the sink, sorted by name; the caller frees. */
@@ -85,10 +96,10 @@ int repository_list_packs(struct repository *repository, struct index_pack **pac
  * of those that it does not know are read, as above, and after it the index stays as it is (index_fix), whatever is
  * found missing or turns up. */
 int repository_fix_index(struct repository *repository, const struct index_pack *packs, size_t count, struct error *e);
-/* The body of an index object, verified and opened. own: written by this host with this key. Wrong: ERROR_INTEGRITY,
+/* The body of an index object, verified and opened, into an empty buffer, whose maximum is set. Wrong: ERROR_INTEGRITY,
  * ERROR_AUTH. */
 int repository_read_index_object(struct repository *repository, const uint8_t name[SEAL_HASH_SIZE], struct bytes *body,
-                                 bool *own, struct error *e);
+                                 struct error *e);
 /* The directory of a pack of that size, opened with the full key; the caller frees chunks. */
 int repository_read_directory(struct repository *repository, const uint8_t name[SEAL_HASH_SIZE], uint64_t size,
                               struct pack_chunk **chunks, uint32_t *count, struct error *e);

@@ -22,9 +22,6 @@
 #include "snapshot/manifest.h"
 #include "worker/sink.h"
 
-#define PACK_MAX ((size_t)64 << 20)
-#define INDEX_CHUNKS (256u << 10) /* an index object is put when it describes so many */
-
 /* Packs under way at once, each held in memory. */
 #define WORKERS_MAX 6
 #define ITEMS_MAX (WORKERS_MAX + 1)
@@ -50,7 +47,12 @@ struct copy {
     struct repository *from, *to;
     const struct manifest *manifest;
     struct copy_result *result;
-    uint8_t *wanted;   /* per pack row of from: to lacks a chunk of it */
+    uint8_t *wanted; /* per pack row of from: to lacks a chunk of it */
+    uint8_t *needed; /* per chunk row of from: it is to come with its pack, and has not yet */
+    /* the pack whose directory was looked into last */
+    uint8_t looked_into[SEAL_HASH_SIZE];
+    struct pack_chunk *directory;
+    uint32_t directory_count;
     struct bytes body; /* of the index object for what was copied since the last one */
     struct confirm confirm;
     uint32_t packs, chunks;
@@ -91,17 +93,52 @@ static int lacks(const struct copy *c, struct error *e)
     return error_subject(e, "sink", sink_name(c->from->sink));
 }
 
-/* A chunk that another host has put into the target is not relied on, as in a backup. */
-static int want_chunk(struct copy *c, const uint8_t *id, struct error *e)
+/* What only foreigners say of a pack is looked up in the pack itself; neighbours are in one pack. */
+static int look_up(struct copy *c, const struct index_location *l, bool *right, struct error *e)
+{
+    *right = false;
+    if (!c->directory || memcmp(c->looked_into, l->pack, sizeof c->looked_into) != 0) {
+        free(c->directory);
+        c->directory = NULL;
+        memcpy(c->looked_into, l->pack, sizeof c->looked_into);
+        if (repository_read_directory(c->from, l->pack, l->pack_size, &c->directory, &c->directory_count, e) < 0)
+            return reader_is_damage(e) ? 0 : -1;
+    }
+    for (uint32_t i = 0; i < c->directory_count && !*right; i++)
+        *right = memcmp(&c->directory[i], &l->chunk, sizeof l->chunk) == 0;
+    return 0;
+}
+
+/* Where to take it from: our own word, or that of whose snapshot it is, is proved when the pack is read. */
+static int choose_place(struct copy *c, const uint8_t *id, struct index_location *location, struct error *e)
+{
+    for (unsigned nth = 0; index_find(c->from->index, id, INDEX_READ, nth, location); nth++) {
+        bool right = !location->foreign;
+        if (!right && look_up(c, location, &right, e) < 0)
+            return -1;
+        if (right)
+            return 0;
+    }
+    return lacks(c, e);
+}
+
+/* The first n bytes of a chunk, or some of them. One that another host has put into the target is not relied on, as in
+ * a backup. */
+static int want_chunk(struct copy *c, const uint8_t *id, uint64_t n, struct error *e)
 {
     struct index_location location;
-    if (repository_has(c->to, id, &location))
+    if (repository_has(c->to, id, &location) && location.chunk.plain >= n)
         return 0;
-    if (!index_find(c->from->index, id, INDEX_RELY_OWN, 0, &location) &&
-        !index_find(c->from->index, id, INDEX_READ, 0, &location))
-        return lacks(c, e);
-    if (!has_pack(c, id, location.pack))
-        c->wanted[location.pack_row] = 1;
+    if (choose_place(c, id, &location, e) < 0)
+        return -1;
+    if (location.chunk.plain < n) {
+        error_set(e, ERROR_INTEGRITY, "has an entry in the snapshot that reaches beyond the end of a chunk");
+        return error_subject(e, "sink", sink_name(c->from->sink));
+    }
+    if (has_pack(c, id, location.pack))
+        return 0;
+    c->wanted[location.pack_row] = 1;
+    c->needed[location.row] = 1;
     return 0;
 }
 
@@ -110,7 +147,8 @@ static int want_record(void *context, const struct record *record, const uint8_t
     (void)bytes;
     (void)n;
     for (size_t i = 0; i < record->extent_count; i++)
-        if (!catalogue_is_hole(&record->extents[i]) && want_chunk(context, record->extents[i].id, e) < 0)
+        if (!catalogue_is_hole(&record->extents[i]) &&
+            want_chunk(context, record->extents[i].id, record->extents[i].offset + record->extents[i].length, e) < 0)
             return -1;
     return 0;
 }
@@ -118,7 +156,7 @@ static int want_record(void *context, const struct record *record, const uint8_t
 static int want_source(struct copy *c, struct reader *reader, const struct manifest_source *source, struct error *e)
 {
     for (size_t i = 0; i < source->chunk_count; i++)
-        if (want_chunk(c, source->chunks[i].id, e) < 0)
+        if (want_chunk(c, source->chunks[i].id, source->chunks[i].length, e) < 0)
             return -1;
     return reader_catalogue(reader, source, NULL, want_record, c, e);
 }
@@ -189,7 +227,7 @@ static int read_pack(struct copy *c, const struct tools *tools, struct item *ite
 {
     uint8_t hash[SEAL_HASH_SIZE];
     bytes_reset(&item->pack);
-    if (sink_get(c->from->sink, key, PACK_MAX, &item->pack, e) < 0)
+    if (sink_get(c->from->sink, key, PACK_SIZE_MAX, &item->pack, e) < 0)
         return -1;
     seal_hash(item->pack.data, item->pack.length, hash);
     if (memcmp(hash, item->name, sizeof hash) != 0)
@@ -212,6 +250,8 @@ static int store_index(struct copy *c, struct error *e)
     seal_hash(object.data, object.length, name);
     repository_index_key(name, key);
     count(c, object.length);
+    if (strcmp(c->manifest->host, c->to->host) == 0 && repository_own_index(c->to, name, e) < 0)
+        return -1;
     if (sink_put(c->to->sink, key, object.data, object.length, true, e) < 0 || sink_sync(c->to->sink, e) < 0)
         return -1;
     return confirm_object(c->to, key, &object, e);
@@ -252,11 +292,41 @@ static int describe_pack(struct copy *c, const struct item *item, struct error *
         return -1;
     c->packs++;
     c->chunks += item->count;
-    if (c->chunks < INDEX_CHUNKS)
+    if (c->chunks < INDEX_BODY_CHUNKS)
         return bytes_check(&c->body, "index", e);
     if (put_index(c, e) < 0)
         return -1;
     begin_index(c);
+    return 0;
+}
+
+/* Rows that say what the pack says itself. */
+static void note_chunks(struct copy *c, const struct item *item)
+{
+    struct index_location location;
+    for (uint32_t i = 0; i < item->count; i++)
+        for (unsigned nth = 0; index_find(c->from->index, item->chunks[i].id, INDEX_READ, nth, &location); nth++)
+            if (memcmp(location.pack, item->name, sizeof location.pack) == 0 &&
+                memcmp(&location.chunk, &item->chunks[i], sizeof location.chunk) == 0)
+                c->needed[location.row] = 0;
+}
+
+/* Each chunk that was to come has come. */
+static int check_needed(struct copy *c, struct error *e)
+{
+    for (size_t row = 0; row < index_chunk_count(c->from->index); row++) {
+        struct index_location location;
+        char pack[201], object[201] = "index/";
+        if (!c->needed[row])
+            continue;
+        index_chunk_at(c->from->index, row, INDEX_READ, &location);
+        repository_pack_key(location.pack, pack);
+        if (index_pack_object(c->from->index, location.pack_row))
+            repository_index_key(index_pack_object(c->from->index, location.pack_row), object);
+        error_set(e, ERROR_INTEGRITY,
+                  "'%s' says of '%s' what the pack itself does not: it lacks a chunk of the snapshot", object, pack);
+        return error_subject(e, "sink", sink_name(c->from->sink));
+    }
     return 0;
 }
 
@@ -269,6 +339,7 @@ static int note_pack(void *context, void *slot, struct error *e)
     int result = 0;
     if (!item->there)
         count(c, item->pack.length);
+    note_chunks(c, item);
     repository_pack_key(item->name, key);
     if (item->damaged) {
         log_line(LOG_NOTICE, "sink '%s': '%s' was damaged, and is whole again", sink_name(c->to->sink), key);
@@ -288,7 +359,7 @@ static int make_line(struct copy *c, struct error *e)
     c->workers = c->workers > task_processors() ? c->workers : task_processors();
     c->workers = c->workers < WORKERS_MAX ? c->workers : WORKERS_MAX;
     for (size_t i = 0; i <= c->workers; i++) {
-        c->items[i].pack.maximum = PACK_MAX + 1;
+        c->items[i].pack.maximum = PACK_SIZE_MAX + 1;
         c->slots[i] = &c->items[i];
     }
     for (size_t i = 0; i < c->workers; i++) {
@@ -335,7 +406,7 @@ static int copy_packs(struct copy *c, struct error *e)
             return -1;
         c->progress->report(c->progress->context, line_consumed(c->line), c->moved);
     }
-    return line_drain(c->line, e) < 0 ? -1 : put_index(c, e);
+    return line_drain(c->line, e) < 0 || check_needed(c, e) < 0 ? -1 : put_index(c, e);
 }
 
 /* ---- the snapshot ---- */
@@ -378,6 +449,8 @@ static void free_copy(struct copy *c)
         free(c->tools[i].plain);
     }
     free(c->wanted);
+    free(c->needed);
+    free(c->directory);
     bytes_free(&c->body);
     confirm_free(&c->confirm);
 }
@@ -394,14 +467,16 @@ int repository_copy(struct repository *from, struct repository *to, const struct
     }
     if (load_index(from, e) < 0 || repository_load_index(to, e) < 0)
         return -1;
+    index_prefer(from->index, manifest->signer, manifest->host);
     struct copy c = {.progress = progress,
                      .from = from,
                      .to = to,
                      .manifest = manifest,
                      .result = result,
                      .wanted = calloc(index_pack_count(from->index) + 1, 1),
-                     .body = {.maximum = (size_t)64 << 20}};
-    int done = c.wanted ? copy_snapshot(&c, object, key, e) : error_memory(e);
+                     .needed = calloc(index_chunk_count(from->index) + 1, 1),
+                     .body = {.maximum = INDEX_BODY_MAX}};
+    int done = c.wanted && c.needed ? copy_snapshot(&c, object, key, e) : error_memory(e);
     free_copy(&c);
     return done;
 }

@@ -11,13 +11,15 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "repository/doubt.h"
+#include "repository/foundling.h"
 #include "repository/index.h"
 #include "repository/index_body.h"
+#include "repository/ledger.h"
+#include "repository/signers.h"
 #include "worker/sink.h"
 
-#define INDEX_OBJECT_MAX ((size_t)64 << 20)
-#define INDEX_BODY_MAX ((size_t)256 << 20)
+#define INDEX_OBJECT_MAX (INDEX_BODY_MAX + (64u << 10)) /* of what does not compress */
+#define FAILURES_SAID 3
 #define LISTING_MAX ((size_t)1 << 30)
 
 struct listing {
@@ -39,7 +41,10 @@ static int list_index(void *context, const struct sink_object *object, struct er
 {
     const struct listing *l = context;
     uint8_t name[SEAL_HASH_SIZE];
-    if (parse_name(l, object->key, name))
+    if (object->size > INDEX_OBJECT_MAX)
+        log_line(LOG_WARNING, "sink '%s': object '%s' has %llu bytes: it is no index object", l->sink, object->key,
+                 (unsigned long long)object->size);
+    else if (parse_name(l, object->key, name))
         bytes_put(l->rows, name, sizeof name);
     return bytes_check(l->rows, "listing of index objects", e);
 }
@@ -53,52 +58,70 @@ static int list_pack(void *context, const struct sink_object *object, struct err
     return bytes_check(l->rows, "listing of packs", e);
 }
 
-static bool is_own(const struct repository *r, const struct seal_opened *opened, const char *host)
+/* Chunk ids do not compress: a body that is much larger than its object is none. */
+static size_t body_max(size_t object)
 {
-    return memcmp(opened->signer, r->key->signer_public, sizeof opened->signer) == 0 && strcmp(host, r->host) == 0;
+    return 2 * object + 4096 < INDEX_BODY_MAX ? 2 * object + 4096 : INDEX_BODY_MAX;
 }
 
+/* *final: it will never be another one, since its bytes are those that its name stands for. */
 static int open_index_object(struct repository *r, const uint8_t name[SEAL_HASH_SIZE], const struct bytes *object,
-                             struct bytes *body, bool *own, struct error *e)
+                             struct bytes *body, uint8_t signer[32], bool *final, struct error *e)
 {
     char key[201], host[64];
     uint8_t hash[SEAL_HASH_SIZE];
     repository_index_key(name, key);
     seal_hash(object->data, object->length, hash);
-    if (memcmp(hash, name, sizeof hash) != 0)
+    *final = memcmp(hash, name, sizeof hash) == 0;
+    if (!*final)
         return error_set(e, ERROR_INTEGRITY, "object '%s' is damaged: its hash is not its name", key);
     struct seal_opened opened;
+    body->maximum = body_max(object->length);
     if (seal_envelope_open(r->key, SEAL_INDEX, object->data, object->length, key, &opened, body, e) < 0 ||
         index_body_host(body->data, body->length, host, e) < 0 || seal_check_host(&opened, host, key, e) < 0)
         return -1;
-    *own = is_own(r, &opened, host);
+    if (opened.clear_length > 0)
+        return error_set(e, ERROR_INTEGRITY, "object '%s' has a clear part, as no index object has", key);
+    memcpy(signer, opened.signer, 32);
     return 0;
 }
 
 int repository_read_index_object(struct repository *r, const uint8_t name[SEAL_HASH_SIZE], struct bytes *body,
-                                 bool *own, struct error *e)
+                                 struct error *e)
 {
     char key[201];
+    uint8_t signer[32];
+    bool final;
     repository_index_key(name, key);
-    AUTO_BYTES struct bytes object = {.maximum = INDEX_OBJECT_MAX};
+    AUTO_BYTES struct bytes object = {.maximum = INDEX_OBJECT_MAX + 1};
     if (sink_get(r->sink, key, INDEX_OBJECT_MAX, &object, e) < 0)
         return -1;
-    return open_index_object(r, name, &object, body, own, e);
+    return open_index_object(r, name, &object, body, signer, &final, e);
+}
+
+static int absorb(struct repository *r, const uint8_t name[SEAL_HASH_SIZE], const struct bytes *object, bool *final,
+                  struct error *e)
+{
+    AUTO_BYTES struct bytes body = {.maximum = 0};
+    uint8_t signer[32];
+    if (open_index_object(r, name, object, &body, signer, final, e) < 0)
+        return -1;
+    const struct index_origin origin = {.object = name, .signer = signer};
+    if (index_absorb(r->index, &origin, body.data, body.length, e) == 0)
+        return 0;
+    char key[201];
+    repository_index_key(name, key);
+    return error_context(e, "object '%s': ", key);
 }
 
 /* Damage is a warning: what the object said can be found in the packs. */
 static int absorb_object(struct repository *r, const uint8_t name[SEAL_HASH_SIZE], const struct bytes *object,
                          const struct error *why, struct error *e)
 {
-    AUTO_BYTES struct bytes body = {.maximum = INDEX_BODY_MAX};
-    bool own;
-    int result = object ? 0 : -1;
-    if (result < 0)
+    bool final = false;
+    int result = object ? absorb(r, name, object, &final, e) : -1;
+    if (!object)
         *e = *why;
-    if (result == 0)
-        result = open_index_object(r, name, object, &body, &own, e);
-    if (result == 0)
-        result = index_absorb(r->index, name, body.data, body.length, own, e);
     if (result == 0)
         return 0;
     if (e->class == ERROR_NOT_FOUND)
@@ -107,7 +130,7 @@ static int absorb_object(struct repository *r, const uint8_t name[SEAL_HASH_SIZE
         return -1;
     error_subject(e, "sink", sink_name(r->sink));
     log_error(LOG_WARNING, e);
-    return 0;
+    return final ? index_pass_over(r->index, name, e) : 0;
 }
 
 struct absorbing {
@@ -159,22 +182,6 @@ static bool covers_more(const struct index *index, const uint8_t *names, size_t 
     return false;
 }
 
-static int absorb_objects(struct repository *r, struct error *e)
-{
-    AUTO_BYTES struct bytes names = {.maximum = LISTING_MAX};
-    struct listing l = {.rows = &names, .prefix = strlen("index/"), .sink = sink_name(r->sink)};
-    if (sink_list(r->sink, "index/", list_index, &l, e) < 0)
-        return -1;
-    size_t count = names.length / SEAL_HASH_SIZE;
-    if (count > 0)
-        qsort(names.data, count, SEAL_HASH_SIZE, compare_hashes);
-    if (covers_more(r->index, names.data, count))
-        index_clear(r->index);
-    if (absorb_missing(r, names.data, count, e) < 0)
-        return -1;
-    return index_settle(r->index, e);
-}
-
 static int compare_names(const void *a, const void *b)
 {
     return memcmp(((const struct index_pack *)a)->name, ((const struct index_pack *)b)->name, SEAL_HASH_SIZE);
@@ -211,45 +218,75 @@ static int open_index(struct repository *r, struct error *e)
     return index_open(path, identity, &r->index, e);
 }
 
+/* What this machine has stored itself. */
+static int heed_ledger(struct repository *r, bool *there, struct error *e)
+{
+    AUTO_BYTES struct bytes names = {.maximum = LISTING_MAX};
+    if (ledger_read(r->ledger, &names, there, e) < 0)
+        return -1;
+    return index_set_own(r->index, names.data, names.length / SEAL_HASH_SIZE, e);
+}
+
+int repository_own_index(struct repository *r, const uint8_t name[SEAL_HASH_SIZE], struct error *e)
+{
+    bool there;
+    if (ledger_add(r->ledger, name, e) < 0)
+        return -1;
+    return r->index ? heed_ledger(r, &there, e) : 0;
+}
+
+static int absorb_objects(struct repository *r, const struct bytes *names, const struct index_pack *packs, size_t n,
+                          struct error *e)
+{
+    bool crowded = index_is_crowded(r->index);
+    uint64_t listed = 0;
+    for (size_t i = 0; i < n; i++)
+        listed += packs[i].size;
+    index_set_listed(r->index, listed);
+    if (absorb_missing(r, names->data, names->length / SEAL_HASH_SIZE, e) < 0 || index_settle(r->index, e) < 0)
+        return -1;
+    if (index_is_crowded(r->index) && !crowded)
+        log_line(LOG_WARNING,
+                 "sink '%s': index objects say more of chunks than packs can hold; some of it is left out, and what is "
+                 "needed of that is looked for in the packs: verify --all finds what is wrong",
+                 sink_name(r->sink));
+    return 0;
+}
+
+static int heed_revoked(struct repository *r, struct error *e)
+{
+    AUTO_BYTES struct bytes revoked = {.maximum = LISTING_MAX};
+    if (signers_list_revoked(r->signers, &revoked, e) < 0)
+        return -1;
+    return index_set_revoked(r->index, revoked.data, revoked.length / SEAL_HASH_SIZE, e);
+}
+
 int repository_load_index(struct repository *r, struct error *e)
 {
+    AUTO_BYTES struct bytes names = {.maximum = LISTING_MAX};
+    AUTO_FREE struct index_pack *packs = NULL;
+    struct listing l = {.rows = &names, .prefix = strlen("index/"), .sink = sink_name(r->sink)};
+    size_t count, covered;
+    bool remembered;
     if (!r->index && open_index(r, e) < 0)
         return -1;
-    AUTO_FREE struct index_pack *packs = NULL;
-    size_t count;
     /* Objects first: what they say is only believed of packs that are listed afterwards. */
-    if (absorb_objects(r, e) < 0 || repository_list_packs(r, &packs, &count, e) < 0)
+    if (sink_list(r->sink, "index/", list_index, &l, e) < 0 || repository_list_packs(r, &packs, &count, e) < 0)
         return error_subject(e, "sink", sink_name(r->sink));
-    return index_set_present(r->index, packs, count, e) < 0 ? -1 : repository_heed_doubts(r, e);
-}
-
-/* ---- damaged packs ---- */
-
-void repository_doubt(struct repository *r, const uint8_t pack[SEAL_HASH_SIZE])
-{
-    struct error e;
-    bool fresh;
-    if (doubt_add(r->damaged, pack, &fresh, &e) == 0)
-        r->doubted += fresh;
-    else
-        log_line(LOG_WARNING, "sink '%s': that a pack is damaged cannot be remembered: %s", sink_name(r->sink),
-                 e.message);
-}
-
-void repository_trust(struct repository *r, const uint8_t pack[SEAL_HASH_SIZE])
-{
-    struct error e;
-    if (doubt_remove(r->damaged, pack, &e) < 0)
-        log_line(LOG_WARNING, "sink '%s': that a pack is whole cannot be remembered: %s", sink_name(r->sink),
-                 e.message);
-}
-
-int repository_heed_doubts(struct repository *r, struct error *e)
-{
-    AUTO_BYTES struct bytes names = {.maximum = DOUBT_MAX * SEAL_HASH_SIZE};
-    if (doubt_list(r->damaged, &names, e) < 0)
+    /* After they were listed: another run of ours remembers an object before it stores it. */
+    if (heed_ledger(r, &remembered, e) < 0)
         return -1;
-    return index_set_doubted(r->index, names.data, names.length / SEAL_HASH_SIZE, e);
+    if (names.length > 0)
+        qsort(names.data, names.length / SEAL_HASH_SIZE, SEAL_HASH_SIZE, compare_hashes);
+    if (covers_more(r->index, names.data, names.length / SEAL_HASH_SIZE))
+        index_clear(r->index);
+    /* A lost state is said, too. */
+    covered = remembered ? index_pack_count(r->index) : 0;
+    if (absorb_objects(r, &names, packs, count, e) < 0)
+        return error_subject(e, "sink", sink_name(r->sink));
+    if (index_set_present(r->index, packs, count, e) < 0 || repository_heed_doubts(r, e) < 0 || heed_revoked(r, e) < 0)
+        return -1;
+    return foundling_warn(r, covered, e);
 }
 
 int repository_use(const struct repository *r)
@@ -280,7 +317,7 @@ int repository_read_directory(struct repository *r, const uint8_t name[SEAL_HASH
 {
     char key[201];
     repository_pack_key(name, key);
-    if (size < PACK_HEADER_SIZE || size > UINT32_MAX)
+    if (size < PACK_HEADER_SIZE || size > PACK_SIZE_MAX)
         return error_set(e, ERROR_INTEGRITY, "object '%s' is no pack: it has %llu bytes", key,
                          (unsigned long long)size);
     uint8_t header[PACK_HEADER_SIZE];
@@ -300,7 +337,8 @@ int repository_read_directory(struct repository *r, const uint8_t name[SEAL_HASH
     return 0;
 }
 
-static int absorb_directory(struct repository *r, const struct index_pack *pack, struct error *e)
+/* *failed: it does not open. Of many such packs, a few are said. */
+static int absorb_directory(struct repository *r, const struct index_pack *pack, size_t *failed, struct error *e)
 {
     AUTO_FREE struct pack_chunk *chunks = NULL;
     uint32_t count;
@@ -308,7 +346,8 @@ static int absorb_directory(struct repository *r, const struct index_pack *pack,
         if (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH && e->class != ERROR_NOT_FOUND)
             return -1;
         error_subject(e, "sink", sink_name(r->sink));
-        log_error(LOG_WARNING, e);
+        if (++*failed <= FAILURES_SAID)
+            log_error(LOG_WARNING, e);
         return 0;
     }
     AUTO_BYTES struct bytes body = {.maximum = INDEX_BODY_MAX};
@@ -317,27 +356,43 @@ static int absorb_directory(struct repository *r, const struct index_pack *pack,
     index_body_end(&body, 1);
     if (bytes_check(&body, "index", e) < 0)
         return -1;
-    return index_absorb(r->index, NULL, body.data, body.length, false, e);
+    const struct index_origin origin = {.object = NULL};
+    return index_absorb(r->index, &origin, body.data, body.length, e);
 }
 
 /* packs: as listed, and compared with the index. */
 static int recover_from(struct repository *r, struct index_pack *packs, size_t count, struct error *e)
 {
-    size_t unknown = 0;
+    size_t unknown = 0, failed = 0;
     for (size_t i = 0; i < count; i++) {
         if (packs[i].known)
             continue;
         unknown++;
-        if (absorb_directory(r, &packs[i], e) < 0)
+        if (absorb_directory(r, &packs[i], &failed, e) < 0)
             return -1;
     }
     if (unknown > 0)
-        log_line(LOG_NOTICE, "sink '%s': read the directories of %zu packs that no index describes", sink_name(r->sink),
-                 unknown);
+        log_line(LOG_NOTICE, "sink '%s': read the directories of %zu packs that no index describes; %zu do not open",
+                 sink_name(r->sink), unknown, failed);
     if (index_settle(r->index, e) < 0 || index_set_present(r->index, packs, count, e) < 0)
         return -1;
     r->recovered = true;
     return 0;
+}
+
+/* What only foreigners describe is as good as unknown; and so is all, when something was left out. */
+static void keep_vouched(const struct repository *r, struct index_pack *packs, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        packs[i].known = false;
+    for (size_t row = 0; count > 0 && !index_is_crowded(r->index) && row < index_pack_count(r->index); row++) {
+        struct index_pack wanted;
+        if (!index_pack_at(r->index, row, wanted.name, &wanted.size) || !index_vouches(r->index, row))
+            continue;
+        struct index_pack *found = bsearch(&wanted, packs, count, sizeof *packs, compare_names);
+        if (found)
+            found->known = true;
+    }
 }
 
 int repository_recover_index(struct repository *r, struct error *e)
@@ -348,6 +403,7 @@ int repository_recover_index(struct repository *r, struct error *e)
         return 0;
     if (repository_list_packs(r, &packs, &count, e) < 0 || index_set_present(r->index, packs, count, e) < 0)
         return -1;
+    keep_vouched(r, packs, count);
     return recover_from(r, packs, count, e);
 }
 
@@ -358,6 +414,8 @@ int repository_fix_index(struct repository *r, const struct index_pack *packs, s
         return error_memory(e);
     if (count > 0)
         memcpy(copy, packs, count * sizeof *copy);
+    if (index_is_crowded(r->index))
+        keep_vouched(r, copy, count);
     if (r->key->full && !r->recovered && recover_from(r, copy, count, e) < 0)
         return -1;
     r->recovered = true; /* or it cannot be, with a put key */

@@ -13,6 +13,7 @@
 #include "openpgp/openpgp.h"
 #include "openpgp/pgp.h"
 #include "repository/hardlink.h"
+#include "repository/index.h"
 #include "repository/key.h"
 #include "repository/manifest_object.h"
 #include "repository/player.h"
@@ -229,10 +230,16 @@ static int list_record(void *context, const struct record *record, const uint8_t
     return record->continuation ? 0 : l->entry(l->context, record, e);
 }
 
+/* Where two records say where a chunk is, whose is heeded first? */
+static void prefer(const struct vault *vault, const struct manifest *manifest)
+{
+    index_prefer(own(vault)->index, manifest->signer, manifest->host);
+}
+
 static int entries(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
                    const char *path, vault_entry *entry, void *context, struct error *e)
 {
-    (void)manifest;
+    prefer(vault, manifest);
     struct reader *reader;
     struct listing l = {.entry = entry, .context = context};
     if (reader_new(own(vault), &reader, e) < 0)
@@ -263,7 +270,7 @@ static int feed_record(void *context, const struct record *record, const uint8_t
 static int play(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
                 const char *path, const struct audience *audience, uint64_t *count, struct error *e)
 {
-    (void)manifest;
+    prefer(vault, manifest);
     struct reader *reader = NULL;
     struct feed feed = {0};
     int result = reader_new(own(vault), &reader, e);

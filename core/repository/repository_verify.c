@@ -79,15 +79,14 @@ static int check_index_objects(struct verify *v, struct error *e)
         return -1;
     for (size_t at = 0; at < keys.length; at += strlen((const char *)keys.data + at) + 1) {
         const char *key = (const char *)keys.data + at;
-        AUTO_BYTES struct bytes body = {.maximum = (size_t)256 << 20};
+        AUTO_BYTES struct bytes body = {.maximum = 0};
         uint8_t name[SEAL_HASH_SIZE];
-        bool own;
         if (!text_parse_hex(key + strlen("index/"), name, sizeof name)) {
             report_object(v, key, "it does not belong to a repository", NULL);
             continue;
         }
         v->result->objects++;
-        if (repository_read_index_object(v->repository, name, &body, &own, e) == 0 &&
+        if (repository_read_index_object(v->repository, name, &body, e) == 0 &&
             index_body_each(body.data, body.length, NULL, NULL, e) == 0)
             continue;
         if (!reader_is_damage(e))
@@ -199,10 +198,11 @@ static int walk_record(void *context, const struct record *record, const uint8_t
     for (size_t i = 0; i < record->extent_count; i++) {
         if (catalogue_is_hole(&record->extents[i]))
             continue;
-        if (!verify_packs_have(&w->v->packs, record->extents[i].id))
+        uint64_t end = record->extents[i].offset + record->extents[i].length;
+        if (!verify_packs_have(&w->v->packs, record->extents[i].id, end))
             note_bad(w, record->extents[i].id);
         else if (!w->v->packs.looked)
-            verify_packs_need(&w->v->packs, record->extents[i].id);
+            verify_packs_need(&w->v->packs, record->extents[i].id, end);
     }
     return 0;
 }
@@ -221,7 +221,7 @@ static int walk_source(struct verify *v, struct reader *reader, const struct man
 {
     struct source_walk w = {.v = v, .source = source};
     for (size_t i = 0; i < source->chunk_count; i++)
-        verify_packs_need(&v->packs, source->chunks[i].id);
+        verify_packs_need(&v->packs, source->chunks[i].id, source->chunks[i].length);
     int result = reader_catalogue(reader, source, NULL, walk_record, &w, e);
     if (result == 0) {
         end_entry(&w);
@@ -245,6 +245,7 @@ static int walk_snapshot(struct verify *v, const struct manifest *manifest, stru
 {
     struct reader *reader;
     uint64_t before = v->found;
+    index_prefer(v->repository->index, manifest->signer, manifest->host);
     if (reader_new(v->repository, &reader, e) < 0)
         return -1;
     int result = 0;
@@ -346,7 +347,7 @@ static int verify_snapshots(struct verify *v, struct error *e)
     if (each_snapshot(v, true, walk_snapshot, e) < 0 || look_into_packs(v, e) < 0)
         return -1;
     /* Something is damaged: whom does it affect? */
-    if (!v->request->quick && (v->found > 0 || v->packs.bad.length > 0)) {
+    if (!v->request->quick && (v->found > 0 || v->packs.bad.length > 0 || v->packs.short_of)) {
         v->unsaid = false;
         v->result->snapshots_damaged = 0;
         if (each_snapshot(v, false, walk_snapshot, e) < 0)

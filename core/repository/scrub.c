@@ -18,7 +18,6 @@
 
 #define WORKERS_MAX 8
 #define ITEMS_MAX (WORKERS_MAX + 1)
-#define PACK_MAX ((size_t)64 << 20)
 
 /* A pack under the lens. */
 struct item {
@@ -79,7 +78,7 @@ static int open_pack(struct scrub *s, size_t worker, struct item *item, const ch
 static int fetch_pack(struct scrub *s, struct item *item, const char *key, struct error *e)
 {
     bytes_reset(&item->pack);
-    if (sink_get(s->repository->sink, key, PACK_MAX, &item->pack, e) == 0)
+    if (sink_get(s->repository->sink, key, PACK_SIZE_MAX, &item->pack, e) == 0)
         return 0;
     if (!reader_is_damage(e) && e->class != ERROR_PERMANENT)
         return -1;
@@ -120,8 +119,7 @@ static int tell(void *context, void *slot, struct error *e)
     (void)e;
     const struct scrub_audience *audience = s->audience;
     for (uint32_t i = 0; i < item->count; i++)
-        if (item->whole[i])
-            audience->chunk(audience->context, item->name, item->chunks[i].id, item->chunks[i].offset);
+        audience->chunk(audience->context, item->name, &item->chunks[i], item->whole && item->whole[i]);
     if (item->damage.class != ERROR_NONE)
         audience->damage(audience->context, item->name, item->damage.message);
     else
@@ -158,7 +156,7 @@ static int make_scrub(struct scrub *s, struct error *e)
     workers = workers < WORKERS_MAX ? workers : WORKERS_MAX;
     s->slot_count = workers + 1;
     for (size_t i = 0; i < s->slot_count; i++) {
-        s->items[i].pack.maximum = PACK_MAX + 1;
+        s->items[i].pack.maximum = PACK_SIZE_MAX + 1;
         s->slots[i] = &s->items[i];
     }
     for (size_t i = 0; i < workers; i++) {

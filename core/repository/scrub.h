@@ -3,16 +3,18 @@
 #ifndef COFRE_REPOSITORY_SCRUB_H
 #define COFRE_REPOSITORY_SCRUB_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct error;
 struct index_pack;
+struct pack_chunk;
 struct repository;
 
 struct scrub_audience {
-    /* A chunk is whole. Not without the full key. */
-    void (*chunk)(void *context, const uint8_t pack[32], const uint8_t id[32], uint32_t offset);
+    /* A chunk of a pack's own directory, and whether it is whole. Not without the full key. */
+    void (*chunk)(void *context, const uint8_t pack[32], const struct pack_chunk *chunk, bool whole);
     /* A pack is not, or a part of it. */
     void (*damage)(void *context, const uint8_t pack[32], const char *text);
     /* It is whole. */

@@ -71,6 +71,21 @@ const struct revocation *signers_revoked(const struct signers *signers, const ui
     return known ? &known->revocation : NULL;
 }
 
+static int compare_signers(const void *a, const void *b)
+{
+    return memcmp(a, b, 32);
+}
+
+int signers_list_revoked(const struct signers *signers, struct bytes *out, struct error *e)
+{
+    size_t start = out->length;
+    for (size_t i = 0; i < signers->revoked_count; i++)
+        bytes_put(out, signers->revoked[i].revocation.signer, 32);
+    if (signers->revoked_count > 0 && !out->failed)
+        qsort(out->data + start, signers->revoked_count, 32, compare_signers);
+    return bytes_check(out, "list of revoked signers", e);
+}
+
 /* Takes it. What the sink has comes later, and in the place of what is remembered. */
 static int add_revoked(struct signers *s, struct revocation *revocation, bool there, struct error *e)
 {

@@ -16,6 +16,7 @@
 
 #include "repository/seal.h"
 
+struct bytes;
 struct error;
 struct key;
 struct revocation;
@@ -36,6 +37,8 @@ int signers_open(struct sink *sink, const struct key *key, const char *directory
 /* Remembers whom it accepted; what goes wrong with that is logged. NULL is fine. */
 void signers_free(struct signers *signers);
 
+/* Who is revoked, 32 bytes each, appended to *out, sorted. */
+int signers_list_revoked(const struct signers *signers, struct bytes *out, struct error *e);
 /* NULL = not revoked. */
 const struct revocation *signers_revoked(const struct signers *signers, const uint8_t signer[32]);
 /* Nobody is accepted yet for the host (and job) of this object's key. */

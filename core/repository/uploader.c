@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "flow/task.h"
+#include "repository/foundling.h"
 #include "repository/index.h"
 #include "repository/index_body.h"
 #include "repository/journal.h"
@@ -38,7 +39,7 @@
  * free. Made when they are first needed. */
 #define BUILDERS 8
 #define PACKS_MAX (SINK_PARALLEL_MAX + BUILDERS + 1)
-#define INDEX_BODY_MAX ((size_t)256 << 20)
+#define ADOPTED_MAX (INDEX_BODY_MAX / 2) /* bytes of index body: there has to be room for what comes */
 
 struct builder {
     uint32_t mask; /* 0 = free */
@@ -118,7 +119,8 @@ static int adopt_pack(void *context, const uint8_t name[SEAL_HASH_SIZE], uint64_
     memcpy(wanted.name, name, sizeof wanted.name);
     const struct index_pack *found =
         a->count > 0 ? bsearch(&wanted, a->packs, a->count, sizeof wanted, compare_packs) : NULL;
-    if (!found || found->known || found->size != size)
+    if (!found || found->known || found->size != size ||
+        a->sink->index_body.length + (count + 1u) * PACK_ENTRY_SIZE > ADOPTED_MAX)
         return 0;
     index_body_add_pack(&a->sink->index_body, name, size, chunks, count);
     a->sink->index_packs++;
@@ -151,7 +153,8 @@ static int adopt(struct uploader_sink *sink, struct error *e)
         return 0;
     index_body_end(&sink->index_body, sink->index_packs);
     struct index *index = sink->repository->index;
-    if (index_absorb(index, NULL, sink->index_body.data, sink->index_body.length, true, e) < 0)
+    const struct index_origin origin = {.own = true};
+    if (index_absorb(index, &origin, sink->index_body.data, sink->index_body.length, e) < 0)
         return -1;
     return index_settle(index, e);
 }
@@ -168,7 +171,7 @@ static int open_sink(struct uploader_sink *sink, struct repository *repository, 
     if (journal_open(path, &sink->journal, e) < 0)
         return -1;
     begin_index_body(sink);
-    return adopt(sink, e) < 0 ? -1 : confirm_reused(repository, e);
+    return foundling_prove(repository, e) < 0 || adopt(sink, e) < 0 ? -1 : confirm_reused(repository, e);
 }
 
 static int make_uploads(struct uploader *s, struct repository *const *repositories, struct error *e)
@@ -441,7 +444,7 @@ static int put_index(struct uploader_sink *sink, struct error *e)
     if (sink->index_packs == 0)
         return 0;
     index_body_end(&sink->index_body, sink->index_packs);
-    AUTO_BYTES struct bytes object = {.maximum = INDEX_BODY_MAX};
+    AUTO_BYTES struct bytes object = {.maximum = 2 * INDEX_BODY_MAX};
     struct repository *r = sink->repository;
     if (seal_envelope(r->key, SEAL_INDEX, NULL, 0, sink->index_body.data, sink->index_body.length, &object, e) < 0)
         return -1;
@@ -450,7 +453,7 @@ static int put_index(struct uploader_sink *sink, struct error *e)
     seal_hash(object.data, object.length, name);
     repository_index_key(name, key);
     /* Twice: the packs are there before what describes them, and that before we rely on it. */
-    if (sink_sync(r->sink, e) < 0 || confirm_sent(sink, e) < 0 ||
+    if (sink_sync(r->sink, e) < 0 || confirm_sent(sink, e) < 0 || repository_own_index(r, name, e) < 0 ||
         sink_put(r->sink, key, object.data, object.length, true, e) < 0 || sink_sync(r->sink, e) < 0 ||
         confirm_object(r, key, &object, e) < 0)
         return -1;
@@ -458,7 +461,8 @@ static int put_index(struct uploader_sink *sink, struct error *e)
     bytes_put(&sink->indexes, name, sizeof name);
     if (bytes_check(&sink->indexes, "list of index objects", e) < 0)
         return -1;
-    if (index_absorb(r->index, name, sink->index_body.data, sink->index_body.length, true, e) < 0 ||
+    const struct index_origin origin = {.object = name, .signer = r->key->signer_public};
+    if (index_absorb(r->index, &origin, sink->index_body.data, sink->index_body.length, e) < 0 ||
         index_settle(r->index, e) < 0)
         return -1;
     begin_index_body(sink);

@@ -70,8 +70,13 @@ static void note_absent(struct verify_packs *v)
     for (size_t row = 0; row < index_pack_count(index); row++) {
         uint8_t name[SEAL_HASH_SIZE];
         uint64_t size;
-        if (!index_pack_at(index, row, name, &size))
-            add_bad(v, name, "it is missing, or has another size than its index object says");
+        char text[160], key[201] = "its index object";
+        if (index_pack_at(index, row, name, &size))
+            continue;
+        if (index_pack_object(index, row))
+            repository_index_key(index_pack_object(index, row), key);
+        snprintf(text, sizeof text, "it is missing, or has another size than '%.100s' says", key);
+        add_bad(v, name, text);
     }
 }
 
@@ -88,10 +93,19 @@ int verify_packs_load(struct verify_packs *v, struct error *e)
     v->needed = calloc(index_pack_count(r->index) + 1, 1);
     v->stray = calloc(index_pack_count(r->index) + 1, 1);
     v->whole = calloc(index_chunk_count(r->index) + 1, 1);
+    v->reach = calloc(index_chunk_count(r->index) + 1, sizeof *v->reach);
+    v->rows = calloc(index_pack_count(r->index) + 1, sizeof *v->rows);
+    v->right = calloc(index_pack_count(r->index) + 1, sizeof *v->right);
     v->sound = calloc(v->count + 1, 1);
-    if (!v->needed || !v->stray || !v->whole || !v->sound)
+    v->opened = calloc(v->count + 1, 1);
+    if (!v->needed || !v->stray || !v->whole || !v->reach || !v->rows || !v->right || !v->sound || !v->opened)
         return error_memory(e);
     note_strays(v);
+    for (size_t i = 0; i < index_chunk_count(r->index); i++) {
+        struct index_location location;
+        index_chunk_at(r->index, i, INDEX_READ, &location);
+        v->rows[location.pack_row]++;
+    }
     return 0;
 }
 
@@ -101,14 +115,34 @@ void verify_packs_free(struct verify_packs *v)
     free(v->needed);
     free(v->stray);
     free(v->whole);
+    free(v->reach);
+    free(v->rows);
+    free(v->right);
     free(v->sound);
+    free(v->opened);
     bytes_free(&v->bad);
 }
 
-void verify_packs_need(struct verify_packs *v, const uint8_t *id)
+/* The first row of the chunk, which must have one. */
+static size_t first_row(const struct verify_packs *v, const uint8_t *id, size_t row)
+{
+    struct index_location before;
+    for (; row > 0; row--) {
+        index_chunk_at(v->repository->index, row - 1, INDEX_READ, &before);
+        if (memcmp(before.chunk.id, id, SEAL_HASH_SIZE) != 0)
+            break;
+    }
+    return row;
+}
+
+void verify_packs_need(struct verify_packs *v, const uint8_t *id, uint64_t n)
 {
     struct index_location location;
     bool described = false;
+    if (index_find(v->repository->index, id, INDEX_READ, 0, &location)) {
+        uint32_t *reach = &v->reach[first_row(v, id, location.row)];
+        *reach = n > *reach ? (uint32_t)n : *reach;
+    }
     for (unsigned nth = 0; index_find(v->repository->index, id, INDEX_READ, nth, &location); nth++) {
         described = described || !v->stray[location.pack_row];
         v->needed[location.pack_row] |= !v->stray[location.pack_row];
@@ -118,11 +152,11 @@ void verify_packs_need(struct verify_packs *v, const uint8_t *id)
         v->needed[location.pack_row] = 1;
 }
 
-bool verify_packs_have(const struct verify_packs *v, const uint8_t *id)
+bool verify_packs_have(const struct verify_packs *v, const uint8_t *id, uint64_t n)
 {
     struct index_location location;
     for (unsigned nth = 0; index_find(v->repository->index, id, INDEX_READ, nth, &location); nth++)
-        if (!v->looked || v->whole[location.row])
+        if (!v->looked || (v->whole[location.row] && location.chunk.plain >= n))
             return true;
     return false;
 }
@@ -167,13 +201,22 @@ static int choose(struct verify_packs *v, bool all, struct error *e)
     return 0;
 }
 
-static void on_chunk(void *context, const uint8_t pack[32], const uint8_t id[32], uint32_t offset)
+/* Rows that say the same as the pack itself are right. */
+static void on_chunk(void *context, const uint8_t pack[32], const struct pack_chunk *chunk, bool whole)
 {
     struct verify_packs *v = context;
     struct index_location location;
-    for (unsigned nth = 0; index_find(v->repository->index, id, INDEX_READ, nth, &location); nth++)
-        if (location.chunk.offset == offset && memcmp(location.pack, pack, SEAL_HASH_SIZE) == 0)
-            v->whole[location.row] = 1;
+    const struct index_pack *listed = find_listed(v, v->chosen, pack);
+    ASSERT(listed);
+    v->opened[listed - v->listed] = 1;
+    for (unsigned nth = 0; index_find(v->repository->index, chunk->id, INDEX_READ, nth, &location); nth++) {
+        if (nth == 0 && whole && v->reach[first_row(v, chunk->id, location.row)] > chunk->plain)
+            v->short_of = true;
+        if (memcmp(&location.chunk, chunk, sizeof *chunk) != 0 || memcmp(location.pack, pack, SEAL_HASH_SIZE) != 0)
+            continue;
+        v->whole[location.row] = whole;
+        v->right[location.pack_row]++;
+    }
 }
 
 static void on_damage(void *context, const uint8_t pack[32], const char *text)
@@ -249,6 +292,31 @@ static void find_lost(const struct verify_packs *v, struct bad *bad, size_t coun
     }
 }
 
+/* Index objects that say of a pack what its own directory does not. A pack that is not what its name stands for tells
+ * nothing of them. */
+static void report_lies(struct verify_packs *v)
+{
+    const struct index *index = v->repository->index;
+    const uint8_t *last = NULL; /* rows of one object stand side by side */
+    for (size_t row = 0; v->looked && row < index_pack_count(index); row++) {
+        uint8_t name[SEAL_HASH_SIZE];
+        uint64_t size;
+        const uint8_t *object = index_pack_object(index, row);
+        if (!index_pack_at(index, row, name, &size) || v->right[row] == v->rows[row] || !object)
+            continue;
+        const struct index_pack *found = find_listed(v, v->chosen, name);
+        if (!found || !v->opened[found - v->listed] || !v->sound[found - v->listed] ||
+            (last && memcmp(last, object, SEAL_HASH_SIZE) == 0))
+            continue;
+        last = object;
+        char key[201], pack[201], text[256];
+        repository_index_key(object, key);
+        repository_pack_key(name, pack);
+        snprintf(text, sizeof text, "it says of '%.100s' what the pack itself does not; nothing is lost by it", pack);
+        v->damage(v->context, key, text);
+    }
+}
+
 /* One may be both missing with its size and damaged as it is: it is said once. */
 static size_t sort_bad(struct bad *bad, size_t count)
 {
@@ -265,6 +333,7 @@ int verify_packs_report(struct verify_packs *v, struct error *e)
     struct bad *bad = (void *)v->bad.data;
     if (bytes_check(&v->bad, "list of damaged packs", e) < 0)
         return -1;
+    report_lies(v);
     if (!bad)
         return 0;
     size_t count = sort_bad(bad, v->bad.length / sizeof *bad);

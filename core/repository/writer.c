@@ -8,6 +8,7 @@
 #include "repository/chunker.h"
 #include "repository/idset.h"
 #include "repository/index.h"
+#include "repository/index_body.h"
 #include "repository/key.h"
 #include "repository/pack.h"
 #include "repository/repository.h"
@@ -15,8 +16,8 @@
 
 #define WORKERS_MAX 16
 #define SLOTS_MAX (WORKERS_MAX + 4)
-/* New chunks remembered between two checkpoints; this many are 256 GiB of data. */
-#define FRESH_MAX (256u << 10)
+/* New chunks remembered between two checkpoints, each of which puts an index object; this many are 64 GiB of data. */
+#define FRESH_MAX INDEX_BODY_CHUNKS
 
 /* Ids that wait for writer_next_id: more than there can be items in the line. */
 #define IDS 64
@@ -62,14 +63,15 @@ struct writer {
     struct line *line;
 };
 
-/* The sinks that lack the chunk. Their indexes change only in a checkpoint, when the line is empty. */
-static uint32_t lacking(const struct writer *w, const uint8_t id[SEAL_HASH_SIZE])
+/* The sinks that lack a chunk of at least n bytes. Their indexes change only in a checkpoint, when the line is empty.
+ */
+static uint32_t lacking(const struct writer *w, const uint8_t id[SEAL_HASH_SIZE], uint64_t n)
 {
     uint32_t mask = 0;
     struct index_location location;
     for (size_t i = 0; i < uploader_sink_count(w->uploader); i++) {
         const struct repository *r = uploader_sink(w->uploader, i)->repository;
-        if (!repository_has(r, id, &location))
+        if (!repository_has(r, id, &location) || location.chunk.plain < n)
             mask |= UINT32_C(1) << i;
     }
     return mask;
@@ -81,7 +83,7 @@ static int compress_item(void *context, size_t worker, void *slot, struct error 
     struct writer *w = context;
     struct item *item = slot;
     seal_chunk_id(w->key, item->plain, item->length, item->id);
-    item->mask = lacking(w, item->id);
+    item->mask = lacking(w, item->id, 0);
     if (item->mask == 0)
         return 0;
     return pack_compress(w->compressors[worker], item->plain, item->length, item->compressed,
@@ -170,9 +172,9 @@ void writer_free(struct writer *writer)
     free(writer);
 }
 
-bool writer_has(const struct writer *writer, const uint8_t id[SEAL_HASH_SIZE])
+bool writer_has(const struct writer *writer, const uint8_t id[SEAL_HASH_SIZE], uint64_t n)
 {
-    return idset_has(writer->fresh, id) || lacking(writer, id) == 0;
+    return idset_has(writer->fresh, id) || lacking(writer, id, n) == 0;
 }
 
 /* Hand the lane's chunk to the line, by swapping buffers with a free item. */

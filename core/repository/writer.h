@@ -48,7 +48,8 @@ int writer_drain(struct writer *writer, struct error *e);
  * chunks are not touched. */
 int writer_checkpoint(struct writer *writer, struct error *e);
 
-/* Is this chunk present in every sink? After writer_drain. */
-bool writer_has(const struct writer *writer, const uint8_t id[SEAL_HASH_SIZE]);
+/* Is this chunk, of at least n bytes, present in every sink? Lengths of those stored since the last checkpoint are not
+ * looked at. After writer_drain. */
+bool writer_has(const struct writer *writer, const uint8_t id[SEAL_HASH_SIZE], uint64_t n);
 
 #endif

@@ -8,21 +8,26 @@ Restores below OUT/SOURCE/. Any deviation from the format is an error with exit 
 of the format after another, everything checked.
 """
 import argparse, bisect, contextlib, hashlib, json, os, re, stat, struct, subprocess, sys, tempfile
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from itertools import accumulate
 from urllib.parse import quote, unquote_to_bytes
 import nacl.bindings as sodium, nacl.exceptions, zstandard
 
 NAME, ID, HASH = "[a-z0-9][a-z0-9_-]{0,62}", "[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}", "[0-9a-f]{64}"
-CHUNK_MAX, RECORD_MAX, ZERO = 2 << 20, 4 << 20, bytes(32)
+CHUNK_MAX, RECORD_MAX, PACK_MAX, INDEX_MAX, ZERO = 2 << 20, 4 << 20, 24 << 20, 8 << 20, bytes(32)
 
 class Bad(Exception):
     """Something is not as docs/format.md says."""
-
 def check(condition, what):
     if not condition:
         raise Bad(what)
-
+@contextlib.contextmanager
+def leave_out():
+    """What is wrong in here counts for nothing."""
+    try:
+        yield
+    except (Bad, OSError) as error:
+        print(f"left out: {error}", file=sys.stderr)
 @contextlib.contextmanager
 def bad(what):
     """Whatever goes wrong in here is a deviation from the format."""
@@ -105,7 +110,7 @@ def certified_host(key, signer, certificate, what):
     verify(key.root, certificate[64:], b"cofre signer 1" + key.id + signer + certificate[:64], what + ", certificate")
     return host
 
-def open_envelope(key, magic, wrapped_size, data, what):
+def open_envelope(key, magic, wrapped_size, data, what, limit):
     """Who signed it, for which host ("": any), the clear part, the body."""
     c = Cursor(data, what)
     check(c.take(8) == magic, f"{what}: wrong magic")
@@ -116,27 +121,29 @@ def open_envelope(key, magic, wrapped_size, data, what):
     check(length <= 4096 and end - c.at >= 16, f"{what}: impossible lengths")
     verify(signer, data[end:], b"cofre envelope 1" + H(data[:end]), what)
     host = certified_host(key, signer, certificate, what)
-    is_index, limit = magic == b"cofreix1", 1 << 30
-    if not is_index:
-        check(len(data) <= 16 << 20, f"{what}: too large")
-        limit = min(32 << 20, (4 << 20) + 256 * len(data))
+    is_index = magic == b"cofreix1"
     box = aead_open(key.index_key, wrapped[:24], magic, wrapped[24:], what) if is_index else key.unwrap(wrapped, what)
     return signer, host, clear, unframe(aead_open(box, position(0), head, data[c.at : end], what), limit, what)
 
 # ---- the repository: 2, 4, 6, 7, 8
-def read_entry(c, end):
-    """Of a directory or an index: id, offset, stored, plain."""
-    entry = chunk_id, offset, stored, plain = c.numbers("32sIII")
-    check(offset >= 104 and stored > 16 and offset + stored <= end and 1 <= plain <= CHUNK_MAX and chunk_id != ZERO,
-          f"{c.what}: impossible chunk")
-    return entry
+def read_chunks(c, count, end):
+    """Of a directory or an index: id, offset, stored, plain of each; they fill a pack from its header to end."""
+    chunks, at = [], 104
+    for _ in range(count):
+        chunk_id, offset, stored, plain = c.numbers("32sIII")
+        check(chunk_id != ZERO and stored > 16 and 1 <= plain <= CHUNK_MAX, f"{c.what}: impossible chunk")
+        check(offset == at, f"{c.what}: chunks are not in a row")
+        chunks.append((chunk_id, offset, stored, plain))
+        at += stored
+    check(at == end and 1 <= count <= 65536, f"{c.what}: wrong number of chunks, or a gap")
+    return chunks
 
 class Repository:
     def __init__(self, path, key_path, use_index):
         self.path = path
         self.key = self.read_config(key_path)
         self.revoked = self.read_revoked()
-        self.places = self.read_indexes() if use_index else self.read_directories()
+        self.places = self.read_all(self.names(HASH, "index"), self.read_index) if use_index else {}
     def read(self, *parts):
         with open(os.path.join(self.path, *parts), "rb") as file:
             return file.read()
@@ -154,12 +161,14 @@ class Repository:
         """Signer -> hashes of the manifests that still count. What no root has signed says nothing."""
         revoked = {}
         for signer in self.names(HASH, "signers", "revoked"):
-            with contextlib.suppress(Bad):
+            with leave_out():
                 said, is_signed_by = self.statement(f"signers/revoked/{signer}", b"cofre revoked 1", 8 << 20)
                 is_signed_by(self.key.root)
-                check(said.get("format") == 1 and said.get("signer") == signer, "another revocation")
-                revoked[bytes.fromhex(signer)] = list_of(HEX32)(said.get("counting"), "revoked")
-        return revoked
+                revoked[signer] = said
+        for signer, said in revoked.items():
+            check(said.get("format") == 1, f"signers/revoked/{signer}: unknown format")
+        return {bytes.fromhex(signer): list_of(HEX32)(said.get("counting"), signer) for signer, said in revoked.items()
+                if said.get("signer") == signer}
     def read_config(self, key_path):
         config, is_signed_by = self.statement("config", b"cofre config 1", 4096)
         check(config.get("format") == 1 and config.get("features") == [], "config: unknown format or features")
@@ -173,46 +182,46 @@ class Repository:
         return key
     def pack_path(self, name):
         return os.path.join(self.path, "packs", name[:2], name)
-    def read_indexes(self):
+    def read_all(self, names, read):
+        """Chunk id -> where it may be. What is read proves nothing but itself, so whatever is wrong is left out."""
         places = {}
-        for name in self.names(HASH, "index"):
-            data = self.read("index", name)
-            check(H(data).hex() == name, f"index/{name}: its name is not its hash")
-            _, of, clear, body = open_envelope(self.key, b"cofreix1", 72, data, f"index/{name}")
-            c = Cursor(body, f"index/{name}")
-            host = word(c.take(c.number("H")).decode("latin-1"), f"{c.what}: host")
-            check(of in ("", host), f"{c.what}: signed by another host")
-            check(clear == b"", f"{c.what}: has a clear part")
-            for _ in range(c.numbers("QI")[1]):
-                pack, size, count = c.numbers("32sQI")
-                chunks = [read_entry(c, size) for _ in range(count)]
-                path = self.pack_path(pack.hex())
-                check(not os.path.exists(path) or os.path.getsize(path) == size, f"packs/{pack.hex()}: wrong size")
-                for chunk_id, *place in chunks if os.path.exists(path) else []:
-                    places.setdefault(chunk_id, []).append((pack.hex(), *place))
-            c.end()
+        for name in names:
+            with leave_out():
+                for pack, chunks in read(name):
+                    for chunk_id, *place in chunks:
+                        places.setdefault(chunk_id, []).append((pack, *place))
         return places
-    def read_directories(self):
-        places = {}
-        for prefix in self.names("[0-9a-f]{2}", "packs"):
-            for name in self.names(prefix + "[0-9a-f]{62}", "packs", prefix):
-                for chunk_id, *place in self.read_directory(name):
-                    places.setdefault(chunk_id, []).append((name, *place))
-        return places
+    def read_index(self, name):
+        data, packs, what = self.read("index", name), [], f"index/{name}"
+        check(len(data) <= INDEX_MAX + 65536 and H(data).hex() == name, f"{what}: its name is not its hash")
+        limit = min(INDEX_MAX, 2 * len(data) + 4096)
+        _, of, clear, body = open_envelope(self.key, b"cofreix1", 72, data, what, limit)
+        c = Cursor(body, what)
+        host = word(c.take(c.number("H")).decode("latin-1"), f"{what}: host")
+        check(of in ("", host) and clear == b"", f"{what}: signed by another host, or has a clear part")
+        for _ in range(c.numbers("QI")[1]):
+            pack, size, count = c.numbers("32sQI")
+            check(size <= PACK_MAX, f"{what}: impossible pack")
+            path, chunks = self.pack_path(pack.hex()), read_chunks(c, count, size - 44 * count - 24)
+            if os.path.exists(path) and os.path.getsize(path) == size:
+                packs.append((pack.hex(), chunks))
+        c.end()
+        return packs
+    @cached_property
+    def directories(self):
+        prefixes = self.names("[0-9a-f]{2}", "packs")
+        names = [name for prefix in prefixes for name in self.names(prefix + "[0-9a-f]{62}", "packs", prefix)]
+        return self.read_all(names, self.read_directory)
     def read_directory(self, name):
         data, what = self.read("packs", name[:2], name), f"packs/{name}"
         check(H(data).hex() == name, f"{what}: its name is not its hash")
         check(len(data) >= 112 and data[-4:] == b"1kpc", f"{what}: wrong end")
         start = len(data) - 8 - struct.unpack("<I", data[-8:-4])[0]
-        check(start >= 104, f"{what}: wrong length of the directory")
+        check(start >= 104 and len(data) <= PACK_MAX, f"{what}: wrong length")
         c = Cursor(aead_open(self.box_of(name), position(2**64 - 1), b"directory", data[start:-8], what), what)
-        offset, chunks = 104, []
-        while c.at < len(c.data):
-            chunks.append(read_entry(c, start))
-            check(chunks[-1][1] == offset, f"{what}: chunks are not in a row")
-            offset += chunks[-1][2]
-        check(offset == start and 1 <= len(chunks) <= 65536, f"{what}: wrong number of chunks, or a gap")
-        return chunks
+        chunks = read_chunks(c, len(c.data) // 44, start)
+        c.end()
+        return [(name, chunks)]
     @lru_cache(maxsize=4096)
     def box_of(self, pack):
         with open(self.pack_path(pack), "rb") as file:
@@ -222,13 +231,14 @@ class Repository:
         return self.key.unwrap(header[24:], f"packs/{pack}")
     @lru_cache(maxsize=32)
     def chunk(self, chunk_id):
-        """Plain bytes. Any good copy will do; without one, the last one's fault is the error."""
+        """Plain bytes. Any good copy will do, also one that no index tells of; without one, the last fault counts."""
         fault = Bad(f"chunk {chunk_id.hex()}: is nowhere")
-        for place in self.places.get(chunk_id, []):
-            try:
-                return self.open_chunk(chunk_id, *place)
-            except (Bad, OSError) as error:
-                fault = error
+        for places in ("places", "directories"):
+            for place in getattr(self, places).get(chunk_id, []):
+                try:
+                    return self.open_chunk(chunk_id, *place)
+                except (Bad, OSError) as error:
+                    fault = error
         raise fault
     def open_chunk(self, chunk_id, pack, offset, stored, plain_size):
         what = f"packs/{pack}, chunk at {offset}"
@@ -304,10 +314,11 @@ MANIFEST = {
     "missed": list_of({"repository": HEX16, "id": SNAPSHOT}), "indexes": list_of(HEX32),
     "sources": list_of(SOURCE),
 }
-
 def read_manifest(repository, snapshot):
     what, data = f"snapshots/{snapshot}", repository.read("snapshots", snapshot)
-    signer, of, clear, body = open_envelope(repository.key, b"cofremf1", 80, data, what)
+    check(len(data) <= 16 << 20, f"{what}: too large")
+    limit = min(32 << 20, (4 << 20) + 256 * len(data))
+    signer, of, clear, body = open_envelope(repository.key, b"cofremf1", 80, data, what, limit)
     check(H(data) in repository.revoked.get(signer, [H(data)]), f"{what}: its signer was revoked")
     check(len(clear) == 72 and clear[40:] == H(what.encode()), f"{what}: is another manifest")
     m = members(MANIFEST, parse_json(body, what), what)
@@ -333,7 +344,6 @@ def check_source(m, source, what):
 
 # ---- 9: catalogues
 FILE, DIRECTORY, SYMLINK, HARDLINK, FIFO, CHARACTER, BLOCK, SOCKET, STREAM = range(1, 10)
-
 def read_catalogue(repository, source):
     """The entries, their extents complete."""
     what, data = f"catalogue of {source['name']}", bytearray()
@@ -503,7 +513,6 @@ def list_snapshots(repository):
         check(good, f"{snapshot}: does not follow the snapshot that it names as the one before")
         chain[m["host"], m["job"], m["id"]] = m
         print(snapshot, m["status"], m["sequence"], ",".join(s["name"] for s in m["sources"]))
-
 def main():
     parser = argparse.ArgumentParser(description="restore from a cofre repository, without cofre")
     parser.add_argument("repository")

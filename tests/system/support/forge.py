@@ -30,7 +30,8 @@ class Forger:
     def sign(self, message: bytes) -> bytes:
         return sodium.crypto_sign(message, self.secret)[:64]
 
-    def envelope(self, magic: bytes, clear: bytes, body: bytes) -> bytes:
+    def envelope(self, magic: bytes, clear: bytes, body: bytes, frame: bytes | None = None) -> bytes:
+        """frame: what stands where the compressed body belongs."""
         box = sodium.randombytes(32)
         if magic == INDEX:
             nonce = sodium.randombytes(24)
@@ -38,7 +39,7 @@ class Forger:
         else:
             wrapped = sodium.crypto_box_seal(box, self.box_public)
         head = magic + self.id + self.signer + self.certificate + struct.pack('<I', len(clear)) + clear + wrapped
-        frame = zstandard.ZstdCompressor().compress(body)
+        frame = zstandard.ZstdCompressor().compress(body) if frame is None else frame
         made = head + sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(frame, head, position(0), box)
         return made + self.sign(b'cofre envelope 1' + H(made))
 
@@ -58,20 +59,23 @@ class Forger:
                       for *head, count in (c.numbers('32sQI') for _ in range(c.numbers('QI')[1]))]
 
     def index(self, host: str, packs: list[tuple[bytes, int, list[Row]]], created: int = 0) -> bytes:
-        body = struct.pack('<H', len(host)) + host.encode() + struct.pack('<QI', created, len(packs))
-        for name, size, rows in packs:
-            body += struct.pack('<32sQI', name, size, len(rows)) + b''.join(struct.pack('<32sIII', *row) for row in rows)
-        return self.envelope(INDEX, b'', body)
+        return self.envelope(INDEX, b'', index_body(host, packs, created))
+
+    def first_index(self, host: str, packs: list[tuple[bytes, int, list[Row]]]) -> bytes:
+        """One whose name sorts before those of most others."""
+        tries = 12 if sum(len(rows) for *_, rows in packs) < 5000 else 1
+        return min((self.index(host, packs, created) for created in range(tries)), key=H)
 
     # ---- packs
 
-    def pack(self, chunks: list[tuple[bytes, bytes]], directory: list[Row] | None = None) -> tuple[bytes, list[Row]]:
+    def pack(self, chunks: list[tuple[bytes, bytes]], directory: list[Row] | None = None,
+             level: int = 3) -> tuple[bytes, list[Row]]:
         """A pack of chunks, each an id and what is said to be its content, and the rows that tell the truth about it.
         directory: what it says of itself instead."""
         box, rows = sodium.randombytes(32), []
         data = b'cofrepk1' + self.id + sodium.crypto_box_seal(box, self.box_public)
         for chunk_id, plain in chunks:
-            frame = zstandard.ZstdCompressor().compress(plain)
+            frame = zstandard.ZstdCompressor(level).compress(plain)
             sealed = sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(frame, b'chunk' + chunk_id, position(len(data)), box)
             rows.append((chunk_id, len(data), len(sealed), len(plain)))
             data += sealed
@@ -91,10 +95,41 @@ class Forger:
         return self.envelope(MANIFEST, clear, body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
-def store(repository: Path, key: str, data: bytes) -> Path:
-    """Put an object where a sink of files has it; packs and index objects are named by their bytes: 'packs', 'index'."""
+def index_body(host: str, packs: list[tuple[bytes, int, list[Row]]], created: int = 0) -> bytes:
+    body = struct.pack('<H', len(host)) + host.encode() + struct.pack('<QI', created, len(packs))
+    for name, size, rows in packs:
+        body += struct.pack('<32sQI', name, size, len(rows)) + b''.join(struct.pack('<32sIII', *row) for row in rows)
+    return body
+
+
+def fitting(ids: list[bytes], size: int, plain: int = 1000) -> list[Row]:
+    """Rows that a pack of that size could have: as many chunks, which fill it."""
+    room = size - 104 - 44 * len(ids) - 24
+    each, offset, rows = room // len(ids), 104, []
+    for i, chunk_id in enumerate(ids):
+        stored = each if i + 1 < len(ids) else room - each * (len(ids) - 1)
+        rows.append((chunk_id, offset, stored, plain))
+        offset += stored
+    return rows
+
+
+def file_record(path: bytes, extents: list[tuple[bytes, int, int]], size: int) -> bytes:
+    """Of a catalogue (docs/format.md, 9). path b'' = the root directory."""
+    fixed = struct.pack('<H', len(path)) + path + struct.pack('<IIIqQ', 0o644 if path else 0o755, 0, 0, 0, size)
+    record = bytes([1 if path else 2, 0, 0, 0]) + fixed + struct.pack('<I', len(extents))
+    record += b''.join(struct.pack('<32sIQ', *extent) for extent in extents)
+    return struct.pack('<I', len(record)) + record
+
+
+def object_key(key: str, data: bytes) -> str:
+    """Packs and index objects are named by their bytes: 'packs', 'index'."""
     name = H(data).hex()
-    path = repository / {'packs': f'packs/{name[:2]}/{name}', 'index': f'index/{name}'}.get(key, key)
+    return {'packs': f'packs/{name[:2]}/{name}', 'index': f'index/{name}'}.get(key, key)
+
+
+def store(repository: Path, key: str, data: bytes) -> Path:
+    """Put an object where a sink of files has it (object_key)."""
+    path = repository / object_key(key, data)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.write_bytes(data)
     return path

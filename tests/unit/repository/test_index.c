@@ -15,6 +15,7 @@
 #include "repository/index.h"
 #include "repository/index_body.h"
 #include "repository/journal.h"
+#include "repository/ledger.h"
 #include "repository/seal.h"
 
 static char directory[] = "/tmp/cofre-index-XXXXXX";
@@ -23,6 +24,11 @@ static char path[64];
 static void number_hash(uint64_t number, uint8_t hash[SEAL_HASH_SIZE])
 {
     seal_hash(&number, sizeof number, hash);
+}
+
+static uint64_t pack_size(uint32_t count)
+{
+    return PACK_HEADER_SIZE + 100u * count + PACK_END(count);
 }
 
 /* A pack whose chunks are numbered on from `first`. */
@@ -37,7 +43,7 @@ static void add_pack(struct bytes *body, uint64_t pack, uint64_t first, uint32_t
         chunks[i].stored = 100;
         chunks[i].plain = 200 + i;
     }
-    index_body_add_pack(body, name, 10000, chunks, count);
+    index_body_add_pack(body, name, pack_size(count), chunks, count);
 }
 
 static void make_body(struct bytes *body, uint64_t pack, uint64_t first, uint32_t count)
@@ -54,15 +60,15 @@ static int compare(const void *a, const void *b)
     return memcmp(((const struct index_pack *)a)->name, ((const struct index_pack *)b)->name, SEAL_HASH_SIZE);
 }
 
-/* The sink lists packs [0, count) but the one called absent. */
-static void present(struct index *index, uint64_t count, uint64_t absent, struct index_pack *packs)
+/* The sink lists packs [0, count) of so many chunks, but the one called absent. */
+static void present(struct index *index, uint64_t count, uint64_t absent, uint32_t chunks, struct index_pack *packs)
 {
     struct error e;
     size_t n = 0;
     for (uint64_t i = 0; i < count; i++) {
         if (i == absent)
             continue;
-        packs[n] = (struct index_pack){.size = 10000};
+        packs[n] = (struct index_pack){.size = pack_size(chunks)};
         number_hash(1000000 + i, packs[n++].name);
     }
     qsort(packs, n, sizeof *packs, compare);
@@ -77,12 +83,30 @@ static struct index *open_index(const uint8_t identity[SEAL_HASH_SIZE])
     return index;
 }
 
-static void absorb(struct index *index, uint64_t object, const struct bytes *body, bool own)
+static void absorb(struct index *index, uint64_t object, uint8_t signer, const struct bytes *body)
 {
     struct error e;
-    uint8_t name[SEAL_HASH_SIZE];
+    uint8_t name[SEAL_HASH_SIZE], who[SEAL_HASH_SIZE] = {signer};
+    const struct index_origin origin = {.object = name, .signer = who};
     number_hash(2000000 + object, name);
-    assert_int_equal(index_absorb(index, name, body->data, body->length, own, &e), 0);
+    assert_int_equal(index_absorb(index, &origin, body->data, body->length, &e), 0);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return memcmp(a, b, SEAL_HASH_SIZE);
+}
+
+/* Every stepth of the objects below count is our own. */
+static void set_own(struct index *index, uint64_t count, uint64_t step)
+{
+    struct error e;
+    uint8_t names[64][SEAL_HASH_SIZE];
+    size_t n = 0;
+    for (uint64_t i = 0; i < count; i += step)
+        number_hash(2000000 + i, names[n++]);
+    qsort(names, n, sizeof names[0], compare_names);
+    assert_int_equal(index_set_own(index, names[0], n, &e), 0);
 }
 
 static const uint8_t me[SEAL_HASH_SIZE] = {1}, other[SEAL_HASH_SIZE] = {2};
@@ -97,7 +121,7 @@ static void test_model(void **state)
     struct index *index = open_index(me);
     for (uint64_t i = 0; i < 40; i++) {
         make_body(&body, i, 50 * i, 50);
-        absorb(index, i, &body, i % 2 == 0);
+        absorb(index, i, 7, &body);
         if (i % 15 == 14)
             assert_int_equal(index_settle(index, &e), 0);
     }
@@ -105,10 +129,11 @@ static void test_model(void **state)
     index_free(index);
 
     index = open_index(me); /* from the file */
+    set_own(index, 40, 2);
     assert_int_equal(index_object_count(index), 40);
     assert_int_equal(index_pack_count(index), 40);
     assert_int_equal(index_chunk_count(index), 2000);
-    present(index, 40, 7, packs);
+    present(index, 40, 7, 50, packs);
     for (uint64_t i = 0; i < 2010; i++) {
         uint8_t id[SEAL_HASH_SIZE], pack[SEAL_HASH_SIZE];
         struct index_location at;
@@ -173,13 +198,14 @@ static void test_bad_bodies(void **state)
     struct bytes body = {.maximum = 1 << 20};
     unlink(path);
     struct index *index = open_index(me);
+    const struct index_origin origin = {.own = true};
     make_body(&body, 1, 0, 3);
     for (size_t n = 0; n < body.length; n++) {
-        assert_int_equal(index_absorb(index, NULL, body.data, n, true, &e), -1);
+        assert_int_equal(index_absorb(index, &origin, body.data, n, &e), -1);
         assert_int_equal(e.class, ERROR_INTEGRITY);
     }
     bytes_put_u8(&body, 0);
-    assert_int_equal(index_absorb(index, NULL, body.data, body.length, true, &e), -1);
+    assert_int_equal(index_absorb(index, &origin, body.data, body.length, &e), -1);
     assert_int_equal(index_settle(index, &e), 0);
     assert_int_equal(index_pack_count(index), 0);
     index_free(index);
@@ -224,7 +250,7 @@ static int count_pack(void *context, const uint8_t name[SEAL_HASH_SIZE], uint64_
     int *seen = context;
     number_hash((uint64_t)*seen, expected);
     assert_memory_equal(name, expected, sizeof expected);
-    assert_int_equal(size, 4096);
+    assert_int_equal(size, PACK_HEADER_SIZE + 20 + PACK_END(1));
     assert_int_equal(count, 1);
     assert_int_equal(chunks[0].plain, *seen + 1);
     ++*seen;
@@ -256,7 +282,8 @@ static void test_journal(void **state)
         struct pack_chunk chunk = {.offset = PACK_HEADER_SIZE, .stored = 20, .plain = i + 1};
         uint8_t name[SEAL_HASH_SIZE];
         number_hash(i, name);
-        assert_int_equal(journal_add(journal, name, 4096, &chunk, 1, &e), 0);
+        number_hash(i, chunk.id);
+        assert_int_equal(journal_add(journal, name, PACK_HEADER_SIZE + 20 + PACK_END(1), &chunk, 1, &e), 0);
     }
     journal_close(journal);
     assert_int_equal(journal_open(file, &journal, &e), 0);
@@ -309,10 +336,11 @@ static void test_doubted(void **state)
     struct index *index = open_index(nobody);
     for (uint64_t i = 0; i < 2; i++) {
         make_body(&body, i, 7000, 3);
-        absorb(index, 100 + i, &body, true);
+        absorb(index, i, 7, &body);
     }
+    set_own(index, 2, 1);
     assert_int_equal(index_settle(index, &e), 0);
-    present(index, 2, 9, packs);
+    present(index, 2, 9, 3, packs);
     number_hash(7001, id);
     for (uint64_t i = 0; i < 2; i++) {
         number_hash(1000000 + i, doubted);
@@ -334,13 +362,158 @@ static void test_doubted(void **state)
     bytes_free(&body);
 }
 
+/* Of the places of a chunk our own comes first, then the signer's and the host's whose snapshot it is, then others; of
+ * one signer only a few are kept. */
+static void test_whose_word(void **state)
+{
+    (void)state;
+    static const uint8_t asker[SEAL_HASH_SIZE] = {8}, signer[SEAL_HASH_SIZE] = {3};
+    static const uint8_t expected[] = {0, 3, 2, 2, 2, 2, 1, 1, 1, 1};
+    struct error e;
+    struct bytes body = {.maximum = 1 << 20};
+    struct index_pack packs[24];
+    struct index_location at;
+    uint8_t id[SEAL_HASH_SIZE];
+    struct index *index = open_index(asker);
+    for (uint64_t i = 0; i < 24; i++) {
+        /* Ten of one foreigner, ten of another who says that he is web1, one of that signer, three of ours. */
+        uint8_t who = i < 10 ? 1 : i < 20 ? 2 : i < 21 ? 3 : 4;
+        bytes_reset(&body);
+        index_body_begin(&body, who == 2 ? "web1" : "other", 5);
+        add_pack(&body, i, 100, 2);
+        index_body_end(&body, 1);
+        absorb(index, i, who, &body);
+    }
+    assert_false(index_is_crowded(index));
+    set_own(index, 24, 23); /* the first and the last */
+    assert_int_equal(index_settle(index, &e), 0);
+    assert_true(index_is_crowded(index));
+    index_prefer(index, signer, "web1");
+    present(index, 24, 99, 2, packs);
+    number_hash(101, id);
+    unsigned count = 0;
+    for (; index_find(index, id, INDEX_READ, count, &at); count++) {
+        uint8_t who = index_pack_signer(index, at.pack_row)[0];
+        bool own = index_pack_is_own(index, at.pack_row);
+        assert_int_equal(own, count < 2);
+        assert_int_equal(at.foreign, !own && (who == 1 || who == 4));
+        if (count >= 2 && count < 7)
+            assert_int_equal(who, expected[count - 1]);
+    }
+    /* The first of our own is one of that signer's four. */
+    assert_int_equal(count, 4 + 4 + 1 + 3);
+    assert_true(index_find(index, id, INDEX_RELY_OWN, 1, &at));
+    assert_false(index_find(index, id, INDEX_RELY_OWN, 2, &at));
+    index_free(index);
+    bytes_free(&body);
+}
+
+/* However much a signer says, it takes no more than its share, and that of others is not touched. */
+static void test_share(void **state)
+{
+    (void)state;
+    static const uint8_t asker[SEAL_HASH_SIZE] = {10};
+    struct error e;
+    struct bytes body = {.maximum = 1 << 20};
+    struct index *index = open_index(asker);
+    for (uint64_t i = 0; i < 6000; i++) {
+        make_body(&body, i, 64 * i, 64);
+        absorb(index, i, 5, &body);
+    }
+    make_body(&body, 7000, 0, 64);
+    absorb(index, 7000, 6, &body);
+    assert_int_equal(index_settle(index, &e), 0);
+    assert_true(index_is_crowded(index));
+    assert_int_equal(index_object_count(index), 6001); /* none is read again */
+    assert_int_equal(index_pack_count(index), (256 << 10) / 66 + 1);
+    index_free(index);
+    index = open_index(asker); /* what the file has counts */
+    absorb(index, 7001, 5, &body);
+    assert_int_equal(index_settle(index, &e), 0);
+    assert_int_equal(index_pack_count(index), (256 << 10) / 66 + 1);
+    index_set_listed(index, 66 * 65536);
+    absorb(index, 7002, 5, &body);
+    assert_int_equal(index_settle(index, &e), 0);
+    assert_int_equal(index_pack_count(index), (256 << 10) / 66 + 2);
+    index_free(index);
+    bytes_free(&body);
+}
+
+/* What no pack of its size can hold is refused, wherever it stands. */
+static void test_impossible(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t size;
+        uint32_t count;
+        struct pack_chunk chunks[2];
+    } rows[] = {
+        {.size = 104 + 60 + 2 * 44 + 24, .count = 2, .chunks = {{{1}, 104, 30, 5}, {{2}, 134, 29, 5}}}, /* ends early */
+        {.size = 104 + 60 + 2 * 44 + 24, .count = 2, .chunks = {{{1}, 104, 30, 5}, {{2}, 133, 31, 5}}}, /* overlap */
+        {.size = 104 + 60 + 2 * 44 + 24, .count = 2, .chunks = {{{1}, 104, 30, 5}, {{0}, 134, 30, 5}}}, /* a hole */
+        {.size = 104 + 60 + 2 * 44 + 24, .count = 2, .chunks = {{{1}, 104, 44, 5}, {{2}, 148, 16, 5}}}, /* no frame */
+        {.size = 104 + 60 + 2 * 44 + 24, .count = 2, .chunks = {{{1}, 104, 30, 0}, {{2}, 134, 30, 5}}},
+        {.size = 104 + 60 + 2 * 44 + 24, .count = 2, .chunks = {{{1}, 104, 30, 5}, {{2}, 134, 30, (2 << 20) + 1}}},
+        {.size = 104 + 60 + 2 * 44 + 23, .count = 2, .chunks = {{{1}, 104, 30, 5}, {{2}, 134, 30, 5}}},
+        {.size = 104 + 24, .count = 0},
+        {.size = 5, .count = 1, .chunks = {{{1}, 104, 30, 5}}},
+        {.size = (25u << 20), .count = 1, .chunks = {{{1}, 104, 30, 5}}},
+    };
+    struct error e;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        static const uint8_t name[SEAL_HASH_SIZE] = {1};
+        struct bytes body = {.maximum = 1 << 20};
+        index_body_begin(&body, "web1", 5);
+        index_body_add_pack(&body, name, rows[i].size, rows[i].chunks, rows[i].count);
+        index_body_end(&body, 1);
+        assert_int_equal(index_body_each(body.data, body.length, NULL, NULL, &e), -1);
+        assert_int_equal(e.class, ERROR_INTEGRITY);
+        bytes_free(&body);
+    }
+}
+
+static void test_ledger(void **state)
+{
+    (void)state;
+    struct error e;
+    struct bytes names = {.maximum = 1 << 20};
+    char file[80], within[64];
+    uint8_t name[SEAL_HASH_SIZE];
+    bool there;
+    snprintf(within, sizeof within, "%s/state", directory);
+    snprintf(file, sizeof file, "%s/stored", within);
+    assert_int_equal(ledger_read(file, &names, &there, &e), 0);
+    assert_false(there);
+    for (uint64_t i = 0; i < 3; i++) {
+        number_hash(i, name);
+        assert_int_equal(ledger_add(file, name, &e), 0);
+        /* A line that a power cut left behind. */
+        FILE *f = fopen(file, "a");
+        assert_non_null(f);
+        fputs("0123", f);
+        fclose(f);
+    }
+    assert_int_equal(ledger_read(file, &names, &there, &e), 0);
+    assert_true(there);
+    assert_int_equal(names.length, 3 * SEAL_HASH_SIZE);
+    for (uint64_t i = 0; i < 3; i++) {
+        number_hash(i, name);
+        assert_non_null(bsearch(name, names.data, 3, SEAL_HASH_SIZE, compare_names));
+    }
+    bytes_free(&names);
+    unlink(file);
+    rmdir(within);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_model),        cmocka_unit_test(test_for_somebody_else),
         cmocka_unit_test(test_damaged_file), cmocka_unit_test(test_bad_bodies),
         cmocka_unit_test(test_idset),        cmocka_unit_test(test_journal),
-        cmocka_unit_test(test_doubted),
+        cmocka_unit_test(test_doubted),      cmocka_unit_test(test_whose_word),
+        cmocka_unit_test(test_share),        cmocka_unit_test(test_impossible),
+        cmocka_unit_test(test_ledger),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

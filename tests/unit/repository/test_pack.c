@@ -203,8 +203,12 @@ static int parse_entries(const struct pack_chunk *list, size_t n, uint64_t end)
 static void test_false_directories(void **state)
 {
     (void)state;
-    struct pack_chunk list[2] = {{.offset = 104, .stored = 50, .plain = 1}, {.offset = 154, .stored = 46, .plain = 9}};
+    struct pack_chunk list[2] = {{.id = {1}, .offset = 104, .stored = 50, .plain = 1},
+                                 {.id = {2}, .offset = 154, .stored = 46, .plain = 9}};
     assert_int_equal(parse_entries(list, 2, 200), 0);
+    list[1].id[0] = 0; /* the id of a hole */
+    assert_int_equal(parse_entries(list, 2, 200), -1);
+    list[1].id[0] = 2;
     assert_int_equal(parse_entries(list, 0, 104), -1);
     assert_int_equal(parse_entries(list, 2, 201), -1);
     assert_int_equal(parse_entries(list, 2, 199), -1);
@@ -294,7 +298,7 @@ static void test_full(void **state)
 {
     (void)state;
     struct error e;
-    uint8_t id[32] = {0};
+    uint8_t id[32] = {1};
     uint8_t *noise = malloc(CHUNKER_MAXIMUM);
     assert_non_null(noise);
     seal_random(noise, CHUNKER_MAXIMUM);

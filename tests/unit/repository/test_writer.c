@@ -74,17 +74,17 @@ static void assert_described(struct repository *r, size_t packs, size_t indexes)
     for (size_t i = 0; i < keys.count; i++) {
         struct bytes object = {.maximum = 0}, body = {.maximum = 1 << 20};
         uint8_t name[SEAL_HASH_SIZE], hash[SEAL_HASH_SIZE];
-        bool own = false;
         assert_true(text_parse_hex(keys.keys[i] + strlen("index/"), name, sizeof name));
         trial_get(r, keys.keys[i], &object);
         seal_hash(object.data, object.length, hash);
         assert_memory_equal(hash, name, sizeof hash);
-        assert_int_equal(repository_read_index_object(r, name, &body, &own, &e), 0);
-        assert_true(own);
+        assert_int_equal(repository_read_index_object(r, name, &body, &e), 0);
         assert_int_equal(index_body_each(body.data, body.length, check_pack, &d, &e), 0);
         bytes_free(&object);
         bytes_free(&body);
     }
+    for (size_t i = 0; i < index_pack_count(r->index); i++)
+        assert_true(index_pack_is_own(r->index, i));
     assert_int_equal(d.count, packs);
     assert_int_equal(index_chunk_count(r->index), d.chunks);
 }
