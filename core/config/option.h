@@ -26,10 +26,12 @@ enum option_type {
 enum {
     OPTION_REQUIRED = 1,
     OPTION_RESTORE = 2,
-    /* What the engine heeds in a plugin's options: one has each at most, of the type that fits (describe_plugin). */
+    /* What the engine heeds in a plugin's options, of the type that fits (describe_plugin). One has each of these at
+     * most: */
     OPTION_PARALLEL = 4,
     OPTION_PROTECT = 8,
-    OPTION_REPLACE = 16
+    OPTION_REPLACE = 16,
+    OPTION_READS = 32
 };
 
 struct option {
