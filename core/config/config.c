@@ -47,6 +47,7 @@ static void free_instances(struct config_instance *list, size_t count)
     for (size_t i = 0; i < count; i++) {
         free(list[i].name);
         free(list[i].plugin);
+        free(list[i].run_as);
         free(list[i].fault);
         free(list[i].key);
         free_openpgp(&list[i].openpgp);

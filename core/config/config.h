@@ -64,6 +64,7 @@ struct config_instance {
     char *fault;
     struct config_key *keys; /* the plugin's options: all keys but those below */
     size_t key_count;
+    char *run_as;          /* user that its worker runs as; NULL = the one that cofre runs as */
     int64_t timeout;       /* ms for one call, 0 = none (default) */
     int64_t stall_timeout; /* ms without a byte moved (default 15min) */
     int64_t retry_for;     /* ms that what fails in passing is tried again (default 1min; sinks 5min) */

@@ -128,6 +128,7 @@ static int build_instance(struct config_instance *instance, struct section *s, s
         return 0;
     }
     if (check_reserved(s, own, e) < 0 || build_plugin(instance, s, own, e) < 0 ||
+        take_text(&instance->run_as, s, own, "run_as", e) < 0 ||
         take_number(&instance->timeout, s, own, "timeout", e) < 0 ||
         take_number(&instance->stall_timeout, s, own, "stall_timeout", e) < 0 ||
         take_number(&instance->retry_for, s, own, "retry_for", e) < 0)

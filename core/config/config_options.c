@@ -11,6 +11,8 @@
 #define STALL_ROW {"stall_timeout", OPTION_DURATION, 0, "15min", 0, LONGEST, NULL, \
                    "longest time without a byte moved; 0 = none"}
 
+#define RUN_AS_ROW {"run_as", OPTION_STRING, 0, NULL, 0, 0, NULL, "user that its worker runs as; needs root"}
+
 #define KEEP_ROW(key, help) {key, OPTION_INTEGER, 0, NULL, 0, 100000, NULL, help}
 #define KEEP_ROWS                                                            \
     KEEP_ROW("keep_last", "newest snapshots to keep"),                       \
@@ -34,7 +36,7 @@ const struct option config_source_options[] = {
     PLUGIN_ROW,
     {"retry_for", OPTION_DURATION, 0, "1min", 0, LONGEST, NULL, "how long what fails in passing is tried again"},
     {"wait", OPTION_DURATION, 0, "0", 0, LONGEST, NULL, "how long it may be out of reach at first, also for check"},
-    TIMEOUT_ROW, STALL_ROW, END_ROW,
+    RUN_AS_ROW, TIMEOUT_ROW, STALL_ROW, END_ROW,
 };
 
 const struct option config_sink_options[] = {
@@ -54,7 +56,7 @@ const struct option config_sink_options[] = {
     {"key_passphrase", OPTION_SECRET, 0, NULL, 0, 0, NULL, "of the OpenPGP secret keys that open and sign"},
     {"recovery_to", OPTION_LIST, 0, NULL, 0, 0, NULL, "repository: OpenPGP recipients who can get the key back"},
     {"recovery_passphrase", OPTION_SECRET, 0, NULL, 0, 0, NULL, "repository: passphrase that gets the key back"},
-    TIMEOUT_ROW, STALL_ROW, END_ROW,
+    RUN_AS_ROW, TIMEOUT_ROW, STALL_ROW, END_ROW,
 };
 
 const struct option config_job_options[] = {

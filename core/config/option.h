@@ -26,11 +26,14 @@ enum option_type {
 enum {
     OPTION_REQUIRED = 1,
     OPTION_RESTORE = 2,
-    /* What the engine heeds in a plugin's options: one has each at most, of the type that fits (describe_plugin). */
+    /* What the engine heeds in a plugin's options, of the type that fits (describe_plugin). One has each of these at
+     * most: */
     OPTION_PARALLEL = 4,
     OPTION_PROTECT = 8,
     OPTION_REPLACE = 16,
-    OPTION_TRUSTED = 32 /* PATH: nobody else may be able to change what is there (config_check_options) */
+    /* any number of these: */
+    OPTION_TRUSTED = 32, /* PATH: nobody else may be able to change what is there (config_check_options) */
+    OPTION_READS = 64
 };
 
 struct option {

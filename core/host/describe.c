@@ -32,7 +32,7 @@ static const size_t type_sizes[] = {
 static bool reserved(const char *name, bool sink)
 {
     static const char *const names[] = {"plugin",        "key",         "encryption", "format", "timeout",
-                                        "stall_timeout", "trust_hosts", "retry_for",  "wait"};
+                                        "stall_timeout", "trust_hosts", "retry_for",  "run_as", "wait"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(name, names[i]) == 0)
             return true;
@@ -66,10 +66,12 @@ static const struct {
     {COFRE_O_PARALLEL, PLUGIN_SINK, COFRE_INTEGER, "is no number of a sink, and so cannot say how many connections"},
     {COFRE_O_PROTECT, PLUGIN_SINK, COFRE_DURATION,
      "is no duration of a sink, and so cannot say for how long to protect"},
+    {COFRE_O_READS, PLUGIN_SINK, COFRE_PATH, "is no path of a sink, and so cannot say what it only reads"},
     {COFRE_O_REPLACE, PLUGIN_SOURCE, COFRE_BOOLEAN, "is no yes or no of a source, and so cannot allow to replace"},
 };
 #define KNOWN_FLAGS                                                                                                    \
-    (COFRE_O_REQUIRED | COFRE_O_RESTORE | COFRE_O_PARALLEL | COFRE_O_PROTECT | COFRE_O_REPLACE | COFRE_O_TRUSTED)
+    (COFRE_O_REQUIRED | COFRE_O_RESTORE | COFRE_O_PARALLEL | COFRE_O_PROTECT | COFRE_O_REPLACE | COFRE_O_TRUSTED |     \
+     COFRE_O_READS)
 
 static const char *flags_fault(const struct describe *d, const struct cofre_option *row)
 {
@@ -288,5 +290,6 @@ void describe_lend(const struct describe *d, struct plugin_info *plugin)
                                    .offers = d->offers,
                                    .options = d->options,
                                    .option_count = d->option_count,
-                                   .environment = lend(p->environment)};
+                                   .environment = lend(p->environment),
+                                   .reads = lend(p->reads)};
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "host/apart.h"
 
 #define FRAME_MAX (4u << 20)
 
@@ -57,6 +58,7 @@ static void release(struct host *host)
 {
     values_free(&host->values);
     describe_free(&host->plugin);
+    apart_free(host->apart);
     bytes_free(&host->arguments);
     bytes_free(&host->frame);
     bytes_free(&host->deferred);
@@ -71,9 +73,10 @@ static void release(struct host *host)
     channel_close(&host->channel);
 }
 
-int host_run(int socket, int memory, struct error *e)
+static int run(int socket, int memory, bool own_process, struct error *e)
 {
-    struct host host = {.previous_fd = -1,
+    struct host host = {.own_process = own_process,
+                        .previous_fd = -1,
                         .arguments = {.maximum = CHANNEL_RING},
                         .frame = {.maximum = FRAME_MAX},
                         .deferred = {.maximum = HOST_DEFERRED},
@@ -101,4 +104,14 @@ int host_run(int socket, int memory, struct error *e)
     }
     release(&host);
     return got < 0 ? error_set(e, ERROR_BUG, "the ring from the engine is broken") : !host.ended;
+}
+
+int host_run(int socket, int memory, struct error *e)
+{
+    return run(socket, memory, false, e);
+}
+
+int host_run_confined(int socket, int memory, struct error *e)
+{
+    return run(socket, memory, true, e);
 }

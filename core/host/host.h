@@ -3,6 +3,7 @@
  *
  *   host.c          the loop: takes calls, runs them, sends results
  *   host_calls.c    one function for each call
+ *   host_open.c     those by which it begins: the plugin is loaded, and opened
  *   host_host.c     the host's table, and services that every call has
  *   host_content.c  bytes in and out: reserve commit hole take
  *   host_backup.c   entry end restart missing fact left_out
@@ -28,13 +29,16 @@
 #include "wire/grammar.h"
 #include "wire/wire.h"
 
+struct apart;
 struct previous;
 
 #define HOST_DEFERRED 65536 /* bytes of log lines that wait */
 
 struct host {
     struct channel channel;
+    bool own_process; /* to be confined */
     bool loaded, opened, ended;
+    struct apart *apart; /* the plugin of a sink, until it is opened for the first time; NULL = none */
     int log_level;
     struct describe plugin;
     struct values values;
@@ -97,6 +101,8 @@ struct cofre_call {
 /* Serve calls until told to end, then 0, or until the engine is gone, then 1. Takes over the socket; the memfd stays
  * the caller's. */
 int host_run(int socket, int memory, struct error *e);
+/* The same for a process that does nothing else: it is confined before it loads the plugin. */
+int host_run_confined(int socket, int memory, struct error *e);
 
 /* main() of the re-executed process: the engine's binary started with the single argument GREETING_ARGUMENT. Never
  * returns to the command line. */
@@ -105,8 +111,14 @@ int host_main(void);
  * usage error. */
 bool host_is_child(int argc, char **argv);
 
+/* "the engine sent malformed arguments" */
+int32_t host_calls_malformed(struct cofre_error *error);
 /* Run the call; the result is in *error, ERROR_NONE = success. */
 void host_calls_run(struct cofre_call *call, struct cursor *arguments, struct error *error);
+
+/* The calls load and open. */
+int32_t host_open_load(struct cofre_call *call, struct cursor *arguments, struct cofre_error *error);
+int32_t host_open_instance(struct cofre_call *call, struct cursor *arguments, struct cofre_error *error);
 
 extern const struct cofre_host host_table;
 

@@ -5,17 +5,15 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "host/host.h"
-#include "host/load.h"
 #include "host/previous.h"
 #include "snapshot/path.h"
 
 #define MAX_OVERRIDES 16384
-#define VARIABLE_MAX 65536
 
 /* A call as a function: runs the plugin's, gives its class. */
 typedef int32_t call_function(struct cofre_call *call, struct cursor *arguments, struct cofre_error *error);
 
-static int32_t malformed(struct cofre_error *error)
+int32_t host_calls_malformed(struct cofre_error *error)
 {
     return cofre_fail(error, COFRE_E_BUG, "the engine sent malformed arguments");
 }
@@ -26,104 +24,6 @@ static int32_t own(struct cofre_error *error, const struct error *why)
 }
 
 /* ---- life ---- */
-
-static int read_directories(struct cursor *c, char **directories, size_t maximum, size_t *count)
-{
-    *count = cursor_u32(c);
-    if (*count > maximum)
-        return -1;
-    for (size_t i = 0; i < *count; i++) {
-        const char *text = wire_text_required(c, PATH_LONGEST, NULL);
-        memcpy(&directories[i], &text, sizeof text);
-    }
-    return c->failed ? -1 : 0;
-}
-
-static int load(struct host *host, const char *name, char *const *directories, size_t count, struct error *e)
-{
-    char *path = NULL;
-    const struct cofre_plugin *(*entry)(const struct cofre_host *) = NULL;
-    if (load_plugin(name, directories, count, &path, &entry, e) < 0)
-        return -1;
-    int result = describe_plugin(entry(NULL), path, name, &host->plugin, e);
-    free(path);
-    if (result < 0) {
-        describe_free(&host->plugin);
-        return -1;
-    }
-    load_bind(entry, &host_table);
-    return 0;
-}
-
-static int32_t call_load(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
-{
-    char *directories[64];
-    size_t count;
-    call->host->log_level = (int)cursor_u32(c);
-    const char *name = wire_text_required(c, PATH_LONGEST, NULL);
-    if (!name || read_directories(c, directories, 64, &count) < 0)
-        return malformed(error);
-    struct error why;
-    if (call->host->loaded || load(call->host, name, directories, count, &why) < 0)
-        return call->host->loaded ? malformed(error) : own(error, &why);
-    call->host->loaded = true;
-    struct plugin_info plugin;
-    describe_lend(&call->host->plugin, &plugin);
-    wire_put_plugin(host_frame(call), &plugin);
-    return host_send(call, WIRE_REPLY, error);
-}
-
-/* What the plugin asked to see of the engine's environment. In the engine's own process it is there already. */
-static int take_environment(struct cursor *c, struct error *e)
-{
-    while (c->left > 0) {
-        const char *variable = wire_text_required(c, VARIABLE_MAX, NULL);
-        AUTO_FREE char *copy = variable ? strdup(variable) : NULL;
-        if (!copy)
-            return c->failed ? error_set(e, ERROR_BUG, "a variable of the environment is malformed") : error_memory(e);
-        char *value = strchr(copy, '=');
-        if (!value)
-            continue;
-        *value++ = '\0';
-        const char *there = getenv(copy);
-        if ((!there || strcmp(there, value) != 0) && setenv(copy, value, 1) < 0)
-            return error_memory(e);
-    }
-    return 0;
-}
-
-/* In the place of that of an earlier try. */
-static int32_t take_directory(struct cursor *c, char **directory, struct cofre_error *error)
-{
-    const char *path = wire_text(c, PATH_LONGEST, NULL);
-    free(*directory);
-    *directory = path ? text_copy(path) : NULL;
-    return path && !*directory ? cofre_fail(error, COFRE_E_MEMORY, "out of memory") : COFRE_OK;
-}
-
-static int32_t call_open(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
-{
-    struct host *host = call->host;
-    struct describe *d = &host->plugin;
-    if (!host->loaded || host->opened)
-        return malformed(error);
-    struct error why;
-    if (take_directory(c, &host->directory, error) != COFRE_OK || take_directory(c, &host->common, error) != COFRE_OK)
-        return COFRE_E_MEMORY;
-    if (values_take(c, d, &host->values, &why) < 0)
-        return own(error, &why);
-    if (take_environment(c, &why) < 0) {
-        values_free(&host->values);
-        return own(error, &why);
-    }
-    int32_t class =
-        (d->role == PLUGIN_SOURCE ? d->source.open : d->sink.open)(call, host->values.conf, &host->instance, error);
-    if (class == COFRE_OK)
-        host->opened = true;
-    else
-        values_free(&host->values);
-    return class;
-}
 
 static int32_t call_close(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
 {
@@ -197,7 +97,7 @@ static int32_t call_backup(struct cofre_call *call, struct cursor *c, struct cof
 static int32_t call_restore(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
 {
     call->id = wire_text_required(c, COFRE_MAX_ID, NULL);
-    int32_t class = c->failed ? malformed(error) : host_past_take(call, c, error);
+    int32_t class = c->failed ? host_calls_malformed(error) : host_past_take(call, c, error);
     if (class == COFRE_OK)
         class = source(call)->restore(call->host->instance, call, error);
     host_past_forget(call);
@@ -217,7 +117,7 @@ static int32_t with_id(struct cofre_call *call, struct cursor *c, struct cofre_e
                        int32_t (*run)(void *, struct cofre_call *, const char *, struct cofre_error *))
 {
     call->id = wire_text_required(c, COFRE_MAX_ID, NULL);
-    return call->id && run ? run(call->host->instance, call, call->id, error) : malformed(error);
+    return call->id && run ? run(call->host->instance, call, call->id, error) : host_calls_malformed(error);
 }
 
 static int32_t call_freeze(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
@@ -239,7 +139,7 @@ static int32_t call_scratch_make(struct cofre_call *call, struct cursor *c, stru
 {
     call->id = wire_text_required(c, COFRE_MAX_ID, NULL);
     if (!call->id || !source(call)->scratch_make)
-        return malformed(error);
+        return host_calls_malformed(error);
     char *overrides = calloc(1, MAX_OVERRIDES);
     if (!overrides)
         return cofre_fail(error, COFRE_E_MEMORY, "out of memory");
@@ -265,7 +165,7 @@ static int32_t call_estimate(struct cofre_call *call, struct cursor *c, struct c
     (void)c;
     int64_t entries = -1, bytes = -1;
     if (!source(call)->estimate)
-        return malformed(error);
+        return host_calls_malformed(error);
     int32_t class = source(call)->estimate(call->host->instance, call, &entries, &bytes, error);
     return class == COFRE_OK ? send_two(call, entries, bytes, error) : class;
 }
@@ -273,12 +173,12 @@ static int32_t call_estimate(struct cofre_call *call, struct cursor *c, struct c
 static int32_t call_facts(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
 {
     (void)c;
-    return source(call)->facts ? source(call)->facts(call->host->instance, call, error) : malformed(error);
+    return source(call)->facts ? source(call)->facts(call->host->instance, call, error) : host_calls_malformed(error);
 }
 
 static int32_t call_discover(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
 {
-    int32_t class = source(call)->discover ? host_discover_take(call, c, error) : malformed(error);
+    int32_t class = source(call)->discover ? host_discover_take(call, c, error) : host_calls_malformed(error);
     if (class == COFRE_OK)
         class = source(call)->discover(call->host->instance, call, error);
     host_discover_forget(call);
@@ -292,7 +192,7 @@ static int32_t call_services(struct cofre_call *call, struct cursor *c, struct c
     const char *which = wire_text_required(c, CHANNEL_LARGEST, NULL);
     call->acts = what != COFRE_SERVICES_SAY;
     if (c->failed || !source(call)->services || call->acts != (call->id != NULL))
-        return malformed(error);
+        return host_calls_malformed(error);
     return source(call)->services(call->host->instance, call, what, call->id, which, error);
 }
 
@@ -306,7 +206,7 @@ static const struct cofre_sink *sink(const struct cofre_call *call)
 static int32_t without_arguments(struct cofre_call *call, struct cofre_error *error,
                                  int32_t (*run)(void *, struct cofre_call *, struct cofre_error *))
 {
-    return run ? run(call->host->instance, call, error) : malformed(error);
+    return run ? run(call->host->instance, call, error) : host_calls_malformed(error);
 }
 
 static int32_t call_create(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
@@ -333,7 +233,7 @@ static int32_t call_put(struct cofre_call *call, struct cursor *c, struct cofre_
     put.flags = cursor_u32(c);
     put.size = (int64_t)cursor_u64(c);
     if (c->failed)
-        return malformed(error);
+        return host_calls_malformed(error);
     call->input = HOST_CONTENT;
     int32_t class = sink(call)->put(call->host->instance, call, key, &put, error);
     if (class == COFRE_OK && call->fault.class == ERROR_NONE && call->input != HOST_ALL_ENDED) {
@@ -351,14 +251,15 @@ static int32_t call_get(struct cofre_call *call, struct cursor *c, struct cofre_
 {
     const char *key = read_key(c);
     int64_t offset = (int64_t)cursor_u64(c), length = (int64_t)cursor_u64(c);
-    return c->failed ? malformed(error) : sink(call)->get(call->host->instance, call, key, offset, length, error);
+    return c->failed ? host_calls_malformed(error)
+                     : sink(call)->get(call->host->instance, call, key, offset, length, error);
 }
 
 static int32_t call_stat(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
 {
     const char *key = read_key(c);
     if (c->failed)
-        return malformed(error);
+        return host_calls_malformed(error);
     struct cofre_object object = {.struct_size = sizeof object, .size = -1, .mtime = COFRE_NO_TIME};
     int32_t class = sink(call)->stat(call->host->instance, call, key, &object, error);
     return class == COFRE_OK ? send_two(call, object.size, object.mtime, error) : class;
@@ -371,7 +272,7 @@ static int32_t call_list(struct cofre_call *call, struct cursor *c, struct cofre
     size_t length;
     const uint8_t *cursor = cursor_blob(c, WIRE_MAX_CURSOR, &length);
     if (c->failed)
-        return malformed(error);
+        return host_calls_malformed(error);
     int32_t class = sink(call)->list(call->host->instance, call, prefix, has_cursor ? cursor : NULL, length, error);
     if (class != COFRE_OK)
         return class;
@@ -384,7 +285,7 @@ static int32_t call_list(struct cofre_call *call, struct cursor *c, struct cofre
 static int32_t call_remove(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
 {
     const char *key = read_key(c);
-    return c->failed ? malformed(error) : sink(call)->remove(call->host->instance, call, key, error);
+    return c->failed ? host_calls_malformed(error) : sink(call)->remove(call->host->instance, call, key, error);
 }
 
 static int32_t call_remove_many(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
@@ -392,16 +293,17 @@ static int32_t call_remove_many(struct cofre_call *call, struct cursor *c, struc
     const char *keys[WIRE_MAX_KEYS];
     size_t count = cursor_u32(c);
     if (c->failed || count < 1 || count > WIRE_MAX_KEYS || !sink(call)->remove_many)
-        return malformed(error);
+        return host_calls_malformed(error);
     for (size_t i = 0; i < count; i++)
         keys[i] = read_key(c);
-    return c->failed ? malformed(error) : sink(call)->remove_many(call->host->instance, call, keys, count, error);
+    return c->failed ? host_calls_malformed(error)
+                     : sink(call)->remove_many(call->host->instance, call, keys, count, error);
 }
 
 static int32_t call_sweep(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
 {
     int64_t older_than = (int64_t)cursor_u64(c);
-    return c->failed || !sink(call)->sweep ? malformed(error)
+    return c->failed || !sink(call)->sweep ? host_calls_malformed(error)
                                            : sink(call)->sweep(call->host->instance, call, older_than, error);
 }
 
@@ -410,7 +312,7 @@ static int32_t call_space(struct cofre_call *call, struct cursor *c, struct cofr
     (void)c;
     struct cofre_space space = {.struct_size = sizeof space, .total = -1, .available = -1};
     if (!sink(call)->space)
-        return malformed(error);
+        return host_calls_malformed(error);
     int32_t class = sink(call)->space(call->host->instance, call, &space, error);
     return class == COFRE_OK ? send_two(call, space.total, space.available, error) : class;
 }
@@ -419,7 +321,7 @@ static int32_t call_retain(struct cofre_call *call, struct cursor *c, struct cof
 {
     const char *key = read_key(c);
     int64_t until = (int64_t)cursor_u64(c);
-    return c->failed || !sink(call)->retain ? malformed(error)
+    return c->failed || !sink(call)->retain ? host_calls_malformed(error)
                                             : sink(call)->retain(call->host->instance, call, key, until, error);
 }
 
@@ -430,8 +332,8 @@ static const struct {
     call_function *run;
     int role; /* enum plugin_role, or ANY: does not matter, and needs no open instance */
 } calls[WIRE_CALLS] = {
-    [WIRE_LOAD] = {call_load, ANY},
-    [WIRE_OPEN] = {call_open, ANY},
+    [WIRE_LOAD] = {host_open_load, ANY},
+    [WIRE_OPEN] = {host_open_instance, ANY},
     [WIRE_CLOSE] = {call_close, ANY},
     [WIRE_CHECK] = {call_check, ANY},
     [WIRE_BACKUP] = {call_backup, PLUGIN_SOURCE},
@@ -463,7 +365,7 @@ void host_calls_run(struct cofre_call *call, struct cursor *arguments, struct er
     struct cofre_error said = {.struct_size = sizeof said};
     int32_t class;
     if (call->kind >= WIRE_CALLS || !calls[call->kind].run)
-        class = malformed(&said);
+        class = host_calls_malformed(&said);
     else if ((call->kind == WIRE_CHECK || calls[call->kind].role != ANY) &&
              (!host->opened || (calls[call->kind].role != ANY && calls[call->kind].role != (int)host->plugin.role)))
         class = cofre_fail(&said, COFRE_E_BUG, "there is no such call now");

@@ -27,12 +27,10 @@ static int run_worker(struct error *e)
     fcntl(GREETING_SOCKET, F_SETFD, FD_CLOEXEC);
     fcntl(GREETING_MEMORY, F_SETFD, FD_CLOEXEC);
     confine_process();
-    if (confine_watch(e) < 0)
-        return -1;
     uint32_t ready[2] = {WIRE_READY, greeting_build()};
     if (write(GREETING_SOCKET, ready, sizeof ready) != (ssize_t)sizeof ready)
         return error_system(e, errno, "greet the engine");
-    return host_run(GREETING_SOCKET, GREETING_MEMORY, e);
+    return host_run_confined(GREETING_SOCKET, GREETING_MEMORY, e);
 }
 
 int host_main(void)

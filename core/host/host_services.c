@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "host/host.h"
+#include "host/monitor.h"
 
 /* ---- errors ---- */
 
@@ -347,6 +348,11 @@ static int32_t host_commit(struct cofre_call *call, size_t length, struct cofre_
     return class;
 }
 
+static int host_open_process(int64_t pid, uint32_t what)
+{
+    return monitor_open(pid, what);
+}
+
 const struct cofre_host host_table = {
     .struct_size = sizeof(struct cofre_host),
     .abi_level = COFRE_ABI_LEVEL,
@@ -381,4 +387,5 @@ const struct cofre_host host_table = {
     .common_directory = host_common_directory,
     .configured = host_discover_configured,
     .offer = host_discover_offer,
+    .open_process = host_open_process,
 };

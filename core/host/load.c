@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "host/describe.h"
 
 #define ENTRY_POINT "cofre_plugin_v1"
 #define BOUND_MAX 256 /* plugins in one process */
@@ -118,6 +119,19 @@ int load_plugin(const char *name, char *const *directories, size_t count, char *
     *path = file;
     file = NULL;
     return 0;
+}
+
+int load_described(const char *name, char *const *directories, size_t count,
+                   const struct cofre_plugin *(**entry)(const struct cofre_host *), struct describe *d, struct error *e)
+{
+    AUTO_FREE char *path = NULL;
+    *d = (struct describe){.path = NULL};
+    if (load_plugin(name, directories, count, &path, entry, e) < 0)
+        return -1;
+    if (describe_plugin((*entry)(NULL), path, name, d, e) == 0)
+        return 0;
+    describe_free(d);
+    return -1;
 }
 
 void load_bind(const struct cofre_plugin *(*entry)(const struct cofre_host *), const struct cofre_host *host)

@@ -6,12 +6,19 @@
 
 #include "cofre/plugin.h"
 
+struct describe;
 struct error;
 
 /* Loads DIR/NAME.so from the one directory that has it. *entry is its entry point; *path, the file's, is the caller's
  * to free. The object is never unloaded. */
 int load_plugin(const char *name, char *const *directories, size_t count, char **path,
                 const struct cofre_plugin *(**entry)(const struct cofre_host *), struct error *e);
+
+/* The same, and it has described itself: into *d, empty after an error, else to be freed by the caller. No service of
+ * the host is its yet. */
+int load_described(const char *name, char *const *directories, size_t count,
+                   const struct cofre_plugin *(**entry)(const struct cofre_host *), struct describe *d,
+                   struct error *e);
 
 /* Hands the host's services to the plugin, once in a process: instances that run in the engine's own process share the
  * object, and one must not be given them while another uses them. */

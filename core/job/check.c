@@ -15,6 +15,7 @@
 #include "job/undo.h"
 #include "openpgp/openpgp.h"
 #include "worker/engine.h"
+#include "worker/process.h"
 #include "worker/retry.h"
 #include "worker/worker.h"
 
@@ -109,6 +110,15 @@ static void check_own_secrets(struct check *c, const struct config_instance *sin
 
 /* ---- sources and sinks ---- */
 
+/* What no section can help. */
+static void check_kernel(struct check *c)
+{
+    const char *missing = process_unconfined();
+    snprintf(c->subject, sizeof c->subject, "workers");
+    if (missing)
+        report(c, LOG_INFO, missing, NULL, 0);
+}
+
 /* Both a job and its source may have the name that was given, and jobs share sinks: each is looked at once. */
 static bool first_look(struct check *c, const struct config_instance *instance)
 {
@@ -144,6 +154,13 @@ static int open_worker(struct look *look, struct worker **worker, struct error *
     return -1;
 }
 
+static void say_user(struct check *c, const struct config_instance *instance)
+{
+    char text[128];
+    snprintf(text, sizeof text, "its worker runs as user '%.80s'", instance->run_as);
+    report(c, LOG_INFO, text, NULL, 0);
+}
+
 /* Once. What was found cannot be taken back: then it is not tried again. */
 static int try_look(void *context, struct error *e)
 {
@@ -159,6 +176,8 @@ static int try_look(void *context, struct error *e)
     int result = worker_check(worker, !c->offline, on_finding, c, e);
     if (result < 0 && c->said > before && e->class == ERROR_RETRY)
         e->class = ERROR_PERMANENT;
+    if (result == 0 && look->instance->run_as)
+        say_user(c, look->instance);
     if (result == 0 && !c->offline && look->role == PLUGIN_SINK)
         look->worker = worker;
     else
@@ -364,6 +383,7 @@ int check_run(const struct engine *engine, char *const *names, size_t name_count
         return error_memory(e);
     if (!offline)
         check_holds(&c);
+    check_kernel(&c);
     for (size_t i = 0; i < name_count && result == 0; i++)
         result = check_name(&c, names[i], e);
     if (name_count == 0)

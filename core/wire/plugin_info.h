@@ -14,6 +14,7 @@ struct plugin_info {
     char *path; /* of the shared object */
     char *name, *version, *summary, *license, *example;
     char *environment; /* names of variables it reads; NULL = none */
+    char *reads;       /* files it reads beside those of its options; NULL = none */
     uint32_t api_level;
     uint64_t capabilities; /* COFRE_SOURCE_*, COFRE_SINK_* */
     uint32_t offers;       /* PLUGIN_OFFERS_* */

@@ -32,6 +32,7 @@ void wire_put_plugin(struct bytes *b, const struct plugin_info *plugin)
         wire_put_string(b, o->help);
     }
     wire_put_string(b, plugin->environment);
+    wire_put_string(b, plugin->reads);
 }
 
 void wire_put_values(struct bytes *b, const struct config_value *values, size_t count)
@@ -97,6 +98,7 @@ bool wire_plugin(struct cursor *c, struct plugin_info *plugin)
     for (size_t i = 0; i < count && !c->failed; i++)
         read_option(c, &plugin->options[i]);
     plugin->environment = copy_text(c, false);
+    plugin->reads = copy_text(c, false);
     return cursor_done(c);
 }
 
@@ -115,6 +117,7 @@ void wire_plugin_free(struct plugin_info *plugin)
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         free(texts[i]);
     free(plugin->environment);
+    free(plugin->reads);
     for (size_t i = 0; i < plugin->option_count; i++) {
         free_text(plugin->options[i].name);
         free_text(plugin->options[i].fallback);

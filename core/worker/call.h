@@ -39,6 +39,8 @@ struct worker {
     char *common;                /* NULL = none */
     worker_host *in_process;     /* NULL = in a process of its own */
     bool undoes;
+    char **secluded; /* the paths are lent */
+    size_t secluded_count;
     int64_t timeout, stall_timeout, grace, patience;
     struct channel channel;
     pid_t pid;         /* -1 when there is no process (any more) */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "worker/process.h"
 #include "worker/retry.h"
 #include "worker/sink.h"
 #include "worker/worker.h"
@@ -62,6 +63,78 @@ static int common_directory(const struct engine *engine, const char *plugin, cha
     return 0;
 }
 
+/* ---- what is never a plugin's ---- */
+
+#define FROM_FILE "@file:"
+
+static void add(char **paths, size_t *count, char *path)
+{
+    if (path)
+        paths[(*count)++] = path;
+}
+
+static size_t most_secluded(const struct config *config)
+{
+    size_t most = 3 + 2 * config->sink_count;
+    for (size_t i = 0; i < config->source_count; i++)
+        most += config->sources[i].key_count;
+    for (size_t i = 0; i < config->sink_count; i++)
+        most += config->sinks[i].key_count;
+    return most;
+}
+
+static void add_secrets(char **paths, size_t *count, const struct config_instance *instance)
+{
+    for (size_t i = 0; i < instance->key_count; i++)
+        if (strncmp(instance->keys[i].value, FROM_FILE, strlen(FROM_FILE)) == 0)
+            add(paths, count, instance->keys[i].value + strlen(FROM_FILE));
+}
+
+/* The configuration, state and cache, keys, and the files of secrets. The array is the caller's; NULL = no memory. */
+static char **list_secluded(const struct config *config, size_t *count)
+{
+    char **paths = calloc(most_secluded(config), sizeof *paths);
+    *count = 0;
+    if (!paths)
+        return NULL;
+    add(paths, count, config->directory);
+    add(paths, count, config->state_dir);
+    add(paths, count, config->cache_dir);
+    for (size_t i = 0; i < config->source_count; i++)
+        add_secrets(paths, count, &config->sources[i]);
+    for (size_t i = 0; i < config->sink_count; i++) {
+        add(paths, count, config->sinks[i].key);
+        add(paths, count, config->sinks[i].openpgp.home);
+        add_secrets(paths, count, &config->sinks[i]);
+    }
+    return paths;
+}
+
+/* ---- starting ---- */
+
+/* As whom the section says, and with what it may not see. */
+static int start_as(const struct engine *engine, const struct config_instance *instance, struct worker_spec *spec,
+                    struct worker **worker, struct error *e)
+{
+    struct process_user user = {.groups = NULL};
+    if (instance->run_as) {
+        if (process_user_find(instance->run_as, &user, e) < 0)
+            return -1;
+        if (user.change && engine->in_process)
+            return error_set(e, ERROR_USAGE, "with --in-process nothing runs as somebody else, as 'run_as' says");
+        spec->user = &user;
+    }
+    /* What is ours there it could not reach. */
+    if (user.change)
+        spec->directory = spec->common = NULL;
+    char **secluded = list_secluded(engine->config, &spec->secluded_count);
+    spec->secluded = secluded;
+    int result = secluded ? worker_start(spec, worker, e) : error_memory(e);
+    free(secluded);
+    process_user_free(&user);
+    return result;
+}
+
 /* The worker of a section, with the plugin that the section needs; its options are not looked at. */
 static int start(const struct engine *engine, const struct config_instance *instance, int role, bool undoes,
                  struct worker **worker, struct error *e)
@@ -74,6 +147,7 @@ static int start(const struct engine *engine, const struct config_instance *inst
     spec.timeout = instance->timeout;
     spec.stall_timeout = instance->stall_timeout;
     spec.undoes = undoes;
+    spec.role = role;
     if (role == PLUGIN_SOURCE && engine->config->state_dir) {
         if (own_directory(engine, instance->name, directory, e) < 0 ||
             common_directory(engine, instance->plugin, common, e) < 0)
@@ -83,7 +157,7 @@ static int start(const struct engine *engine, const struct config_instance *inst
     }
     spec.patience = instance->retry_for;
     struct worker *w;
-    if (worker_start(&spec, &w, e) < 0)
+    if (start_as(engine, instance, &spec, &w, e) < 0)
         return e->class == ERROR_CONFIG || e->class == ERROR_NOT_FOUND
                    ? error_context(e, "%s:%u: ", instance->file, instance->line)
                    : -1;
@@ -204,6 +278,7 @@ static int start_defaults(const struct engine *engine, const char *plugin, bool 
     snprintf(name, sizeof name, "plugin '%.80s'", plugin);
     struct worker_spec spec = spec_of(engine, name, plugin);
     spec.stall_timeout = STALL_TIMEOUT;
+    spec.role = PLUGIN_SOURCE;
     spec.undoes = undoes;
     if (engine->config->state_dir) {
         if (common_directory(engine, plugin, common, e) < 0)
@@ -231,7 +306,7 @@ int engine_open_defaults(const struct engine *engine, const char *plugin, bool u
 struct connecting {
     const struct engine *engine;
     const struct config_instance *section;
-    const struct worker *first;
+    struct worker *first;
 };
 
 static int connect_worker(void *context, struct worker **worker, struct error *e)
@@ -241,6 +316,18 @@ static int connect_worker(void *context, struct worker **worker, struct error *e
     if (start(c->engine, c->section, PLUGIN_SINK, false, &w, e) < 0)
         return -1;
     return keep(w, worker_open(w, worker_values(c->first), e), worker);
+}
+
+static int renew_worker(void *context, struct worker **worker, struct error *e)
+{
+    struct connecting *c = context;
+    struct worker *w;
+    if (connect_worker(context, &w, e) < 0)
+        return -1;
+    worker_inherit(w, *worker);
+    worker_stop(*worker);
+    c->first = *worker = w;
+    return 0;
 }
 
 /* What the section, or else the plugin, says of the number whose option has this flag; *value stays when none has it.
@@ -282,6 +369,7 @@ static int fill_spec(const struct config_instance *section, const struct worker 
                                .least = least,
                                .lock = lock,
                                .connect = connect_worker,
+                               .renew = renew_worker,
                                .forget = free};
     return 0;
 }

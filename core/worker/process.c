@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/landlock.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -80,16 +82,27 @@ static int settle_descriptors(int socket, int memory, int output)
     return close_range(GREETING_MEMORY + 1, ~0u, 0);
 }
 
-static _Noreturn void become_worker(int socket, int memory, int output, char **environment)
+/* By the system calls themselves: the C library's functions want all threads to follow, and here is but one. */
+static int become_user(const struct process_user *user)
+{
+    if (!user || !user->change)
+        return 0;
+    if (syscall(SYS_setgroups, user->group_count, user->groups) < 0 ||
+        syscall(SYS_setresgid, user->gid, user->gid, user->gid) < 0)
+        return -1;
+    return (int)syscall(SYS_setresuid, user->uid, user->uid, user->uid);
+}
+
+static _Noreturn void become_worker(int socket, int memory, int output, const struct process_user *user,
+                                    char **environment)
 {
     char name[] = "cofre", argument[] = GREETING_ARGUMENT;
     char *const arguments[] = {name, argument, NULL};
     setpgid(0, 0);
     reset_signals();
-    if (settle_descriptors(socket, memory, output) == 0) {
-        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (settle_descriptors(socket, memory, output) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+        become_user(user) == 0)
         execve("/proc/self/exe", arguments, environment);
-    }
     uint32_t failed[2] = {WIRE_EXEC_FAILED, (uint32_t)errno};
     /* The greeting does not come either way; this only says why. */
     if (write(GREETING_SOCKET, failed, sizeof failed) < 0)
@@ -99,7 +112,7 @@ static _Noreturn void become_worker(int socket, int memory, int output, char **e
 
 /* ---- the engine's side ---- */
 
-int process_start(int socket, int memory, pid_t *pid, int *output, struct error *e)
+int process_start(int socket, int memory, const struct process_user *user, pid_t *pid, int *output, struct error *e)
 {
     char *environment[ENVIRONMENT];
     int pipes[2];
@@ -109,7 +122,7 @@ int process_start(int socket, int memory, pid_t *pid, int *output, struct error 
     fcntl(pipes[0], F_SETFL, O_NONBLOCK);
     pid_t child = fork();
     if (child == 0)
-        become_worker(socket, memory, pipes[1], environment);
+        become_worker(socket, memory, pipes[1], user, environment);
     int failed = errno;
     close(pipes[1]);
     if (child < 0) {
@@ -121,6 +134,19 @@ int process_start(int socket, int memory, pid_t *pid, int *output, struct error 
     *pid = child;
     *output = pipes[0];
     return 0;
+}
+
+#define LANDLOCK_NEEDED 2 /* its version; core/host/confine_paths.c */
+
+const char *process_unconfined(void)
+{
+    bool calls = prctl(PR_GET_SECCOMP, 0, 0, 0, 0) >= 0;
+    bool files = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) >= LANDLOCK_NEEDED;
+    return !calls && !files ? "this kernel has neither seccomp nor Landlock (Linux 5.19): what a plugin may do is a "
+                              "matter of its user's rights alone"
+           : !calls         ? "this kernel has no seccomp: a plugin may make any system call"
+           : !files ? "this kernel has no Landlock, or an older one than Linux 5.19: a sink may reach every file"
+                    : NULL;
 }
 
 /* Is this "NAME=VALUE" one of the names? */

@@ -8,8 +8,24 @@
 
 struct error;
 
-/* socket and memory stay the caller's. *output is what the worker writes to stdout and stderr, non-blocking. */
-int process_start(int socket, int memory, pid_t *pid, int *output, struct error *e);
+/* As whom a worker runs. */
+struct process_user {
+    bool change; /* to somebody else than we are; else the rest does not matter */
+    uid_t uid;
+    gid_t gid;
+    gid_t *groups;
+    size_t group_count;
+};
+/* ERROR_CONFIG: there is none of that name, or only root could become him. To be freed. */
+int process_user_find(const char *name, struct process_user *user, struct error *e);
+void process_user_free(struct process_user *user);
+
+/* What of the confinement of workers (core/host/confine.h) this kernel does not have, in words; NULL = nothing. */
+const char *process_unconfined(void);
+
+/* socket and memory stay the caller's. user: NULL = as we are. *output is what the worker writes to stdout and stderr,
+ * non-blocking. */
+int process_start(int socket, int memory, const struct process_user *user, pid_t *pid, int *output, struct error *e);
 
 /* The variables of our environment that are meant by names, such as "HOME AWS_*" (NULL = none), as "NAME=VALUE", one
  * after another: each is given to a function. They are no part of a worker's own environment: that can be read in

@@ -23,6 +23,7 @@ struct sink {
     _Atomic unsigned parallel;
     int64_t lock;
     int (*connect)(void *context, struct worker **worker, struct error *e);
+    int (*renew)(void *context, struct worker **worker, struct error *e);
     void *context;
     void (*forget)(void *context);
 };
@@ -43,6 +44,7 @@ int sink_new(struct worker *first, const struct sink_spec *spec, struct sink **s
     s->least = spec->least;
     s->lock = spec->lock;
     s->connect = spec->connect;
+    s->renew = spec->renew;
     s->context = spec->context;
     s->forget = spec->forget;
     s->name = text_copy(spec->name);
@@ -223,9 +225,24 @@ static bool offers(const struct sink *sink, uint32_t what)
     return sink_plugin(sink)->offers & what;
 }
 
+static int renew_first(struct sink *sink, struct error *e)
+{
+    size_t slot = slots_take(sink->slots);
+    ASSERT(slot == 0); /* nothing else was begun yet */
+    struct worker *worker = sink->connections[slot];
+    int result = sink->renew(sink->context, &worker, e);
+    sink->connections[slot] = worker;
+    slots_give(sink->slots, slot);
+    return result;
+}
+
 int sink_create(struct sink *sink, struct error *e)
 {
-    return offers(sink, PLUGIN_OFFERS_CREATE) ? run_any(sink, &(struct simple){.kind = WIRE_CREATE}, e) : 0;
+    if (!offers(sink, PLUGIN_OFFERS_CREATE))
+        return 0;
+    if (run_any(sink, &(struct simple){.kind = WIRE_CREATE}, e) < 0)
+        return -1;
+    return sink->renew ? renew_first(sink, e) : 0;
 }
 
 /* Where a put is durable only after a sync, one connection may still hold what it took, and others cannot see it. */

@@ -29,6 +29,8 @@ struct sink_spec {
     int64_t lock; /* ms that objects stay protected; 0 = not */
     /* One more worker of the place, opened; NULL = there is only the first. */
     int (*connect)(void *context, struct worker **worker, struct error *e);
+    /* Another worker in the place of that one, which is stopped; NULL = there is no other. After an error it stays. */
+    int (*renew)(void *context, struct worker **worker, struct error *e);
     void *context;
     void (*forget)(void *context); /* when the sink is freed; also when it could not be made */
 };
@@ -53,7 +55,8 @@ int64_t sink_lock(const struct sink *sink);
 int sink_each(struct sink *sink, size_t count, int (*one)(void *context, size_t i, struct error *e), void *context,
               struct error *e);
 
-/* Make the place itself; only `init` calls this. */
+/* Make the place itself; only `init` calls this, before anything else. What a worker may reach is settled when it is
+ * opened, so the one that has made the place gives way to another. */
 int sink_create(struct sink *sink, struct error *e);
 
 /* Store n bytes under key, durable when it returns, or, where the plugin offers sync, when sink_sync has. if_absent:

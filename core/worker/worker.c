@@ -75,7 +75,7 @@ static int start_thread(struct worker *w, int socket, int memory, struct error *
     return 0;
 }
 
-static int start(struct worker *w, struct error *e)
+static int start(struct worker *w, const struct worker_spec *spec, struct error *e)
 {
     AUTO_CLOSE int peer = -1;
     AUTO_CLOSE int memory = -1;
@@ -87,7 +87,7 @@ static int start(struct worker *w, struct error *e)
         peer = memory = -1;
         return 0;
     }
-    if (process_start(peer, memory, &w->pid, &w->output, e) < 0)
+    if (process_start(peer, memory, spec->user, &w->pid, &w->output, e) < 0)
         return -1;
     /* Our copy of its end must go, or its death would not show. */
     close(peer);
@@ -99,6 +99,7 @@ static int load(struct worker *w, const struct worker_spec *spec, struct error *
 {
     struct bytes *b = call_arguments(w);
     bytes_put_u32(b, (uint32_t)log_get_level());
+    bytes_put_u32(b, (uint32_t)spec->role);
     wire_put_string(b, spec->plugin);
     bytes_put_u32(b, (uint32_t)spec->plugin_dir_count);
     for (size_t i = 0; i < spec->plugin_dir_count; i++)
@@ -123,16 +124,21 @@ int worker_start(const struct worker_spec *spec, struct worker **worker, struct 
     w->stall_timeout = spec->stall_timeout;
     w->grace = spec->grace > 0 ? spec->grace : GRACE;
     w->undoes = spec->undoes;
+    w->secluded_count = spec->secluded_count;
+    w->secluded = calloc(spec->secluded_count + 1, sizeof *w->secluded);
+    if (w->secluded && spec->secluded_count > 0)
+        memcpy(w->secluded, spec->secluded, spec->secluded_count * sizeof *w->secluded);
     w->patience = spec->patience > 0 ? spec->patience : PATIENCE;
     w->instance = text_copy(spec->instance);
     w->name = text_copy(spec->plugin);
     w->directory = spec->directory ? text_copy(spec->directory) : NULL;
     w->common = spec->common ? text_copy(spec->common) : NULL;
-    if (!w->instance || !w->name || (spec->directory && !w->directory) || (spec->common && !w->common)) {
+    if (!w->secluded || !w->instance || !w->name || (spec->directory && !w->directory) ||
+        (spec->common && !w->common)) {
         error_memory(e);
         goto fail;
     }
-    if (start(w, e) < 0 || load(w, spec, e) < 0)
+    if (start(w, spec, e) < 0 || load(w, spec, e) < 0)
         goto fail;
     *worker = w;
     return 0;
@@ -169,6 +175,15 @@ void worker_configure(struct worker *worker, struct config_value *values)
     worker->values = values;
 }
 
+void worker_inherit(struct worker *worker, struct worker *from)
+{
+    struct config_value *values = from->values;
+    from->values = NULL;
+    for (size_t i = 0; values && i < worker->plugin.option_count; i++)
+        values[i].option = &worker->plugin.options[i]; /* those of the other go with it */
+    worker_configure(worker, values);
+}
+
 const struct config_value *worker_values(const struct worker *worker)
 {
     return worker->values;
@@ -181,6 +196,9 @@ int worker_open(struct worker *w, const struct config_value *values, struct erro
     struct bytes *b = call_arguments(w);
     wire_put_string(b, w->directory);
     wire_put_string(b, w->common);
+    bytes_put_u32(b, (uint32_t)w->secluded_count);
+    for (size_t i = 0; i < w->secluded_count; i++)
+        wire_put_string(b, w->secluded[i]);
     size_t size = 4;
     for (size_t i = 0; i < w->plugin.option_count; i++)
         size += 4 + (values[i].text ? values[i].length : 0);
@@ -265,6 +283,7 @@ void worker_stop(struct worker *w)
         free(w->problems[i].path);
     free(w->problems);
     free(w->attributes);
+    free(w->secluded);
     free(w->instance);
     free(w->name);
     free(w->directory);

@@ -24,6 +24,7 @@
 struct config_value;
 struct configured;
 struct error;
+struct process_user;
 struct worker;
 
 /* The plugin's end of a channel: serves calls until told to end, then 0, or until the engine is gone, then 1. Takes
@@ -36,14 +37,18 @@ struct worker_spec {
     char *const *plugin_dirs;
     size_t plugin_dir_count;
     worker_host *in_process; /* runs the plugin in a thread of this process; NULL = in a process of its own */
-    int64_t timeout;         /* ms for one call; 0 = none */
-    int64_t stall_timeout;   /* ms without progress; 0 = none */
-    const char *directory;   /* that the plugin may have for itself, made when it asks; NULL = none */
-    const char *common;      /* likewise, for all sources of the plugin */
-    bool undoes;             /* it is there to undo something: its calls run although everything else is cancelled */
-    int64_t patience;        /* ms that a failing operation of a sink is tried again; 0 = 5 minutes */
-    int64_t grace; /* ms that a cancelled call has to return, before SIGTERM; a tenth of it later SIGKILL. close
-                    * has half of it. 0 = 10 s */
+    int role;                /* enum plugin_role: what the worker may do; 0 = say what the plugin is, and no more */
+    const struct process_user *user; /* as whom it runs; NULL = as we do */
+    char *const *secluded;           /* paths that are never a plugin's; they outlive the worker, the array need not */
+    size_t secluded_count;
+    int64_t timeout;       /* ms for one call; 0 = none */
+    int64_t stall_timeout; /* ms without progress; 0 = none */
+    const char *directory; /* that the plugin may have for itself, made when it asks; NULL = none */
+    const char *common;    /* likewise, for all sources of the plugin */
+    bool undoes;           /* it is there to undo something: its calls run although everything else is cancelled */
+    int64_t patience;      /* ms that a failing operation of a sink is tried again; 0 = 5 minutes */
+    int64_t grace;         /* ms that a cancelled call has to return, before SIGTERM; a tenth of it later SIGKILL. close
+                            * has half of it. 0 = 10 s */
 };
 
 /* Loads the plugin: file and directories must not be writable by others. After an error nothing is left. */
@@ -53,6 +58,8 @@ const struct plugin_info *worker_plugin(const struct worker *worker);
 
 /* One row per option of the plugin, checked, secrets resolved: the worker's now, until it is stopped. */
 void worker_configure(struct worker *worker, struct config_value *values);
+/* The same with those of another worker of the same plugin, which has none then. */
+void worker_inherit(struct worker *worker, struct worker *from);
 /* NULL = it was not configured. */
 const struct config_value *worker_values(const struct worker *worker);
 /* Run the plugin's open(). values: those of worker_configure, or others. */

@@ -56,6 +56,15 @@
  *
  *  - Its data (heap, anonymous maps) is limited to 1 GiB (RLIMIT_DATA): malloc then gives NULL. There is no core dump.
  *  - No new privileges: sudo, setuid programs and file capabilities (ping) give no more rights than the worker has.
+ *  - Capabilities that its role does not need are gone, also when it runs as root: CAP_SYS_PTRACE, NET_*, ... So are,
+ *    with EPERM, system calls that no plugin needs: ptrace, process_vm_*, mount and its like, unshare, setns but into a
+ *    network, bpf, modules, keyrings, open_by_handle_at, io_uring; clone3 is ENOSYS, and programs of another
+ *    architecture make no system call. Other processes: see open_process.
+ *  - A sink reads the files of the system (programs, libraries, /proc, names of hosts and users, authorities), those
+ *    that its options of type PATH name, and what `reads` says; it writes and makes files in the directories that these
+ *    options name, and in no others (EACCES). What they name must be there when it is opened, but for create. It sends
+ *    no signals to others. docs/plugin-guide.md has the table of what may still be done.
+ *  - With `run_as` in its section it runs as that user, and has no directory of its own (UNSUPPORTED).
  *  - umask 077. SIGPIPE is ignored, every other signal is as a fresh program has it, none is blocked; what you execute
  *    should get SIGPIPE back.
  *  - The environment has PATH, TZ and the locale (LANG, LC_*), and the names in `environment`, nothing else.
@@ -197,8 +206,8 @@ struct cofre_call;
  *   ... .options = COFRE_OPTIONS(struct conf, rows)
  *
  * Names are [a-z][a-z0-9_]*. Reserved for the host: plugin, key, encryption, format, timeout, stall_timeout,
- * trust_hosts, retry_for, wait, and whatever begins with keep_; for sinks also compress, level, threads, encrypt_to,
- * passphrase, sign_with, gnupg_home, key_passphrase, recovery_to and recovery_passphrase.
+ * trust_hosts, retry_for, run_as, wait, and whatever begins with keep_; for sinks also compress, level, threads,
+ * encrypt_to, passphrase, sign_with, gnupg_home, key_passphrase, recovery_to and recovery_passphrase.
  *
  * Which option the host heeds is said by its flags, whatever its name is.
  */
@@ -228,9 +237,6 @@ struct cofre_secret {
 
 #define COFRE_O_REQUIRED 1u  /* the configuration must set it */
 #define COFRE_O_RESTORE 2u   /* may be overridden at restore: --set NAME=VALUE */
-#define COFRE_O_TRUSTED 32u  /* PATH: a program, a directory of programs, or what tells whom to believe. When it is
-                              * there, and somebody but root and the user of cofre could change it or what is above
-                              * it, the host refuses to open the instance */
 /* Each stands at one option at most, of the type that it says. */
 #define COFRE_O_PARALLEL 4u  /* sink, INTEGER: as many connections as this. The host starts up to so many workers, at
                               * most 32, to put and get as many objects at once */
@@ -239,6 +245,12 @@ struct cofre_secret {
 #define COFRE_O_REPLACE 16u  /* source, BOOLEAN, with COFRE_O_RESTORE and the default no: a restore may replace what is
                               * there. The host sets it for restore --in-place, after it has asked, and for nothing
                               * else. Without such an option a restore to the source's own place needs --in-place */
+/* At any number of options: */
+#define COFRE_O_TRUSTED 32u  /* PATH: a program, a directory of programs, or what tells whom to believe. When it is
+                              * there, and somebody but root and the user of cofre could change it or what is above
+                              * it, the host refuses to open the instance */
+#define COFRE_O_READS 64u    /* sink, PATH: it is only read (a key, a list of authorities), and may be outside of the
+                              * place. Without it the path names a directory that is the plugin's to write */
 
 struct cofre_option {
     const char *name;
@@ -286,6 +298,9 @@ struct cofre_options {
 /* Capability bits. The low 32 bits are advice, which a host may ignore; the high 32 are critical: a host that does not
  * know one refuses the plugin. Those of a source: */
 #define COFRE_SOURCE_RECORDED (1ull << 0)   /* backup looks at the facts of the snapshot before: recorded() */
+
+/* Of both roles. */
+#define COFRE_NO_NETWORK (1ull << 31)       /* it needs none: sockets that lead off this machine are refused */
 
 /* What a source saves: entries of these kinds. */
 enum {
@@ -536,6 +551,12 @@ struct cofre_offer {
     const char *covered_by;  /* the source that saves it already; NULL = none does */
 };
 
+enum {
+    COFRE_PROCESS_DIRECTORY = 0,   /* cwd, O_PATH */
+    COFRE_PROCESS_ROOT = 1,        /* root, O_PATH */
+    COFRE_PROCESS_NETWORK = 2      /* ns/net, for setns */
+};
+
 struct cofre_host {
     uint32_t struct_size, abi_level;
     const char *version;       /* of cofre, such as "0.1.0" */
@@ -677,6 +698,12 @@ struct cofre_host {
     int32_t (*object)(struct cofre_call *, const struct cofre_object *, struct cofre_error *error);
     /* There is more; cursor (at most 1,024 bytes, any bytes) is given back to continue. */
     int32_t (*more)(struct cofre_call *, const void *cursor, size_t length, struct cofre_error *error);
+
+    /* ---- a source, in any call and thread ---- */
+
+    /* As open(2) of what /proc has of another process, COFRE_PROCESS_*: a descriptor, O_CLOEXEC, the plugin's, or -1
+     * with errno. A worker cannot follow those links itself, also as root, since that right opens all of a process. */
+    int (*open_process)(int64_t pid, uint32_t what);
 };
 
 /* ---- descriptor and entry point -----------------------------------------------------------------------------------*/
@@ -693,6 +720,10 @@ struct cofre_plugin {
     /* What it sees of the engine's environment, from open on, besides PATH, TZ and the locale: names separated by
      * blanks; "AWS_*" is all that begin with AWS_. NULL = nothing. */
     const char *environment;
+    /* sink: what it reads beside the system's own files and those of its options, separated by blanks: /PATH; ~/PATH in
+     * the home directory of the user that it runs as; $NAME, the path in a variable of `environment`. Not what holds
+     * cofre's keys, configuration or state. NULL = nothing. */
+    const char *reads;
 };
 
 /* No tail padding, or an appended field could hide in it and seem to be there in older plugins. */
@@ -714,8 +745,8 @@ COFRE_TIGHT_(cofre_sink, space);
 COFRE_TIGHT_(cofre_setting, value);
 COFRE_TIGHT_(cofre_section, setting_stride);
 COFRE_TIGHT_(cofre_offer, covered_by);
-COFRE_TIGHT_(cofre_host, more);
-COFRE_TIGHT_(cofre_plugin, environment);
+COFRE_TIGHT_(cofre_host, open_process);
+COFRE_TIGHT_(cofre_plugin, reads);
 
 #if defined(__GNUC__)
 #define COFRE_EXPORT __attribute__((visibility("default")))

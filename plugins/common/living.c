@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "cofre/plugin.h"
+#include "common/process.h"
 
 #define CURE_POSTGRES "save it with plugin = postgres"
 #define CURE_REDIS "save it with plugin = redis"
@@ -38,15 +39,9 @@ static bool is_locked(int dir, const char *name, off_t start, off_t length)
     return locked;
 }
 
-/* A directory in /proc is a process when its name is a number. Does this one run one of the programs in there? */
-static bool works_in(const char *process, const struct stat *place, const char *const *programs)
+static bool runs_one_of(const char *process, const char *const *programs)
 {
     char path[64], name[32] = "";
-    struct stat st;
-    snprintf(path, sizeof path, "/proc/%.20s/cwd", process);
-    if (!isdigit((unsigned char)process[0]) || stat(path, &st) != 0 || st.st_dev != place->st_dev ||
-        st.st_ino != place->st_ino)
-        return false;
     snprintf(path, sizeof path, "/proc/%.20s/comm", process);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
@@ -58,6 +53,19 @@ static bool works_in(const char *process, const struct stat *place, const char *
         if (strcmp(name, *programs) == 0)
             return true;
     return false;
+}
+
+/* A directory in /proc is a process when its name is a number. Does this one run one of the programs in there? */
+static bool works_in(const char *process, const struct stat *place, const char *const *programs)
+{
+    struct stat st;
+    if (!isdigit((unsigned char)process[0]) || !runs_one_of(process, programs))
+        return false;
+    int fd = process_open(atoll(process), COFRE_PROCESS_DIRECTORY);
+    bool same = fd >= 0 && fstat(fd, &st) == 0 && st.st_dev == place->st_dev && st.st_ino == place->st_ino;
+    if (fd >= 0)
+        close(fd);
+    return same;
 }
 
 static bool has_process(int fd, const char *const *programs)

@@ -113,7 +113,7 @@ static int32_t local_space(void *instance, struct cofre_call *call, struct cofre
 /* No sync: every put is durable when it returns. */
 static const struct cofre_sink sink = {
     .struct_size = sizeof sink,
-    .capabilities = COFRE_SINK_IF_ABSENT | COFRE_SINK_RANGES,
+    .capabilities = COFRE_SINK_IF_ABSENT | COFRE_SINK_RANGES | COFRE_NO_NETWORK,
     .open = local_open,
     .close = local_close,
     .check = local_check,

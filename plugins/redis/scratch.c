@@ -16,6 +16,7 @@
 
 #include "cofre/plugin.h"
 #include "common/ownfile.h"
+#include "common/process.h"
 #include "common/spawn.h"
 #include "redis/link.h"
 #include "redis/wait.h"
@@ -179,8 +180,13 @@ static pid_t find_process(const char *place)
     if (fscanf(f, "%ld", &pid) != 1)
         pid = 0;
     fclose(f);
-    snprintf(link, sizeof link, "/proc/%ld/cwd", pid);
-    return pid > 1 && readlink(link, where, sizeof where - 1) > 0 && strcmp(where, place) == 0 ? (pid_t)pid : 0;
+    int fd = pid > 1 ? process_open(pid, COFRE_PROCESS_DIRECTORY) : -1;
+    if (fd < 0)
+        return 0;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    bool same = readlink(link, where, sizeof where - 1) > 0 && strcmp(where, place) == 0;
+    close(fd);
+    return same ? (pid_t)pid : 0;
 }
 
 static int32_t await_end(struct cofre_call *call, const char *place, struct cofre_error *error)

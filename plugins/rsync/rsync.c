@@ -26,10 +26,11 @@
 static const struct cofre_option rows[] = {
     COFRE_OPTION(struct options, target, STRING, COFRE_O_REQUIRED, NULL,
                  "[user@]host:/path (ssh) or rsync://[user@]host[:port]/module/path (daemon)"),
-    COFRE_OPTION(struct options, identity_file, PATH, 0, NULL, "private key for ssh, without a passphrase"),
-    COFRE_OPTION(struct options, read_identity_file, PATH, 0, NULL,
+    COFRE_OPTION(struct options, identity_file, PATH, COFRE_O_READS, NULL, "private key for ssh, without a passphrase"),
+    COFRE_OPTION(struct options, read_identity_file, PATH, COFRE_O_READS, NULL,
                  "another key for reading, where the first may only write"),
-    COFRE_OPTION(struct options, known_hosts, PATH, COFRE_O_TRUSTED, NULL, "the far side's host key, as ssh keeps it"),
+    COFRE_OPTION(struct options, known_hosts, PATH, COFRE_O_TRUSTED | COFRE_O_READS, NULL,
+                 "the far side's host key, as ssh keeps it"),
     COFRE_OPTION_RANGE(struct options, ssh_port, INTEGER, 0, NULL, 0, 65535,
                        "port of sshd; 0 = ssh's own configuration"),
     COFRE_OPTION(struct options, password, SECRET, 0, NULL, "password of the daemon's user"),
@@ -171,6 +172,7 @@ static const struct cofre_plugin plugin = {
                "key           = /etc/cofre/keys/nas.key\n",
     .options = COFRE_OPTIONS(struct options, rows),
     .sink = &sink,
+    .reads = "~/.ssh",
 };
 
 COFRE_PLUGIN(plugin)

@@ -38,7 +38,7 @@ static const struct cofre_option rows[] = {
     O(profile, STRING, 0, NULL, "section of ~/.aws/credentials"),
     O(storage_class, STRING, 0, NULL, "such as STANDARD_IA; one that can be read at once"),
     O(sse, STRING, 0, NULL, "encryption by the store: AES256, aws:kms or aws:kms:KEY"),
-    O(ca_file, PATH, 0, NULL, "authorities to trust instead of the system's, PEM"),
+    O(ca_file, PATH, COFRE_O_READS, NULL, "authorities to trust instead of the system's, PEM"),
     RANGE(part_size, SIZE, "16MiB", 5 << 20, (int64_t)1 << 30, "parts of large uploads; they grow when there are many"),
     RANGE(bandwidth, SIZE, "0", 0, INT64_MAX, "bytes per second each way, of all uploads together; 0 = no limit"),
     RANGE(idle_timeout, DURATION, "60s", 1000, 3600000, "a connection slower than 1 KiB/s for so long is given up"),
@@ -164,6 +164,7 @@ static const struct cofre_plugin plugin = {
     .options = COFRE_OPTIONS(struct store_options, rows),
     .sink = &sink,
     .environment = "AWS_* http_proxy https_proxy HTTPS_PROXY no_proxy NO_PROXY",
+    .reads = "~/.aws $AWS_SHARED_CREDENTIALS_FILE $AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
 };
 
 COFRE_PLUGIN(plugin)

@@ -257,6 +257,7 @@ int main(int argc, char **argv)
                                .plugin = argv[2],
                                .plugin_dirs = &argv[1],
                                .plugin_dir_count = 1,
+                               .role = PLUGIN_SINK,
                                .stall_timeout = 60000,
                                .patience = strtoll(argv[3], NULL, 10)};
     struct worker *w = NULL;

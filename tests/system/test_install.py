@@ -173,7 +173,7 @@ static int32_t run(void *, struct cofre_call *call, struct cofre_error *error)
 static const struct cofre_source source = {sizeof source, 0, COFRE_SOURCE_RECORDED, do_open, do_close, do_check, NULL, run, run,
                                            NULL, NULL, NULL, NULL, NULL, NULL, NULL};
 static const struct cofre_plugin plugin = {sizeof plugin, COFRE_API_LEVEL, COFRE_API_LEVEL, 0, "cplusplus", "1", "", "0BSD", "",
-                                           COFRE_OPTIONS(conf, rows), &source, NULL, NULL};
+                                           COFRE_OPTIONS(conf, rows), &source, NULL, NULL, NULL};
 COFRE_PLUGIN(plugin)
 '''
 

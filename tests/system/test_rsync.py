@@ -190,15 +190,18 @@ def test_bandwidth(world, far, rsyncd, tmp_path):
 
 def test_the_password_is_in_no_argument_and_no_environment(world, far, rsyncd, tmp_path):
     """A wrapper that writes down what every rsync is started with."""
-    wrapper = tmp_path / 'bin' / 'rsync'
+    wrapper, staging = tmp_path / 'bin' / 'rsync', Path(tempfile.mkdtemp(prefix='staging-', dir='/tmp'))
     wrapper.parent.mkdir()
-    wrapper.write_text(f'#!/bin/sh\ntr "\\0" "\\n" </proc/$$/cmdline >>{tmp_path}/seen\n'
-                       f'tr "\\0" "\\n" </proc/$$/environ >>{tmp_path}/seen\nexec /usr/bin/rsync "$@"\n')
+    wrapper.write_text(f'#!/bin/sh\ntr "\\0" "\\n" </proc/$$/cmdline >>{staging}/seen\n'
+                       f'tr "\\0" "\\n" </proc/$$/environ >>{staging}/seen\nexec /usr/bin/rsync "$@"\n')
     wrapper.chmod(0o755)
     env = CLEAN | {'PATH': f'{wrapper.parent}:{CLEAN["PATH"]}'}
-    sink(world, rsyncd.options(far))
-    results = [world.ok(*words, env=env) for words in (('init', 'far'), ('run', 'job'), ('check',))]
-    seen = (tmp_path / 'seen').read_text()
+    sink(world, rsyncd.options(far, staging=staging))
+    try:
+        results = [world.ok(*words, env=env) for words in (('init', 'far'), ('run', 'job'), ('check',))]
+        seen = (staging / 'seen').read_text()
+    finally:
+        shutil.rmtree(staging)
     assert 'password-file=-' in seen and PASSWORD not in seen and 'SHELL' not in seen
     assert not any(PASSWORD in result.text for result in results)
 

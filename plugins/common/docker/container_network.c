@@ -11,6 +11,7 @@
 
 #include "common/docker/container_inside.h"
 #include "common/failure.h"
+#include "common/process.h"
 
 #define CGROUP_MAX ((size_t)16 << 10)
 
@@ -97,7 +98,7 @@ int32_t container_enter_network(struct daemon *daemon, const struct container *c
     int handle = container_open_process(container->pid, container->id);
     if (handle < 0)
         return refuse(daemon, what, COFRE_E_UNSUPPORTED, "none of its processes is to be seen from here", error);
-    int fd = open_of(container->pid, "ns/net"), errnum = errno;
+    int fd = process_open(container->pid, COFRE_PROCESS_NETWORK), errnum = errno;
     int32_t class;
     if (fd < 0)
         class = refuse(daemon, what, errnum == EACCES || errnum == EPERM ? COFRE_E_DENIED : COFRE_E_UNSUPPORTED,

@@ -13,6 +13,7 @@
 #include "common/docker/daemon_inside.h"
 #include "common/docker/volume.h"
 #include "common/failure.h"
+#include "common/process.h"
 
 static int32_t refuse(const struct daemon *daemon, const struct volume *volume, const char *why,
                       struct cofre_error *error)
@@ -43,10 +44,8 @@ static pid_t who_listens(const struct daemon *daemon)
 /* The path as that process sees it, symlinks too. */
 static int open_as(pid_t pid, const char *path)
 {
-    char name[64];
     const struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
-    snprintf(name, sizeof name, "/proc/%d/root", (int)pid);
-    int root = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int root = process_open(pid, COFRE_PROCESS_ROOT);
     if (root < 0)
         return -1;
     int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof how);

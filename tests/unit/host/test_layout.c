@@ -70,11 +70,11 @@ static const struct row rows[] = {
     M(cofre_host, recorded), M(cofre_host, unchanged), M(cofre_host, entry), M(cofre_host, reserve),
     M(cofre_host, commit), M(cofre_host, hole), M(cofre_host, end), M(cofre_host, restart), M(cofre_host, missing),
     M(cofre_host, left_out), M(cofre_host, fact), M(cofre_host, next), M(cofre_host, take), M(cofre_host, done),
-    M(cofre_host, late), M(cofre_host, object), M(cofre_host, more),
+    M(cofre_host, late), M(cofre_host, object), M(cofre_host, more), M(cofre_host, open_process),
     M(cofre_plugin, struct_size), M(cofre_plugin, api_level), M(cofre_plugin, min_host_level),
     M(cofre_plugin, reserved), M(cofre_plugin, name), M(cofre_plugin, version), M(cofre_plugin, summary),
     M(cofre_plugin, license), M(cofre_plugin, example), M(cofre_plugin, options), M(cofre_plugin, source),
-    M(cofre_plugin, sink), M(cofre_plugin, environment),
+    M(cofre_plugin, sink), M(cofre_plugin, environment), M(cofre_plugin, reads),
     C(COFRE_OK), C(COFRE_E_RETRY), C(COFRE_E_PERMANENT), C(COFRE_E_NOT_FOUND), C(COFRE_E_EXISTS), C(COFRE_E_AUTH),
     C(COFRE_E_DENIED), C(COFRE_E_LOCKED), C(COFRE_E_NO_SPACE), C(COFRE_E_INTEGRITY), C(COFRE_E_CONFIG),
     C(COFRE_E_UNSUPPORTED), C(COFRE_E_RANGE), C(COFRE_E_BUSY), C(COFRE_E_CHANGED), C(COFRE_E_CANCELLED),
@@ -89,6 +89,7 @@ static const struct row rows[] = {
     C(COFRE_MAX_FINGERPRINT),
     C(COFRE_FACT_IDENTITY), C(COFRE_FACT_MUST_MATCH), C(COFRE_FACT_MAY_GROW), C(COFRE_MAX_ID), C(COFRE_MAX_KEY),
     C(COFRE_PUT_IF_ABSENT), C(COFRE_SINK_IF_ABSENT), C(COFRE_SINK_RANGES), C(COFRE_SECTION_IN_JOB),
+    C(COFRE_O_READS), C(COFRE_NO_NETWORK), C(COFRE_PROCESS_DIRECTORY), C(COFRE_PROCESS_ROOT), C(COFRE_PROCESS_NETWORK),
 };
 
 #define S(T) {#T ".", 0, (long long)sizeof(struct T)}

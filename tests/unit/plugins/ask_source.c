@@ -76,8 +76,11 @@ int main(int argc, char **argv)
     if (argc < 5)
         return 2;
     char *directories[] = {argv[1]};
-    const struct worker_spec spec = {
-        .instance = "source 'asked'", .plugin = argv[2], .plugin_dirs = directories, .plugin_dir_count = 1};
+    const struct worker_spec spec = {.instance = "source 'asked'",
+                                     .plugin = argv[2],
+                                     .plugin_dirs = directories,
+                                     .plugin_dir_count = 1,
+                                     .role = PLUGIN_SOURCE};
     struct worker *w = NULL;
     struct error e;
     int result = worker_start(&spec, &w, &e);

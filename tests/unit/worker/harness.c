@@ -22,6 +22,7 @@ int harness_start(const char *plugin, struct worker **w, struct error *e)
                                      .plugin_dirs = directories,
                                      .plugin_dir_count = 1,
                                      .in_process = harness_in_process ? host_run : NULL,
+                                     .role = strstr(plugin, "sink") ? PLUGIN_SINK : PLUGIN_SOURCE,
                                      .timeout = usual.timeout,
                                      .stall_timeout = usual.stall,
                                      .grace = usual.grace};

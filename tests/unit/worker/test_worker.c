@@ -56,6 +56,7 @@ static int start_from(char *const *directories, size_t count, struct error *e)
                                      .plugin = "memory-source",
                                      .plugin_dirs = directories,
                                      .plugin_dir_count = count,
+                                     .role = PLUGIN_SOURCE,
                                      .in_process = harness_in_process ? host_run : NULL};
     int result = worker_start(&spec, &w, e);
     if (result == 0)
