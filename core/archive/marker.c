@@ -85,6 +85,7 @@ int marker_prove(const struct marker *marker, struct pgp *pgp, struct error *e)
 static int make_probe(struct marker *marker, struct pgp *pgp, struct error *e)
 {
     AUTO_BYTES struct bytes plain = {.maximum = PLAIN_MAX}, probe = {.maximum = MARKER_PROBE_MAX};
+    marker->probe_length = 0;
     if (!pgp)
         return 0;
     print_plain(marker, &plain);
