@@ -213,12 +213,12 @@ static int close_part(struct bundle *b, struct part *part, struct error *e)
         return -1;
     b->stored += result.stored;
     keep_sample(b, part, &result);
-    if (inventory_add_file(&b->inventory, b->source, &file, e) < 0)
+    if (inventory_add_file(&b->inventory, b->source, part->name, &file, e) < 0)
         return -1;
     file->plain = result.plain;
     file->stored = result.stored;
     memcpy(file->sha256, result.sha256, sizeof file->sha256);
-    return (file->name = text_copy(part->name)) ? 0 : error_memory(e);
+    return 0;
 }
 
 /* ---- entries ---- */

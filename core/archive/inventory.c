@@ -42,7 +42,8 @@ void inventory_free(struct inventory *inventory)
     *inventory = (struct inventory){0};
 }
 
-int inventory_add_file(struct inventory *inventory, const char *source, struct inventory_file **file, struct error *e)
+int inventory_add_file(struct inventory *inventory, const char *source, const char *name, struct inventory_file **file,
+                       struct error *e)
 {
     if (inventory->file_count == INVENTORY_FILES_MAX)
         return error_set(e, ERROR_RANGE, "more than %u stored files", INVENTORY_FILES_MAX);
@@ -50,9 +51,14 @@ int inventory_add_file(struct inventory *inventory, const char *source, struct i
     if (!files)
         return error_memory(e);
     inventory->files = files;
+    struct inventory_file made = {.source = text_copy(source), .name = text_copy(name)};
+    if (!made.source || !made.name) {
+        free_file(&made);
+        return error_memory(e);
+    }
     *file = &files[inventory->file_count++];
-    **file = (struct inventory_file){.source = text_copy(source)};
-    return (*file)->source ? 0 : error_memory(e);
+    **file = made;
+    return 0;
 }
 
 static int grow(struct inventory *inventory, struct error *e)
@@ -74,9 +80,12 @@ int inventory_add_row(struct inventory *inventory, const char *source, struct in
         return error_set(e, ERROR_RANGE, "more than %u streams and entries that are not whole", INVENTORY_ROWS_MAX);
     if (grow(inventory, e) < 0)
         return -1;
+    char *copy = text_copy(source);
+    if (!copy)
+        return error_memory(e);
     *row = &inventory->rows[inventory->row_count++];
-    **row = (struct inventory_row){.source = text_copy(source)};
-    return (*row)->source ? 0 : error_memory(e);
+    **row = (struct inventory_row){.source = copy};
+    return 0;
 }
 
 const struct inventory_file *inventory_find(const struct inventory *inventory, const char *name)

@@ -63,9 +63,10 @@ struct inventory {
 /* The manifest too. */
 void inventory_free(struct inventory *inventory);
 
-/* One more; zeroed, with a copy of the name of the source. ERROR_RANGE beyond INVENTORY_FILES_MAX and
- * INVENTORY_ROWS_MAX. */
-int inventory_add_file(struct inventory *inventory, const char *source, struct inventory_file **file, struct error *e);
+/* One more; zeroed, but for copies of the source's name and of the file's. After an error there is none
+ * more. ERROR_RANGE beyond INVENTORY_FILES_MAX and INVENTORY_ROWS_MAX. */
+int inventory_add_file(struct inventory *inventory, const char *source, const char *name, struct inventory_file **file,
+                       struct error *e);
 int inventory_add_row(struct inventory *inventory, const char *source, struct inventory_row **row, struct error *e);
 /* Forget all but the first so many. */
 void inventory_cut(struct inventory *inventory, size_t files, size_t rows);

@@ -46,8 +46,8 @@ static int find(const char *text, const char *const *names, size_t count)
 
 static json_t *text_json(const char *text)
 {
-    AUTO_FREE char *escaped = text ? manifest_text_escape(text) : NULL;
-    return escaped ? json_string(escaped) : json_null();
+    AUTO_FREE char *escaped = manifest_text_escape(text);
+    return escaped ? json_string(escaped) : NULL;
 }
 
 static json_t *file_json(const struct inventory_file *f)
@@ -63,16 +63,29 @@ static json_t *time_json(int64_t ns)
     return json_string(clock_format_exact(ns, text));
 }
 
+/* Nothing when there is no text. */
+static int add_text(json_t *object, const char *member, const char *text)
+{
+    return text ? json_object_set_new(object, member, text_json(text)) : 0;
+}
+
+/* NULL when out of memory: no member is missing then that should be there. */
 static json_t *row_json(const struct inventory_row *r)
 {
-    return json_pack("{s:s, s:o, s:s, s:s, s:o*, s:o*, s:o*, s:I, s:I, s:I, s:I, s:I, s:o*, s:o*, s:o*}", "source",
-                     r->source, "path", text_json(r->path), "kind", kinds[r->kind], "status", statuses[r->status],
-                     "error", r->error ? text_json(r->error) : NULL, "file", r->file ? json_string(r->file) : NULL,
-                     "sparse", r->sparse ? json_true() : NULL, "size", (json_int_t)r->size, "void",
-                     (json_int_t)r->voids, "mode", (json_int_t)r->mode, "uid", (json_int_t)r->uid, "gid",
-                     (json_int_t)r->gid, "user", r->user ? text_json(r->user) : NULL, "group",
-                     r->group ? text_json(r->group) : NULL, "mtime",
-                     r->mtime == COFRE_NO_TIME ? NULL : time_json(r->mtime));
+    json_t *row = json_pack("{s:s, s:o, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "source", r->source, "path",
+                            text_json(r->path), "kind", kinds[r->kind], "status", statuses[r->status], "size",
+                            (json_int_t)r->size, "void", (json_int_t)r->voids, "mode", (json_int_t)r->mode, "uid",
+                            (json_int_t)r->uid, "gid", (json_int_t)r->gid);
+    int failed = add_text(row, "error", r->error) | add_text(row, "file", r->file) | add_text(row, "user", r->user) |
+                 add_text(row, "group", r->group);
+    if (r->sparse)
+        failed |= json_object_set_new(row, "sparse", json_true());
+    if (r->mtime != COFRE_NO_TIME)
+        failed |= json_object_set_new(row, "mtime", time_json(r->mtime));
+    if (row && !failed)
+        return row;
+    json_decref(row);
+    return NULL;
 }
 
 static void leave_out(json_t *root)
@@ -179,15 +192,6 @@ static int malformed(const char *name, const char *what, struct error *e)
     return error_set(e, ERROR_INTEGRITY, "read '%s': %s is not as it must be", name, what);
 }
 
-static bool read_text(const json_t *object, const char *member, char **out)
-{
-    const json_t *value = json_object_get(object, member);
-    if (!value)
-        return true;
-    *out = text_copy(json_is_string(value) ? json_string_value(value) : "%");
-    return *out && manifest_text_unescape(*out);
-}
-
 static bool read_number(const json_t *object, const char *member, int64_t maximum, uint64_t *out)
 {
     const json_t *value = json_object_get(object, member);
@@ -220,10 +224,8 @@ static int read_file(const json_t *object, const char *name, struct inventory *i
     struct inventory_file *f;
     if (!source || !is_file_name(file) || !hash || inventory_find(inventory, file))
         return malformed(name, "a stored file", e);
-    if (inventory_add_file(inventory, source, &f, e) < 0)
+    if (inventory_add_file(inventory, source, file, &f, e) < 0)
         return -1;
-    if (!(f->name = text_copy(file)))
-        return error_memory(e);
     if (!text_parse_hex(hash, f->sha256, sizeof f->sha256) || !read_number(object, "stored", INT64_MAX, &f->stored) ||
         !read_number(object, "plain", INT64_MAX, &f->plain))
         return malformed(name, "a stored file", e);
@@ -236,18 +238,34 @@ static bool read_time(const json_t *object, const char *member, int64_t *ns)
     return text && clock_parse_exact(text, ns);
 }
 
-static bool read_row_texts(const json_t *object, struct inventory_row *r)
+static int read_row_texts(const json_t *object, const char *name, struct inventory_row *r, struct error *e)
+{
+    const struct {
+        const char *member;
+        char **out;
+    } texts[] = {
+        {"path", &r->path}, {"error", &r->error}, {"file", &r->file}, {"user", &r->user}, {"group", &r->group}};
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        const json_t *value = json_object_get(object, texts[i].member);
+        if (!value)
+            continue;
+        if (!json_is_string(value))
+            return malformed(name, "an entry that is apart", e);
+        if (!(*texts[i].out = text_copy(json_string_value(value))))
+            return error_memory(e);
+        if (!manifest_text_unescape(*texts[i].out))
+            return malformed(name, "an entry that is apart", e);
+    }
+    return 0;
+}
+
+static bool read_row_flags(const json_t *object, struct inventory_row *r)
 {
     const json_t *sparse = json_object_get(object, "sparse");
-    if (sparse && !json_is_boolean(sparse))
-        return false;
     r->sparse = json_is_true(sparse);
     r->mtime = COFRE_NO_TIME;
-    if (json_object_get(object, "mtime") && !read_time(object, "mtime", &r->mtime))
-        return false;
-    return read_text(object, "path", &r->path) && read_text(object, "error", &r->error) &&
-           read_text(object, "file", &r->file) && read_text(object, "user", &r->user) &&
-           read_text(object, "group", &r->group);
+    return (!sparse || json_is_boolean(sparse)) &&
+           (!json_object_get(object, "mtime") || read_time(object, "mtime", &r->mtime));
 }
 
 static bool read_row_numbers(const json_t *object, struct inventory_row *r)
@@ -286,7 +304,9 @@ static int read_row(const json_t *object, const char *name, struct inventory *in
         return -1;
     r->kind = (uint32_t)kind;
     r->status = (enum record_status)status;
-    if (!read_row_texts(object, r) || !read_row_numbers(object, r) || !row_fits(inventory, r))
+    if (read_row_texts(object, name, r, e) < 0)
+        return -1;
+    if (!read_row_flags(object, r) || !read_row_numbers(object, r) || !row_fits(inventory, r))
         return malformed(name, "an entry that is apart", e);
     return 0;
 }
@@ -305,28 +325,33 @@ static int read_list(json_t *root, const char *member, const char *name, struct 
 }
 
 /* Texts as ns; null, which is refused, for what is none. */
-static void put_times_back(json_t *root)
+static int put_times_back(json_t *root)
 {
     int64_t ns;
+    int failed = 0;
     for (size_t i = 0; i < COUNT(times); i++)
-        json_object_set_new(root, times[i], read_time(root, times[i], &ns) ? json_integer(ns) : json_null());
+        failed |= json_object_set_new(root, times[i], read_time(root, times[i], &ns) ? json_integer(ns) : json_null());
+    return failed;
 }
 
-/* What was left out is empty. */
-static void put_back(json_t *root)
+/* What was left out is empty. Not 0 when out of memory. */
+static int put_back(json_t *root)
 {
     json_t *sources = json_object_get(root, "sources");
-    put_times_back(root);
+    int failed = put_times_back(root);
     if (!json_object_get(root, "missed"))
-        json_object_set_new(root, "missed", json_array());
+        failed |= json_object_set_new(root, "missed", json_array());
     for (size_t i = 0; i < COUNT(of_manifest); i++)
-        json_object_set_new(root, of_manifest[i], json_array());
+        failed |= json_object_set_new(root, of_manifest[i], json_array());
     for (size_t k = 0; k < json_array_size(sources); k++) {
         json_t *source = json_array_get(sources, k);
-        json_object_set_new(source, "fingerprint_key", json_string("00000000000000000000000000000000"));
-        json_object_set_new(source, "catalogue_bytes", json_integer(0));
-        json_object_set_new(source, "catalogue", json_array());
+        if (!json_is_object(source))
+            continue; /* refused in a moment */
+        failed |= json_object_set_new(source, "fingerprint_key", json_string("00000000000000000000000000000000"));
+        failed |= json_object_set_new(source, "catalogue_bytes", json_integer(0));
+        failed |= json_object_set_new(source, "catalogue", json_array());
     }
+    return failed;
 }
 
 static int read_forms(const json_t *root, const char *name, struct manifest *manifest, struct error *e)
@@ -359,8 +384,7 @@ static int read_place(const json_t *root, const char *name, struct manifest *man
 
 static int read_manifest(json_t *root, const char *name, struct inventory *inventory, struct error *e)
 {
-    put_back(root);
-    char *text = json_dumps(root, JSON_COMPACT);
+    char *text = put_back(root) == 0 ? json_dumps(root, JSON_COMPACT) : NULL;
     inventory->manifest = calloc(1, sizeof *inventory->manifest);
     int result = text && inventory->manifest ? manifest_json_parse(text, strlen(text), name, inventory->manifest, e)
                                              : error_memory(e);
@@ -386,10 +410,13 @@ static int read_root(json_t *root, json_t *lists, const char *name, struct inven
     return read_list(lists, "apart", name, inventory, read_row, e);
 }
 
-static void move_member(json_t *from, json_t *to, const char *member)
+/* If it is there. Not 0 when out of memory. */
+static int move_member(json_t *from, json_t *to, const char *member)
 {
-    json_object_set(to, member, json_object_get(from, member));
+    json_t *value = json_object_get(from, member);
+    int failed = value ? json_object_set(to, member, value) : 0;
     json_object_del(from, member);
+    return failed;
 }
 
 int inventory_parse(const void *p, size_t n, const char *name, struct inventory *inventory, struct error *e)
@@ -405,9 +432,8 @@ int inventory_parse(const void *p, size_t n, const char *name, struct inventory 
     }
     /* The lists of an archive alone, so that the rest is what a repository has. */
     json_t *lists = json_object();
-    move_member(root, lists, "files");
-    move_member(root, lists, "apart");
-    int result = lists ? read_root(root, lists, name, inventory, e) : error_memory(e);
+    int failed = move_member(root, lists, "files") | move_member(root, lists, "apart");
+    int result = lists && !failed ? read_root(root, lists, name, inventory, e) : error_memory(e);
     json_decref(lists);
     json_decref(root);
     if (result < 0)

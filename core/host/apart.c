@@ -96,8 +96,11 @@ static int take(struct apart *apart, struct error *e)
 {
     struct cursor c = cursor_of(apart->said.data, apart->said.length);
     uint32_t kind = cursor_u32(&c);
-    if (kind == DESCRIBED && wire_plugin(&c, &apart->info))
+    bool no_memory = false;
+    if (kind == DESCRIBED && wire_plugin(&c, &apart->info, &no_memory))
         return 0;
+    if (no_memory)
+        return error_memory(e);
     if (kind == REFUSED && wire_error(&c, e) && e->class != ERROR_NONE)
         return -1;
     return error_set(e, ERROR_PLUGIN, "plugin '%s' described itself in a malformed way", apart->name);

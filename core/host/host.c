@@ -35,22 +35,27 @@ static void send_result(struct cofre_call *call, const struct error *result)
 
 static void serve(struct host *host, const struct channel_frame *frame)
 {
+    struct bytes *copy = &host->arguments;
+    struct cursor head = cursor_of(frame->payload, frame->length);
+    struct cofre_call call = {.host = host};
+    call.kind = cursor_u32(&head);
+    call.number = cursor_u32(&head);
+    uint64_t left = cursor_u64(&head);
+    call.deadline = left ? clock_monotonic() + (int64_t)left : 0;
     /* Copied, since the ring's memory is given back when the plugin takes content; and wiped, since options can be
      * secret. */
-    struct bytes *copy = &host->arguments;
     bytes_reset(copy);
-    bytes_put(copy, frame->payload, frame->length);
+    bytes_put(copy, head.p, head.left);
     explicit_bzero(frame->payload, frame->length);
-    struct cursor arguments = cursor_of(copy->data, copy->length);
-    struct cofre_call call = {.host = host};
-    call.kind = cursor_u32(&arguments);
-    call.number = cursor_u32(&arguments);
-    uint64_t left = cursor_u64(&arguments);
-    call.deadline = left ? clock_monotonic() + (int64_t)left : 0;
     drain_socket(host);
     struct error result;
-    host_calls_run(&call, &arguments, &result);
-    explicit_bzero(copy->data, copy->length);
+    struct cursor arguments = cursor_of(copy->data, copy->length);
+    if (copy->failed)
+        error_memory(&result);
+    else
+        host_calls_run(&call, &arguments, &result);
+    if (copy->data)
+        explicit_bzero(copy->data, copy->capacity);
     send_result(&call, &result);
 }
 

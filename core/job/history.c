@@ -126,16 +126,10 @@ static int parse_link(struct history *history, const json_t *json, struct error 
     return 0;
 }
 
-int history_load(const char *directory, const char *host, struct history *history, struct error *e)
+static int load(struct history *history, struct error *e)
 {
-    char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/history", directory);
-    *history = (struct history){.path = text_copy(path)};
-    snprintf(history->host, sizeof history->host, "%s", host);
-    if (!history->path)
-        return error_memory(e);
     AUTO_BYTES struct bytes text = {.maximum = FILE_MAX_BYTES};
-    if (file_read_own(path, FILE_MAX_BYTES - 1, &text, e) < 0)
+    if (file_read_own(history->path, FILE_MAX_BYTES - 1, &text, e) < 0)
         return e->class == ERROR_NOT_FOUND ? 0 : -1;
     json_error_t where;
     json_t *json = json_loadb((const char *)text.data, text.length, 0, &where);
@@ -143,6 +137,18 @@ int history_load(const char *directory, const char *host, struct history *histor
     for (size_t i = 0; result == 0 && i < json_array_size(json); i++)
         result = parse_link(history, json_array_get(json, i), e);
     json_decref(json);
+    return result;
+}
+
+int history_load(const char *directory, const char *host, struct history *history, struct error *e)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/history", directory);
+    *history = (struct history){.path = text_copy(path)};
+    snprintf(history->host, sizeof history->host, "%s", host);
+    int result = history->path ? load(history, e) : error_memory(e);
+    if (result < 0)
+        history_free(history);
     return result;
 }
 

@@ -45,7 +45,8 @@ struct history {
     char newest[MANIFEST_ID_SIZE]; /* the greatest id of a snapshot of ours, here or in a sink */
 };
 
-/* directory: of state_directory. None yet: an empty history. A damaged file is ERROR_INTEGRITY. */
+/* directory: of state_directory. None yet: an empty history. A damaged file is ERROR_INTEGRITY. After an error there is
+ * nothing to free. */
 int history_load(const char *directory, const char *host, struct history *history, struct error *e);
 void history_free(struct history *history);
 

@@ -121,12 +121,13 @@ static struct snapshot *add(struct snapshot_list *list, const struct vault_name 
     list->items = items;
     struct snapshot *s = &items[list->count];
     *s = (struct snapshot){.job = text_copy(name->job)};
+    if (!s->job) {
+        error_memory(e);
+        return NULL;
+    }
     memcpy(s->id, name->id, sizeof s->id);
     list->count++;
-    if (s->job)
-        return s;
-    error_memory(e);
-    return NULL;
+    return s;
 }
 
 static int add_sink(struct snapshot *s, const struct config_instance *sink, struct error *e)

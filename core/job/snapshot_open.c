@@ -184,10 +184,12 @@ static int look_into(struct search *s, size_t i, enum snapshot_by by, const char
 
 /* ---- choosing ---- */
 
-static int none_readable(const struct snapshot_selector *selector, size_t passed, struct error *e)
+/* class: of what is wrong with the newest. */
+static int none_readable(const struct snapshot_selector *selector, enum error_class class, size_t passed,
+                         struct error *e)
 {
-    error_set(e, ERROR_INTEGRITY, "job '%s' has no snapshot that can be read and is meant: %zu cannot be read",
-              selector->job, passed);
+    error_set(e, class, "job '%s' has no snapshot that can be read and is meant: %zu cannot be read", selector->job,
+              passed);
     return error_hint(e, "another sink may have them whole: --sink; what is wrong with them: cofre verify %s",
                       selector->job);
 }
@@ -233,7 +235,7 @@ static int choose_by_age(struct search *s, const struct snapshot_selector *selec
     if (!*chosen && selector->by == SNAPSHOT_NEWEST && source && *passed < list->count)
         *chosen = newest_readable(list);
     if (!*chosen && *passed > 0 && count == 0)
-        return none_readable(selector, *passed, e);
+        return none_readable(selector, list->items[list->count - 1].damaged, *passed, e);
     if (!*chosen)
         return too_few(selector, count, e);
     say_passed(*chosen, *passed);

@@ -49,12 +49,14 @@ int confirm_note(struct confirm *confirm, const uint8_t name[SEAL_HASH_SIZE], ui
     struct index_pack row = {.size = size};
     memcpy(row.name, name, sizeof row.name);
     bytes_put(&confirm->packs, &row, sizeof row);
+    if (bytes_check(&confirm->packs, "list of stored packs", e) < 0)
+        return -1;
     /* Each of those noted is the sample with the same chance. */
     if (random_below(noted(confirm)) == 0) {
         confirm->sample = (struct confirm_sample){.size = size, .chunk = chunks[random_below(count)]};
         memcpy(confirm->sample.name, name, sizeof confirm->sample.name);
     }
-    return bytes_check(&confirm->packs, "list of stored packs", e);
+    return 0;
 }
 
 /* ---- there, and whole ---- */

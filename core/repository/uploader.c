@@ -176,17 +176,18 @@ static int open_sink(struct uploader_sink *sink, struct repository *repository, 
 
 static int make_uploads(struct uploader *s, struct repository *const *repositories, struct error *e)
 {
-    size_t most = 1, made = 0;
+    size_t most = 1, count = 0, made = 0;
     for (size_t i = 0; i < s->sink_count; i++) {
-        s->upload_count += sink_parallel(repositories[i]->sink);
+        count += sink_parallel(repositories[i]->sink);
         most = sink_parallel(repositories[i]->sink) > most ? sink_parallel(repositories[i]->sink) : most;
     }
     size_t sets = s->sink_count < 4 ? ((size_t)1 << s->sink_count) - 1 : BUILDERS;
     s->shared_packs_max = most + sets + 1;
-    s->uploads = calloc(s->upload_count, sizeof *s->uploads);
-    s->tasks = calloc(s->upload_count, sizeof(struct task *));
+    s->uploads = calloc(count, sizeof *s->uploads);
+    s->tasks = calloc(count, sizeof(struct task *));
     if (!s->uploads || !s->tasks)
         return error_memory(e);
+    s->upload_count = count;
     for (size_t i = 0; i < s->sink_count; i++)
         for (unsigned k = 0; k < sink_parallel(repositories[i]->sink); k++)
             s->uploads[made++].sink = &s->sinks[i];

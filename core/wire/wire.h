@@ -105,8 +105,8 @@ const char *wire_text_required(struct cursor *c, size_t maximum, size_t *length)
 bool wire_error(struct cursor *c, struct error *error);
 /* The attributes go to *attributes, an array that this grows and the caller frees. */
 bool wire_entry(struct cursor *c, struct snapshot_entry *entry, struct snapshot_attribute **attributes);
-/* Allocates what *plugin points to; wire_plugin_free, also after failure. */
-bool wire_plugin(struct cursor *c, struct plugin_info *plugin);
+/* Allocates what *plugin points to; wire_plugin_free, also after failure, when *no_memory says whether it was that. */
+bool wire_plugin(struct cursor *c, struct plugin_info *plugin, bool *no_memory);
 void wire_plugin_free(struct plugin_info *plugin);
 
 #endif

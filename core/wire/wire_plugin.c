@@ -46,37 +46,37 @@ void wire_put_values(struct bytes *b, const struct config_value *values, size_t 
     }
 }
 
-/* A copy of the next text; NULL when there is none, with the cursor failed when out of memory. */
-static char *copy_text(struct cursor *c, bool required)
+/* A copy of the next text; NULL when there is none, and when out of memory. */
+static char *copy_text(struct cursor *c, bool required, bool *no_memory)
 {
     const char *text = required ? wire_text_required(c, MAX_TEXT, NULL) : wire_text(c, MAX_TEXT, NULL);
     char *copy = text ? text_copy(text) : NULL;
-    if (text && !copy)
-        c->failed = true;
+    *no_memory = *no_memory || (text && !copy);
     return copy;
 }
 
-static void read_option(struct cursor *c, struct option *o)
+static void read_option(struct cursor *c, struct option *o, bool *no_memory)
 {
-    o->name = copy_text(c, true);
+    o->name = copy_text(c, true, no_memory);
     uint32_t type = cursor_u32(c);
     if (type < OPTION_STRING || type > OPTION_SECRET)
         c->failed = true;
     else
         o->type = (enum option_type)type;
     o->flags = cursor_u32(c);
-    o->fallback = copy_text(c, false);
+    o->fallback = copy_text(c, false, no_memory);
     o->minimum = (int64_t)cursor_u64(c);
     o->maximum = (int64_t)cursor_u64(c);
-    o->choices = copy_text(c, false);
-    if (o->type == OPTION_CHOICE && !o->choices)
+    o->choices = copy_text(c, false, no_memory);
+    if (o->type == OPTION_CHOICE && !o->choices && !*no_memory)
         c->failed = true;
-    o->help = copy_text(c, true);
+    o->help = copy_text(c, true, no_memory);
 }
 
-bool wire_plugin(struct cursor *c, struct plugin_info *plugin)
+bool wire_plugin(struct cursor *c, struct plugin_info *plugin, bool *no_memory)
 {
     memset(plugin, 0, sizeof *plugin);
+    *no_memory = false;
     uint32_t role = cursor_u32(c);
     if (role != PLUGIN_SOURCE && role != PLUGIN_SINK)
         return false;
@@ -87,19 +87,21 @@ bool wire_plugin(struct cursor *c, struct plugin_info *plugin)
     char **const texts[] = {&plugin->path,    &plugin->name,    &plugin->version,
                             &plugin->summary, &plugin->license, &plugin->example};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-        *texts[i] = copy_text(c, true);
+        *texts[i] = copy_text(c, true, no_memory);
     size_t count = cursor_u32(c);
     if (c->failed || count > WIRE_MAX_OPTIONS)
         return false;
     plugin->options = calloc(count + 1, sizeof *plugin->options);
-    if (!plugin->options)
+    if (!plugin->options) {
+        *no_memory = true;
         return false;
+    }
     plugin->option_count = count;
     for (size_t i = 0; i < count && !c->failed; i++)
-        read_option(c, &plugin->options[i]);
-    plugin->environment = copy_text(c, false);
-    plugin->reads = copy_text(c, false);
-    return cursor_done(c);
+        read_option(c, &plugin->options[i], no_memory);
+    plugin->environment = copy_text(c, false, no_memory);
+    plugin->reads = copy_text(c, false, no_memory);
+    return cursor_done(c) && !*no_memory;
 }
 
 /* The texts of an option are const for those who use them; here is their owner. */

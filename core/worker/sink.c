@@ -1,5 +1,6 @@
 #include "worker/sink.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,8 +78,17 @@ const char *sink_name(const struct sink *sink)
     return sink->name;
 }
 
+/* Processes, descriptors, memory, room. */
+static bool is_lack(int os_errno)
+{
+    return os_errno == EAGAIN || os_errno == ENOMEM || os_errno == EMFILE || os_errno == ENFILE ||
+           os_errno == ENOSPC || os_errno == EDQUOT;
+}
+
 bool sink_is_of_object(const struct error *why)
 {
+    if (is_lack(why->os_errno))
+        return false;
     switch (why->class) {
     case ERROR_NONE:
     case ERROR_RETRY:

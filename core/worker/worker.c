@@ -105,11 +105,12 @@ static int load(struct worker *w, const struct worker_spec *spec, struct error *
     for (size_t i = 0; i < spec->plugin_dir_count; i++)
         wire_put_string(b, spec->plugin_dirs[i]);
     struct cursor reply;
+    bool no_memory;
     if (call_reply(w, WIRE_LOAD, &reply, e) < 0)
         return -1;
-    if (!wire_plugin(&reply, &w->plugin))
-        return call_offence(w, e, "described itself in a malformed way");
-    return 0;
+    if (wire_plugin(&reply, &w->plugin, &no_memory))
+        return 0;
+    return no_memory ? error_memory(e) : call_offence(w, e, "described itself in a malformed way");
 }
 
 int worker_start(const struct worker_spec *spec, struct worker **worker, struct error *e)

@@ -33,7 +33,8 @@ static void try_error(struct cursor c)
 static void try_plugin(struct cursor c)
 {
     struct plugin_info plugin;
-    if (wire_plugin(&c, &plugin))
+    bool no_memory;
+    if (wire_plugin(&c, &plugin, &no_memory))
         ASSERT(plugin.name && plugin.options);
     wire_plugin_free(&plugin);
 }

@@ -70,6 +70,26 @@ static void test_long_subjects_are_cut(void **state)
     assert_memory_equal(e.message, "sink 'xxx", 9);
 }
 
+/* Statuses and retries hang on the class that a system call's error gets. */
+static void test_class_of_errno(void **state)
+{
+    static const struct {
+        int errnum;
+        enum error_class class;
+    } rows[] = {
+        {ENOTDIR, ERROR_NOT_FOUND},  {EEXIST, ERROR_EXISTS}, {EROFS, ERROR_DENIED},          {EDQUOT, ERROR_NO_SPACE},
+        {EFBIG, ERROR_NO_SPACE},     {ENOMEM, ERROR_MEMORY}, {ETIMEDOUT, ERROR_TIMEOUT},     {EBUSY, ERROR_BUSY},
+        {ENOSYS, ERROR_UNSUPPORTED}, {EIO, ERROR_PERMANENT}, {EOPNOTSUPP, ERROR_UNSUPPORTED}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct error e;
+        error_system(&e, rows[i].errnum, "read 'a'");
+        assert_int_equal(e.class, rows[i].class);
+        assert_int_equal(e.os_errno, rows[i].errnum);
+        assert_non_null(strstr(e.message, strerror(rows[i].errnum)));
+    }
+}
+
 static void test_own_text_as_argument(void **state)
 {
     (void)state;
@@ -149,6 +169,7 @@ static void test_assert_aborts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_class_of_errno),
         cmocka_unit_test(test_set_and_context),
         cmocka_unit_test(test_subject),
         cmocka_unit_test(test_long_subjects_are_cut),

@@ -288,7 +288,8 @@ static void test_bad_jobs(void **state)
         {SOURCE SINK JOB "restore_order = t", "x.conf:10: [job j]: there is no [source t]", "restore_order: s"},
         {SOURCE SINK JOB "restore_order = s, s", "x.conf:10: [job j] names the source 's' twice", ""},
         {SOURCE "[source t]\nplugin = directory\n" SINK JOB "restore_order = t",
-         "x.conf:12: [job j]: 'restore_order': 't' is not among the job's sources", "name it in sources, too, or take it out of restore_order"},
+         "x.conf:12: [job j]: 'restore_order': 't' is not among the job's sources",
+         "name it in sources, too, or take it out of restore_order"},
         {SOURCE SINK JOB "restore_stop =", "x.conf:10: 'restore_stop' has no value", "*"},
         {SOURCE SINK JOB "keep_last = -1", "x.conf:10: 'keep_last': '-1' is not between 0 and 100000", ""},
         {SOURCE SINK JOB "keep_last = 0", "x.conf:7: [job j] keeps no snapshot at all", "*"},
@@ -385,6 +386,32 @@ static void test_bounds(void **state)
     assert_int_equal(config_parse("x.conf", text.data, text.length, true, &config, &e), -1);
     assert_string_equal(e.message, "x.conf:8193: more than 4096 sections");
     bytes_free(&text);
+}
+
+static void expect_too_much(const char *before, const char *piece, int times, const char *after, const char *message)
+{
+    AUTO_BYTES struct bytes text = {.maximum = 1 << 20};
+    struct config *config;
+    struct error e;
+    bytes_print(&text, "%s", before);
+    for (int i = 0; i < times; i++)
+        bytes_print(&text, "%s", piece);
+    bytes_print(&text, "%s", after);
+    assert_int_equal(config_parse("x.conf", text.data, text.length, true, &config, &e), -1);
+    assert_int_equal(e.class, ERROR_CONFIG);
+    if (!strstr(e.message, message))
+        fail_msg("'%s' instead of '%s'", e.message, message);
+}
+
+static void test_long_values(void **state)
+{
+    (void)state;
+    static char value[4097];
+    memset(value, 'v', sizeof value - 1);
+    setenv("COFRE_TEST_LONG", value, 1);
+    expect_too_much("[source ", "x", 400, "]", "x.conf:1: the section's name is too long");
+    expect_too_much("[engine]\nhost = ", "${COFRE_TEST_LONG}", 40, "", "x.conf:2: 'host': the value is longer than");
+    unsetenv("COFRE_TEST_LONG");
 }
 
 /* ---- directories ---- */
@@ -600,6 +627,42 @@ static void test_without_files(void **state)
     config_free(c);
 }
 
+/* Of anybody but root. */
+static void expect_places(const char *variable, const char *home, const char *state_dir, const char *fault)
+{
+    struct config *c = NULL;
+    struct error e;
+    uid_t before = geteuid();
+    variable ? setenv("XDG_STATE_HOME", variable, 1) : unsetenv("XDG_STATE_HOME");
+    home ? setenv("HOME", home, 1) : unsetenv("HOME");
+    assert_true(before != 0 || seteuid(65534) == 0);
+    int result = config_load(directory, &c, &e);
+    assert_int_equal(seteuid(before), 0);
+    assert_int_equal(result, fault ? -1 : 0);
+    if (fault)
+        assert_string_equal(e.message, fault);
+    else
+        assert_int_equal(strncmp(c->state_dir, state_dir, strlen(state_dir)), 0);
+    config_free(c);
+}
+
+static void test_places_of_a_user(void **state)
+{
+    (void)state;
+    char *home = text_copy(getenv("HOME") ? getenv("HOME") : "/");
+    put("a.conf", SOURCE, strlen(SOURCE));
+    char path[4096];
+    snprintf(path, sizeof path, "%s/a.conf", directory);
+    assert_true(chmod(directory, 0755) == 0 && chmod(path, 0644) == 0);
+    expect_places("/var/own", "/home/ben", "/var/own/cofre/by-config/", NULL);
+    expect_places("own", "/home/ben", "/home/ben/.local/state/cofre/by-config/", NULL);
+    expect_places(NULL, "/home/ben", "/home/ben/.local/state/cofre/by-config/", NULL);
+    expect_places(NULL, "home", NULL, "HOME is not set, so there is no place for cofre's own files");
+    expect_places(NULL, NULL, NULL, "HOME is not set, so there is no place for cofre's own files");
+    setenv("HOME", home, 1);
+    free(home);
+}
+
 static void test_exists(void **state)
 {
     (void)state;
@@ -625,6 +688,8 @@ int main(void)
         cmocka_unit_test(test_find),
         cmocka_unit_test(test_messages_keep_secrets),
         cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_long_values),
+        cmocka_unit_test_teardown(test_places_of_a_user, clean),
         cmocka_unit_test_teardown(test_load_order, clean),
         cmocka_unit_test_teardown(test_load_refuses, clean),
         cmocka_unit_test_teardown(test_samples, clean),

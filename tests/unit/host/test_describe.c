@@ -18,6 +18,7 @@ struct conf {
     int32_t yes;
     struct cofre_list list;
     uint64_t more; /* as if the list were longer: of a later level */
+    struct cofre_secret secret;
 };
 
 /* Never called: describe_plugin looks at the addresses alone. */
@@ -130,10 +131,14 @@ static int describe(struct later *l, bool is_sink, struct describe *d, struct er
 }
 
 #define TEXT(flags) COFRE_OPTION(struct conf, text, STRING, flags, NULL, "a text")
-#define PLACE(flags) COFRE_OPTION(struct conf, text, PATH, flags, NULL, "a path")
+#define PATH(flags) COFRE_OPTION(struct conf, text, PATH, flags, NULL, "a path")
 #define NUMBER(flags) COFRE_OPTION(struct conf, number, INTEGER, flags, "3", "a number")
 #define SPAN(flags) COFRE_OPTION(struct conf, number, DURATION, flags, "3s", "a duration")
 #define OTHER(flags) COFRE_OPTION(struct conf, other, INTEGER, flags, NULL, "another number")
+#define PLACE(member, kind)                                                                                            \
+    .type = (kind), .offset = (uint32_t)offsetof(struct conf, member),                                                 \
+    .size = (uint32_t)sizeof(((struct conf *)0)->member)
+#define ROW(member, kind) .help = "of the table below", PLACE(member, kind)
 #define YES(flags) COFRE_OPTION(struct conf, yes, BOOLEAN, flags, "no", "yes or no")
 
 static const struct {
@@ -153,11 +158,22 @@ static const struct {
     {false, {YES(COFRE_O_REPLACE)}, 1, "option 'yes' allows to replace, and so must be free to be set at restore"},
     {true, {NUMBER(COFRE_O_PARALLEL), OTHER(COFRE_O_PARALLEL)}, 2, "option 'other' has a flag that another one has"},
     {true, {NUMBER(COFRE_O_PARALLEL), OTHER(0)}, 2, NULL},
-    {true, {PLACE(COFRE_O_TRUSTED)}, 1, NULL},
-    {false, {PLACE(COFRE_O_TRUSTED | COFRE_O_RESTORE)}, 1, NULL},
+    {true, {PATH(COFRE_O_TRUSTED)}, 1, NULL},
+    {false, {PATH(COFRE_O_TRUSTED | COFRE_O_RESTORE)}, 1, NULL},
     {true, {TEXT(COFRE_O_TRUSTED)}, 1, "option 'text' is no path"},
     {true, {TEXT(1u << 20)}, 1, "option 'text' has unknown flags"},
     {true, {NUMBER(0), NUMBER(0)}, 2, "option 'number' is declared twice"},
+    {false, {{.name = "plugin", ROW(text, COFRE_STRING)}}, 1, "option 'plugin' has a name that is reserved"},
+    {false, {{.name = "Text", ROW(text, COFRE_STRING)}}, 1, "option 1 has no valid name"},
+    {false, {{.name = NULL, ROW(text, COFRE_STRING)}}, 1, "option 1 has no valid name"},
+    {false, {{.name = "text", ROW(text, COFRE_SECRET + 1)}}, 1, "option 'text' is of an unknown type"},
+    {false, {{.name = "text", ROW(number, COFRE_BOOLEAN)}}, 1, "option 'text' has a member of another size"},
+    {false, {{.name = "text", .help = "", PLACE(text, COFRE_STRING)}}, 1, "option 'text' has no help"},
+    {false, {{.name = "text", .choices = "a|b", ROW(text, COFRE_STRING)}}, 1, "has choices without being a choice"},
+    {false, {{.name = "yes", ROW(yes, COFRE_CHOICE)}}, 1, "or is a choice without them"},
+    {false, {{.name = "n", .minimum = 2, .maximum = 1, ROW(number, COFRE_INTEGER)}}, 1, "has a minimum above"},
+    {false, {{.name = "n", .maximum = 9, .fallback = "x", ROW(number, COFRE_INTEGER)}}, 1, "default of option 'n': "},
+    {false, {{.name = "s", .fallback = "x", ROW(secret, COFRE_SECRET)}}, 1, "option 's' has a secret as its default"},
 };
 
 static void test_options(void **state)
@@ -254,10 +270,78 @@ static void test_longer_lists(void **state)
     describe_free(&d);
 }
 
+/* What a role does not go without. */
+static void test_roles(void **state)
+{
+    (void)state;
+    static const struct {
+        bool is_sink;
+        size_t offset; /* of the function that is taken out of the table */
+        const char *fault;
+    } needed[] = {
+        {false, offsetof(struct cofre_source, open), "a source needs open, close, check, backup and restore"},
+        {false, offsetof(struct cofre_source, restore), "a source needs open, close, check, backup and restore"},
+        {false, offsetof(struct cofre_source, thaw), "freeze needs thaw"},
+        {false, offsetof(struct cofre_source, scratch_drop), "scratch_make and scratch_drop come together"},
+        {true, offsetof(struct cofre_sink, put), "a sink needs open, close, check, put, get, stat, list and remove"},
+        {true, offsetof(struct cofre_sink, remove), "a sink needs open, close, check, put, get, stat, list and remove"},
+    };
+    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
+        struct later l = make(needed[i].is_sink, NULL, 0);
+        struct describe d;
+        struct error e;
+        /* Never called, so that of which type they are is all the same. */
+        memcpy(&l.source.freeze, &(void (*)(void *)){do_close}, sizeof l.source.freeze);
+        memcpy(&l.source.thaw, &(void (*)(void *)){do_close}, sizeof l.source.thaw);
+        memcpy(&l.source.scratch_make, &(void (*)(void *)){do_close}, sizeof l.source.scratch_make);
+        memcpy(&l.source.scratch_drop, &(void (*)(void *)){do_close}, sizeof l.source.scratch_drop);
+        assert_int_equal(describe(&l, needed[i].is_sink, &d, &e), 0);
+        describe_free(&d);
+        memset((needed[i].is_sink ? (char *)&l.sink : (char *)&l.source) + needed[i].offset, 0, sizeof(void (*)(void)));
+        if (describe(&l, needed[i].is_sink, &d, &e) == 0 || !strstr(e.message, needed[i].fault))
+            fail_msg("row %zu: '%s' instead of '%s'", i, e.message, needed[i].fault);
+        assert_int_equal(e.class, ERROR_CONFIG);
+        describe_free(&d);
+    }
+}
+
+static void expect_refused(const struct cofre_plugin *plugin, const char *fault)
+{
+    struct describe d;
+    struct error e;
+    assert_int_equal(describe_plugin(plugin, "/test.so", "test", &d, &e), -1);
+    if (!strstr(e.message, fault) || !strstr(e.message, "/test.so"))
+        fail_msg("'%s' instead of '%s'", e.message, fault);
+    describe_free(&d);
+}
+
+static void test_descriptions(void **state)
+{
+    (void)state;
+    const struct cofre_option row = NUMBER(0);
+    struct later l = make(false, &row, 1);
+    l.plugin.source = &l.source;
+    expect_refused(NULL, "it does not describe itself");
+    const struct cofre_plugin whole = l.plugin;
+    l.plugin.struct_size = LEVELS_HEAD - 1;
+    expect_refused(&l.plugin, "its description has no beginning");
+    l.plugin = whole;
+    l.plugin.api_level = 0;
+    expect_refused(&l.plugin, "it does not say for which level it was written");
+    l.plugin = whole;
+    l.plugin.options.rows = NULL;
+    expect_refused(&l.plugin, "its option table is malformed");
+    l.plugin = whole;
+    l.plugin.options.stride++;
+    expect_refused(&l.plugin, "its option table is malformed");
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_options), cmocka_unit_test(test_protection_needs_retain),
-                                       cmocka_unit_test(test_capabilities), cmocka_unit_test(test_levels),
-                                       cmocka_unit_test(test_longer_lists)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_options),      cmocka_unit_test(test_protection_needs_retain),
+        cmocka_unit_test(test_capabilities), cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_longer_lists), cmocka_unit_test(test_roles),
+        cmocka_unit_test(test_descriptions)};
     return cmocka_run_group_tests_name("host/describe", tests, NULL, NULL);
 }
