@@ -145,3 +145,11 @@ def test_lines_are_at_most_120_columns():
     wide = [f'{path.relative_to(TOP)}:{number}' for path in SOURCES
             for number, line in enumerate(path.read_text().splitlines(), 1) if len(line) > 120 or '\t' in line]
     assert not wide, '\n'.join(wide)
+
+
+def test_files_of_our_own_are_opened_by_one_room():
+    """core/base/file.h refuses links, FIFOs and what belongs to others; a log file is what the operator named."""
+    allowed = {'core/base/file_temporary.c', 'core/cli/run_log.c'}
+    found = {str(path.relative_to(TOP)) for path in (TOP / 'core').rglob('*.c')
+             if re.search(r'\b(?:open|openat)\([^;]*O_CREAT|\bfopen\([^;]*"[wa]', path.read_text())}
+    assert found == allowed
