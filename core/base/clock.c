@@ -141,14 +141,14 @@ bool clock_parse_exact(const char *text, int64_t *ns)
 static bool parse_zone(const char *text, bool *local, long *east)
 {
     int hours, minutes, end = 0;
-    char sign;
+    char sign[2];
     *local = *text == '\0' && !show_utc;
     *east = 0;
     if (*text == '\0' || strcmp(text, "Z") == 0)
         return true;
-    if (sscanf(text, "%1[+-]%2d:%2d%n", &sign, &hours, &minutes, &end) != 3 || text[end] || hours > 14 || minutes > 59)
+    if (sscanf(text, "%1[+-]%2d:%2d%n", sign, &hours, &minutes, &end) != 3 || text[end] || hours > 14 || minutes > 59)
         return false;
-    *east = (sign == '-' ? -1 : 1) * (hours * 3600L + minutes * 60L);
+    *east = (sign[0] == '-' ? -1 : 1) * (hours * 3600L + minutes * 60L);
     return true;
 }
 

@@ -190,11 +190,13 @@ static int peek(struct vault *vault, const struct vault_name *name, bool *ours, 
         manifest_object_peek(object->data, object->length, r->key, key, sequence, previous, claim.signer, e) < 0)
         return not_ours(r, e);
     seal_hash(object->data, object->length, claim.hash);
+    if (signers_check_revoked(r->signers, &claim, e) < 0)
+        return not_ours(r, e);
     bool own = memcmp(claim.signer, r->key->signer_public, sizeof claim.signer) == 0;
     if (!own && signers_is_first(r->signers, key))
         return refuse_unknown(r, key, e);
     if (signers_admit(r->signers, &claim, e) < 0)
-        return e->class == ERROR_INTEGRITY ? not_ours(r, e) : -1;
+        return -1;
     *ours = *sequence > 0 && *sequence < (uint64_t)1 << 60;
     return 0;
 }

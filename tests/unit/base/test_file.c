@@ -181,6 +181,7 @@ static void test_open(void **state)
         assert_int_equal(e.class, ERROR_DENIED);
         assert_non_null(strstr(e.message, "belongs to user 65534"));
     }
+    bytes_free(&b);
 }
 
 static void test_make_directories(void **state)
