@@ -503,16 +503,20 @@ def restore(repository, snapshot, out, only):
         else:
             restore_source(repository, source, os.fsencode(os.path.join(out, source["name"])))
 def list_snapshots(repository):
-    """One line per snapshot; what the chain says is checked where both ends are there."""
+    """One line per snapshot; what the chain says is checked where both ends are there. What cannot be read is named, too."""
     names, chain = repository.names, {}
     jobs = [f"{host}/{job}" for host in names(NAME, "snapshots") for job in names(NAME, "snapshots", host)]
     for snapshot in [f"{job}/{name}" for job in jobs for name in names(ID, "snapshots", job)]:
-        m = read_manifest(repository, snapshot)
-        before = chain.get((m["host"], m["job"], m.get("previous")))
-        good = not before or (before["hash"] == m["previous_hash"] and before["sequence"] < m["sequence"])
-        check(good, f"{snapshot}: does not follow the snapshot that it names as the one before")
-        chain[m["host"], m["job"], m["id"]] = m
-        print(snapshot, m["status"], m["sequence"], ",".join(s["name"] for s in m["sources"]))
+        with leave_out():
+            m = read_manifest(repository, snapshot)
+            before = chain.get((m["host"], m["job"], m.get("previous")))
+            good = not before or (before["hash"] == m["previous_hash"] and before["sequence"] < m["sequence"])
+            check(good, f"{snapshot}: does not follow the snapshot that it names as the one before")
+            chain[m["host"], m["job"], m["id"]] = m
+            print(snapshot, m["status"], m["sequence"], ",".join(s["name"] for s in m["sources"]))
+            continue
+        chain["fault"] = snapshot
+    check("fault" not in chain, f"{chain.get('fault')}: was left out")
 def main():
     parser = argparse.ArgumentParser(description="restore from a cofre repository, without cofre")
     parser.add_argument("repository")
