@@ -121,9 +121,11 @@ static void give_entry(const struct listing *listing, const struct record *recor
         (json_int_t)entry->uid, "gid", (json_int_t)entry->gid, "user", output_text(out, entry->user), "group",
         output_text(out, entry->group), "link", output_bytes(out, entry->link, entry->link_length), "attributes",
         attribute_names(out, entry), "status", status_name(record->status), "error", output_text(out, record->error));
-    if (object && (entry->kind == COFRE_CHARACTER || entry->kind == COFRE_BLOCK))
+    bool is_device = entry->kind == COFRE_CHARACTER || entry->kind == COFRE_BLOCK;
+    if (object && is_device &&
         json_object_set_new(object, "device",
-                            json_sprintf("%u:%u", (unsigned)entry->device_major, (unsigned)entry->device_minor));
+                            json_sprintf("%u:%u", (unsigned)entry->device_major, (unsigned)entry->device_minor)) < 0)
+        out->no_memory = true;
     output_object(out, "entry", object);
 }
 

@@ -165,14 +165,21 @@ void history_say_renamed(const struct history *history, const char *job)
     log_error(LOG_WARNING, &e);
 }
 
+/* NULL when out of memory: nothing is missing then that should be there. */
 static json_t *link_json(const struct history *history, const struct history_link *link)
 {
     char hash[2 * MANIFEST_HASH_SIZE + 1];
     json_t *repositories = json_array(), *forms = json_array();
+    int failed = 0;
     for (size_t i = 0; i < link->repository_count; i++)
-        json_array_append_new(repositories, json_string(link->repositories[i]));
+        failed |= json_array_append_new(repositories, json_string(link->repositories[i]));
     for (size_t i = 1; i < link->forms.count; i++)
-        json_array_append_new(forms, json_string(text_hex(link->forms.hashes[i], MANIFEST_HASH_SIZE, hash)));
+        failed |= json_array_append_new(forms, json_string(text_hex(link->forms.hashes[i], MANIFEST_HASH_SIZE, hash)));
+    if (failed) {
+        json_decref(repositories);
+        json_decref(forms);
+        return NULL;
+    }
     return json_pack("{s:s, s:s, s:I, s:s, s:o, s:o}", "host", history->host, "id", link->id, "sequence",
                      (json_int_t)link->sequence, "hash", text_hex(link->forms.hashes[0], MANIFEST_HASH_SIZE, hash),
                      "forms", forms, "repositories", repositories);
@@ -181,9 +188,10 @@ static json_t *link_json(const struct history *history, const struct history_lin
 static int save(const struct history *history, struct error *e)
 {
     json_t *json = json_array();
+    int failed = 0;
     for (size_t i = history->count > HISTORY_MAX ? history->count - HISTORY_MAX : 0; i < history->count; i++)
-        json_array_append_new(json, link_json(history, &history->links[i]));
-    char *text = json_dumps(json, JSON_INDENT(1));
+        failed |= json_array_append_new(json, link_json(history, &history->links[i]));
+    char *text = failed ? NULL : json_dumps(json, JSON_INDENT(1));
     json_decref(json);
     if (!text)
         return error_memory(e);

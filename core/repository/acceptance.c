@@ -7,8 +7,6 @@
 #include "base/text.h"
 #include "repository/statement.h"
 
-#define FORMAT 1
-
 void acceptance_key(const struct acceptance *acceptance, char *out)
 {
     char hex[2 * KEY_SIZE + 1];
@@ -25,7 +23,7 @@ bool acceptance_parse_key(const char *key, struct acceptance *acceptance)
 
 int acceptance_encode(const struct acceptance *acceptance, const struct key *key, struct bytes *out, struct error *e)
 {
-    json_t *json = json_pack("{s:i, s:s, s:o}", "format", FORMAT, "host", acceptance->host, "signer",
+    json_t *json = json_pack("{s:i, s:s, s:o}", "format", STATEMENT_FORMAT, "host", acceptance->host, "signer",
                              statement_hex(acceptance->signer, KEY_SIZE));
     return statement_write(key, SEAL_ACCEPTED, json, out, e);
 }
@@ -34,10 +32,6 @@ static int from_json(const json_t *json, const char *name, struct acceptance *ac
 {
     uint8_t signer[KEY_SIZE];
     const char *host = json_string_value(json_object_get(json, "host"));
-    if (json_integer_value(json_object_get(json, "format")) != FORMAT) {
-        error_set(e, ERROR_UNSUPPORTED, "object '%s' has another format than %d", name, FORMAT);
-        return error_hint(e, "install a newer cofre");
-    }
     if (!acceptance_parse_key(name, acceptance) || !host || strcmp(host, acceptance->host) != 0 ||
         !statement_get_hex(json, "signer", signer, sizeof signer) ||
         memcmp(signer, acceptance->signer, sizeof signer) != 0)
@@ -51,11 +45,14 @@ int acceptance_decode(const void *p, size_t n, const char *name, const uint8_t r
     struct statement statement;
     if (statement_read(p, n, name, &statement, e) < 0)
         return -1;
-    int result = -1;
-    if (statement_is_signed(&statement, SEAL_ACCEPTED, root))
+    int result = 0;
+    if (!statement_is_signed(&statement, SEAL_ACCEPTED, root))
+        result = error_set(e, ERROR_INTEGRITY, "object '%s' is damaged: its signature is not of this repository's root",
+                           name);
+    if (result == 0)
+        result = statement_check_format(&statement, name, e);
+    if (result == 0)
         result = from_json(statement.json, name, acceptance, e);
-    else
-        error_set(e, ERROR_INTEGRITY, "object '%s' is damaged: its signature is not of this repository's root", name);
     statement_free(&statement);
     return result;
 }

@@ -47,8 +47,7 @@ static size_t first_row(const struct index *index, const uint8_t *id)
     return low;
 }
 
-/* To *to, whose memory is freed. */
-static int copy_names(const uint8_t *names, size_t count, uint8_t **to, size_t *to_count, struct error *e)
+int index_copy_names(const uint8_t *names, size_t count, uint8_t **to, size_t *to_count, struct error *e)
 {
     uint8_t *copy = malloc(count * SEAL_HASH_SIZE + 1);
     if (!copy)
@@ -63,12 +62,12 @@ static int copy_names(const uint8_t *names, size_t count, uint8_t **to, size_t *
 
 int index_set_doubted(struct index *index, const uint8_t *names, size_t count, struct error *e)
 {
-    return copy_names(names, count, &index->doubted, &index->doubted_count, e);
+    return index_copy_names(names, count, &index->doubted, &index->doubted_count, e);
 }
 
 int index_set_revoked(struct index *index, const uint8_t *signers, size_t count, struct error *e)
 {
-    return copy_names(signers, count, &index->revoked, &index->revoked_count, e);
+    return index_copy_names(signers, count, &index->revoked, &index->revoked_count, e);
 }
 
 /* Is the pack row one for that use? */

@@ -39,14 +39,8 @@ bool index_row_is_bounded(const struct index *index, const struct pack_row *row)
 
 int index_set_own(struct index *index, const uint8_t *names, size_t count, struct error *e)
 {
-    uint8_t *copy = malloc(count * SEAL_HASH_SIZE + 1);
-    if (!copy)
-        return error_memory(e);
-    if (count > 0)
-        memcpy(copy, names, count * SEAL_HASH_SIZE);
-    free(index->own);
-    index->own = copy;
-    index->own_count = count;
+    if (index_copy_names(names, count, &index->own, &index->own_count, e) < 0)
+        return -1;
     for (size_t i = 0; i < index_pack_count(index); i++)
         index->is_own[i] = index_row_is_own(index, &index->packs[i]);
     return 0;

@@ -73,6 +73,8 @@ struct index {
     struct bytes new_objects, new_packs, new_chunks;
 };
 
+/* To *to, whose memory is freed. After an error as before. */
+int index_copy_names(const uint8_t *names, size_t count, uint8_t **to, size_t *to_count, struct error *e);
 /* Is what the row says our own word? */
 bool index_row_is_own(const struct index *index, const struct pack_row *row);
 /* Is it somebody else's, so that there is a bound to it? */

@@ -155,11 +155,24 @@ static int open_verified(const void *p, size_t n, const struct key *key, const c
     return result;
 }
 
-int manifest_object_open(const void *p, size_t n, const struct key *key, const char *name, struct manifest **manifest,
-                         struct error *e)
+static struct signers_claim claim_of(const void *p, size_t n, const char *name, const uint8_t signer[32])
+{
+    struct signers_claim claim = {.object = name};
+    memcpy(claim.signer, signer, sizeof claim.signer);
+    seal_hash(p, n, claim.hash);
+    return claim;
+}
+
+int manifest_object_open(const void *p, size_t n, const struct key *key, const struct signers *signers,
+                         const char *name, struct manifest **manifest, struct error *e)
 {
     struct seal_opened opened;
-    return verify(p, n, key, name, &opened, e) < 0 ? -1 : open_verified(p, n, key, name, &opened, manifest, e);
+    if (verify(p, n, key, name, &opened, e) < 0)
+        return -1;
+    const struct signers_claim claim = claim_of(p, n, name, opened.signer);
+    if (signers && signers_check_revoked(signers, &claim, e) < 0)
+        return -1;
+    return open_verified(p, n, key, name, &opened, manifest, e);
 }
 
 int manifest_object_peek(const void *p, size_t n, const struct key *key, const char *name, uint64_t *sequence,
@@ -177,10 +190,10 @@ int manifest_object_peek(const void *p, size_t n, const struct key *key, const c
 int manifest_object_admit(struct repository *r, const void *p, size_t n, const char *key, uint64_t *sequence,
                           uint8_t previous_hash[SEAL_HASH_SIZE], struct error *e)
 {
-    struct signers_claim claim = {.object = key};
-    if (manifest_object_peek(p, n, r->key, key, sequence, previous_hash, claim.signer, e) < 0)
+    uint8_t signer[32];
+    if (manifest_object_peek(p, n, r->key, key, sequence, previous_hash, signer, e) < 0)
         return -1;
-    seal_hash(p, n, claim.hash);
+    const struct signers_claim claim = claim_of(p, n, key, signer);
     return signers_admit(r->signers, &claim, e);
 }
 
@@ -201,19 +214,13 @@ static int admit_before(struct repository *r, const struct manifest *m, struct e
 int manifest_object_take(struct repository *r, const void *p, size_t n, const char *key, struct manifest **manifest,
                          struct error *e)
 {
-    struct signers_claim claim = {.object = key};
-    struct seal_opened opened;
     struct manifest *m;
-    if (verify(p, n, r->key, key, &opened, e) < 0)
-        return -1;
-    memcpy(claim.signer, opened.signer, sizeof claim.signer);
-    seal_hash(p, n, claim.hash);
-    if (signers_check_revoked(r->signers, &claim, e) < 0 || open_verified(p, n, r->key, key, &opened, &m, e) < 0)
-        return -1;
-    bool own = memcmp(m->signer, r->key->signer_public, sizeof m->signer) == 0;
     int result = 0;
-    if (!own && m->previous_id[0] != '\0' && signers_is_first(r->signers, key))
+    if (manifest_object_open(p, n, r->key, r->signers, key, &m, e) < 0)
+        return -1;
+    if (m->previous_id[0] != '\0' && signers_is_first(r->signers, key, m->signer))
         result = admit_before(r, m, e);
+    const struct signers_claim claim = claim_of(p, n, key, m->signer);
     if (result == 0)
         result = signers_admit(r->signers, &claim, e);
     if (result == 0)

@@ -19,6 +19,7 @@ struct bytes;
 struct error;
 struct key;
 struct repository;
+struct signers;
 
 /* Bytes of the object. Its body has MANIFEST_MAX at most, and no more than these and so many times the bytes of the
  * object: a few bytes do not make much. */
@@ -29,9 +30,11 @@ struct repository;
 /* The object, appended to *out. It is read back before it is sealed: what does not hold together (a complete snapshot
  * with an incomplete source, an impossible name) is refused here already. */
 int manifest_object_seal(const struct manifest *manifest, const struct key *key, struct bytes *out, struct error *e);
-/* Verify, open, parse. name: the object's key, for messages; its HOST/JOB/ID must be those inside: ERROR_INTEGRITY. */
-int manifest_object_open(const void *p, size_t n, const struct key *key, const char *name, struct manifest **manifest,
-                         struct error *e);
+/* Verify, open, parse. signers: one who is revoked and does not count is refused before anything is opened; NULL =
+ * whoever is certified may be. name: the object's key, for messages; its HOST/JOB/ID must be those inside:
+ * ERROR_INTEGRITY. */
+int manifest_object_open(const void *p, size_t n, const struct key *key, const struct signers *signers,
+                         const char *name, struct manifest **manifest, struct error *e);
 /* What can be known without the full key: sequence and previous hash, verified. name: as for manifest_object_open. */
 int manifest_object_peek(const void *p, size_t n, const struct key *key, const char *name, uint64_t *sequence,
                          uint8_t previous_hash[SEAL_HASH_SIZE], uint8_t signer[32], struct error *e);

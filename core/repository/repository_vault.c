@@ -192,8 +192,7 @@ static int peek(struct vault *vault, const struct vault_name *name, bool *ours, 
     seal_hash(object->data, object->length, claim.hash);
     if (signers_check_revoked(r->signers, &claim, e) < 0)
         return not_ours(r, e);
-    bool own = memcmp(claim.signer, r->key->signer_public, sizeof claim.signer) == 0;
-    if (!own && signers_is_first(r->signers, key))
+    if (signers_is_first(r->signers, key, claim.signer))
         return refuse_unknown(r, key, e);
     if (signers_admit(r->signers, &claim, e) < 0)
         return -1;

@@ -11,7 +11,6 @@
 #include "repository/statement.h"
 
 #define PREFIX "signers/revoked/"
-#define FORMAT 1
 
 void revocation_key(const uint8_t signer[32], char *out)
 {
@@ -28,9 +27,14 @@ int revocation_encode(const struct revocation *revocation, const struct key *key
 {
     char since[CLOCK_TEXT_MAX];
     json_t *counting = json_array();
+    int failed = 0;
     for (size_t i = 0; i < revocation->count; i++)
-        json_array_append_new(counting, statement_hex(revocation->counting[i], SEAL_HASH_SIZE));
-    json_t *json = json_pack("{s:i, s:o, s:s, s:o}", "format", FORMAT, "signer",
+        failed |= json_array_append_new(counting, statement_hex(revocation->counting[i], SEAL_HASH_SIZE));
+    if (failed) { /* one that is not listed would count no more */
+        json_decref(counting);
+        return error_memory(e);
+    }
+    json_t *json = json_pack("{s:i, s:o, s:s, s:o}", "format", STATEMENT_FORMAT, "signer",
                              statement_hex(revocation->signer, sizeof revocation->signer), "since",
                              clock_format_exact(revocation->since, since), "counting", counting);
     return statement_write(key, SEAL_REVOKED, json, out, e);
@@ -60,10 +64,6 @@ static int from_json(const json_t *json, const char *name, struct revocation *r,
     uint8_t named[32];
     const char *since = json_string_value(json_object_get(json, "since"));
     const json_t *counting = json_object_get(json, "counting");
-    if (json_integer_value(json_object_get(json, "format")) != FORMAT) {
-        error_set(e, ERROR_UNSUPPORTED, "object '%s' has another format than %d", name, FORMAT);
-        return error_hint(e, "install a newer cofre");
-    }
     if (!statement_get_hex(json, "signer", r->signer, sizeof r->signer) || !since ||
         !clock_parse_exact(since, &r->since) || !json_is_array(counting))
         return damaged(name, "a member is missing or malformed", e);
@@ -82,6 +82,8 @@ int revocation_decode(const void *p, size_t n, const char *name, const uint8_t r
     int result = 0;
     if (!statement_is_signed(&statement, SEAL_REVOKED, root))
         result = damaged(name, "its signature is not of this repository's root", e);
+    if (result == 0)
+        result = statement_check_format(&statement, name, e);
     if (result == 0)
         result = from_json(statement.json, name, revocation, e);
     statement_free(&statement);

@@ -310,14 +310,24 @@ static bool is_for(const struct accepted *one, const struct accepted *whom)
     return strcmp(one->host, whom->host) == 0 && (one->job[0] == '\0' || strcmp(one->job, whom->job) == 0);
 }
 
-bool signers_is_first(const struct signers *signers, const char *object)
+static bool is_own(const struct signers *s, const uint8_t signer[32])
+{
+    return memcmp(signer, s->key->signer_public, KEY_SIZE) == 0;
+}
+
+static bool is_known(const struct signers *s, const struct accepted *row)
+{
+    for (size_t i = 0; i < s->accepted_count; i++)
+        if (is_for(&s->accepted[i], row))
+            return true;
+    return false;
+}
+
+bool signers_is_first(const struct signers *signers, const char *object, const uint8_t signer[32])
 {
     struct accepted row;
     parse(object, &row);
-    for (size_t i = 0; i < signers->accepted_count; i++)
-        if (is_for(&signers->accepted[i], &row))
-            return false;
-    return true;
+    return !is_own(signers, signer) && !is_known(signers, &row);
 }
 
 int signers_accept(struct signers *signers, const char *object, const uint8_t signer[32], struct error *e)
@@ -363,8 +373,7 @@ int signers_admit(struct signers *signers, const struct signers_claim *claim, st
     if (signers_check_revoked(signers, claim, e) < 0)
         return -1;
     parse(claim->object, &row);
-    bool own = memcmp(claim->signer, signers->key->signer_public, 32) == 0;
-    if (own || is_accepted(signers, &row, claim->signer) || signers_is_first(signers, claim->object))
+    if (is_own(signers, claim->signer) || !is_known(signers, &row) || is_accepted(signers, &row, claim->signer))
         return signers_accept(signers, claim->object, claim->signer, e);
     error_set(e, ERROR_SIGNER, "'%s' is signed by another key (%.16s...) than this machine has accepted for it",
               claim->object, text_hex(claim->signer, 32, hex));

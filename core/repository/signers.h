@@ -41,8 +41,8 @@ void signers_free(struct signers *signers);
 int signers_list_revoked(const struct signers *signers, struct bytes *out, struct error *e);
 /* NULL = not revoked. */
 const struct revocation *signers_revoked(const struct signers *signers, const uint8_t signer[32]);
-/* Nobody is accepted yet for the host (and job) of this object's key. */
-bool signers_is_first(const struct signers *signers, const char *object);
+/* Nobody is accepted yet for the host (and job) of this object's key, and the signer is not we. */
+bool signers_is_first(const struct signers *signers, const char *object, const uint8_t signer[32]);
 /* ERROR_INTEGRITY: its signer is revoked, and had not stored it before. */
 int signers_check_revoked(const struct signers *signers, const struct signers_claim *claim, struct error *e);
 /* Does it count? ERROR_INTEGRITY: its signer is revoked, and had not stored it before; ERROR_SIGNER: another signer

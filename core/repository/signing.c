@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "repository/acceptance.h"
+#include "repository/confirm.h"
 #include "repository/key.h"
 #include "repository/manifest_object.h"
 #include "repository/repository.h"
@@ -166,10 +167,19 @@ static int accept_rows(struct rows *rows, struct error *e)
     return error_subject(e, "sink", sink_name(rows->repository->sink));
 }
 
+/* Durable, and read back: what was not stored says nothing to anybody. */
+static int store(struct repository *r, const char *key, const struct bytes *object, bool if_absent, struct error *e)
+{
+    if (sink_put(r->sink, key, object->data, object->length, if_absent, e) < 0 || sink_sync(r->sink, e) < 0 ||
+        confirm_object(r, key, object, e) < 0)
+        return error_subject(e, "sink", sink_name(r->sink));
+    return 0;
+}
+
 static int store_acceptance(struct repository *r, const struct row *row, struct error *e)
 {
-    AUTO_BYTES struct bytes object = {.maximum = ACCEPTANCE_MAX}, back = {.maximum = ACCEPTANCE_MAX + 1};
-    struct acceptance acceptance, read;
+    AUTO_BYTES struct bytes object = {.maximum = ACCEPTANCE_MAX};
+    struct acceptance acceptance;
     char key[201];
     memcpy(acceptance.host, row->host, sizeof acceptance.host);
     memcpy(acceptance.signer, row->signer, sizeof acceptance.signer);
@@ -177,11 +187,7 @@ static int store_acceptance(struct repository *r, const struct row *row, struct 
     if (acceptance_encode(&acceptance, r->key, &object, e) < 0)
         return -1;
     /* What has its name and is none is replaced: nobody else can make one. */
-    if (sink_put(r->sink, key, object.data, object.length, false, e) < 0 || sink_sync(r->sink, e) < 0 ||
-        sink_get(r->sink, key, ACCEPTANCE_MAX, &back, e) < 0 ||
-        acceptance_decode(back.data, back.length, key, r->key->public.root, &read, e) < 0)
-        return error_subject(e, "sink", sink_name(r->sink));
-    return 0;
+    return store(r, key, &object, false, e);
 }
 
 /* With the full key for everybody: each signer once. */
@@ -251,21 +257,14 @@ static int choose_counting(struct rows *rows, struct revocation *revocation, str
     return 0;
 }
 
-/* Put, durable, and read back: a revocation that was not stored is none. */
-static int store(struct repository *r, const struct revocation *revocation, struct error *e)
+static int store_revocation(struct repository *r, const struct revocation *revocation, struct error *e)
 {
-    AUTO_BYTES struct bytes object = {.maximum = REVOCATION_MAX}, back = {.maximum = REVOCATION_MAX + 1};
-    struct revocation read;
+    AUTO_BYTES struct bytes object = {.maximum = REVOCATION_MAX};
     char key[201];
     revocation_key(revocation->signer, key);
     if (revocation_encode(revocation, r->key, &object, e) < 0)
         return -1;
-    if (sink_put(r->sink, key, object.data, object.length, true, e) < 0 || sink_sync(r->sink, e) < 0 ||
-        sink_get(r->sink, key, REVOCATION_MAX, &back, e) < 0 ||
-        revocation_decode(back.data, back.length, key, r->key->public.root, &read, e) < 0)
-        return error_subject(e, "sink", sink_name(r->sink));
-    revocation_free(&read);
-    return 0;
+    return store(r, key, &object, true, e);
 }
 
 static int refuse_revoke(const struct repository *r, const uint8_t signer[32], struct error *e)
@@ -298,7 +297,7 @@ int signing_revoke(struct vault *vault, const uint8_t signer[32], int64_t since,
     if (result == 0)
         result = choose_counting(&rows, &revocation, e);
     if (result == 0)
-        result = store(rows.repository, &revocation, e);
+        result = store_revocation(rows.repository, &revocation, e);
     if (result == 0)
         tell(&rows, signer, told, context);
     revocation_free(&revocation);

@@ -59,6 +59,14 @@ void statement_free(struct statement *statement)
     statement->json = NULL;
 }
 
+int statement_check_format(const struct statement *statement, const char *name, struct error *e)
+{
+    if (json_integer_value(json_object_get(statement->json, "format")) == STATEMENT_FORMAT)
+        return 0;
+    error_set(e, ERROR_UNSUPPORTED, "object '%s' has another format than %d", name, STATEMENT_FORMAT);
+    return error_hint(e, "install a newer cofre");
+}
+
 json_t *statement_hex(const void *p, size_t n)
 {
     char text[2 * 64 + 1];

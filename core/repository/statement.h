@@ -16,6 +16,8 @@ struct bytes;
 struct error;
 struct key;
 
+#define STATEMENT_FORMAT 1
+
 /* What is read, and not proven before statement_is_signed. */
 struct statement {
     json_t *json; /* an object */
@@ -32,6 +34,9 @@ int statement_write(const struct key *key, enum seal_statement kind, json_t *jso
 int statement_read(const void *p, size_t n, const char *name, struct statement *statement, struct error *e);
 bool statement_is_signed(const struct statement *statement, enum seal_statement kind, const uint8_t root[KEY_SIZE]);
 void statement_free(struct statement *statement);
+
+/* Of those that have a format of their own, which is 1. name: for messages. ERROR_UNSUPPORTED. */
+int statement_check_format(const struct statement *statement, const char *name, struct error *e);
 
 /* Members. text_hex of n <= 64 bytes; the member as n bytes, false when it is not that. */
 json_t *statement_hex(const void *p, size_t n);

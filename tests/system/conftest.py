@@ -17,6 +17,7 @@ TOP = HERE.parent.parent
 sys.path.insert(0, str(HERE))
 sys.path.insert(0, str(TOP / 'tests' / 'faults'))
 
+from support.bad_s3 import BadS3  # noqa: E402
 from support.ceph import Ceph  # noqa: E402
 from support.cli import World  # noqa: E402
 from support.faults import Faults  # noqa: E402
@@ -71,6 +72,15 @@ def sshd():
 def rsyncd(tmp_path_factory):
     with Daemon(tmp_path_factory.getbasetemp()) as server:
         yield server
+
+
+@pytest.fixture
+def bad_s3_server():
+    """An S3 store that answers as a test wants; what it was asked for has to have been right."""
+    server = BadS3()
+    yield server
+    server.stop()
+    assert not server.store.problems, server.store.problems
 
 
 @pytest.fixture

@@ -87,9 +87,7 @@ def test_a_lost_state_is_learnt_from_the_snapshot_before(world, memory):
 
 
 def test_a_put_key_compares_with_the_state(world, memory):
-    put = world.base / 'keys' / 'put.key'
-    world.ok('key', 'put', world.key, put, '--host', 'testhost')
-    world.sink(key=put)
+    world.sink(key=world.put_key())
     memory(identity='7301')
     world.ok('run', 'job')
     memory(identity='7302')

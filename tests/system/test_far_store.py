@@ -4,18 +4,14 @@ import os
 import pytest
 
 from support import bad_s3
-from support.bad_s3 import BadS3
 from support.cli import INCOMPLETE
 
 RUNS = 6
 
 
 @pytest.fixture
-def server():
-    server = BadS3()
-    yield server
-    server.stop()
-    assert not server.store.problems, server.store.problems
+def server(bad_s3_server):
+    return bad_s3_server
 
 
 @pytest.fixture

@@ -28,13 +28,6 @@ MEASURE = 'import resource as r, subprocess, sys; status = subprocess.call(sys.a
     'print(r.getrusage(r.RUSAGE_CHILDREN).ru_maxrss); sys.exit(status)'
 
 
-def put_key(world, name, host='testhost'):
-    path = world.base / 'keys' / name
-    result = execute([world.binary, 'key', 'put', world.key, path, '--host', host])
-    assert result.status == 0, result
-    return path
-
-
 def on_a_new_machine(world):
     shutil.rmtree(world.base / 'cache', ignore_errors=True)
     shutil.rmtree(world.base / 'state', ignore_errors=True)
@@ -47,9 +40,9 @@ def thief(world, tmp_path):
     (tmp_path / 'news').mkdir()
     world.source('news', tmp_path / 'news')
     world.job(sources='tree, news')
-    world.sink(key=put_key(world, 'own.key'))
+    world.sink(key=world.put_key('own.key'))
     world.ok('run', 'job')
-    made = SimpleNamespace(forger=Forger(put_key(world, 'web.key', 'web')), copied=Forger(world.base / 'keys' / 'own.key'))
+    made = SimpleNamespace(forger=Forger(world.put_key('web.key', 'web')), copied=Forger(world.base / 'keys' / 'own.key'))
     made.objects = [made.forger.read_index(path) for path in world.objects('index')]
     made.packs = [pack for _, packs in made.objects for pack in packs]
     made.repository, made.known = world.repository, made.forger.chunk_id(KNOWN)
@@ -450,7 +443,7 @@ def test_hosts_that_trust_each_other(world, thief, tmp_path):
     """They re-use what anybody says; a lost state is nothing to them."""
     first_of(world, tmp_path)
     shutil.rmtree(world.base / 'state')
-    world.sink(key=put_key(world, 'new.key'), trust_hosts='yes')
+    world.sink(key=world.put_key('new.key'), trust_hosts='yes')
     world.ok('key', 'accept', 'disk', 'testhost')
     assert first_of(world, tmp_path) < 10_000
 
@@ -460,7 +453,7 @@ def test_what_a_revoked_key_stored_is_not_relied_on(world, thief, tmp_path):
     first_of(world, tmp_path)
     world.sink()
     world.ok('key', 'revoke', 'disk', world.base / 'keys' / 'own.key')
-    world.sink(key=put_key(world, 'new.key'), trust_hosts='yes')
+    world.sink(key=world.put_key('new.key'), trust_hosts='yes')
     assert first_of(world, tmp_path) < 10_000
     for place in ('state', 'cache'):
         shutil.rmtree(world.base / place)

@@ -99,7 +99,7 @@ def victim(world, tmp_path):
     """'testhost' runs with a put key of its own; 'web' had one and lost it; so had 'testhost' before, which is revoked."""
     world.simple(plain_tree(tmp_path / 'tree', files=8))
     for name, host in (('own', 'testhost'), ('revoked', 'testhost'), ('web', 'web')):
-        world.ok('key', 'put', world.key, tmp_path / 'keys' / name, '--host', host)
+        world.put_key(name, host)
     world.ok('key', 'revoke', 'disk', tmp_path / 'keys' / 'revoked')
     world.own = Forger(tmp_path / 'keys' / 'own')
     world.be = lambda machine, key=None: (

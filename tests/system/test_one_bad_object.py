@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from support import bad_s3, decoder
-from support.archive import manifest, snapshots, sum_of
-from support.bad_s3 import BadS3, Fault
-from support.cli import CLEAN, DAMAGED, DONE, FAILED, FAILURES, INCOMPLETE, World, execute
+from support.archive import manifest
+from support.bad_s3 import Fault
+from support.cli import CLEAN, DAMAGED, DONE, FAILED, FAILURES, INCOMPLETE, World
 from support.forge import Forger, store
 from support.oracle import assert_same_tree
 from support.tree import plain_tree
@@ -139,13 +139,6 @@ THINGS = {
 NAMES = ('garbage', '20200101T000000Z-00000G', '20200101T000000Z-0000000', '~x', 'x y')
 
 
-def put_key(world, name):
-    path = world.base / 'keys' / name
-    result = execute([world.binary, 'key', 'put', world.key, path, '--host', 'testhost'])
-    assert result.status == DONE, result
-    return path
-
-
 def neighbour(world, tmp_path, **sink):
     """Another host that stores in the same place."""
     base = tmp_path / 'second'
@@ -174,7 +167,7 @@ def works(world, tree, name):
 def place(world, tmp_path):
     """Two snapshots of a host with a put key of its own, read with the full key; and those of another host."""
     world.simple(plain_tree(tmp_path / 'tree', files=5))
-    world.own = put_key(world, 'own.key')
+    world.own = world.put_key('own.key')
     world.sink(key=world.own)
     world.ok('run', 'job')
     world.ok('run', 'job')
@@ -487,11 +480,8 @@ ANSWERS = {
 
 
 @pytest.fixture
-def server():
-    server = BadS3()
-    yield server
-    server.stop()
-    assert not server.store.problems, server.store.problems
+def server(bad_s3_server):
+    return bad_s3_server
 
 
 @pytest.fixture

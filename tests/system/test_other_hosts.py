@@ -14,7 +14,7 @@ def hosts(world, tmp_path):
     """'testhost' with a put key of its own and one snapshot, and the thief of the put key of 'web'; the full key reads."""
     world.simple(plain_tree(tmp_path / 'tree', files=8))
     for host in ('testhost', 'web'):
-        world.ok('key', 'put', world.key, tmp_path / 'keys' / host, '--host', host)
+        world.put_key(host, host)
     world.sink(key=tmp_path / 'keys' / 'testhost')
     world.ok('run', 'job')
     world.sink()

@@ -10,9 +10,7 @@ from support.tree import plain_tree
 def put_key(world, tmp_path):
     """The world with the put key configured; returns the path of the put key."""
     world.simple(plain_tree(tmp_path / 'tree', files=8))
-    put = tmp_path / 'keys' / 'put.key'
-    result = execute([world.binary, 'key', 'put', world.key, put, '--host', 'testhost'])
-    assert result.status == 0, result
+    put = world.put_key()
     world.sink(key=put)
     return put
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from support import bad_s3
-from support.bad_s3 import (XML, BadS3, Fault, black_hole, cut, cut_head, error, harmed, reset, said, slow, swallow, trickle,
+from support.bad_s3 import (XML, Fault, black_hole, cut, cut_head, error, harmed, reset, said, slow, swallow, trickle,
                             whole_only)
 from support.cli import execute
 
@@ -15,11 +15,8 @@ OK = 0
 
 
 @pytest.fixture
-def bad():
-    server = BadS3()
-    yield server
-    server.stop()
-    assert not server.store.problems, server.store.problems
+def bad(bad_s3_server):
+    return bad_s3_server
 
 
 @pytest.fixture

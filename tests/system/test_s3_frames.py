@@ -4,18 +4,14 @@ import os
 import pytest
 
 from support import bad_s3
-from support.bad_s3 import BadS3
 from support.cli import BAD_CONFIG, FAILURES
 from support.oracle import assert_same_tree
 
 
 @pytest.fixture
-def server():
-    server = BadS3()
-    server.store.frames = True
-    yield server
-    server.stop()
-    assert not server.store.problems, server.store.problems
+def server(bad_s3_server):
+    bad_s3_server.store.frames = True
+    return bad_s3_server
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ def machines(world, tmp_path):
         return world
 
     for name in ('first', 'second'):
-        world.ok('key', 'put', world.key, tmp_path / 'keys' / name, '--host', 'testhost')
+        world.put_key(name)
     be('host', 'first').ok('run', 'job')
     (tmp_path / 'tree' / 'more').write_text('more')
     world.ok('run', 'job')
@@ -88,7 +88,7 @@ def test_who_has_the_full_key_accepts_for_everybody(machines, world, tmp_path):
     machines('new').ok('verify', 'job')
     assert_same_tree(tmp_path / 'tree', world.restored() / 'tree')
     machines('reinstalled', 'second').ok('run', 'job')
-    world.ok('key', 'put', world.key, tmp_path / 'keys' / 'third', '--host', 'testhost')
+    world.put_key('third')
     path = stolen(world, sequence=5, key='third')
     assert path.name in machines('new').fails(DAMAGED, 'verify', 'job').text
     path.unlink()

@@ -153,3 +153,11 @@ def test_files_of_our_own_are_opened_by_one_room():
     found = {str(path.relative_to(TOP)) for path in (TOP / 'core').rglob('*.c')
              if re.search(r'\b(?:open|openat)\([^;]*O_CREAT|\bfopen\([^;]*"[wa]', path.read_text())}
     assert found == allowed
+
+
+def test_what_does_not_come_into_json_is_noticed():
+    """Short of memory it would be left out, and nobody would know."""
+    ignored = re.compile(r'[;{})]\s*(?:\(void\)\s*)?(json_(?:array_append|object_set)(?:_new)?)\(')
+    found = [f'{path.relative_to(TOP)}: {call}' for root in ('core', 'plugins') for path in (TOP / root).rglob('*.c')
+             for call in ignored.findall(re.sub(r'/\*.*?\*/', '', path.read_text(), flags=re.S))]
+    assert not found, '\n'.join(found)

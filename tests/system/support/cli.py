@@ -157,6 +157,12 @@ class World:
         assert result.text.strip(), f'it failed without a word\n{result}'
         return result
 
+    def put_key(self, name: str = 'put.key', host: str = 'testhost') -> Path:
+        """A put key of this host, made from the world's full key."""
+        path = self.base / 'keys' / name
+        self.ok('key', 'put', self.key, path, '--host', host)
+        return path
+
     def snapshots(self, job: str = 'job') -> list[str]:
         return self.ok('list', job).ids
 

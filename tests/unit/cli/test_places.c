@@ -64,6 +64,7 @@ static const struct trial trials[] = {
     {.command = {{"discover"}}},
     {.command = {{"accept", "job"}}},
     {.command = {{"key", "show", "WORLD/key"}}},
+    {.command = {{"key", "accept", "disk", "testhost"}}, .from = "disk"},
     {.command = {{"key", "create", "NEW"}}},
     {.command = {{"key", "put", "WORLD/key", "NEW", "--host", "web"}}},
     {.command = {{"plugin", "list"}}},

@@ -116,7 +116,7 @@ static void test_strange_statements(void **state)
         state_it(r->sink, accepted, SEAL_ACCEPTED, text);
         assert_int_equal(signers_open(r->sink, full, t->state, &signers, &e), 0);
         assert_null(signers_revoked(signers, put->signer_public));
-        assert_true(signers_is_first(signers, OBJECT));
+        assert_true(signers_is_first(signers, OBJECT, put->signer_public));
         signers_free(signers);
     }
     /* One kind of statement is none of the other. */
@@ -124,7 +124,7 @@ static void test_strange_statements(void **state)
     state_it(r->sink, accepted, SEAL_REVOKED, text);
     struct signers *signers;
     assert_int_equal(signers_open(r->sink, full, t->state, &signers, &e), 0);
-    assert_true(signers_is_first(signers, OBJECT));
+    assert_true(signers_is_first(signers, OBJECT, put->signer_public));
     signers_free(signers);
     /* A form that is not known cannot be heeded, and the root has signed it. */
     fill("{\"format\":2,\"signer\":\"@\"}", hex, text);
@@ -146,10 +146,11 @@ static void test_the_first_is_accepted(void **state)
     snprintf(directory, sizeof directory, "%s/first", t->directory);
     struct signers_claim first = claim_of(put, 1), second = claim_of(other, 2), own = claim_of(full, 3);
     assert_int_equal(signers_open(r->sink, full, directory, &signers, &e), 0);
-    assert_true(signers_is_first(signers, OBJECT));
+    assert_true(signers_is_first(signers, OBJECT, put->signer_public));
+    assert_false(signers_is_first(signers, OBJECT, full->signer_public));
     assert_int_equal(signers_admit(signers, &first, &e), 0);
-    assert_false(signers_is_first(signers, OBJECT));
-    assert_true(signers_is_first(signers, "snapshots/web1/weekly/20261120T020000Z-ab12cd"));
+    assert_false(signers_is_first(signers, OBJECT, put->signer_public));
+    assert_true(signers_is_first(signers, "snapshots/web1/weekly/20261120T020000Z-ab12cd", put->signer_public));
     assert_int_equal(signers_admit(signers, &second, &e), -1);
     assert_int_equal(e.class, ERROR_SIGNER);
     assert_non_null(strstr(e.hint, "key accept test web1"));

@@ -116,7 +116,7 @@ static void test_round_trip(void **state)
     struct manifest m = sample(), *out;
     struct bytes object = {.maximum = 1 << 20};
     seal_it(&m, put, &object);
-    if (manifest_object_open(object.data, object.length, full, NAME, &out, &e) < 0)
+    if (manifest_object_open(object.data, object.length, full, NULL, NAME, &out, &e) < 0)
         fail_msg("%s", e.message);
     assert_string_equal(out->id, ID);
     assert_string_equal(out->host, "web1");
@@ -169,12 +169,12 @@ static void test_names(void **state)
     static const char other[] = "snapshots/web2/nightly/" ID;
     assert_int_equal(manifest_object_peek(object.data, object.length, put, other, &sequence, previous, signer, &e), -1);
     assert_int_equal(e.class, ERROR_INTEGRITY);
-    assert_int_equal(manifest_object_open(object.data, object.length, full, other, &out, &e), -1);
+    assert_int_equal(manifest_object_open(object.data, object.length, full, NULL, other, &out, &e), -1);
     assert_int_equal(e.class, ERROR_INTEGRITY);
-    assert_int_equal(manifest_object_open(object.data, object.length, put, NAME, &out, &e), -1);
+    assert_int_equal(manifest_object_open(object.data, object.length, put, NULL, NAME, &out, &e), -1);
     assert_int_equal(e.class, ERROR_AUTH);
     object.data[object.length / 2] ^= 1;
-    assert_int_equal(manifest_object_open(object.data, object.length, full, NAME, &out, &e), -1);
+    assert_int_equal(manifest_object_open(object.data, object.length, full, NULL, NAME, &out, &e), -1);
     assert_int_equal(e.class, ERROR_INTEGRITY);
     bytes_free(&object);
 }
@@ -194,7 +194,7 @@ static void test_signed_by_another_host(void **state)
     assert_int_equal(manifest_object_peek(object.data, object.length, put, NAME, &sequence, previous, signer, &e), -1);
     assert_int_equal(e.class, ERROR_INTEGRITY);
     assert_non_null(strstr(e.message, "web2"));
-    assert_int_equal(manifest_object_open(object.data, object.length, full, NAME, &out, &e), -1);
+    assert_int_equal(manifest_object_open(object.data, object.length, full, NULL, NAME, &out, &e), -1);
     assert_int_equal(e.class, ERROR_INTEGRITY);
     bytes_reset(&object);
     seal_it(&m, full, &object);
@@ -349,7 +349,7 @@ static void test_large(void **state)
     struct bytes object = {.maximum = MANIFEST_MAX};
     seal_it(&m, full, &object);
     assert_true(object.length <= MANIFEST_OBJECT_MAX);
-    if (manifest_object_open(object.data, object.length, full, NAME, &out, &e) < 0)
+    if (manifest_object_open(object.data, object.length, full, NULL, NAME, &out, &e) < 0)
         fail_msg("%s", e.message);
     assert_int_equal(out->sources[0].chunk_count, most);
     manifest_free(out);
