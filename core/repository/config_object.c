@@ -15,6 +15,7 @@
 void config_object_make(struct config_object *config, const struct key *key, bool plain)
 {
     *config = (struct config_object){.public = key->public, .plain = plain, .created = clock_now()};
+    memcpy(config->signer, key->signer_public, sizeof config->signer);
     seal_random(config->repository, sizeof config->repository);
     if (plain)
         memcpy(config->seed, key->seed, sizeof config->seed);
@@ -23,13 +24,13 @@ void config_object_make(struct config_object *config, const struct key *key, boo
 static json_t *to_json(const struct config_object *config)
 {
     char created[CLOCK_TEXT_MAX];
-    json_t *json =
-        json_pack("{s:i, s:[], s:o, s:s, s:o, s:o, s:o, s:s, s:{s:i, s:i, s:i}}", "format", REPOSITORY_FORMAT,
-                  "features", "repository", statement_hex(config->repository, sizeof config->repository), "created",
-                  clock_format(config->created, created), "key", statement_hex(config->public.id, KEY_ID_SIZE), "box",
-                  statement_hex(config->public.box, KEY_SIZE), "root", statement_hex(config->public.root, KEY_SIZE),
-                  "encryption", config->plain ? "none" : ENCRYPTION, "chunker", "minimum", (int)CHUNKER_MINIMUM,
-                  "average", (int)CHUNKER_AVERAGE, "maximum", (int)CHUNKER_MAXIMUM);
+    json_t *json = json_pack(
+        "{s:i, s:[], s:o, s:s, s:o, s:o, s:o, s:o, s:s, s:{s:i, s:i, s:i}}", "format", REPOSITORY_FORMAT, "features",
+        "repository", statement_hex(config->repository, sizeof config->repository), "created",
+        clock_format(config->created, created), "key", statement_hex(config->public.id, KEY_ID_SIZE), "box",
+        statement_hex(config->public.box, KEY_SIZE), "root", statement_hex(config->public.root, KEY_SIZE), "signer",
+        statement_hex(config->signer, KEY_SIZE), "encryption", config->plain ? "none" : ENCRYPTION, "chunker",
+        "minimum", (int)CHUNKER_MINIMUM, "average", (int)CHUNKER_AVERAGE, "maximum", (int)CHUNKER_MAXIMUM);
     if (json && config->plain && json_object_set_new(json, "seed", statement_hex(config->seed, KEY_SIZE)) < 0) {
         json_decref(json);
         return NULL;
@@ -77,6 +78,7 @@ static int from_json(const json_t *json, struct config_object *config, struct er
         !statement_get_hex(json, "key", config->public.id, KEY_ID_SIZE) ||
         !statement_get_hex(json, "box", config->public.box, KEY_SIZE) ||
         !statement_get_hex(json, "root", config->public.root, KEY_SIZE) ||
+        !statement_get_hex(json, "signer", config->signer, KEY_SIZE) ||
         (config->plain && !statement_get_hex(json, "seed", config->seed, KEY_SIZE)))
         return damaged(e, "a member is missing");
     return 0;
@@ -97,7 +99,8 @@ int config_object_decode(const void *p, size_t n, struct config_object *config, 
 
 int config_object_verify(const struct config_object *config, const struct key *key, struct error *e)
 {
-    if (memcmp(&config->public, &key->public, sizeof config->public) == 0)
+    bool same = memcmp(&config->public, &key->public, sizeof config->public) == 0;
+    if (same && (!key->full || memcmp(config->signer, key->signer_public, KEY_SIZE) == 0))
         return 0;
     error_set(e, ERROR_AUTH, "object 'config' names other public keys than the key file");
     return error_hint(e, "somebody may have replaced it; restore it from another copy of this repository");

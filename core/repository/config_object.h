@@ -17,9 +17,10 @@ struct error;
 struct config_object {
     uint8_t repository[16];
     struct key_public public;
-    bool plain;             /* encryption = none: seed is the key */
-    uint8_t seed[KEY_SIZE]; /* plain only */
-    int64_t created;        /* ns */
+    uint8_t signer[KEY_SIZE]; /* of the full key: what it signs of a host is that host's own, too */
+    bool plain;               /* encryption = none: seed is the key */
+    uint8_t seed[KEY_SIZE];   /* plain only */
+    int64_t created;          /* ns */
 };
 
 /* A fresh repository id, and the public parts of key (with plain, the seed too). */

@@ -102,11 +102,11 @@ bool key_certifies(const struct key_public *public, const uint8_t signer[KEY_SIZ
            crypto_sign_verify_detached(certificate->signature, message, sizeof message, public->root) == 0;
 }
 
-bool key_may(const struct key_certificate *certificate, enum key_role role, const char *host)
+bool key_may(const struct key_certificate *certificate, unsigned roles, const char *host)
 {
     char own[KEY_HOST_SIZE + 1];
     key_host(certificate, own);
-    return (certificate->roles & role) && (own[0] == '\0' || strcmp(own, host) == 0);
+    return (certificate->roles & roles) != 0 && (own[0] == '\0' || strcmp(own, host) == 0);
 }
 
 int key_from_seed(const uint8_t seed[KEY_SIZE], struct key **key, struct error *e)

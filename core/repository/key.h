@@ -76,8 +76,8 @@ int key_from_seed(const uint8_t seed[KEY_SIZE], struct key **key, struct error *
 /* Is this the root's certificate of that signer, and well formed? */
 bool key_certifies(const struct key_public *public, const uint8_t signer[KEY_SIZE],
                    const struct key_certificate *certificate);
-/* May who has the certificate do that for the host? */
-bool key_may(const struct key_certificate *certificate, enum key_role role, const char *host);
+/* May who has the certificate do any of that for the host? roles: enum key_role, together. */
+bool key_may(const struct key_certificate *certificate, unsigned roles, const char *host);
 /* The host that it holds for, "" = every one, into out; returns out. */
 const char *key_host(const struct key_certificate *certificate, char out[KEY_HOST_SIZE + 1]);
 /* Wipes. NULL is fine. */

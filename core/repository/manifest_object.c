@@ -16,7 +16,7 @@
 #include "snapshot/manifest_json.h"
 #include "worker/sink.h"
 
-#define CLEAR_SIZE (8 + 2 * SEAL_HASH_SIZE)
+#define CLEAR_SIZE (8 + 2 * SEAL_HASH_SIZE + 8 + 8 + 4)
 #define OBJECT_KEY_SIZE 201
 
 _Static_assert(MANIFEST_HASH_SIZE == SEAL_HASH_SIZE, "a manifest names chunks and objects by their hashes");
@@ -40,11 +40,33 @@ static void object_key_hash(const char *object_key, uint8_t hash[SEAL_HASH_SIZE]
     seal_hash(object_key, strlen(object_key), hash);
 }
 
+static uint32_t flags_of(const struct manifest *m)
+{
+    return (m->status == MANIFEST_COMPLETE ? 0 : MANIFEST_CLEAR_INCOMPLETE) | (m->partial ? MANIFEST_CLEAR_PARTIAL : 0);
+}
+
 static void write_clear(const struct manifest *m, const char *object_key, uint8_t clear[CLEAR_SIZE])
 {
-    bytes_set_u64(clear, m->sequence);
-    memcpy(clear + 8, m->previous_hash, SEAL_HASH_SIZE);
-    object_key_hash(object_key, clear + 8 + SEAL_HASH_SIZE);
+    uint8_t *to = clear;
+    bytes_set_u64(to, m->sequence);
+    memcpy(to += 8, m->previous_hash, SEAL_HASH_SIZE);
+    object_key_hash(object_key, to += SEAL_HASH_SIZE);
+    bytes_set_u64(to += SEAL_HASH_SIZE, (uint64_t)m->started);
+    bytes_set_u64(to += 8, (uint64_t)m->ended);
+    bytes_set_u32(to + 8, flags_of(m));
+}
+
+static struct manifest_clear read_clear(const struct seal_opened *opened)
+{
+    const uint8_t *from = opened->clear;
+    struct manifest_clear clear = {.sequence = bytes_get_u64(from)};
+    memcpy(clear.previous_hash, from += 8, SEAL_HASH_SIZE);
+    from += 2 * SEAL_HASH_SIZE;
+    clear.started = (int64_t)bytes_get_u64(from);
+    clear.ended = (int64_t)bytes_get_u64(from + 8);
+    clear.flags = bytes_get_u32(from + 16);
+    memcpy(clear.signer, opened->signer, sizeof clear.signer);
+    return clear;
 }
 
 /* Is the clear part one, does the object stand under the key it was made for, and may who signed it for that host? */
@@ -123,12 +145,16 @@ static int parse(const struct seal_opened *opened, const struct bytes *body, con
     char object_key[OBJECT_KEY_SIZE];
     if (manifest_json_parse(body->data, body->length, name, m, e) < 0)
         return -1;
-    m->sequence = bytes_get_u64(opened->clear);
-    memcpy(m->previous_hash, opened->clear + 8, SEAL_HASH_SIZE);
-    memcpy(m->signer, opened->signer, sizeof m->signer);
+    const struct manifest_clear clear = read_clear(opened);
+    m->sequence = clear.sequence;
+    memcpy(m->previous_hash, clear.previous_hash, SEAL_HASH_SIZE);
+    memcpy(m->signer, clear.signer, sizeof m->signer);
     manifest_object_key(m->host, m->job, m->id, object_key);
     if (strcmp(object_key, name) != 0)
         return refuse(name, "it is the manifest of another snapshot under this name", e);
+    if (clear.started != m->started || clear.ended != m->ended ||
+        (clear.flags & MANIFEST_CLEAR_KNOWN & ~MANIFEST_CLEAR_SUSPECT) != flags_of(m))
+        return refuse(name, "its clear part says something else than its body", e);
     return manifest_check(m, name, e);
 }
 
@@ -175,25 +201,22 @@ int manifest_object_open(const void *p, size_t n, const struct key *key, const s
     return open_verified(p, n, key, name, &opened, manifest, e);
 }
 
-int manifest_object_peek(const void *p, size_t n, const struct key *key, const char *name, uint64_t *sequence,
-                         uint8_t previous_hash[SEAL_HASH_SIZE], uint8_t signer[32], struct error *e)
+int manifest_object_peek(const void *p, size_t n, const struct key *key, const char *name, struct manifest_clear *clear,
+                         struct error *e)
 {
     struct seal_opened opened;
     if (verify(p, n, key, name, &opened, e) < 0)
         return -1;
-    *sequence = bytes_get_u64(opened.clear);
-    memcpy(previous_hash, opened.clear + 8, SEAL_HASH_SIZE);
-    memcpy(signer, opened.signer, 32);
+    *clear = read_clear(&opened);
     return 0;
 }
 
-int manifest_object_admit(struct repository *r, const void *p, size_t n, const char *key, uint64_t *sequence,
-                          uint8_t previous_hash[SEAL_HASH_SIZE], struct error *e)
+int manifest_object_admit(struct repository *r, const void *p, size_t n, const char *key, struct manifest_clear *clear,
+                          struct error *e)
 {
-    uint8_t signer[32];
-    if (manifest_object_peek(p, n, r->key, key, sequence, previous_hash, signer, e) < 0)
+    if (manifest_object_peek(p, n, r->key, key, clear, e) < 0)
         return -1;
-    const struct signers_claim claim = claim_of(p, n, key, signer);
+    const struct signers_claim claim = claim_of(p, n, key, clear->signer);
     return signers_admit(r->signers, &claim, e);
 }
 
@@ -201,12 +224,11 @@ int manifest_object_admit(struct repository *r, const void *p, size_t n, const c
 static int admit_before(struct repository *r, const struct manifest *m, struct error *e)
 {
     AUTO_BYTES struct bytes object = {.maximum = MANIFEST_OBJECT_MAX + 1};
-    uint64_t sequence;
-    uint8_t previous[SEAL_HASH_SIZE];
+    struct manifest_clear clear;
     char key[OBJECT_KEY_SIZE];
     manifest_object_key(m->host, m->job, m->previous_id, key);
     if (sink_get(r->sink, key, MANIFEST_OBJECT_MAX, &object, e) == 0 &&
-        manifest_object_admit(r, object.data, object.length, key, &sequence, previous, e) == 0)
+        manifest_object_admit(r, object.data, object.length, key, &clear, e) == 0)
         return 0;
     return e->class == ERROR_MEMORY || e->class == ERROR_CANCELLED ? -1 : 0;
 }

@@ -1,7 +1,7 @@
 /* The manifest as an object of a repository, the same on every sink.
  *
- * An envelope (seal.h). Clear part: u64 sequence | hash of the previous manifest's bytes 32 (zero for the first) |
- * BLAKE3 of the object's own key "snapshots/HOST/JOB/ID" 32, so that the history of one host and job can be checked
+ * An envelope (seal.h). Clear part: struct manifest_clear, and the BLAKE3 of the object's own key
+ * "snapshots/HOST/JOB/ID", so that the history of one host and job can be checked, and what is kept of it decided,
  * without opening, and no manifest passes for another. Body: JSON (docs/format.md lists every member). Paths and other
  * free text in JSON are percent-encoded: bytes outside printable ASCII, '%' and '"' and '\\' become %HH.
  */
@@ -35,13 +35,26 @@ int manifest_object_seal(const struct manifest *manifest, const struct key *key,
  * ERROR_INTEGRITY. */
 int manifest_object_open(const void *p, size_t n, const struct key *key, const struct signers *signers,
                          const char *name, struct manifest **manifest, struct error *e);
-/* What can be known without the full key: sequence and previous hash, verified. name: as for manifest_object_open. */
-int manifest_object_peek(const void *p, size_t n, const struct key *key, const char *name, uint64_t *sequence,
-                         uint8_t previous_hash[SEAL_HASH_SIZE], uint8_t signer[32], struct error *e);
+/* What can be known without the full key. Stored in this order, the hash of the key behind previous_hash. */
+struct manifest_clear {
+    uint64_t sequence;
+    uint8_t previous_hash[SEAL_HASH_SIZE]; /* of the bytes of the manifest before; zero in a first one */
+    int64_t started, ended;                /* ns */
+    uint32_t flags;                        /* MANIFEST_CLEAR_*; others mean something that this version does not know */
+    uint8_t signer[32];
+};
+#define MANIFEST_CLEAR_INCOMPLETE 1u
+#define MANIFEST_CLEAR_PARTIAL 2u
+#define MANIFEST_CLEAR_SUSPECT 4u
+#define MANIFEST_CLEAR_KNOWN 7u
+
+/* name: as for manifest_object_open. */
+int manifest_object_peek(const void *p, size_t n, const struct key *key, const char *name, struct manifest_clear *clear,
+                         struct error *e);
 /* The same of an object that was read from the repository, which must be the word of somebody who counts (signers.h).
  */
-int manifest_object_admit(struct repository *repository, const void *p, size_t n, const char *key, uint64_t *sequence,
-                          uint8_t previous_hash[SEAL_HASH_SIZE], struct error *e);
+int manifest_object_admit(struct repository *repository, const void *p, size_t n, const char *key,
+                          struct manifest_clear *clear, struct error *e);
 /* An object that was read from the repository, opened; and it must be the word of somebody who counts (signers.h). */
 int manifest_object_take(struct repository *repository, const void *p, size_t n, const char *key,
                          struct manifest **manifest, struct error *e);

@@ -194,6 +194,7 @@ static int open_in_place(struct repository *r, const struct repository_spec *spe
         return error_subject(e, "sink", sink_name(r->sink));
     }
     memcpy(r->id, config.repository, sizeof r->id);
+    memcpy(r->full_signer, config.signer, sizeof r->full_signer);
     text_hex(r->id, sizeof r->id, r->id_text);
     if (load_key(r, &config, spec->key_file, e) < 0 || open_cache(r, spec, e) < 0)
         return -1;

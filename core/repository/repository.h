@@ -41,6 +41,7 @@ struct repository {
     bool plain; /* encryption = none */
     struct key *key;
     struct signers *signers;
+    uint8_t full_signer[KEY_SIZE]; /* the full key's, whatever key is at hand */
     uint8_t id[REPOSITORY_ID_SIZE];
     char id_text[2 * REPOSITORY_ID_SIZE + 1];
     struct index *index;     /* NULL until repository_load_index */

@@ -122,10 +122,9 @@ struct reading {
 /* What a put key can tell: *wrong stays as it is when nothing is. */
 static void look_sealed(struct repository *r, const struct bytes *object, const char *key, struct error *wrong)
 {
-    uint64_t sequence;
-    uint8_t previous[SEAL_HASH_SIZE];
+    struct manifest_clear clear;
     struct error why;
-    if (manifest_object_admit(r, object->data, object->length, key, &sequence, previous, &why) < 0)
+    if (manifest_object_admit(r, object->data, object->length, key, &clear, &why) < 0)
         *wrong = why;
 }
 
@@ -181,14 +180,15 @@ static int peek(struct vault *vault, const struct vault_name *name, bool *ours, 
     char key[201];
     manifest_object_key(name->host, name->job, name->id, key);
     struct signers_claim claim = {.object = key};
-    uint8_t previous[SEAL_HASH_SIZE];
+    struct manifest_clear clear;
     bool got = sink_get(r->sink, key, MANIFEST_OBJECT_MAX, object, e) == 0;
     *ours = false;
     if (!got && (!sink_is_of_object(e) || e->class == ERROR_NOT_FOUND))
         return e->class == ERROR_NOT_FOUND ? 0 : -1;
-    if (!got ||
-        manifest_object_peek(object->data, object->length, r->key, key, sequence, previous, claim.signer, e) < 0)
+    if (!got || manifest_object_peek(object->data, object->length, r->key, key, &clear, e) < 0)
         return not_ours(r, e);
+    *sequence = clear.sequence;
+    memcpy(claim.signer, clear.signer, sizeof claim.signer);
     seal_hash(object->data, object->length, claim.hash);
     if (signers_check_revoked(r->signers, &claim, e) < 0)
         return not_ours(r, e);

@@ -15,8 +15,6 @@
 #define ENVELOPE_LABEL "cofre envelope 1"
 #define BODY_LEVEL 3
 #define MAGIC_SIZE 8
-#define INDEX_MAGIC "cofreix1"
-#define MANIFEST_MAGIC "cofremf1"
 #define KEY_NONCE_SIZE crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 #define WRAPPED_INDEX_SIZE (KEY_NONCE_SIZE + KEY_SIZE + SEAL_OVERHEAD)
 
@@ -130,39 +128,54 @@ int seal_decrypt(const struct seal_box *box, uint64_t position, const void *cont
 
 struct kind {
     char magic[MAGIC_SIZE + 1];
+    uint8_t roles; /* any of these: who signs it must have it */
     size_t wrapped_size;
-    void (*wrap)(const struct key *key, struct seal_box *box, uint8_t *wrapped);
-    int (*unwrap)(const struct key *key, const uint8_t *wrapped, struct seal_box *box, const char *name,
-                  struct error *e);
+    void (*wrap)(const struct kind *kind, const struct key *key, struct seal_box *box, uint8_t *wrapped);
+    int (*unwrap)(const struct kind *kind, const struct key *key, const uint8_t *wrapped, struct seal_box *box,
+                  const char *name, struct error *e);
 };
 
-static void wrap_index(const struct key *key, struct seal_box *box, uint8_t *wrapped)
+static void wrap_for_index_key(const struct kind *kind, const struct key *key, struct seal_box *box, uint8_t *wrapped)
 {
     randombytes_buf(box->key, sizeof box->key);
     randombytes_buf(wrapped, KEY_NONCE_SIZE);
     crypto_aead_xchacha20poly1305_ietf_encrypt(wrapped + KEY_NONCE_SIZE, NULL, box->key, sizeof box->key,
-                                               (const uint8_t *)INDEX_MAGIC, MAGIC_SIZE, NULL, wrapped, key->index_key);
+                                               (const uint8_t *)kind->magic, MAGIC_SIZE, NULL, wrapped, key->index_key);
 }
 
-static int unwrap_index(const struct key *key, const uint8_t *wrapped, struct seal_box *box, const char *name,
-                        struct error *e)
+static int unwrap_with_index_key(const struct kind *kind, const struct key *key, const uint8_t *wrapped,
+                                 struct seal_box *box, const char *name, struct error *e)
 {
     if (crypto_aead_xchacha20poly1305_ietf_decrypt(box->key, NULL, NULL, wrapped + KEY_NONCE_SIZE,
-                                                   KEY_SIZE + SEAL_OVERHEAD, (const uint8_t *)INDEX_MAGIC, MAGIC_SIZE,
+                                                   KEY_SIZE + SEAL_OVERHEAD, (const uint8_t *)kind->magic, MAGIC_SIZE,
                                                    wrapped, key->index_key) < 0)
         return error_set(e, ERROR_INTEGRITY, "open '%s': its wrapped key is not valid", name);
     return 0;
 }
 
-static int unwrap_manifest(const struct key *key, const uint8_t *wrapped, struct seal_box *box, const char *name,
-                           struct error *e)
+static void wrap_for_box_pair(const struct kind *kind, const struct key *key, struct seal_box *box, uint8_t *wrapped)
 {
+    (void)kind;
+    seal_box_new(key, box, wrapped);
+}
+
+static int unwrap_with_box_pair(const struct kind *kind, const struct key *key, const uint8_t *wrapped,
+                                struct seal_box *box, const char *name, struct error *e)
+{
+    (void)kind;
     return seal_box_open(key, wrapped, box, e) < 0 ? error_context(e, "'%s': ", name) : 0;
 }
 
+#define FOR_INDEX_KEY WRAPPED_INDEX_SIZE, wrap_for_index_key, unwrap_with_index_key
+#define FOR_BOX_PAIR SEAL_WRAPPED_SIZE, wrap_for_box_pair, unwrap_with_box_pair
+
 static const struct kind kinds[] = {
-    [SEAL_INDEX] = {INDEX_MAGIC, WRAPPED_INDEX_SIZE, wrap_index, unwrap_index},
-    [SEAL_MANIFEST] = {MANIFEST_MAGIC, SEAL_WRAPPED_SIZE, seal_box_new, unwrap_manifest},
+    [SEAL_INDEX] = {"cofreix1", KEY_ADD, FOR_INDEX_KEY},
+    [SEAL_MANIFEST] = {"cofremf1", KEY_ADD, FOR_BOX_PAIR},
+    [SEAL_NEEDS] = {"cofrend1", KEY_ADD, FOR_INDEX_KEY},
+    [SEAL_REMOVAL] = {"cofrerm1", KEY_REMOVE, FOR_INDEX_KEY},
+    [SEAL_PLAN] = {"cofrepl1", KEY_REMOVE, FOR_INDEX_KEY},
+    [SEAL_ANNOTATION] = {"cofrean1", KEY_ADD | KEY_REMOVE, FOR_INDEX_KEY},
 };
 
 #define SIGNED_SIZE (sizeof ENVELOPE_LABEL - 1 + SEAL_HASH_SIZE)
@@ -202,7 +215,7 @@ int seal_envelope(const struct key *key, enum seal_kind kind, const void *clear,
     uint8_t wrapped[SEAL_WRAPPED_SIZE];
     size_t start = out->length, compressed = 0;
     ASSERT(clear_length <= SEAL_CLEAR_MAX);
-    k->wrap(key, &box, wrapped);
+    k->wrap(k, key, &box, wrapped);
     bytes_put(out, k->magic, MAGIC_SIZE);
     bytes_put(out, key->public.id, KEY_ID_SIZE);
     bytes_put(out, key->signer_public, KEY_SIZE);
@@ -271,15 +284,18 @@ static int verify(const struct key *key, const struct kind *k, const void *p, si
         return error_set(e, ERROR_AUTH, "read '%s': it was made with another key", name);
     if (!key_certifies(&key->public, parts->signer, &parts->certificate))
         return error_set(e, ERROR_INTEGRITY, "read '%s': who signed it holds no certificate of this repository", name);
-    if (!(parts->certificate.roles & KEY_ADD))
-        return error_set(e, ERROR_INTEGRITY, "read '%s': who signed it may not add to this repository", name);
+    if (!(parts->certificate.roles & k->roles))
+        return error_set(e, ERROR_INTEGRITY, "read '%s': who signed it may not %s this repository", name,
+                         k->roles & KEY_ADD ? "add to" : "remove from");
     return 0;
 }
 
-static struct seal_opened opened_of(const struct parts *parts)
+static struct seal_opened opened_of(const struct kind *k, const struct parts *parts)
 {
-    struct seal_opened opened = {
-        .certificate = parts->certificate, .clear = parts->clear, .clear_length = parts->clear_length};
+    struct seal_opened opened = {.certificate = parts->certificate,
+                                 .roles = k->roles,
+                                 .clear = parts->clear,
+                                 .clear_length = parts->clear_length};
     memcpy(opened.signer, parts->signer, KEY_SIZE);
     return opened;
 }
@@ -290,7 +306,7 @@ int seal_envelope_verify(const struct key *key, enum seal_kind kind, const void 
     struct parts parts;
     if (verify(key, &kinds[kind], p, n, name, &parts, e) < 0)
         return -1;
-    *opened = opened_of(&parts);
+    *opened = opened_of(&kinds[kind], &parts);
     return 0;
 }
 
@@ -317,7 +333,7 @@ static int open_body(const struct key *key, const struct kind *k, const void *p,
                      const char *name, struct bytes *body, struct error *e)
 {
     struct seal_box box;
-    if (k->unwrap(key, parts->wrapped, &box, name, e) < 0)
+    if (k->unwrap(k, key, parts->wrapped, &box, name, e) < 0)
         return -1;
     uint8_t *frame = malloc(parts->sealed_length);
     int result = frame ? seal_decrypt(&box, 0, p, parts->head, parts->sealed, parts->sealed_length, frame, name, e)
@@ -349,7 +365,7 @@ int seal_envelope_open(const struct key *key, enum seal_kind kind, const void *p
 int seal_check_host(const struct seal_opened *opened, const char *host, const char *name, struct error *e)
 {
     char own[KEY_HOST_SIZE + 1];
-    if (key_may(&opened->certificate, KEY_ADD, host))
+    if (key_may(&opened->certificate, opened->roles, host))
         return 0;
     return error_set(e, ERROR_INTEGRITY, "read '%s': it was signed with the key of host '%s', not of host '%s'", name,
                      key_host(&opened->certificate, own), host);

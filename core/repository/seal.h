@@ -60,18 +60,27 @@ int seal_encrypt(const struct seal_box *box, uint64_t position, const void *cont
 int seal_decrypt(const struct seal_box *box, uint64_t position, const void *context, size_t context_length,
                  const void *p, size_t n, uint8_t *out, const char *what, struct error *e);
 
-/* ---- envelopes: signed and sealed objects (index, manifest) ----
+/* ---- envelopes: signed and sealed objects ----
  *
  *   magic 8 | key id 16 | signer public 32 | certificate 128 | u32 clear length | clear bytes
- *   | wrapped box key (SEAL_WRAPPED_SIZE, or 72 for an index) | sealed body | signature 64
+ *   | wrapped box key (SEAL_WRAPPED_SIZE in a manifest, else 72) | sealed body | signature 64
  *
  * The body is a zstd frame (with checksum and content size), sealed in the box at position 0, with everything before it
  * as context. The signature is Ed25519 over "cofre envelope 1" || the BLAKE3 of all bytes before it (a hash, so
- * that a large object is passed over once and not copied). An index's box key is wrapped symmetrically, by
- * XChaCha20-Poly1305 under the index key: nonce 24 | 32 + 16 bytes, context = magic, so put keys read it.
+ * that a large object is passed over once and not copied). A manifest's box key is wrapped for the full key alone, that
+ * of every other kind symmetrically, by XChaCha20-Poly1305 under the index key: nonce 24 | 32 + 16 bytes, context =
+ * magic, so put and prune keys read it.
  */
 #define SEAL_CLEAR_MAX 4096u
-enum seal_kind { SEAL_INDEX, SEAL_MANIFEST }; /* magic "cofreix1", "cofremf1" */
+/* Who signs one must be certified to add, or to remove. */
+enum seal_kind {
+    SEAL_INDEX,     /* "cofreix1", add */
+    SEAL_MANIFEST,  /* "cofremf1", add */
+    SEAL_NEEDS,     /* "cofrend1", add */
+    SEAL_REMOVAL,   /* "cofrerm1", remove */
+    SEAL_PLAN,      /* "cofrepl1", remove */
+    SEAL_ANNOTATION /* "cofrean1", either */
+};
 
 /* The wrapped and signed object, appended to *out. At most SEAL_CLEAR_MAX clear bytes. */
 int seal_envelope(const struct key *key, enum seal_kind kind, const void *clear, size_t clear_length, const void *body,
@@ -79,11 +88,12 @@ int seal_envelope(const struct key *key, enum seal_kind kind, const void *clear,
 
 struct seal_opened {
     uint8_t signer[32];
-    struct key_certificate certificate; /* of the signer, who may add */
+    struct key_certificate certificate; /* of the signer */
+    uint8_t roles;                      /* any of which will do for that kind */
     const uint8_t *clear;               /* in the object given */
     size_t clear_length;
 };
-/* Verify form, signature, key id, certificate and that it allows to add, without opening: any holder of the public
+/* Verify form, signature, key id, certificate and that it allows this kind, without opening: any holder of the public
  * parts can. For which host it may, seal_check_host tells. name: for messages. Classes as below. *opened is set on
  * success alone. */
 int seal_envelope_verify(const struct key *key, enum seal_kind kind, const void *p, size_t n, const char *name,
@@ -96,7 +106,7 @@ int seal_envelope_open(const struct key *key, enum seal_kind kind, const void *p
 /* Open and unpack the body of what seal_envelope_verify has found good. */
 int seal_envelope_body(const struct key *key, enum seal_kind kind, const void *p, size_t n, const char *name,
                        struct bytes *body, struct error *e);
-/* May the signer add for this host? ERROR_INTEGRITY. */
+/* May the signer do it for this host? ERROR_INTEGRITY. */
 int seal_check_host(const struct seal_opened *opened, const char *host, const char *name, struct error *e);
 
 /* The root's signature over a label, which is another for each kind of statement, and the BLAKE3 of the bytes; full

@@ -66,15 +66,16 @@ static int read_row(void *context, const char *key, const struct bytes *object, 
 {
     struct rows *rows = context;
     struct row *row = &rows->items[rows->next++];
-    uint8_t previous[SEAL_HASH_SIZE];
+    struct manifest_clear clear;
     struct error wrong;
     int result = -1;
     if (!object)
         wrong = *why;
     else
-        result = manifest_object_peek(object->data, object->length, rows->repository->key, key, &row->sequence,
-                                      previous, row->signer, &wrong);
+        result = manifest_object_peek(object->data, object->length, rows->repository->key, key, &clear, &wrong);
     if (result == 0) {
+        row->sequence = clear.sequence;
+        memcpy(row->signer, clear.signer, sizeof row->signer);
         seal_hash(object->data, object->length, row->hash);
         return 0;
     }

@@ -84,7 +84,7 @@ class Key:
 
         self.chunk_id_key, self.index_key = derive(1), derive(3)
         self.box_public, self.box_secret = sodium.crypto_box_seed_keypair(derive(4))
-        self.root, _ = sodium.crypto_sign_seed_keypair(derive(5))
+        (self.root, _), (self.signer, _) = map(sodium.crypto_sign_seed_keypair, (derive(5), derive(6)))
         self.id = H(b"cofre key id 1" + self.box_public + self.root)[:16]
     @classmethod
     def load(cls, path):
@@ -175,7 +175,7 @@ class Repository:
         check(config.get("encryption") in ("none", "x25519-xchacha20poly1305"), "config: unknown encryption")
         check(key_path or config["encryption"] == "none", "config: this repository is encrypted: give the key")
         key = Key.load(key_path) if key_path else Key(unhex(config.get("seed"), "config: seed", 32))
-        for member, value in (("key", key.id), ("box", key.box_public), ("root", key.root)):
+        for member, value in (("key", key.id), ("box", key.box_public), ("root", key.root), ("signer", key.signer)):
             check(unhex(config.get(member), "config", len(value)) == value, f"config: {member} is not that of this key")
         is_signed_by(key.root)
         unhex(config.get("repository"), "config: repository", 16)
@@ -320,11 +320,14 @@ def read_manifest(repository, snapshot):
     limit = min(32 << 20, (4 << 20) + 256 * len(data))
     signer, of, clear, body = open_envelope(repository.key, b"cofremf1", 80, data, what, limit)
     check(H(data) in repository.revoked.get(signer, [H(data)]), f"{what}: its signer was revoked")
-    check(len(clear) == 72 and clear[40:] == H(what.encode()), f"{what}: is another manifest")
+    check(len(clear) == 92 and clear[40:72] == H(what.encode()), f"{what}: is another manifest")
     m = members(MANIFEST, parse_json(body, what), what)
     check(m["format"] == 1 and m["features"] == [], f"{what}: unknown format or features")
     check(f"snapshots/{m['host']}/{m['job']}/{m['id']}" == what, f"{what}: is another manifest")
     check(of in ("", m["host"]), f"{what}: signed by another host")
+    started, ended, flags = struct.unpack("<qqI", clear[72:])
+    flagged = (m["status"] != "complete") + 2 * m.get("partial", False)
+    check((started, ended, flags & 3) == (m["started"], m["ended"], flagged), f"{what}: clear part and body differ")
     m["sequence"], m["previous_hash"], m["hash"] = *struct.unpack("<Q32s", clear[:40]), H(data)
     check(0 < m["sequence"] < 2**63, f"{what}: wrong sequence number")
     check((clear[8:40] == ZERO) == ("previous" not in m), f"{what}: previous id and hash disagree")
