@@ -38,7 +38,7 @@ _cofre_words()
         [[ $form ]] && _cofre_names source
         ;;
     list | show | ls | cat | restore | verify | prune | copy | accept) _cofre_names job ;;
-    key) [[ $form ]] || echo 'create put show recover accept revoke' ;;
+    key) [[ $form ]] || echo 'create put prune show recover accept revoke' ;;
     plugin) [[ $form ]] || echo 'list describe' ;;
     help) echo 'init check discover run list show ls cat restore verify prune copy accept key plugin version' ;;
     esac

@@ -438,11 +438,11 @@ static int verify_snapshots(struct verify *v, struct error *e)
     return verify_packs_report(&v->packs, e);
 }
 
-/* With a put key: signatures, history, and hashes of all bytes. */
+/* Without the full key: signatures, history, and hashes of all bytes. */
 static int verify_outside(struct verify *v, struct error *e)
 {
-    log_line(LOG_NOTICE, "sink '%s': with a put key only hashes, signatures and the chain of snapshots can be checked",
-             sink_name(v->repository->sink));
+    log_line(LOG_NOTICE, "sink '%s': with a %s key only hashes, signatures and the chain of snapshots can be checked",
+             sink_name(v->repository->sink), key_kind(v->repository->key));
     return look_into_packs(v, e) < 0 ? -1 : verify_packs_report(&v->packs, e);
 }
 

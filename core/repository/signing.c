@@ -273,7 +273,8 @@ static int refuse_revoke(const struct repository *r, const uint8_t signer[32], s
     const struct revocation *revocation = signers_revoked(r->signers, signer);
     char since[CLOCK_TEXT_MAX];
     if (!r->key->full) {
-        error_set(e, ERROR_DENIED, "revoke a key: this takes the full key, and only a put key is at hand");
+        error_set(e, ERROR_DENIED, "revoke a key: this takes the full key, and only a %s key is at hand",
+                  key_kind(r->key));
         return error_subject(e, "sink", sink_name(r->sink));
     }
     if (memcmp(signer, r->key->signer_public, 32) == 0) {

@@ -275,7 +275,7 @@ OTHERS = {'restored': {'source': str, 'status': str, 'entries': int, 'bytes': in
           'finding': {'level': str, 'subject': str, 'text': str, 'hint': (str, type(None)), 'class': (str, type(None))},
           'repository': {'sink': str, 'plugin': str, 'repository': str, 'encryption': str, 'key_file': (str, type(None)),
                          'key': (str, type(None)), 'key_created': bool, 'existed': bool},
-          'key': {'file': str, 'kind': str, 'id': str, 'sealing': str, 'root': str, 'signer': str},
+          'key': {'file': str, 'kind': str, 'roles': list, 'id': str, 'sealing': str, 'root': str, 'signer': str},
           'plugin': {'name': str, 'version': str, 'role': str, 'summary': str, 'license': str, 'path': str, 'api_level': int},
           'version': {'version': str, 'format': int, 'abi': int, 'libraries': dict},
           'error': {'class': str, 'message': str, 'hint': (str, type(None)), 'exit': int},
@@ -332,6 +332,8 @@ def test_json_of_every_command(made, tmp_path):
     assert lines('discover')[-1]['status'] == 'complete'
     assert lines('copy', 'job', '--from', 'disk', '--to', 'other')[-1]['existed'] is False
     assert lines('key', 'create', key)[0]['kind'] == 'full'
+    [pruning] = lines('key', 'prune', key, tmp_path / 'keys' / 'prune')
+    assert (pruning['kind'], pruning['roles']) == ('prune', ['remove'])
     assert {line['name'] for line in lines('plugin', 'list')} >= {'directory', 'local'}
     assert {option['name'] for option in lines('plugin', 'describe', 'directory')[0]['options']} >= {'path', 'exclude'}
     assert lines('version')[0]['format'] >= 1
