@@ -20,8 +20,10 @@
 #include "repository/reader.h"
 #include "repository/recovery.h"
 #include "repository/repository.h"
+#include "repository/repository_annotation.h"
 #include "repository/repository_copy.h"
 #include "repository/repository_init.h"
+#include "repository/repository_prune.h"
 #include "repository/repository_verify.h"
 #include "repository/signers.h"
 #include "repository/signing.h"
@@ -411,6 +413,13 @@ const struct vault_format repository_vault = {
     .recover = recovery_recover,
     .accept = signing_accept,
     .revoke = signing_revoke,
+    .standings = repository_prune_standings,
+    .remove = repository_prune_remove,
+    .removals = repository_prune_removals,
+    .may_remove = repository_prune_may_remove,
+    .annotate = repository_annotation_put,
+    .unpin = repository_annotation_unpin,
+    .annotations = repository_annotation_each,
     .check = check,
     .check_offline = check_offline,
 };

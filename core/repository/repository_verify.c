@@ -9,12 +9,15 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "format/vault.h"
+#include "repository/annotation.h"
 #include "repository/catalogue.h"
 #include "repository/index.h"
 #include "repository/index_body.h"
 #include "repository/manifest_object.h"
 #include "repository/needs.h"
+#include "repository/placed.h"
 #include "repository/reader.h"
+#include "repository/removal.h"
 #include "repository/repository.h"
 #include "repository/signers.h"
 #include "repository/verify_packs.h"
@@ -390,6 +393,49 @@ static int tell_links(struct verify *v, struct error *e)
                          v, e);
 }
 
+/* ---- what is said of snapshots ---- */
+
+static int check_record(void *context, const char *key, const struct bytes *object, const struct error *why,
+                        struct error *e)
+{
+    struct verify *v = context;
+    struct removal removal = {.count = 0};
+    struct vault_annotation annotation;
+    struct error wrong;
+    int result = -1;
+    v->result->objects++;
+    if (!object)
+        wrong = *why;
+    else if (strncmp(key, REMOVAL_PREFIX "/", strlen(REMOVAL_PREFIX "/")) == 0)
+        result = removal_open(v->repository, key, object, &removal, &wrong);
+    else
+        result = annotation_open(v->repository, key, object, &annotation, &wrong);
+    removal_free(&removal);
+    if (result == 0 || wrong.class == ERROR_NOT_FOUND) /* it went while we listed */
+        return 0;
+    if (!sink_is_of_object(&wrong)) {
+        *e = wrong;
+        return -1;
+    }
+    report_wrong(v, key, &wrong, NULL);
+    return 0;
+}
+
+/* Removal records, pins and proofs. */
+static int check_records(struct verify *v, struct error *e)
+{
+    AUTO_BYTES struct bytes keys = {.maximum = (size_t)256 << 20};
+    const struct verify_request *request = v->request;
+    int result = placed_list(v->repository, REMOVAL_PREFIX, request->host, request->job, &keys, e);
+    for (int kind = 0; result == 0 && kind < VAULT_ANNOTATION_KINDS; kind++)
+        result = placed_list(v->repository, annotation_prefix((enum vault_annotation_kind)kind), request->host,
+                             request->job, &keys, e);
+    if (result == 0)
+        result = sink_get_each(v->repository->sink, (const char *)keys.data, keys.length, REMOVAL_OBJECT_MAX,
+                               check_record, v, e);
+    return result;
+}
+
 /* ---- the whole ---- */
 
 static void on_pack_damage(void *context, const char *object, const char *text)
@@ -452,7 +498,7 @@ static int carry_out(struct verify *v, struct error *e)
         return -1;
     if (!v->request->id) {
         report_strangers(v);
-        if (tell_links(v, e) < 0)
+        if (tell_links(v, e) < 0 || check_records(v, e) < 0)
             return -1;
     }
     return v->repository->key->full ? verify_snapshots(v, e) : verify_outside(v, e);
