@@ -66,7 +66,7 @@ int removal_seal(const struct repository *repository, const struct vault_name *n
 {
     AUTO_BYTES struct bytes body = {.maximum = REMOVAL_BODY_MAX};
     char key[201];
-    ASSERT(count > 0 && count <= REMOVAL_SNAPSHOTS_MAX);
+    ASSERT(count > 0 && count <= VAULT_REMOVALS_MAX);
     placed_key(REMOVAL_PREFIX, name, key);
     if (placed_json_write(write_removal(repository, name, removed, removals, count), &body, e) < 0)
         return -1;
@@ -105,7 +105,7 @@ static int read_removal(const json_t *json, const char *key, struct removal *rem
     size_t count = json_array_size(list);
     if (!json_is_integer(removed))
         return placed_malformed(key, "removed", e);
-    if (!json_is_array(list) || count == 0 || count > REMOVAL_SNAPSHOTS_MAX)
+    if (!json_is_array(list) || count == 0 || count > VAULT_REMOVALS_MAX)
         return placed_malformed(key, "snapshots", e);
     removal->removed = json_integer_value(removed);
     removal->snapshots = calloc(count, sizeof *removal->snapshots);

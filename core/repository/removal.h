@@ -17,8 +17,7 @@ struct error;
 struct repository;
 
 #define REMOVAL_PREFIX "removed"
-#define REMOVAL_SNAPSHOTS_MAX 5000u /* that one names */
-#define REMOVAL_REASONS_MAX 16u     /* of one snapshot */
+#define REMOVAL_REASONS_MAX 16u /* of one snapshot */
 /* Bytes, of the object and of its body. */
 #define REMOVAL_OBJECT_MAX ((size_t)8 << 20)
 #define REMOVAL_BODY_MAX ((size_t)16 << 20)
@@ -38,7 +37,7 @@ struct removal {
     size_t count;
 };
 
-/* The object, appended to *out, for the key that the name makes. At least one snapshot, REMOVAL_SNAPSHOTS_MAX at most;
+/* The object, appended to *out, for the key that the name makes. At least one snapshot, VAULT_REMOVALS_MAX at most;
  * reasons that are more than REMOVAL_REASONS_MAX are left out. */
 int removal_seal(const struct repository *repository, const struct vault_name *name, int64_t removed,
                  const struct vault_removal *removals, size_t count, struct bytes *out, struct error *e);

@@ -1,9 +1,12 @@
 #include "repository/repository_annotation.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "repository/annotation.h"
 #include "repository/confirm.h"
 #include "repository/key.h"
@@ -13,6 +16,7 @@
 #include "worker/sink.h"
 
 #define KEYS_MAX ((size_t)256 << 20)
+#define PROOFS_MAX ((size_t)1 << 30)
 
 static int check_may(const struct repository *r, const char *host, struct error *e)
 {
@@ -40,6 +44,80 @@ int repository_annotation_store(struct repository *r, const struct vault_annotat
         return error_subject(e, "sink", sink_name(r->sink));
     return 0;
 }
+
+/* ---- proofs of many ---- */
+
+struct proving {
+    struct repository *repository;
+    const struct vault_annotation *proofs;
+    int64_t now;
+};
+
+static int prove_one(void *context, size_t i, struct error *e)
+{
+    const struct proving *p = context;
+    AUTO_BYTES struct bytes object = {.maximum = ANNOTATION_OBJECT_MAX};
+    struct vault_annotation proof = p->proofs[i];
+    char key[201];
+    proof.at = p->now;
+    placed_key(annotation_prefix(proof.kind), &proof.name, key);
+    if (check_may(p->repository, proof.name.host, e) < 0 || annotation_seal(p->repository, &proof, &object, e) < 0)
+        return -1;
+    return sink_put(p->repository->sink, key, object.data, object.length, false, e);
+}
+
+static int disprove_one(void *context, size_t i, struct error *e)
+{
+    const struct proving *p = context;
+    char key[201];
+    placed_key(annotation_prefix(p->proofs[i].kind), &p->proofs[i].name, key);
+    return sink_remove(p->repository->sink, key, e);
+}
+
+static void each_proof(struct repository *repository, const struct bytes *proofs,
+                       int (*one)(void *context, size_t i, struct error *e), const char *what)
+{
+    struct proving p = {.repository = repository,
+                        .proofs = (const struct vault_annotation *)(const void *)proofs->data,
+                        .now = clock_now()};
+    struct error e;
+    size_t count = proofs->length / sizeof *p.proofs;
+    if (count == 0 || (sink_each(repository->sink, count, one, &p, &e) == 0 && sink_sync(repository->sink, &e) == 0))
+        return;
+    error_subject(&e, "sink", sink_name(repository->sink));
+    error_context(&e, "%s could not be noted there: ", what);
+    log_error(LOG_WARNING, &e);
+}
+
+void repository_annotation_prove(struct repository *repository, const struct repository_annotation_proofs *proofs,
+                                 bool read)
+{
+    if (read)
+        each_proof(repository, &proofs->whole, prove_one, "that snapshots are whole");
+    each_proof(repository, &proofs->wrong, disprove_one, "that snapshots are damaged");
+}
+
+int repository_annotation_note(struct repository_annotation_proofs *proofs, const struct manifest *m, bool whole,
+                               struct error *e)
+{
+    struct bytes *list = whole ? &proofs->whole : &proofs->wrong;
+    struct vault_annotation proof = {.kind = VAULT_VERIFIED};
+    snprintf(proof.name.host, sizeof proof.name.host, "%s", m->host);
+    snprintf(proof.name.job, sizeof proof.name.job, "%s", m->job);
+    memcpy(proof.name.id, m->id, sizeof proof.name.id);
+    memcpy(proof.hash, m->hash, sizeof proof.hash);
+    list->maximum = PROOFS_MAX;
+    bytes_put(list, &proof, sizeof proof);
+    return bytes_check(list, "list of snapshots", e);
+}
+
+void repository_annotation_forget(struct repository_annotation_proofs *proofs)
+{
+    bytes_free(&proofs->whole);
+    bytes_free(&proofs->wrong);
+}
+
+/* ---- of one ---- */
 
 int repository_annotation_put(struct vault *vault, const struct vault_annotation *annotation, struct error *e)
 {

@@ -2,6 +2,7 @@
 #ifndef COFRE_REPOSITORY_REPOSITORY_ANNOTATION_H
 #define COFRE_REPOSITORY_REPOSITORY_ANNOTATION_H
 
+#include "base/bytes.h"
 #include "format/vault.h"
 
 struct error;
@@ -16,5 +17,17 @@ int repository_annotation_each(struct vault *vault, const char *host, const char
 /* The same as the first, of an opened repository. */
 int repository_annotation_store(struct repository *repository, const struct vault_annotation *annotation,
                                 struct error *e);
+/* What a look at all content of snapshots has found; zero at first. */
+struct repository_annotation_proofs {
+    struct bytes whole, wrong; /* struct vault_annotation each */
+};
+/* Nothing is wrong with it, or something is. */
+int repository_annotation_note(struct repository_annotation_proofs *proofs, const struct manifest *manifest, bool whole,
+                               struct error *e);
+void repository_annotation_forget(struct repository_annotation_proofs *proofs);
+/* Store proofs of those that are whole, if content was read; of those with which something is wrong there are none any
+ * more. What goes wrong with that is a warning. */
+void repository_annotation_prove(struct repository *repository, const struct repository_annotation_proofs *proofs,
+                                 bool read);
 
 #endif

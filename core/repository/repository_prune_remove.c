@@ -64,7 +64,6 @@ struct removing {
     void *context;
 };
 
-/* Those that no record names yet, all of them in records that are stored. */
 static int store_record(const struct removing *r, const struct vault_removal *removals, size_t count, struct error *e)
 {
     AUTO_BYTES struct bytes object = {.maximum = REMOVAL_OBJECT_MAX};
@@ -80,21 +79,17 @@ static int store_record(const struct removing *r, const struct vault_removal *re
     return 0;
 }
 
-static int store_records(const struct removing *r, struct error *e)
+/* Those that no record names yet. */
+static int store_fresh(const struct removing *r, struct error *e)
 {
     AUTO_FREE struct vault_removal *fresh = malloc((r->count + 1) * sizeof *fresh);
-    size_t count = 0, n;
+    size_t count = 0;
     if (!fresh)
         return error_memory(e);
     for (size_t i = 0; i < r->count; i++)
         if (!r->removals[i].standing->removed)
             fresh[count++] = r->removals[i];
-    for (size_t at = 0; at < count; at += n) {
-        n = count - at < REMOVAL_SNAPSHOTS_MAX ? count - at : REMOVAL_SNAPSHOTS_MAX;
-        if (store_record(r, fresh + at, n, e) < 0)
-            return -1;
-    }
-    return 0;
+    return count > 0 ? store_record(r, fresh, count, e) : 0;
 }
 
 static void tell_failed(struct removing *r, size_t i, const struct error *why)
@@ -218,13 +213,14 @@ int repository_prune_remove(struct vault *vault, const struct vault_removal *rem
     const struct error none = {.class = ERROR_NONE};
     if (count == 0)
         return 0;
+    ASSERT(count <= VAULT_REMOVALS_MAX);
     const char *host = removals[0].standing->name.host;
     if (!repository_prune_may_remove(vault, host))
         return refuse(r.repository, host, e);
     r.told = calloc(count, sizeof *r.told);
     if (!r.told)
         return error_memory(e);
-    int result = store_records(&r, e);
+    int result = store_fresh(&r, e);
     struct error why = none;
     if (result == 0 && (remove_manifests(&r, &why) < 0 || remove_rests(&r, &why) < 0))
         for (size_t i = 0; i < count; i++)

@@ -9,18 +9,17 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "format/vault.h"
-#include "repository/annotation.h"
 #include "repository/catalogue.h"
 #include "repository/index.h"
 #include "repository/index_body.h"
 #include "repository/manifest_object.h"
 #include "repository/needs.h"
-#include "repository/placed.h"
 #include "repository/reader.h"
-#include "repository/removal.h"
 #include "repository/repository.h"
+#include "repository/repository_annotation.h"
 #include "repository/signers.h"
 #include "repository/verify_packs.h"
+#include "repository/verify_record.h"
 #include "worker/engine.h"
 #include "worker/sink.h"
 
@@ -34,11 +33,12 @@ struct verify {
     struct verify_result *result;
     struct bytes keys; /* of all manifests, each NUL terminated */
     struct verify_packs packs;
-    uint64_t found;     /* damages that walks through snapshots came upon */
-    bool unsaid;        /* another walk says them */
-    char snapshot[201]; /* the one at hand: "HOST/JOB/ID" */
-    struct needs needs; /* of it, in the first walk */
-    bool needs_lack;    /* something that it needs is not among them */
+    uint64_t found;                             /* damages that walks through snapshots came upon */
+    bool unsaid;                                /* another walk says them */
+    struct repository_annotation_proofs proofs; /* of what the last walk found */
+    char snapshot[201];                         /* the one at hand: "HOST/JOB/ID" */
+    struct needs needs;                         /* of it, in the first walk */
+    bool needs_lack;                            /* something that it needs is not among them */
     char stage[96];
 };
 
@@ -328,7 +328,7 @@ static int walk_snapshot(struct verify *v, const struct manifest *manifest, stru
             result = walk_source(v, reader, &manifest->sources[i], e);
     reader_free(reader);
     v->result->snapshots_damaged += v->found > before;
-    return result;
+    return result < 0 ? -1 : repository_annotation_note(&v->proofs, manifest, v->found == before, e);
 }
 
 /* ---- the history ---- */
@@ -395,45 +395,9 @@ static int tell_links(struct verify *v, struct error *e)
 
 /* ---- what is said of snapshots ---- */
 
-static int check_record(void *context, const char *key, const struct bytes *object, const struct error *why,
-                        struct error *e)
+static void on_record_damage(void *context, const char *key, const struct error *why)
 {
-    struct verify *v = context;
-    struct removal removal = {.count = 0};
-    struct vault_annotation annotation;
-    struct error wrong;
-    int result = -1;
-    v->result->objects++;
-    if (!object)
-        wrong = *why;
-    else if (strncmp(key, REMOVAL_PREFIX "/", strlen(REMOVAL_PREFIX "/")) == 0)
-        result = removal_open(v->repository, key, object, &removal, &wrong);
-    else
-        result = annotation_open(v->repository, key, object, &annotation, &wrong);
-    removal_free(&removal);
-    if (result == 0 || wrong.class == ERROR_NOT_FOUND) /* it went while we listed */
-        return 0;
-    if (!sink_is_of_object(&wrong)) {
-        *e = wrong;
-        return -1;
-    }
-    report_wrong(v, key, &wrong, NULL);
-    return 0;
-}
-
-/* Removal records, pins and proofs. */
-static int check_records(struct verify *v, struct error *e)
-{
-    AUTO_BYTES struct bytes keys = {.maximum = (size_t)256 << 20};
-    const struct verify_request *request = v->request;
-    int result = placed_list(v->repository, REMOVAL_PREFIX, request->host, request->job, &keys, e);
-    for (int kind = 0; result == 0 && kind < VAULT_ANNOTATION_KINDS; kind++)
-        result = placed_list(v->repository, annotation_prefix((enum vault_annotation_kind)kind), request->host,
-                             request->job, &keys, e);
-    if (result == 0)
-        result = sink_get_each(v->repository->sink, (const char *)keys.data, keys.length, REMOVAL_OBJECT_MAX,
-                               check_record, v, e);
-    return result;
+    report_wrong(context, key, why, NULL);
 }
 
 /* ---- the whole ---- */
@@ -476,12 +440,16 @@ static int verify_snapshots(struct verify *v, struct error *e)
     /* Something is damaged: whom does it affect? */
     if (!v->request->quick && (v->found > 0 || v->packs.bad.length > 0 || v->packs.short_of)) {
         v->unsaid = false;
+        repository_annotation_forget(&v->proofs);
         v->result->snapshots_damaged = 0;
         if (each_snapshot(v, false, walk_snapshot, e) < 0)
             return -1;
     }
     v->packs.aside = v->request->id && v->found == 0;
-    return verify_packs_report(&v->packs, e);
+    if (verify_packs_report(&v->packs, e) < 0)
+        return -1;
+    repository_annotation_prove(v->repository, &v->proofs, !v->request->quick);
+    return 0;
 }
 
 /* Without the full key: signatures, history, and hashes of all bytes. */
@@ -498,7 +466,8 @@ static int carry_out(struct verify *v, struct error *e)
         return -1;
     if (!v->request->id) {
         report_strangers(v);
-        if (tell_links(v, e) < 0 || check_records(v, e) < 0)
+        if (tell_links(v, e) < 0 ||
+            verify_record_each(v->repository, v->request->host, v->request->job, on_record_damage, v, e) < 0)
             return -1;
     }
     return v->repository->key->full ? verify_snapshots(v, e) : verify_outside(v, e);
@@ -519,6 +488,7 @@ int repository_verify(const struct engine *engine, struct repository *repository
     int done = carry_out(&v, e);
     needs_free(&v.needs);
     bytes_free(&v.keys);
+    repository_annotation_forget(&v.proofs);
     verify_packs_free(&v.packs);
     return done;
 }

@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bytes_put(&body, data, size);
     struct removal removal;
     if (removal_parse(&repository, "removed/web1/nightly/20261120T020000Z-ab12cd", &body, &removal, &e) == 0) {
-        if (removal.count == 0 || removal.count > REMOVAL_SNAPSHOTS_MAX)
+        if (removal.count == 0 || removal.count > VAULT_REMOVALS_MAX)
             abort();
         for (size_t i = 0; i < removal.count; i++)
             if (removal.snapshots[i].sequence == 0 || !manifest_is_id(removal.snapshots[i].id))

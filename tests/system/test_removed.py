@@ -185,10 +185,11 @@ def test_members_that_are_not_known_are_ignored(removed, world):
 
 
 def test_the_newest_was_removed(removed, world, tmp_path):
-    """So the state remembers what is not there: nobody warns, and the next one follows it."""
+    """No rule removes the newest, so verify says it; the next one follows it."""
     removed.record(3)
     removed.remove(3)
-    for words in (('list', 'job'), ('show', 'job'), ('verify', 'job'), ('run', 'job'), ('verify', 'job'), ('list',)):
+    assert gone(world.fails(DAMAGED, 'verify', 'job'))
+    for words in (('list', 'job'), ('show', 'job'), ('run', 'job'), ('verify', 'job'), ('list',)):
         result = world.ok(*words)
         assert not gone(result), result
     assert_same_tree(tmp_path / 'tree', world.restored() / 'tree')
@@ -239,3 +240,69 @@ def test_verify_looks_at_pins_and_proofs(removed, world):
                   put.annotation(key, removed.repository, **(said | {'created': 'now'}))):
         removed.put(key, wrong)
         assert key in world.fails(DAMAGED, 'verify', 'job').text
+
+
+# ---- as prune does it
+
+
+@pytest.mark.every_sink
+def test_prune_with_a_prune_key(removed, world, tmp_path):
+    """It opens nothing, and its work is explained to whoever looks, with whatever key; a put key removes nothing."""
+    world.job(prune='manual', keep_last=1, keep_min=1)
+    needs = {found.name for found in world.objects('needs')}
+    assert needs == set(removed.ids)
+    world.sink(key=world.put_key())
+    before = sorted(found.name for found in world.objects())
+    result = world('prune', 'job', '--yes')
+    assert result.status != DONE and 'may not remove' in result.text, result
+    assert sorted(found.name for found in world.objects()) == before
+    world.sink(key=tmp_path / 'keys' / 'prune.key')
+    world.ok('prune', 'job', '--yes')
+    for kind in ('snapshots', 'needs'):
+        assert [found.name for found in world.objects(kind)] == removed.ids[-1:]
+    assert len(world.objects('removed')) == 1
+    assert '0 removed' in world.ok('prune', 'job', '--yes').text and len(world.objects('removed')) == 1
+    for key in (world.key, tmp_path / 'keys' / 'put.key', tmp_path / 'keys' / 'prune.key'):
+        world.sink(key=key)
+        assert not gone(world.ok('verify', 'job'))
+    world.sink()
+    assert not gone(world.ok('run', 'job'))
+    assert_same_tree(tmp_path / 'tree', world.restored() / 'tree')
+    world.ok('verify', '--all')
+
+
+def test_prune_leaves_what_is_pinned_or_was_verified_last(removed, world, tmp_path):
+    world.job(prune='manual', keep_last=1, keep_min=1)
+    first, second, third, last = removed.ids
+    world.ok('verify', f'job@{second}')
+    world.ok('verify', f'job@{third}')
+    world.ok('pin', f'job@{first}')
+    world.ok('prune', 'job', '--yes')
+    assert world.snapshots() == [first, third, last]
+    assert [found.name for found in world.objects('proofs')] == [third]
+    world.ok('verify', 'job', '--quick')
+    world.ok('unpin', f'job@{first}')
+    world.ok('prune', 'job', '--yes')
+    assert world.snapshots() == [third, last]
+    world.ok('verify', 'job', '--quick')
+
+
+def test_prune_leaves_what_is_pinned_in_an_archive(world, tmp_path):
+    tree = plain_tree(tmp_path / 'tree', files=2)
+    world.source('tree', tree)
+    world.sink(path=tmp_path / 'plain', format='archive', encryption='none')
+    world.job(prune='manual', keep_last=1, keep_min=1)
+    world.ok('init', 'disk')
+    for i in range(4):
+        (tree / 'f').write_text(str(i))
+        world.ok('run', 'job')
+    first, second, _, last = world.snapshots()
+    world.ok('pin', f'job@{first}')
+    world.ok('pin', f'job@{second}')
+    (tmp_path / 'plain' / 'pins' / 'job' / f'{second}.json').write_text('{}')
+    result = world('prune', 'job', '--yes')
+    assert world.snapshots() == [first, second, last] and f'{second}.json' in result.err, result
+    world.ok('unpin', f'job@{second}')
+    world.ok('prune', 'job', '--yes')
+    assert world.snapshots() == [first, last]
+    world.ok('verify', 'job')
