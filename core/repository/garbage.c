@@ -159,8 +159,8 @@ static bool mark(struct garbage *garbage, size_t *at, const uint8_t *name, size_
 size_t garbage_need(struct garbage *garbage, const uint8_t *prefixes, size_t count)
 {
     size_t at = 0, missing = 0;
-    for (size_t i = 0; i < count; i++, prefixes += GARBAGE_PREFIX_SIZE)
-        missing += !mark(garbage, &at, prefixes, GARBAGE_PREFIX_SIZE, GARBAGE_NEEDED);
+    for (size_t i = 0; i < count; i++, prefixes += PLAN_PREFIX_SIZE)
+        missing += !mark(garbage, &at, prefixes, PLAN_PREFIX_SIZE, GARBAGE_NEEDED);
     return missing;
 }
 

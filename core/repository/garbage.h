@@ -16,7 +16,6 @@
 
 struct error;
 
-#define GARBAGE_PREFIX_SIZE 8 /* of a pack's name, by which snapshots say what they need */
 #define GARBAGE_GRACE (INT64_C(86400) * 1000000000)
 
 /* What is known of a pack. */

@@ -98,6 +98,19 @@ bool plan_has(const struct plan *plan, const uint8_t pack[SEAL_HASH_SIZE])
     return bsearch(pack, plan->packs, plan->count, SEAL_HASH_SIZE, compare_names) != NULL;
 }
 
+int plan_among(const struct plan *plan, const uint8_t *prefixes, size_t count, struct bytes *names, struct error *e)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < plan->count && at < count; i++) {
+        const uint8_t *pack = plan->packs[i];
+        while (at < count && memcmp(prefixes + at * PLAN_PREFIX_SIZE, pack, PLAN_PREFIX_SIZE) < 0)
+            at++;
+        if (at < count && memcmp(prefixes + at * PLAN_PREFIX_SIZE, pack, PLAN_PREFIX_SIZE) == 0)
+            bytes_put(names, pack, SEAL_HASH_SIZE);
+    }
+    return bytes_check(names, "list of packs", e);
+}
+
 bool plan_spares(const struct plan *plan, int64_t age)
 {
     return age >= 0 && age <= plan->grace / 2;

@@ -20,6 +20,7 @@ struct error;
 struct repository;
 
 #define PLAN_PACKS_MAX 200000u
+#define PLAN_PREFIX_SIZE 8 /* of a pack's name, by which snapshots say what they need */
 #define PLAN_GRACE_MAX (INT64_C(3650) * 86400 * 1000000000)
 #define PLAN_BODY_MAX (20 + (size_t)PLAN_PACKS_MAX * SEAL_HASH_SIZE)
 #define PLAN_OBJECT_MAX (PLAN_BODY_MAX + ((size_t)64 << 10)) /* names do not compress */
@@ -47,6 +48,9 @@ int plan_open(const struct repository *repository, const char *host, const char 
 
 /* Does it name that pack? */
 bool plan_has(const struct plan *plan, const uint8_t pack[SEAL_HASH_SIZE]);
+/* Those that it names of the packs that somebody needs (count prefixes, ascending),
+ * appended to *names. */
+int plan_among(const struct plan *plan, const uint8_t *prefixes, size_t count, struct bytes *names, struct error *e);
 /* May a run that has looked at the plans `age` ns ago, and does not know this one, need packs that it names? Its needs
  * are there by now: who sweeps this plan reads them, unless the run has taken too long. */
 bool plan_spares(const struct plan *plan, int64_t age);

@@ -48,7 +48,7 @@ static size_t need(struct garbage *g, const unsigned *packs, size_t count)
     uint8_t name[SEAL_HASH_SIZE];
     for (size_t i = 0; i < count; i++) {
         name_of(packs[i], name);
-        bytes_put(&prefixes, name, GARBAGE_PREFIX_SIZE);
+        bytes_put(&prefixes, name, PLAN_PREFIX_SIZE);
     }
     size_t missing = garbage_need(g, prefixes.data, count);
     bytes_free(&prefixes);
@@ -102,7 +102,7 @@ static void test_twins(void **state)
     garbage_begin(&g, NOW, DAY);
     list(&g, 5, NOW - DAY);
     name_of(5, name);
-    name[GARBAGE_PREFIX_SIZE]++;
+    name[PLAN_PREFIX_SIZE]++;
     assert_int_equal(garbage_list(&g, name, 1, NOW - DAY, &e), 0);
     assert_int_equal(garbage_sort(&g, &e), 0);
     assert_int_equal(need(&g, (unsigned[]){5}, 1), 0);

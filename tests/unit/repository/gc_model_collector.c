@@ -1,0 +1,187 @@
+/* Collectors of garbage. */
+#include "gc_model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+
+static void list_packs(struct world *w, struct actor *a)
+{
+    struct error e;
+    garbage_free(&a->garbage);
+    garbage_begin(&a->garbage, a->now, w->without == GRACE_AT_PLAN ? 0 : GRACE);
+    for (int i = 0; i < w->pack_count; i++) {
+        const struct stored_pack *pack = &w->packs[i];
+        if (pack->host == a->host && model_is_listed(w, &pack->life) &&
+            garbage_list(&a->garbage, pack->name, 1, pack->life.put, &e) < 0)
+            abort();
+    }
+    if (garbage_sort(&a->garbage, &e) < 0)
+        abort();
+}
+
+/* Plans that are due: what of them goes. Those of which nothing is left. */
+static void sweep(struct world *w, struct actor *a)
+{
+    a->victim_count = a->ended_count = 0;
+    for (int i = 0; i < w->plan_count; i++) {
+        const struct stored_plan *p = &w->plans[i];
+        struct bytes names = {.maximum = 1 << 20};
+        struct plan plan = p->plan;
+        struct error e;
+        if (p->host != a->host || !a->known[i])
+            continue;
+        bool gone = garbage_mark(&a->garbage, &plan) == 0;
+        if (w->without == GRACE_AT_SWEEP)
+            plan.grace = 0;
+        bool due = garbage_is_due(&plan, p->life.put, a->now);
+        if (due && garbage_sweep(&a->garbage, &plan, &names, &e) < 0)
+            abort();
+        for (int k = 0; k < w->pack_count; k++)
+            for (size_t n = 0; n < names.length; n += SEAL_HASH_SIZE)
+                if (memcmp(w->packs[k].name, names.data + n, SEAL_HASH_SIZE) == 0)
+                    a->victims[a->victim_count++] = k;
+        if (gone || (due && w->without == PLAN_STAYS))
+            a->ended[a->ended_count++] = i;
+        bytes_free(&names);
+    }
+}
+
+/* A manifest without needs: a doubt, but for who has the full key, and can tell what it needs if all is there. */
+static bool is_doubt(struct world *w, const struct actor *a, int i)
+{
+    struct snapshot *s = &w->snapshots[i];
+    if (model_is_listed(w, &s->needs) || !a->there[i] || !model_is_there(&s->manifest) || model_is_there(&s->needs))
+        return false;
+    if (a == &w->actors[WRITERS] && model_is_whole(w, s))
+        model_put(w, &s->needs);
+    return w->without != MANIFEST_ALONE_IS_A_DOUBT;
+}
+
+/* False: a doubt. */
+static bool read_needs(struct world *w, struct actor *a)
+{
+    a->stale_count = 0;
+    for (int i = 0; i < w->snapshot_count; i++) {
+        const struct snapshot *s = &w->snapshots[i];
+        uint8_t prefixes[WANTED * PLAN_PREFIX_SIZE];
+        bool listed = model_is_listed(w, &s->needs);
+        if (is_doubt(w, a, i))
+            return false;
+        if (!listed && !(a->there[i] && model_is_there(&s->needs)))
+            continue;
+        if (!a->there[i] && a->now - s->needs.put >= GRACE)
+            a->stale[a->stale_count++] = i;
+        if (a->there[i] || w->without != NEEDS_COUNT_ALONE)
+            garbage_need(&a->garbage, prefixes, model_needs(w, s, a->host, prefixes));
+    }
+    return true;
+}
+
+static void decide(struct world *w, struct actor *a)
+{
+    bool before = w->without == NEEDS_READ_AT_SWEEP;
+    if (before)
+        sweep(w, a);
+    if (!read_needs(w, a)) {
+        w->count.doubts++;
+        a->phase = -1;
+    } else if (!before) {
+        sweep(w, a);
+    }
+    a->at = 0;
+}
+
+static void make_plan(struct world *w, struct actor *a)
+{
+    struct stored_plan *p = &w->plans[w->plan_count];
+    struct error e;
+    if (garbage_plan(&a->garbage, w->now + a->offset, &p->plan, &e) < 0)
+        abort();
+    if (p->plan.count == 0)
+        return;
+    p->plan.grace = GRACE;
+    p->host = a->host;
+    model_put(w, &p->life);
+    w->plan_count++;
+    w->count.planned += (long)p->plan.count;
+}
+
+/* One thing more that goes; false when all are gone. */
+static bool remove_next(struct world *w, struct actor *a)
+{
+    if (a->at == a->victim_count)
+        return false;
+    model_remove(w, &w->packs[a->victims[a->at++]].life);
+    w->count.removed++;
+    model_check(w);
+    return true;
+}
+
+static bool end_next(struct world *w, struct actor *a)
+{
+    if (a->at == a->ended_count)
+        return false;
+    model_remove(w, &w->plans[a->ended[a->at++]].life);
+    return true;
+}
+
+static bool forget_next(struct world *w, struct actor *a)
+{
+    if (a->at == a->stale_count)
+        return false;
+    struct snapshot *s = &w->snapshots[a->stale[a->at]];
+    if (a->asked)
+        model_remove(w, &s->needs);
+    /* The manifest is asked for, and then, a while later, the needs go. */
+    a->asked = !a->asked && !model_is_there(&s->manifest);
+    a->at += !a->asked;
+    return true;
+}
+
+static void list_plans(struct world *w, struct actor *a)
+{
+    for (int i = 0; i < w->plan_count; i++)
+        a->known[i] = model_is_listed(w, &w->plans[i].life);
+}
+
+void model_collect(struct world *w, struct actor *a)
+{
+    switch (a->phase++) {
+    case 0:
+        a->host = (int)model_below(w, HOSTS);
+        for (int i = 0; i < w->snapshot_count; i++)
+            a->there[i] = model_is_listed(w, &w->snapshots[i].manifest);
+        break;
+    case 1:
+        a->now = w->now + (w->without == CLOCK_OF_THE_STORE ? a->offset : 0);
+        break;
+    case 2:
+        list_plans(w, a);
+        break;
+    case 3:
+        list_packs(w, a);
+        break;
+    case 4:
+        decide(w, a);
+        break;
+    case 5:
+        a->phase = remove_next(w, a) ? 5 : 6;
+        break;
+    case 6:
+        a->at = 0;
+        make_plan(w, a);
+        break;
+    case 7:
+        a->phase = end_next(w, a) ? 7 : 8;
+        break;
+    case 8:
+        a->at = 0;
+        a->asked = false;
+        break;
+    default:
+        a->phase = forget_next(w, a) ? 9 : -1;
+    }
+}
