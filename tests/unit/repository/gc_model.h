@@ -73,7 +73,8 @@ struct actor {
     int doubtful[WANTED], doubtful_count; /* needed, and in a plan that is not known */
     /* Of a collector: what it has read, and what it is going to do. */
     int64_t offset, now;
-    bool there[SNAPSHOTS]; /* manifests */
+    bool there[SNAPSHOTS], read[SNAPSHOTS]; /* needs that were listed, and were read */
+    bool known_manifests[SNAPSHOTS];
     struct garbage garbage;
     int victims[PACKS], victim_count;
     int ended[PLANS], ended_count;

@@ -49,49 +49,64 @@ static void sweep(struct world *w, struct actor *a)
     }
 }
 
-/* A manifest without needs: a doubt, but for who has the full key, and can tell what it needs if all is there. */
-static bool is_doubt(struct world *w, const struct actor *a, int i)
+static void need(struct world *w, struct actor *a, int i)
+{
+    uint8_t prefixes[WANTED * PLAN_PREFIX_SIZE];
+    a->read[i] = true;
+    garbage_need(&a->garbage, prefixes, model_needs(w, &w->snapshots[i], a->host, prefixes));
+}
+
+/* Needs that were listed, and are still there. */
+static void read_needs(struct world *w, struct actor *a)
+{
+    for (int i = 0; i < w->snapshot_count; i++) {
+        const struct snapshot *s = &w->snapshots[i];
+        a->read[i] = false;
+        if (a->there[i] && model_is_there(&s->needs) && (w->without != NEEDS_COUNT_ALONE || a->known_manifests[i]))
+            need(w, a, i);
+    }
+}
+
+/* A manifest of which no needs were read: either they were not listed yet, or it is gone by now. Else a doubt, but for
+ * who has the full key, and can tell what it needs if all is there. */
+static bool is_doubt(struct world *w, struct actor *a, int i)
 {
     struct snapshot *s = &w->snapshots[i];
-    if (model_is_listed(w, &s->needs) || !a->there[i] || !model_is_there(&s->manifest) || model_is_there(&s->needs))
+    if (model_is_there(&s->needs)) {
+        need(w, a, i);
+        return false;
+    }
+    if (!model_is_there(&s->manifest))
         return false;
     if (a == &w->actors[WRITERS] && model_is_whole(w, s))
         model_put(w, &s->needs);
     return w->without != MANIFEST_ALONE_IS_A_DOUBT;
 }
 
-/* False: a doubt. */
-static bool read_needs(struct world *w, struct actor *a)
+/* Manifests are listed after the needs: who has needs had them before. */
+static bool compare_manifests(struct world *w, struct actor *a)
 {
     a->stale_count = 0;
     for (int i = 0; i < w->snapshot_count; i++) {
         const struct snapshot *s = &w->snapshots[i];
-        uint8_t prefixes[WANTED * PLAN_PREFIX_SIZE];
-        bool listed = model_is_listed(w, &s->needs);
-        if (is_doubt(w, a, i))
+        bool listed = w->without == NEEDS_COUNT_ALONE ? a->known_manifests[i] : model_is_listed(w, &s->manifest);
+        if (listed && !a->read[i] && is_doubt(w, a, i))
             return false;
-        if (!listed && !(a->there[i] && model_is_there(&s->needs)))
-            continue;
-        if (!a->there[i] && a->now - s->needs.put >= GRACE)
+        if (!listed && a->read[i] && a->now - s->needs.put >= GRACE)
             a->stale[a->stale_count++] = i;
-        if (a->there[i] || w->without != NEEDS_COUNT_ALONE)
-            garbage_need(&a->garbage, prefixes, model_needs(w, s, a->host, prefixes));
     }
     return true;
 }
 
 static void decide(struct world *w, struct actor *a)
 {
-    bool before = w->without == NEEDS_READ_AT_SWEEP;
-    if (before)
-        sweep(w, a);
-    if (!read_needs(w, a)) {
+    a->at = 0;
+    if (!compare_manifests(w, a)) {
         w->count.doubts++;
         a->phase = -1;
-    } else if (!before) {
+    } else if (w->without != NEEDS_READ_AT_SWEEP) {
         sweep(w, a);
     }
-    a->at = 0;
 }
 
 static void make_plan(struct world *w, struct actor *a)
@@ -147,41 +162,69 @@ static void list_plans(struct world *w, struct actor *a)
         a->known[i] = model_is_listed(w, &w->plans[i].life);
 }
 
+static void list_needs(struct world *w, struct actor *a)
+{
+    for (int i = 0; i < w->snapshot_count; i++)
+        a->there[i] = model_is_listed(w, &w->snapshots[i].needs);
+    for (int i = w->snapshot_count; i < SNAPSHOTS; i++)
+        a->there[i] = false;
+}
+
+static void begin(struct world *w, struct actor *a)
+{
+    a->host = (int)model_below(w, HOSTS);
+    a->now = w->now + (w->without == CLOCK_OF_THE_STORE ? a->offset : 0);
+    /* Who reads the needs of manifests alone lists those first. */
+    for (int i = 0; i < SNAPSHOTS; i++)
+        a->known_manifests[i] = model_is_listed(w, &w->snapshots[i].manifest);
+}
+
+static void read_all(struct world *w, struct actor *a)
+{
+    if (w->without == NEEDS_READ_AT_SWEEP)
+        sweep(w, a);
+    read_needs(w, a);
+}
+
+static void end_plans(struct world *w, struct actor *a)
+{
+    a->asked = false;
+    if (!end_next(w, a)) {
+        a->at = 0;
+        a->phase++;
+    }
+}
+
+static void plan_rest(struct world *w, struct actor *a)
+{
+    a->at = 0;
+    make_plan(w, a);
+    a->phase++;
+}
+
+typedef void operation(struct world *, struct actor *);
+
+/* In their order; those that remove are done until nothing is left to remove. */
 void model_collect(struct world *w, struct actor *a)
 {
-    switch (a->phase++) {
+    static operation *const listing[] = {begin, list_plans, list_packs, list_needs, read_all, decide};
+    enum { READ = sizeof listing / sizeof *listing };
+    if (a->phase < READ) {
+        /* A doubt ends it: the phase is then another. */
+        listing[a->phase++](w, a);
+        return;
+    }
+    switch (a->phase - READ) {
     case 0:
-        a->host = (int)model_below(w, HOSTS);
-        for (int i = 0; i < w->snapshot_count; i++)
-            a->there[i] = model_is_listed(w, &w->snapshots[i].manifest);
+        a->phase += !remove_next(w, a);
         break;
     case 1:
-        a->now = w->now + (w->without == CLOCK_OF_THE_STORE ? a->offset : 0);
+        plan_rest(w, a);
         break;
     case 2:
-        list_plans(w, a);
-        break;
-    case 3:
-        list_packs(w, a);
-        break;
-    case 4:
-        decide(w, a);
-        break;
-    case 5:
-        a->phase = remove_next(w, a) ? 5 : 6;
-        break;
-    case 6:
-        a->at = 0;
-        make_plan(w, a);
-        break;
-    case 7:
-        a->phase = end_next(w, a) ? 7 : 8;
-        break;
-    case 8:
-        a->at = 0;
-        a->asked = false;
+        end_plans(w, a);
         break;
     default:
-        a->phase = forget_next(w, a) ? 9 : -1;
+        a->phase = forget_next(w, a) ? a->phase : -1;
     }
 }

@@ -55,14 +55,17 @@ static void prune_on(struct world *w, struct actor *a)
 
 /* ---- schedules ---- */
 
-/* How long until the next operation of an actor: most often seconds, sometimes longer than the grace. */
+/* How long until the next operation of an actor: most often seconds, sometimes longer than the grace, or as long as is
+ * just allowed. */
 static int64_t pause_of(struct world *w)
 {
     int64_t kind = model_below(w, 100);
     if (kind < 70)
         return 1 + model_below(w, 60 * SECOND);
-    if (kind < 92)
+    if (kind < 91)
         return model_below(w, 2 * HOUR);
+    if (kind < 95)
+        return GRACE / 2 - model_below(w, HOUR);
     if (kind < 97)
         return model_below(w, GRACE);
     return GRACE / 2 + model_below(w, 3 * GRACE);
