@@ -30,7 +30,7 @@ _cofre_command()
 _cofre_words()
 {
     case $command in
-    '') echo 'init check discover run list show ls cat restore verify copy accept key plugin version help' ;;
+    '') echo 'init check discover run list show ls cat restore verify copy gc accept key plugin version help' ;;
     init) _cofre_names sink ;;
     check) _cofre_names source; _cofre_names sink; _cofre_names job ;;
     run)
@@ -38,9 +38,10 @@ _cofre_words()
         [[ $form ]] && _cofre_names source
         ;;
     list | show | ls | cat | restore | verify | copy | accept) _cofre_names job ;;
+    gc) _cofre_names sink ;;
     key) [[ $form ]] || echo 'create put show recover accept revoke' ;;
     plugin) [[ $form ]] || echo 'list describe' ;;
-    help) echo 'init check discover run list show ls cat restore verify copy accept key plugin version' ;;
+    help) echo 'init check discover run list show ls cat restore verify copy gc accept key plugin version' ;;
     esac
 }
 
@@ -55,6 +56,7 @@ _cofre_options()
     restore) echo '--into --in-place --set --keep-stopped --sink --yes' ;;
     verify) echo '--all --quick --sink' ;;
     copy) echo '--from --to' ;;
+    gc) echo '--dry-run --now --yes' ;;
     key) echo '--host --since --id' ;;
     esac
 }

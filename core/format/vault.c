@@ -108,6 +108,16 @@ int vault_play(struct vault *vault, const struct manifest *manifest, const struc
     return vault->format->play(vault, manifest, source, path, audience, entries, e);
 }
 
+int vault_collect(struct vault *vault, const struct vault_gc *request, vault_collected *told, void *context,
+                  struct vault_gc_result *result, struct error *e)
+{
+    *result = (struct vault_gc_result){.doubt = {.class = ERROR_NONE}};
+    if (vault->format->gc)
+        return vault->format->gc(vault, request, told, context, result, e);
+    error_set(e, ERROR_UNSUPPORTED, "this version removes nothing from what it holds");
+    return error_subject(e, "sink", sink_name(vault->sink));
+}
+
 void vault_sweep(const struct vault *vault)
 {
     struct error e;

@@ -4,21 +4,24 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "repository/needs.h"
 
+#define SECOND INT64_C(1000000000)
+#define SIZE_BOUND 0xfffffffu
 #define ROWS_MAX ((size_t)1 << 30) /* 25 million packs: 400 TB of one host */
 
 int64_t garbage_grace(int64_t longest_run)
 {
     if (longest_run > PLAN_GRACE_MAX / 2)
         return PLAN_GRACE_MAX;
-    return 2 * longest_run > GARBAGE_GRACE ? 2 * longest_run : GARBAGE_GRACE;
+    return 2 * longest_run > PLAN_GRACE ? 2 * longest_run : PLAN_GRACE;
 }
 
 /* ---- what is there ---- */
 
-void garbage_begin(struct garbage *garbage, int64_t now, int64_t grace)
+void garbage_begin(struct garbage *garbage, int64_t now)
 {
-    *garbage = (struct garbage){.now = now, .grace = grace, .rows = {.maximum = ROWS_MAX}};
+    *garbage = (struct garbage){.now = now, .rows = {.maximum = ROWS_MAX}};
 }
 
 void garbage_free(struct garbage *garbage)
@@ -34,11 +37,27 @@ static bool has_passed(int64_t since, int64_t wait, int64_t now)
     return !__builtin_sub_overflow(now, since, &gone) && gone >= wait;
 }
 
+/* Rounded up: no pack is older than it is. */
+static uint32_t time_of(int64_t mtime)
+{
+    if (mtime == INT64_MIN)
+        return 0;
+    if (mtime <= 0)
+        return 1;
+    int64_t seconds = mtime / SECOND + (mtime % SECOND != 0);
+    return seconds < UINT32_MAX ? (uint32_t)seconds : UINT32_MAX;
+}
+
+static bool is_old(const struct garbage_pack *row, int64_t grace, int64_t now)
+{
+    return grace == 0 || row->time == 0 || (row->time < UINT32_MAX && has_passed(row->time * SECOND, grace, now));
+}
+
 int garbage_list(struct garbage *garbage, const uint8_t name[SEAL_HASH_SIZE], uint64_t size, int64_t mtime,
                  struct error *e)
 {
-    bool old = mtime == INT64_MIN || has_passed(mtime, garbage->grace, garbage->now);
-    struct garbage_pack row = {.size = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX, .marks = old ? GARBAGE_OLD : 0};
+    struct garbage_pack row = {.size = (uint32_t)(size < SIZE_BOUND ? size : SIZE_BOUND) & SIZE_BOUND,
+                               .time = time_of(mtime)};
     memcpy(row.name, name, sizeof row.name);
     bytes_put(&garbage->rows, &row, sizeof row);
     return bytes_check(&garbage->rows, "listing of packs", e);
@@ -150,7 +169,7 @@ static bool mark(struct garbage *garbage, size_t *at, const uint8_t *name, size_
     bool found = false;
     *at = seek(garbage, *at, name, n);
     for (; *at < garbage->count && memcmp(rows_of(garbage)[*at].name, name, n) == 0; ++*at) {
-        rows_of(garbage)[*at].marks |= marks;
+        rows_of(garbage)[*at].marks |= marks & 3u;
         found = true;
     }
     return found;
@@ -159,8 +178,8 @@ static bool mark(struct garbage *garbage, size_t *at, const uint8_t *name, size_
 size_t garbage_need(struct garbage *garbage, const uint8_t *prefixes, size_t count)
 {
     size_t at = 0, missing = 0;
-    for (size_t i = 0; i < count; i++, prefixes += PLAN_PREFIX_SIZE)
-        missing += !mark(garbage, &at, prefixes, PLAN_PREFIX_SIZE, GARBAGE_NEEDED);
+    for (size_t i = 0; i < count; i++, prefixes += NEEDS_NAME_SIZE)
+        missing += !mark(garbage, &at, prefixes, NEEDS_NAME_SIZE, GARBAGE_NEEDED);
     return missing;
 }
 
@@ -174,12 +193,12 @@ size_t garbage_mark(struct garbage *garbage, const struct plan *plan)
 
 /* ---- what goes ---- */
 
-int garbage_plan(const struct garbage *garbage, int64_t created, struct plan *plan, struct error *e)
+int garbage_plan(const struct garbage *garbage, int64_t created, int64_t grace, struct plan *plan, struct error *e)
 {
     struct bytes names = {.maximum = (size_t)PLAN_PACKS_MAX * SEAL_HASH_SIZE};
-    *plan = (struct plan){.created = created, .grace = garbage->grace};
+    *plan = (struct plan){.created = created, .grace = grace};
     for (size_t i = 0; i < garbage->count && names.length < names.maximum; i++)
-        if (rows_of(garbage)[i].marks == GARBAGE_OLD)
+        if (rows_of(garbage)[i].marks == 0 && is_old(&rows_of(garbage)[i], grace, garbage->now))
             bytes_put(&names, rows_of(garbage)[i].name, SEAL_HASH_SIZE);
     if (bytes_check(&names, "plan", e) < 0) {
         bytes_free(&names);

@@ -16,21 +16,18 @@
 
 struct error;
 
-#define GARBAGE_GRACE (INT64_C(86400) * 1000000000)
-
 /* What is known of a pack. */
-#define GARBAGE_OLD 1u     /* listed with a time that is older than the grace */
-#define GARBAGE_NEEDED 2u  /* a needs object names it */
-#define GARBAGE_PLANNED 4u /* it stands in a plan */
+#define GARBAGE_NEEDED 1u  /* a needs object names it */
+#define GARBAGE_PLANNED 2u /* it stands in a plan */
 
 struct garbage_pack {
     uint8_t name[SEAL_HASH_SIZE];
-    uint32_t size;
-    uint32_t marks;
+    uint32_t time; /* s, of its object; 0 = the store tells none */
+    uint32_t size : 28, marks : 4;
 };
 
 struct garbage {
-    int64_t now, grace;
+    int64_t now;
     struct bytes rows; /* of struct garbage_pack */
     size_t count;
 };
@@ -39,7 +36,7 @@ struct garbage {
 int64_t garbage_grace(int64_t longest_run);
 
 /* now: read before anything is listed. */
-void garbage_begin(struct garbage *garbage, int64_t now, int64_t grace);
+void garbage_begin(struct garbage *garbage, int64_t now);
 void garbage_free(struct garbage *garbage);
 /* One pack more of the listing. mtime: INT64_MIN where the store tells none: it may be planned at once, and the plan
  * stands for the longer. */
@@ -50,6 +47,7 @@ int garbage_sort(struct garbage *garbage, struct error *e);
 
 /* The rows, by name, from garbage_sort on. */
 const struct garbage_pack *garbage_packs(const struct garbage *garbage);
+/* Bytes and number of those whose marks, as far as they are in mask, are these. */
 uint64_t garbage_bytes(const struct garbage *garbage, uint32_t mask, uint32_t marks, uint64_t *packs);
 
 /* Packs that somebody needs, by the first bytes of their names, ascending. Returns how many of those are not there: a
@@ -58,9 +56,9 @@ size_t garbage_need(struct garbage *garbage, const uint8_t *prefixes, size_t cou
 /* A plan that stands: what it names is not planned again. Returns how many of its packs are there. */
 size_t garbage_mark(struct garbage *garbage, const struct plan *plan);
 
-/* What may be planned, of the first PLAN_PACKS_MAX: all that is old, and neither needed nor planned. count = 0:
- * nothing. The caller frees. */
-int garbage_plan(const struct garbage *garbage, int64_t created, struct plan *plan, struct error *e);
+/* What may be planned, of the first PLAN_PACKS_MAX: all that is older than the grace, and neither needed nor planned.
+ * count = 0: nothing. The caller frees. */
+int garbage_plan(const struct garbage *garbage, int64_t created, int64_t grace, struct plan *plan, struct error *e);
 /* Has the plan stood for its grace? placed: the time of its object in the store, INT64_MIN where the store tells none:
  * then it has to be twice as long, since `now` and what the plan itself says come from different machines. */
 bool garbage_is_due(const struct plan *plan, int64_t placed, int64_t now);

@@ -1,3 +1,4 @@
+#include "repository/needs.h"
 #include "repository/plan.h"
 
 #include <stdio.h>
@@ -103,9 +104,9 @@ int plan_among(const struct plan *plan, const uint8_t *prefixes, size_t count, s
     size_t at = 0;
     for (size_t i = 0; i < plan->count && at < count; i++) {
         const uint8_t *pack = plan->packs[i];
-        while (at < count && memcmp(prefixes + at * PLAN_PREFIX_SIZE, pack, PLAN_PREFIX_SIZE) < 0)
+        while (at < count && memcmp(prefixes + at * NEEDS_NAME_SIZE, pack, NEEDS_NAME_SIZE) < 0)
             at++;
-        if (at < count && memcmp(prefixes + at * PLAN_PREFIX_SIZE, pack, PLAN_PREFIX_SIZE) == 0)
+        if (at < count && memcmp(prefixes + at * NEEDS_NAME_SIZE, pack, NEEDS_NAME_SIZE) == 0)
             bytes_put(names, pack, SEAL_HASH_SIZE);
     }
     return bytes_check(names, "list of packs", e);

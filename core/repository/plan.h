@@ -20,7 +20,7 @@ struct error;
 struct repository;
 
 #define PLAN_PACKS_MAX 200000u
-#define PLAN_PREFIX_SIZE 8 /* of a pack's name, by which snapshots say what they need */
+#define PLAN_GRACE (INT64_C(86400) * 1000000000) /* at least, but when nobody else writes */
 #define PLAN_GRACE_MAX (INT64_C(3650) * 86400 * 1000000000)
 #define PLAN_BODY_MAX (20 + (size_t)PLAN_PACKS_MAX * SEAL_HASH_SIZE)
 #define PLAN_OBJECT_MAX (PLAN_BODY_MAX + ((size_t)64 << 10)) /* names do not compress */

@@ -1,5 +1,7 @@
 #include "gc_model.h"
 
+#include "repository/needs.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,7 +72,7 @@ void model_check(struct world *w)
 
 static int compare_prefixes(const void *a, const void *b)
 {
-    return memcmp(a, b, PLAN_PREFIX_SIZE);
+    return memcmp(a, b, NEEDS_NAME_SIZE);
 }
 
 /* What a snapshot needs of that host (-1: of any). */
@@ -79,7 +81,7 @@ size_t model_needs(const struct world *w, const struct snapshot *s, int host, ui
     size_t count = 0;
     for (int i = 0; i < s->count; i++)
         if (host < 0 || w->packs[s->packs[i]].host == host)
-            memcpy(prefixes + PLAN_PREFIX_SIZE * count++, w->packs[s->packs[i]].name, PLAN_PREFIX_SIZE);
-    qsort(prefixes, count, PLAN_PREFIX_SIZE, compare_prefixes);
+            memcpy(prefixes + NEEDS_NAME_SIZE * count++, w->packs[s->packs[i]].name, NEEDS_NAME_SIZE);
+    qsort(prefixes, count, NEEDS_NAME_SIZE, compare_prefixes);
     return count;
 }

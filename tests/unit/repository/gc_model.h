@@ -10,7 +10,7 @@
 
 #define SECOND INT64_C(1000000000)
 #define HOUR (3600 * SECOND)
-#define GRACE GARBAGE_GRACE
+#define GRACE PLAN_GRACE
 #define LATE (GRACE / 8) /* a listing may be so much behind the store */
 #define NEVER INT64_MAX
 

@@ -6,12 +6,13 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "repository/needs.h"
 
 static void list_packs(struct world *w, struct actor *a)
 {
     struct error e;
     garbage_free(&a->garbage);
-    garbage_begin(&a->garbage, a->now, w->without == GRACE_AT_PLAN ? 0 : GRACE);
+    garbage_begin(&a->garbage, a->now);
     for (int i = 0; i < w->pack_count; i++) {
         const struct stored_pack *pack = &w->packs[i];
         if (pack->host == a->host && model_is_listed(w, &pack->life) &&
@@ -51,7 +52,7 @@ static void sweep(struct world *w, struct actor *a)
 
 static void need(struct world *w, struct actor *a, int i)
 {
-    uint8_t prefixes[WANTED * PLAN_PREFIX_SIZE];
+    uint8_t prefixes[WANTED * NEEDS_NAME_SIZE];
     a->read[i] = true;
     garbage_need(&a->garbage, prefixes, model_needs(w, &w->snapshots[i], a->host, prefixes));
 }
@@ -113,7 +114,7 @@ static void make_plan(struct world *w, struct actor *a)
 {
     struct stored_plan *p = &w->plans[w->plan_count];
     struct error e;
-    if (garbage_plan(&a->garbage, w->now + a->offset, &p->plan, &e) < 0)
+    if (garbage_plan(&a->garbage, w->now + a->offset, w->without == GRACE_AT_PLAN ? 0 : GRACE, &p->plan, &e) < 0)
         abort();
     if (p->plan.count == 0)
         return;

@@ -6,6 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "repository/needs.h"
 
 static bool reads_plans_of(const struct actor *a, int host)
 {
@@ -86,7 +87,7 @@ static void note_doubtful(struct world *w, struct actor *a, const struct bytes *
 static bool heed_plans(struct world *w, struct actor *a)
 {
     const struct snapshot *s = &w->snapshots[a->snapshot];
-    uint8_t prefixes[WANTED * PLAN_PREFIX_SIZE];
+    uint8_t prefixes[WANTED * NEEDS_NAME_SIZE];
     size_t count = model_needs(w, s, -1, prefixes);
     int64_t age = w->now - a->began;
     bool may = true;

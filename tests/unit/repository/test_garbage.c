@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "repository/garbage.h"
+#include "repository/needs.h"
 #include "repository/plan.h"
 
 #define DAY (INT64_C(86400) * 1000000000)
@@ -36,7 +37,7 @@ static void list(struct garbage *g, unsigned n, int64_t mtime)
 static void begin(struct garbage *g, unsigned count)
 {
     struct error e;
-    garbage_begin(g, NOW, DAY);
+    garbage_begin(g, NOW);
     for (unsigned i = count; i-- > 0;)
         list(g, i, NOW - DAY);
     assert_int_equal(garbage_sort(g, &e), 0);
@@ -48,7 +49,7 @@ static size_t need(struct garbage *g, const unsigned *packs, size_t count)
     uint8_t name[SEAL_HASH_SIZE];
     for (size_t i = 0; i < count; i++) {
         name_of(packs[i], name);
-        bytes_put(&prefixes, name, PLAN_PREFIX_SIZE);
+        bytes_put(&prefixes, name, NEEDS_NAME_SIZE);
     }
     size_t missing = garbage_need(g, prefixes.data, count);
     bytes_free(&prefixes);
@@ -87,7 +88,7 @@ static void test_needs(void **state)
                 packs[count++] = i;
         assert_int_equal(need(&g, packs, count), (set >> 8 & 1) + (set >> 9 & 1));
         for (unsigned i = 0; i < 8; i++)
-            assert_int_equal(garbage_packs(&g)[i].marks, GARBAGE_OLD | (set >> i & 1 ? GARBAGE_NEEDED : 0));
+            assert_int_equal(garbage_packs(&g)[i].marks, set >> i & 1 ? GARBAGE_NEEDED : 0);
         garbage_free(&g);
     }
 }
@@ -99,10 +100,10 @@ static void test_twins(void **state)
     struct garbage g;
     struct error e;
     uint8_t name[SEAL_HASH_SIZE];
-    garbage_begin(&g, NOW, DAY);
+    garbage_begin(&g, NOW);
     list(&g, 5, NOW - DAY);
     name_of(5, name);
-    name[PLAN_PREFIX_SIZE]++;
+    name[NEEDS_NAME_SIZE]++;
     assert_int_equal(garbage_list(&g, name, 1, NOW - DAY, &e), 0);
     assert_int_equal(garbage_sort(&g, &e), 0);
     assert_int_equal(need(&g, (unsigned[]){5}, 1), 0);
@@ -116,22 +117,16 @@ static void test_age(void **state)
     static const struct {
         int64_t mtime;
         bool old;
-    } rows[] = {{NOW - DAY, true},
-                {NOW - DAY + 1, false},
-                {NOW, false},
-                {NOW + DAY, false},
-                {INT64_MIN, true /* any */},
-                {INT64_MAX, false},
-                {0, true},
-                {INT64_MIN + 1, false /* no time that can be */}};
+    } rows[] = {{NOW - DAY, true},           {NOW - DAY + 1, false}, {NOW, false}, {NOW + DAY, false},
+                {INT64_MIN, true /* any */}, {INT64_MAX, false},     {0, true},    {-1, true}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct garbage g;
         struct plan plan;
         struct error e;
-        garbage_begin(&g, NOW, DAY);
+        garbage_begin(&g, NOW);
         list(&g, 1, rows[i].mtime);
         assert_int_equal(garbage_sort(&g, &e), 0);
-        assert_int_equal(garbage_plan(&g, NOW, &plan, &e), 0);
+        assert_int_equal(garbage_plan(&g, NOW, DAY, &plan, &e), 0);
         assert_int_equal(plan.count, rows[i].old);
         plan_free(&plan);
         garbage_free(&g);
@@ -148,12 +143,12 @@ static void test_plan_and_sweep(void **state)
     uint64_t packs;
     begin(&g, 6);
     need(&g, (unsigned[]){1, 4}, 2);
-    assert_int_equal(garbage_plan(&g, NOW, &plan, &e), 0);
+    assert_int_equal(garbage_plan(&g, NOW, DAY, &plan, &e), 0);
     assert_int_equal(plan.count, 4); /* 0 2 3 5 */
     assert_int_equal(garbage_bytes(&g, GARBAGE_NEEDED, GARBAGE_NEEDED, &packs), 2 + 5);
     assert_int_equal(packs, 2);
     assert_int_equal(garbage_mark(&g, &plan), 4);
-    assert_int_equal(garbage_plan(&g, NOW, &second, &e), 0);
+    assert_int_equal(garbage_plan(&g, NOW, DAY, &second, &e), 0);
     assert_int_equal(second.count, 0);
     garbage_free(&g);
     begin(&g, 5); /* by now 5 is gone, and 2 is needed */

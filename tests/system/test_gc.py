@@ -1,0 +1,215 @@
+"""gc removes what no snapshot needs, in two steps with a day between them, and nothing on a doubt."""
+import os
+import shutil
+import time
+
+import pytest
+
+from support.cli import INCOMPLETE, USAGE, WRONG_KEY
+from support.oracle import assert_same_tree
+from support.tree import plain_tree
+
+DAY = 86400
+
+
+def old(paths, days=3):
+    """As if these objects had been stored so many days earlier."""
+    for path in paths:
+        when = path.stat().st_mtime - days * DAY
+        os.utime(path, (when, when))
+
+
+def objects(world, prefix):
+    return sorted(path for path in (world.repository / prefix).rglob('*') if path.is_file())
+
+
+def forget(world, snapshot):
+    """Take a snapshot away, as prune does."""
+    (world.repository / 'snapshots/testhost/job' / snapshot).unlink()
+    (world.repository / 'needs/testhost/job' / snapshot).unlink()
+
+
+@pytest.fixture
+def garbage(world, tmp_path):
+    """Three snapshots, all three days old; the one in the middle, which had a file of its own, is removed."""
+    world.simple(plain_tree(tmp_path / 'tree', files=8))
+    world.ok('run', 'job')
+    own = tmp_path / 'tree' / 'only-in-the-middle'
+    world.content = os.urandom(3000000)
+    own.write_bytes(world.content)
+    world.ok('run', 'job')
+    own.unlink()
+    (tmp_path / 'tree' / 'file-0').write_bytes(os.urandom(200000))
+    world.ok('run', 'job')
+    world.first, world.middle, world.last = sorted(world.snapshots())
+    old(objects(world, ''))
+    forget(world, world.middle)
+    return world
+
+
+def assert_whole(world):
+    """All that is there is whole. That a snapshot was taken away without a record of it is said, and is no matter here."""
+    said = [row['text'] for row in world('--json', 'verify', '--all').json() if row['type'] == 'damage']
+    assert all('are missing here' in text for text in said), said
+
+
+def gc(world, *arguments):
+    result = world.ok('--json', 'gc', *arguments)
+    return {row['host']: row for row in result.json() if row['type'] == 'garbage'}['testhost']
+
+
+def test_two_steps(garbage, tmp_path):
+    before = objects(garbage, 'packs')
+    found = gc(garbage)
+    assert found['planned']['objects'] > 0 and found['fresh'] == found['planned'], found
+    assert found['removed']['objects'] == 0 and objects(garbage, 'packs') == before
+    assert gc(garbage)['removed']['objects'] == 0, 'the plan has not stood for a day'
+    old(objects(garbage, 'plans'), 2)
+    found = gc(garbage)
+    gone = set(before) - set(objects(garbage, 'packs'))
+    assert found['removed']['objects'] == len(gone) > 0 and found['planned']['objects'] == 0, found
+    assert len(objects(garbage, 'plans')) == 1, 'a plan stays until the next gc sees that nothing of it is left'
+    gc(garbage)
+    assert objects(garbage, 'plans') == []
+    assert_whole(garbage)
+    assert_same_tree(tmp_path / 'tree', garbage.restored(f'job@{garbage.last}') / 'tree')
+
+
+def test_index_objects_are_cleaned(garbage):
+    """One speaks of nothing that is gone; the cache of this machine is right; what was stored before is re-used."""
+    collected(garbage)
+    kept = len(objects(garbage, 'index'))
+    assert kept == 2, 'the index object of the removed snapshot alone is gone'
+    before = objects(garbage, 'packs')
+    garbage.ok('run', 'job')
+    assert_whole(garbage)
+    assert len(objects(garbage, 'packs')) <= len(before) + 1, 'the run stored no more than its catalogue'
+
+
+def collected(world):
+    gc(world)
+    old(objects(world, 'plans'), 2)
+    return gc(world)
+
+
+def test_a_run_relies_on_nothing_planned(garbage, tmp_path):
+    """The file of the removed snapshot comes back, and its content is stored anew."""
+    middle = [path for path in objects(garbage, 'packs') if path.stat().st_size > 2900000]
+    own = tmp_path / 'tree' / 'only-in-the-middle'
+    assert len(middle) == 1
+    gc(garbage)
+    own.write_bytes(garbage.content)
+    garbage.ok('run', 'job')
+    assert len([path for path in objects(garbage, 'packs') if path.stat().st_size > 2900000]) == 2
+    old(objects(garbage, 'plans'), 2)
+    assert gc(garbage)['removed']['objects'] > 0
+    assert not middle[0].exists()
+    assert_same_tree(tmp_path / 'tree', garbage.restored() / 'tree')
+
+
+def test_young_packs_are_not_planned(garbage):
+    for path in objects(garbage, 'packs'):
+        os.utime(path)
+    found = gc(garbage)
+    assert found['planned']['objects'] == 0 and found['young']['objects'] > 0, found
+
+
+def test_now(garbage):
+    garbage.fails(USAGE, 'gc', '--now')
+    found = gc(garbage, '--now', '--yes')
+    assert found['removed']['objects'] > 0, found
+    assert_whole(garbage)
+
+
+def test_dry_run_tells_what_is_done(garbage):
+    before = objects(garbage, '')
+    would = gc(garbage, '--dry-run')
+    assert objects(garbage, '') == before
+    assert would['fresh'] == gc(garbage)['fresh'] and would['fresh']['objects'] > 0
+    old(objects(garbage, 'plans'), 2)
+    before = objects(garbage, '')
+    would = gc(garbage, '--dry-run')
+    assert objects(garbage, '') == before
+    assert would['removed'] == gc(garbage)['removed'] and would['removed']['objects'] > 0
+
+
+def test_needs_that_a_killed_run_left(garbage):
+    place = garbage.repository / 'needs/testhost/job'
+    gc(garbage)
+    assert len(objects(garbage, 'needs')) == 2
+    (garbage.repository / 'snapshots/testhost/job' / garbage.first).unlink()
+    assert gc(garbage)['planned']['objects'] > 0, 'they count as long as they are there'
+    assert not (place / garbage.first).exists() and (place / garbage.last).exists()
+
+
+def test_a_put_key_may_not(garbage):
+    garbage.sink(key=garbage.put_key())
+    assert 'may remove nothing' in garbage.fails(WRONG_KEY, 'gc').text
+
+
+# ---- doubts ----
+
+def needs_gone(world):
+    (world.repository / 'needs/testhost/job' / world.first).unlink()
+
+
+def needs_damaged(world):
+    path = world.repository / 'needs/testhost/job' / world.first
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def needs_of_another(world):
+    place = world.repository / 'needs/testhost/job'
+    shutil.copy(place / world.last, place / world.first)
+
+
+def manifest_damaged(world):
+    path = world.repository / 'snapshots/testhost/job' / world.first
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def newest_gone(world):
+    forget(world, world.last)
+
+
+def needs_cannot_be_listed(world):
+    place = world.repository / 'needs'
+    shutil.rmtree(place)
+    place.write_text('')
+
+
+def clock_went_back(world):
+    gc(world)
+    [memory] = (world.base / 'state/repositories').glob('*/gc')
+    store, machine, since = memory.read_text().split()
+    memory.write_text(f'{store} {int(machine) + 3600 * 10**9} {since}\n')
+
+
+@pytest.mark.parametrize('doubt', [needs_gone, needs_damaged, needs_of_another, manifest_damaged, newest_gone,
+                                   needs_cannot_be_listed, clock_went_back])
+def test_nothing_goes_on_a_doubt(garbage, doubt):
+    gc(garbage)
+    old(objects(garbage, 'plans'), 2)
+    doubt(garbage)
+    before = objects(garbage, 'packs'), objects(garbage, 'plans')
+    result = garbage.fails(INCOMPLETE, 'gc')
+    assert 'nothing was removed, as ' in result.err, result
+    assert (objects(garbage, 'packs'), objects(garbage, 'plans')) == before
+
+
+def test_another_place(garbage, tmp_path):
+    """The same section, and a repository to which this machine has never saved."""
+    shutil.move(garbage.repository, tmp_path / 'elsewhere')
+    garbage.ok('init', 'disk')
+    assert 'never to' in garbage.fails(INCOMPLETE, 'gc').err
+
+
+def test_a_clock_that_leapt(garbage):
+    """The store's time is three days ahead of what it was, and this machine's is not: plans count from now on."""
+    gc(garbage)
+    [memory] = (garbage.base / 'state/repositories').glob('*/gc')
+    store, machine, since = memory.read_text().split()
+    memory.write_text(f'{int(store) - 3 * DAY * 10**9} {machine} {since}\n')
+    old(objects(garbage, 'plans'), 2)
+    assert gc(garbage)['removed']['objects'] == 0
+    assert int(memory.read_text().split()[2]) > time.time_ns() - 3600 * 10**9
