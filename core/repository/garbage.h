@@ -23,13 +23,17 @@ struct error;
 struct garbage_pack {
     uint8_t name[SEAL_HASH_SIZE];
     uint32_t time; /* s, of its object; 0 = the store tells none */
-    uint32_t size : 28, marks : 4;
+    uint32_t size;
 };
 
 struct garbage {
     int64_t now;
     struct bytes rows; /* of struct garbage_pack */
     size_t count;
+    /* By row: what names begin with, in their order, and marks. Snapshots name millions: they pass through these alone.
+     */
+    uint64_t *starts;
+    uint8_t *marks;
 };
 
 /* How long a plan has to stand: a day, or twice the longest run that there was. */

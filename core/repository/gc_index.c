@@ -18,6 +18,7 @@
 struct described {
     uint8_t name[SEAL_HASH_SIZE];
     uint64_t there, gone;
+    bool own; /* this machine has stored it */
 };
 
 static int compare_hashes(const void *a, const void *b)
@@ -46,6 +47,7 @@ static int describe(const struct gc *gc, const struct gc_host *host, struct byte
         memcpy(one.name, object, sizeof one.name);
         one.gone = is_gone(host, name.hash);
         one.there = !one.gone;
+        one.own = index_pack_is_own(index, row);
         bytes_put(objects, &one, sizeof one);
     }
     return bytes_check(objects, "list of index objects", e);
@@ -97,9 +99,8 @@ static int put_index(struct gc *gc, const struct rewriting *w, struct error *e)
         return -1;
     seal_hash(object.data, object.length, name);
     repository_index_key(w->host->name, name, key);
-    if (strcmp(w->host->name, r->host) == 0 && repository_own_index(r, name, e) < 0)
-        return -1;
-    if (sink_put(r->sink, key, object.data, object.length, true, e) < 0 || sink_sync(r->sink, e) < 0)
+    if (repository_own_index(r, name, e) < 0 || sink_put(r->sink, key, object.data, object.length, true, e) < 0 ||
+        sink_sync(r->sink, e) < 0)
         return -1;
     return confirm_object(r, key, &object, e);
 }
@@ -123,11 +124,14 @@ static int rewrite(struct gc *gc, const struct gc_host *host, const uint8_t name
     return result;
 }
 
+/* Written anew is what this machine has stored itself, and remembers. What the objects of others say of packs nobody
+ * has proved, and their hosts rely on those alone that they have stored: these stay until nothing is left of them. */
 static int clean_object(struct gc *gc, const struct gc_host *host, const struct described *object, struct error *e)
 {
     char key[201];
     bool done = object->there == 0;
-    if (object->gone == 0 || (object->there > 0 && !gc->repository->key->full))
+    bool anew = object->own && gc->repository->key->full && strcmp(host->name, gc->repository->host) == 0;
+    if (object->gone == 0 || (!done && !anew))
         return 0;
     if (!done && rewrite(gc, host, object->name, &done, e) < 0)
         return -1;

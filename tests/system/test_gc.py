@@ -86,6 +86,29 @@ def test_index_objects_are_cleaned(garbage):
     assert len(objects(garbage, 'packs')) <= len(before) + 1, 'the run stored no more than its catalogue'
 
 
+def test_index_objects_are_written_anew(garbage, tmp_path):
+    """Two packs in one index object, of which one goes. Nothing is stored twice afterwards, and nothing lost."""
+    (tmp_path / 'tree' / '0-goes').write_bytes(os.urandom(18 << 20))
+    (tmp_path / 'tree' / 'stays').write_bytes(os.urandom(1 << 20))
+    garbage.ok('run', 'job')
+    goes = garbage.snapshots()
+    (tmp_path / 'tree' / '0-goes').unlink()
+    garbage.ok('run', 'job')
+    old(objects(garbage, ''))
+    forget(garbage, [one for one in goes if one not in (garbage.first, garbage.last)][0])
+    indexes = set(objects(garbage, 'index'))
+    found = collected(garbage)
+    assert found['removed']['bytes'] > 16 << 20, found
+    assert set(objects(garbage, 'index')) - indexes, 'one was written anew'
+    assert_whole(garbage)
+    shutil.rmtree(tmp_path / 'cache')
+    garbage.ok('run', 'job')
+    before = objects(garbage, 'packs')
+    garbage.ok('run', 'job')
+    assert objects(garbage, 'packs') == before
+    assert_same_tree(tmp_path / 'tree', garbage.restored() / 'tree')
+
+
 def collected(world):
     gc(world)
     old(objects(world, 'plans'), 2)

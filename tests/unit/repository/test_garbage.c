@@ -75,6 +75,27 @@ static void test_sorting(void **state)
     }
 }
 
+static void test_sorting_many(void **state)
+{
+    (void)state;
+    struct garbage g;
+    struct error e;
+    uint64_t random = 1;
+    garbage_begin(&g, NOW);
+    for (unsigned i = 0; i < 100000; i++) {
+        uint8_t name[SEAL_HASH_SIZE] = {0};
+        random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
+        bytes_set_u64(name, i % 10 == 0 ? random & UINT64_C(0xffffffff00000000) : random); /* some groups are large */
+        bytes_set_u32(name + 8, i);
+        assert_int_equal(garbage_list(&g, name, 1, NOW, &e), 0);
+    }
+    assert_int_equal(garbage_sort(&g, &e), 0);
+    assert_int_equal(g.count, 100000);
+    for (size_t i = 1; i < g.count; i++)
+        assert_true(memcmp(garbage_packs(&g)[i - 1].name, garbage_packs(&g)[i].name, SEAL_HASH_SIZE) < 0);
+    garbage_free(&g);
+}
+
 /* Every set of needs over few packs, and beside them: what is marked is what was named. */
 static void test_needs(void **state)
 {
@@ -88,7 +109,7 @@ static void test_needs(void **state)
                 packs[count++] = i;
         assert_int_equal(need(&g, packs, count), (set >> 8 & 1) + (set >> 9 & 1));
         for (unsigned i = 0; i < 8; i++)
-            assert_int_equal(garbage_packs(&g)[i].marks, set >> i & 1 ? GARBAGE_NEEDED : 0);
+            assert_int_equal(g.marks[i], set >> i & 1 ? GARBAGE_NEEDED : 0);
         garbage_free(&g);
     }
 }
@@ -107,7 +128,7 @@ static void test_twins(void **state)
     assert_int_equal(garbage_list(&g, name, 1, NOW - DAY, &e), 0);
     assert_int_equal(garbage_sort(&g, &e), 0);
     assert_int_equal(need(&g, (unsigned[]){5}, 1), 0);
-    assert_int_equal(garbage_packs(&g)[0].marks & garbage_packs(&g)[1].marks & GARBAGE_NEEDED, GARBAGE_NEEDED);
+    assert_int_equal(g.marks[0] & g.marks[1] & GARBAGE_NEEDED, GARBAGE_NEEDED);
     garbage_free(&g);
 }
 
@@ -189,9 +210,9 @@ static void test_grace(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sorting), cmocka_unit_test(test_needs),          cmocka_unit_test(test_twins),
-        cmocka_unit_test(test_age),     cmocka_unit_test(test_plan_and_sweep), cmocka_unit_test(test_due),
-        cmocka_unit_test(test_grace),
+        cmocka_unit_test(test_sorting), cmocka_unit_test(test_sorting_many), cmocka_unit_test(test_needs),
+        cmocka_unit_test(test_twins),   cmocka_unit_test(test_age),          cmocka_unit_test(test_plan_and_sweep),
+        cmocka_unit_test(test_due),     cmocka_unit_test(test_grace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
