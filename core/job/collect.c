@@ -35,7 +35,7 @@ static int look_for(struct vault *vault, const char *job, const char *id, struct
     struct search search = {.id = id};
     if (vault_names(vault, host, job, compare_name, &search, e) < 0)
         return -1;
-    if (search.found)
+    if (search.found || history_was_removed(vault, host, job, id))
         return 0;
     error_set(e, ERROR_PERMANENT, "snapshot %s@%s was committed there and is not listed", job, id);
     return error_hint(e, "see what is wrong with it: cofre verify %s", job);
