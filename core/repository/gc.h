@@ -50,6 +50,7 @@ struct gc_needs {
     uint8_t manifest[SEAL_HASH_SIZE];
     int64_t placed;
     bool read, has_manifest;
+    bool bad; /* it cannot be read, or is of another manifest */
 };
 
 /* Clocks as this machine saw them at its last gc here. */
@@ -62,6 +63,7 @@ struct gc {
     struct repository *repository;
     const struct vault_gc *request;
     bool plan_only; /* nothing is due */
+    size_t healed;  /* snapshots whose needs were made anew */
     struct gc_memory memory;
     int64_t now;     /* of the store */
     int64_t machine; /* ns, when that was read */
@@ -88,6 +90,8 @@ struct gc_needs *gc_needs_of(const struct gc *gc, size_t *count);
 
 /* All that is read. 0 also with a doubt. */
 int gc_read(struct gc *gc, struct error *e);
+/* The manifest under key, with these bytes, has no needs that can be read: store them anew. Only with the full key. */
+int gc_heal(struct gc *gc, const char *key, const struct bytes *manifest, struct error *e);
 /* Which plans are due, and which have ended. */
 void gc_mark_plans(struct gc *gc);
 /* Take away what is due. *late: so much time has gone by since needs were read that they are to be read again. */

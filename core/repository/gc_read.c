@@ -203,6 +203,12 @@ static void mark(struct gc *gc, const struct needs *needs)
                              needs->hosts[i].packs.length / NEEDS_NAME_SIZE);
 }
 
+/* With the full key needs can be made anew. */
+static bool may_heal(const struct gc *gc)
+{
+    return gc->repository->key->full && !gc->request->dry_run;
+}
+
 struct needs_reading {
     struct gc *gc;
     struct gc_needs *next;
@@ -223,8 +229,10 @@ static int take_needs(void *context, const char *key, const struct bytes *object
         return -1;
     }
     sscanf(row->name, "%63[^/]", host);
-    if (needs_open(reading->gc->repository, host, key, object, &needs, e) < 0)
-        return -1;
+    if (needs_open(reading->gc->repository, host, key, object, &needs, e) < 0) {
+        row->bad = may_heal(reading->gc) && (e->class == ERROR_INTEGRITY || e->class == ERROR_AUTH);
+        return row->bad ? 0 : -1;
+    }
     memcpy(row->manifest, needs.manifest, sizeof row->manifest);
     row->read = true;
     mark(reading->gc, &needs);
@@ -306,24 +314,38 @@ static int check_time(struct gc *gc, const char *key, const struct manifest_clea
     return 0;
 }
 
-static int match(struct gc *gc, const char *key, const uint8_t hash[SEAL_HASH_SIZE], struct error *e)
+/* The manifest that the needs of this one name, or *gone. */
+static int named_by_needs(struct gc *gc, const char *key, uint8_t says[SEAL_HASH_SIZE], bool *gone, struct error *e)
 {
     struct gc_needs wanted;
     size_t count;
     struct gc_needs *rows = gc_needs_of(gc, &count);
-    uint8_t says[SEAL_HASH_SIZE];
-    bool gone = false;
+    *gone = false;
     snprintf(wanted.name, sizeof wanted.name, "%s", key + strlen("snapshots/"));
     struct gc_needs *found = count > 0 ? bsearch(&wanted, rows, count, sizeof *rows, compare_needs) : NULL;
     if (found)
         found->has_manifest = true;
-    if (found && found->read)
-        memcpy(says, found->manifest, sizeof says);
-    else if (look_for_needs(gc, key, says, &gone, e) < 0)
-        return -1;
-    if (gone || memcmp(says, hash, sizeof says) == 0)
+    if (!found || !found->read)
+        return look_for_needs(gc, key, says, gone, e);
+    memcpy(says, found->manifest, SEAL_HASH_SIZE);
+    return 0;
+}
+
+static int match(struct gc *gc, const char *key, const struct bytes *manifest, struct error *e)
+{
+    uint8_t says[SEAL_HASH_SIZE], hash[SEAL_HASH_SIZE];
+    bool gone;
+    seal_hash(manifest->data, manifest->length, hash);
+    int result = named_by_needs(gc, key, says, &gone, e);
+    if (result == 0 && (gone || memcmp(says, hash, sizeof says) == 0))
         return 0;
-    return error_set(e, ERROR_INTEGRITY, "'needs/%s' is of another manifest than that of its snapshot", wanted.name);
+    if (result == 0)
+        error_set(e, ERROR_INTEGRITY, "'needs/%s' is of another manifest than that of its snapshot",
+                  key + strlen("snapshots/"));
+    if (!may_heal(gc) || (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH) || gc_heal(gc, key, manifest, e) < 0)
+        return -1;
+    gc->healed++;
+    return 0;
 }
 
 static int take_manifest(void *context, const char *key, const struct bytes *object, const struct error *why,
@@ -331,7 +353,6 @@ static int take_manifest(void *context, const char *key, const struct bytes *obj
 {
     struct gc *gc = context;
     struct manifest_clear clear;
-    uint8_t hash[SEAL_HASH_SIZE];
     if (!object && why->class == ERROR_NOT_FOUND)
         return 0;
     if (!object) {
@@ -341,17 +362,32 @@ static int take_manifest(void *context, const char *key, const struct bytes *obj
     if (manifest_object_peek(object->data, object->length, gc->repository->key, key, &clear, e) < 0 ||
         check_time(gc, key, &clear, e) < 0)
         return -1;
-    seal_hash(object->data, object->length, hash);
-    return match(gc, key, hash, e);
+    return match(gc, key, object, e);
+}
+
+/* Needs that cannot be read and have no manifest: what they keep, nobody knows. */
+static int check_orphans(const struct gc *gc, struct error *e)
+{
+    size_t count;
+    const struct gc_needs *rows = gc_needs_of(gc, &count);
+    for (size_t i = 0; i < count; i++)
+        if (rows[i].bad && !rows[i].has_manifest)
+            return error_set(e, ERROR_INTEGRITY, "'needs/%s' cannot be read, and its snapshot is not there",
+                             rows[i].name);
+    return 0;
 }
 
 static int read_manifests(struct gc *gc, struct error *e)
 {
     AUTO_BYTES struct bytes keys = {.maximum = ROWS_MAX};
-    if (sink_list(gc->repository->sink, "snapshots/", list_manifest, &keys, e) < 0)
+    struct sink *sink = gc->repository->sink;
+    if (sink_list(sink, "snapshots/", list_manifest, &keys, e) < 0 ||
+        sink_get_each(sink, (const char *)keys.data, keys.length, MANIFEST_OBJECT_MAX, take_manifest, gc, e) < 0)
         return -1;
-    return sink_get_each(gc->repository->sink, (const char *)keys.data, keys.length, MANIFEST_OBJECT_MAX, take_manifest,
-                         gc, e);
+    if (gc->healed == 0)
+        return check_orphans(gc, e);
+    error_set(e, ERROR_CHANGED, "what %zu snapshots need was not known, and has been written down anew", gc->healed);
+    return error_hint(e, "nothing is lost by it: the next gc goes on");
 }
 
 /* ---- all of it ---- */

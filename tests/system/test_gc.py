@@ -6,6 +6,7 @@ import time
 import pytest
 
 from support.cli import INCOMPLETE, USAGE, WRONG_KEY
+from support.faults import sample
 from support.oracle import assert_same_tree
 from support.tree import plain_tree
 
@@ -169,6 +170,67 @@ def test_a_put_key_may_not(garbage):
     assert 'may remove nothing' in garbage.ok('gc').err
 
 
+@pytest.mark.every_sink
+def test_every_sink(world, tmp_path):
+    """Without a grace, since times of objects in a bucket cannot be changed: what is needed stays, the rest goes."""
+    tree = plain_tree(tmp_path / 'tree', files=8)
+    world.simple(tree)
+    world.ok('run', 'job')
+    own = tree / 'only-in-the-middle'
+    own.write_bytes(os.urandom(1000000))
+    world.ok('run', 'job')
+    own.unlink()
+    world.ok('run', 'job')
+    [first, middle, last] = sorted(world.snapshots())
+    for kind in ('snapshots', 'needs'):
+        [one] = [item for item in world.store.objects(kind) if item.name == middle]
+        one.unlink()
+    kept = len(world.store.objects('packs'))
+    assert gc(world)['removed']['objects'] == 0
+    found = gc(world, '--now', '--yes')
+    assert found['removed']['bytes'] > 1000000, found
+    assert len(world.store.objects('packs')) == kept - found['removed']['objects']
+    assert_whole(world)
+    world.restored(f'job@{first}', 'first')
+    assert_same_tree(tree, world.restored(f'job@{last}') / 'tree')
+
+
+# ---- killed ----
+
+POINTS, SHORT = 300, 5
+
+
+@pytest.mark.parametrize('points', [SHORT, pytest.param(POINTS, marks=pytest.mark.long)])
+@pytest.mark.parametrize('step', ['plan', 'sweep'])
+def test_killed_anywhere_it_goes_on(garbage, faults, tmp_path, step, points):
+    if step == 'sweep':
+        gc(garbage)
+        old(objects(garbage, 'plans'), 2)
+    parts = [garbage.repository, garbage.base / 'state', garbage.base / 'cache']
+    for part in parts:
+        shutil.copytree(part, tmp_path / 'kept' / part.name)
+
+    def reset():
+        for part in parts:
+            shutil.rmtree(part)
+            shutil.copytree(tmp_path / 'kept' / part.name, part)
+
+    faults.kill_at(0, garbage, 'gc')
+    for number in sample(faults.count(), points):
+        reset()
+        killed = faults.kill_at(number, garbage, 'gc')
+        assert killed.status in (0, 137), killed
+        for _ in range(3):
+            gc(garbage)
+            old(objects(garbage, 'plans'), 2)
+        assert objects(garbage, 'plans') == [], number
+        assert_whole(garbage)
+        found = gc(garbage)
+        assert found['planned']['objects'] == found['young']['objects'] == 0, (number, found)
+        assert found['needed']['objects'] == len(objects(garbage, 'packs')) > 0, (number, found)
+    assert_same_tree(tmp_path / 'tree', garbage.restored(f'job@{garbage.last}') / 'tree')
+
+
 # ---- archives ----
 
 def test_archive(world, tmp_path):
@@ -250,6 +312,18 @@ def test_nothing_goes_on_a_doubt(garbage, doubt):
     result = garbage.fails(INCOMPLETE, 'gc')
     assert 'nothing was removed, as ' in result.err, result
     assert (objects(garbage, 'packs'), objects(garbage, 'plans')) == before
+
+
+@pytest.mark.parametrize('doubt', [needs_gone, needs_damaged, needs_of_another])
+def test_needs_are_made_anew(garbage, tmp_path, doubt):
+    """With the full key: what the snapshot needs is in its catalogues. The gc after that goes on."""
+    gc(garbage)
+    old(objects(garbage, 'plans'), 2)
+    doubt(garbage)
+    assert 'written down anew' in garbage.fails(INCOMPLETE, 'gc').err
+    assert gc(garbage)['removed']['objects'] > 0
+    assert_whole(garbage)
+    garbage.restored(f'job@{garbage.first}')
 
 
 def test_another_place(garbage, tmp_path):
