@@ -18,10 +18,11 @@
 
 /* ---- what this machine remembers ---- */
 
-static void memory_path(const struct gc *gc, char path[PATH_MAX])
+/* STATE/repositories/ID, where the ledger is. */
+static void memory_path(const struct gc *gc, const char *file, char path[PATH_MAX])
 {
-    snprintf(path, PATH_MAX, "%.*s/gc", (int)(strrchr(gc->repository->ledger, '/') - gc->repository->ledger),
-             gc->repository->ledger);
+    const char *ledger = gc->repository->ledger;
+    snprintf(path, PATH_MAX, "%.*s%s", (int)(strrchr(ledger, '/') - ledger), ledger, file);
 }
 
 int gc_recall(struct gc *gc, struct error *e)
@@ -30,7 +31,7 @@ int gc_recall(struct gc *gc, struct error *e)
     struct gc_memory *m = &gc->memory;
     char path[PATH_MAX];
     *m = (struct gc_memory){.store = 0};
-    memory_path(gc, path);
+    memory_path(gc, "/gc", path);
     if (file_read_own(path, MEMORY_MAX, &text, e) < 0)
         return e->class == ERROR_NOT_FOUND ? 0 : -1;
     bytes_put_u8(&text, 0);
@@ -43,7 +44,10 @@ int gc_recall(struct gc *gc, struct error *e)
 int gc_remember(const struct gc *gc, struct error *e)
 {
     char path[PATH_MAX], text[MEMORY_MAX];
-    memory_path(gc, path);
+    memory_path(gc, "", path);
+    if (file_make_trusted(path, e) < 0)
+        return -1;
+    memory_path(gc, "/gc", path);
     int n =
         snprintf(text, sizeof text, "%" PRId64 " %" PRId64 " %" PRId64 "\n", gc->now, gc->machine, gc->memory.since);
     return file_write(path, text, (size_t)n, FILE_REPLACE, e);
@@ -175,7 +179,7 @@ static int collect(struct gc *gc, vault_collected *told, void *context, bool las
     }
     if (act(gc, again, e) < 0)
         return -1;
-    if (!*again && last)
+    if (last)
         tell(gc, told, context);
     return 0;
 }

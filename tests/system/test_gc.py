@@ -128,6 +128,20 @@ def test_a_run_relies_on_nothing_planned(garbage, tmp_path):
     assert_same_tree(tmp_path / 'tree', garbage.restored() / 'tree')
 
 
+def test_by_a_machine_that_knows_nothing(garbage):
+    """Each time another one, with the key alone."""
+    def forget_all():
+        shutil.rmtree(garbage.base / 'state')
+        shutil.rmtree(garbage.base / 'cache')
+
+    forget_all()
+    assert gc(garbage)['fresh']['objects'] > 0
+    old(objects(garbage, 'plans'), 2)
+    forget_all()
+    assert gc(garbage)['removed']['objects'] > 0
+    assert_whole(garbage)
+
+
 def test_young_packs_are_not_planned(garbage):
     for path in objects(garbage, 'packs'):
         os.utime(path)
