@@ -278,6 +278,23 @@ def test_archive(world, tmp_path):
     assert 'nothing was removed, as ' in world.fails(INCOMPLETE, 'gc').err
 
 
+def test_a_prune_key_collects_where_a_put_key_stores(garbage, tmp_path):
+    """The host has a put key, another machine the prune key: after both steps the host goes on, and all is whole."""
+    put, prune = garbage.put_key(), garbage.base / 'keys/prune.key'
+    garbage.ok('key', 'prune', garbage.key, prune)
+    garbage.sink(key=prune)
+    assert gc(garbage)['fresh']['objects'] > 0
+    old(objects(garbage, 'plans'), 2)
+    assert gc(garbage)['removed']['objects'] > 0
+    garbage.sink(key=put)
+    (tmp_path / 'tree' / 'only-in-the-middle').write_bytes(garbage.content)
+    garbage.ok('run', 'job')
+    garbage.sink()
+    garbage.ok('key', 'accept', 'disk', 'testhost')
+    assert_whole(garbage)
+    assert_same_tree(tmp_path / 'tree', garbage.restored() / 'tree')
+
+
 # ---- doubts ----
 
 def needs_gone(world):
