@@ -30,7 +30,7 @@ _cofre_command()
 _cofre_words()
 {
     case $command in
-    '') echo 'init check discover run list show ls cat restore verify prune copy accept pin unpin key plugin version help' ;;
+    '') echo 'init check discover run list show ls cat restore verify prune gc copy accept pin unpin key plugin version help' ;;
     init) _cofre_names sink ;;
     check) _cofre_names source; _cofre_names sink; _cofre_names job ;;
     run)
@@ -38,9 +38,10 @@ _cofre_words()
         [[ $form ]] && _cofre_names source
         ;;
     list | show | ls | cat | restore | verify | prune | copy | accept | pin | unpin) _cofre_names job ;;
+    gc) _cofre_names sink ;;
     key) [[ $form ]] || echo 'create put prune show recover accept revoke' ;;
     plugin) [[ $form ]] || echo 'list describe' ;;
-    help) echo 'init check discover run list show ls cat restore verify prune copy accept pin unpin key plugin version' ;;
+    help) echo 'init check discover run list show ls cat restore verify prune gc copy accept pin unpin key plugin version' ;;
     esac
 }
 
@@ -57,6 +58,7 @@ _cofre_options()
     verify) echo '--all --quick --sink' ;;
     prune) echo '--all-hosts --dry-run --sink --yes' ;;
     copy) echo '--from --to' ;;
+    gc) echo '--dry-run --now --yes' ;;
     key) echo '--host --since --id' ;;
     esac
 }

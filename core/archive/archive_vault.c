@@ -7,6 +7,7 @@
 
 #include "archive/archive.h"
 #include "archive/archive_copy.h"
+#include "archive/archive_gc.h"
 #include "archive/archive_init.h"
 #include "archive/archive_pin.h"
 #include "archive/archive_prune.h"
@@ -380,6 +381,7 @@ const struct vault_format archive_vault = {
     .remove = archive_prune_remove,
     .removals = archive_prune_removals,
     .may_remove = archive_prune_may,
+    .gc = archive_gc,
     .annotate = annotate,
     .unpin = unpin,
     .annotations = annotations,

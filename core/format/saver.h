@@ -68,6 +68,8 @@ struct saver_calls {
      * protected as long as what it adds. NULL = nothing to do. */
     int (*protect)(struct saver *saver, size_t k, const struct manifest *manifest, const struct bytes *object,
                    struct error *e);
+    /* Right after the manifest was put: is all there that it relies on? NULL = nothing to do. */
+    int (*look)(struct saver *saver, size_t k, const struct manifest *manifest, struct error *e);
     /* The manifest is in at least one of the sinks. */
     void (*committed)(struct saver *saver, const struct manifest *manifest);
 };

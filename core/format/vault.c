@@ -162,6 +162,16 @@ int vault_annotations(struct vault *vault, const char *host, const char *job, va
     return vault->format->annotations ? vault->format->annotations(vault, host, job, annotated, context, e) : 0;
 }
 
+int vault_collect(struct vault *vault, const struct vault_gc *request, vault_collected *told, void *context,
+                  struct vault_gc_result *result, struct error *e)
+{
+    *result = (struct vault_gc_result){.doubt = {.class = ERROR_NONE}};
+    if (vault->format->gc)
+        return vault->format->gc(vault, request, told, context, result, e);
+    error_set(e, ERROR_UNSUPPORTED, "this version removes nothing from what it holds");
+    return error_subject(e, "sink", sink_name(vault->sink));
+}
+
 void vault_sweep(const struct vault *vault)
 {
     struct error e;

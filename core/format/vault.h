@@ -10,13 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/error.h"
 #include "snapshot/manifest.h"
 
 struct audience;
 struct bytes;
 struct config_instance;
 struct engine;
-struct error;
 struct record;
 struct saver_calls;
 struct sink;
@@ -169,6 +169,34 @@ struct vault_annotation {
 };
 typedef int vault_annotated(void *context, const struct vault_annotation *annotation, struct error *e);
 
+/* ---- gc ---- */
+
+struct vault_gc {
+    bool dry_run;
+    bool now; /* nobody else writes: there is no grace */
+};
+/* What was found of one host (of an archive: of all), and done; in a dry run, what would be. Bytes and objects: packs,
+ * or in an archive all objects. */
+struct vault_amount {
+    uint64_t objects, bytes;
+};
+struct vault_garbage {
+    const char *host; /* NULL: of all */
+    struct vault_amount needed;
+    struct vault_amount young;   /* not needed, and too new to be planned */
+    struct vault_amount planned; /* not needed, and will be removed; with those of this gc */
+    struct vault_amount fresh;   /* of these, planned by this gc */
+    struct vault_amount removed;
+    struct vault_amount locked; /* may not be removed yet */
+    char lock[256];             /* what the store says of the first of those */
+    int64_t since;              /* ns: when the oldest plan was made; INT64_MIN = there is none */
+    int64_t due;                /* ns: when the next of them has stood for long enough; likewise */
+};
+typedef void vault_collected(void *context, const struct vault_garbage *garbage);
+struct vault_gc_result {
+    struct error doubt; /* why nothing was removed; ERROR_NONE = there was no doubt */
+};
+
 /* ---- the table ---- */
 
 /* What a check says: a finding, or what is wrong; and a secret as it was resolved, and how the section has it. */
@@ -241,6 +269,9 @@ struct vault_format {
     int (*unpin)(struct vault *vault, const struct vault_name *name, bool *was, struct error *e);
     int (*annotations)(struct vault *vault, const char *host, const char *job, vault_annotated *annotated,
                        void *context, struct error *e);
+    /* See vault_gc. NULL: not offered. */
+    int (*gc)(struct vault *vault, const struct vault_gc *request, vault_collected *told, void *context,
+              struct vault_gc_result *result, struct error *e);
     /* Is everything there that a run needs? It is open. The section's own secrets that were needed are told. */
     void (*check)(struct vault *vault, struct vault_reporter *to);
     /* What can be known of it without reaching anything; NULL = nothing. */
@@ -311,6 +342,11 @@ int vault_unpin(struct vault *vault, const struct vault_name *name, bool *was, s
  * One that is not valid is logged, and says nothing. Where a format offers none there are none. */
 int vault_annotations(struct vault *vault, const char *host, const char *job, vault_annotated *annotated, void *context,
                       struct error *e);
+
+/* Remove what nothing needs any more, and was not needed for long; told of each host. Nothing is removed on a doubt:
+ * then 0 all the same, and result->doubt says why. Interrupted anywhere, the next one goes on. */
+int vault_collect(struct vault *vault, const struct vault_gc *request, vault_collected *told, void *context,
+                  struct vault_gc_result *result, struct error *e);
 
 /* Remove what interrupted puts left. On a disk that other machines share their running puts cannot be told from dead
  * ones but by age: a day. That it does not work is a warning, and no reason not to store. */

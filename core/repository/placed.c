@@ -49,12 +49,16 @@ static int check_place(const struct repository *repository, const char *key, siz
     return 0;
 }
 
-static int check_revoked(const struct repository *repository, const char *key, const struct bytes *object,
-                         const struct seal_opened *opened, struct error *e)
+/* What a snapshot needs counts as its manifest does, which it names. */
+static int check_revoked(const struct repository *repository, enum seal_kind kind, const char *key,
+                         const struct bytes *object, const struct seal_opened *opened, struct error *e)
 {
     struct signers_claim claim = {.object = key};
     memcpy(claim.signer, opened->signer, sizeof claim.signer);
-    seal_hash(object->data, object->length, claim.hash);
+    if (kind == SEAL_NEEDS && opened->clear_length == sizeof claim.hash)
+        memcpy(claim.hash, opened->clear, sizeof claim.hash);
+    else
+        seal_hash(object->data, object->length, claim.hash);
     return signers_check_revoked(repository->signers, &claim, e);
 }
 
@@ -64,7 +68,7 @@ int placed_open(const struct repository *repository, enum seal_kind kind, const 
 {
     if (seal_envelope_verify(repository->key, kind, object->data, object->length, key, opened, e) < 0 ||
         seal_check_host(opened, host, key, e) < 0 || check_place(repository, key, own_length, opened, e) < 0 ||
-        check_revoked(repository, key, object, opened, e) < 0)
+        check_revoked(repository, kind, key, object, opened, e) < 0)
         return -1;
     return seal_envelope_body(repository->key, kind, object->data, object->length, key, body, e);
 }

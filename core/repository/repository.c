@@ -272,6 +272,8 @@ void repository_close(struct repository *repository)
     free(repository->cache);
     free(repository->damaged);
     free(repository->ledger);
+    bytes_free(&repository->plans);
+    bytes_free(&repository->planned);
     pthread_mutex_destroy(&repository->finding);
     free(repository);
 }

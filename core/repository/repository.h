@@ -8,15 +8,17 @@
 
 #include <pthread.h>
 
+#include "base/bytes.h"
 #include "repository/key.h"
 #include "repository/seal.h"
 
-struct bytes;
 struct error;
 struct index;
 struct index_location;
 struct index_pack;
+struct needs;
 struct pack_chunk;
+struct plan;
 struct pack_name;
 struct signers;
 struct sink;
@@ -47,6 +49,9 @@ struct repository {
     char id_text[2 * REPOSITORY_ID_SIZE + 1];
     struct index *index;     /* NULL until repository_load_index */
     bool own_alone;          /* the index is of our host's packs */
+    struct bytes plans;      /* keys of the plans that were read, NUL terminated */
+    struct bytes planned;    /* hashes of the packs in them, sorted */
+    int64_t plans_read;      /* clock_monotonic, before they were listed */
     _Atomic bool recovered;  /* packs without an index object were looked into */
     pthread_mutex_t finding; /* held while a reader looks into the index, which may make it grow */
 };
@@ -108,6 +113,27 @@ int repository_read_index_object(struct repository *repository, const char *host
 /* The directory of a pack of that size, opened with the full key; the caller frees chunks. */
 int repository_read_directory(struct repository *repository, const struct pack_name *name, uint64_t size,
                               struct pack_chunk **chunks, uint32_t *count, struct error *e);
+
+/* ---- plans: repository_plans.c ---- */
+
+/* Each plan among the objects of these keys, NUL terminated, one after another. One that is gone is passed over; one
+ * that is wrong says nothing, and is logged. found may not use the sink. */
+int repository_each_plan(struct repository *repository, const struct bytes *keys,
+                         int (*found)(void *context, const char *key, const char *host, const struct plan *plan,
+                                      struct error *e),
+                         void *context, struct error *e);
+/* Read the plans of the hosts that the index is of, before packs are listed: what they name is not relied on, from the
+ * next repository_load_index on, which does this itself with REPOSITORY_OWN. */
+int repository_read_plans(struct repository *repository, struct error *e);
+/* Does one of them name it, of whatever host? */
+bool repository_plans_pack(const struct repository *repository, const uint8_t hash[SEAL_HASH_SIZE]);
+/* The needs of a snapshot are stored: may its manifest be? Plans are read again. Those of its packs that stand in one
+ * that has come since are added to *planned, struct pack_name each. ERROR_CHANGED when it may not. */
+int repository_heed_plans(struct repository *repository, const struct needs *needs, struct bytes *planned,
+                          struct error *e);
+/* And when it was: are its needs and those packs still there? stored: clock_monotonic before the needs were. */
+int repository_look_again(struct repository *repository, const char *needs_key, int64_t stored,
+                          const struct bytes *planned, struct error *e);
 
 /* The key of an index object, "index/HOST/HEX", into out[201]. */
 void repository_index_key(const char *host, const uint8_t name[SEAL_HASH_SIZE], char *out);

@@ -289,6 +289,16 @@ static int make_line(struct copy *c, struct error *e)
     return line_new(&spec, &c->line, e);
 }
 
+/* It cannot be stored under the name that is going to be removed. */
+static int refuse_planned(const struct copy *c, const struct pack_name *name, struct error *e)
+{
+    char key[201];
+    pack_name_key(name, key);
+    error_set(e, ERROR_BUSY, "a gc is going to remove '%s', which the snapshot needs", key);
+    error_subject(e, "sink", sink_name(c->to->sink));
+    return error_hint(e, "copy it once that gc has removed what it planned: cofre gc %s", sink_name(c->to->sink));
+}
+
 static int submit_pack(struct copy *c, const struct pack_name *name, struct error *e)
 {
     void *slot;
@@ -296,6 +306,8 @@ static int submit_pack(struct copy *c, const struct pack_name *name, struct erro
         return -1;
     struct item *item = slot;
     item->name = *name;
+    if (repository_plans_pack(c->to, name->hash))
+        return refuse_planned(c, name, e);
     item->damaged = index_doubts(c->to->index, name->hash);
     item->there = false;
     return line_submit(c->line, e);
@@ -337,6 +349,7 @@ static int put_needs(struct copy *c, const struct bytes *manifest, struct error 
 {
     const struct manifest *m = c->manifest;
     AUTO_NEEDS struct needs there = {0};
+    AUTO_BYTES struct bytes planned = {0};
     struct error ignored;
     uint8_t hash[SEAL_HASH_SIZE];
     needs_sort(&c->lacking.needs);
@@ -344,7 +357,8 @@ static int put_needs(struct copy *c, const struct bytes *manifest, struct error 
     if (c->result->existed && needs_read(c->to, m->host, m->job, m->id, &there, &ignored) == 0 &&
         memcmp(there.manifest, hash, sizeof hash) == 0)
         return 0;
-    if (needs_put(c->to, &c->lacking.needs, m, manifest, true, e) < 0)
+    if (needs_put(c->to, &c->lacking.needs, m, manifest, true, e) < 0 ||
+        repository_heed_plans(c->to, &c->lacking.needs, &planned, e) < 0)
         return error_subject(e, "sink", sink_name(c->to->sink));
     return 0;
 }
@@ -391,7 +405,7 @@ int repository_copy(struct repository *from, struct repository *to, const struct
         return error_hint(e, "a snapshot can be copied between sinks of one key; otherwise restore it and run a job");
     }
     if (repository_check_writer(to, manifest->host, e) < 0 || load_index(from, e) < 0 ||
-        repository_load_index(to, REPOSITORY_ALL, e) < 0)
+        repository_read_plans(to, e) < 0 || repository_load_index(to, REPOSITORY_ALL, e) < 0)
         return -1;
     index_prefer(from->index, manifest->signer, manifest->host);
     struct copy c = {.progress = progress,

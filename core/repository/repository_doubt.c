@@ -31,11 +31,22 @@ void repository_trust(struct repository *r, const struct pack_name *pack)
                  e.message);
 }
 
+static int compare_hashes(const void *a, const void *b)
+{
+    return memcmp(a, b, SEAL_HASH_SIZE);
+}
+
+/* What is going to be removed is relied on as little, and can be read as long as it is there. */
 int repository_heed_doubts(struct repository *r, struct error *e)
 {
-    AUTO_BYTES struct bytes names = {.maximum = DOUBT_MAX * SEAL_HASH_SIZE};
+    AUTO_BYTES struct bytes names = {.maximum = DOUBT_MAX * SEAL_HASH_SIZE + r->planned.length};
     if (doubt_list(r->damaged, &names, e) < 0)
         return -1;
+    bytes_put(&names, r->planned.data, r->planned.length);
+    if (bytes_check(&names, "list of packs", e) < 0)
+        return -1;
+    if (r->planned.length > 0)
+        qsort(names.data, names.length / SEAL_HASH_SIZE, SEAL_HASH_SIZE, compare_hashes);
     return index_set_doubted(r->index, names.data, names.length / SEAL_HASH_SIZE, e);
 }
 

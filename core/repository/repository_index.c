@@ -285,7 +285,7 @@ int repository_load_index(struct repository *r, enum repository_hosts hosts, str
     bool remembered;
     ASSERT(!r->index || r->own_alone == (hosts == REPOSITORY_OWN && !r->trust_hosts));
     r->own_alone = hosts == REPOSITORY_OWN && !r->trust_hosts;
-    if (!r->index && open_index(r, e) < 0)
+    if ((!r->index && open_index(r, e) < 0) || (hosts == REPOSITORY_OWN && repository_read_plans(r, e) < 0))
         return -1;
     /* Objects first: what they say is only believed of packs that are listed afterwards. */
     if (sink_list(r->sink, prefix_of(r, "index", prefix), list_index, &l, e) < 0 ||

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "config/config.h"
@@ -29,7 +30,9 @@ _Static_assert(SAVER_SINKS_MAX <= UPLOADER_SINKS_MAX, "an uploader serves them a
 
 struct repositories {
     struct repository *items[SAVER_SINKS_MAX];
-    char cache[PATH_MAX]; /* where the catalogues are remembered */
+    struct bytes planned[SAVER_SINKS_MAX]; /* packs that the snapshot needs and that a gc has planned meanwhile */
+    int64_t needs_stored[SAVER_SINKS_MAX]; /* clock_monotonic, before they were */
+    char cache[PATH_MAX];                  /* where the catalogues are remembered */
     struct uploader *uploader;
     struct writer *writer;
     struct recorder *recorder; /* of the source at hand; NULL in a dry run */
@@ -82,6 +85,8 @@ static void free_own(struct saver *saver)
         return;
     writer_free(r->writer);
     uploader_free(r->uploader);
+    for (size_t k = 0; k < SAVER_SINKS_MAX; k++)
+        bytes_free(&r->planned[k]);
     free(r);
 }
 
@@ -190,15 +195,29 @@ static int seal(struct saver *saver, struct manifest *manifest, struct bytes *ob
     return manifest_object_seal(manifest, own(saver)->items[0]->key, object, e);
 }
 
+/* Needs before plans are looked at: who sweeps a plan that is not there yet reads them. */
 static int protect(struct saver *saver, size_t k, const struct manifest *manifest, const struct bytes *object,
                    struct error *e)
 {
-    struct repository *r = own(saver)->items[k];
+    struct repositories *all = own(saver);
+    struct repository *r = all->items[k];
     AUTO_NEEDS struct needs needs = {0};
-    if (needs_of_catalogues(r, manifest, own(saver)->cache, &needs, e) < 0 ||
-        needs_put(r, &needs, manifest, object, false, e) < 0)
+    bytes_reset(&all->planned[k]);
+    if (needs_of_catalogues(r, manifest, all->cache, &needs, e) < 0)
+        return -1;
+    all->needs_stored[k] = clock_monotonic();
+    if (needs_put(r, &needs, manifest, object, false, e) < 0 ||
+        repository_heed_plans(r, &needs, &all->planned[k], e) < 0)
         return -1;
     return object_lock_extend(r, &needs, e);
+}
+
+static int look(struct saver *saver, size_t k, const struct manifest *manifest, struct error *e)
+{
+    struct repositories *r = own(saver);
+    char key[201];
+    needs_key(manifest->host, manifest->job, manifest->id, key);
+    return repository_look_again(r->items[k], key, r->needs_stored[k], &r->planned[k], e);
 }
 
 /* The fresh catalogues become what the next run compares with. */
@@ -234,5 +253,6 @@ const struct saver_calls repository_saver = {
     .failure = failure,
     .seal = seal,
     .protect = protect,
+    .look = look,
     .committed = committed,
 };

@@ -12,6 +12,7 @@
 #include "format/vault.h"
 #include "openpgp/openpgp.h"
 #include "openpgp/pgp.h"
+#include "repository/gc.h"
 #include "repository/hardlink.h"
 #include "repository/index.h"
 #include "repository/key.h"
@@ -313,6 +314,13 @@ static int copy(struct vault *from, struct vault *to, const struct manifest *man
     return repository_copy(own(from), own(to), manifest, &progress, result, object, key, e);
 }
 
+static int gc(struct vault *vault, const struct vault_gc *request, vault_collected *told, void *context,
+              struct vault_gc_result *result, struct error *e)
+{
+    return gc_run(own(vault), request, told, context, result, e) < 0 ? error_subject(e, "sink", sink_name(vault->sink))
+                                                                     : 0;
+}
+
 /* ---- check ---- */
 
 /* A copy of the key is kept as the section asks, and could be made again. */
@@ -420,6 +428,7 @@ const struct vault_format repository_vault = {
     .annotate = repository_annotation_put,
     .unpin = repository_annotation_unpin,
     .annotations = repository_annotation_each,
+    .gc = gc,
     .check = check,
     .check_offline = check_offline,
 };

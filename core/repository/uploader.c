@@ -113,7 +113,7 @@ static int adopt_pack(void *context, const uint8_t name[SEAL_HASH_SIZE], uint64_
     const struct index_pack wanted = {.name = pack_name_of(a->sink->repository->host, name)};
     const struct index_pack *found =
         a->count > 0 ? bsearch(&wanted, a->packs, a->count, sizeof wanted, pack_name_compare) : NULL;
-    if (!found || found->known || found->size != size ||
+    if (!found || found->known || found->size != size || repository_plans_pack(a->sink->repository, name) ||
         a->sink->index_body.length + (count + 1u) * PACK_ENTRY_SIZE > ADOPTED_MAX)
         return 0;
     index_body_add_pack(&a->sink->index_body, name, size, chunks, count);

@@ -1,0 +1,208 @@
+#include "repository/gc.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "repository/key.h"
+#include "repository/repository.h"
+#include "worker/sink.h"
+
+#define FUTURE (INT64_C(300) * 1000000000)
+#define LEAP (PLAN_GRACE / 4) /* of one clock against another: less does no harm */
+#define MEMORY_MAX 256
+
+/* ---- what this machine remembers ---- */
+
+/* STATE/repositories/ID, where the ledger is. */
+static void memory_path(const struct gc *gc, const char *file, char path[PATH_MAX])
+{
+    const char *ledger = gc->repository->ledger;
+    snprintf(path, PATH_MAX, "%.*s%s", (int)(strrchr(ledger, '/') - ledger), ledger, file);
+}
+
+int gc_recall(struct gc *gc, struct error *e)
+{
+    AUTO_BYTES struct bytes text = {.maximum = MEMORY_MAX};
+    struct gc_memory *m = &gc->memory;
+    char path[PATH_MAX];
+    *m = (struct gc_memory){.store = 0};
+    memory_path(gc, "/gc", path);
+    if (file_read_own(path, MEMORY_MAX, &text, e) < 0)
+        return e->class == ERROR_NOT_FOUND ? 0 : -1;
+    bytes_put_u8(&text, 0);
+    if (text.failed ||
+        sscanf((const char *)text.data, "%" SCNd64 " %" SCNd64 " %" SCNd64, &m->store, &m->machine, &m->since) != 3)
+        *m = (struct gc_memory){.store = 0};
+    return 0;
+}
+
+int gc_remember(const struct gc *gc, struct error *e)
+{
+    char path[PATH_MAX], text[MEMORY_MAX];
+    memory_path(gc, "", path);
+    if (file_make_trusted(path, e) < 0)
+        return -1;
+    memory_path(gc, "/gc", path);
+    int n =
+        snprintf(text, sizeof text, "%" PRId64 " %" PRId64 " %" PRId64 "\n", gc->now, gc->machine, gc->memory.since);
+    return file_write(path, text, (size_t)n, FILE_REPLACE, e);
+}
+
+static int check_clock(const struct gc *gc, struct error *e)
+{
+    char seen[CLOCK_TEXT_MAX], now[CLOCK_TEXT_MAX];
+    int64_t machine = clock_now();
+    if (gc->memory.machine <= machine || gc->memory.machine - machine <= FUTURE)
+        return 0;
+    error_set(e, ERROR_PERMANENT, "this machine's time is behind what it has seen: it was %s, and is %s",
+              clock_format_shown(gc->memory.machine, seen), clock_format_shown(machine, now));
+    return error_hint(e, "set this machine's clock right");
+}
+
+static bool are_apart(int64_t a, int64_t b)
+{
+    int64_t difference;
+    return __builtin_sub_overflow(a, b, &difference) || difference > LEAP || difference < -LEAP;
+}
+
+/* When one of the clocks leapt, nobody knows how long anything has stood: from now on it is counted anew. */
+static void heed_leap(struct gc *gc)
+{
+    struct gc_memory *m = &gc->memory;
+    int64_t there, here;
+    if (m->store == 0 || gc->now == INT64_MIN || m->store == INT64_MIN)
+        return;
+    if (__builtin_sub_overflow(gc->now, m->store, &there) || __builtin_sub_overflow(gc->machine, m->machine, &here) ||
+        are_apart(there, here))
+        m->since = gc->now;
+}
+
+/* ---- telling ---- */
+
+static void tell(struct gc *gc, vault_collected *told, void *context)
+{
+    size_t count;
+    const struct gc_plan *plans = gc_plans(gc, &count);
+    for (size_t h = 0; h < gc->host_count; h++) {
+        struct gc_host *host = &gc->hosts[h];
+        struct vault_garbage *f = &host->found;
+        const struct garbage *g = &host->garbage;
+        const uint32_t both = GARBAGE_NEEDED | GARBAGE_PLANNED;
+        f->host = host->name;
+        f->needed.bytes = garbage_bytes(g, GARBAGE_NEEDED, GARBAGE_NEEDED, &f->needed.objects);
+        f->young.bytes = garbage_bytes(g, both, 0, &f->young.objects);
+        f->planned.bytes = garbage_bytes(g, both, GARBAGE_PLANNED, &f->planned.objects);
+        f->planned.bytes -= f->removed.bytes;
+        f->planned.objects -= f->removed.objects;
+        f->since = f->due = INT64_MIN;
+        for (size_t i = 0; i < count; i++) {
+            const struct plan *plan = &plans[i].plan;
+            int64_t due = (plans[i].placed == INT64_MIN ? plan->created : plans[i].placed) + plan->grace;
+            if (plan->count == 0 || plans[i].host != h || plans[i].ended)
+                continue;
+            f->since = f->since == INT64_MIN || plan->created < f->since ? plan->created : f->since;
+            f->due = !plans[i].due && (f->due == INT64_MIN || due < f->due) ? due : f->due;
+        }
+        if (f->fresh.objects > 0 && f->since == INT64_MIN) {
+            f->since = gc->machine;
+            f->due = gc->now + gc->grace;
+        }
+        told(context, f);
+    }
+}
+
+/* ---- a gc ---- */
+
+static void free_found(struct gc *gc)
+{
+    size_t count;
+    struct gc_plan *plans = gc_plans(gc, &count);
+    for (size_t i = 0; i < count; i++)
+        plan_free(&plans[i].plan);
+    for (size_t i = 0; i < gc->host_count; i++) {
+        garbage_free(&gc->hosts[i].garbage);
+        bytes_free(&gc->hosts[i].gone);
+    }
+    free(gc->hosts);
+    bytes_free(&gc->plans);
+    bytes_free(&gc->needs);
+    bytes_free(&gc->stale_clocks);
+    gc->hosts = NULL;
+    gc->host_count = 0;
+}
+
+/* Our own trouble is none of the place's. */
+static bool is_doubt(const struct error *e)
+{
+    return e->class != ERROR_CANCELLED && e->class != ERROR_MEMORY && e->class != ERROR_DENIED;
+}
+
+static int look(struct gc *gc, struct error *e)
+{
+    if (gc_recall(gc, e) < 0 || check_clock(gc, e) < 0)
+        return -1;
+    if (gc_read(gc, e) < 0)
+        return -1;
+    heed_leap(gc);
+    gc_mark_plans(gc);
+    return 0;
+}
+
+static int act(struct gc *gc, bool *late, struct error *e)
+{
+    *late = false;
+    if (gc_remove_packs(gc, late, e) < 0)
+        return -1;
+    if (gc->request->dry_run)
+        return gc_make_plans(gc, e);
+    if (gc_clean_index(gc, e) < 0 || *late)
+        return *late ? 0 : -1;
+    if (gc_make_plans(gc, e) < 0 || gc_end_plans(gc, e) < 0 || gc_remove_needs(gc, e) < 0)
+        return -1;
+    return gc_remember(gc, e);
+}
+
+/* One round; *again: another is needed. */
+static int collect(struct gc *gc, vault_collected *told, void *context, bool last, bool *again, struct error *e)
+{
+    *again = false;
+    if (look(gc, e) < 0) {
+        if (!is_doubt(e))
+            return -1;
+        gc->doubt = *e;
+        return 0;
+    }
+    if (act(gc, again, e) < 0)
+        return -1;
+    if (last)
+        tell(gc, told, context);
+    return 0;
+}
+
+int gc_run(struct repository *repository, const struct vault_gc *request, vault_collected *told, void *context,
+           struct vault_gc_result *result, struct error *e)
+{
+    char host[KEY_HOST_SIZE + 1];
+    const struct key_certificate *certificate = &repository->key->certificate;
+    if (!key_may(certificate, KEY_REMOVE, key_host(certificate, host)[0] ? host : repository->host)) {
+        error_set(e, ERROR_AUTH, "its key may remove nothing");
+        return error_hint(e, "use the full key, or one that was made to remove: cofre key prune FULLKEY PRUNEKEY");
+    }
+    /* Where there is no grace, what is planned goes at once. */
+    bool again = true, planned = !request->now || request->dry_run;
+    int done = 0;
+    while (done == 0 && again && result->doubt.class == ERROR_NONE) {
+        struct gc gc = {.repository = repository, .request = request, .plan_only = !planned};
+        done = collect(&gc, told, context, planned, &again, e);
+        if (done == 0 && !again && !planned)
+            again = planned = true;
+        result->doubt = gc.doubt;
+        free_found(&gc);
+    }
+    return done;
+}

@@ -1,0 +1,109 @@
+/* Gc: remove the packs of a repository that no snapshot needs.
+ *
+ * Without a lock, beside runs of any host. A pack that nothing needs is planned first (plan.h), and removed by a later
+ * gc, when its plan has stood for its grace by the store's own clock and nothing needs it still. In this order, all of
+ * it before anything is removed:
+ *
+ *   the clock of the store ─ plans ─ packs ─ needs ─ manifests       gc_read.c
+ *   packs go ─ index objects ─ a new plan ─ old plans ─ old needs    gc_remove.c, gc_index.c
+ *
+ * Needs after the clock: a plan that is due by it was there for its grace when they were listed. Manifests after the
+ * needs: each has had its own before. Whatever cannot be read is a doubt, and then nothing is removed.
+ */
+#ifndef COFRE_REPOSITORY_GC_H
+#define COFRE_REPOSITORY_GC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "format/vault.h"
+#include "repository/garbage.h"
+#include "repository/manifest_object.h"
+#include "repository/plan.h"
+
+struct repository;
+
+/* One host whose packs are looked at. */
+struct gc_host {
+    char name[64];
+    uint32_t number; /* pack_name_number */
+    struct garbage garbage;
+    struct bytes gone; /* hashes of planned packs that are not there any more, sorted before use */
+    struct vault_garbage found;
+};
+
+struct gc_plan {
+    char key[201];
+    size_t host;
+    struct plan plan;
+    int64_t placed; /* the time of its object; INT64_MIN: the store tells none */
+    bool due;
+    bool ended; /* none of its packs is listed */
+};
+
+/* A needs object that was listed. */
+struct gc_needs {
+    char name[152]; /* HOST/JOB/ID */
+    uint8_t manifest[SEAL_HASH_SIZE];
+    int64_t placed;
+    bool read, has_manifest;
+    bool bad; /* it cannot be read, or is of another manifest */
+};
+
+/* Clocks as this machine saw them at its last gc here. */
+struct gc_memory {
+    int64_t store, machine; /* 0 = never */
+    int64_t since;          /* of the store: before it, nobody knows how long anything has stood */
+};
+
+struct gc {
+    struct repository *repository;
+    const struct vault_gc *request;
+    bool plan_only; /* nothing is due */
+    size_t healed;  /* snapshots whose needs were made anew */
+    struct gc_memory memory;
+    int64_t now;     /* of the store */
+    int64_t machine; /* ns, when that was read */
+    int64_t read_at; /* clock_monotonic, before needs were listed */
+    int64_t grace;
+    struct gc_host *hosts;
+    size_t host_count;
+    struct bytes plans;        /* struct gc_plan */
+    struct bytes needs;        /* struct gc_needs, sorted by name */
+    struct bytes stale_clocks; /* keys of clocks that others left */
+    struct error doubt;        /* ERROR_NONE = none */
+};
+
+/* As vault_gc says. */
+int gc_run(struct repository *repository, const struct vault_gc *request, vault_collected *told, void *context,
+           struct vault_gc_result *result, struct error *e);
+
+/* ---- between the files ---- */
+
+/* The host, added when it is none of those yet. NULL: *e. */
+struct gc_host *gc_host_of(struct gc *gc, const char *host, struct error *e);
+struct gc_plan *gc_plans(const struct gc *gc, size_t *count);
+struct gc_needs *gc_needs_of(const struct gc *gc, size_t *count);
+
+/* All that is read. 0 also with a doubt. */
+int gc_read(struct gc *gc, struct error *e);
+/* The manifest under key, with these bytes, has no needs that can be read: store them anew. Only with the full key. */
+int gc_heal(struct gc *gc, const char *key, const struct bytes *manifest, struct error *e);
+/* Which plans are due, and which have ended. */
+void gc_mark_plans(struct gc *gc);
+/* Take away what is due. *late: so much time has gone by since needs were read that they are to be read again. */
+int gc_remove_packs(struct gc *gc, bool *late, struct error *e);
+int gc_make_plans(struct gc *gc, struct error *e);
+int gc_end_plans(struct gc *gc, struct error *e);
+int gc_remove_needs(struct gc *gc, struct error *e);
+/* Index objects say nothing more of what is gone. */
+int gc_clean_index(struct gc *gc, struct error *e);
+
+/* What this machine remembers; nothing: zero. */
+int gc_remember(const struct gc *gc, struct error *e);
+int gc_recall(struct gc *gc, struct error *e);
+
+#endif

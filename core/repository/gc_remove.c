@@ -1,0 +1,224 @@
+/* Of gc: what goes. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "repository/gc.h"
+#include "repository/pack_name.h"
+#include "repository/repository.h"
+#include "worker/sink.h"
+
+#define BATCH 1000
+#define NAMES_MAX ((size_t)PLAN_PACKS_MAX * SEAL_HASH_SIZE)
+#define LATE_MS INT64_C(3600000) /* what was needed so long ago is read again */
+
+static int compare_hashes(const void *a, const void *b)
+{
+    return memcmp(a, b, SEAL_HASH_SIZE);
+}
+
+/* ---- packs ---- */
+
+static uint64_t size_of(const struct gc_host *host, const uint8_t hash[SEAL_HASH_SIZE])
+{
+    const struct garbage_pack *rows = garbage_packs(&host->garbage);
+    const struct garbage_pack *found = bsearch(hash, rows, host->garbage.count, sizeof *rows, compare_hashes);
+    return found ? found->size : 0;
+}
+
+static void count_pack(struct vault_amount *amount, const struct gc_host *host, const uint8_t *hash)
+{
+    amount->objects++;
+    amount->bytes += size_of(host, hash);
+}
+
+static int count_removed(struct gc_host *host, const uint8_t *hash, struct error *e)
+{
+    count_pack(&host->found.removed, host, hash);
+    bytes_put(&host->gone, hash, SEAL_HASH_SIZE);
+    return bytes_check(&host->gone, "list of removed packs", e);
+}
+
+/* What is locked stays, and is said. */
+static int remove_one(struct gc *gc, struct gc_host *host, const uint8_t *hash, struct error *e)
+{
+    const struct pack_name name = pack_name_of(host->name, hash);
+    char key[201];
+    pack_name_key(&name, key);
+    if (sink_remove(gc->repository->sink, key, e) == 0)
+        return count_removed(host, hash, e);
+    if (e->class != ERROR_LOCKED)
+        return -1;
+    if (host->found.locked.objects == 0)
+        snprintf(host->found.lock, sizeof host->found.lock, "%.255s", e->message);
+    count_pack(&host->found.locked, host, hash);
+    return 0;
+}
+
+static int remove_batch(struct gc *gc, struct gc_host *host, const uint8_t *hashes, size_t count, struct error *e)
+{
+    AUTO_BYTES struct bytes keys = {.maximum = BATCH * 201};
+    for (size_t i = 0; i < count; i++) {
+        const struct pack_name name = pack_name_of(host->name, hashes + i * SEAL_HASH_SIZE);
+        char key[201];
+        pack_name_key(&name, key);
+        bytes_put(&keys, key, strlen(key) + 1);
+    }
+    if (bytes_check(&keys, "list of packs", e) < 0)
+        return -1;
+    int result = sink_remove_many(gc->repository->sink, (const char *)keys.data, keys.length, e);
+    if (result < 0 && e->class != ERROR_LOCKED)
+        return -1;
+    bool all = result == 0;
+    result = 0;
+    for (size_t i = 0; result == 0 && i < count; i++)
+        result = all ? count_removed(host, hashes + i * SEAL_HASH_SIZE, e)
+                     : remove_one(gc, host, hashes + i * SEAL_HASH_SIZE, e);
+    return result;
+}
+
+static int count_all(struct gc_host *host, const struct bytes *names)
+{
+    for (size_t at = 0; at < names->length; at += SEAL_HASH_SIZE)
+        count_pack(&host->found.removed, host, names->data + at);
+    return 0;
+}
+
+static int remove_names(struct gc *gc, struct gc_host *host, const struct bytes *names, bool *late, struct error *e)
+{
+    size_t count = names->length / SEAL_HASH_SIZE;
+    for (size_t i = 0; i < count; i += BATCH) {
+        *late = clock_monotonic() - gc->read_at > LATE_MS;
+        if (*late)
+            return 0;
+        if (cancel_requested())
+            return error_set(e, ERROR_CANCELLED, "gc was not finished");
+        if (remove_batch(gc, host, names->data + i * SEAL_HASH_SIZE, count - i < BATCH ? count - i : BATCH, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* Planned packs that are not there any more: removed before, by whomever. */
+static int note_gone(struct gc_host *host, const struct plan *plan, struct error *e)
+{
+    const struct garbage_pack *rows = garbage_packs(&host->garbage);
+    for (size_t i = 0; i < plan->count; i++)
+        if (host->garbage.count == 0 ||
+            !bsearch(plan->packs[i], rows, host->garbage.count, sizeof *rows, compare_hashes))
+            bytes_put(&host->gone, plan->packs[i], SEAL_HASH_SIZE);
+    return bytes_check(&host->gone, "list of removed packs", e);
+}
+
+int gc_remove_packs(struct gc *gc, bool *late, struct error *e)
+{
+    size_t count;
+    struct gc_plan *rows = gc_plans(gc, &count);
+    *late = false;
+    for (size_t i = 0; i < count && !*late; i++) {
+        struct gc_host *host = &gc->hosts[rows[i].host];
+        AUTO_BYTES struct bytes names = {.maximum = NAMES_MAX};
+        if (rows[i].plan.count == 0)
+            continue;
+        if (note_gone(host, &rows[i].plan, e) < 0)
+            return -1;
+        if (!rows[i].due)
+            continue;
+        if (garbage_sweep(&host->garbage, &rows[i].plan, &names, e) < 0)
+            return -1;
+        if ((gc->request->dry_run ? count_all(host, &names) : remove_names(gc, host, &names, late, e)) < 0)
+            return -1;
+    }
+    return gc->request->dry_run ? 0 : sink_sync(gc->repository->sink, e);
+}
+
+/* ---- plans ---- */
+
+static int put_plan(struct gc *gc, const struct gc_host *host, const struct plan *plan, struct error *e)
+{
+    AUTO_BYTES struct bytes object = {.maximum = PLAN_OBJECT_MAX};
+    char id[MANIFEST_ID_SIZE], key[201];
+    manifest_make_id(gc->machine, "", id);
+    plan_key(host->name, id, key);
+    if (plan_seal(gc->repository, key, plan, &object, e) < 0 ||
+        sink_put(gc->repository->sink, key, object.data, object.length, true, e) < 0)
+        return -1;
+    return sink_sync(gc->repository->sink, e);
+}
+
+/* As many as are needed for all that is garbage. */
+static int plan_host(struct gc *gc, struct gc_host *host, struct error *e)
+{
+    for (;;) {
+        struct plan plan;
+        int result = 0;
+        if (garbage_plan(&host->garbage, gc->machine, gc->grace, &plan, e) < 0)
+            return -1;
+        size_t count = plan.count;
+        for (size_t i = 0; i < count; i++)
+            count_pack(&host->found.fresh, host, plan.packs[i]);
+        if (count > 0) {
+            garbage_mark(&host->garbage, &plan);
+            result = gc->request->dry_run ? 0 : put_plan(gc, host, &plan, e);
+        }
+        plan_free(&plan);
+        if (result < 0 || count == 0)
+            return result;
+    }
+}
+
+int gc_make_plans(struct gc *gc, struct error *e)
+{
+    for (size_t i = 0; i < gc->host_count; i++)
+        if (plan_host(gc, &gc->hosts[i], e) < 0)
+            return -1;
+    return 0;
+}
+
+/* Of what is locked for a while there may be many. */
+static int remove_object(struct gc *gc, const char *key, struct error *e)
+{
+    return sink_remove(gc->repository->sink, key, e) == 0 || e->class == ERROR_LOCKED ? 0 : -1;
+}
+
+int gc_end_plans(struct gc *gc, struct error *e)
+{
+    size_t count;
+    const struct gc_plan *rows = gc_plans(gc, &count);
+    for (size_t i = 0; i < count; i++)
+        if (rows[i].ended && remove_object(gc, rows[i].key, e) < 0)
+            return -1;
+    for (size_t at = 0; at < gc->stale_clocks.length; at += strlen((const char *)gc->stale_clocks.data + at) + 1)
+        if (remove_object(gc, (const char *)gc->stale_clocks.data + at, e) < 0)
+            return -1;
+    return sink_sync(gc->repository->sink, e);
+}
+
+/* ---- needs ---- */
+
+/* Of a run that was killed, or of a snapshot that an interrupted prune has removed. Runs that are at work are younger,
+ * or do not count their snapshot as committed. */
+int gc_remove_needs(struct gc *gc, struct error *e)
+{
+    size_t count;
+    const struct gc_needs *rows = gc_needs_of(gc, &count);
+    for (size_t i = 0; i < count; i++) {
+        char manifest[201], needs[201], host[64] = "";
+        uint64_t size;
+        int64_t age;
+        if (!rows[i].read || rows[i].has_manifest || rows[i].placed == INT64_MIN || gc->now == INT64_MIN ||
+            __builtin_sub_overflow(gc->now, rows[i].placed, &age) || age < gc->grace)
+            continue;
+        sscanf(rows[i].name, "%63[^/]", host);
+        snprintf(manifest, sizeof manifest, "snapshots/%s", rows[i].name);
+        snprintf(needs, sizeof needs, "needs/%s", rows[i].name);
+        if (!key_may(&gc->repository->key->certificate, KEY_REMOVE, host) ||
+            sink_stat(gc->repository->sink, manifest, &size, e) == 0)
+            continue;
+        if (e->class != ERROR_NOT_FOUND || remove_object(gc, needs, e) < 0)
+            return -1;
+    }
+    return sink_sync(gc->repository->sink, e);
+}
