@@ -91,9 +91,9 @@ void vault_reporter_warn(void *reporter, const char *text, const char *hint)
     to->say(to->context, LOG_WARNING, text, hint);
 }
 
-int vault_prepare(struct vault *vault, struct error *e)
+int vault_prepare(struct vault *vault, enum vault_purpose purpose, struct error *e)
 {
-    return vault->format->prepare ? vault->format->prepare(vault, e) : 0;
+    return vault->format->prepare ? vault->format->prepare(vault, purpose, e) : 0;
 }
 
 int vault_entries(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,

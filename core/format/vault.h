@@ -72,7 +72,7 @@ struct init_result {
 
 /* One thing that is wrong. */
 struct verify_damage {
-    const char *object;        /* key of the object: "packs/ab/..."; NULL when the history is broken without one */
+    const char *object;        /* key of the object: "packs/HOST/ab/..."; NULL when the history is broken without one */
     const char *text;          /* what is wrong with it */
     const char *snapshot;      /* "HOST/JOB/ID" that it affects; NULL = none or unknown */
     const char *source, *path; /* of an affected entry; NULL = the whole */
@@ -120,6 +120,9 @@ struct vault_reporter {
     void (*secret)(void *context, const char *key, const char *text, const void *bytes, size_t length);
     void *context;
 };
+/* What for a vault is prepared: to store, what this host has stored is enough. */
+enum vault_purpose { VAULT_READ, VAULT_SAVE };
+
 /* A vault_warn whose context is a reporter. */
 void vault_reporter_warn(void *reporter, const char *text, const char *hint);
 
@@ -143,7 +146,7 @@ struct vault_format {
     int (*fits)(const struct vault *one, const struct vault *other, struct error *e);
     /* NULL = nothing to show. */
     int (*ready)(struct vault *vault, vault_warn *warn, void *context, struct error *e);
-    int (*prepare)(struct vault *vault, struct error *e);
+    int (*prepare)(struct vault *vault, enum vault_purpose purpose, struct error *e);
     int (*entries)(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
                    const char *path, vault_entry *entry, void *context, struct error *e);
     int (*play)(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
@@ -202,8 +205,8 @@ int vault_peek(struct vault *vault, const struct vault_name *name, bool *ours, u
 int vault_fits(const struct vault *one, const struct vault *other, struct error *e);
 /* Everything is there that sealing needs, and works. warn: of what will fail one day. */
 int vault_ready(struct vault *vault, vault_warn *warn, void *context, struct error *e);
-/* Once before content is read. */
-int vault_prepare(struct vault *vault, struct error *e);
+/* Once before content is read, or stored. */
+int vault_prepare(struct vault *vault, enum vault_purpose purpose, struct error *e);
 
 /* The entries of a source at and below path (NULL or "" = all), in order. */
 int vault_entries(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,

@@ -50,7 +50,7 @@ static int open_one(struct destinations *d, struct destination *item, struct man
     if (vault_ready(vault, warn, (void *)(uintptr_t)item->config->name, e) < 0)
         return -1;
     vault_sweep(vault);
-    if (vault_prepare(vault, e) < 0)
+    if (vault_prepare(vault, VAULT_SAVE, e) < 0)
         return -1;
     if (history_compare(&d->history, vault, d->run.job->name, manifest, e) < 0)
         return error_subject(e, "sink", item->config->name);

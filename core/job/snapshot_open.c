@@ -291,7 +291,7 @@ static int open_chosen(struct search *s, struct snapshot *it, struct vault **vau
         k++;
     for (;; k++) {
         bool has = read_from(s, it, k, vault, e) == 0;
-        if (has && vault_prepare(*vault, e) == 0) {
+        if (has && vault_prepare(*vault, VAULT_READ, e) == 0) {
             *manifest = it->manifest;
             it->manifest = NULL;
             return 0;
@@ -312,7 +312,7 @@ static int open_here(struct search *s, size_t item, const char *id, struct vault
         return -1;
     if (strcmp((*manifest)->host, s->host) != 0)
         error_set(e, ERROR_NOT_FOUND, "it is of another host");
-    else if (vault_prepare(*vault, e) == 0)
+    else if (vault_prepare(*vault, VAULT_READ, e) == 0)
         return 0;
     manifest_free(*manifest);
     return -1;

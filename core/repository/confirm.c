@@ -43,18 +43,16 @@ static uint64_t random_below(uint64_t n)
     return number % n;
 }
 
-int confirm_note(struct confirm *confirm, const uint8_t name[SEAL_HASH_SIZE], uint64_t size,
-                 const struct pack_chunk *chunks, uint32_t count, struct error *e)
+int confirm_note(struct confirm *confirm, const struct pack_name *name, uint64_t size, const struct pack_chunk *chunks,
+                 uint32_t count, struct error *e)
 {
-    struct index_pack row = {.size = size};
-    memcpy(row.name, name, sizeof row.name);
+    const struct index_pack row = {.name = *name, .size = (uint32_t)size};
     bytes_put(&confirm->packs, &row, sizeof row);
     if (bytes_check(&confirm->packs, "list of stored packs", e) < 0)
         return -1;
     /* Each of those noted is the sample with the same chance. */
     if (random_below(noted(confirm)) == 0) {
-        confirm->sample = (struct confirm_sample){.size = size, .chunk = chunks[random_below(count)]};
-        memcpy(confirm->sample.name, name, sizeof confirm->sample.name);
+        confirm->sample = (struct confirm_sample){.name = *name, .size = size, .chunk = chunks[random_below(count)]};
     }
     return 0;
 }
@@ -110,16 +108,11 @@ static int ask_for_each(const struct confirm *c, struct repository *r, struct er
     const struct index_pack *packs = (const void *)c->packs.data;
     for (size_t i = 0; i < noted(c); i++) {
         char key[201];
-        repository_pack_key(packs[i].name, key);
+        pack_name_key(&packs[i].name, key);
         if (ask(r, key, packs[i].size, e) < 0)
             return -1;
     }
     return 0;
-}
-
-static int compare_packs(const void *a, const void *b)
-{
-    return memcmp(((const struct index_pack *)a)->name, ((const struct index_pack *)b)->name, SEAL_HASH_SIZE);
 }
 
 static int list_all(const struct confirm *c, struct repository *r, struct error *e)
@@ -132,8 +125,8 @@ static int list_all(const struct confirm *c, struct repository *r, struct error 
     for (size_t i = 0; i < noted(c); i++) {
         char key[201];
         const struct index_pack *found =
-            count > 0 ? bsearch(&packs[i], listed, count, sizeof *listed, compare_packs) : NULL;
-        repository_pack_key(packs[i].name, key);
+            count > 0 ? bsearch(&packs[i], listed, count, sizeof *listed, pack_name_compare) : NULL;
+        pack_name_key(&packs[i].name, key);
         if (!found)
             return missing(key, e);
         if (check_size(key, found->size, packs[i].size, e) < 0)
@@ -195,7 +188,7 @@ static int read_whole(const struct repository *repository, struct reading *r, co
     if (sink_get_pieces(repository->sink, key, take, r, e) < 0)
         return -1;
     seal_hasher_end(&r->hasher, hash);
-    if (r->at == r->sample->size && memcmp(hash, r->sample->name, sizeof hash) == 0)
+    if (r->at == r->sample->size && memcmp(hash, r->sample->name.hash, sizeof hash) == 0)
         return 0;
     return error_set(e, ERROR_INTEGRITY, "'%s' is not what was written", key);
 }
@@ -212,7 +205,7 @@ static int read_chunk(const struct repository *repository, struct reading *r, co
 int confirm_read(struct repository *repository, const struct confirm_sample *sample, bool whole, struct error *e)
 {
     char key[201];
-    repository_pack_key(sample->name, key);
+    pack_name_key(&sample->name, key);
     if (!pack_chunk_can_be(&sample->chunk, sample->size))
         return error_set(e, ERROR_INTEGRITY, "the index has a chunk of '%s' that cannot be", key);
     AUTO_FREE uint8_t *sealed = malloc(sample->chunk.stored);
@@ -255,8 +248,7 @@ static bool choose(const struct repository *r, struct confirm_sample *sample)
         struct index_location location;
         if (!index_chunk_at(r->index, random_below(rows), (enum index_use)repository_use(r), &location))
             continue;
-        *sample = (struct confirm_sample){.size = location.pack_size, .chunk = location.chunk};
-        memcpy(sample->name, location.pack, sizeof sample->name);
+        *sample = (struct confirm_sample){.name = location.pack, .size = location.pack_size, .chunk = location.chunk};
         return true;
     }
     return false;
@@ -280,6 +272,6 @@ int confirm_reused(struct repository *repository, struct error *e)
              e->message);
     if (e->class == ERROR_AUTH || (e->class != ERROR_PERMANENT && !reader_is_damage(e)))
         return 0;
-    repository_doubt(repository, sample.name);
+    repository_doubt(repository, &sample.name);
     return repository_heed_doubts(repository, e);
 }

@@ -12,13 +12,14 @@
 
 #include "base/bytes.h"
 #include "repository/pack.h"
+#include "repository/pack_name.h"
 
 struct error;
 struct repository;
 
 /* One pack, and one chunk in it; neither is chosen by whoever stores it. */
 struct confirm_sample {
-    uint8_t name[SEAL_HASH_SIZE];
+    struct pack_name name;
     uint64_t size;
     struct pack_chunk chunk;
 };
@@ -32,8 +33,8 @@ struct confirm {
 void confirm_begin(struct confirm *confirm);
 void confirm_free(struct confirm *confirm);
 /* One more pack was stored; it has at least one chunk. */
-int confirm_note(struct confirm *confirm, const uint8_t name[SEAL_HASH_SIZE], uint64_t size,
-                 const struct pack_chunk *chunks, uint32_t count, struct error *e);
+int confirm_note(struct confirm *confirm, const struct pack_name *name, uint64_t size, const struct pack_chunk *chunks,
+                 uint32_t count, struct error *e);
 
 /* Look at all that was noted, and forget it. Missing, of another size, other bytes: ERROR_PERMANENT, which names the
  * object. */

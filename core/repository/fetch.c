@@ -13,7 +13,7 @@
 #define WINDOW ((size_t)4 << 20)
 
 struct boxed {
-    uint8_t pack[SEAL_HASH_SIZE];
+    struct pack_name pack;
     struct seal_box box;
     uint64_t used; /* 0 = free */
 };
@@ -24,7 +24,7 @@ struct fetch {
     uint64_t clock;
     /* bytes [from, to) of one pack are in the window */
     uint8_t *window;
-    uint8_t pack[SEAL_HASH_SIZE];
+    struct pack_name pack;
     uint64_t from, to;
     uint64_t expected;           /* where the next chunk lies when they are wanted in order */
     struct readahead *readahead; /* NULL: one connection only */
@@ -58,22 +58,22 @@ void fetch_free(struct fetch *fetch)
     free(fetch);
 }
 
-static int read_range(struct fetch *f, const uint8_t pack[SEAL_HASH_SIZE], uint64_t offset, void *p, size_t n,
+static int read_range(struct fetch *f, const struct pack_name *pack, uint64_t offset, void *p, size_t n,
                       struct error *e)
 {
     char key[201];
-    repository_pack_key(pack, key);
+    pack_name_key(pack, key);
     return sink_get_range(f->repository->sink, key, offset, p, n, e);
 }
 
 /* header: of the pack, when it is there already; else it is read. */
-static int find_box(struct fetch *f, const uint8_t pack[SEAL_HASH_SIZE], const uint8_t *header, struct seal_box *box,
+static int find_box(struct fetch *f, const struct pack_name *pack, const uint8_t *header, struct seal_box *box,
                     struct error *e)
 {
     struct boxed *oldest = &f->boxes[0];
     for (size_t i = 0; i < BOXES; i++) {
         struct boxed *b = &f->boxes[i];
-        if (b->used && memcmp(b->pack, pack, SEAL_HASH_SIZE) == 0) {
+        if (b->used && pack_name_is(&b->pack, pack)) {
             b->used = ++f->clock;
             *box = b->box;
             return 0;
@@ -83,11 +83,11 @@ static int find_box(struct fetch *f, const uint8_t pack[SEAL_HASH_SIZE], const u
     }
     char key[201];
     uint8_t read[PACK_HEADER_SIZE];
-    repository_pack_key(pack, key);
+    pack_name_key(pack, key);
     if ((!header && read_range(f, pack, 0, read, sizeof read, e) < 0) ||
         pack_open_header(f->repository->key, header ? header : read, key, box, e) < 0)
         return -1;
-    memcpy(oldest->pack, pack, SEAL_HASH_SIZE);
+    oldest->pack = *pack;
     oldest->box = *box;
     oldest->used = ++f->clock;
     return 0;
@@ -95,7 +95,7 @@ static int find_box(struct fetch *f, const uint8_t pack[SEAL_HASH_SIZE], const u
 
 static bool in_window(const struct fetch *f, const struct index_location *l)
 {
-    return memcmp(f->pack, l->pack, SEAL_HASH_SIZE) == 0 && l->chunk.offset >= f->from &&
+    return pack_name_is(&f->pack, &l->pack) && l->chunk.offset >= f->from &&
            (uint64_t)l->chunk.offset + l->chunk.stored <= f->to;
 }
 
@@ -103,8 +103,8 @@ static bool in_window(const struct fetch *f, const struct index_location *l)
  */
 static int fill_window(struct fetch *f, const struct index_location *l, struct error *e)
 {
-    bool in_order = l->chunk.offset == PACK_HEADER_SIZE ||
-                    (memcmp(f->pack, l->pack, SEAL_HASH_SIZE) == 0 && l->chunk.offset == f->expected);
+    bool in_order =
+        l->chunk.offset == PACK_HEADER_SIZE || (pack_name_is(&f->pack, &l->pack) && l->chunk.offset == f->expected);
     uint64_t left = l->pack_size - l->chunk.offset;
     size_t n = in_order ? WINDOW : l->chunk.stored;
     if (n > left)
@@ -112,9 +112,9 @@ static int fill_window(struct fetch *f, const struct index_location *l, struct e
     if (n < l->chunk.stored || n > WINDOW)
         return error_set(e, ERROR_INTEGRITY, "a chunk of %u bytes does not fit its pack", l->chunk.stored);
     f->from = f->to = 0; /* empty, should reading fail */
-    if (read_range(f, l->pack, l->chunk.offset, f->window, n, e) < 0)
+    if (read_range(f, &l->pack, l->chunk.offset, f->window, n, e) < 0)
         return -1;
-    memcpy(f->pack, l->pack, SEAL_HASH_SIZE);
+    f->pack = l->pack;
     f->from = l->chunk.offset;
     f->to = f->from + n;
     return 0;
@@ -133,12 +133,12 @@ int fetch_chunk(struct fetch *fetch, const struct index_location *location, uint
     bool has_header;
     if (readahead_is_next(fetch->readahead, location)) {
         if (readahead_take(fetch->readahead, location, out, header, &has_header, e) == 0)
-            return find_box(fetch, location->pack, has_header ? header : NULL, box, e);
+            return find_box(fetch, &location->pack, has_header ? header : NULL, box, e);
         /* What is wrong with a neighbour need not be wrong with this one: it is read alone. */
         if (e->class == ERROR_CANCELLED || e->class == ERROR_RETRY)
             return -1;
     }
-    if (find_box(fetch, location->pack, NULL, box, e) < 0)
+    if (find_box(fetch, &location->pack, NULL, box, e) < 0)
         return -1;
     if (!in_window(fetch, location) && fill_window(fetch, location, e) < 0)
         return -1;

@@ -18,7 +18,7 @@
 
 /* A pack that an object describes and that is there. */
 struct described {
-    uint8_t name[SEAL_HASH_SIZE];
+    struct pack_name name;
     uint64_t size;
     size_t first; /* of its chunks */
     uint32_t count;
@@ -32,23 +32,17 @@ struct foundling {
     _Atomic bool lies;
 };
 
-static int compare_packs(const void *a, const void *b)
-{
-    return memcmp(((const struct index_pack *)a)->name, ((const struct index_pack *)b)->name, SEAL_HASH_SIZE);
-}
-
 static int take_pack(void *context, const uint8_t name[SEAL_HASH_SIZE], uint64_t size, const struct pack_chunk *chunks,
                      uint32_t count, struct error *e)
 {
     struct foundling *c = context;
-    struct index_pack wanted;
-    memcpy(wanted.name, name, sizeof wanted.name);
+    const struct index_pack wanted = {.name = pack_name_of(c->repository->host, name)};
     const struct index_pack *found =
-        c->count > 0 ? bsearch(&wanted, c->listed, c->count, sizeof wanted, compare_packs) : NULL;
+        c->count > 0 ? bsearch(&wanted, c->listed, c->count, sizeof wanted, pack_name_compare) : NULL;
     if (!found || found->size != size)
         return 0; /* no place to find anything */
-    struct described pack = {.size = size, .first = c->chunks.length / sizeof *chunks, .count = count};
-    memcpy(pack.name, name, sizeof pack.name);
+    const struct described pack = {
+        .name = wanted.name, .size = size, .first = c->chunks.length / sizeof *chunks, .count = count};
     bytes_put(&c->packs, &pack, sizeof pack);
     bytes_put(&c->chunks, chunks, count * sizeof *chunks);
     return bytes_check(&c->packs, "index", e) < 0 ? -1 : bytes_check(&c->chunks, "index", e);
@@ -63,7 +57,7 @@ static int compare_pack(void *context, size_t i, struct error *e)
     AUTO_FREE struct pack_chunk *chunks = NULL;
     uint32_t count;
     struct error why;
-    if (repository_read_directory(c->repository, pack->name, pack->size, &chunks, &count, &why) == 0) {
+    if (repository_read_directory(c->repository, &pack->name, pack->size, &chunks, &count, &why) == 0) {
         if (count != pack->count || memcmp(chunks, says, count * sizeof *chunks) != 0)
             c->lies = true;
         return 0;
@@ -73,7 +67,7 @@ static int compare_pack(void *context, size_t i, struct error *e)
         return -1;
     }
     if (why.class != ERROR_NOT_FOUND)
-        repository_doubt(c->repository, pack->name);
+        repository_doubt(c->repository, &pack->name);
     return 0;
 }
 
@@ -83,7 +77,7 @@ static int compare_packs_of(struct foundling *c, const uint8_t name[SEAL_HASH_SI
     c->lies = false;
     bytes_reset(&c->packs);
     bytes_reset(&c->chunks);
-    if (repository_read_index_object(c->repository, name, &body, e) < 0 ||
+    if (repository_read_index_object(c->repository, c->repository->host, name, &body, e) < 0 ||
         index_body_each(body.data, body.length, take_pack, c, e) < 0)
         return -1;
     return sink_each(c->repository->sink, c->packs.length / sizeof(struct described), compare_pack, c, e);
@@ -94,7 +88,7 @@ static int prove(struct foundling *c, const uint8_t name[SEAL_HASH_SIZE], struct
 {
     struct repository *r = c->repository;
     char key[201];
-    repository_index_key(name, key);
+    repository_index_key(r->host, name, key);
     if (compare_packs_of(c, name, e) < 0) {
         error_subject(e, "sink", sink_name(r->sink));
         if (!reader_is_damage(e))

@@ -17,7 +17,7 @@
 #include "repository/index_body.h"
 #include "repository/index_table.h"
 
-#define FILE_MAGIC UINT64_C(0x0231786572666f63)
+#define FILE_MAGIC UINT64_C(0x0331786572666f63)
 #define BATCH_CHUNKS (256u << 10)
 
 static size_t object_count(const struct index *index)
@@ -31,8 +31,11 @@ static void unmap(struct index *index)
         munmap(index->map, index->map_size);
     free(index->present);
     free(index->is_own);
+    free(index->numbers);
     index->map = NULL;
     index->header = NULL;
+    index->hosts = NULL;
+    index->numbers = NULL;
     index->present = NULL;
     index->is_own = NULL;
 }
@@ -53,10 +56,11 @@ static bool accept_map(struct index *index)
     if (index->map_size < sizeof *h || h->magic != FILE_MAGIC ||
         memcmp(h->identity, index->identity, sizeof h->identity) != 0)
         return false;
-    if (h->objects > index->map_size || h->packs > index->map_size || h->chunks > index->map_size)
+    if (h->objects > index->map_size || h->hosts > index->map_size || h->packs > index->map_size ||
+        h->chunks > index->map_size)
         return false;
-    size_t rows =
-        h->objects * SEAL_HASH_SIZE + h->packs * sizeof(struct pack_row) + h->chunks * sizeof(struct chunk_row);
+    size_t rows = h->objects * SEAL_HASH_SIZE + h->hosts * INDEX_HOST_SIZE + h->packs * sizeof(struct pack_row) +
+                  h->chunks * sizeof(struct chunk_row);
     if (index->map_size != sizeof *h + rows)
         return false;
     const uint8_t *at = (const uint8_t *)(h + 1);
@@ -67,6 +71,8 @@ static bool accept_map(struct index *index)
     index->header = h;
     index->objects = at;
     at += h->objects * SEAL_HASH_SIZE;
+    index->hosts = (const char *)at;
+    at += h->hosts * INDEX_HOST_SIZE;
     index->packs = (const void *)at;
     at += h->packs * sizeof(struct pack_row);
     index->chunks = (const void *)at;
@@ -83,6 +89,18 @@ static int mark_own(struct index *index, struct error *e)
         return error_memory(e);
     for (size_t i = 0; i < count; i++)
         index->is_own[i] = index_row_is_own(index, &index->packs[i]);
+    return 0;
+}
+
+static int number_hosts(struct index *index, struct error *e)
+{
+    size_t count = index->header->hosts;
+    free(index->numbers);
+    index->numbers = calloc(count + 1, sizeof *index->numbers);
+    if (!index->numbers)
+        return error_memory(e);
+    for (size_t i = 0; i < count; i++)
+        index->numbers[i] = pack_name_number(index->hosts + i * INDEX_HOST_SIZE);
     return 0;
 }
 
@@ -107,7 +125,7 @@ static int map_file(struct index *index, struct error *e)
     }
     if (!accept_map(index))
         unmap(index);
-    if (index->map && mark_own(index, e) < 0)
+    if (index->map && (number_hosts(index, e) < 0 || mark_own(index, e) < 0))
         return -1;
     /* Lookups are scattered; and what the check above read need not stay. */
     if (index->map)
@@ -123,6 +141,7 @@ int index_open(const char *path, const uint8_t identity[SEAL_HASH_SIZE], struct 
     snprintf(x->path, sizeof x->path, "%s", path);
     memcpy(x->identity, identity, sizeof x->identity);
     x->new_objects.maximum = x->shares.maximum = (size_t)1 << 30;
+    x->new_hosts.maximum = (size_t)1 << 30;
     x->new_packs.maximum = (size_t)1 << 32;
     x->new_chunks.maximum = (size_t)1 << 32;
     if (map_file(x, e) < 0) {
@@ -147,6 +166,7 @@ void index_free(struct index *index)
     free(index->own);
     bytes_free(&index->shares);
     bytes_free(&index->new_objects);
+    bytes_free(&index->new_hosts);
     bytes_free(&index->new_packs);
     bytes_free(&index->new_chunks);
     free(index);
@@ -185,6 +205,7 @@ void index_clear(struct index *index)
     index->unnamed = index->crowded = false;
     bytes_reset(&index->shares);
     bytes_reset(&index->new_objects);
+    bytes_reset(&index->new_hosts);
     bytes_reset(&index->new_packs);
     bytes_reset(&index->new_chunks);
 }
@@ -195,17 +216,17 @@ void index_clear(struct index *index)
  * until there are BATCH_CHUNKS of them or somebody wants to look; index_settle sorts them and merges both into a new
  * file, in one pass over each:
  *
- *   file    objects (sorted) | packs 0..n-1         | chunks, sorted by id
- *   memory  objects          | packs n..            | chunks                       index_absorb
+ *   file    objects (sorted) | hosts, packs 0..n-1  | chunks, sorted by id
+ *   memory  objects          | hosts, packs n..     | chunks                       index_absorb
  *   new     merged           | old ones, new ones   | merged                       index_settle
  *
- * A chunk row names its pack by number: packs are only ever appended, so that old rows stay right and new ones count on
- * from index_pack_count. The fan-out (how many ids begin with a smaller byte) is the sum of both counts. Rows of one id
- * stand side by side, the older first: a chunk may be in several packs, but of one signer, ourselves aside, only
- * INDEX_PLACES are kept, so that nobody makes a search long for others. The new file takes the place of the old one by
- * a rename and is mapped before the lock is let go, so that nobody maps half of it, and whoever has the old one mapped
- * keeps it. It is not synced: it is a cache, and its hash tells whether it is whole. `present` and `doubted` are of
- * this process and no part of the file.
+ * A chunk row names its pack by number, and a pack row its host: they are only ever appended, so that old rows stay
+ * right and new ones count on from index_pack_count. The fan-out (how many ids begin with a smaller byte) is the sum of
+ * both counts. Rows of one id stand side by side, the older first: a chunk may be in several packs, but of one signer,
+ * ourselves aside, only INDEX_PLACES are kept, so that nobody makes a search long for others. The new file takes the
+ * place of the old one by a rename and is mapped before the lock is let go, so that nobody maps half of it, and whoever
+ * has the old one mapped keeps it. It is not synced: it is a cache, and its hash tells whether it is whole. `present`
+ * and `doubted` are of this process and no part of the file.
  */
 
 /* ---- absorbing ---- */
@@ -258,7 +279,8 @@ int index_absorb(struct index *index, const struct index_origin *origin, const v
     if (index_body_host(body, n, host, e) < 0 || index_body_each(body, n, NULL, NULL, e) < 0)
         return -1;
     struct absorbing a = {.index = index, .row = {.own = origin->own}};
-    a.row.host = index_host_number(host, strlen(host));
+    if (index_host_row(index, host, &a.row.host, e) < 0)
+        return -1;
     if (origin->object)
         memcpy(a.row.object, origin->object, sizeof a.row.object);
     if (origin->signer)
@@ -401,6 +423,7 @@ static int write_file(struct index *index, struct error *e)
     struct file_temporary temporary;
     struct header h = {.magic = FILE_MAGIC,
                        .objects = object_count(index) + index->new_objects.length / SEAL_HASH_SIZE,
+                       .hosts = (index->header ? index->header->hosts : 0) + index->new_hosts.length / INDEX_HOST_SIZE,
                        .packs = index_pack_count(index) + index->new_packs.length / sizeof(struct pack_row)};
     h.unnamed = index->unnamed;
     memcpy(h.identity, index->identity, sizeof h.identity);
@@ -415,6 +438,8 @@ static int write_file(struct index *index, struct error *e)
     fwrite(&h, 1, sizeof h, out.file);
     seal_hasher_init(&out.hasher);
     emit_objects(&out, index);
+    emit(&out, index->hosts, index->header ? index->header->hosts * INDEX_HOST_SIZE : 0);
+    emit(&out, index->new_hosts.data, index->new_hosts.length);
     emit(&out, index->packs, index_pack_count(index) * sizeof(struct pack_row));
     emit(&out, index->new_packs.data, index->new_packs.length);
     uint32_t counts[256] = {0};
@@ -455,6 +480,7 @@ int index_settle(struct index *index, struct error *e)
         index->present = longer;
     }
     bytes_reset(&index->new_objects);
+    bytes_reset(&index->new_hosts);
     bytes_reset(&index->new_packs);
     bytes_reset(&index->new_chunks);
     return 0;

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "repository/pack.h"
+#include "repository/pack_name.h"
 
 struct error;
 struct index;
@@ -22,7 +23,7 @@ struct index;
 struct index_location {
     size_t row, pack_row; /* numbers of the chunk's and the pack's rows, below index_chunk_count, index_pack_count */
     bool foreign;         /* neither we nor whose snapshot it is says so (index_prefer) */
-    uint8_t pack[SEAL_HASH_SIZE];
+    struct pack_name pack;
     uint64_t pack_size;
     struct pack_chunk chunk;
 };
@@ -68,21 +69,21 @@ int index_settle(struct index *index, struct error *e);
 
 /* One pack that the sink listed. */
 struct index_pack {
-    uint8_t name[SEAL_HASH_SIZE];
-    uint64_t size;
+    struct pack_name name;
+    uint32_t size;
     bool known; /* out: some index object describes it */
 };
-/* packs: sorted by name. After index_settle. */
+/* packs: sorted by pack_name_compare. After index_settle. */
 int index_set_present(struct index *index, struct index_pack *packs, size_t count, struct error *e);
 
-/* Packs that were found damaged: names, sorted; copied. They are the last to be read, and not relied on. */
+/* Packs that were found damaged: hashes, sorted; copied. They are the last to be read, and not relied on. */
 int index_set_doubted(struct index *index, const uint8_t *names, size_t count, struct error *e);
 
 /* Signers that count no more, sorted, 32 bytes each; copied. What they describe is read, where others say nothing
  * better, but not relied on; what this machine has stored stays its own. */
 int index_set_revoked(struct index *index, const uint8_t *signers, size_t count, struct error *e);
 
-bool index_doubts(const struct index *index, const uint8_t pack[SEAL_HASH_SIZE]);
+bool index_doubts(const struct index *index, const uint8_t hash[SEAL_HASH_SIZE]);
 
 /* Whose snapshots are going to be read: of two places of a chunk our own comes first, then one that the same signer
  * names, then the same host, then the others. */
@@ -110,6 +111,6 @@ bool index_pack_is_own(const struct index *index, size_t pack_row);
 /* All rows, of packs present or not. index_pack_at tells whether the pack is present. */
 size_t index_chunk_count(const struct index *index);
 size_t index_pack_count(const struct index *index);
-bool index_pack_at(const struct index *index, size_t i, uint8_t name[SEAL_HASH_SIZE], uint64_t *size);
+bool index_pack_at(const struct index *index, size_t i, struct pack_name *name, uint64_t *size);
 
 #endif

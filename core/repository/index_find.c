@@ -11,9 +11,11 @@ static int compare_names(const void *a, const void *b)
     return memcmp(a, b, SEAL_HASH_SIZE);
 }
 
-static int compare_packs(const void *a, const void *b)
+struct pack_name index_row_name(const struct index *index, const struct pack_row *row)
 {
-    return memcmp(((const struct index_pack *)a)->name, ((const struct index_pack *)b)->name, SEAL_HASH_SIZE);
+    struct pack_name name = {.host = index->numbers[row->host]};
+    memcpy(name.hash, row->name, sizeof name.hash);
+    return name;
 }
 
 int index_set_present(struct index *index, struct index_pack *packs, size_t count, struct error *e)
@@ -23,9 +25,8 @@ int index_set_present(struct index *index, struct index_pack *packs, size_t coun
     if (!index->present)
         return error_memory(e);
     for (size_t i = 0; i < index_pack_count(index); i++) {
-        struct index_pack wanted;
-        memcpy(wanted.name, index->packs[i].name, sizeof wanted.name);
-        struct index_pack *found = count > 0 ? bsearch(&wanted, packs, count, sizeof *packs, compare_packs) : NULL;
+        struct index_pack wanted = {.name = index_row_name(index, &index->packs[i])};
+        struct index_pack *found = count > 0 ? bsearch(&wanted, packs, count, sizeof *packs, pack_name_compare) : NULL;
         if (!found)
             continue;
         index->present[i] = found->size == index->packs[i].size;
@@ -80,17 +81,17 @@ static bool allows(const struct index *index, size_t pack, enum index_use use)
              bsearch(index->packs[pack].signer, index->revoked, index->revoked_count, SEAL_HASH_SIZE, compare_names));
 }
 
-bool index_doubts(const struct index *index, const uint8_t pack[SEAL_HASH_SIZE])
+bool index_doubts(const struct index *index, const uint8_t hash[SEAL_HASH_SIZE])
 {
     return index->doubted_count > 0 &&
-           bsearch(pack, index->doubted, index->doubted_count, SEAL_HASH_SIZE, compare_names);
+           bsearch(hash, index->doubted, index->doubted_count, SEAL_HASH_SIZE, compare_names);
 }
 
 static void locate(const struct index *index, size_t i, struct index_location *location)
 {
     const struct chunk_row *row = &index->chunks[i];
     const struct pack_row *pack = &index->packs[row->pack];
-    memcpy(location->pack, pack->name, sizeof location->pack);
+    location->pack = index_row_name(index, pack);
     location->pack_size = pack->size;
     location->foreign = index_rank(index, row->pack) == INDEX_FOREIGN;
     location->row = i;
@@ -143,7 +144,7 @@ bool index_chunk_at(const struct index *index, size_t i, enum index_use use, str
 {
     locate(index, i, location);
     return index->present && index->present[location->pack_row] && allows(index, location->pack_row, use) &&
-           (use == INDEX_READ || !index_doubts(index, location->pack));
+           (use == INDEX_READ || !index_doubts(index, location->pack.hash));
 }
 
 size_t index_chunk_count(const struct index *index)
@@ -156,9 +157,9 @@ size_t index_pack_count(const struct index *index)
     return index->header ? index->header->packs : 0;
 }
 
-bool index_pack_at(const struct index *index, size_t i, uint8_t name[SEAL_HASH_SIZE], uint64_t *size)
+bool index_pack_at(const struct index *index, size_t i, struct pack_name *name, uint64_t *size)
 {
-    memcpy(name, index->packs[i].name, SEAL_HASH_SIZE);
+    *name = index_row_name(index, &index->packs[i]);
     *size = index->packs[i].size;
     return index->present && index->present[i];
 }

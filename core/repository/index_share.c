@@ -1,4 +1,5 @@
 /* Of an index: whose word its rows are, and how much of one signer's it takes. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,11 +19,25 @@ static int compare_names(const void *a, const void *b)
     return memcmp(a, b, SEAL_HASH_SIZE);
 }
 
-uint64_t index_host_number(const char *host, size_t n)
+static const char *host_at(const struct index *index, size_t i)
 {
-    uint8_t hash[SEAL_HASH_SIZE];
-    seal_hash(host, n, hash);
-    return bytes_get_u64(hash);
+    size_t old = index->header ? index->header->hosts : 0;
+    return i < old ? index->hosts + i * INDEX_HOST_SIZE
+                   : (const char *)index->new_hosts.data + (i - old) * INDEX_HOST_SIZE;
+}
+
+int index_host_row(struct index *index, const char *host, uint32_t *row, struct error *e)
+{
+    size_t count = (index->header ? index->header->hosts : 0) + index->new_hosts.length / INDEX_HOST_SIZE;
+    char name[INDEX_HOST_SIZE] = "";
+    for (*row = 0; *row < count; ++*row)
+        if (strcmp(host_at(index, *row), host) == 0)
+            return 0;
+    if (pack_name_number(host) == 0)
+        return error_set(e, ERROR_INTEGRITY, "index object is of a host '%s', which is no name", host);
+    snprintf(name, sizeof name, "%s", host);
+    bytes_put(&index->new_hosts, name, sizeof name);
+    return bytes_check(&index->new_hosts, "index", e);
 }
 
 bool index_row_is_own(const struct index *index, const struct pack_row *row)
@@ -106,7 +121,7 @@ int index_share_take(struct index *index, const struct pack_row *row, bool *fits
 void index_prefer(struct index *index, const uint8_t signer[32], const char *host)
 {
     memcpy(index->preferred_signer, signer, sizeof index->preferred_signer);
-    index->preferred_host = index_host_number(host, strlen(host));
+    index->preferred_host = pack_name_number(host);
 }
 
 unsigned index_rank(const struct index *index, size_t pack_row)
@@ -118,7 +133,7 @@ unsigned index_rank(const struct index *index, size_t pack_row)
         return 2;
     if (memcmp(row->signer, index->preferred_signer, sizeof row->signer) == 0)
         return 1;
-    return row->host == index->preferred_host ? 2 : INDEX_FOREIGN;
+    return index->numbers[row->host] == index->preferred_host ? 2 : INDEX_FOREIGN;
 }
 
 bool index_vouches(const struct index *index, size_t pack_row)
@@ -139,7 +154,7 @@ const uint8_t *index_pack_signer(const struct index *index, size_t pack_row)
 
 bool index_pack_is_of(const struct index *index, size_t pack_row, const char *host)
 {
-    return index->packs[pack_row].host == index_host_number(host, strlen(host));
+    return index->numbers[index->packs[pack_row].host] == pack_name_number(host);
 }
 
 bool index_pack_is_own(const struct index *index, size_t pack_row)

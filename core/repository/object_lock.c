@@ -20,10 +20,16 @@
 #define RETAINED_MAX ((size_t)1 << 30)
 #define MILLISECOND 1000000
 
-/* A pack and until when it is locked, as far as this machine knows. Sorted by name in the file. */
+/* A pack and until when it is locked, as far as this machine knows. Sorted by key in the file. */
 struct retained {
-    uint8_t name[SEAL_HASH_SIZE];
+    uint8_t key[SEAL_HASH_SIZE]; /* hash of its key */
     int64_t until;
+};
+
+/* One that is needed; until: 0 = its lock is to be extended. */
+struct held {
+    struct pack_name name;
+    struct retained retained;
 };
 
 struct retain {
@@ -31,7 +37,7 @@ struct retain {
     int64_t least, wanted; /* locked until then is enough; else until when */
     uint8_t *needed;       /* by row of the index */
     size_t rows;
-    struct bytes known, held; /* struct retained: before, and now */
+    struct bytes known, held; /* struct retained, as it was; struct held */
 };
 
 /* ---- which packs ---- */
@@ -83,7 +89,7 @@ static int need_all(struct retain *h, const struct manifest *manifest, const cha
 
 static int compare(const void *a, const void *b)
 {
-    return memcmp(((const struct retained *)a)->name, ((const struct retained *)b)->name, SEAL_HASH_SIZE);
+    return memcmp(((const struct retained *)a)->key, ((const struct retained *)b)->key, SEAL_HASH_SIZE);
 }
 
 /* Anything wrong with the file only costs requests. */
@@ -101,21 +107,26 @@ static int64_t known_until(const struct retain *h, const struct retained *wanted
     return found ? found->until : 0;
 }
 
-/* Those that need it come with until = 0. */
+static void identify(struct held *held)
+{
+    char key[201];
+    pack_name_key(&held->name, key);
+    seal_hash(key, strlen(key), held->retained.key);
+}
+
 static int list_needed(struct retain *h, struct error *e)
 {
     for (size_t i = 0; i < h->rows; i++) {
-        struct retained row = {.until = 0};
+        struct held row;
         uint64_t size;
-        if (!h->needed[i] || !index_pack_at(h->repository->index, i, row.name, &size))
+        if (!h->needed[i] || !index_pack_at(h->repository->index, i, &row.name, &size))
             continue;
-        row.until = known_until(h, &row);
-        if (row.until < h->least)
-            row.until = 0;
+        identify(&row);
+        row.retained.until = known_until(h, &row.retained);
+        if (row.retained.until < h->least)
+            row.retained.until = 0;
         bytes_put(&h->held, &row, sizeof row);
     }
-    if (h->held.length > 0)
-        qsort(h->held.data, h->held.length / sizeof(struct retained), sizeof(struct retained), compare);
     return bytes_check(&h->held, "list of locked packs", e);
 }
 
@@ -124,15 +135,30 @@ static int list_needed(struct retain *h, struct error *e)
 static int lock_one(void *context, size_t i, struct error *e)
 {
     struct retain *h = context;
-    struct retained *row = (struct retained *)(void *)h->held.data + i;
+    struct held *row = (struct held *)(void *)h->held.data + i;
     char key[201];
-    if (row->until != 0)
+    if (row->retained.until != 0)
         return 0;
-    repository_pack_key(row->name, key);
+    pack_name_key(&row->name, key);
     if (sink_retain(h->repository->sink, key, h->wanted, e) < 0)
         return -1;
-    row->until = h->wanted;
+    row->retained.until = h->wanted;
     return 0;
+}
+
+/* That it cannot be remembered only costs requests. */
+static void remember(const struct retain *h, const char *path)
+{
+    AUTO_BYTES struct bytes rows = {.maximum = RETAINED_MAX};
+    struct error e;
+    size_t count = h->held.length / sizeof(struct held);
+    for (size_t i = 0; i < count; i++)
+        bytes_put(&rows, &((const struct held *)(const void *)h->held.data + i)->retained, sizeof(struct retained));
+    if (rows.length > 0)
+        qsort(rows.data, count, sizeof(struct retained), compare);
+    if (bytes_check(&rows, "list of locked packs", &e) < 0 ||
+        file_write(path, rows.data, rows.length, FILE_REPLACE, &e) < 0)
+        log_line(LOG_WARNING, "the next run locks every pack again: %s", e.message);
 }
 
 static int extend(struct retain *h, const struct manifest *manifest, const char *cache, struct error *e)
@@ -146,10 +172,9 @@ static int extend(struct retain *h, const struct manifest *manifest, const char 
     read_known(h, path);
     if (need_all(h, manifest, cache, e) < 0 || list_needed(h, e) < 0 ||
         sink_retain(h->repository->sink, "config", h->wanted, e) < 0 ||
-        sink_each(h->repository->sink, h->held.length / sizeof(struct retained), lock_one, h, e) < 0)
+        sink_each(h->repository->sink, h->held.length / sizeof(struct held), lock_one, h, e) < 0)
         return error_context(e, "extend the lock of what the snapshot re-uses: ");
-    if (file_write(path, h->held.data, h->held.length, FILE_REPLACE, e) < 0)
-        log_line(LOG_WARNING, "the next run locks every pack again: %s", e->message);
+    remember(h, path);
     return 0;
 }
 

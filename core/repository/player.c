@@ -121,7 +121,7 @@ static int open_item(void *context, size_t worker, void *slot, struct error *e)
     if (!item->load || item->damage.class != ERROR_NONE)
         return 0;
     char key[201];
-    repository_pack_key(item->location.pack, key);
+    pack_name_key(&item->location.pack, key);
     if (pack_open_chunk(p->decompressors[worker], p->repository->key, &item->box, &item->location.chunk, item->sealed,
                         item->plain, key, &item->damage) == 0 ||
         reader_is_damage(&item->damage))

@@ -19,7 +19,7 @@
 
 /* Neighbouring chunks of a pack. */
 struct window {
-    uint8_t pack[SEAL_HASH_SIZE];
+    struct pack_name pack;
     uint64_t from, to;
     size_t chunks; /* expected and not taken */
     bool header;   /* the pack's header is wanted too */
@@ -100,7 +100,7 @@ static struct window *window_at(struct readahead *a, size_t i)
 static int read_window(struct sink *sink, const struct window *w, struct error *e)
 {
     char key[201];
-    repository_pack_key(w->pack, key);
+    pack_name_key(&w->pack, key);
     /* At the pack's beginning the two are one. */
     if (w->header && w->from == PACK_HEADER_SIZE)
         return sink_get_range(sink, key, 0, w->buffer, (size_t)w->to, e);
@@ -191,14 +191,14 @@ static void add_runner(struct readahead *a)
 
 static bool joins(const struct readahead *a, const struct window *w, const struct index_location *l)
 {
-    return w->state == EXPECTED && memcmp(w->pack, l->pack, SEAL_HASH_SIZE) == 0 && l->chunk.offset == w->to &&
+    return w->state == EXPECTED && pack_name_is(&w->pack, &l->pack) && l->chunk.offset == w->to &&
            l->chunk.stored <= a->window - (w->to - w->from);
 }
 
 static void expect_locked(struct readahead *a, const struct index_location *l)
 {
     struct window *last = a->count > 0 ? window_at(a, a->count - 1) : NULL;
-    bool same = last && memcmp(last->pack, l->pack, sizeof last->pack) == 0;
+    bool same = last && pack_name_is(&last->pack, &l->pack);
     if (last && joins(a, last, l)) {
         last->to += l->chunk.stored;
         last->chunks++;
@@ -209,7 +209,7 @@ static void expect_locked(struct readahead *a, const struct index_location *l)
                              .chunks = 1,
                              .header = !same,
                              .state = EXPECTED};
-        memcpy(w->pack, l->pack, sizeof w->pack);
+        w->pack = l->pack;
     }
 }
 
@@ -230,7 +230,7 @@ bool readahead_is_next(const struct readahead *readahead, const struct index_loc
     if (!readahead || readahead->count == 0)
         return false;
     const struct window *w = &readahead->windows[readahead->first];
-    return memcmp(w->pack, location->pack, SEAL_HASH_SIZE) == 0 && location->chunk.offset >= w->from &&
+    return pack_name_is(&w->pack, &location->pack) && location->chunk.offset >= w->from &&
            (uint64_t)location->chunk.offset + location->chunk.stored <= w->to;
 }
 

@@ -129,7 +129,7 @@ static int open_at(struct reader *r, const struct index_location *l, struct erro
 {
     char key[201];
     struct seal_box box;
-    repository_pack_key(l->pack, key);
+    pack_name_key(&l->pack, key);
     if (fetch_chunk(r->fetch, l, r->sealed, &box, e) < 0)
         return -1;
     return pack_open_chunk(r->decompressor, r->repository->key, &box, &l->chunk, r->sealed, r->plain, key, e);
@@ -157,7 +157,7 @@ static void warn(struct reader *r, const uint8_t pack[SEAL_HASH_SIZE], const str
 /* It was not whole there. Does the pack itself name another place? */
 static bool note_failure(struct reader *r, struct index_location *place, const struct error *why)
 {
-    warn(r, place->pack, why);
+    warn(r, place->pack.hash, why);
     return why->class == ERROR_INTEGRITY && repository_blame(r->repository, place);
 }
 
@@ -205,7 +205,7 @@ int reader_chunk(struct reader *reader, const uint8_t id[SEAL_HASH_SIZE], const 
 int reader_chunk_elsewhere(struct reader *reader, const struct index_location *place, const struct error *why,
                            const uint8_t **p, size_t *n, struct error *e)
 {
-    warn(reader, place->pack, why);
+    warn(reader, place->pack.hash, why);
     if (find_whole(reader, place->chunk.id, e) < 0)
         return -1;
     *p = reader->plain;

@@ -18,24 +18,18 @@
 #include "worker/sink.h"
 #include "worker/worker.h"
 
-static void hex_key(const char *prefix, const uint8_t name[SEAL_HASH_SIZE], char *out)
+void repository_index_key(const char *host, const uint8_t name[SEAL_HASH_SIZE], char *out)
 {
-    size_t n = strlen(prefix);
-    memcpy(out, prefix, n);
-    text_hex(name, SEAL_HASH_SIZE, out + n);
+    char hex[2 * SEAL_HASH_SIZE + 1];
+    snprintf(out, 201, "index/%s/%s", host, text_hex(name, SEAL_HASH_SIZE, hex));
 }
 
-void repository_pack_key(const uint8_t name[SEAL_HASH_SIZE], char *out)
+bool repository_parse_index_key(const char *key, char host[64], uint8_t name[SEAL_HASH_SIZE])
 {
-    char prefix[] = "packs/xx/";
-    text_hex(name, 1, prefix + 6);
-    prefix[8] = '/';
-    hex_key(prefix, name, out);
-}
-
-void repository_index_key(const uint8_t name[SEAL_HASH_SIZE], char *out)
-{
-    hex_key("index/", name, out);
+    char hex[2 * SEAL_HASH_SIZE + 1];
+    int end = 0;
+    return sscanf(key, "index/%63[^/]/%64[^/]%n", host, hex, &end) == 2 && key[end] == '\0' && text_is_name(host) &&
+           text_parse_hex(hex, name, SEAL_HASH_SIZE);
 }
 
 /* ---- create ---- */

@@ -17,6 +17,7 @@ struct index;
 struct index_location;
 struct index_pack;
 struct pack_chunk;
+struct pack_name;
 struct signers;
 struct sink;
 
@@ -45,6 +46,7 @@ struct repository {
     uint8_t id[REPOSITORY_ID_SIZE];
     char id_text[2 * REPOSITORY_ID_SIZE + 1];
     struct index *index;     /* NULL until repository_load_index */
+    bool own_alone;          /* the index is of our host's packs */
     _Atomic bool recovered;  /* packs without an index object were looked into */
     pthread_mutex_t finding; /* held while a reader looks into the index, which may make it grow */
 };
@@ -66,17 +68,19 @@ int repository_create(struct sink *sink, const struct key *key, bool plain, char
                       bool *existed, struct error *e);
 
 /* Read all index objects that the cache lacks, list the packs, and build the index of what is really there. Damaged
- * index objects are logged as warnings; what they said is then found by repository_recover_index. */
-int repository_load_index(struct repository *repository, struct error *e);
+ * index objects are logged as warnings; what they said is then found by repository_recover_index. REPOSITORY_OWN: those
+ * of this host alone, unless trust_hosts is set. Of a repository it is always called with the same. */
+enum repository_hosts { REPOSITORY_OWN, REPOSITORY_ALL };
+int repository_load_index(struct repository *repository, enum repository_hosts hosts, struct error *e);
 /* The pack is damaged: runs are not to rely on it, from the next repository_load_index on, or repository_heed_doubts.
  * What goes wrong with remembering it is logged. Once the repository is closed, it is said what that means. */
-void repository_doubt(struct repository *repository, const uint8_t pack[SEAL_HASH_SIZE]);
+void repository_doubt(struct repository *repository, const struct pack_name *pack);
 /* A chunk was not there as the index says. What does the pack itself say? Another place in it: true, and it is in
  * location->chunk. The same, or nothing: it is damaged, and doubted. So nobody's false word makes a whole pack doubted.
  */
 bool repository_blame(struct repository *repository, struct index_location *location);
 /* It is whole, after all. */
-void repository_trust(struct repository *repository, const uint8_t pack[SEAL_HASH_SIZE]);
+void repository_trust(struct repository *repository, const struct pack_name *pack);
 int repository_heed_doubts(struct repository *repository, struct error *e);
 /* An index object that this machine is about to store: it is remembered, durably, and from then on what it describes is
  * our own. One that never comes to be does no harm. */
@@ -91,7 +95,7 @@ int repository_use(const struct repository *repository);
  * calls do nothing. Only the full key can; without it nothing happens. */
 int repository_recover_index(struct repository *repository, struct error *e);
 
-/* All packs of the sink, sorted by name; the caller frees. */
+/* All packs of the hosts that the index is of, sorted by pack_name_compare; the caller frees. */
 int repository_list_packs(struct repository *repository, struct index_pack **packs, size_t *count, struct error *e);
 /* These packs, as listed and compared with the index (index_set_present), are what counts from now on: the directories
  * of those that it does not know are read, as above, and after it the index stays as it is (index_fix), whatever is
@@ -99,14 +103,15 @@ int repository_list_packs(struct repository *repository, struct index_pack **pac
 int repository_fix_index(struct repository *repository, const struct index_pack *packs, size_t count, struct error *e);
 /* The body of an index object, verified and opened, into an empty buffer, whose maximum is set. Wrong: ERROR_INTEGRITY,
  * ERROR_AUTH. */
-int repository_read_index_object(struct repository *repository, const uint8_t name[SEAL_HASH_SIZE], struct bytes *body,
-                                 struct error *e);
+int repository_read_index_object(struct repository *repository, const char *host, const uint8_t name[SEAL_HASH_SIZE],
+                                 struct bytes *body, struct error *e);
 /* The directory of a pack of that size, opened with the full key; the caller frees chunks. */
-int repository_read_directory(struct repository *repository, const uint8_t name[SEAL_HASH_SIZE], uint64_t size,
+int repository_read_directory(struct repository *repository, const struct pack_name *name, uint64_t size,
                               struct pack_chunk **chunks, uint32_t *count, struct error *e);
 
-/* Keys of objects. out has 201 bytes. */
-void repository_pack_key(const uint8_t name[SEAL_HASH_SIZE], char *out);
-void repository_index_key(const uint8_t name[SEAL_HASH_SIZE], char *out);
+/* The key of an index object, "index/HOST/HEX", into out[201]. */
+void repository_index_key(const char *host, const uint8_t name[SEAL_HASH_SIZE], char *out);
+/* False: it is none. */
+bool repository_parse_index_key(const char *key, char host[64], uint8_t name[SEAL_HASH_SIZE]);
 
 #endif

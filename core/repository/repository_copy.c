@@ -28,7 +28,7 @@
 
 /* A pack on its way. */
 struct item {
-    uint8_t name[SEAL_HASH_SIZE];
+    struct pack_name name;
     struct bytes pack;
     struct pack_chunk *chunks;
     uint32_t count;
@@ -50,7 +50,7 @@ struct copy {
     uint8_t *wanted; /* per pack row of from: to lacks a chunk of it */
     uint8_t *needed; /* per chunk row of from: it is to come with its pack, and has not yet */
     /* the pack whose directory was looked into last */
-    uint8_t looked_into[SEAL_HASH_SIZE];
+    struct pack_name looked_into;
     struct pack_chunk *directory;
     uint32_t directory_count;
     struct bytes body; /* of the index object for what was copied since the last one */
@@ -69,7 +69,7 @@ static int load_index(struct repository *r, struct error *e)
 {
     AUTO_FREE struct index_pack *packs = NULL;
     size_t count;
-    if (repository_load_index(r, e) < 0 || repository_list_packs(r, &packs, &count, e) < 0 ||
+    if (repository_load_index(r, REPOSITORY_ALL, e) < 0 || repository_list_packs(r, &packs, &count, e) < 0 ||
         index_set_present(r->index, packs, count, e) < 0)
         return -1;
     return repository_fix_index(r, packs, count, e);
@@ -78,11 +78,11 @@ static int load_index(struct repository *r, struct error *e)
 /* ---- what is lacking ---- */
 
 /* Has the target this very pack, under whoever's name? Then what is in it is what is in ours. */
-static bool has_pack(const struct copy *c, const uint8_t *id, const uint8_t pack[SEAL_HASH_SIZE])
+static bool has_pack(const struct copy *c, const uint8_t *id, const struct pack_name *pack)
 {
     struct index_location there;
     for (unsigned n = 0; index_find(c->to->index, id, INDEX_RELY, n, &there); n++)
-        if (memcmp(there.pack, pack, SEAL_HASH_SIZE) == 0)
+        if (memcmp(there.pack.hash, pack->hash, SEAL_HASH_SIZE) == 0)
             return true;
     return false;
 }
@@ -97,11 +97,11 @@ static int lacks(const struct copy *c, struct error *e)
 static int look_up(struct copy *c, const struct index_location *l, bool *right, struct error *e)
 {
     *right = false;
-    if (!c->directory || memcmp(c->looked_into, l->pack, sizeof c->looked_into) != 0) {
+    if (!c->directory || !pack_name_is(&c->looked_into, &l->pack)) {
         free(c->directory);
         c->directory = NULL;
-        memcpy(c->looked_into, l->pack, sizeof c->looked_into);
-        if (repository_read_directory(c->from, l->pack, l->pack_size, &c->directory, &c->directory_count, e) < 0)
+        c->looked_into = l->pack;
+        if (repository_read_directory(c->from, &l->pack, l->pack_size, &c->directory, &c->directory_count, e) < 0)
             return reader_is_damage(e) ? 0 : -1;
     }
     for (uint32_t i = 0; i < c->directory_count && !*right; i++)
@@ -135,7 +135,7 @@ static int want_chunk(struct copy *c, const uint8_t *id, uint64_t n, struct erro
         error_set(e, ERROR_INTEGRITY, "has an entry in the snapshot that reaches beyond the end of a chunk");
         return error_subject(e, "sink", sink_name(c->from->sink));
     }
-    if (has_pack(c, id, location.pack))
+    if (has_pack(c, id, &location.pack))
         return 0;
     c->wanted[location.pack_row] = 1;
     c->needed[location.row] = 1;
@@ -230,9 +230,9 @@ static int read_pack(struct copy *c, const struct tools *tools, struct item *ite
     if (sink_get(c->from->sink, key, PACK_SIZE_MAX, &item->pack, e) < 0)
         return -1;
     seal_hash(item->pack.data, item->pack.length, hash);
-    if (memcmp(hash, item->name, sizeof hash) != 0)
+    if (memcmp(hash, item->name.hash, sizeof hash) != 0)
         return error_set(e, ERROR_INTEGRITY, "'%s' is damaged: its hash is not its name", key);
-    if (repository_read_directory(c->from, item->name, item->pack.length, &item->chunks, &item->count, e) < 0)
+    if (repository_read_directory(c->from, &item->name, item->pack.length, &item->chunks, &item->count, e) < 0)
         return -1;
     return prove_pack(c, tools, item, key, e);
 }
@@ -248,7 +248,7 @@ static int store_index(struct copy *c, struct error *e)
         seal_envelope(c->to->key, SEAL_INDEX, NULL, 0, c->body.data, c->body.length, &object, e) < 0)
         return -1;
     seal_hash(object.data, object.length, name);
-    repository_index_key(name, key);
+    repository_index_key(c->manifest->host, name, key);
     count(c, object.length);
     if (strcmp(c->manifest->host, c->to->host) == 0 && repository_own_index(c->to, name, e) < 0)
         return -1;
@@ -272,23 +272,32 @@ static void begin_index(struct copy *c)
     c->packs = c->chunks = 0;
 }
 
+/* The pack in the target, where it is of the snapshot's host, whoever stored it first. */
+static struct pack_name target_of(const struct copy *c, const struct item *item)
+{
+    return pack_name_of(c->manifest->host, item->name.hash);
+}
+
 /* By any worker: the pack over there. */
 static int move_pack(void *context, size_t worker, void *slot, struct error *e)
 {
     struct copy *c = context;
     struct item *item = slot;
+    const struct pack_name target = target_of(c, item);
     char key[201];
-    repository_pack_key(item->name, key);
+    pack_name_key(&item->name, key);
     if (read_pack(c, &c->tools[worker], item, key, e) < 0)
         return error_subject(e, "sink", sink_name(c->from->sink));
+    pack_name_key(&target, key);
     return item->damaged ? put_right(c, key, item, e) : put_pack(c, key, item, e);
 }
 
 /* It is there, and goes into the next index object. */
 static int describe_pack(struct copy *c, const struct item *item, struct error *e)
 {
-    index_body_add_pack(&c->body, item->name, item->pack.length, item->chunks, item->count);
-    if (confirm_note(&c->confirm, item->name, item->pack.length, item->chunks, item->count, e) < 0)
+    const struct pack_name target = target_of(c, item);
+    index_body_add_pack(&c->body, target.hash, item->pack.length, item->chunks, item->count);
+    if (confirm_note(&c->confirm, &target, item->pack.length, item->chunks, item->count, e) < 0)
         return -1;
     c->packs++;
     c->chunks += item->count;
@@ -306,7 +315,7 @@ static void note_chunks(struct copy *c, const struct item *item)
     struct index_location location;
     for (uint32_t i = 0; i < item->count; i++)
         for (unsigned nth = 0; index_find(c->from->index, item->chunks[i].id, INDEX_READ, nth, &location); nth++)
-            if (memcmp(location.pack, item->name, sizeof location.pack) == 0 &&
+            if (pack_name_is(&location.pack, &item->name) &&
                 memcmp(&location.chunk, &item->chunks[i], sizeof location.chunk) == 0)
                 c->needed[location.row] = 0;
 }
@@ -320,9 +329,10 @@ static int check_needed(struct copy *c, struct error *e)
         if (!c->needed[row])
             continue;
         index_chunk_at(c->from->index, row, INDEX_READ, &location);
-        repository_pack_key(location.pack, pack);
+        pack_name_key(&location.pack, pack);
         if (index_pack_object(c->from->index, location.pack_row))
-            repository_index_key(index_pack_object(c->from->index, location.pack_row), object);
+            repository_index_key(pack_name_host(&location.pack), index_pack_object(c->from->index, location.pack_row),
+                                 object);
         error_set(e, ERROR_INTEGRITY,
                   "'%s' says of '%s' what the pack itself does not: it lacks a chunk of the snapshot", object, pack);
         return error_subject(e, "sink", sink_name(c->from->sink));
@@ -335,15 +345,16 @@ static int note_pack(void *context, void *slot, struct error *e)
 {
     struct copy *c = context;
     struct item *item = slot;
+    const struct pack_name target = target_of(c, item);
     char key[201];
     int result = 0;
     if (!item->there)
         count(c, item->pack.length);
     note_chunks(c, item);
-    repository_pack_key(item->name, key);
+    pack_name_key(&target, key);
     if (item->damaged) {
         log_line(LOG_NOTICE, "sink '%s': '%s' was damaged, and is whole again", sink_name(c->to->sink), key);
-        repository_trust(c->to, item->name);
+        repository_trust(c->to, &target);
     } else {
         result = describe_pack(c, item, e);
     }
@@ -380,14 +391,14 @@ static int make_line(struct copy *c, struct error *e)
     return line_new(&spec, &c->line, e);
 }
 
-static int submit_pack(struct copy *c, const uint8_t *name, struct error *e)
+static int submit_pack(struct copy *c, const struct pack_name *name, struct error *e)
 {
     void *slot;
     if (line_slot(c->line, &slot, e) < 0)
         return -1;
     struct item *item = slot;
-    memcpy(item->name, name, sizeof item->name);
-    item->damaged = index_doubts(c->to->index, name);
+    item->name = *name;
+    item->damaged = index_doubts(c->to->index, name->hash);
     item->there = false;
     return line_submit(c->line, e);
 }
@@ -399,10 +410,10 @@ static int copy_packs(struct copy *c, struct error *e)
     if (make_line(c, e) < 0)
         return -1;
     for (size_t row = 0; row < index_pack_count(c->from->index); row++) {
-        uint8_t name[SEAL_HASH_SIZE];
+        struct pack_name name;
         uint64_t size;
-        index_pack_at(c->from->index, row, name, &size);
-        if (c->wanted[row] && submit_pack(c, name, e) < 0)
+        index_pack_at(c->from->index, row, &name, &size);
+        if (c->wanted[row] && submit_pack(c, &name, e) < 0)
             return -1;
         c->progress->report(c->progress->context, line_consumed(c->line), c->moved);
     }
@@ -465,7 +476,7 @@ int repository_copy(struct repository *from, struct repository *to, const struct
                   sink_name(to->sink));
         return error_hint(e, "a snapshot can be copied between sinks of one key; otherwise restore it and run a job");
     }
-    if (load_index(from, e) < 0 || repository_load_index(to, e) < 0)
+    if (load_index(from, e) < 0 || repository_load_index(to, REPOSITORY_ALL, e) < 0)
         return -1;
     index_prefer(from->index, manifest->signer, manifest->host);
     struct copy c = {.progress = progress,

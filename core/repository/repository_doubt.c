@@ -12,21 +12,21 @@
 #include "repository/repository.h"
 #include "worker/sink.h"
 
-void repository_doubt(struct repository *r, const uint8_t pack[SEAL_HASH_SIZE])
+void repository_doubt(struct repository *r, const struct pack_name *pack)
 {
     struct error e;
     bool fresh;
-    if (doubt_add(r->damaged, pack, &fresh, &e) == 0)
+    if (doubt_add(r->damaged, pack->hash, &fresh, &e) == 0)
         r->doubted += fresh;
     else
         log_line(LOG_WARNING, "sink '%s': that a pack is damaged cannot be remembered: %s", sink_name(r->sink),
                  e.message);
 }
 
-void repository_trust(struct repository *r, const uint8_t pack[SEAL_HASH_SIZE])
+void repository_trust(struct repository *r, const struct pack_name *pack)
 {
     struct error e;
-    if (doubt_remove(r->damaged, pack, &e) < 0)
+    if (doubt_remove(r->damaged, pack->hash, &e) < 0)
         log_line(LOG_WARNING, "sink '%s': that a pack is whole cannot be remembered: %s", sink_name(r->sink),
                  e.message);
 }
@@ -45,13 +45,13 @@ bool repository_blame(struct repository *r, struct index_location *location)
     const struct pack_chunk *found = NULL;
     struct error e;
     uint32_t count;
-    int result = repository_read_directory(r, location->pack, location->pack_size, &chunks, &count, &e);
+    int result = repository_read_directory(r, &location->pack, location->pack_size, &chunks, &count, &e);
     for (uint32_t i = 0; result == 0 && i < count && !found; i++)
         if (memcmp(chunks[i].id, location->chunk.id, SEAL_HASH_SIZE) == 0)
             found = &chunks[i];
     bool same = found && memcmp(found, &location->chunk, sizeof *found) == 0;
     if (same || (result < 0 && reader_is_damage(&e)))
-        repository_doubt(r, location->pack);
+        repository_doubt(r, &location->pack);
     if (!found || same)
         return false;
     location->chunk = *found;

@@ -22,40 +22,54 @@
 #define FAILURES_SAID 3
 #define LISTING_MAX ((size_t)1 << 30)
 
+/* An index object that is listed: whose it is, and its name. */
+struct listed_object {
+    uint8_t name[SEAL_HASH_SIZE];
+    char host[64];
+};
+
 struct listing {
     struct bytes *rows;
-    size_t prefix; /* bytes of the key before the name */
     const char *sink;
 };
 
-/* The name in a key such as "index/HEX"; anything else there is not ours, and is said. */
-static bool parse_name(const struct listing *l, const char *key, uint8_t name[SEAL_HASH_SIZE])
+/* What is not ours is said, and left alone. */
+static void say_stranger(const struct listing *l, const char *key)
 {
-    if (strlen(key) == l->prefix + 2 * SEAL_HASH_SIZE && text_parse_hex(key + l->prefix, name, SEAL_HASH_SIZE))
-        return true;
     log_line(LOG_WARNING, "sink '%s': object '%s' does not belong to a repository", l->sink, key);
-    return false;
 }
 
 static int list_index(void *context, const struct sink_object *object, struct error *e)
 {
     const struct listing *l = context;
-    uint8_t name[SEAL_HASH_SIZE];
+    struct listed_object row = {.host = ""};
     if (object->size > INDEX_OBJECT_MAX)
         log_line(LOG_WARNING, "sink '%s': object '%s' has %llu bytes: it is no index object", l->sink, object->key,
                  (unsigned long long)object->size);
-    else if (parse_name(l, object->key, name))
-        bytes_put(l->rows, name, sizeof name);
+    else if (repository_parse_index_key(object->key, row.host, row.name))
+        bytes_put(l->rows, &row, sizeof row);
+    else
+        say_stranger(l, object->key);
     return bytes_check(l->rows, "listing of index objects", e);
 }
 
+/* One that is larger than any pack has no place for a chunk. */
 static int list_pack(void *context, const struct sink_object *object, struct error *e)
 {
     const struct listing *l = context;
-    struct index_pack pack = {.size = object->size};
-    if (parse_name(l, object->key, pack.name))
+    struct index_pack pack = {.size = object->size <= PACK_SIZE_MAX ? (uint32_t)object->size : UINT32_MAX};
+    if (pack_name_parse_key(object->key, &pack.name))
         bytes_put(l->rows, &pack, sizeof pack);
+    else
+        say_stranger(l, object->key);
     return bytes_check(l->rows, "listing of packs", e);
+}
+
+/* "packs/" or "packs/HOST/", likewise of "index". */
+static const char *prefix_of(const struct repository *r, const char *of, char out[80])
+{
+    snprintf(out, 80, r->own_alone ? "%s/%s/" : "%s/", of, r->host);
+    return out;
 }
 
 /* Chunk ids do not compress: a body that is much larger than its object is none. */
@@ -65,14 +79,14 @@ static size_t body_max(size_t object)
 }
 
 /* *final: it will never be another one, since its bytes are those that its name stands for. */
-static int open_index_object(struct repository *r, const uint8_t name[SEAL_HASH_SIZE], const struct bytes *object,
+static int open_index_object(struct repository *r, const struct listed_object *listed, const struct bytes *object,
                              struct bytes *body, uint8_t signer[32], bool *final, struct error *e)
 {
     char key[201], host[64];
     uint8_t hash[SEAL_HASH_SIZE];
-    repository_index_key(name, key);
+    repository_index_key(listed->host, listed->name, key);
     seal_hash(object->data, object->length, hash);
-    *final = memcmp(hash, name, sizeof hash) == 0;
+    *final = memcmp(hash, listed->name, sizeof hash) == 0;
     if (!*final)
         return error_set(e, ERROR_INTEGRITY, "object '%s' is damaged: its hash is not its name", key);
     struct seal_opened opened;
@@ -80,46 +94,51 @@ static int open_index_object(struct repository *r, const uint8_t name[SEAL_HASH_
     if (seal_envelope_open(r->key, SEAL_INDEX, object->data, object->length, key, &opened, body, e) < 0 ||
         index_body_host(body->data, body->length, host, e) < 0 || seal_check_host(&opened, host, key, e) < 0)
         return -1;
+    if (strcmp(host, listed->host) != 0)
+        return error_set(e, ERROR_INTEGRITY, "object '%s' is of host '%s', and does not belong there", key, host);
     if (opened.clear_length > 0)
         return error_set(e, ERROR_INTEGRITY, "object '%s' has a clear part, as no index object has", key);
     memcpy(signer, opened.signer, 32);
     return 0;
 }
 
-int repository_read_index_object(struct repository *r, const uint8_t name[SEAL_HASH_SIZE], struct bytes *body,
-                                 struct error *e)
+int repository_read_index_object(struct repository *r, const char *host, const uint8_t name[SEAL_HASH_SIZE],
+                                 struct bytes *body, struct error *e)
 {
+    struct listed_object listed = {.host = ""};
     char key[201];
     uint8_t signer[32];
     bool final;
-    repository_index_key(name, key);
+    snprintf(listed.host, sizeof listed.host, "%s", host);
+    memcpy(listed.name, name, sizeof listed.name);
+    repository_index_key(host, name, key);
     AUTO_BYTES struct bytes object = {.maximum = INDEX_OBJECT_MAX + 1};
     if (sink_get(r->sink, key, INDEX_OBJECT_MAX, &object, e) < 0)
         return -1;
-    return open_index_object(r, name, &object, body, signer, &final, e);
+    return open_index_object(r, &listed, &object, body, signer, &final, e);
 }
 
-static int absorb(struct repository *r, const uint8_t name[SEAL_HASH_SIZE], const struct bytes *object, bool *final,
+static int absorb(struct repository *r, const struct listed_object *listed, const struct bytes *object, bool *final,
                   struct error *e)
 {
     AUTO_BYTES struct bytes body = {.maximum = 0};
     uint8_t signer[32];
-    if (open_index_object(r, name, object, &body, signer, final, e) < 0)
+    if (open_index_object(r, listed, object, &body, signer, final, e) < 0)
         return -1;
-    const struct index_origin origin = {.object = name, .signer = signer};
+    const struct index_origin origin = {.object = listed->name, .signer = signer};
     if (index_absorb(r->index, &origin, body.data, body.length, e) == 0)
         return 0;
     char key[201];
-    repository_index_key(name, key);
+    repository_index_key(listed->host, listed->name, key);
     return error_context(e, "object '%s': ", key);
 }
 
 /* Damage is a warning: what the object said can be found in the packs. */
-static int absorb_object(struct repository *r, const uint8_t name[SEAL_HASH_SIZE], const struct bytes *object,
+static int absorb_object(struct repository *r, const struct listed_object *listed, const struct bytes *object,
                          const struct error *why, struct error *e)
 {
     bool final = false;
-    int result = object ? absorb(r, name, object, &final, e) : -1;
+    int result = object ? absorb(r, listed, object, &final, e) : -1;
     if (!object)
         *e = *why;
     if (result == 0)
@@ -130,41 +149,38 @@ static int absorb_object(struct repository *r, const uint8_t name[SEAL_HASH_SIZE
         return -1;
     error_subject(e, "sink", sink_name(r->sink));
     log_error(LOG_WARNING, e);
-    return final ? index_pass_over(r->index, name, e) : 0;
+    return final ? index_pass_over(r->index, listed->name, e) : 0;
 }
 
 struct absorbing {
     struct repository *repository;
-    const uint8_t *name; /* of the next object */
+    const struct listed_object *next;
 };
 
 static int absorb_next(void *context, const char *key, const struct bytes *object, const struct error *why,
                        struct error *e)
 {
     struct absorbing *a = context;
-    const uint8_t *name = a->name;
     (void)key;
-    a->name += SEAL_HASH_SIZE;
-    return absorb_object(a->repository, name, object, why, e);
+    return absorb_object(a->repository, a->next++, object, why, e);
 }
 
-/* Those of the names that the cache does not cover. */
-static int absorb_missing(struct repository *r, const uint8_t *names, size_t count, struct error *e)
+/* Those of them that the cache does not cover. */
+static int absorb_missing(struct repository *r, const struct listed_object *listed, size_t count, struct error *e)
 {
     AUTO_BYTES struct bytes keys = {.maximum = LISTING_MAX}, wanted = {.maximum = LISTING_MAX};
     for (size_t i = 0; i < count; i++) {
-        const uint8_t *name = names + i * SEAL_HASH_SIZE;
         char key[201];
-        if (index_covers(r->index, name))
+        if (index_covers(r->index, listed[i].name))
             continue;
-        repository_index_key(name, key);
+        repository_index_key(listed[i].host, listed[i].name, key);
         bytes_put(&keys, key, strlen(key) + 1);
-        bytes_put(&wanted, name, SEAL_HASH_SIZE);
+        bytes_put(&wanted, &listed[i], sizeof listed[i]);
     }
     if (bytes_check(&keys, "listing of index objects", e) < 0 ||
         bytes_check(&wanted, "listing of index objects", e) < 0)
         return -1;
-    struct absorbing absorbing = {.repository = r, .name = wanted.data};
+    struct absorbing absorbing = {.repository = r, .next = (const void *)wanted.data};
     return sink_get_each(r->sink, (const char *)keys.data, keys.length, INDEX_OBJECT_MAX, absorb_next, &absorbing, e);
 }
 
@@ -173,42 +189,38 @@ static int compare_hashes(const void *a, const void *b)
     return memcmp(a, b, SEAL_HASH_SIZE);
 }
 
-/* Does the cache cover an object that is not among the count sorted names? */
-static bool covers_more(const struct index *index, const uint8_t *names, size_t count)
+/* Does the cache cover an object that is not among those listed, which are sorted? */
+static bool covers_more(const struct index *index, const struct listed_object *listed, size_t count)
 {
     for (size_t i = 0; i < index_object_count(index); i++)
-        if (count == 0 || !bsearch(index_object_name(index, i), names, count, SEAL_HASH_SIZE, compare_hashes))
+        if (count == 0 || !bsearch(index_object_name(index, i), listed, count, sizeof *listed, compare_hashes))
             return true;
     return false;
-}
-
-static int compare_names(const void *a, const void *b)
-{
-    return memcmp(((const struct index_pack *)a)->name, ((const struct index_pack *)b)->name, SEAL_HASH_SIZE);
 }
 
 int repository_list_packs(struct repository *r, struct index_pack **packs, size_t *count, struct error *e)
 {
     struct bytes rows = {.maximum = LISTING_MAX};
-    struct listing l = {.rows = &rows, .prefix = strlen("packs/xx/"), .sink = sink_name(r->sink)};
+    struct listing l = {.rows = &rows, .sink = sink_name(r->sink)};
+    char prefix[80];
     /* Also of no packs there is an array, to be searched. */
     if (!bytes_reserve(&rows, sizeof **packs))
         return error_memory(e);
-    if (sink_list(r->sink, "packs/", list_pack, &l, e) < 0) {
+    if (sink_list(r->sink, prefix_of(r, "packs", prefix), list_pack, &l, e) < 0) {
         bytes_free(&rows);
         return -1;
     }
     *packs = (struct index_pack *)(void *)rows.data;
     *count = rows.length / sizeof **packs;
     if (*count > 0)
-        qsort(*packs, *count, sizeof **packs, compare_names);
+        qsort(*packs, *count, sizeof **packs, pack_name_compare);
     return 0;
 }
 
 static int open_index(struct repository *r, struct error *e)
 {
     char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/index", r->cache);
+    snprintf(path, sizeof path, r->own_alone ? "%s/index-%s" : "%s/index", r->cache, r->host);
     uint8_t identity[SEAL_HASH_SIZE];
     struct seal_hasher hasher;
     seal_hasher_init(&hasher);
@@ -235,15 +247,17 @@ int repository_own_index(struct repository *r, const uint8_t name[SEAL_HASH_SIZE
     return r->index ? heed_ledger(r, &there, e) : 0;
 }
 
-static int absorb_objects(struct repository *r, const struct bytes *names, const struct index_pack *packs, size_t n,
+static int absorb_objects(struct repository *r, const struct bytes *rows, const struct index_pack *packs, size_t n,
                           struct error *e)
 {
+    const struct listed_object *listed = (const void *)rows->data;
+    size_t n_listed = rows->length / sizeof *listed;
     bool crowded = index_is_crowded(r->index);
-    uint64_t listed = 0;
+    uint64_t bytes = 0;
     for (size_t i = 0; i < n; i++)
-        listed += packs[i].size;
-    index_set_listed(r->index, listed);
-    if (absorb_missing(r, names->data, names->length / SEAL_HASH_SIZE, e) < 0 || index_settle(r->index, e) < 0)
+        bytes += packs[i].size;
+    index_set_listed(r->index, bytes);
+    if (absorb_missing(r, listed, n_listed, e) < 0 || index_settle(r->index, e) < 0)
         return -1;
     if (index_is_crowded(r->index) && !crowded)
         log_line(LOG_WARNING,
@@ -261,28 +275,34 @@ static int heed_revoked(struct repository *r, struct error *e)
     return index_set_revoked(r->index, revoked.data, revoked.length / SEAL_HASH_SIZE, e);
 }
 
-int repository_load_index(struct repository *r, struct error *e)
+int repository_load_index(struct repository *r, enum repository_hosts hosts, struct error *e)
 {
-    AUTO_BYTES struct bytes names = {.maximum = LISTING_MAX};
+    AUTO_BYTES struct bytes rows = {.maximum = LISTING_MAX};
     AUTO_FREE struct index_pack *packs = NULL;
-    struct listing l = {.rows = &names, .prefix = strlen("index/"), .sink = sink_name(r->sink)};
+    struct listing l = {.rows = &rows, .sink = sink_name(r->sink)};
     size_t count, covered;
+    char prefix[80];
     bool remembered;
+    ASSERT(!r->index || r->own_alone == (hosts == REPOSITORY_OWN && !r->trust_hosts));
+    r->own_alone = hosts == REPOSITORY_OWN && !r->trust_hosts;
     if (!r->index && open_index(r, e) < 0)
         return -1;
     /* Objects first: what they say is only believed of packs that are listed afterwards. */
-    if (sink_list(r->sink, "index/", list_index, &l, e) < 0 || repository_list_packs(r, &packs, &count, e) < 0)
+    if (sink_list(r->sink, prefix_of(r, "index", prefix), list_index, &l, e) < 0 ||
+        repository_list_packs(r, &packs, &count, e) < 0)
         return error_subject(e, "sink", sink_name(r->sink));
     /* After they were listed: another run of ours remembers an object before it stores it. */
     if (heed_ledger(r, &remembered, e) < 0)
         return -1;
-    if (names.length > 0)
-        qsort(names.data, names.length / SEAL_HASH_SIZE, SEAL_HASH_SIZE, compare_hashes);
-    if (covers_more(r->index, names.data, names.length / SEAL_HASH_SIZE))
+    const struct listed_object *listed = (const void *)rows.data;
+    size_t objects = rows.length / sizeof *listed;
+    if (objects > 0)
+        qsort(rows.data, objects, sizeof *listed, compare_hashes);
+    if (covers_more(r->index, listed, objects))
         index_clear(r->index);
     /* A lost state is said, too. */
     covered = remembered ? index_pack_count(r->index) : 0;
-    if (absorb_objects(r, &names, packs, count, e) < 0)
+    if (absorb_objects(r, &rows, packs, count, e) < 0)
         return error_subject(e, "sink", sink_name(r->sink));
     if (index_set_present(r->index, packs, count, e) < 0 || repository_heed_doubts(r, e) < 0 || heed_revoked(r, e) < 0)
         return -1;
@@ -312,11 +332,11 @@ static int read_tail(struct repository *r, const char *key, uint64_t size, size_
     return sink_get_range(r->sink, key, size - n, to, n, e);
 }
 
-int repository_read_directory(struct repository *r, const uint8_t name[SEAL_HASH_SIZE], uint64_t size,
+int repository_read_directory(struct repository *r, const struct pack_name *name, uint64_t size,
                               struct pack_chunk **chunks, uint32_t *count, struct error *e)
 {
     char key[201];
-    repository_pack_key(name, key);
+    pack_name_key(name, key);
     if (size < PACK_HEADER_SIZE || size > PACK_SIZE_MAX)
         return error_set(e, ERROR_INTEGRITY, "object '%s' is no pack: it has %llu bytes", key,
                          (unsigned long long)size);
@@ -342,7 +362,7 @@ static int absorb_directory(struct repository *r, const struct index_pack *pack,
 {
     AUTO_FREE struct pack_chunk *chunks = NULL;
     uint32_t count;
-    if (repository_read_directory(r, pack->name, pack->size, &chunks, &count, e) < 0) {
+    if (repository_read_directory(r, &pack->name, pack->size, &chunks, &count, e) < 0) {
         if (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH && e->class != ERROR_NOT_FOUND)
             return -1;
         error_subject(e, "sink", sink_name(r->sink));
@@ -351,8 +371,8 @@ static int absorb_directory(struct repository *r, const struct index_pack *pack,
         return 0;
     }
     AUTO_BYTES struct bytes body = {.maximum = INDEX_BODY_MAX};
-    index_body_begin(&body, r->host, 0);
-    index_body_add_pack(&body, pack->name, pack->size, chunks, count);
+    index_body_begin(&body, pack_name_host(&pack->name), 0);
+    index_body_add_pack(&body, pack->name.hash, pack->size, chunks, count);
     index_body_end(&body, 1);
     if (bytes_check(&body, "index", e) < 0)
         return -1;
@@ -386,10 +406,11 @@ static void keep_vouched(const struct repository *r, struct index_pack *packs, s
     for (size_t i = 0; i < count; i++)
         packs[i].known = false;
     for (size_t row = 0; count > 0 && !index_is_crowded(r->index) && row < index_pack_count(r->index); row++) {
-        struct index_pack wanted;
-        if (!index_pack_at(r->index, row, wanted.name, &wanted.size) || !index_vouches(r->index, row))
+        struct pack_name name;
+        uint64_t size;
+        if (!index_pack_at(r->index, row, &name, &size) || !index_vouches(r->index, row))
             continue;
-        struct index_pack *found = bsearch(&wanted, packs, count, sizeof *packs, compare_names);
+        struct index_pack *found = bsearch(&name, packs, count, sizeof *packs, pack_name_compare);
         if (found)
             found->known = true;
     }

@@ -211,9 +211,9 @@ static int fits(const struct vault *one, const struct vault *other, struct error
     return error_hint(e, "use one key for the repositories of a job, or make a job for each");
 }
 
-static int prepare(struct vault *vault, struct error *e)
+static int prepare(struct vault *vault, enum vault_purpose purpose, struct error *e)
 {
-    return repository_load_index(own(vault), e);
+    return repository_load_index(own(vault), purpose == VAULT_SAVE ? REPOSITORY_OWN : REPOSITORY_ALL, e);
 }
 
 /* ---- entries ---- */

@@ -81,12 +81,13 @@ static int check_index_objects(struct verify *v, struct error *e)
         const char *key = (const char *)keys.data + at;
         AUTO_BYTES struct bytes body = {.maximum = 0};
         uint8_t name[SEAL_HASH_SIZE];
-        if (!text_parse_hex(key + strlen("index/"), name, sizeof name)) {
+        char host[64];
+        if (!repository_parse_index_key(key, host, name)) {
             report_object(v, key, "it does not belong to a repository", NULL);
             continue;
         }
         v->result->objects++;
-        if (repository_read_index_object(v->repository, name, &body, e) == 0 &&
+        if (repository_read_index_object(v->repository, host, name, &body, e) == 0 &&
             index_body_each(body.data, body.length, NULL, NULL, e) == 0)
             continue;
         if (!reader_is_damage(e))

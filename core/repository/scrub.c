@@ -21,7 +21,7 @@
 
 /* A pack under the lens. */
 struct item {
-    uint8_t name[SEAL_HASH_SIZE];
+    struct pack_name name;
     struct bytes pack;
     struct pack_chunk *chunks;
     uint8_t *whole; /* per chunk: opened and right */
@@ -92,13 +92,13 @@ static int look(void *context, size_t worker, void *slot, struct error *e)
     struct item *item = slot;
     char key[201];
     uint8_t hash[SEAL_HASH_SIZE];
-    repository_pack_key(item->name, key);
+    pack_name_key(&item->name, key);
     if (fetch_pack(s, item, key, e) < 0)
         return -1;
     if (item->damage.class != ERROR_NONE)
         return 0; /* it could not even be read */
     seal_hash(item->pack.data, item->pack.length, hash);
-    if (memcmp(hash, item->name, sizeof hash) != 0)
+    if (memcmp(hash, item->name.hash, sizeof hash) != 0)
         error_set(&item->damage, ERROR_INTEGRITY, "its bytes are not those that its name stands for");
     struct error why;
     if (!s->repository->key->full || open_pack(s, worker, item, key, &why) == 0)
@@ -119,11 +119,11 @@ static int tell(void *context, void *slot, struct error *e)
     (void)e;
     const struct scrub_audience *audience = s->audience;
     for (uint32_t i = 0; i < item->count; i++)
-        audience->chunk(audience->context, item->name, &item->chunks[i], item->whole && item->whole[i]);
+        audience->chunk(audience->context, &item->name, &item->chunks[i], item->whole && item->whole[i]);
     if (item->damage.class != ERROR_NONE)
-        audience->damage(audience->context, item->name, item->damage.message);
+        audience->damage(audience->context, &item->name, item->damage.message);
     else
-        audience->sound(audience->context, item->name);
+        audience->sound(audience->context, &item->name);
     audience->progress(audience->context, item->pack.length);
     free(item->chunks);
     free(item->whole);
@@ -176,7 +176,7 @@ static int submit(struct scrub *s, const struct index_pack *pack, struct error *
     if (line_slot(s->line, &slot, e) < 0)
         return -1;
     struct item *item = slot;
-    memcpy(item->name, pack->name, sizeof item->name);
+    item->name = pack->name;
     item->damage = (struct error){0};
     return line_submit(s->line, e);
 }

@@ -10,15 +10,16 @@
 struct error;
 struct index_pack;
 struct pack_chunk;
+struct pack_name;
 struct repository;
 
 struct scrub_audience {
     /* A chunk of a pack's own directory, and whether it is whole. Not without the full key. */
-    void (*chunk)(void *context, const uint8_t pack[32], const struct pack_chunk *chunk, bool whole);
+    void (*chunk)(void *context, const struct pack_name *pack, const struct pack_chunk *chunk, bool whole);
     /* A pack is not, or a part of it. */
-    void (*damage)(void *context, const uint8_t pack[32], const char *text);
+    void (*damage)(void *context, const struct pack_name *pack, const char *text);
     /* It is whole. */
-    void (*sound)(void *context, const uint8_t pack[32]);
+    void (*sound)(void *context, const struct pack_name *pack);
     /* One more pack was read. */
     void (*progress)(void *context, uint64_t bytes);
     void *context;

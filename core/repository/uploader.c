@@ -106,19 +106,13 @@ struct adoption {
     size_t count;
 };
 
-static int compare_packs(const void *a, const void *b)
-{
-    return memcmp(((const struct index_pack *)a)->name, ((const struct index_pack *)b)->name, SEAL_HASH_SIZE);
-}
-
 static int adopt_pack(void *context, const uint8_t name[SEAL_HASH_SIZE], uint64_t size, const struct pack_chunk *chunks,
                       uint32_t count, struct error *e)
 {
     const struct adoption *a = context;
-    struct index_pack wanted;
-    memcpy(wanted.name, name, sizeof wanted.name);
+    const struct index_pack wanted = {.name = pack_name_of(a->sink->repository->host, name)};
     const struct index_pack *found =
-        a->count > 0 ? bsearch(&wanted, a->packs, a->count, sizeof wanted, compare_packs) : NULL;
+        a->count > 0 ? bsearch(&wanted, a->packs, a->count, sizeof wanted, pack_name_compare) : NULL;
     if (!found || found->known || found->size != size ||
         a->sink->index_body.length + (count + 1u) * PACK_ENTRY_SIZE > ADOPTED_MAX)
         return 0;
@@ -256,20 +250,22 @@ static int upload(void *context, struct error *e)
 {
     const struct upload *p = context;
     const struct pack *pack = p->shared_pack->pack;
+    const struct pack_name name = pack_name_of(p->sink->repository->host, pack->name);
     char key[201];
-    repository_pack_key(pack->name, key);
+    pack_name_key(&name, key);
     return sink_put(p->sink->repository->sink, key, pack->data, pack->length, true, e);
 }
 
 /* The pack is durable in that sink: it goes into the next index object. */
 static int note_pack(struct uploader_sink *sink, const struct pack *pack, struct error *e)
 {
+    const struct pack_name name = pack_name_of(sink->repository->host, pack->name);
     index_body_add_pack(&sink->index_body, pack->name, pack->length, pack->chunks, pack->count);
     sink->index_packs++;
     sink->added += pack->length;
     return bytes_check(&sink->index_body, "index", e) < 0
                ? -1
-               : confirm_note(&sink->confirm, pack->name, pack->length, pack->chunks, pack->count, e);
+               : confirm_note(&sink->confirm, &name, pack->length, pack->chunks, pack->count, e);
 }
 
 static void end_upload(struct uploader *s, size_t i)
@@ -452,7 +448,7 @@ static int put_index(struct uploader_sink *sink, struct error *e)
     uint8_t name[SEAL_HASH_SIZE];
     char key[201];
     seal_hash(object.data, object.length, name);
-    repository_index_key(name, key);
+    repository_index_key(r->host, name, key);
     /* Twice: the packs are there before what describes them, and that before we rely on it. */
     if (sink_sync(r->sink, e) < 0 || confirm_sent(sink, e) < 0 || repository_own_index(r, name, e) < 0 ||
         sink_put(r->sink, key, object.data, object.length, true, e) < 0 || sink_sync(r->sink, e) < 0 ||

@@ -17,26 +17,15 @@
 
 /* A pack that is damaged, or not there. */
 struct bad {
-    uint8_t name[SEAL_HASH_SIZE];
+    struct pack_name name;
     char text[256];
     bool described; /* the index has chunks of it */
     bool lost;      /* one of them is whole nowhere */
 };
 
-static int compare_names(const void *a, const void *b)
+static void add_bad(struct verify_packs *v, const struct pack_name *name, const char *text)
 {
-    return memcmp(((const struct index_pack *)a)->name, ((const struct index_pack *)b)->name, SEAL_HASH_SIZE);
-}
-
-static int compare_bad(const void *a, const void *b)
-{
-    return memcmp(((const struct bad *)a)->name, ((const struct bad *)b)->name, SEAL_HASH_SIZE);
-}
-
-static void add_bad(struct verify_packs *v, const uint8_t *name, const char *text)
-{
-    struct bad bad = {.lost = false};
-    memcpy(bad.name, name, sizeof bad.name);
+    struct bad bad = {.name = *name};
     snprintf(bad.text, sizeof bad.text, "%s", text);
     bytes_put(&v->bad, &bad, sizeof bad); /* too many of them: verify_packs_report fails */
 }
@@ -44,21 +33,20 @@ static void add_bad(struct verify_packs *v, const uint8_t *name, const char *tex
 /* ---- loading ---- */
 
 /* The pack among the first so many of those listed. */
-static const struct index_pack *find_listed(const struct verify_packs *v, size_t count, const uint8_t *name)
+static const struct index_pack *find_listed(const struct verify_packs *v, size_t count, const struct pack_name *name)
 {
-    struct index_pack wanted;
-    memcpy(wanted.name, name, sizeof wanted.name);
-    return count > 0 ? bsearch(&wanted, v->listed, count, sizeof wanted, compare_names) : NULL;
+    const struct index_pack wanted = {.name = *name};
+    return count > 0 ? bsearch(&wanted, v->listed, count, sizeof wanted, pack_name_compare) : NULL;
 }
 
 /* Packs that are there and that only their own directories describe. */
 static void note_strays(struct verify_packs *v)
 {
     for (size_t row = 0; row < index_pack_count(v->repository->index); row++) {
-        uint8_t name[SEAL_HASH_SIZE];
+        struct pack_name name;
         uint64_t size;
-        index_pack_at(v->repository->index, row, name, &size);
-        const struct index_pack *found = find_listed(v, v->count, name);
+        index_pack_at(v->repository->index, row, &name, &size);
+        const struct index_pack *found = find_listed(v, v->count, &name);
         v->stray[row] = found && !found->known;
     }
 }
@@ -68,15 +56,15 @@ static void note_absent(struct verify_packs *v)
 {
     const struct index *index = v->repository->index;
     for (size_t row = 0; row < index_pack_count(index); row++) {
-        uint8_t name[SEAL_HASH_SIZE];
+        struct pack_name name;
         uint64_t size;
-        char text[160], key[201] = "its index object";
-        if (index_pack_at(index, row, name, &size))
+        char text[256], key[201] = "its index object";
+        if (index_pack_at(index, row, &name, &size))
             continue;
         if (index_pack_object(index, row))
-            repository_index_key(index_pack_object(index, row), key);
-        snprintf(text, sizeof text, "it is missing, or has another size than '%.100s' says", key);
-        add_bad(v, name, text);
+            repository_index_key(pack_name_host(&name), index_pack_object(index, row), key);
+        snprintf(text, sizeof text, "it is missing, or has another size than '%.180s' says", key);
+        add_bad(v, &name, text);
     }
 }
 
@@ -84,7 +72,7 @@ int verify_packs_load(struct verify_packs *v, struct error *e)
 {
     struct repository *r = v->repository;
     v->bad.maximum = BAD_MAX;
-    if (repository_load_index(r, e) < 0 || repository_list_packs(r, &v->listed, &v->count, e) < 0 ||
+    if (repository_load_index(r, REPOSITORY_ALL, e) < 0 || repository_list_packs(r, &v->listed, &v->count, e) < 0 ||
         index_set_present(r->index, v->listed, v->count, e) < 0)
         return -1;
     note_absent(v);
@@ -167,10 +155,11 @@ bool verify_packs_have(const struct verify_packs *v, const uint8_t *id, uint64_t
 static void find_needed(const struct verify_packs *v, uint8_t *needed)
 {
     for (size_t row = 0; row < index_pack_count(v->repository->index); row++) {
-        struct index_pack wanted;
-        if (!v->needed[row] || !index_pack_at(v->repository->index, row, wanted.name, &wanted.size))
+        struct pack_name name;
+        uint64_t size;
+        if (!v->needed[row] || !index_pack_at(v->repository->index, row, &name, &size))
             continue;
-        const struct index_pack *found = find_listed(v, v->count, wanted.name);
+        const struct index_pack *found = find_listed(v, v->count, &name);
         if (found)
             needed[found - v->listed] = 1;
     }
@@ -188,7 +177,7 @@ static int choose(struct verify_packs *v, bool all, struct error *e)
     size_t left_over = 0;
     for (size_t i = 0; i < v->count; i++) {
         char key[201];
-        repository_pack_key(v->listed[i].name, key);
+        pack_name_key(&v->listed[i].name, key);
         if (!v->listed[i].known && needed[i])
             v->damage(v->context, key, "snapshots need it, but the index object that described it is gone or damaged");
         left_over += !v->listed[i].known && !needed[i];
@@ -202,7 +191,7 @@ static int choose(struct verify_packs *v, bool all, struct error *e)
 }
 
 /* Rows that say the same as the pack itself are right. */
-static void on_chunk(void *context, const uint8_t pack[32], const struct pack_chunk *chunk, bool whole)
+static void on_chunk(void *context, const struct pack_name *pack, const struct pack_chunk *chunk, bool whole)
 {
     struct verify_packs *v = context;
     struct index_location location;
@@ -212,21 +201,21 @@ static void on_chunk(void *context, const uint8_t pack[32], const struct pack_ch
     for (unsigned nth = 0; index_find(v->repository->index, chunk->id, INDEX_READ, nth, &location); nth++) {
         if (nth == 0 && whole && v->reach[first_row(v, chunk->id, location.row)] > chunk->plain)
             v->short_of = true;
-        if (memcmp(&location.chunk, chunk, sizeof *chunk) != 0 || memcmp(location.pack, pack, SEAL_HASH_SIZE) != 0)
+        if (memcmp(&location.chunk, chunk, sizeof *chunk) != 0 || !pack_name_is(&location.pack, pack))
             continue;
         v->whole[location.row] = whole;
         v->right[location.pack_row]++;
     }
 }
 
-static void on_damage(void *context, const uint8_t pack[32], const char *text)
+static void on_damage(void *context, const struct pack_name *pack, const char *text)
 {
     struct verify_packs *v = context;
     add_bad(v, pack, text);
     repository_doubt(v->repository, pack);
 }
 
-static void on_sound(void *context, const uint8_t pack[32])
+static void on_sound(void *context, const struct pack_name *pack)
 {
     struct verify_packs *v = context;
     const struct index_pack *found = find_listed(v, v->chosen, pack);
@@ -260,7 +249,7 @@ int verify_packs_look(struct verify_packs *v, bool all, bool quick, struct error
 /* Is the chunk whole at that place, as far as was looked? */
 static bool is_good(const struct verify_packs *v, const struct index_location *location)
 {
-    const struct index_pack *pack = v->looked ? find_listed(v, v->chosen, location->pack) : NULL;
+    const struct index_pack *pack = v->looked ? find_listed(v, v->chosen, &location->pack) : NULL;
     if (!pack)
         return true;
     return v->repository->key->full ? v->whole[location->row] : v->sound[pack - v->listed];
@@ -283,8 +272,8 @@ static void find_lost(const struct verify_packs *v, struct bad *bad, size_t coun
         struct index_location location;
         struct bad wanted;
         index_chunk_at(index, i, INDEX_READ, &location);
-        memcpy(wanted.name, location.pack, sizeof wanted.name);
-        struct bad *found = bsearch(&wanted, bad, count, sizeof wanted, compare_bad);
+        wanted.name = location.pack;
+        struct bad *found = bsearch(&wanted, bad, count, sizeof wanted, pack_name_compare);
         if (!found)
             continue;
         found->described = true;
@@ -299,20 +288,20 @@ static void report_lies(struct verify_packs *v)
     const struct index *index = v->repository->index;
     const uint8_t *last = NULL; /* rows of one object stand side by side */
     for (size_t row = 0; v->looked && row < index_pack_count(index); row++) {
-        uint8_t name[SEAL_HASH_SIZE];
+        struct pack_name name;
         uint64_t size;
         const uint8_t *object = index_pack_object(index, row);
-        if (!index_pack_at(index, row, name, &size) || v->right[row] == v->rows[row] || !object)
+        if (!index_pack_at(index, row, &name, &size) || v->right[row] == v->rows[row] || !object)
             continue;
-        const struct index_pack *found = find_listed(v, v->chosen, name);
+        const struct index_pack *found = find_listed(v, v->chosen, &name);
         if (!found || !v->opened[found - v->listed] || !v->sound[found - v->listed] ||
             (last && memcmp(last, object, SEAL_HASH_SIZE) == 0))
             continue;
         last = object;
         char key[201], pack[201], text[256];
-        repository_index_key(object, key);
-        repository_pack_key(name, pack);
-        snprintf(text, sizeof text, "it says of '%.100s' what the pack itself does not; nothing is lost by it", pack);
+        repository_index_key(pack_name_host(&name), object, key);
+        pack_name_key(&name, pack);
+        snprintf(text, sizeof text, "it says of '%.180s' what the pack itself does not; nothing is lost by it", pack);
         v->damage(v->context, key, text);
     }
 }
@@ -321,9 +310,9 @@ static void report_lies(struct verify_packs *v)
 static size_t sort_bad(struct bad *bad, size_t count)
 {
     size_t kept = 0;
-    qsort(bad, count, sizeof *bad, compare_bad);
+    qsort(bad, count, sizeof *bad, pack_name_compare);
     for (size_t i = 0; i < count; i++)
-        if (kept == 0 || compare_bad(&bad[kept - 1], &bad[i]) != 0)
+        if (kept == 0 || !pack_name_is(&bad[kept - 1].name, &bad[i].name))
             bad[kept++] = bad[i];
     return kept;
 }
@@ -340,7 +329,7 @@ int verify_packs_report(struct verify_packs *v, struct error *e)
     find_lost(v, bad, count);
     for (size_t i = 0; i < count; i++) {
         char key[201];
-        repository_pack_key(bad[i].name, key);
+        pack_name_key(&bad[i].name, key);
         bool lost = bad[i].lost || !bad[i].described;
         if (lost && !v->aside)
             v->damage(v->context, key, bad[i].text);

@@ -329,7 +329,7 @@ def look(world, made, tmp_path):
 
 def attack(world, thief, case, signer):
     key, host = SIGNERS[signer]
-    return [store(thief.repository, *put) for put in CASES[case](thief, getattr(thief, key), host)]
+    return [store(thief.repository, *put, host=host) for put in CASES[case](thief, getattr(thief, key), host)]
 
 
 @pytest.mark.parametrize('case, signer', [(case, list(SIGNERS)[i % 3]) for i, case in enumerate(CASES)])
@@ -507,9 +507,9 @@ def beyond(world, thief, length):
     catalogue = file_record(b'', [], 0) + file_record(b'long', [(small, 0, 1_000_000)], 1_000_000) + \
         file_record(b'well', [(small, 5, 5)], 5)
     data, rows = thief.forger.pack([(small, b'only these'), (thief.forger.chunk_id(catalogue), catalogue)])
-    store(thief.repository, 'packs', data)
+    store(thief.repository, 'packs', data, 'web')
     rows = [(*rows[0][:3], length), rows[1]]
-    store(thief.repository, 'index', thief.forger.first_index('web', [(H(data), len(data), rows)]))
+    store(thief.repository, 'index', thief.forger.first_index('web', [(H(data), len(data), rows)]), 'web')
     source = next(source for source in manifest['sources'] if source['name'] == 'tree')
     source |= {'entries': 3, 'bytes': 1_000_005, 'catalogue_bytes': len(catalogue), 'catalogue': [
         {'id': thief.forger.chunk_id(catalogue).hex(), 'length': len(catalogue), 'first_record': 0, 'first_path': ''}]}
@@ -585,6 +585,6 @@ def test_what_a_thief_stores_in_a_bucket(world, thief, tmp_path, case):
     key, host = SIGNERS['web']
     made = []
     for kind, data in CASES[case](thief, getattr(thief, key), host):
-        made.append(world.store.object(object_key(kind, data)))
+        made.append(world.store.object(object_key(kind, data, host)))
         made[-1].write_bytes(data)
     look(world, made, tmp_path)

@@ -46,14 +46,14 @@ class Thief:
         host = self.chance.choice(('web', 'testhost'))
         packs = self.rows()
         if self.chance.random() < 0.5:
-            packs = self.garbage(forger)
-        self.put('index', min((forger.index(host, packs, created) for created in range(8)), key=H))
+            packs = self.garbage(forger, host)
+        self.put('index', min((forger.index(host, packs, created) for created in range(8)), key=H), host)
 
-    def garbage(self, forger: Forger) -> list:
+    def garbage(self, forger: Forger, host: str) -> list:
         """A pack that holds other bytes under the ids of the honest host."""
         chunks = [(row[0], b'stolen ' * 10) for _, _, rows in self.honest for row in rows][:64]
         data, rows = forger.pack(chunks)
-        self.put('packs', data)
+        self.put('packs', data, host)
         return [(H(data), len(data), rows)]
 
     def manifest(self, forger: Forger) -> None:
@@ -83,9 +83,9 @@ class Thief:
         key = f'signers/{kind}/' + (f'testhost/{forger.signer.hex()}' if kind == 'accepted' else signer.hex())
         self.put(key, line + b'\n' + forger.sign(b'cofre %s 1' % kind.encode() + H(line)).hex().encode() + b'\n')
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, data: bytes, host: str = 'testhost') -> None:
         if not (self.world.repository / key).is_file():  # a put key only adds
-            self.made.append(store(self.world.repository, key, data))
+            self.made.append(store(self.world.repository, key, data, host))
 
     def strike(self) -> None:
         kinds = (self.index, self.index, self.manifest, self.moved, self.statement)

@@ -85,3 +85,17 @@ def test_a_put_key_is_for_one_host(hosts, tmp_path):
     assert (shown['kind'], shown['host']) == ('put', 'web')
     hosts.ok('key', 'put', hosts.key, tmp_path / 'keys' / 'upper', '--host', 'Web.Example')
     assert hosts.ok('--json', 'key', 'show', tmp_path / 'keys' / 'upper').json()[-1]['host'] == 'web-example'
+
+
+def test_a_run_looks_at_its_own_host(hosts, tmp_path):
+    """What others have stored, however much of it and whatever is wrong with it, costs a run nothing."""
+    bad = [store(hosts.repository, 'index', b'no index object %d' % i, 'web') for i in range(3)]
+    store(hosts.repository, 'packs', b'no pack', 'web')
+    result = hosts.ok('run', 'job')
+    assert 'web' not in result.err, result
+    assert_same_tree(tmp_path / 'tree', hosts.restored() / 'tree')
+    result = hosts.fails(DAMAGED, 'verify', 'job')
+    assert all(path.name in result.out for path in bad), result
+    shutil.rmtree(hosts.base / 'cache')
+    hosts.sink(trust_hosts='yes')
+    assert 'index/web/' in hosts('run', 'job').err

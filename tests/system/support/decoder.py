@@ -143,7 +143,9 @@ class Repository:
         self.path = path
         self.key = self.read_config(key_path)
         self.revoked = self.read_revoked()
-        self.places = self.read_all(self.names(HASH, "index"), self.read_index) if use_index else {}
+        hosts = self.names(NAME, "index") if use_index else []
+        names = [(host, name) for host in hosts for name in self.names(HASH, "index", host)]
+        self.places = self.read_all(names, self.read_index)
     def read(self, *parts):
         with open(os.path.join(self.path, *parts), "rb") as file:
             return file.read()
@@ -180,8 +182,9 @@ class Repository:
         is_signed_by(key.root)
         unhex(config.get("repository"), "config: repository", 16)
         return key
-    def pack_path(self, name):
-        return os.path.join(self.path, "packs", name[:2], name)
+    def pack_path(self, pack):
+        host, name = pack
+        return os.path.join(self.path, "packs", host, name[:2], name)
     def read_all(self, names, read):
         """Chunk id -> where it may be. What is read proves nothing but itself, so whatever is wrong is left out."""
         places = {}
@@ -191,44 +194,50 @@ class Repository:
                     for chunk_id, *place in chunks:
                         places.setdefault(chunk_id, []).append((pack, *place))
         return places
-    def read_index(self, name):
-        data, packs, what = self.read("index", name), [], f"index/{name}"
+    def read_index(self, of_name):
+        of_host, name = of_name
+        data, packs, what = self.read("index", of_host, name), [], f"index/{of_host}/{name}"
         check(len(data) <= INDEX_MAX + 65536 and H(data).hex() == name, f"{what}: its name is not its hash")
         limit = min(INDEX_MAX, 2 * len(data) + 4096)
         _, of, clear, body = open_envelope(self.key, b"cofreix1", 72, data, what, limit)
         c = Cursor(body, what)
         host = word(c.take(c.number("H")).decode("latin-1"), f"{what}: host")
         check(of in ("", host) and clear == b"", f"{what}: signed by another host, or has a clear part")
+        check(host == of_host, f"{what}: stands under another host")
         for _ in range(c.numbers("QI")[1]):
             pack, size, count = c.numbers("32sQI")
             check(size <= PACK_MAX, f"{what}: impossible pack")
-            path, chunks = self.pack_path(pack.hex()), read_chunks(c, count, size - 44 * count - 24)
+            chunks, pack = read_chunks(c, count, size - 44 * count - 24), (host, pack.hex())
+            path = self.pack_path(pack)
             if os.path.exists(path) and os.path.getsize(path) == size:
-                packs.append((pack.hex(), chunks))
+                packs.append((pack, chunks))
         c.end()
         return packs
     @cached_property
     def directories(self):
-        prefixes = self.names("[0-9a-f]{2}", "packs")
-        names = [name for prefix in prefixes for name in self.names(prefix + "[0-9a-f]{62}", "packs", prefix)]
-        return self.read_all(names, self.read_directory)
-    def read_directory(self, name):
-        data, what = self.read("packs", name[:2], name), f"packs/{name}"
+        starts = [(host, start) for host in self.names(NAME, "packs") for start in self.names("[0-9a-f]{2}", "packs", host)]
+        packs = [(host, name) for host, start in starts for name in self.names(start + "[0-9a-f]{62}", "packs", host, start)]
+        return self.read_all(packs, self.read_directory)
+    def read_directory(self, pack):
+        name, what = pack[1], "packs/{}/{}".format(*pack)
+        with open(self.pack_path(pack), "rb") as file:
+            data = file.read()
         check(H(data).hex() == name, f"{what}: its name is not its hash")
         check(len(data) >= 112 and data[-4:] == b"1kpc", f"{what}: wrong end")
         start = len(data) - 8 - struct.unpack("<I", data[-8:-4])[0]
         check(start >= 104 and len(data) <= PACK_MAX, f"{what}: wrong length")
-        c = Cursor(aead_open(self.box_of(name), position(2**64 - 1), b"directory", data[start:-8], what), what)
+        c = Cursor(aead_open(self.box_of(pack), position(2**64 - 1), b"directory", data[start:-8], what), what)
         chunks = read_chunks(c, len(c.data) // 44, start)
         c.end()
-        return [(name, chunks)]
+        return [(pack, chunks)]
     @lru_cache(maxsize=4096)
     def box_of(self, pack):
         with open(self.pack_path(pack), "rb") as file:
             header = file.read(104)
-        check(len(header) == 104 and header[:8] == b"cofrepk1", f"packs/{pack}: wrong magic")
-        check(header[8:24] == self.key.id, f"packs/{pack}: made with another key")
-        return self.key.unwrap(header[24:], f"packs/{pack}")
+        what = "packs/{}/{}".format(*pack)
+        check(len(header) == 104 and header[:8] == b"cofrepk1", f"{what}: wrong magic")
+        check(header[8:24] == self.key.id, f"{what}: made with another key")
+        return self.key.unwrap(header[24:], what)
     @lru_cache(maxsize=32)
     def chunk(self, chunk_id):
         """Plain bytes. Any good copy will do, also one that no index tells of; without one, the last fault counts."""
@@ -241,7 +250,7 @@ class Repository:
                     fault = error
         raise fault
     def open_chunk(self, chunk_id, pack, offset, stored, plain_size):
-        what = f"packs/{pack}, chunk at {offset}"
+        what = "packs/{}/{}, chunk at {}".format(*pack, offset)
         with open(self.pack_path(pack), "rb") as file:
             file.seek(offset)
             sealed = file.read(stored)

@@ -125,15 +125,15 @@ def file_record(path: bytes, extents: list[tuple[bytes, int, int]], size: int) -
     return struct.pack('<I', len(record)) + record
 
 
-def object_key(key: str, data: bytes) -> str:
-    """Packs and index objects are named by their bytes: 'packs', 'index'."""
+def object_key(key: str, data: bytes, host: str = 'testhost') -> str:
+    """Packs and index objects of a host are named by their bytes: 'packs', 'index'."""
     name = H(data).hex()
-    return {'packs': f'packs/{name[:2]}/{name}', 'index': f'index/{name}'}.get(key, key)
+    return {'packs': f'packs/{host}/{name[:2]}/{name}', 'index': f'index/{host}/{name}'}.get(key, key)
 
 
-def store(repository: Path, key: str, data: bytes) -> Path:
+def store(repository: Path, key: str, data: bytes, host: str = 'testhost') -> Path:
     """Put an object where a sink of files has it (object_key)."""
-    path = repository / object_key(key, data)
+    path = repository / object_key(key, data, host)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.write_bytes(data)
     return path

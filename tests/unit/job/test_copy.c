@@ -181,7 +181,7 @@ static void test_damaged_source(void **state)
     char key[201];
     struct repository *from = trial_open(f->snapshots->trial, "from", 1, "");
     struct index_location place = trial_locate(from, 4, LARGE, 0);
-    repository_pack_key(place.pack, key);
+    pack_name_key(&place.pack, key);
     trial_flip(from, key, place.chunk.offset + 10);
     repository_close(from);
     struct repository *to = trial_open(f->snapshots->trial, "to", 2, "");
@@ -205,9 +205,9 @@ static void test_damaged_target(void **state)
     copy(f, 1, &result);
     struct repository *to = trial_open(f->snapshots->trial, "to", 2, "");
     struct index_location place = trial_locate(to, 4, LARGE, 0);
-    repository_pack_key(place.pack, key);
+    pack_name_key(&place.pack, key);
     trial_flip(to, key, place.chunk.offset + 10);
-    repository_doubt(to, place.pack);
+    repository_doubt(to, &place.pack);
     assert_int_equal(repository_heed_doubts(to, &e), 0);
     if (copy_to(f, to, 1, &result, &e) < 0)
         fail_msg("copy: %s", e.message);
@@ -239,7 +239,7 @@ static void test_target_that_fails(void **state)
         if (failed && copy_to(f, to, 1, &result, &e) < 0)
             fail_msg("copy: %s", e.message);
         struct manifest *manifest = snapshots_read(to, f->ids[1]);
-        assert_int_equal(repository_load_index(to, &e), 0);
+        assert_int_equal(repository_load_index(to, REPOSITORY_ALL, &e), 0);
         trial_play(to, &manifest->sources[0], NULL, 1, new, NEW, &played);
         assert_int_equal(played.entries, NEW);
         assert_int_equal(played.damaged, 0);

@@ -103,6 +103,11 @@ static struct repository *opened(struct fixture *f)
     return trial_open(f->snapshots->trial, "one", 1, "");
 }
 
+static void key_of_place(struct index_location place, char *key)
+{
+    pack_name_key(&place.pack, key);
+}
+
 static void test_whole(void **state)
 {
     struct fixture *f = *state;
@@ -125,7 +130,7 @@ static void test_one_snapshot(void **state)
     const struct verify_request request = {.job = SNAPSHOTS_JOB, .host = TRIAL_HOST, .id = f->ids[0]};
     struct repository *r = opened(f);
     char key[201];
-    repository_pack_key(trial_locate(r, 4, LARGE, 0).pack, key);
+    key_of_place(trial_locate(r, 4, LARGE, 0), key);
     trial_flip(r, key, 5000);
     repository_close(r);
     verify_with(f, f->snapshots->trial->key_file, &request, &said);
@@ -141,7 +146,7 @@ static void test_flipped_bit(void **state)
     struct repository *r = opened(f);
     char key[201];
     struct index_location place = trial_locate(r, 4, LARGE, 0);
-    repository_pack_key(place.pack, key);
+    pack_name_key(&place.pack, key);
     trial_flip(r, key, place.chunk.offset + place.chunk.stored - 1);
     repository_close(r);
     verify(f, true, &said);
@@ -161,7 +166,7 @@ static void test_missing_pack(void **state)
     struct said said;
     struct repository *r = opened(f);
     char key[201];
-    repository_pack_key(trial_locate(r, 2, 900000, 0).pack, key);
+    key_of_place(trial_locate(r, 2, 900000, 0), key);
     trial_remove(r, key);
     repository_close(r);
     for (int quick = 0; quick < 2; quick++) {
@@ -183,7 +188,7 @@ static void test_cut_pack(void **state)
     struct repository *r = opened(f);
     struct bytes object = {.maximum = 0};
     char key[201];
-    repository_pack_key(trial_locate(r, 5, LARGE, 0).pack, key);
+    key_of_place(trial_locate(r, 5, LARGE, 0), key);
     trial_get(r, key, &object);
     assert_int_equal(sink_put(r->sink, key, object.data, object.length - 1, false, &e), 0);
     assert_int_equal(sink_sync(r->sink, &e), 0);
@@ -201,7 +206,7 @@ static void test_damaged_objects(void **state)
     char key[201], pack[201];
     struct repository *r = opened(f);
     trial_list(r, "index/", &indexes);
-    repository_pack_key(trial_locate(r, 4, LARGE, 0).pack, pack);
+    key_of_place(trial_locate(r, 4, LARGE, 0), pack);
     trial_flip(r, indexes.keys[0], indexes.sizes[0] / 2);
     snapshots_key(f->ids[0], key);
     trial_flip(r, key, 400);
@@ -243,9 +248,9 @@ static void test_whole_elsewhere(void **state)
     char key[201], id[MANIFEST_ID_SIZE];
     struct repository *r = opened(f);
     struct index_location place = trial_locate(r, 4, LARGE, 0);
-    repository_pack_key(place.pack, key);
+    pack_name_key(&place.pack, key);
     trial_flip(r, key, place.chunk.offset);
-    repository_doubt(r, place.pack);
+    repository_doubt(r, &place.pack);
     assert_int_equal(repository_heed_doubts(r, &e), 0);
     snapshots_save(f->snapshots, r, new, NEW, id);
     repository_close(r);

@@ -30,6 +30,8 @@
 static struct error e;
 static char root[512];
 static struct key *full, *put;
+#define HOST "web1"
+
 static struct pack *pack;
 static struct pack_compressor *compressor;
 static struct bytes index_body = {.maximum = 1 << 20};
@@ -58,7 +60,7 @@ static void store_pack(void)
     char hex[65], key[128];
     must(pack_finish(pack, &e));
     text_hex(pack->name, sizeof pack->name, hex);
-    snprintf(key, sizeof key, "packs/%.2s/%s", hex, hex);
+    snprintf(key, sizeof key, "packs/" HOST "/%.2s/%s", hex, hex);
     store(key, pack->data, pack->length);
     index_body_add_pack(&index_body, pack->name, pack->length, pack->chunks, pack->count);
     packs++;
@@ -246,14 +248,14 @@ static void store_index(uint8_t name[SEAL_HASH_SIZE])
     index_body_end(&index_body, packs);
     must(seal_envelope(put, SEAL_INDEX, NULL, 0, index_body.data, index_body.length, &object, &e));
     seal_hash(object.data, object.length, name);
-    snprintf(key, sizeof key, "index/%s", text_hex(name, SEAL_HASH_SIZE, hex));
+    snprintf(key, sizeof key, "index/" HOST "/%s", text_hex(name, SEAL_HASH_SIZE, hex));
     store(key, object.data, object.length);
     bytes_free(&object);
 }
 
 static void store_manifest(struct source *files, struct source *stream)
 {
-    static char job[] = "nightly", host[] = "web1", version[] = "0.1.0", error[] = "connection refused", key[201],
+    static char job[] = "nightly", host[] = HOST, version[] = "0.1.0", error[] = "connection refused", key[201],
                 names[][8] = {"files", "gymdb", "cache"}, plugins[][10] = {"directory", "postgres", "redis"};
     static char rows[] = "rows", four[] = "4\xff%";
     static struct manifest_fact facts[] = {{.key = rows, .value = four, .identity = true, .must_match = true}};
@@ -316,12 +318,12 @@ int main(int argc, char **argv)
     snprintf(path, sizeof path, "%s/full.key", root);
     must(seal_init(&e));
     must(key_create(&full, &e));
-    must(key_create_put(full, "web1", &put, &e));
+    must(key_create_put(full, HOST, &put, &e));
     must(key_save(full, path, &e));
     must(pack_new(put, &pack, &e));
     must(pack_compressor_new(&compressor, &e));
     store_config(argc > 2 && strcmp(argv[2], "none") == 0);
-    index_body_begin(&index_body, "web1", TIME);
+    index_body_begin(&index_body, HOST, TIME);
     add_files(&files);
     add_stream(&stream);
     store_catalogue(&files);

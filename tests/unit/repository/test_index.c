@@ -55,11 +55,6 @@ static void make_body(struct bytes *body, uint64_t pack, uint64_t first, uint32_
     assert_false(body->failed);
 }
 
-static int compare(const void *a, const void *b)
-{
-    return memcmp(((const struct index_pack *)a)->name, ((const struct index_pack *)b)->name, SEAL_HASH_SIZE);
-}
-
 /* The sink lists packs [0, count) of so many chunks, but the one called absent. */
 static void present(struct index *index, uint64_t count, uint64_t absent, uint32_t chunks, struct index_pack *packs)
 {
@@ -68,10 +63,10 @@ static void present(struct index *index, uint64_t count, uint64_t absent, uint32
     for (uint64_t i = 0; i < count; i++) {
         if (i == absent)
             continue;
-        packs[n] = (struct index_pack){.size = pack_size(chunks)};
-        number_hash(1000000 + i, packs[n++].name);
+        packs[n] = (struct index_pack){.size = (uint32_t)pack_size(chunks), .name.host = pack_name_number("web1")};
+        number_hash(1000000 + i, packs[n++].name.hash);
     }
-    qsort(packs, n, sizeof *packs, compare);
+    qsort(packs, n, sizeof *packs, pack_name_compare);
     assert_int_equal(index_set_present(index, packs, n, &e), 0);
 }
 
@@ -144,7 +139,7 @@ static void test_model(void **state)
         assert_false(index_find(index, id, INDEX_READ, 1, &at));
         assert_int_equal(index_find(index, id, INDEX_RELY_OWN, 0, &at), there && i / 50 % 2 == 0);
         if (there && i / 50 % 2 == 0) {
-            assert_memory_equal(at.pack, pack, sizeof pack);
+            assert_memory_equal(at.pack.hash, pack, sizeof pack);
             assert_int_equal(at.chunk.offset, PACK_HEADER_SIZE + 100 * (i % 50));
             assert_int_equal(at.chunk.plain, 200 + i % 50);
         }
@@ -346,12 +341,12 @@ static void test_doubted(void **state)
         number_hash(1000000 + i, doubted);
         assert_int_equal(index_set_doubted(index, doubted, 1, &e), 0);
         assert_true(index_find(index, id, INDEX_RELY_OWN, 0, &at));
-        assert_memory_not_equal(at.pack, doubted, sizeof doubted);
+        assert_memory_not_equal(at.pack.hash, doubted, sizeof doubted);
         assert_false(index_find(index, id, INDEX_RELY, 1, &at));
         assert_true(index_find(index, id, INDEX_READ, 0, &at));
-        assert_memory_not_equal(at.pack, doubted, sizeof doubted);
+        assert_memory_not_equal(at.pack.hash, doubted, sizeof doubted);
         assert_true(index_find(index, id, INDEX_READ, 1, &at));
-        assert_memory_equal(at.pack, doubted, sizeof doubted);
+        assert_memory_equal(at.pack.hash, doubted, sizeof doubted);
         assert_false(index_find(index, id, INDEX_READ, 2, &at));
     }
     size_t relied_on = 0;
@@ -378,8 +373,11 @@ static void test_whose_word(void **state)
     for (uint64_t i = 0; i < 24; i++) {
         /* Ten of one foreigner, ten of another who says that he is web1, one of that signer, three of ours. */
         uint8_t who = i < 10 ? 1 : i < 20 ? 2 : i < 21 ? 3 : 4;
+        const char *host = who == 2 ? "web1" : "other";
+        packs[i] = (struct index_pack){.size = (uint32_t)pack_size(2), .name.host = pack_name_number(host)};
+        number_hash(1000000 + i, packs[i].name.hash);
         bytes_reset(&body);
-        index_body_begin(&body, who == 2 ? "web1" : "other", 5);
+        index_body_begin(&body, host, 5);
         add_pack(&body, i, 100, 2);
         index_body_end(&body, 1);
         absorb(index, i, who, &body);
@@ -389,7 +387,8 @@ static void test_whose_word(void **state)
     assert_int_equal(index_settle(index, &e), 0);
     assert_true(index_is_crowded(index));
     index_prefer(index, signer, "web1");
-    present(index, 24, 99, 2, packs);
+    qsort(packs, 24, sizeof *packs, pack_name_compare);
+    assert_int_equal(index_set_present(index, packs, 24, &e), 0);
     number_hash(101, id);
     unsigned count = 0;
     for (; index_find(index, id, INDEX_READ, count, &at); count++) {

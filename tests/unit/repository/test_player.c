@@ -68,7 +68,7 @@ static void test_damaged(void **state)
     struct repository *r = trial_open(t, "one", 1, "");
     save(t, r, &source);
     struct index_location place = trial_locate(r, 6, FIRST, 0);
-    repository_pack_key(place.pack, key);
+    pack_name_key(&place.pack, key);
     trial_flip(r, key, place.chunk.offset + place.chunk.stored / 2);
     repository_close(r);
     for (unsigned parallel = 1; parallel < 6; parallel += 4) {
@@ -102,7 +102,7 @@ static void test_missing_pack(void **state)
     trial_save(t, r, files, 1, &sources[0]);
     save(t, r, &sources[1]);
     struct index_location place = trial_locate(r, 6, FIRST, 0);
-    repository_pack_key(place.pack, key);
+    pack_name_key(&place.pack, key);
     trial_remove(r, key);
     repository_close(r);
     r = trial_open(t, "one", 1, "");
@@ -134,16 +134,16 @@ static void test_second_copy(void **state)
     struct repository *r = trial_open(t, "one", 1, "");
     save(t, r, &source);
     places[0] = trial_locate(r, 6, FIRST, 0);
-    repository_doubt(r, places[0].pack);
+    repository_doubt(r, &places[0].pack);
     assert_int_equal(repository_heed_doubts(r, &e), 0);
     save(t, r, &again);
-    repository_trust(r, places[0].pack);
+    repository_trust(r, &places[0].pack);
     repository_close(r);
     for (int i = 0; i < 2; i++) {
         r = trial_open(t, "one", 3, "");
         /* Who comes first is tried first: it is that one which is damaged. */
         places[i] = trial_locate(r, 6, FIRST, 0);
-        repository_pack_key(places[i].pack, keys[i]);
+        pack_name_key(&places[i].pack, keys[i]);
         trial_flip(r, keys[i], places[i].chunk.offset + 1);
         trial_play(r, &source, NULL, 2, files, FILES, &played);
         assert_int_equal(played.entries, FILES);

@@ -42,12 +42,13 @@ static int check_pack(void *context, const uint8_t name[SEAL_HASH_SIZE], uint64_
     uint32_t own_count = 0;
     uint8_t hash[SEAL_HASH_SIZE];
     char key[201];
-    repository_pack_key(name, key);
+    const struct pack_name pack = pack_name_of(d->repository->host, name);
+    pack_name_key(&pack, key);
     trial_get(d->repository, key, &object);
     seal_hash(object.data, object.length, hash);
     assert_memory_equal(hash, name, sizeof hash);
     assert_int_equal(object.length, size);
-    assert_int_equal(repository_read_directory(d->repository, name, size, &own, &own_count, e), 0);
+    assert_int_equal(repository_read_directory(d->repository, &pack, size, &own, &own_count, e), 0);
     assert_int_equal(own_count, count);
     for (uint32_t i = 0; i < count; i++) {
         assert_memory_equal(own[i].id, chunks[i].id, sizeof own[i].id);
@@ -74,11 +75,12 @@ static void assert_described(struct repository *r, size_t packs, size_t indexes)
     for (size_t i = 0; i < keys.count; i++) {
         struct bytes object = {.maximum = 0}, body = {.maximum = 1 << 20};
         uint8_t name[SEAL_HASH_SIZE], hash[SEAL_HASH_SIZE];
-        assert_true(text_parse_hex(keys.keys[i] + strlen("index/"), name, sizeof name));
+        char host[64];
+        assert_true(repository_parse_index_key(keys.keys[i], host, name));
         trial_get(r, keys.keys[i], &object);
         seal_hash(object.data, object.length, hash);
         assert_memory_equal(hash, name, sizeof hash);
-        assert_int_equal(repository_read_index_object(r, name, &body, &e), 0);
+        assert_int_equal(repository_read_index_object(r, host, name, &body, &e), 0);
         assert_int_equal(index_body_each(body.data, body.length, check_pack, &d, &e), 0);
         bytes_free(&object);
         bytes_free(&body);

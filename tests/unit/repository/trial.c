@@ -94,7 +94,7 @@ static struct repository *open_pool(struct trial *t, const char *place, const ch
     make(sink, key_file);
     const struct repository_spec spec = {
         .host = TRIAL_HOST, .key_file = key_file, .cache_dir = cache, .state_dir = t->state};
-    if (repository_open(sink, &spec, &repository, &e) < 0 || repository_load_index(repository, &e) < 0)
+    if (repository_open(sink, &spec, &repository, &e) < 0 || repository_load_index(repository, REPOSITORY_ALL, &e) < 0)
         fail_msg("open a repository: %s", e.message);
     return repository;
 }
