@@ -1,0 +1,122 @@
+/* Of an index: the segments that it has open. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "repository/index.h"
+#include "repository/index_table.h"
+#include "repository/pack_name.h"
+
+struct index_part *index_parts(const struct index *index, size_t *count)
+{
+    *count = index->parts.length / sizeof(struct index_part);
+    return (struct index_part *)(void *)index->parts.data;
+}
+
+/* Rows are numbered through all parts. */
+static void number_rows(struct index *index)
+{
+    size_t count;
+    struct index_part *parts = index_parts(index, &count);
+    index->objects = index->packs = index->chunks = 0;
+    for (struct index_part *part = parts; part < parts + count; part++) {
+        part->first_object = index->objects;
+        part->first_pack = index->packs;
+        part->first_chunk = index->chunks;
+        index->objects += part->segment->header.objects;
+        index->packs += part->segment->header.packs;
+        index->chunks += part->segment->header.chunks;
+    }
+}
+
+const struct index_part *index_part_of_pack(const struct index *index, size_t row)
+{
+    size_t low = 0, high;
+    const struct index_part *parts = index_parts(index, &high);
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        if (parts[middle].first_pack <= row)
+            low = middle;
+        else
+            high = middle;
+    }
+    return &parts[low];
+}
+
+const struct index_part *index_part_of_chunk(const struct index *index, size_t row)
+{
+    size_t low = 0, high;
+    const struct index_part *parts = index_parts(index, &high);
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        if (parts[middle].first_chunk <= row)
+            low = middle;
+        else
+            high = middle;
+    }
+    return &parts[low];
+}
+
+static void free_part(struct index_part *part)
+{
+    segment_close(part->segment);
+    free(part->own);
+    free(part->gone);
+    free(part->present);
+}
+
+int index_part_add(struct index *index, struct segment *segment, uint64_t number, bool fresh, struct error *e)
+{
+    const struct segment_header *h = &segment->header;
+    struct index_part part = {.segment = segment, .number = number, .fresh = fresh, .all_present = index->told};
+    part.host = pack_name_number(h->host);
+    part.own = calloc(h->objects + 1, 1);
+    part.gone = calloc(h->objects + 1, 1);
+    if (part.own && part.gone)
+        bytes_put(&index->parts, &part, sizeof part);
+    if (!part.own || !part.gone || index->parts.failed) {
+        free_part(&part);
+        return error_memory(e);
+    }
+    for (size_t i = 0; i < h->objects; i++) {
+        part.own[i] = index_object_is_own(index, &segment->objects[i]);
+        index->crowded = index->crowded || segment->objects[i].crowded;
+    }
+    number_rows(index);
+    return 0;
+}
+
+void index_part_remove(struct index *index, size_t i)
+{
+    size_t count;
+    struct index_part *parts = index_parts(index, &count);
+    free_part(&parts[i]);
+    memmove(&parts[i], &parts[i + 1], (count - i - 1) * sizeof *parts);
+    index->parts.length -= sizeof *parts;
+    number_rows(index);
+}
+
+bool index_part_has(const struct index_part *part, size_t pack)
+{
+    if (part->all_present)
+        return pack < part->segment->header.packs;
+    return part->present && pack < part->segment->header.packs && (part->present[pack / 8] >> pack % 8 & 1);
+}
+
+static bool is_before(const struct index_part *parts, size_t count, const struct segment_object *object)
+{
+    for (size_t i = 0; i < count && index_object_is_named(object); i++)
+        if (segment_find_object(parts[i].segment, object->name) != SIZE_MAX)
+            return true;
+    return false;
+}
+
+void index_part_mark(struct index *index)
+{
+    size_t count;
+    struct index_part *parts = index_parts(index, &count);
+    for (size_t i = 1; i < count; i++)
+        for (size_t object = 0; object < parts[i].segment->header.objects; object++)
+            parts[i].gone[object] = parts[i].gone[object] || is_before(parts, i, &parts[i].segment->objects[object]);
+}
