@@ -79,7 +79,7 @@ static int open_listed(struct index *index, struct error *e)
         if (result < 0)
             return -1;
     }
-    index_part_mark(index);
+    index_part_sort(index);
     return 0;
 }
 
@@ -186,12 +186,12 @@ static bool retain(struct index *index, const void *listed, size_t n, size_t siz
 void index_retain(struct index *index, const void *listed, size_t count, size_t size)
 {
     ASSERT(!index->fixed);
-    if (!retain(index, listed, count, size, false) || !index->crowded)
+    if (!retain(index, listed, count, size, false))
         return;
-    /* There may be room for them, now that others are gone. */
+    /* There may be room for what was left out, now that others are gone. */
     retain(index, listed, count, size, true);
+    index_part_heed_crowded(index);
     bytes_reset(&index->shares);
-    index->crowded = false;
 }
 
 int index_check(struct index *index, bool *damaged, struct error *e)

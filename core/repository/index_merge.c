@@ -1,9 +1,10 @@
 /* Of an index: segments are merged, so that a search has few to look into.
  *
- * Those of one host that are about as large are merged once there are MERGE_WIDTH of them, so that each row is written
- * a few times in its life however many runs there are. A run that absorbs much does so as it goes; besides that, one
- * merge of at most MERGE_CHUNKS is done when a run has ended (index_merge). It is then that rows that count no more are
- * dropped.
+ * A run that absorbs much makes many: those of one host and about one size are merged as soon as there are MERGE_WIDTH
+ * of them. When it has ended, the small ones are merged with each that is not larger than they are together
+ * (index_merge), as long as that is not too much work for one run. So each is larger than all smaller ones together:
+ * there are as many as a number has digits, and a row is written as many times in its life. It is at the end, too, that
+ * rows that count no more are dropped.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -72,46 +73,77 @@ static uint64_t share_of(const struct index_part *part, bool gone_alone)
 }
 
 /* Parts to be merged: numbers of parts. */
+#define GROUP_MAX 64
 struct group {
-    size_t parts[MERGE_WIDTH];
+    size_t parts[GROUP_MAX];
     size_t count;
     uint64_t chunks;
 };
 
-static bool are_alike(const struct index_part *a, const struct index_part *b)
+static void add_part(struct group *group, const struct index_part *parts, size_t i)
 {
-    return a->host == b->host && (a->number > 0) == (b->number > 0) && a->all_present == b->all_present &&
-           tier(a) == tier(b);
+    if (group->count == GROUP_MAX)
+        return;
+    group->parts[group->count++] = i;
+    group->chunks += parts[i].segment->header.chunks;
 }
 
-/* The oldest of those that are like part i. */
-static void group_of(const struct index_part *parts, size_t count, size_t i, bool fresh, struct group *group)
+/* Of those which packs are present is known for all of a part, or not at all; and nothing of it is gone. */
+static bool are_alike(const struct index_part *a, const struct index_part *b)
 {
+    return a->fresh && b->fresh && a->host == b->host && (a->number > 0) == (b->number > 0) && !a->present &&
+           !b->present && a->all_present == b->all_present && tier(a) == tier(b) && share_of(a, true) == 0 &&
+           share_of(b, true) == 0;
+}
+
+/* MERGE_WIDTH that this process has made, of one size. */
+static bool choose_fresh(const struct index *index, struct group *group)
+{
+    size_t count;
+    const struct index_part *parts = index_parts(index, &count);
+    for (size_t i = 0; i < count; i++) {
+        *group = (struct group){.count = 0};
+        for (size_t k = i; k < count && group->count < MERGE_WIDTH; k++)
+            if (are_alike(&parts[i], &parts[k]))
+                add_part(group, parts, k);
+        if (group->count == MERGE_WIDTH && group->chunks <= UINT32_MAX)
+            return true;
+    }
+    return false;
+}
+
+/* Part i and all that are smaller, of its host. */
+static void group_of(const struct index_part *parts, size_t count, size_t i, struct group *group)
+{
+    uint64_t chunks = parts[i].segment->header.chunks;
     *group = (struct group){.count = 0};
-    for (size_t k = 0; k < count && group->count < MERGE_WIDTH; k++) {
-        if (!are_alike(&parts[i], &parts[k]) || (fresh && !parts[k].fresh))
-            continue;
-        group->parts[group->count++] = k;
-        group->chunks += parts[k].segment->header.chunks;
+    add_part(group, parts, i);
+    for (size_t k = 0; k < count; k++) {
+        uint64_t other = parts[k].segment->header.chunks;
+        if (k != i && parts[k].number > 0 && parts[k].host == parts[i].host &&
+            (other < chunks || (other == chunks && k > i)))
+            add_part(group, parts, k);
     }
 }
 
-/* The smallest that there is to do; false when there is none. */
-static bool choose(const struct index *index, bool fresh, struct group *group)
+/* The largest that is worth it, and not too much; false when there is none. */
+static bool choose_last(const struct index *index, struct group *group)
 {
     size_t count;
     const struct index_part *parts = index_parts(index, &count);
     group->count = 0;
     for (size_t i = 0; i < count; i++) {
         struct group here;
-        if ((fresh && !parts[i].fresh) || (!fresh && parts[i].number == 0))
+        if (parts[i].number == 0)
             continue;
-        group_of(parts, count, i, fresh, &here);
-        if (!fresh && here.count < MERGE_WIDTH && 2 * share_of(&parts[i], true) > share_of(&parts[i], false))
-            here = (struct group){.parts = {i}, .count = 1, .chunks = parts[i].segment->header.chunks};
-        else if (here.count < MERGE_WIDTH)
-            continue;
-        if (group->count == 0 || here.chunks < group->chunks)
+        group_of(parts, count, i, &here);
+        bool worth = here.count > 1 && here.chunks >= 2 * parts[i].segment->header.chunks;
+        if (!worth && 2 * share_of(&parts[i], true) > share_of(&parts[i], false)) {
+            here = (struct group){.count = 0};
+            add_part(&here, parts, i);
+            worth = true;
+        }
+        if (worth && here.chunks <= MERGE_CHUNKS && (group->count == 0 || here.chunks > group->chunks))
             *group = here;
     }
     return group->count > 0;
@@ -124,7 +156,7 @@ static int merge(const struct index *index, const struct group *group, uint64_t 
 {
     size_t count;
     const struct index_part *parts = index_parts(index, &count);
-    struct segment_source sources[MERGE_WIDTH];
+    struct segment_source sources[GROUP_MAX];
     for (size_t i = 0; i < group->count; i++) {
         const struct index_part *part = &parts[group->parts[i]];
         sources[i] = (struct segment_source){
@@ -166,7 +198,7 @@ static int merge_group(struct index *index, const struct group *group, struct in
 int index_merge_fresh(struct index *index, struct index_list *list, struct error *e)
 {
     struct group group;
-    while (choose(index, true, &group))
+    while (choose_fresh(index, &group))
         if (merge_group(index, &group, list, e) < 0)
             return -1;
     return 0;
@@ -198,7 +230,7 @@ int index_merge(const struct index *index, struct error *e)
 {
     struct group group;
     struct index_list list;
-    if (!choose(index, false, &group) || group.chunks > MERGE_CHUNKS)
+    if (!choose_last(index, &group))
         return 0;
     AUTO_CLOSE int lock = index_list_lock(index, e);
     if (lock < 0 || index_list_read(index, &list, e) < 0)

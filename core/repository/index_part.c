@@ -104,19 +104,47 @@ bool index_part_has(const struct index_part *part, size_t pack)
     return part->present && pack < part->segment->header.packs && (part->present[pack / 8] >> pack % 8 & 1);
 }
 
-static bool is_before(const struct index_part *parts, size_t count, const struct segment_object *object)
+/* Has another part the object, and all of it, or is that one before? */
+static bool is_elsewhere(const struct index_part *parts, size_t count, size_t i, const struct segment_object *object)
 {
-    for (size_t i = 0; i < count && index_object_is_named(object); i++)
-        if (segment_find_object(parts[i].segment, object->name) != SIZE_MAX)
+    for (size_t k = 0; k < count && index_object_is_named(object); k++) {
+        size_t found = k == i ? SIZE_MAX : segment_find_object(parts[k].segment, object->name);
+        if (found == SIZE_MAX)
+            continue;
+        uint32_t crowded = parts[k].segment->objects[found].crowded;
+        if (crowded < object->crowded || (crowded == object->crowded && k < i))
             return true;
+    }
     return false;
 }
 
-void index_part_mark(struct index *index)
+void index_part_heed_crowded(struct index *index)
+{
+    size_t count;
+    const struct index_part *parts = index_parts(index, &count);
+    index->crowded = false;
+    for (const struct index_part *part = parts; part < parts + count; part++)
+        for (size_t i = 0; i < part->segment->header.objects; i++)
+            index->crowded = index->crowded || (part->segment->objects[i].crowded && !part->gone[i]);
+}
+
+static int compare_parts(const void *a, const void *b)
+{
+    const struct index_part *one = a, *other = b;
+    uint64_t chunks = one->segment->header.chunks, others = other->segment->header.chunks;
+    return chunks != others ? (chunks < others) - (chunks > others)
+                            : (one->number > other->number) - (one->number < other->number);
+}
+
+void index_part_sort(struct index *index)
 {
     size_t count;
     struct index_part *parts = index_parts(index, &count);
-    for (size_t i = 1; i < count; i++)
+    if (count > 0)
+        qsort(parts, count, sizeof *parts, compare_parts);
+    number_rows(index);
+    for (size_t i = 0; i < count; i++)
         for (size_t object = 0; object < parts[i].segment->header.objects; object++)
-            parts[i].gone[object] = parts[i].gone[object] || is_before(parts, i, &parts[i].segment->objects[object]);
+            parts[i].gone[object] = is_elsewhere(parts, count, i, &parts[i].segment->objects[object]);
+    index_part_heed_crowded(index);
 }

@@ -73,8 +73,10 @@ int index_part_add(struct index *index, struct segment *segment, uint64_t number
 /* Takes it out; rows behind it get other numbers. */
 void index_part_remove(struct index *index, size_t i);
 bool index_part_has(const struct index_part *part, size_t pack);
-/* Objects that another part before has as well are gone. */
-void index_part_mark(struct index *index);
+/* Once all are there: those are first that most chunks are in, and what another part has as well counts once. */
+void index_part_sort(struct index *index);
+/* index->crowded, after some have gone. */
+void index_part_heed_crowded(struct index *index);
 
 /* ---- the list of segments: a small file in the directory, replaced as a whole ---- */
 

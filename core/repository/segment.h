@@ -69,7 +69,7 @@ int segment_check(const struct segment *segment, const char *name, struct error 
 size_t segment_find_object(const struct segment *segment, const uint8_t name[SEAL_HASH_SIZE]);
 
 /* Rows of chunks, as they were read. */
-#define SEGMENT_WINDOW 128
+#define SEGMENT_WINDOW 48
 struct segment_window {
     size_t first, count; /* of what is in rows */
     size_t end;          /* no row with the id that was looked for is there, or beyond */

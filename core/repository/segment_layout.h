@@ -9,7 +9,7 @@
 
 #define SEGMENT_MAGIC UINT64_C(0x0131676573666f63)
 #define SEGMENT_BITS_MAX 22
-#define SEGMENT_BUCKET 64 /* chunks with the same first bits, about */
+#define SEGMENT_BUCKET 24 /* chunks with the same first bits, about */
 
 /* Of all of the row before its check. */
 uint32_t segment_row_check(const void *row, size_t n);

@@ -655,6 +655,85 @@ static void test_share(void **state)
     bytes_free(&body);
 }
 
+static size_t count_packs(const struct index *index)
+{
+    size_t count = 0;
+    for (size_t row = 0; row < index_pack_count(index); row++)
+        count += !index_pack_is_gone(index, row);
+    return count;
+}
+
+/* What was left out for want of room is absorbed when there is some, and then it is what counts. */
+static void test_room_again(void **state)
+{
+    (void)state;
+    static const uint8_t asker[SEAL_HASH_SIZE] = {15};
+    static uint8_t names[6000][SEAL_HASH_SIZE];
+    struct error e;
+    struct bytes body = {.maximum = 1 << 20};
+    struct index *index = open_index(asker);
+    for (uint64_t i = 0; i < 6000; i++) {
+        make_body(&body, i, 64 * i, 64);
+        absorb(index, i, 5, &body);
+    }
+    assert_int_equal(index_settle(index, &e), 0);
+    assert_true(index_is_crowded(index));
+    size_t most = count_packs(index);
+    index_free(index);
+
+    index = open_index(asker);
+    for (uint64_t i = 0; i < 3000; i++) /* the first half goes */
+        number_hash(2000000 + 3000 + i, names[i]);
+    qsort(names, 3000, sizeof names[0], compare_names);
+    index_retain(index, names, 3000, sizeof names[0]);
+    assert_false(index_is_crowded(index));
+    for (uint64_t i = 3000; i < 6000; i++) {
+        uint8_t name[SEAL_HASH_SIZE];
+        number_hash(2000000 + i, name);
+        assert_int_equal(index_covers(index, name), i < most);
+        if (i < most)
+            continue;
+        make_body(&body, i, 64 * i, 64);
+        absorb(index, i, 5, &body);
+    }
+    assert_int_equal(index_settle(index, &e), 0);
+    for (int round = 0; round < 2; round++) {
+        assert_false(index_is_crowded(index));
+        assert_int_equal(count_packs(index), 3000);
+        index_free(index);
+        index = open_index(asker);
+        index_retain(index, names, 3000, sizeof names[0]);
+    }
+    index_free(index);
+    bytes_free(&body);
+}
+
+/* Packs that are not there stay so, however the segments that this process has made are merged. */
+static void test_merged_while_told(void **state)
+{
+    (void)state;
+    static const uint8_t asker[SEAL_HASH_SIZE] = {16};
+    struct error e;
+    struct bytes body = {.maximum = 1 << 20};
+    struct index_pack packs[40];
+    struct index_location at;
+    uint8_t id[SEAL_HASH_SIZE];
+    struct index *index = open_index(asker);
+    for (uint64_t i = 0; i < 40; i++) {
+        make_body(&body, i, 100 * i, 10);
+        absorb(index, i, 7, &body);
+        assert_int_equal(index_settle(index, &e), 0);
+        if (i % 5 == 2)
+            present(index, i + 1, 1, 10, packs);
+        for (uint64_t k = 0; k <= i && i >= 2; k++) {
+            number_hash(100 * k, id);
+            assert_int_equal(index_find(index, id, INDEX_READ, 0, &at), k != 1);
+        }
+    }
+    index_free(index);
+    bytes_free(&body);
+}
+
 /* What no pack of its size can hold is refused, wherever it stands. */
 static void test_impossible(void **state)
 {
@@ -724,11 +803,23 @@ static void test_ledger(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_model),   cmocka_unit_test(test_for_somebody_else), cmocka_unit_test(test_damaged_file),
-        cmocka_unit_test(test_gone),    cmocka_unit_test(test_many_runs),         cmocka_unit_test(test_by_host),
-        cmocka_unit_test(test_unnamed), cmocka_unit_test(test_bad_bodies),        cmocka_unit_test(test_idset),
-        cmocka_unit_test(test_journal), cmocka_unit_test(test_doubted),           cmocka_unit_test(test_whose_word),
-        cmocka_unit_test(test_share),   cmocka_unit_test(test_impossible),        cmocka_unit_test(test_ledger),
+        cmocka_unit_test(test_model),
+        cmocka_unit_test(test_for_somebody_else),
+        cmocka_unit_test(test_damaged_file),
+        cmocka_unit_test(test_gone),
+        cmocka_unit_test(test_many_runs),
+        cmocka_unit_test(test_by_host),
+        cmocka_unit_test(test_unnamed),
+        cmocka_unit_test(test_bad_bodies),
+        cmocka_unit_test(test_idset),
+        cmocka_unit_test(test_journal),
+        cmocka_unit_test(test_doubted),
+        cmocka_unit_test(test_whose_word),
+        cmocka_unit_test(test_share),
+        cmocka_unit_test(test_room_again),
+        cmocka_unit_test(test_merged_while_told),
+        cmocka_unit_test(test_impossible),
+        cmocka_unit_test(test_ledger),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
