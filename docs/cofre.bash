@@ -30,17 +30,17 @@ _cofre_command()
 _cofre_words()
 {
     case $command in
-    '') echo 'init check discover run list show ls cat restore verify copy accept key plugin version help' ;;
+    '') echo 'init check discover run list show ls cat restore verify prune copy accept key plugin version help' ;;
     init) _cofre_names sink ;;
     check) _cofre_names source; _cofre_names sink; _cofre_names job ;;
     run)
         _cofre_names job
         [[ $form ]] && _cofre_names source
         ;;
-    list | show | ls | cat | restore | verify | copy | accept) _cofre_names job ;;
+    list | show | ls | cat | restore | verify | prune | copy | accept) _cofre_names job ;;
     key) [[ $form ]] || echo 'create put show recover accept revoke' ;;
     plugin) [[ $form ]] || echo 'list describe' ;;
-    help) echo 'init check discover run list show ls cat restore verify copy accept key plugin version' ;;
+    help) echo 'init check discover run list show ls cat restore verify prune copy accept key plugin version' ;;
     esac
 }
 
@@ -54,6 +54,7 @@ _cofre_options()
     show | ls | cat) echo '--sink' ;;
     restore) echo '--into --in-place --set --keep-stopped --sink --yes' ;;
     verify) echo '--all --quick --sink' ;;
+    prune) echo '--all-hosts --dry-run --sink --yes' ;;
     copy) echo '--from --to' ;;
     key) echo '--host --since --id' ;;
     esac

@@ -54,7 +54,7 @@ void archive_close(struct archive *archive);
 
 /* A configured passphrase is that of the archive: marker_prove. To be called before contents are opened or sealed. */
 int archive_prove(struct archive *archive, struct error *e);
-/* Everything is there that saving needs: archive_prove, pgp_ready. */
+/* Everything is there that saving needs: archive_prove, pgp_ready. warn may be NULL. */
 int archive_ready(struct archive *archive, void (*warn)(void *context, const char *text, const char *hint),
                   void *context, struct error *e);
 /* The pgp that opens and seals contents; NULL = they are not encrypted. */

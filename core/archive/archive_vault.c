@@ -8,6 +8,8 @@
 #include "archive/archive.h"
 #include "archive/archive_copy.h"
 #include "archive/archive_init.h"
+#include "archive/archive_prune.h"
+#include "archive/archive_removal.h"
 #include "archive/archive_verify.h"
 #include "archive/replay.h"
 #include "base/bytes.h"
@@ -266,6 +268,13 @@ static int on_snapshot(void *context, const struct archive_verify_snapshot *snap
     return v->audience->link(v->audience->context, &link, snapshot->text, e);
 }
 
+static void on_invalid_record(void *context, const char *key, const struct error *why)
+{
+    const struct verifying *v = context;
+    struct verify_damage damage = {.object = key, .text = why->message};
+    v->audience->damage(v->audience->context, &damage);
+}
+
 static int verify(struct vault *vault, const struct verify_request *request, const struct verify_audience *to,
                   struct verify_result *result, struct error *e)
 {
@@ -278,6 +287,9 @@ static int verify(struct vault *vault, const struct verify_request *request, con
     struct archive_verify_audience audience = {
         .damage = on_damage, .snapshot = on_snapshot, .progress = on_progress, .context = &verifying};
     snprintf(verifying.stage, sizeof verifying.stage, "verifying %s", sink_name(vault->sink));
+    if (!request->id &&
+        archive_removal_list(own(vault), request->host, request->job, NULL, on_invalid_record, &verifying, e) < 0)
+        return -1;
     return archive_verify_run(own(vault), &wanted, &audience, &result->snapshots, &result->snapshots_damaged, e);
 }
 
@@ -327,5 +339,9 @@ const struct vault_format archive_vault = {
     .verify = verify,
     .copy = copy,
     .init = archive_init,
+    .standings = archive_prune_standings,
+    .remove = archive_prune_remove,
+    .removals = archive_prune_removals,
+    .may_remove = archive_prune_may,
     .check = check,
 };

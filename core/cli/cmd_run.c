@@ -48,16 +48,16 @@ static void give_json(struct output *out, const struct outcome *outcome, bool fa
     const struct manifest *m = failed ? NULL : r->manifest;
     if (m && !outcome->dry_run)
         output_object(out, "snapshot", view_manifest(out, m, sink_names(out, r)));
-    json_t *object = json_pack("{s:s, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "job", outcome->job->name,
+    json_t *object = json_pack("{s:s, s:o, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "job", outcome->job->name,
                                "snapshot", output_text(out, m && !outcome->dry_run ? m->id : NULL), "status",
                                failed               ? "failed"
                                : !outcome->complete ? "incomplete"
                                : m                  ? view_state(m)
                                                     : "complete",
-                               "dry_run", outcome->dry_run, "sinks", sink_results(out, r), "entries",
-                               output_number(m ? view_entries(m) : 0), "unchanged", output_number(r->unchanged),
-                               "bytes", output_number(m ? view_bytes(m) : 0), "added", output_number(m ? m->added : 0),
-                               "elapsed", json_real((double)r->elapsed / 1000));
+                               "dry_run", outcome->dry_run, "unpruned", r->unpruned, "sinks", sink_results(out, r),
+                               "entries", output_number(m ? view_entries(m) : 0), "unchanged",
+                               output_number(r->unchanged), "bytes", output_number(m ? view_bytes(m) : 0), "added",
+                               output_number(m ? m->added : 0), "elapsed", json_real((double)r->elapsed / 1000));
     output_object(out, "summary", object);
     output_flush(out);
 }
@@ -154,7 +154,7 @@ static int run_job(struct cli *cli, const struct backup_request *request)
         const struct manifest *m = outcome.result.manifest;
         outcome.complete = dry_run ? (!m || m->status == MANIFEST_COMPLETE) && outcome.result.held == 0
                                    : backup_complete(&outcome.result);
-        status = outcome.complete ? EXIT_DONE : EXIT_INCOMPLETE;
+        status = outcome.complete && !outcome.result.unpruned ? EXIT_DONE : EXIT_INCOMPLETE;
         if (!cli->quiet)
             give_text(&cli->output, &outcome);
     }
@@ -310,11 +310,13 @@ const struct command cmd_run = {
         "fails does not keep the others from being written; what cannot be read is named, and the rest is\n"
         "saved. Several jobs run one after another, and each has its turn whatever became of those before. With\n"
         "sources of one job, these alone are saved, as a partial snapshot: it is not what JOB or JOB@complete means,\n"
-        "but what JOB SOURCE does.",
+        "but what JOB SOURCE does. Afterwards snapshots that no keep_ rule keeps are removed from the sinks that have\n"
+        "the new one: see prune.",
     .example = "cofre run nightly\ncofre run nightly gymdb\ncofre run --all -q\ncofre run nightly --dry-run",
     .statuses = "0   everything that was asked for is stored, durable and looked at again, in every sink\n"
                 "1   failed: nothing was committed\n"
-                "3   committed, but parts or sinks are missing, or a source is still frozen; each is named\n"
+                "3   committed, but parts or sinks are missing, or a source is still frozen, or what no rule\n"
+                "    keeps could not be removed; each is named\n"
                 "11  another run of the job is active\n"
                 "Of several jobs the worst counts: 0, then 3, then the first of any other status.",
     .options = options,

@@ -53,6 +53,18 @@ struct config_openpgp {
     struct config_secret key_passphrase;
 };
 
+/* When snapshots are removed: after each run, when somebody says so, or by another machine. */
+enum config_prune { CONFIG_AFTER_RUN, CONFIG_MANUAL, CONFIG_ELSEWHERE };
+
+/* Which snapshots stay. -1 = not set, of each. */
+struct config_retention {
+    int64_t keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly; /* so many; 0 = no rule */
+    int64_t keep_within;                                                                /* ms; 0 = no rule */
+    int64_t keep_min;        /* so many are never removed (default 3) */
+    int64_t keep_incomplete; /* ms that one that is not complete stays beside a newer one that is (default 7d) */
+    int64_t prune;           /* enum config_prune (default: after each run) */
+};
+
 /* A source or a sink. */
 struct config_instance {
     char *name, *plugin;
@@ -79,10 +91,8 @@ struct config_instance {
     enum config_compress compress;
     int64_t level;   /* 0 = the compressor's default */
     int64_t threads; /* 0 = one for each processor */
-};
-
-struct config_retention {
-    int64_t keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly; /* -1 = not set */
+    /* sinks: of what other hosts store there */
+    struct config_retention retention;
 };
 
 struct config_override {
@@ -154,6 +164,15 @@ int config_find_sink(const struct config *config, const char *name, const struct
 
 /* ERROR_CONFIG when the instance has a fault. */
 int config_usable(const struct config_instance *instance, struct error *e);
+
+/* What holds for the job on that sink: its own override where that is set, else the job's, else the default. The rules
+ * themselves may be set nowhere. */
+void config_retention_of(const struct config_job *job, const struct config_instance *sink,
+                         struct config_retention *retention);
+/* What holds for snapshots of other hosts in the sink, likewise. */
+void config_retention_of_others(const struct config_instance *sink, struct config_retention *retention);
+/* Is there a rule, so that anything may ever be removed? */
+bool config_retention_rules(const struct config_retention *retention);
 
 /* One option of a plugin with its final text: secrets resolved, default where not set. */
 struct config_value {

@@ -54,9 +54,9 @@ static int check_reserved(const struct section *s, const struct option *own, str
         const struct config_key *key = &s->keys[i];
         if (in_table(own, key->name))
             continue;
-        const char *place = is_slip(key->name)                             ? "[sink NAME]"
-                            : in_table(config_override_options, key->name) ? "[job NAME] or [job NAME on SINK]"
-                                                                           : NULL;
+        const char *place = is_slip(key->name)                    ? "[sink NAME]"
+                            : strncmp(key->name, "keep_", 5) == 0 ? "[job NAME] or [job NAME on SINK]"
+                                                                  : NULL;
         if (!place)
             continue;
         error_set(e, ERROR_CONFIG, "unknown key '%s' in %s", key->name, section_title(s, title, sizeof title));
@@ -221,45 +221,6 @@ static int build_list(const struct lookup *l, const struct section *s, const str
     return result;
 }
 
-static int build_retention(struct config_retention *r, const struct section *s, struct error *e)
-{
-    *r = (struct config_retention){-1, -1, -1, -1, -1, -1};
-    int64_t *const fields[] = {&r->keep_last,   &r->keep_hourly,  &r->keep_daily,
-                               &r->keep_weekly, &r->keep_monthly, &r->keep_yearly};
-    static const char *const names[] = {"keep_last",   "keep_hourly",  "keep_daily",
-                                        "keep_weekly", "keep_monthly", "keep_yearly"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (take_number(fields[i], s, config_override_options, names[i], e) < 0)
-            return -1;
-    return 0;
-}
-
-static int64_t either(int64_t first, int64_t second)
-{
-    return first >= 0 ? first : second;
-}
-
-/* Rules that keep nothing at all are a slip that would cost every snapshot. No rules keep everything. */
-static int check_retention(const struct config_retention *r, const struct config_retention *base,
-                           const struct section *s, struct error *e)
-{
-    const int64_t rules[] = {either(r->keep_last, base->keep_last),       either(r->keep_hourly, base->keep_hourly),
-                             either(r->keep_daily, base->keep_daily),     either(r->keep_weekly, base->keep_weekly),
-                             either(r->keep_monthly, base->keep_monthly), either(r->keep_yearly, base->keep_yearly)};
-    bool any = false;
-    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++) {
-        if (rules[i] > 0)
-            return 0;
-        any = any || rules[i] == 0;
-    }
-    if (!any)
-        return 0;
-    char title[160];
-    error_set(e, ERROR_CONFIG, "%s keeps no snapshot at all", section_title(s, title, sizeof title));
-    error_hint(e, "set one of the keep_ rules to 1 or more, or take them out to keep everything");
-    return section_error_at(s, e);
-}
-
 static int build_schedule(struct config_job *job, const struct section *s, struct error *e)
 {
     struct schedule schedule;
@@ -315,9 +276,9 @@ static int build_job(struct config *c, struct config_job *job, const struct sect
         build_list(&sources, s, &job->sources, &job->source_count, e) < 0 ||
         build_list(&sinks, s, &job->sinks, &job->sink_count, e) < 0 || build_schedule(job, s, e) < 0 ||
         take_number(&job->max_age, s, config_job_options, "max_age", e) < 0 ||
-        build_retention(&job->retention, s, e) < 0 || build_restore(c, job, s, e) < 0)
+        config_retention_build(&job->retention, &job->retention, s, config_override_options, e) < 0)
         return -1;
-    return check_retention(&job->retention, &job->retention, s, e);
+    return build_restore(c, job, s, e);
 }
 
 static int build_jobs(struct config *c, const struct sections *all, struct error *e)
@@ -378,8 +339,8 @@ static int build_override(struct config *c, const struct section *s, struct erro
             o.sink = job->sinks[i];
     if (!o.sink)
         return foreign_sink(job, s, e);
-    if (section_check_keys(s, config_override_options, e) < 0 || build_retention(&o.retention, s, e) < 0 ||
-        check_retention(&o.retention, &job->retention, s, e) < 0)
+    if (section_check_keys(s, config_override_options, e) < 0 ||
+        config_retention_build(&o.retention, &job->retention, s, config_override_options, e) < 0)
         return -1;
     struct config_override *overrides = reallocarray(job->overrides, job->override_count + 1, sizeof *overrides);
     if (!overrides)

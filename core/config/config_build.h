@@ -26,6 +26,12 @@ int config_engine_defaults(struct config *config, struct error *e);
 /* What only sinks have: format, keys, OpenPGP. */
 int config_sink_build(struct config_instance *sink, const struct section *section, struct error *e);
 
+/* The rules of a section, as far as they are set there. ERROR_CONFIG when they keep nothing at all, with what base sets
+ * besides (which may be the same). options: those of the section. */
+struct config_retention;
+int config_retention_build(struct config_retention *retention, const struct config_retention *base,
+                           const struct section *section, const struct option *options, struct error *e);
+
 /* What a [job NAME on SINK] section may hold. */
 extern const struct option config_override_options[];
 

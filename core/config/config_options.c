@@ -20,7 +20,14 @@
     KEEP_ROW("keep_daily", "newest snapshots to keep, one for each day"),    \
     KEEP_ROW("keep_weekly", "newest snapshots to keep, one for each week"),  \
     KEEP_ROW("keep_monthly", "newest snapshots to keep, one for each month"),\
-    KEEP_ROW("keep_yearly", "newest snapshots to keep, one for each year")
+    KEEP_ROW("keep_yearly", "newest snapshots to keep, one for each year"), \
+    {"keep_within", OPTION_DURATION, 0, NULL, 0, LONGEST, NULL, "keep all that began so long before the newest"}, \
+    {"keep_min", OPTION_INTEGER, 0, NULL, 1, 100000, NULL, "newest complete ones never removed; default 3"}, \
+    {"keep_incomplete", OPTION_DURATION, 0, NULL, 0, LONGEST, NULL, \
+     "how long one that is not complete stays beside a newer one that is; default 7d"}
+
+#define PRUNE_ROW {"prune", OPTION_CHOICE, 0, NULL, 0, 0, "after_run|manual|elsewhere", \
+                   "when snapshots that no rule keeps are removed; default after_run"}
 
 const struct option config_engine_options[] = {
     {"state_dir", OPTION_PATH, 0, NULL, 0, 0, NULL, "what cofre must remember between runs"},
@@ -56,7 +63,7 @@ const struct option config_sink_options[] = {
     {"key_passphrase", OPTION_SECRET, 0, NULL, 0, 0, NULL, "of the OpenPGP secret keys that open and sign"},
     {"recovery_to", OPTION_LIST, 0, NULL, 0, 0, NULL, "repository: OpenPGP recipients who can get the key back"},
     {"recovery_passphrase", OPTION_SECRET, 0, NULL, 0, 0, NULL, "repository: passphrase that gets the key back"},
-    RUN_AS_ROW, TIMEOUT_ROW, STALL_ROW, END_ROW,
+    RUN_AS_ROW, TIMEOUT_ROW, STALL_ROW, KEEP_ROWS, END_ROW,
 };
 
 const struct option config_job_options[] = {
@@ -66,8 +73,8 @@ const struct option config_job_options[] = {
     {"max_age", OPTION_DURATION, 0, NULL, 1, LONGEST, NULL, "status warns when the newest snapshot is older"},
     {"restore_stop", OPTION_STRING, 0, NULL, 0, 0, NULL, "services that restore --in-place stops, and starts again"},
     {"restore_order", OPTION_LIST, 0, NULL, 0, 0, NULL, "sources that restore --in-place begins with, in this order"},
-    KEEP_ROWS, END_ROW,
+    KEEP_ROWS, PRUNE_ROW, END_ROW,
 };
 
-const struct option config_override_options[] = {KEEP_ROWS, END_ROW};
+const struct option config_override_options[] = {KEEP_ROWS, PRUNE_ROW, END_ROW};
 /* clang-format on */

@@ -213,7 +213,8 @@ int config_sink_build(struct config_instance *sink, const struct section *s, str
     sink->trust_hosts = trust != 0;
     sink->encryption = written ? CONFIG_PLAIN : CONFIG_ENCRYPTED;
     sink->format = (enum config_format)format;
-    if (check_format(s, sink->format, e) < 0)
+    if (check_format(s, sink->format, e) < 0 ||
+        config_retention_build(&sink->retention, &sink->retention, s, config_sink_options, e) < 0)
         return -1;
     if (sink->format == CONFIG_ARCHIVE)
         return build_archive(sink, s, written > 0, e);

@@ -64,9 +64,10 @@ struct saver_calls {
     const struct error *(*failure)(const struct saver *saver, size_t k);
     /* The manifest as it is put, and its key. */
     int (*seal)(struct saver *saver, struct manifest *manifest, struct bytes *object, char key[201], struct error *e);
-    /* Right before the manifest is put: what it re-uses stays protected as long as what it adds. NULL = nothing to do.
-     */
-    int (*protect)(struct saver *saver, size_t k, const struct manifest *manifest, struct error *e);
+    /* Right before the manifest is put, which has these bytes: what it needs is written down, and what it re-uses stays
+     * protected as long as what it adds. NULL = nothing to do. */
+    int (*protect)(struct saver *saver, size_t k, const struct manifest *manifest, const struct bytes *object,
+                   struct error *e);
     /* The manifest is in at least one of the sinks. */
     void (*committed)(struct saver *saver, const struct manifest *manifest);
 };

@@ -108,6 +108,38 @@ int vault_play(struct vault *vault, const struct manifest *manifest, const struc
     return vault->format->play(vault, manifest, source, path, audience, entries, e);
 }
 
+static int no_removal(const struct vault *vault, struct error *e)
+{
+    error_set(e, ERROR_UNSUPPORTED, "this version removes no snapshots from what it holds");
+    return error_subject(e, "sink", sink_name(vault->sink));
+}
+
+int vault_standings(struct vault *vault, const char *host, const char *job, vault_stands *stands, void *context,
+                    struct error *e)
+{
+    return vault->format->standings ? vault->format->standings(vault, host, job, stands, context, e)
+                                    : no_removal(vault, e);
+}
+
+int vault_remove(struct vault *vault, const struct vault_removal *removals, size_t count, vault_gone *gone,
+                 void *context, struct error *e)
+{
+    return vault->format->remove ? vault->format->remove(vault, removals, count, gone, context, e)
+                                 : no_removal(vault, e);
+}
+
+int vault_removals(struct vault *vault, const char *host, const char *job, vault_removed *removed, void *context,
+                   struct error *e)
+{
+    return vault->format->removals ? vault->format->removals(vault, host, job, removed, context, e)
+                                   : no_removal(vault, e);
+}
+
+bool vault_may_remove(struct vault *vault, const char *host)
+{
+    return vault->format->may_remove && vault->format->may_remove(vault, host);
+}
+
 void vault_sweep(const struct vault *vault)
 {
     struct error e;

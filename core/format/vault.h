@@ -101,6 +101,7 @@ struct verify_link {
     uint8_t previous[VERIFY_PREVIOUS_MAX][MANIFEST_HASH_SIZE];
     size_t previous_count;
     bool readable; /* else of sequence and previous nothing is known */
+    bool removed;  /* it is not there: object is a removal record that names it */
 };
 
 struct verify_audience {
@@ -110,6 +111,44 @@ struct verify_audience {
     int (*link)(void *context, struct verify_link *link, const struct bytes *manifest, struct error *e);
     void *context;
 };
+
+/* ---- prune ---- */
+
+/* What retention decides by. */
+struct vault_standing {
+    /* host is "" where only the manifest would tell it, and that cannot be read: it may be anybody's. */
+    struct vault_name name;
+    uint64_t sequence;
+    int64_t started, ended; /* ns */
+    bool complete;          /* of the sources that were asked for */
+    bool partial, suspect;
+    bool unknown; /* its status says something that this version does not know */
+    bool pinned;
+    int64_t pinned_until; /* ns; INT64_MAX = for ever */
+    bool verified, proven;
+    /* A removal record names it: an earlier prune was interrupted. Where nothing but a rest of it is left, all but the
+     * name is zero. */
+    bool removed;
+    uint8_t hash[MANIFEST_HASH_SIZE];     /* of the manifest's bytes */
+    uint8_t previous[MANIFEST_HASH_SIZE]; /* of the one before; zero in a first */
+    const struct bytes *manifest;         /* its bytes, lent, where the hash is left to the callee; else NULL */
+};
+/* One snapshot: 0, or -1 with *e set, which ends it. why: ERROR_NONE, or why it cannot be read: then only the name is
+ * known, and nothing can be decided. */
+typedef int vault_stands(void *context, const struct vault_standing *standing, const struct error *why,
+                         struct error *e);
+
+/* One that is to be removed, and why. So many at once. */
+#define VAULT_REMOVALS_MAX 5000u
+struct vault_removal {
+    const struct vault_standing *standing; /* with its hash */
+    const char *const *reasons;
+    size_t reason_count;
+};
+/* It is gone: why is ERROR_NONE; or it could not be removed, or not wholly. */
+typedef void vault_gone(void *context, const struct vault_name *name, const struct error *why);
+/* One that a removal record names, with its place in the history; removed->object is the record's key. */
+typedef int vault_removed(void *context, const struct verify_link *removed, struct error *e);
 
 /* ---- the table ---- */
 
@@ -170,6 +209,14 @@ struct vault_format {
     /* From now on the signer counts nowhere, but for what it stored before `since` (ns). NULL = as above. */
     int (*revoke)(struct vault *vault, const uint8_t signer[32], int64_t since, vault_signed *told, void *context,
                   struct error *e);
+    /* See vault_standings, vault_remove, vault_removals, vault_may_remove. NULL, all of them: not offered. */
+    int (*standings)(struct vault *vault, const char *host, const char *job, vault_stands *stands, void *context,
+                     struct error *e);
+    int (*remove)(struct vault *vault, const struct vault_removal *removals, size_t count, vault_gone *gone,
+                  void *context, struct error *e);
+    int (*removals)(struct vault *vault, const char *host, const char *job, vault_removed *removed, void *context,
+                    struct error *e);
+    bool (*may_remove)(struct vault *vault, const char *host);
     /* Is everything there that a run needs? It is open. The section's own secrets that were needed are told. */
     void (*check)(struct vault *vault, struct vault_reporter *to);
     /* What can be known of it without reaching anything; NULL = nothing. */
@@ -214,6 +261,22 @@ int vault_entries(struct vault *vault, const struct manifest *manifest, const st
 /* The same with their content, every byte checked before it is given. *entries: how many there were. */
 int vault_play(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
                const char *path, const struct audience *audience, uint64_t *entries, struct error *e);
+
+/* How each snapshot of that host and job (NULL = any) stands, in any order. Complete, or an error; stands may not use
+ * the vault. Wherever a format offers no removal: ERROR_UNSUPPORTED, of all of these. */
+int vault_standings(struct vault *vault, const char *host, const char *job, vault_stands *stands, void *context,
+                    struct error *e);
+/* Remove snapshots, all of one host and job, at most VAULT_REMOVALS_MAX: first a removal record that names those that
+ * no record names yet, and is durable; then each of them, the manifest before all else, and gone is told what came of
+ * it. -1: the record could not be made, and nothing was removed. */
+int vault_remove(struct vault *vault, const struct vault_removal *removals, size_t count, vault_gone *gone,
+                 void *context, struct error *e);
+/* Each snapshot of that host and job (NULL = any) that a valid removal record names, in any order, maybe twice. A
+ * record that is not valid is logged, and says nothing. */
+int vault_removals(struct vault *vault, const char *host, const char *job, vault_removed *removed, void *context,
+                   struct error *e);
+/* Does what is at hand allow to remove snapshots of the host? */
+bool vault_may_remove(struct vault *vault, const char *host);
 
 /* Remove what interrupted puts left. On a disk that other machines share their running puts cannot be told from dead
  * ones but by age: a day. That it does not work is a warning, and no reason not to store. */

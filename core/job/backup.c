@@ -15,6 +15,7 @@
 #include "job/gather.h"
 #include "job/history.h"
 #include "job/past.h"
+#include "job/prune.h"
 #include "job/row.h"
 #include "job/state.h"
 #include "worker/engine.h"
@@ -322,6 +323,15 @@ static void keep_expectations(const struct run *run)
                  run->job->name, run->job->name);
 }
 
+/* In each sink that has the new snapshot; after a dry run none has. */
+static void prune_sinks(struct run *run)
+{
+    const struct destinations *to = &run->to;
+    for (size_t i = 0; i < to->count && !cancel_requested(); i++)
+        if (to->items[i].result->committed && !prune_after_run(to->items[i].vault, run->job, &to->history))
+            run->result->unpruned = true;
+}
+
 static int carry_out(struct run *run, struct error *e)
 {
     struct destinations *to = &run->to;
@@ -335,6 +345,7 @@ static int carry_out(struct run *run, struct error *e)
     if (!run->dry && destination_commit(to, run->manifest, e) < 0)
         return -1;
     keep_expectations(run);
+    prune_sinks(run);
     return 0;
 }
 

@@ -27,6 +27,7 @@ struct backup_result {
     size_t sink_count;
     size_t held;        /* sources that are still frozen: thaw failed */
     uint64_t unchanged; /* entries taken over without being opened */
+    bool unpruned;      /* what the rules let go could not be removed afterwards, or is held back; it was said */
     int64_t elapsed;    /* ms */
 };
 void backup_result_free(struct backup_result *result);
@@ -39,9 +40,9 @@ struct backup_request {
     bool dry_run; /* reads and counts, stores nothing */
 };
 
-/* 0: committed on at least one sink; result->manifest->status and result->sinks tell whether everything was (exit 0) or
- * parts are missing (exit 3). -1: nothing was committed. ERROR_BUSY: another run of this job is active. Each stage and
- * each missing part is logged. */
+/* 0: committed on at least one sink, and what the rules let go is removed where the job says so (prune.h);
+ * result->manifest->status and result->sinks tell whether everything was (exit 0) or parts are missing (exit 3). -1:
+ * nothing was committed. ERROR_BUSY: another run of this job is active. Each stage and each missing part is logged. */
 int backup_run(const struct engine *engine, const struct backup_request *request, struct backup_result *result,
                struct error *e);
 /* Is everything there that was asked for, and no source still frozen? */

@@ -271,7 +271,7 @@ static void check_sink(struct check *c, const struct config_instance *sink)
     }
 }
 
-/* Who writes keep_daily believes that snapshots are removed, and who writes max_age that somebody watches. */
+/* Who writes schedule believes that something runs, and who writes max_age that somebody watches. */
 static void check_idle_keys(struct check *c, const struct config_job *job)
 {
     char keys[128], text[200];
@@ -279,7 +279,7 @@ static void check_idle_keys(struct check *c, const struct config_job *job)
         return;
     snprintf(c->subject, sizeof c->subject, "job '%s'", job->name);
     snprintf(text, sizeof text, "this version does not act on %s", keys);
-    report(c, LOG_WARNING, text, "run jobs from cron or a systemd timer; every snapshot is kept", 0);
+    report(c, LOG_WARNING, text, "run jobs from cron or a systemd timer", 0);
 }
 
 /* What restore_stop names, in the words of the plugin that is going to stop it. */

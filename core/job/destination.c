@@ -180,7 +180,7 @@ static int commit_one(const struct destinations *d, struct saver *saver, size_t 
                       const struct manifest *manifest, const char *key, const struct bytes *object, struct error *e)
 {
     const struct saver_calls *calls = saver->calls;
-    if ((!calls->protect || calls->protect(saver, k, manifest, e) == 0) &&
+    if ((!calls->protect || calls->protect(saver, k, manifest, object, e) == 0) &&
         commit_manifest(item->vault->sink, key, object, e) == 0) {
         item->result->committed = true;
         log_line(LOG_NOTICE, "committed %s@%s to %s", manifest->job, manifest->id, item->config->name);

@@ -375,10 +375,10 @@ static int add_missed(struct manifest *manifest, const char *repository, const c
 }
 
 /* Is the newest snapshot that was committed there still there? */
-static void check_newest(const struct history *history, const struct vault *vault, const struct listed *l)
+static void check_newest(const struct history *history, struct vault *vault, const char *job, const struct listed *l)
 {
     const char *newest = history_newest_in(history, vault->id);
-    if (newest && !has_id(l, newest))
+    if (newest && !has_id(l, newest) && !history_was_removed(vault, history->host, job, newest))
         history_say_gone(sink_name(vault->sink), newest);
 }
 
@@ -406,7 +406,7 @@ int history_compare(struct history *history, struct vault *vault, const char *jo
     if (result == 0)
         result = adopt_newest(history, vault, job, &l, e);
     if (result == 0) {
-        check_newest(history, vault, &l);
+        check_newest(history, vault, job, &l);
         result = note_missed(history, vault, &l, manifest, e);
     }
     bytes_free(&l.ids);

@@ -63,6 +63,9 @@ const char *history_newest_in(const struct history *history, const char *reposit
 void history_warn_gone(const struct vaults *vaults, const struct snapshot_list *list, const char *job,
                        const char *host);
 void history_say_gone(const char *sink, const char *id);
+/* Does a removal record in the vault name it? Then it is no wonder that it is gone: this machine remembers less than it
+ * did. That records cannot be read is logged. */
+bool history_was_removed(struct vault *vault, const char *host, const char *job, const char *id);
 
 /* One more form: the bytes of a manifest. */
 void history_add_form(struct history_forms *forms, const void *manifest, size_t n);

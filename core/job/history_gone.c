@@ -33,6 +33,30 @@ static bool is_listed(const struct snapshot_list *list, const char *job, const c
     return false;
 }
 
+struct search {
+    const char *id;
+    bool found;
+};
+
+static int compare_removed(void *context, const struct verify_link *removed, struct error *e)
+{
+    struct search *search = context;
+    (void)e;
+    search->found = search->found || strcmp(removed->id, search->id) == 0;
+    return 0;
+}
+
+bool history_was_removed(struct vault *vault, const char *host, const char *job, const char *id)
+{
+    struct search search = {.id = id};
+    struct error e;
+    if (!vault->format->removals)
+        return false;
+    if (vault_removals(vault, host, job, compare_removed, &search, &e) < 0)
+        log_error(LOG_WARNING, &e);
+    return search.found;
+}
+
 static void warn_of_job(const struct vaults *vaults, const struct snapshot_list *list, const char *job)
 {
     struct history history;
@@ -42,7 +66,8 @@ static void warn_of_job(const struct vaults *vaults, const struct snapshot_list 
     for (size_t i = 0; i < vaults->count; i++) {
         const struct vaults_item *item = &vaults->items[i];
         const char *id = item->vault ? history_newest_in(&history, item->vault->id) : NULL;
-        if (id && item->why.class == ERROR_NONE && !is_listed(list, job, id, item->sink))
+        if (id && item->why.class == ERROR_NONE && !is_listed(list, job, id, item->sink) &&
+            !history_was_removed(item->vault, history.host, job, id))
             history_say_gone(item->sink->name, id);
     }
     history_free(&history);

@@ -31,6 +31,12 @@ static int on_link(void *context, struct verify_link *link, const struct bytes *
     return verify_history_add(&v->history, link, e);
 }
 
+static int on_removed(void *context, const struct verify_link *removed, struct error *e)
+{
+    struct verify *v = context;
+    return verify_history_add(&v->history, removed, e);
+}
+
 static int read_linked(void *place, const struct verify_link *link, struct manifest **manifest, struct error *e)
 {
     struct vault_name name;
@@ -55,6 +61,8 @@ int verify_run(struct vault *vault, const struct verify_request *request,
                                         .context = &v};
     *result = (struct verify_result){0};
     int done = vault->format->verify(vault, request, &audience, result, e);
+    if (done == 0 && !request->id && vault->format->removals)
+        done = vault_removals(vault, request->host, request->job, on_removed, &v, e);
     if (done == 0 && !request->id)
         done = verify_history_run(&v.history, request, e);
     verify_history_free(&v.history);

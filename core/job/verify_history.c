@@ -38,12 +38,81 @@ void verify_history_free(struct verify_history *history)
     history->count = 0;
 }
 
+static int compare_jobs(const struct verify_link *x, const struct verify_link *y)
+{
+    int order = strcmp(x->host, y->host);
+    return order ? order : strcmp(x->job, y->job);
+}
+
+/* What is there before what was removed. */
 static int compare_links(const void *a, const void *b)
 {
     const struct verify_link *x = a, *y = b;
-    int order = strcmp(x->host, y->host);
-    order = order ? order : strcmp(x->job, y->job);
-    return order ? order : (x->sequence > y->sequence) - (x->sequence < y->sequence);
+    int order = compare_jobs(x, y);
+    order = order ? order : (x->sequence > y->sequence) - (x->sequence < y->sequence);
+    return order ? order : (int)x->removed - (int)y->removed;
+}
+
+/* By their names; likewise. */
+static int compare_named(const void *a, const void *b)
+{
+    const struct verify_link *x = a, *y = b;
+    int order = compare_jobs(x, y);
+    order = order ? order : strcmp(x->id, y->id);
+    return order ? order : (int)x->removed - (int)y->removed;
+}
+
+/* ---- what was removed ---- */
+
+static bool follows(const struct verify_link *link, const struct verify_link *before)
+{
+    for (size_t i = 0; i < link->previous_count; i++)
+        if (memcmp(link->previous[i], before->hash, sizeof before->hash) == 0)
+            return true;
+    return false;
+}
+
+/* One of each name stays: what is there, whatever a record says of it; which is said, since somebody lies, or a removal
+ * was interrupted. */
+static void settle_names(struct verify_history *history)
+{
+    size_t kept = 0;
+    qsort(history->links, history->count, sizeof *history->links, compare_named);
+    for (size_t i = 0; i < history->count; i++) {
+        const struct verify_link *link = &history->links[i], *last = kept > 0 ? &history->links[kept - 1] : NULL;
+        bool same = last && compare_jobs(last, link) == 0 && strcmp(last->id, link->id) == 0;
+        if (same && !last->removed)
+            report(history, link, "a removal record says that it was removed, and it is here");
+        if (!same)
+            history->links[kept++] = *link;
+    }
+    history->count = kept;
+}
+
+/* One of each place in the history stays, where something was removed: what is there; or else what the next one
+ * followed. */
+static void settle_places(struct verify_history *history)
+{
+    size_t kept = 0, next;
+    for (size_t i = 0; i < history->count; i = next) {
+        const struct verify_link *first = &history->links[i];
+        for (next = i + 1; next < history->count && compare_jobs(first, &history->links[next]) == 0 &&
+                           first->sequence == history->links[next].sequence;
+             next++)
+            ;
+        const struct verify_link *after = next < history->count ? &history->links[next] : NULL;
+        size_t chosen = i;
+        for (size_t k = i; first->removed && after && k < next; k++)
+            if (compare_jobs(first, after) == 0 && follows(after, &history->links[k]))
+                chosen = k;
+        struct verify_link stays = history->links[chosen];
+        if (first->removed)
+            history->links[kept++] = stays;
+        else
+            for (size_t k = i; k < next && !history->links[k].removed; k++)
+                history->links[kept++] = history->links[k];
+    }
+    history->count = kept;
 }
 
 /* ---- gaps ---- */
@@ -90,7 +159,8 @@ static void ask_manifest(struct gap *g, const struct verify_link *link)
     struct verify_history *history = g->history;
     struct manifest *manifest;
     struct error ignored;
-    if (!history->read || !link->readable || history->read(history->place, link, &manifest, &ignored) < 0)
+    if (!history->read || !link->readable || link->removed ||
+        history->read(history->place, link, &manifest, &ignored) < 0)
         return;
     for (size_t i = 0; i < manifest->missed_count; i++)
         if (strcmp(manifest->missed[i].repository, history->id) == 0)
@@ -145,6 +215,10 @@ static bool explain_gap(struct verify_history *history, const struct verify_link
     const struct verify_link *end = history->links + history->count;
     ask_names(&g);
     bool explained = ask_state(&g);
+    if (link->removed) { /* what its manifest said of those before is gone with it */
+        bytes_free(&g.ids);
+        return explained;
+    }
     for (const struct verify_link *later = link; explained && !is_explained(&g) && later < end; later++)
         if (strcmp(later->host, link->host) == 0 && strcmp(later->job, link->job) == 0)
             ask_manifest(&g, later);
@@ -154,14 +228,6 @@ static bool explain_gap(struct verify_history *history, const struct verify_link
 }
 
 /* ---- links ---- */
-
-static bool follows(const struct verify_link *link, const struct verify_link *before)
-{
-    for (size_t i = 0; i < link->previous_count; i++)
-        if (memcmp(link->previous[i], before->hash, sizeof before->hash) == 0)
-            return true;
-    return false;
-}
 
 static void check_pair(struct verify_history *history, const struct verify_link *before, const struct verify_link *link)
 {
@@ -195,23 +261,53 @@ static const struct verify_link *find(const struct verify_history *history, cons
     return NULL;
 }
 
-static void compare_newest(struct verify_history *history, const struct history_link *known, const char *job)
+static void report_gone(struct verify_history *history, const char *job, const char *id, const char *text)
 {
-    const char *host = history->engine->config->host;
-    const struct verify_link *link = find(history, job, host, known->id);
     struct verify_link gone = {.readable = false};
-    if (!link) {
-        snprintf(gone.host, sizeof gone.host, "%s", host);
-        snprintf(gone.job, sizeof gone.job, "%s", job);
-        snprintf(gone.id, sizeof gone.id, "%s", known->id);
-        report(history, &gone,
-               "it was committed here and is gone: somebody removed it, or put an older state in place");
-    } else if (link->readable && !history_has_form(&known->forms, link->hash)) {
-        report(history, link, "its manifest is not the one that was committed here");
-    }
+    snprintf(gone.host, sizeof gone.host, "%s", history->engine->config->host);
+    snprintf(gone.job, sizeof gone.job, "%s", job);
+    snprintf(gone.id, sizeof gone.id, "%s", id);
+    report(history, &gone, text);
 }
 
-/* This machine remembers what it committed: is the newest of it still there? */
+/* A removal record names it, and one after it is there, so that this machine merely remembers less: prune never takes
+ * the newest. */
+static bool was_removed(const struct verify_history *history, const struct verify_link *gone)
+{
+    for (size_t i = 0; i < history->count; i++) {
+        const struct verify_link *link = &history->links[i];
+        if (compare_jobs(link, gone) == 0 && !link->removed && link->readable && link->sequence > gone->sequence)
+            return true;
+    }
+    return false;
+}
+
+static void compare_newest(struct verify_history *history, const struct history_link *known, const char *job)
+{
+    const struct verify_link *link = find(history, job, history->engine->config->host, known->id);
+    if (!link || (link->removed && !was_removed(history, link)))
+        report_gone(history, job, known->id,
+                    "it was committed here and is gone: somebody removed it, or put an older state in place");
+    else if (link->readable && !link->removed && !history_has_form(&known->forms, link->hash))
+        report(history, link, "its manifest is not the one that was committed here");
+}
+
+/* Those before all that is there or was removed leave no gap. */
+static void check_oldest(struct verify_history *history, const struct history *state, size_t newest, const char *job)
+{
+    const char *host = history->engine->config->host, *first = NULL;
+    for (size_t i = 0; i < history->count; i++) {
+        const struct verify_link *link = &history->links[i];
+        if (strcmp(link->host, host) == 0 && strcmp(link->job, job) == 0 && (!first || strcmp(link->id, first) < 0))
+            first = link->id;
+    }
+    for (size_t i = 0; first && i < newest && strcmp(state->links[i].id, first) < 0; i++)
+        if (was_committed(history, &state->links[i]))
+            report_gone(history, job, state->links[i].id,
+                        "it was committed here and is gone, and no removal record names it");
+}
+
+/* This machine remembers what it committed: is the newest of it still there, and were the oldest removed rightly? */
 static int check_newest(struct verify_history *history, const char *job, struct error *e)
 {
     const struct config *config = history->engine->config;
@@ -222,16 +318,21 @@ static int check_newest(struct verify_history *history, const char *job, struct 
     size_t i = state.count;
     while (i > 0 && !was_committed(history, &state.links[i - 1]))
         i--;
-    if (i > 0)
+    if (i > 0) {
         compare_newest(history, &state.links[i - 1], job);
+        check_oldest(history, &state, i - 1, job);
+    }
     history_free(&state);
     return 0;
 }
 
 int verify_history_run(struct verify_history *history, const struct verify_request *request, struct error *e)
 {
-    if (history->count > 0)
+    if (history->count > 0) {
+        settle_names(history);
         qsort(history->links, history->count, sizeof *history->links, compare_links);
+        settle_places(history);
+    }
     for (size_t i = 1; i < history->count; i++)
         check_pair(history, &history->links[i - 1], &history->links[i]);
     const struct config *config = history->engine->config;

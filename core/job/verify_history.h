@@ -19,10 +19,11 @@ struct verify_history {
     size_t count;
 };
 
-/* One manifest, in any order. */
+/* One manifest, or one that a removal record names, in any order. */
 int verify_history_add(struct verify_history *history, const struct verify_link *link, struct error *e);
 /* All were added that the request touches: compare them with each other, and with what this machine remembers. A
- * manifest that is not readable has no place in the history; that it is damaged is for others to say. */
+ * manifest that is not readable has no place in the history; that it is damaged is for others to say. What a removal
+ * record names leaves no gap; its words are held against its neighbours like those of a manifest. */
 int verify_history_run(struct verify_history *history, const struct verify_request *request, struct error *e);
 /* The links. */
 void verify_history_free(struct verify_history *history);

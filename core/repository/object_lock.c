@@ -10,11 +10,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "repository/cache_path.h"
-#include "repository/catalogue_file.h"
 #include "repository/index.h"
+#include "repository/needs.h"
 #include "repository/repository.h"
-#include "snapshot/manifest.h"
 #include "worker/sink.h"
 
 #define RETAINED_MAX ((size_t)1 << 30)
@@ -34,56 +32,9 @@ struct held {
 
 struct retain {
     struct repository *repository;
-    int64_t least, wanted; /* locked until then is enough; else until when */
-    uint8_t *needed;       /* by row of the index */
-    size_t rows;
+    int64_t least, wanted;    /* locked until then is enough; else until when */
     struct bytes known, held; /* struct retained, as it was; struct held */
 };
-
-/* ---- which packs ---- */
-
-static void need(struct retain *h, const uint8_t id[SEAL_HASH_SIZE])
-{
-    struct index_location location;
-    const struct repository *r = h->repository;
-    if (repository_has(r, id, &location) && location.pack_row < h->rows)
-        h->needed[location.pack_row] = 1;
-}
-
-static int need_catalogue(struct retain *h, const char *path, struct error *e)
-{
-    struct catalogue_input *input;
-    struct record record;
-    const uint8_t *bytes;
-    size_t n;
-    bool end = false;
-    if (catalogue_input_open(path, &input, e) < 0)
-        return -1;
-    int result = 0;
-    while (result == 0 && !end) {
-        result = catalogue_input_next(input, &record, &bytes, &n, &end, e);
-        for (size_t i = 0; result == 0 && !end && i < record.extent_count; i++)
-            if (!catalogue_is_hole(&record.extents[i]))
-                need(h, record.extents[i].id);
-    }
-    catalogue_input_close(input);
-    return result;
-}
-
-static int need_all(struct retain *h, const struct manifest *manifest, const char *cache, struct error *e)
-{
-    for (size_t i = 0; i < manifest->source_count; i++) {
-        const struct manifest_source *source = &manifest->sources[i];
-        char path[PATH_MAX], fresh[PATH_MAX];
-        for (size_t k = 0; k < source->chunk_count; k++)
-            need(h, source->chunks[k].id);
-        if (source->status == MANIFEST_MISSING)
-            continue;
-        if (cache_path_catalogue(cache, source->name, path, fresh, e) < 0 || need_catalogue(h, fresh, e) < 0)
-            return -1;
-    }
-    return 0;
-}
 
 /* ---- what is known of them ---- */
 
@@ -114,12 +65,12 @@ static void identify(struct held *held)
     seal_hash(key, strlen(key), held->retained.key);
 }
 
-static int list_needed(struct retain *h, struct error *e)
+static int list_needed(struct retain *h, const struct needs *needs, struct error *e)
 {
-    for (size_t i = 0; i < h->rows; i++) {
+    for (size_t i = 0; i < index_pack_count(h->repository->index); i++) {
         struct held row;
         uint64_t size;
-        if (!h->needed[i] || !index_pack_at(h->repository->index, i, &row.name, &size))
+        if (!index_pack_at(h->repository->index, i, &row.name, &size) || !needs_has(needs, &row.name))
             continue;
         identify(&row);
         row.retained.until = known_until(h, &row.retained);
@@ -161,25 +112,19 @@ static void remember(const struct retain *h, const char *path)
         log_line(LOG_WARNING, "the next run locks every pack again: %s", e.message);
 }
 
-static int extend(struct retain *h, const struct manifest *manifest, const char *cache, struct error *e)
+static int extend(struct retain *h, const struct needs *needs, struct error *e)
 {
     char path[PATH_MAX];
     snprintf(path, sizeof path, "%s/held", h->repository->cache);
-    h->rows = index_pack_count(h->repository->index);
-    h->needed = calloc(h->rows + 1, 1);
-    if (!h->needed)
-        return error_memory(e);
     read_known(h, path);
-    if (need_all(h, manifest, cache, e) < 0 || list_needed(h, e) < 0 ||
-        sink_retain(h->repository->sink, "config", h->wanted, e) < 0 ||
+    if (list_needed(h, needs, e) < 0 || sink_retain(h->repository->sink, "config", h->wanted, e) < 0 ||
         sink_each(h->repository->sink, h->held.length / sizeof(struct held), lock_one, h, e) < 0)
         return error_context(e, "extend the lock of what the snapshot re-uses: ");
     remember(h, path);
     return 0;
 }
 
-int object_lock_extend(struct repository *repository, const struct manifest *manifest, const char *cache,
-                       struct error *e)
+int object_lock_extend(struct repository *repository, const struct needs *needs, struct error *e)
 {
     int64_t lock = sink_lock(repository->sink) * MILLISECOND;
     if (lock <= 0)
@@ -187,8 +132,7 @@ int object_lock_extend(struct repository *repository, const struct manifest *man
     int64_t now = clock_now();
     struct retain h = {.repository = repository, .least = now + lock, .wanted = now + lock + lock / 8};
     h.known.maximum = h.held.maximum = RETAINED_MAX;
-    int result = extend(&h, manifest, cache, e);
-    free(h.needed);
+    int result = extend(&h, needs, e);
     bytes_free(&h.known);
     bytes_free(&h.held);
     return result;

@@ -3,15 +3,12 @@
 #define COFRE_REPOSITORY_OBJECT_LOCK_H
 
 struct error;
-struct manifest;
+struct needs;
 struct repository;
 
 /* Before the manifest is committed: extend the lock of every pack of the repository that the snapshot needs, and of its
- * config, to the sink's `lock` from now on. Which packs those are is read from the fresh catalogues in cache (the job's
- * directory), which a put key could not read from the store. What was extended to when is remembered beside the index,
- * so that each pack costs one request in an eighth of the lock, and not one in each run. Does nothing without a lock.
- */
-int object_lock_extend(struct repository *repository, const struct manifest *manifest, const char *cache,
-                       struct error *e);
+ * config, to the sink's `lock` from now on. What was extended to when is remembered beside the index, so that each pack
+ * costs one request in an eighth of the lock, and not one in each run. Does nothing without a lock. */
+int object_lock_extend(struct repository *repository, const struct needs *needs, struct error *e);
 
 #endif

@@ -16,7 +16,9 @@
 #include "repository/confirm.h"
 #include "repository/index.h"
 #include "repository/index_body.h"
+#include "repository/lacking.h"
 #include "repository/manifest_object.h"
+#include "repository/needs.h"
 #include "repository/reader.h"
 #include "repository/repository.h"
 #include "snapshot/manifest.h"
@@ -47,12 +49,7 @@ struct copy {
     struct repository *from, *to;
     const struct manifest *manifest;
     struct copy_result *result;
-    uint8_t *wanted; /* per pack row of from: to lacks a chunk of it */
-    uint8_t *needed; /* per chunk row of from: it is to come with its pack, and has not yet */
-    /* the pack whose directory was looked into last */
-    struct pack_name looked_into;
-    struct pack_chunk *directory;
-    uint32_t directory_count;
+    struct lacking lacking;
     struct bytes body; /* of the index object for what was copied since the last one */
     struct confirm confirm;
     uint32_t packs, chunks;
@@ -73,105 +70,6 @@ static int load_index(struct repository *r, struct error *e)
         index_set_present(r->index, packs, count, e) < 0)
         return -1;
     return repository_fix_index(r, packs, count, e);
-}
-
-/* ---- what is lacking ---- */
-
-/* Has the target this very pack, under whoever's name? Then what is in it is what is in ours. */
-static bool has_pack(const struct copy *c, const uint8_t *id, const struct pack_name *pack)
-{
-    struct index_location there;
-    for (unsigned n = 0; index_find(c->to->index, id, INDEX_RELY, n, &there); n++)
-        if (memcmp(there.pack.hash, pack->hash, SEAL_HASH_SIZE) == 0)
-            return true;
-    return false;
-}
-
-static int lacks(const struct copy *c, struct error *e)
-{
-    error_set(e, ERROR_INTEGRITY, "lacks a chunk of the snapshot");
-    return error_subject(e, "sink", sink_name(c->from->sink));
-}
-
-/* What only foreigners say of a pack is looked up in the pack itself; neighbours are in one pack. */
-static int look_up(struct copy *c, const struct index_location *l, bool *right, struct error *e)
-{
-    *right = false;
-    if (!c->directory || !pack_name_is(&c->looked_into, &l->pack)) {
-        free(c->directory);
-        c->directory = NULL;
-        c->looked_into = l->pack;
-        if (repository_read_directory(c->from, &l->pack, l->pack_size, &c->directory, &c->directory_count, e) < 0)
-            return reader_is_damage(e) ? 0 : -1;
-    }
-    for (uint32_t i = 0; i < c->directory_count && !*right; i++)
-        *right = memcmp(&c->directory[i], &l->chunk, sizeof l->chunk) == 0;
-    return 0;
-}
-
-/* Where to take it from: our own word, or that of whose snapshot it is, is proved when the pack is read. */
-static int choose_place(struct copy *c, const uint8_t *id, struct index_location *location, struct error *e)
-{
-    for (unsigned nth = 0; index_find(c->from->index, id, INDEX_READ, nth, location); nth++) {
-        bool right = !location->foreign;
-        if (!right && look_up(c, location, &right, e) < 0)
-            return -1;
-        if (right)
-            return 0;
-    }
-    return lacks(c, e);
-}
-
-/* The first n bytes of a chunk, or some of them. One that another host has put into the target is not relied on, as in
- * a backup. */
-static int want_chunk(struct copy *c, const uint8_t *id, uint64_t n, struct error *e)
-{
-    struct index_location location;
-    if (repository_has(c->to, id, &location) && location.chunk.plain >= n)
-        return 0;
-    if (choose_place(c, id, &location, e) < 0)
-        return -1;
-    if (location.chunk.plain < n) {
-        error_set(e, ERROR_INTEGRITY, "has an entry in the snapshot that reaches beyond the end of a chunk");
-        return error_subject(e, "sink", sink_name(c->from->sink));
-    }
-    if (has_pack(c, id, &location.pack))
-        return 0;
-    c->wanted[location.pack_row] = 1;
-    c->needed[location.row] = 1;
-    return 0;
-}
-
-static int want_record(void *context, const struct record *record, const uint8_t *bytes, size_t n, struct error *e)
-{
-    (void)bytes;
-    (void)n;
-    for (size_t i = 0; i < record->extent_count; i++)
-        if (!catalogue_is_hole(&record->extents[i]) &&
-            want_chunk(context, record->extents[i].id, record->extents[i].offset + record->extents[i].length, e) < 0)
-            return -1;
-    return 0;
-}
-
-static int want_source(struct copy *c, struct reader *reader, const struct manifest_source *source, struct error *e)
-{
-    for (size_t i = 0; i < source->chunk_count; i++)
-        if (want_chunk(c, source->chunks[i].id, source->chunks[i].length, e) < 0)
-            return -1;
-    return reader_catalogue(reader, source, NULL, want_record, c, e);
-}
-
-static int want_snapshot(struct copy *c, struct error *e)
-{
-    struct reader *reader;
-    if (reader_new(c->from, &reader, e) < 0)
-        return -1;
-    int result = 0;
-    for (size_t i = 0; result == 0 && i < c->manifest->source_count; i++)
-        if (c->manifest->sources[i].status != MANIFEST_MISSING)
-            result = want_source(c, reader, &c->manifest->sources[i], e);
-    reader_free(reader);
-    return result;
 }
 
 /* ---- copying ---- */
@@ -317,7 +215,7 @@ static void note_chunks(struct copy *c, const struct item *item)
         for (unsigned nth = 0; index_find(c->from->index, item->chunks[i].id, INDEX_READ, nth, &location); nth++)
             if (pack_name_is(&location.pack, &item->name) &&
                 memcmp(&location.chunk, &item->chunks[i], sizeof location.chunk) == 0)
-                c->needed[location.row] = 0;
+                c->lacking.chunks[location.row] = 0;
 }
 
 /* Each chunk that was to come has come. */
@@ -326,7 +224,7 @@ static int check_needed(struct copy *c, struct error *e)
     for (size_t row = 0; row < index_chunk_count(c->from->index); row++) {
         struct index_location location;
         char pack[201], object[201] = "index/";
-        if (!c->needed[row])
+        if (!c->lacking.chunks[row])
             continue;
         index_chunk_at(c->from->index, row, INDEX_READ, &location);
         pack_name_key(&location.pack, pack);
@@ -413,7 +311,7 @@ static int copy_packs(struct copy *c, struct error *e)
         struct pack_name name;
         uint64_t size;
         index_pack_at(c->from->index, row, &name, &size);
-        if (c->wanted[row] && submit_pack(c, &name, e) < 0)
+        if (c->lacking.packs[row] && submit_pack(c, &name, e) < 0)
             return -1;
         c->progress->report(c->progress->context, line_consumed(c->line), c->moved);
     }
@@ -434,6 +332,23 @@ static int same_manifest(struct copy *c, const char *key, const struct bytes *ma
     return error_subject(e, "sink", sink_name(c->to->sink));
 }
 
+/* Those of an earlier copy that was interrupted may be of other packs; those that hold are left as they are. */
+static int put_needs(struct copy *c, const struct bytes *manifest, struct error *e)
+{
+    const struct manifest *m = c->manifest;
+    AUTO_NEEDS struct needs there = {0};
+    struct error ignored;
+    uint8_t hash[SEAL_HASH_SIZE];
+    needs_sort(&c->lacking.needs);
+    seal_hash(manifest->data, manifest->length, hash);
+    if (c->result->existed && needs_read(c->to, m->host, m->job, m->id, &there, &ignored) == 0 &&
+        memcmp(there.manifest, hash, sizeof hash) == 0)
+        return 0;
+    if (needs_put(c->to, &c->lacking.needs, m, manifest, true, e) < 0)
+        return error_subject(e, "sink", sink_name(c->to->sink));
+    return 0;
+}
+
 static int copy_snapshot(struct copy *c, struct bytes *manifest, char key[201], struct error *e)
 {
     const struct manifest *m = c->manifest;
@@ -441,10 +356,11 @@ static int copy_snapshot(struct copy *c, struct bytes *manifest, char key[201], 
     if (sink_get(c->from->sink, key, MANIFEST_OBJECT_MAX, manifest, e) < 0)
         return -1;
     bool there;
-    if (same_manifest(c, key, manifest, &there, e) < 0 || want_snapshot(c, e) < 0 || copy_packs(c, e) < 0)
+    if (same_manifest(c, key, manifest, &there, e) < 0 ||
+        lacking_find(&c->lacking, c->from, c->to, c->manifest, e) < 0 || copy_packs(c, e) < 0)
         return -1;
     c->result->existed = there && c->result->objects == 0;
-    return 0;
+    return put_needs(c, manifest, e);
 }
 
 static void free_copy(struct copy *c)
@@ -459,9 +375,7 @@ static void free_copy(struct copy *c)
         free(c->tools[i].sealed);
         free(c->tools[i].plain);
     }
-    free(c->wanted);
-    free(c->needed);
-    free(c->directory);
+    lacking_free(&c->lacking);
     bytes_free(&c->body);
     confirm_free(&c->confirm);
 }
@@ -484,10 +398,8 @@ int repository_copy(struct repository *from, struct repository *to, const struct
                      .to = to,
                      .manifest = manifest,
                      .result = result,
-                     .wanted = calloc(index_pack_count(from->index) + 1, 1),
-                     .needed = calloc(index_chunk_count(from->index) + 1, 1),
                      .body = {.maximum = INDEX_BODY_MAX}};
-    int done = c.wanted && c.needed ? copy_snapshot(&c, object, key, e) : error_memory(e);
+    int done = copy_snapshot(&c, object, key, e);
     free_copy(&c);
     return done;
 }

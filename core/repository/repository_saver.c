@@ -15,6 +15,7 @@
 #include "repository/baseline.h"
 #include "repository/cache_path.h"
 #include "repository/manifest_object.h"
+#include "repository/needs.h"
 #include "repository/object_lock.h"
 #include "repository/recorder.h"
 #include "repository/repository.h"
@@ -189,9 +190,15 @@ static int seal(struct saver *saver, struct manifest *manifest, struct bytes *ob
     return manifest_object_seal(manifest, own(saver)->items[0]->key, object, e);
 }
 
-static int protect(struct saver *saver, size_t k, const struct manifest *manifest, struct error *e)
+static int protect(struct saver *saver, size_t k, const struct manifest *manifest, const struct bytes *object,
+                   struct error *e)
 {
-    return object_lock_extend(own(saver)->items[k], manifest, own(saver)->cache, e);
+    struct repository *r = own(saver)->items[k];
+    AUTO_NEEDS struct needs needs = {0};
+    if (needs_of_catalogues(r, manifest, own(saver)->cache, &needs, e) < 0 ||
+        needs_put(r, &needs, manifest, object, false, e) < 0)
+        return -1;
+    return object_lock_extend(r, &needs, e);
 }
 
 /* The fresh catalogues become what the next run compares with. */

@@ -13,6 +13,7 @@
 #include "repository/index.h"
 #include "repository/index_body.h"
 #include "repository/manifest_object.h"
+#include "repository/needs.h"
 #include "repository/reader.h"
 #include "repository/repository.h"
 #include "repository/signers.h"
@@ -33,6 +34,8 @@ struct verify {
     uint64_t found;     /* damages that walks through snapshots came upon */
     bool unsaid;        /* another walk says them */
     char snapshot[201]; /* the one at hand: "HOST/JOB/ID" */
+    struct needs needs; /* of it, in the first walk */
+    bool needs_lack;    /* something that it needs is not among them */
     char stage[96];
 };
 
@@ -124,6 +127,43 @@ static bool is_chosen(struct verify *v, const char *key)
 
 typedef int (*each_fn)(struct verify *v, const struct manifest *manifest, struct error *e);
 
+/* Its needs, when they are right: it is said when they are not. */
+static int load_needs(struct verify *v, const char *key, const struct bytes *manifest, struct error *e)
+{
+    char host[64], job[64], id[MANIFEST_ID_SIZE], object[201];
+    uint8_t hash[SEAL_HASH_SIZE];
+    needs_free(&v->needs);
+    v->needs_lack = true;
+    manifest_object_parse_key(key, host, job, id);
+    needs_key(host, job, id, object);
+    seal_hash(manifest->data, manifest->length, hash);
+    bool read = needs_read(v->repository, host, job, id, &v->needs, e) == 0;
+    if (!read && !sink_is_of_object(e))
+        return -1;
+    if (!read)
+        report_wrong(v, object, e, v->snapshot);
+    else if (memcmp(v->needs.manifest, hash, sizeof hash) != 0)
+        report_object(v, object, "it is of another manifest than that of its snapshot", v->snapshot);
+    else
+        v->needs_lack = false;
+    return 0;
+}
+
+static int open_snapshot(struct verify *v, const char *key, bool first_pass, struct manifest **manifest,
+                         struct error *e)
+{
+    AUTO_BYTES struct bytes object = {.maximum = MANIFEST_OBJECT_MAX + 1};
+    if (sink_get(v->repository->sink, key, MANIFEST_OBJECT_MAX, &object, e) < 0 ||
+        manifest_object_take(v->repository, object.data, object.length, key, manifest, e) < 0)
+        return -1;
+    struct error why;
+    if (!first_pass || load_needs(v, key, &object, &why) == 0)
+        return 0;
+    manifest_free(*manifest);
+    *e = why;
+    return -1;
+}
+
 /* Open every chosen manifest; damaged ones are reported by the first pass. */
 static int each_snapshot(struct verify *v, bool first_pass, each_fn each, struct error *e)
 {
@@ -133,7 +173,7 @@ static int each_snapshot(struct verify *v, bool first_pass, each_fn each, struct
         if (!is_chosen(v, key))
             continue;
         v->result->snapshots += first_pass;
-        if (manifest_object_read(v->repository, key, &manifest, e) < 0) {
+        if (open_snapshot(v, key, first_pass, &manifest, e) < 0) {
             if (!sink_is_of_object(e))
                 return -1;
             v->result->snapshots_damaged++; /* in each pass: the second counts anew */
@@ -156,8 +196,9 @@ struct source_walk {
     struct verify *v;
     const struct manifest_source *source;
     uint64_t entries, bytes, bad;
-    bool bad_entry, missing; /* the entry at hand; a part of it is nowhere */
-    char *path;              /* of it */
+    uint8_t last[SEAL_HASH_SIZE]; /* the chunk whose place among the needs was looked up last */
+    bool bad_entry, missing;      /* the entry at hand; a part of it is nowhere */
+    char *path;                   /* of it */
 };
 
 static void end_entry(struct source_walk *w)
@@ -182,6 +223,33 @@ static void note_bad(struct source_walk *w, const uint8_t *id)
     w->missing = w->missing || !index_find(w->v->repository->index, id, INDEX_READ, 0, &location);
 }
 
+/* A pack that is gone may have been stored again since, under another name: nothing is lost by that. */
+static void report_lack(struct verify *v)
+{
+    char key[201];
+    snprintf(key, sizeof key, "needs/%.190s", v->snapshot);
+    if (needs_missing(&v->needs, v->packs.listed, v->packs.count) == 0)
+        report_object(v, key, "it does not name all packs that the snapshot needs", v->snapshot);
+    else
+        log_line(LOG_NOTICE, "sink '%s': '%s' names packs that are gone; what they held is in others now",
+                 sink_name(v->repository->sink), key);
+}
+
+/* Does what the snapshot says of its needs name a pack that has the chunk? */
+static void check_need(struct source_walk *w, const uint8_t *id)
+{
+    const struct verify *v = w->v;
+    struct index_location location;
+    if (v->needs_lack || memcmp(w->last, id, sizeof w->last) == 0)
+        return;
+    memcpy(w->last, id, sizeof w->last);
+    for (unsigned nth = 0; index_find(v->repository->index, id, INDEX_READ, nth, &location); nth++)
+        if (needs_has(&v->needs, &location.pack))
+            return;
+    w->v->needs_lack = true;
+    report_lack(w->v);
+}
+
 static int walk_record(void *context, const struct record *record, const uint8_t *bytes, size_t n, struct error *e)
 {
     struct source_walk *w = context;
@@ -202,8 +270,10 @@ static int walk_record(void *context, const struct record *record, const uint8_t
         uint64_t end = record->extents[i].offset + record->extents[i].length;
         if (!verify_packs_have(&w->v->packs, record->extents[i].id, end))
             note_bad(w, record->extents[i].id);
-        else if (!w->v->packs.looked)
+        else if (!w->v->packs.looked) {
             verify_packs_need(&w->v->packs, record->extents[i].id, end);
+            check_need(w, record->extents[i].id);
+        }
     }
     return 0;
 }
@@ -401,6 +471,7 @@ int repository_verify(const struct engine *engine, struct repository *repository
     v.packs.context = &v;
     snprintf(v.stage, sizeof v.stage, "verifying %s", sink_name(repository->sink));
     int done = carry_out(&v, e);
+    needs_free(&v.needs);
     bytes_free(&v.keys);
     verify_packs_free(&v.packs);
     return done;

@@ -15,7 +15,7 @@ from support.oracle import assert_same_tree
 from support.tree import plain_tree
 
 MANUAL = Path(__file__).resolve().parents[2] / 'docs/cofre.8'
-COMMANDS = ['init', 'check', 'discover', 'run', 'list', 'show', 'ls', 'cat', 'restore', 'verify', 'copy', 'accept', 'key', 'plugin',
+COMMANDS = ['init', 'check', 'discover', 'run', 'list', 'show', 'ls', 'cat', 'restore', 'verify', 'prune', 'copy', 'accept', 'key', 'plugin',
             'version']
 
 
@@ -258,11 +258,12 @@ SOURCE = {'name': str, 'plugin': str, 'plugin_version': str, 'status': str, 'err
 ENTRY = {'source': str, 'path': str, 'kind': str, 'mode': str, 'size': (int, type(None)), 'mtime': (str, type(None)),
          'uid': int, 'gid': int, 'user': (str, type(None)), 'group': (str, type(None)), 'link': (str, type(None)),
          'attributes': list, 'status': str, 'error': (str, type(None))}
-SUMMARY = {'run': {'job': str, 'snapshot': (str, type(None)), 'status': str, 'dry_run': bool, 'sinks': list, 'entries': int,
+SUMMARY = {'run': {'job': str, 'snapshot': (str, type(None)), 'status': str, 'dry_run': bool, 'unpruned': bool, 'sinks': list, 'entries': int,
                    'unchanged': int, 'bytes': int, 'added': int, 'elapsed': float},
            'restore': {'snapshot': str, 'job': str, 'into': (str, type(None)), 'status': str, 'entries': int, 'bytes': int,
                        'without_metadata': int, 'problems': int},
            'verify': {'status': str, 'quick': bool, 'damages': int, 'sinks': list},
+           'prune': {'status': str, 'dry_run': bool, 'kept': int, 'removed': int, 'held': int, 'sinks': list},
            'check': {'status': str, 'errors': int, 'warnings': int},
            'discover': {'status': str, 'offers': int, 'covered': int, 'failed': int},
            'copy': {'snapshot': str, 'job': str, 'from': str, 'to': str, 'status': str, 'existed': bool, 'objects': int,

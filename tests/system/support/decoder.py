@@ -121,8 +121,8 @@ def open_envelope(key, magic, wrapped_size, data, what, limit):
     check(length <= 4096 and end - c.at >= 16, f"{what}: impossible lengths")
     verify(signer, data[end:], b"cofre envelope 1" + H(data[:end]), what)
     host = certified_host(key, signer, certificate, what)
-    is_index = magic == b"cofreix1"
-    box = aead_open(key.index_key, wrapped[:24], magic, wrapped[24:], what) if is_index else key.unwrap(wrapped, what)
+    by_index_key = wrapped_size == 72
+    box = aead_open(key.index_key, wrapped[:24], magic, wrapped[24:], what) if by_index_key else key.unwrap(wrapped, what)
     return signer, host, clear, unframe(aead_open(box, position(0), head, data[c.at : end], what), limit, what)
 
 # ---- the repository: 2, 4, 6, 7, 8
@@ -180,7 +180,7 @@ class Repository:
         for member, value in (("key", key.id), ("box", key.box_public), ("root", key.root), ("signer", key.signer)):
             check(unhex(config.get(member), "config", len(value)) == value, f"config: {member} is not that of this key")
         is_signed_by(key.root)
-        unhex(config.get("repository"), "config: repository", 16)
+        self.id = unhex(config.get("repository"), "config: repository", 16)
         return key
     def pack_path(self, pack):
         host, name = pack

@@ -121,6 +121,40 @@ static void test_defaults(void **state)
     config_free(c);
 }
 
+/* What holds for a sink: its override, else the job's, else the default; for other hosts, the sink's own. */
+static void test_retention(void **state)
+{
+    (void)state;
+    struct config *c =
+        parse(SOURCE SINK "keep_within = 2d\n[sink e]\nplugin = local\nkey = /k\n"
+                          "[job j]\nsources = s\nsinks = d, e\nkeep_daily = 7\nkeep_weekly = 4\nkeep_yearly = 2\n"
+                          "prune = manual\n[job j on e]\nkeep_daily = 30\nkeep_weekly = 0\n"
+                          "keep_min = 1\nkeep_incomplete = 0\nprune = after_run\n");
+    struct config_retention r;
+    config_retention_of(&c->jobs[0], &c->sinks[0], &r);
+    assert_int_equal(r.keep_daily, 7);
+    assert_int_equal(r.keep_weekly, 4);
+    assert_int_equal(r.keep_last, -1);
+    assert_int_equal(r.keep_within, -1);
+    assert_int_equal(r.keep_min, 3);
+    assert_int_equal(r.keep_incomplete, 7 * 86400000);
+    assert_int_equal(r.prune, CONFIG_MANUAL);
+    config_retention_of(&c->jobs[0], &c->sinks[1], &r);
+    assert_int_equal(r.keep_daily, 30);
+    assert_int_equal(r.keep_weekly, 0);
+    assert_int_equal(r.keep_yearly, 2);
+    assert_int_equal(r.keep_min, 1);
+    assert_int_equal(r.keep_incomplete, 0);
+    assert_int_equal(r.prune, CONFIG_AFTER_RUN);
+    assert_true(config_retention_rules(&r));
+    config_retention_of_others(&c->sinks[0], &r);
+    assert_int_equal(r.keep_within, 2 * 86400000);
+    assert_true(config_retention_rules(&r));
+    config_retention_of_others(&c->sinks[1], &r);
+    assert_false(config_retention_rules(&r));
+    config_free(c);
+}
+
 static void test_expansion(void **state)
 {
     (void)state;
@@ -251,7 +285,8 @@ static void test_bad_instances(void **state)
         {SINK "format = repositry", "x.conf:4: 'format': 'repositry' is none of repository, archive",
          "did you mean 'repository'?"},
         {SINK "trust_hosts = true", "x.conf:4: 'trust_hosts': 'true' is neither yes nor no", ""},
-        {SINK "keep_last = 3", "x.conf:4: unknown key 'keep_last' in [sink d]", "*"},
+        {SINK "keep_last = 0", "x.conf:1: [sink d] keeps no snapshot at all", "*"},
+        {SINK "keep_min = 0", "x.conf:4: 'keep_min': '0' is not between 1 and 100000", ""},
     };
     check_bad(cases, COUNT(cases));
 }
@@ -314,6 +349,7 @@ static void test_bad_overrides(void **state)
         {SOURCE SINK JOB "[job j on d]\nschedule = @daily", "x.conf:11: unknown key 'schedule' in [job j on d]", "*"},
         {SOURCE SINK JOB "keep_last = 2\n[job j on d]\nkeep_last = 0",
          "x.conf:11: [job j on d] keeps no snapshot at all", "*"},
+        {SOURCE SINK JOB "prune = daily", "x.conf:10: 'prune': 'daily' is none of after_run, manual, elsewhere", "*"},
     };
     check_bad(cases, COUNT(cases));
 }
@@ -686,6 +722,7 @@ int main(void)
         cmocka_unit_test(test_bad_jobs),
         cmocka_unit_test(test_bad_overrides),
         cmocka_unit_test(test_find),
+        cmocka_unit_test(test_retention),
         cmocka_unit_test(test_messages_keep_secrets),
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_long_values),

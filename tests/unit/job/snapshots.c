@@ -3,6 +3,7 @@
 #include "job/commit.h"
 #include "job/snapshot.h"
 #include "repository/manifest_object.h"
+#include "repository/needs.h"
 
 int snapshots_set_up(void **state)
 {
@@ -36,14 +37,34 @@ void snapshots_key(const char *id, char key[201])
     manifest_object_key(TRIAL_HOST, SNAPSHOTS_JOB, id, key);
 }
 
+/* All packs that are there: more than it needs is no harm. */
+static void put_needs(struct repository *repository, const struct manifest *manifest, const struct bytes *object)
+{
+    struct error e;
+    struct trial_keys keys;
+    struct needs needs = {0};
+    trial_list(repository, "packs/", &keys);
+    for (size_t i = 0; i < keys.count; i++) {
+        struct pack_name name;
+        assert_true(pack_name_parse_key(keys.keys[i], &name));
+        assert_int_equal(needs_add(&needs, &name, &e), 0);
+    }
+    needs_sort(&needs);
+    if (needs_put(repository, &needs, manifest, object, false, &e) < 0)
+        fail_msg("needs: %s", e.message);
+    needs_free(&needs);
+}
+
 static void commit(struct snapshots *s, struct repository *repository, const struct manifest *manifest)
 {
     struct error e;
     char key[201];
     struct bytes object = {.maximum = MANIFEST_MAX};
     snapshots_key(manifest->id, key);
-    if (manifest_object_seal(manifest, repository->key, &object, &e) < 0 ||
-        commit_manifest(repository->sink, key, &object, &e) < 0)
+    if (manifest_object_seal(manifest, repository->key, &object, &e) < 0)
+        fail_msg("seal: %s", e.message);
+    put_needs(repository, manifest, &object);
+    if (commit_manifest(repository->sink, key, &object, &e) < 0)
         fail_msg("commit: %s", e.message);
     seal_hash(object.data, object.length, s->hash);
     bytes_free(&object);

@@ -1,0 +1,303 @@
+#include "archive/archive_removal.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "archive/archive.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/json_limit.h"
+#include "base/text.h"
+#include "worker/sink.h"
+
+#define KIND "cofre removal"
+#define PREFIX "removed/"
+#define RECORD_MAX ((size_t)16 << 20)
+#define SIGNATURE_MAX ((size_t)1 << 20)
+
+static void record_key(const char *job, const char *id, char key[ARCHIVE_KEY_SIZE])
+{
+    snprintf(key, ARCHIVE_KEY_SIZE, PREFIX "%s/%s.json", job, id);
+}
+
+/* ---- writing ---- */
+
+/* NULL when out of memory, here and below: no member is missing then that should be there. */
+static json_t *hash_json(const uint8_t hash[MANIFEST_HASH_SIZE])
+{
+    char text[2 * MANIFEST_HASH_SIZE + 1];
+    return json_string(text_hex(hash, MANIFEST_HASH_SIZE, text));
+}
+
+static json_t *time_json(int64_t ns)
+{
+    char text[CLOCK_TEXT_MAX];
+    return json_string(clock_format_exact(ns, text));
+}
+
+static json_t *row_json(const struct archive_removal_row *row)
+{
+    json_t *forms = json_array(), *reasons = json_array();
+    int failed = 0;
+    for (size_t i = 1; i < row->previous_count; i++)
+        failed |= json_array_append_new(forms, hash_json(row->previous[i]));
+    for (size_t i = 0; i < row->reason_count; i++)
+        failed |= json_array_append_new(reasons, json_string(row->reasons[i]));
+    json_t *json = json_pack("{s:s, s:I, s:o, s:o, s:o, s:o}", "id", row->id, "sequence", (json_int_t)row->sequence,
+                             "hash", hash_json(row->hash), "started", time_json(row->started), "previous_forms", forms,
+                             "reasons", reasons);
+    if (row->previous_count > 0)
+        failed |= json_object_set_new(json, "previous", hash_json(row->previous[0]));
+    if (!failed)
+        return json;
+    json_decref(json);
+    return NULL;
+}
+
+static int write_record(const struct archive *archive, const char *host, const char *job,
+                        const struct archive_removal_row *rows, size_t count, struct bytes *out, struct error *e)
+{
+    json_t *list = json_array();
+    int failed = 0;
+    for (size_t i = 0; i < count; i++)
+        failed |= json_array_append_new(list, row_json(&rows[i]));
+    json_t *json =
+        json_pack("{s:s, s:i, s:[], s:s, s:s, s:s, s:o, s:o}", "kind", KIND, "format", 1, "features", "repository",
+                  archive->marker.id, "host", host, "job", job, "removed", time_json(clock_now()), "snapshots", list);
+    char *text = failed ? NULL : json_dumps(json, JSON_INDENT(1));
+    json_decref(json);
+    if (!text)
+        return error_memory(e);
+    bytes_put(out, text, strlen(text));
+    free(text);
+    return bytes_check(out, "removal record", e);
+}
+
+static int sign(struct archive *archive, const char *key, const struct bytes *text, struct error *e)
+{
+    AUTO_BYTES struct bytes signature = {.maximum = SIGNATURE_MAX};
+    char its_key[ARCHIVE_KEY_SIZE + 4];
+    if (!archive->spec.pgp.signer)
+        return 0;
+    snprintf(its_key, sizeof its_key, "%s.sig", key);
+    if (archive_ready(archive, NULL, NULL, e) < 0 ||
+        pgp_sign(archive->pgp, text->data, text->length, &signature, e) < 0)
+        return -1;
+    return sink_put(archive->sink, its_key, signature.data, signature.length, true, e);
+}
+
+/* As a commit does: what is not there, and the same, when it is asked for explains nothing. */
+static int put_and_look(struct archive *archive, const char *key, const struct bytes *text, struct error *e)
+{
+    AUTO_BYTES struct bytes back = {.maximum = text->length + 1};
+    if (sink_sync(archive->sink, e) < 0 || sink_put(archive->sink, key, text->data, text->length, true, e) < 0 ||
+        sink_sync(archive->sink, e) < 0)
+        return -1;
+    if (sink_get(archive->sink, key, text->length, &back, e) < 0)
+        return error_context(e, "read back '%s': ", key);
+    if (back.length != text->length || memcmp(back.data, text->data, back.length) != 0)
+        return error_set(e, ERROR_PERMANENT, "read back '%s': it is not what was written", key);
+    return 0;
+}
+
+int archive_removal_put(struct archive *archive, const char *host, const char *job,
+                        const struct archive_removal_row *rows, size_t count, struct error *e)
+{
+    AUTO_BYTES struct bytes text = {.maximum = RECORD_MAX - 1};
+    char id[MANIFEST_ID_SIZE], key[ARCHIVE_KEY_SIZE];
+    manifest_make_id(clock_now(), "", id);
+    record_key(job, id, key);
+    if (write_record(archive, host, job, rows, count, &text, e) < 0 || sign(archive, key, &text, e) < 0 ||
+        put_and_look(archive, key, &text, e) < 0)
+        return error_consequence(e, "the removal record could not be stored, so nothing is removed: ");
+    return 0;
+}
+
+/* ---- reading ---- */
+
+struct reading {
+    struct archive *archive;
+    const char *host; /* that is asked for, or NULL */
+    vault_removed *removed;
+    void (*invalid)(void *context, const char *key, const struct error *why);
+    void *context;
+};
+
+static int malformed(const char *what, struct error *e)
+{
+    return error_set(e, ERROR_INTEGRITY, "the removal record's %s is not what it should be", what);
+}
+
+static bool is_text(const json_t *json, const char *member, const char *wanted)
+{
+    const char *text = json_string_value(json_object_get(json, member));
+    return text && strcmp(text, wanted) == 0;
+}
+
+static bool read_hash(const json_t *json, uint8_t hash[MANIFEST_HASH_SIZE])
+{
+    const char *text = json_string_value(json);
+    return text && text_parse_hex(text, hash, MANIFEST_HASH_SIZE);
+}
+
+static bool read_previous(const json_t *row, struct verify_link *link)
+{
+    const json_t *forms = json_object_get(row, "previous_forms"), *first = json_object_get(row, "previous");
+    if (first && !read_hash(first, link->previous[link->previous_count++]))
+        return false;
+    for (size_t i = 0; i < json_array_size(forms) && link->previous_count < VERIFY_PREVIOUS_MAX; i++)
+        if (!read_hash(json_array_get(forms, i), link->previous[link->previous_count++]))
+            return false;
+    return true;
+}
+
+static int read_row(const json_t *row, struct verify_link *link, struct error *e)
+{
+    const char *id = json_string_value(json_object_get(row, "id"));
+    json_int_t sequence = json_integer_value(json_object_get(row, "sequence"));
+    link->previous_count = 0;
+    if (!id || !manifest_is_id(id) || sequence < 1 || !read_hash(json_object_get(row, "hash"), link->hash) ||
+        !read_previous(row, link))
+        return malformed("list of snapshots", e);
+    snprintf(link->id, sizeof link->id, "%s", id);
+    link->sequence = (uint64_t)sequence;
+    return 0;
+}
+
+/* Of whom it is must be what its place says, and what it was made for. */
+static int check_root(const struct archive *archive, const json_t *root, const char *job, struct error *e)
+{
+    const json_t *features = json_object_get(root, "features");
+    if (!is_text(root, "kind", KIND))
+        return malformed("kind", e);
+    if (json_integer_value(json_object_get(root, "format")) != 1 || json_array_size(features) > 0)
+        return error_set(e, ERROR_UNSUPPORTED, "the removal record is of a newer format: a newer cofre made it");
+    if (!is_text(root, "repository", archive->marker.id) || !is_text(root, "job", job))
+        return error_set(e, ERROR_INTEGRITY, "the removal record is of another archive or job");
+    const char *host = json_string_value(json_object_get(root, "host"));
+    if (!host || !text_is_name(host) || !json_is_array(json_object_get(root, "snapshots")) ||
+        json_array_size(json_object_get(root, "snapshots")) > VAULT_REMOVALS_MAX)
+        return malformed("host or list of snapshots", e);
+    return 0;
+}
+
+/* All of them are looked at before any is told of. */
+static int tell_rows(const struct reading *r, const json_t *root, struct verify_link *link, struct error *why,
+                     struct error *e)
+{
+    const json_t *rows = json_object_get(root, "snapshots");
+    for (size_t i = 0; i < json_array_size(rows); i++)
+        if (read_row(json_array_get(rows, i), link, why) < 0)
+            return 0;
+    why->class = ERROR_NONE;
+    for (size_t i = 0; i < json_array_size(rows) && r->removed; i++)
+        if (read_row(json_array_get(rows, i), link, e) < 0 || r->removed(r->context, link, e) < 0)
+            return -1;
+    return 0;
+}
+
+/* *why: what is wrong with the record. */
+static int parse(const struct reading *r, const char *key, const char *job, const struct bytes *text, struct error *why,
+                 struct error *e)
+{
+    struct verify_link link = {.readable = true, .removed = true};
+    json_error_t where;
+    if (json_limit_check(text->data, text->length, key, why) < 0)
+        return 0;
+    json_t *root = json_loadb((const char *)text->data, text->length, JSON_REJECT_DUPLICATES, &where);
+    int result = 0;
+    if (!json_is_object(root)) {
+        malformed("text", why);
+    } else if (check_root(r->archive, root, job, why) == 0) {
+        snprintf(link.host, sizeof link.host, "%s", json_string_value(json_object_get(root, "host")));
+        snprintf(link.job, sizeof link.job, "%s", job);
+        snprintf(link.object, sizeof link.object, "%s", key);
+        if (r->host && strcmp(r->host, link.host) != 0)
+            why->class = ERROR_NONE;
+        else
+            result = tell_rows(r, root, &link, why, e);
+    }
+    json_decref(root);
+    return result;
+}
+
+static int check_signature(struct archive *archive, const char *key, const struct bytes *text, struct error *e)
+{
+    AUTO_BYTES struct bytes signature = {.maximum = SIGNATURE_MAX};
+    char its_key[ARCHIVE_KEY_SIZE + 4];
+    if (!archive->spec.pgp.signer)
+        return 0;
+    snprintf(its_key, sizeof its_key, "%s.sig", key);
+    if (sink_get(archive->sink, its_key, SIGNATURE_MAX - 1, &signature, e) == 0)
+        return pgp_verify(archive->pgp, text->data, text->length, signature.data, signature.length, e);
+    if (e->class != ERROR_NOT_FOUND)
+        return -1;
+    return error_set(e, ERROR_INTEGRITY, "the removal record is not signed, and sign_with is configured");
+}
+
+/* removed/JOB/ID.json */
+static bool parse_key(const char *key, char job[64])
+{
+    char id[MANIFEST_ID_SIZE];
+    int end = 0;
+    return sscanf(key, PREFIX "%63[^/]/%23[^./].json%n", job, id, &end) == 2 && end > 0 && key[end] == '\0' &&
+           text_is_name(job) && manifest_is_id(id);
+}
+
+/* *why: what is wrong with the record, ERROR_NONE = nothing. -1: it is not the record's fault. */
+static int read_record(const struct reading *r, const char *key, const struct bytes *text, struct error *why,
+                       struct error *e)
+{
+    char job[64];
+    ASSERT(parse_key(key, job));
+    if (check_signature(r->archive, key, text, why) == 0)
+        return parse(r, key, job, text, why, e);
+    if (sink_is_of_object(why))
+        return 0;
+    *e = *why;
+    return -1;
+}
+
+static int got_record(void *context, const char *key, const struct bytes *text, const struct error *unread,
+                      struct error *e)
+{
+    const struct reading *r = context;
+    struct error why;
+    if (!text && !sink_is_of_object(unread)) {
+        *e = *unread;
+        return -1;
+    }
+    if (!text)
+        why = *unread;
+    else if (read_record(r, key, text, &why, e) < 0)
+        return -1;
+    if (why.class != ERROR_NONE && r->invalid)
+        r->invalid(r->context, key, &why);
+    return 0;
+}
+
+static int collect(void *context, const struct sink_object *object, struct error *e)
+{
+    struct bytes *keys = context;
+    char job[64];
+    if (parse_key(object->key, job))
+        bytes_put(keys, object->key, strlen(object->key) + 1);
+    return bytes_check(keys, "listing of removal records", e);
+}
+
+int archive_removal_list(struct archive *archive, const char *host, const char *job, vault_removed *removed,
+                         void (*invalid)(void *context, const char *key, const struct error *why), void *context,
+                         struct error *e)
+{
+    struct reading r = {.archive = archive, .host = host, .removed = removed, .invalid = invalid, .context = context};
+    AUTO_BYTES struct bytes keys = {.maximum = (size_t)256 << 20};
+    char prefix[80] = PREFIX;
+    if (job)
+        snprintf(prefix, sizeof prefix, PREFIX "%s/", job);
+    if (sink_list(archive->sink, prefix, collect, &keys, e) < 0)
+        return -1;
+    return sink_get_each(archive->sink, (const char *)keys.data, keys.length, RECORD_MAX - 1, got_record, &r, e);
+}

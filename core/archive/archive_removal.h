@@ -1,0 +1,40 @@
+/* The removal record of an archive: which snapshots of a job an act of pruning removed, and why.
+ *
+ *   removed/JOB/ID.json        JSON; ID is the act's own
+ *   removed/JOB/ID.json.sig    with sign_with: a detached signature of it, put before it
+ *
+ * It explains the gaps that verify would name. With a signer configured only a signed one says anything.
+ */
+#ifndef COFRE_ARCHIVE_ARCHIVE_REMOVAL_H
+#define COFRE_ARCHIVE_ARCHIVE_REMOVAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "format/vault.h"
+
+struct archive;
+struct error;
+
+/* One of the snapshots, with its place in the history: hash of the manifest, and of the one before in all its forms. */
+struct archive_removal_row {
+    char id[MANIFEST_ID_SIZE];
+    uint64_t sequence;
+    int64_t started; /* ns */
+    uint8_t hash[MANIFEST_HASH_SIZE];
+    uint8_t previous[VERIFY_PREVIOUS_MAX][MANIFEST_HASH_SIZE];
+    size_t previous_count; /* 0 in a first */
+    const char *const *reasons;
+    size_t reason_count;
+};
+
+/* Put a record, durably: it names these, at most VAULT_REMOVALS_MAX, which are not yet removed. */
+int archive_removal_put(struct archive *archive, const char *host, const char *job,
+                        const struct archive_removal_row *rows, size_t count, struct error *e);
+
+/* Each snapshot of that host and job (NULL = any) that a record names; and each record that is not valid, with why. */
+int archive_removal_list(struct archive *archive, const char *host, const char *job, vault_removed *removed,
+                         void (*invalid)(void *context, const char *key, const struct error *why), void *context,
+                         struct error *e);
+
+#endif

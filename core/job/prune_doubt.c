@@ -1,0 +1,115 @@
+/* Of prune: the doubts on which nothing is removed. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "job/history.h"
+#include "job/prune.h"
+
+#define NS_PER_SECOND INT64_C(1000000000)
+#define APART (5 * 60 * NS_PER_SECOND)        /* so far two right clocks may be apart */
+#define GAP (2 * 365 * 86400 * NS_PER_SECOND) /* nobody waits so long for the next snapshot */
+
+/* Times of snapshots are what other machines say: they may be any number. */
+static bool is_later(int64_t time, int64_t now, int64_t by)
+{
+    int64_t difference;
+    return time > now && (__builtin_sub_overflow(time, now, &difference) || difference > by);
+}
+
+static int clock_wrong(struct error *e)
+{
+    return error_hint(e, "set this machine's clock right, and prune again");
+}
+
+static int look_ahead(const struct vault_standing *standings, size_t count, int64_t now, struct error *e)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct vault_standing *s = &standings[i];
+        int64_t time = s->ended > s->started ? s->ended : s->started;
+        char text[CLOCK_TEXT_MAX];
+        if (!is_later(time, now, APART) && !manifest_is_future(s->name.id, now))
+            continue;
+        error_set(e, ERROR_PERMANENT, "snapshot %s lies in the future: by this machine's clock it is %s", s->name.id,
+                  clock_format_shown(now, text));
+        return error_hint(e,
+                          "set the clock right that is wrong: this machine's, or that of '%s'; a snapshot that was "
+                          "made by a wrong clock is in the way until its time has come",
+                          s->name.host);
+    }
+    return 0;
+}
+
+/* What this machine wrote down last, it wrote in the past. */
+static int look_at_state(const struct history *history, int64_t now, struct error *e)
+{
+    struct stat st;
+    char seen[CLOCK_TEXT_MAX];
+    if (!history->path || stat(history->path, &st) < 0)
+        return 0;
+    int64_t written = st.st_mtim.tv_sec * NS_PER_SECOND + st.st_mtim.tv_nsec;
+    if (!is_later(written, now, APART))
+        return 0;
+    error_set(e, ERROR_PERMANENT, "this machine's time is behind what it has seen: '%s' was written at %s",
+              history->path, clock_format_shown(written, seen));
+    return clock_wrong(e);
+}
+
+/* A clock that has leapt ahead ends pins and the time of incomplete snapshots. It may have done so before the newest
+ * was made. */
+static int look_for_leap(const struct vault_standing *standings, size_t count, int64_t now, struct error *e)
+{
+    int64_t after = now;
+    size_t seen = 0;
+    for (size_t i = 0; i < count && seen < 2; i++) {
+        const struct vault_standing *s = &standings[i];
+        char text[CLOCK_TEXT_MAX];
+        if (s->sequence == 0)
+            continue;
+        if (is_later(after, s->started, GAP)) {
+            error_set(e, ERROR_PERMANENT, "there are years between snapshot %s and what came next, at %s", s->name.id,
+                      clock_format_shown(after, text));
+            return error_hint(e, "see that the clock is right, and prune with --yes");
+        }
+        after = s->started;
+        seen++;
+    }
+    return 0;
+}
+
+static bool is_there(const struct vault_standing *standings, size_t count, const char *id)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(standings[i].name.id, id) == 0)
+            return true;
+    return false;
+}
+
+/* Is it the one that it was, and does it show all that it has? */
+static int look_for_ours(struct vault *vault, const char *job, const struct vault_standing *standings, size_t count,
+                         const struct history *history, struct error *e)
+{
+    const char *newest = history_newest_in(history, vault->id);
+    if (history->count > 0 && !newest) {
+        error_set(e, ERROR_PERMANENT, "this machine has saved the job to other places, and never to %s, which is there",
+                  vault->id);
+        return error_hint(e, "is it the right disk or bucket? the next run that commits to it settles it");
+    }
+    if (!newest || is_there(standings, count, newest) || history_was_removed(vault, history->host, job, newest))
+        return 0;
+    error_set(e, ERROR_PERMANENT, "snapshot %s was committed there and is not listed", newest);
+    return error_hint(e, "see what is wrong with it: cofre verify");
+}
+
+int prune_doubt(struct vault *vault, const char *job, const struct vault_standing *standings, size_t count,
+                const struct history *history, const struct prune_request *request, int64_t now, struct error *e)
+{
+    if (look_ahead(standings, count, now, e) < 0)
+        return -1;
+    if (!request->yes && look_for_leap(standings, count, now, e) < 0)
+        return -1;
+    if (!history)
+        return 0;
+    return look_at_state(history, now, e) < 0 ? -1 : look_for_ours(vault, job, standings, count, history, e);
+}

@@ -1,0 +1,260 @@
+#include "repository/needs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cursor.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "repository/confirm.h"
+#include "repository/index.h"
+#include "repository/placed.h"
+#include "repository/repository.h"
+#include "snapshot/manifest.h"
+#include "worker/sink.h"
+
+#define HOSTS_MAX 65535u
+#define SORT_AT ((size_t)256 << 10)
+#define PACKS_MAX ((size_t)52 << 20) /* bytes of their names */
+#define BODY_MAX (PACKS_MAX + (HOSTS_MAX * 68u))
+
+void needs_free(struct needs *needs)
+{
+    for (size_t i = 0; i < needs->host_count; i++)
+        bytes_free(&needs->hosts[i].packs);
+    free(needs->hosts);
+    *needs = (struct needs){0};
+}
+
+static struct needs_host *find_host(const struct needs *needs, uint32_t number)
+{
+    for (size_t i = 0; i < needs->host_count; i++)
+        if (needs->hosts[i].number == number)
+            return &needs->hosts[i];
+    return NULL;
+}
+
+static struct needs_host *add_host(struct needs *needs, uint32_t number, struct error *e)
+{
+    struct needs_host *found = find_host(needs, number);
+    if (found)
+        return found;
+    struct needs_host *hosts = realloc(needs->hosts, (needs->host_count + 1) * sizeof *hosts);
+    if (!hosts) {
+        error_memory(e);
+        return NULL;
+    }
+    needs->hosts = hosts;
+    hosts[needs->host_count] = (struct needs_host){.number = number, .packs = {.maximum = 2 * PACKS_MAX + 2 * SORT_AT}};
+    return &hosts[needs->host_count++];
+}
+
+static int compare_packs(const void *a, const void *b)
+{
+    return memcmp(a, b, NEEDS_NAME_SIZE);
+}
+
+static const char *name_of(uint32_t number)
+{
+    const struct pack_name name = {.host = number};
+    return pack_name_host(&name);
+}
+
+static int compare_hosts(const void *a, const void *b)
+{
+    return strcmp(name_of(((const struct needs_host *)a)->number), name_of(((const struct needs_host *)b)->number));
+}
+
+static void sort_packs(struct needs_host *host)
+{
+    struct bytes *packs = &host->packs;
+    size_t count = packs->length / NEEDS_NAME_SIZE, kept = 1;
+    if (count == 0)
+        return;
+    qsort(packs->data, count, NEEDS_NAME_SIZE, compare_packs);
+    for (size_t i = 1; i < count; i++) {
+        const uint8_t *pack = packs->data + i * NEEDS_NAME_SIZE;
+        if (compare_packs(pack, packs->data + (kept - 1) * NEEDS_NAME_SIZE) != 0)
+            memmove(packs->data + kept++ * NEEDS_NAME_SIZE, pack, NEEDS_NAME_SIZE);
+    }
+    packs->length = host->sorted = kept * NEEDS_NAME_SIZE;
+}
+
+/* The same one is added many times: before they take twice the room they are sorted, and each is kept once. */
+int needs_add(struct needs *needs, const struct pack_name *pack, struct error *e)
+{
+    struct needs_host *host = add_host(needs, pack->host, e);
+    if (!host)
+        return -1;
+    bytes_put(&host->packs, pack->hash, NEEDS_NAME_SIZE);
+    if (host->packs.length >= 2 * host->sorted + SORT_AT)
+        sort_packs(host);
+    return bytes_check(&host->packs, "list of needed packs", e);
+}
+
+void needs_sort(struct needs *needs)
+{
+    for (size_t i = 0; i < needs->host_count; i++)
+        sort_packs(&needs->hosts[i]);
+    if (needs->host_count > 0)
+        qsort(needs->hosts, needs->host_count, sizeof *needs->hosts, compare_hosts);
+}
+
+bool needs_has(const struct needs *needs, const struct pack_name *pack)
+{
+    const struct needs_host *host = find_host(needs, pack->host);
+    return host && host->packs.length > 0 &&
+           bsearch(pack->hash, host->packs.data, host->packs.length / NEEDS_NAME_SIZE, NEEDS_NAME_SIZE, compare_packs);
+}
+
+/* The first that is listed and does not begin with less. */
+static size_t first_listed(const struct index_pack *listed, size_t count, const uint8_t *pack)
+{
+    size_t low = 0, high = count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (memcmp(listed[middle].name.hash, pack, NEEDS_NAME_SIZE) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool is_listed(const struct index_pack *listed, size_t count, uint32_t host, const uint8_t *pack)
+{
+    for (size_t i = first_listed(listed, count, pack); i < count; i++) {
+        if (memcmp(listed[i].name.hash, pack, NEEDS_NAME_SIZE) != 0)
+            return false;
+        if (listed[i].name.host == host)
+            return true;
+    }
+    return false;
+}
+
+size_t needs_missing(const struct needs *needs, const struct index_pack *listed, size_t count)
+{
+    size_t missing = 0;
+    for (size_t i = 0; i < needs->host_count; i++) {
+        const struct needs_host *host = &needs->hosts[i];
+        for (size_t at = 0; at < host->packs.length; at += NEEDS_NAME_SIZE)
+            missing += !is_listed(listed, count, host->number, host->packs.data + at);
+    }
+    return missing;
+}
+
+/* ---- the object ---- */
+
+void needs_key(const char *host, const char *job, const char *id, char *out)
+{
+    int n = snprintf(out, 201, "needs/%s/%s/%s", host, job, id);
+    ASSERT(n > 0 && n < 201);
+}
+
+static int encode(const struct needs *needs, struct bytes *body, struct error *e)
+{
+    bytes_put_u16(body, (uint16_t)needs->host_count);
+    for (size_t i = 0; i < needs->host_count; i++) {
+        const struct needs_host *host = &needs->hosts[i];
+        const char *name = name_of(host->number);
+        bytes_put_u8(body, (uint8_t)strlen(name));
+        bytes_put(body, name, strlen(name));
+        bytes_put_u32(body, (uint32_t)(host->packs.length / NEEDS_NAME_SIZE));
+        bytes_put(body, host->packs.data, host->packs.length);
+    }
+    return bytes_check(body, "list of needed packs", e);
+}
+
+static int seal(const struct repository *r, const struct needs *needs, const char *key, const struct bytes *manifest,
+                struct bytes *out, struct error *e)
+{
+    AUTO_BYTES struct bytes body = {.maximum = BODY_MAX};
+    uint8_t hash[SEAL_HASH_SIZE];
+    seal_hash(manifest->data, manifest->length, hash);
+    if (encode(needs, &body, e) < 0)
+        return -1;
+    return placed_seal(r, SEAL_NEEDS, key, hash, sizeof hash, &body, out, e);
+}
+
+int needs_put(struct repository *repository, const struct needs *needs, const struct manifest *manifest,
+              const struct bytes *object, bool replace, struct error *e)
+{
+    AUTO_BYTES struct bytes sealed = {.maximum = NEEDS_OBJECT_MAX};
+    char key[201];
+    needs_key(manifest->host, manifest->job, manifest->id, key);
+    if (seal(repository, needs, key, object, &sealed, e) < 0 ||
+        sink_put(repository->sink, key, sealed.data, sealed.length, !replace, e) < 0 ||
+        sink_sync(repository->sink, e) < 0)
+        return -1;
+    return confirm_object(repository, key, &sealed, e);
+}
+
+static bool ascends(const uint8_t *packs, size_t count)
+{
+    for (size_t i = 1; i < count; i++)
+        if (compare_packs(packs + (i - 1) * NEEDS_NAME_SIZE, packs + i * NEEDS_NAME_SIZE) >= 0)
+            return false;
+    return true;
+}
+
+/* One host more. False: it is malformed. */
+static bool decode_host(struct cursor *c, char before[64], struct needs *needs, struct error *e)
+{
+    char name[64] = "";
+    size_t length = cursor_u8(c);
+    const uint8_t *text = cursor_bytes(c, length);
+    uint32_t count = cursor_u32(c);
+    if (!text || length >= sizeof name || count > c->left / NEEDS_NAME_SIZE)
+        return false;
+    memcpy(name, text, length);
+    const uint8_t *packs = cursor_bytes(c, (size_t)count * NEEDS_NAME_SIZE);
+    uint32_t number = strlen(name) == length ? pack_name_number(name) : 0;
+    if (number == 0 || strcmp(before, name) >= 0 || !packs || !ascends(packs, count))
+        return false;
+    memcpy(before, name, sizeof name);
+    struct needs_host *host = add_host(needs, number, e);
+    if (host)
+        bytes_put(&host->packs, packs, (size_t)count * NEEDS_NAME_SIZE);
+    return host && !host->packs.failed;
+}
+
+int needs_parse(const void *p, size_t n, const char *name, struct needs *needs, struct error *e)
+{
+    struct cursor c = cursor_of(p, n);
+    char before[64] = "";
+    uint32_t hosts = cursor_u16(&c);
+    bool good = true;
+    error_set(e, ERROR_INTEGRITY, "object '%s' is damaged: it is no list of packs", name);
+    for (uint32_t i = 0; i < hosts && good; i++)
+        good = decode_host(&c, before, needs, e);
+    if (good && cursor_done(&c))
+        return 0;
+    needs_free(needs);
+    return -1;
+}
+
+int needs_open(const struct repository *repository, const char *host, const char *key, const struct bytes *object,
+               struct needs *needs, struct error *e)
+{
+    size_t most = 2 * object->length + 4096;
+    AUTO_BYTES struct bytes body = {.maximum = most < BODY_MAX ? most : BODY_MAX};
+    struct seal_opened opened;
+    if (placed_open(repository, SEAL_NEEDS, host, key, object, SEAL_HASH_SIZE, &opened, &body, e) < 0)
+        return -1;
+    if (needs_parse(body.data, body.length, key, needs, e) < 0)
+        return -1;
+    memcpy(needs->manifest, opened.clear, SEAL_HASH_SIZE);
+    return 0;
+}
+
+int needs_read(struct repository *repository, const char *host, const char *job, const char *id, struct needs *needs,
+               struct error *e)
+{
+    AUTO_BYTES struct bytes object = {.maximum = NEEDS_OBJECT_MAX + 1};
+    char key[201];
+    needs_key(host, job, id, key);
+    if (sink_get(repository->sink, key, NEEDS_OBJECT_MAX, &object, e) < 0)
+        return -1;
+    return needs_open(repository, host, key, &object, needs, e);
+}

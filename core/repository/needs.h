@@ -1,0 +1,71 @@
+/* Needs: which packs a snapshot needs, as an object of its own beside the manifest. What removes packs, keeps them
+ * locked or looks whether they are there asks this, and walks no catalogue; and it can be read without the full key.
+ *
+ * Each repository holds other packs, so the manifest, which is the same everywhere, does not name it: it names the
+ * manifest. Its key is needs/HOST/JOB/ID. A pack is named by the first NEEDS_NAME_SIZE bytes of its hash, so that the
+ * needs of 100 TB are 50 MB: one that is needed is never missed, and another that begins alike is kept with it.
+ * docs/format.md specifies every byte.
+ */
+#ifndef COFRE_REPOSITORY_NEEDS_H
+#define COFRE_REPOSITORY_NEEDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "repository/pack_name.h"
+
+struct error;
+struct index;
+struct index_pack;
+struct manifest;
+struct repository;
+
+#define NEEDS_NAME_SIZE 8
+#define NEEDS_OBJECT_MAX ((size_t)56 << 20)
+
+struct needs_host {
+    uint32_t number;    /* pack_name_number */
+    struct bytes packs; /* NEEDS_NAME_SIZE each; ascending once it is sorted */
+    size_t sorted;      /* bytes of them that are */
+};
+
+/* Zeroed is empty. */
+struct needs {
+    struct needs_host *hosts;
+    size_t host_count;
+    uint8_t manifest[SEAL_HASH_SIZE]; /* hash of its bytes; filled by needs_open */
+};
+void needs_free(struct needs *needs);
+#define AUTO_NEEDS __attribute__((cleanup(needs_free)))
+
+/* One more; once all were added, needs_sort, and nothing is added any more. */
+int needs_add(struct needs *needs, const struct pack_name *pack, struct error *e);
+void needs_sort(struct needs *needs);
+/* Of what is sorted or was read. */
+bool needs_has(const struct needs *needs, const struct pack_name *pack);
+/* How many of them are not among those listed, which are sorted by pack_name_compare? */
+size_t needs_missing(const struct needs *needs, const struct index_pack *listed, size_t count);
+
+/* What a new snapshot needs in that repository: of the fresh catalogues in cache (the job's directory), which a put key
+ * could not read from the store, each chunk in the place that a run relies on. Sorted. One that has no such place is
+ * ERROR_INTEGRITY. */
+int needs_of_catalogues(const struct repository *repository, const struct manifest *manifest, const char *cache,
+                        struct needs *needs, struct error *e);
+
+/* Into out[201]. */
+void needs_key(const char *host, const char *job, const char *id, char *out);
+/* Store those of a snapshot that is about to be committed, whose manifest has these bytes; read back, and durable once
+ * the sink was synced. replace: what is there already may be of a copy that was interrupted. */
+int needs_put(struct repository *repository, const struct needs *needs, const struct manifest *manifest,
+              const struct bytes *object, bool replace, struct error *e);
+/* The body of the object, into an empty one. name: for messages. ERROR_INTEGRITY; then it is empty. */
+int needs_parse(const void *p, size_t n, const char *name, struct needs *needs, struct error *e);
+/* The object, likewise. host: in the key. ERROR_INTEGRITY, ERROR_AUTH: it is none, or not for this place. */
+int needs_open(const struct repository *repository, const char *host, const char *key, const struct bytes *object,
+               struct needs *needs, struct error *e);
+int needs_read(struct repository *repository, const char *host, const char *job, const char *id, struct needs *needs,
+               struct error *e);
+
+#endif
