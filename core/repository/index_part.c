@@ -58,6 +58,18 @@ const struct index_part *index_part_of_chunk(const struct index *index, size_t r
     return &parts[low];
 }
 
+/* Most searches are for what large segments have, but they go through the small ones as well. */
+#define HELD_EACH ((uint64_t)16 << 20)
+#define HELD_MAX ((uint64_t)48 << 20)
+static void hold(struct index *index, struct segment *segment)
+{
+    uint64_t n = segment_size(segment);
+    if (n > HELD_EACH || index->held + n > HELD_MAX)
+        return;
+    segment_hold(segment);
+    index->held += segment->rows ? n : 0;
+}
+
 static void free_part(struct index_part *part)
 {
     segment_close(part->segment);
@@ -79,6 +91,7 @@ int index_part_add(struct index *index, struct segment *segment, uint64_t number
         free_part(&part);
         return error_memory(e);
     }
+    hold(index, segment);
     for (size_t i = 0; i < h->objects; i++) {
         part.own[i] = index_object_is_own(index, &segment->objects[i]);
         index->crowded = index->crowded || segment->objects[i].crowded;
@@ -91,6 +104,7 @@ void index_part_remove(struct index *index, size_t i)
 {
     size_t count;
     struct index_part *parts = index_parts(index, &count);
+    index->held -= parts[i].segment->rows ? segment_size(parts[i].segment) : 0;
     free_part(&parts[i]);
     memmove(&parts[i], &parts[i + 1], (count - i - 1) * sizeof *parts);
     index->parts.length -= sizeof *parts;

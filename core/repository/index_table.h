@@ -43,6 +43,7 @@ struct index {
     char host[SEGMENT_HOST_SIZE]; /* whose parts; "" = all */
     struct bytes parts;           /* struct index_part each */
     size_t objects, packs, chunks;
+    uint64_t held;        /* bytes of segments that are in memory */
     struct bytes batches; /* struct index_batch each */
     size_t absorbed;      /* chunks in them */
     bool unnamed;         /* they are what no index object describes */

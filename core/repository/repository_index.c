@@ -406,9 +406,7 @@ static void keep_vouched(const struct repository *r, struct index_pack *packs, s
     }
 }
 
-/* Something is lacking, or everything is going to be counted: is the cache itself whole? *packs, which may be NULL, are
- * compared with what it says then. */
-static int check_index(struct repository *r, struct index_pack *packs, size_t count, struct error *e)
+int repository_check_index(struct repository *r, struct error *e)
 {
     bool damaged;
     if (index_check(r->index, &damaged, e) < 0)
@@ -417,9 +415,7 @@ static int check_index(struct repository *r, struct index_pack *packs, size_t co
         return 0;
     log_line(LOG_NOTICE, "sink '%s': a part of the index in '%s' was damaged, and is made anew", sink_name(r->sink),
              r->cache);
-    if (repository_load_index(r, r->own_alone ? REPOSITORY_OWN : REPOSITORY_ALL, e) < 0)
-        return -1;
-    return packs ? index_set_present(r->index, packs, count, e) : 0;
+    return repository_load_index(r, r->own_alone ? REPOSITORY_OWN : REPOSITORY_ALL, e);
 }
 
 int repository_recover_index(struct repository *r, struct error *e)
@@ -428,7 +424,7 @@ int repository_recover_index(struct repository *r, struct error *e)
     size_t count;
     if (r->recovered)
         return 0;
-    if (check_index(r, NULL, 0, e) < 0)
+    if (repository_check_index(r, e) < 0)
         return -1;
     if (!r->key->full) {
         r->recovered = true; /* it cannot be */
@@ -447,8 +443,6 @@ int repository_fix_index(struct repository *r, const struct index_pack *packs, s
         return error_memory(e);
     if (count > 0)
         memcpy(copy, packs, count * sizeof *copy);
-    if (check_index(r, copy, count, e) < 0)
-        return -1;
     if (index_is_crowded(r->index))
         keep_vouched(r, copy, count);
     if (r->key->full && !r->recovered && recover_from(r, copy, count, e) < 0)

@@ -74,6 +74,16 @@ static bool fits(const struct segment_header *h, uint64_t size)
     return segment_chunks_place(h) + h->chunks * sizeof(struct segment_chunk) == size;
 }
 
+/* From nothing to all chunks. */
+static bool is_rising(const struct segment *s)
+{
+    size_t count = (size_t)1 << s->header.bits;
+    for (size_t i = 0; i < count; i++)
+        if (s->fanout[i] > s->fanout[i + 1])
+            return false;
+    return s->fanout[0] == 0 && s->fanout[count] == s->header.chunks;
+}
+
 static int read_head(struct segment *s, const char *name, struct error *e)
 {
     const struct segment_header *h = &s->header;
@@ -87,7 +97,7 @@ static int read_head(struct segment *s, const char *name, struct error *e)
         return -1;
     uint8_t hash[SEAL_HASH_SIZE];
     segment_head_hash(h, s->objects, s->fanout, hash);
-    return memcmp(hash, h->hash, sizeof hash) == 0 ? 0 : damaged(name, e);
+    return memcmp(hash, h->hash, sizeof hash) == 0 && is_rising(s) ? 0 : damaged(name, e);
 }
 
 static int read_segment(struct segment *s, const char *name, const uint8_t identity[SEAL_HASH_SIZE], struct error *e)
@@ -126,7 +136,24 @@ void segment_close(struct segment *segment)
     close(segment->fd);
     free(segment->objects);
     free(segment->fanout);
+    free(segment->rows);
     free(segment);
+}
+
+uint64_t segment_size(const struct segment *segment)
+{
+    return segment->header.packs * sizeof(struct segment_pack) + segment->header.chunks * sizeof(struct segment_chunk);
+}
+
+void segment_hold(struct segment *segment)
+{
+    struct error ignored;
+    size_t n = segment_size(segment);
+    uint8_t *rows = malloc(n + 1);
+    if (rows && file_read_at(segment->fd, rows, n, segment_packs_place(&segment->header), "index cache", &ignored) == 0)
+        segment->rows = rows;
+    else
+        free(rows);
 }
 
 int segment_check(const struct segment *segment, const char *name, struct error *e)
@@ -165,10 +192,14 @@ size_t segment_find_object(const struct segment *segment, const uint8_t name[SEA
     return found ? (size_t)(found - segment->objects) : SIZE_MAX;
 }
 
+/* Rows that there are, by the header. */
 static bool read_rows(const struct segment *segment, void *to, size_t n, uint64_t offset)
 {
     struct error ignored;
-    return file_read_at(segment->fd, to, n, offset, "index cache", &ignored) == 0;
+    if (!segment->rows)
+        return file_read_at(segment->fd, to, n, offset, "index cache", &ignored) == 0;
+    memcpy(to, segment->rows + (offset - segment_packs_place(&segment->header)), n);
+    return true;
 }
 
 static bool read_chunks(const struct segment *segment, size_t first, size_t count, struct segment_chunk *chunks)
@@ -179,8 +210,11 @@ static bool read_chunks(const struct segment *segment, size_t first, size_t coun
 
 static void fill(const struct segment *segment, size_t first, size_t count, struct segment_window *window)
 {
+    const size_t packs = segment->header.packs * sizeof(struct segment_pack);
     window->first = first;
-    window->count = read_chunks(segment, first, count, window->rows) ? count : 0;
+    window->at =
+        segment->rows ? (const struct segment_chunk *)(const void *)(segment->rows + packs) + first : window->rows;
+    window->count = segment->rows || read_chunks(segment, first, count, window->rows) ? count : 0;
 }
 
 size_t segment_first(const struct segment *segment, const uint8_t id[SEAL_HASH_SIZE], struct segment_window *window)
@@ -202,7 +236,7 @@ size_t segment_first(const struct segment *segment, const uint8_t id[SEAL_HASH_S
     size_t from = 0, to = window->count;
     while (from < to) {
         size_t middle = (from + to) / 2;
-        if (memcmp(window->rows[middle].id, id, SEAL_HASH_SIZE) < 0)
+        if (memcmp(window->at[middle].id, id, SEAL_HASH_SIZE) < 0)
             from = middle + 1;
         else
             to = middle;
@@ -216,7 +250,7 @@ const struct segment_chunk *segment_row(const struct segment *segment, size_t i,
         return NULL;
     if (i < window->first || i - window->first >= window->count)
         fill(segment, i, window->end - i < SEGMENT_WINDOW ? window->end - i : SEGMENT_WINDOW, window);
-    return window->count > 0 ? &window->rows[i - window->first] : NULL;
+    return window->count > 0 ? &window->at[i - window->first] : NULL;
 }
 
 bool segment_chunk_at(const struct segment *segment, size_t i, struct segment_chunk *chunk)

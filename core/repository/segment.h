@@ -5,8 +5,9 @@
  *
  * It never leaves this machine, so rows are plain structs; another layout or byte order is another magic. Header,
  * objects and fan-out are read, and their hash is compared, when it is opened. Of the other rows each has a check of
- * its own, which is compared when it is used, and all together have a hash. They are read, not mapped: a file that is
- * shorter than it says is damage and no signal, and memory does not grow with what was looked at.
+ * its own, which is compared when it is used, and all together have a hash. They are read, those of a small segment at
+ * once (segment_hold), and not mapped: a file that is shorter than it says is damage and no signal, and memory does not
+ * grow with what was looked at.
  */
 #ifndef COFRE_REPOSITORY_SEGMENT_H
 #define COFRE_REPOSITORY_SEGMENT_H
@@ -55,6 +56,7 @@ struct segment {
     struct segment_header header;
     struct segment_object *objects; /* sorted by name */
     uint32_t *fanout;               /* chunks whose first bits are below i; (1 << bits) + 1 of them */
+    uint8_t *rows;                  /* packs and chunks, when they are held in memory */
 };
 
 /* Take fd, open to read, also when it fails. name: for messages. ERROR_INTEGRITY: it is damaged, or made for another.
@@ -62,6 +64,10 @@ struct segment {
 int segment_open(int fd, const char *name, const uint8_t identity[SEAL_HASH_SIZE], struct segment **segment,
                  struct error *e);
 void segment_close(struct segment *segment);
+/* Bytes of packs and chunks; and hold them in memory from now on. What cannot be read, or for want of memory, is read
+ * when it is needed. */
+uint64_t segment_size(const struct segment *segment);
+void segment_hold(struct segment *segment);
 /* Read all of it, and compare its hash. ERROR_INTEGRITY. */
 int segment_check(const struct segment *segment, const char *name, struct error *e);
 
@@ -71,8 +77,9 @@ size_t segment_find_object(const struct segment *segment, const uint8_t name[SEA
 /* Rows of chunks, as they were read. */
 #define SEGMENT_WINDOW 48
 struct segment_window {
-    size_t first, count; /* of what is in rows */
+    size_t first, count; /* of what is at `at` */
     size_t end;          /* no row with the id that was looked for is there, or beyond */
+    const struct segment_chunk *at;
     struct segment_chunk rows[SEGMENT_WINDOW];
 };
 /* The first row whose id is not smaller. The rows of one id stand side by side, the older first. */

@@ -72,7 +72,8 @@ int verify_packs_load(struct verify_packs *v, struct error *e)
 {
     struct repository *r = v->repository;
     v->bad.maximum = BAD_MAX;
-    if (repository_load_index(r, REPOSITORY_ALL, e) < 0 || repository_list_packs(r, &v->listed, &v->count, e) < 0 ||
+    if (repository_load_index(r, REPOSITORY_ALL, e) < 0 || repository_check_index(r, e) < 0 ||
+        repository_list_packs(r, &v->listed, &v->count, e) < 0 ||
         index_set_present(r->index, v->listed, v->count, e) < 0)
         return -1;
     note_absent(v);
