@@ -150,17 +150,17 @@ static void too_much(const struct prune *p, struct error *e)
 {
     error_set(e, ERROR_PERMANENT, "%zu of %zu snapshots would be removed at once, which is more than half",
               count_of(p, PRUNE_REMOVE), p->count);
-    error_hint(e, "see which, with cofre prune %s --dry-run --yes; if that is right: cofre prune %s --yes",
-               p->result.job, p->result.job);
+    const char *others = p->history ? "" : " --all-hosts";
+    error_hint(e, "see which, with cofre prune %s%s --dry-run --yes; if that is right: cofre prune %s%s --yes",
+               p->result.job, others, p->result.job, others);
 }
 
 static void not_allowed(const struct prune *p, struct error *e)
 {
     error_set(e, ERROR_DENIED, "the key at hand may not remove snapshots");
-    error_hint(e,
-               "prune with the full key, or with one that 'cofre key prune' makes, where it is safe; and write prune "
-               "= elsewhere in [job %s]",
-               p->result.job);
+    error_hint(e, "prune with the full key, or with one that 'cofre key prune' makes, where it is safe%s%s%s",
+               p->history ? "; and write prune = elsewhere in [job " : "", p->history ? p->result.job : "",
+               p->history ? "]" : "");
 }
 
 /* Why what no rule keeps stays all the same. */

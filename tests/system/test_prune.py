@@ -278,7 +278,7 @@ def test_what_cannot_be_removed_is_named(made, place, faults):
     ids = run(made, 4)
     result = faults.fail_at('openat', 'EROFS', 1, made, 'prune', '--yes', below=place / 'removed', sticky=True)
     assert there(place) == set(ids), result
-    (place / 'removed').exists() and shutil.rmtree(place / 'removed')
+    assert result.status == INCOMPLETE and 'so nothing is removed' in result.err, result
     result = faults.fail_at('unlinkat', 'EIO', 1, made, 'prune', '--yes', '--json', below=place, sticky=True)
     assert result.status == INCOMPLETE and 'could not be removed' in result.err, result
     assert all(action == 'keep' for action, _ in decisions(result).values())

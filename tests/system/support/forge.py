@@ -89,13 +89,13 @@ class Forger:
     # ---- manifests
 
     def manifest(self, host: str, job: str, snapshot: str, body: dict | bytes, sequence: int = 1,
-                 previous: bytes = bytes(32)) -> bytes:
-        """body: as JSON, or its bytes. previous: the hash of the manifest before."""
+                 previous: bytes = bytes(32), more_flags: int = 0) -> bytes:
+        """body: as JSON, or its bytes. previous: the hash of the manifest before. more_flags: besides those it must have."""
         said = body if isinstance(body, dict) else {}
         times = [said.get(name, 0) if isinstance(said.get(name, 0), int) else 0 for name in ('started', 'ended')]
         flags = (said.get('status') == 'incomplete') + 2 * bool(said.get('partial'))
         clear = struct.pack('<Q', sequence) + previous + H(f'snapshots/{host}/{job}/{snapshot}'.encode())
-        clear += struct.pack('<qqI', *times, flags)
+        clear += struct.pack('<qqI', *times, flags | more_flags)
         return self.envelope(MANIFEST, clear, body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
