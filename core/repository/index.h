@@ -65,8 +65,7 @@ void index_set_listed(struct index *index, uint64_t bytes);
 
 /* Whose word a body is. */
 struct index_origin {
-    const uint8_t *object; /* name of the index object; NULL = it has none yet: then it is known to this instance only
-                            */
+    const uint8_t *object; /* name of the index object; NULL = none yet: then it is known to this instance only */
     const uint8_t *signer; /* of the object, 32 bytes; NULL without one */
     bool own;              /* without an object: written by ourselves. Else index_set_own tells */
 };
@@ -74,7 +73,7 @@ struct index_origin {
 int index_absorb(struct index *index, const struct index_origin *origin, const void *body, size_t n, struct error *e);
 /* An object that is wrong, and always will be: it is covered, and says nothing. */
 int index_pass_over(struct index *index, const char *host, const uint8_t name[SEAL_HASH_SIZE], struct error *e);
-/* Has something been left out since it was begun: of a signer that says too much (index_set_listed), or of one that
+/* Has something been left out of what counts: of a signer that says too much (index_set_listed), or of one that
  * names more than INDEX_PLACES places for a chunk? What is not found may be there then, all the same. */
 #define INDEX_PLACES 4
 bool index_is_crowded(const struct index *index);
