@@ -30,17 +30,17 @@ _cofre_command()
 _cofre_words()
 {
     case $command in
-    '') echo 'init check discover run list show ls cat restore verify prune copy accept key plugin version help' ;;
+    '') echo 'init check discover run list show ls cat restore verify prune copy accept pin unpin key plugin version help' ;;
     init) _cofre_names sink ;;
     check) _cofre_names source; _cofre_names sink; _cofre_names job ;;
     run)
         _cofre_names job
         [[ $form ]] && _cofre_names source
         ;;
-    list | show | ls | cat | restore | verify | prune | copy | accept) _cofre_names job ;;
-    key) [[ $form ]] || echo 'create put show recover accept revoke' ;;
+    list | show | ls | cat | restore | verify | prune | copy | accept | pin | unpin) _cofre_names job ;;
+    key) [[ $form ]] || echo 'create put prune show recover accept revoke' ;;
     plugin) [[ $form ]] || echo 'list describe' ;;
-    help) echo 'init check discover run list show ls cat restore verify prune copy accept key plugin version' ;;
+    help) echo 'init check discover run list show ls cat restore verify prune copy accept pin unpin key plugin version' ;;
     esac
 }
 
@@ -49,9 +49,10 @@ _cofre_options()
     echo '--config-dir --json --quiet --verbose --utc --in-process --help --version'
     case $command in
     check) echo '--offline' ;;
-    run) echo '--all --dry-run' ;;
+    run) echo '--all --dry-run --label' ;;
     list) echo '--sink --all-hosts' ;;
-    show | ls | cat) echo '--sink' ;;
+    show | ls | cat | unpin) echo '--sink' ;;
+    pin) echo '--until --note --sink' ;;
     restore) echo '--into --in-place --set --keep-stopped --sink --yes' ;;
     verify) echo '--all --quick --sink' ;;
     prune) echo '--all-hosts --dry-run --sink --yes' ;;

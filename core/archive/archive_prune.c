@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "archive/archive.h"
+#include "archive/archive_pin.h"
 #include "archive/archive_removal.h"
 #include "base/bytes.h"
 #include "base/error.h"
@@ -24,6 +25,8 @@ struct place {
     char job[64], id[MANIFEST_ID_SIZE];
     bool manifest; /* there, so that it is a snapshot */
     bool removed;  /* a removal record names it */
+    bool pinned;
+    int64_t pinned_until;
     char host[64]; /* whose that record is */
 };
 struct places {
@@ -103,6 +106,27 @@ static int mark_removed(void *context, const struct verify_link *removed, struct
     return 0;
 }
 
+/* A pin that cannot be read may be what keeps it. */
+static int mark_pinned(void *context, const struct vault_annotation *pin, const struct error *why, struct error *e)
+{
+    const struct places *p = context;
+    struct error said = *why;
+    struct place wanted;
+    (void)e;
+    memcpy(wanted.job, pin->name.job, sizeof wanted.job);
+    memcpy(wanted.id, pin->name.id, sizeof wanted.id);
+    struct place *place = p->count > 0 ? bsearch(&wanted, p->items, p->count, sizeof *p->items, compare_places) : NULL;
+    if (!place)
+        return 0;
+    place->pinned = true;
+    place->pinned_until = why->class == ERROR_NONE ? pin->until : VAULT_PIN_FOREVER;
+    if (why->class != ERROR_NONE) {
+        error_hint(&said, "its snapshot is kept; to say it anew: cofre pin, cofre unpin");
+        log_error(LOG_WARNING, &said);
+    }
+    return 0;
+}
+
 struct looking {
     struct archive *archive;
     const char *host;
@@ -126,7 +150,7 @@ static void fill_standing(struct vault_standing *s, const struct manifest *m, co
 static int look_at(const struct looking *l, const struct place *place, struct error *e)
 {
     AUTO_BYTES struct bytes text = {.maximum = INVENTORY_MAX};
-    struct vault_standing s = {.removed = place->removed};
+    struct vault_standing s = {.removed = place->removed, .pinned = place->pinned, .pinned_until = place->pinned_until};
     struct inventory inventory = {0};
     struct error why = {.class = ERROR_NONE};
     memcpy(s.name.job, place->job, sizeof s.name.job);
@@ -160,6 +184,8 @@ int archive_prune_standings(struct vault *vault, const char *host, const char *j
     join_places(&places);
     if (result == 0)
         result = archive_prune_removals(vault, NULL, job, mark_removed, &places, e);
+    if (result == 0)
+        result = archive_pin_each(own(vault), job, mark_pinned, &places, e);
     for (size_t i = 0; result == 0 && i < places.count; i++)
         result = look_at(&looking, &places.items[i], e);
     free(places.items);
@@ -238,9 +264,10 @@ static int remove_one(struct archive *archive, const struct vault_name *name, st
     if (sink_remove(archive->sink, key, e) < 0 || sink_sync(archive->sink, e) < 0 ||
         sink_list(archive->sink, prefix, add_key, &keys, e) < 0)
         return -1;
+    bool pinned;
     if (keys.length > 0 && sink_remove_many(archive->sink, (const char *)keys.data, keys.length, e) < 0)
         return -1;
-    return sink_sync(archive->sink, e);
+    return archive_pin_remove(archive, name, &pinned, e) < 0 ? -1 : sink_sync(archive->sink, e);
 }
 
 int archive_prune_remove(struct vault *vault, const struct vault_removal *removals, size_t count, vault_gone *gone,

@@ -8,6 +8,7 @@
 #include "archive/archive.h"
 #include "archive/archive_copy.h"
 #include "archive/archive_init.h"
+#include "archive/archive_pin.h"
 #include "archive/archive_prune.h"
 #include "archive/archive_removal.h"
 #include "archive/archive_verify.h"
@@ -305,6 +306,42 @@ static int copy(struct vault *from, struct vault *to, const struct manifest *man
     return 0;
 }
 
+/* ---- annotations ---- */
+
+static int annotate(struct vault *vault, const struct vault_annotation *annotation, struct error *e)
+{
+    return archive_pin_put(own(vault), annotation, e);
+}
+
+static int unpin(struct vault *vault, const struct vault_name *name, bool *was, struct error *e)
+{
+    return archive_pin_remove(own(vault), name, was, e);
+}
+
+struct telling {
+    const char *sink, *host;
+    vault_annotated *annotated;
+    void *context;
+};
+
+static int tell_pin(void *context, const struct vault_annotation *pin, const struct error *why, struct error *e)
+{
+    const struct telling *t = context;
+    struct error wrong = *why;
+    if (why->class == ERROR_NONE)
+        return !t->host || strcmp(t->host, pin->name.host) == 0 ? t->annotated(t->context, pin, e) : 0;
+    error_subject(&wrong, "sink", t->sink);
+    log_error(LOG_WARNING, &wrong);
+    return 0;
+}
+
+static int annotations(struct vault *vault, const char *host, const char *job, vault_annotated *annotated,
+                       void *context, struct error *e)
+{
+    struct telling t = {.sink = sink_name(vault->sink), .host = host, .annotated = annotated, .context = context};
+    return archive_pin_each(own(vault), job, tell_pin, &t, e);
+}
+
 /* ---- check ---- */
 
 static void check(struct vault *vault, struct vault_reporter *to)
@@ -343,5 +380,8 @@ const struct vault_format archive_vault = {
     .remove = archive_prune_remove,
     .removals = archive_prune_removals,
     .may_remove = archive_prune_may,
+    .annotate = annotate,
+    .unpin = unpin,
+    .annotations = annotations,
     .check = check,
 };

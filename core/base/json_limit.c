@@ -42,9 +42,11 @@ static const uint8_t *count_next(struct json_limit_count *count, size_t *depth, 
 
 void json_limit_count(const void *p, size_t n, struct json_limit_count *count)
 {
+    *count = (struct json_limit_count){0};
+    if (n == 0) /* then p may be NULL */
+        return;
     const uint8_t *at = p, *end = at + n;
     size_t depth = 0;
-    *count = (struct json_limit_count){0};
     while (at < end)
         at = count_next(count, &depth, at, end);
 }

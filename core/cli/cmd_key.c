@@ -13,6 +13,23 @@
 #include "job/formats.h"
 #include "repository/key.h"
 
+/* What it may do, as JSON has it; NULL = out of memory. */
+static json_t *roles_of(const struct key *key)
+{
+    unsigned roles = key->certificate.roles;
+    if (roles == (KEY_ADD | KEY_REMOVE))
+        return json_pack("[s, s]", "add", "remove");
+    return json_pack("[s]", roles == KEY_ADD ? "add" : "remove");
+}
+
+static const char *about(const struct key *key)
+{
+    if (key->full)
+        return "full key: reads, writes and removes";
+    return key->certificate.roles == KEY_ADD ? "put key: adds snapshots, reads none"
+                                             : "prune key: removes snapshots, adds and reads none";
+}
+
 static void give_key(struct cli *cli, const struct key *key, const char *path)
 {
     struct output *out = &cli->output;
@@ -22,15 +39,15 @@ static void give_key(struct cli *cli, const struct key *key, const char *path)
     text_hex(key->public.box, KEY_SIZE, box);
     text_hex(key->public.root, KEY_SIZE, root);
     text_hex(key->signer_public, KEY_SIZE, signer);
-    const char *kind = key->full ? "full" : "put", *host = key_host(&key->certificate, of);
+    const char *host = key_host(&key->certificate, of);
     output_object(out, "key",
-                  json_pack("{s:o, s:s, s:s, s:s, s:s, s:s, s:s*}", "file", output_text(out, path), "kind", kind, "id",
-                            id, "sealing", box, "root", root, "signer", signer, "host", key->full ? NULL : host));
+                  json_pack("{s:o, s:s, s:o, s:s, s:s, s:s, s:s, s:s*}", "file", output_text(out, path), "kind",
+                            key_kind(key), "roles", roles_of(key), "id", id, "sealing", box, "root", root, "signer",
+                            signer, "host", host[0] ? host : NULL));
     output_print(out, "file     %s\n", output_escape(out, path, strlen(path)));
-    output_print(out, "kind     %s\n",
-                 key->full ? "full key: reads and writes" : "put key: adds snapshots, reads none");
+    output_print(out, "kind     %s\n", about(key));
     if (!key->full)
-        output_print(out, "host     %s\n", host);
+        output_print(out, "host     %s\n", host[0] ? host : "every one");
     output_print(out, "id       %s\nsealing  %s\nroot     %s\nsigner   %s\n", id, box, root, signer);
 }
 
@@ -59,21 +76,18 @@ static int create(struct cli *cli, char *const *paths, struct error *e)
     return result;
 }
 
-static int put(struct cli *cli, char *const *paths, struct error *e)
+/* paths: of the full key, and of the one that is made of it. name: of the host; NULL = all. */
+static int derive(struct cli *cli, char *const *paths,
+                  int (*make)(const struct key *full, const char *host, struct key **made, struct error *e),
+                  const char *name, struct error *e)
 {
     struct key *full, *key = NULL;
-    const char *name = arguments_value(&cli->arguments, "host");
     char host[CONFIG_HOST_MAX + 1];
-    if (!name) {
-        error_set(e, ERROR_USAGE, "a put key is for one host: cofre key put FULLKEY PUTKEY --host NAME");
-        return error_hint(e,
-                          "the name is what 'host' is in the [engine] of the machine that is to have the key, or what "
-                          "'hostname' says there");
-    }
-    config_host_name(name, host);
+    if (name)
+        config_host_name(name, host);
     if (key_load(paths[0], &full, e) < 0)
         return -1;
-    int result = key_create_put(full, host, &key, e);
+    int result = make(full, name ? host : NULL, &key, e);
     if (result == 0)
         result = save(key, paths[1], e);
     if (result == 0)
@@ -81,6 +95,23 @@ static int put(struct cli *cli, char *const *paths, struct error *e)
     key_free(key);
     key_free(full);
     return result;
+}
+
+static int put(struct cli *cli, char *const *paths, struct error *e)
+{
+    const char *name = arguments_value(&cli->arguments, "host");
+    if (!name) {
+        error_set(e, ERROR_USAGE, "a put key is for one host: cofre key put FULLKEY PUTKEY --host NAME");
+        return error_hint(e,
+                          "the name is what 'host' is in the [engine] of the machine that is to have the key, or what "
+                          "'hostname' says there");
+    }
+    return derive(cli, paths, key_create_put, name, e);
+}
+
+static int prune(struct cli *cli, char *const *paths, struct error *e)
+{
+    return derive(cli, paths, key_create_prune, arguments_value(&cli->arguments, "host"), e);
 }
 
 static int show(struct cli *cli, char *const *paths, struct error *e)
@@ -121,8 +152,8 @@ static int wanted_id(struct cli *cli, char id[2 * KEY_ID_SIZE + 1], struct error
         error_set(e, ERROR_USAGE, "'%.100s' is no id of a key: that has %d digits, 0-9 and a-f", text, 2 * KEY_ID_SIZE);
     else
         error_set(e, ERROR_USAGE, "which key is it? Say --id ID: somebody may have put another one into the sink");
-    return error_hint(e,
-                      "the id stands on the recovery sheet, behind 'Key id'; 'cofre key show' tells that of a put key");
+    return error_hint(
+        e, "the id stands on the recovery sheet, behind 'Key id'; 'cofre key show' tells that of a put or prune key");
 }
 
 /* ---- forms that look at the configuration ---- */
@@ -187,7 +218,7 @@ static int accept_signers(struct cli *cli, char *const *words, struct error *e)
     return result;
 }
 
-/* The signer of a put key: its file, or, where that is lost, what `key show` said. */
+/* The signer of a put or prune key: its file, or, where that is lost, what `key show` said. */
 static int find_signer(const char *word, uint8_t signer[KEY_SIZE], struct error *e)
 {
     struct key *key;
@@ -195,7 +226,7 @@ static int find_signer(const char *word, uint8_t signer[KEY_SIZE], struct error 
         return 0;
     if (key_load(word, &key, e) < 0) {
         if (e->class == ERROR_NOT_FOUND)
-            error_hint(e, "give the file of the put key, or the 64 digits of its signer, as 'key show' says them");
+            error_hint(e, "give the file of the key, or the 64 digits of its signer, as 'key show' says them");
         return -1;
     }
     memcpy(signer, key->signer_public, KEY_SIZE);
@@ -228,7 +259,7 @@ static int revoke_signer(struct cli *cli, char *const *words, struct error *e)
 }
 
 static const struct argument_option options[] = {
-    {.name = "host", .value = "NAME", .help = "put: the host whose snapshots the put key may add"},
+    {.name = "host", .value = "NAME", .help = "put, prune: the host whose snapshots the key may add, or remove"},
     {.name = "since", .value = "DATE", .help = "revoke: what it stored from then on does not count; default: now"},
     {.name = "id", .value = "ID", .help = "recover: the id of the key, as the recovery sheet has it"},
     {0},
@@ -242,10 +273,11 @@ static const struct {
 } forms[] = {
     {"create", "FILE", NULL, 1, create},
     {"put", "FULLKEY PUTKEY --host NAME", "host", 2, put},
+    {"prune", "FULLKEY PRUNEKEY [--host NAME]", "host", 2, prune},
     {"show", "FILE", NULL, 1, show},
     {"recover", "SINK FILE [--id ID]", "id", 2, recover},
     {"accept", "SINK HOST", NULL, 2, accept_signers},
-    {"revoke", "SINK PUTKEY [--since DATE]", "since", 2, revoke_signer},
+    {"revoke", "SINK KEY [--since DATE]", "since", 2, revoke_signer},
 };
 
 /* Is one given that belongs to another form? */
@@ -259,7 +291,7 @@ static bool has_other_option(const struct arguments *a, const char *own)
 
 static int key(struct cli *cli, struct error *e)
 {
-    static const char *const names[] = {"create", "put", "show", "recover", "accept", "revoke", NULL};
+    static const char *const names[] = {"create", "put", "prune", "show", "recover", "accept", "revoke", NULL};
     const struct arguments *a = &cli->arguments;
     for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
         if (strcmp(forms[i].name, a->words[0]) != 0)
@@ -272,38 +304,42 @@ static int key(struct cli *cli, struct error *e)
     error_set(e, ERROR_USAGE, "unknown form '%.100s' of cofre key", a->words[0]);
     if (nearest)
         return error_hint(e, "did you mean cofre key %s?", nearest);
-    return error_hint(e, "there are create, put, show, recover, accept and revoke");
+    return error_hint(e, "there are create, put, prune, show, recover, accept and revoke");
 }
 
 const struct command cmd_key = {
     .name = "key",
     .usage = "key create FILE\n"
              "key put FULLKEY PUTKEY --host NAME\n"
+             "key prune FULLKEY PRUNEKEY [--host NAME]\n"
              "key show FILE\n"
              "key recover SINK FILE [--id ID]\n"
              "key accept SINK HOST\n"
-             "key revoke SINK PUTKEY [--since DATE]",
+             "key revoke SINK KEY [--since DATE]",
     .summary = "make and look at key files; say whose keys count",
     .help = "create makes a new full key, which can read and write. put derives a put key from it, for the server\n"
             "--host, which may add snapshots of its own but must not be able to read any: name that file as key\n"
-            "in its configuration, and keep the full key elsewhere. show says what a key file is: its id and the\n"
-            "public parts, never a secret. recover gets the full key of a sink's repository back, with what the\n"
-            "section names in recovery_to or recovery_passphrase. It must be the key of the id that the recovery\n"
-            "sheet has, given with --id or asked for: somebody may have put another repository there. Files are\n"
-            "made with mode 0600, and an existing file is never overwritten.\n"
+            "in its configuration, and keep the full key elsewhere. prune derives a key that removes snapshots, of\n"
+            "every host or of --host, and can add and read none: for the machine that keeps house. show says what\n"
+            "a key file is: what it may do, its id and the public parts, never a secret. recover gets the full key\n"
+            "of a sink's repository back, with what the section names in recovery_to or recovery_passphrase.\n"
+            "It must be the key of the id that the recovery sheet has, given with --id or asked for: somebody may\n"
+            "have put another repository there. Files are made with mode 0600, and an existing file is never\n"
+            "overwritten.\n"
             "\n"
             "accept says that whoever signed what the sink has of a host may do so, after the key of that host was\n"
-            "changed: with the full key to everybody, with a put key on this machine. revoke says, to everybody,\n"
-            "that a put key counts no more, because its server was broken into: what it stored before, or before\n"
-            "--since, still does. It takes the full key.",
+            "changed: with the full key to everybody, with another key on this machine. revoke says, to everybody,\n"
+            "that a put or prune key counts no more, because its machine was broken into: what it stored before, or\n"
+            "before --since, still does. It takes the full key.",
     .example = "cofre key create /etc/cofre/keys/gym.key\n"
                "cofre key put gym.key gym-put.key --host gym\n"
+               "cofre key prune gym.key nas-prune.key\n"
                "cofre key show gym-put.key\n"
                "cofre key recover nas /etc/cofre/keys/gym.key --id 0123456789abcdef0123456789abcdef\n"
                "cofre key accept nas gym\n"
                "cofre key revoke nas gym-put.key --since 2026-11-20",
     .statuses = "0   done\n1   the file exists already, cannot be read, or cannot be written\n"
-                "12  it is no key file, it was cut or mistyped, or it is a put key where the full key is needed; or\n"
+                "12  it is no key file, it was cut or mistyped, or it is no full key where that is needed; or\n"
                 "    what is at hand does not open the wrapped key, or it is another one than --id says\n"
                 "78  others can read the key file, or change what is above it",
     .options = options,

@@ -54,8 +54,26 @@ static int add_manifest(struct table *t, const struct snapshot *snapshot, struct
     return 0;
 }
 
-static int add_row(struct table *t, const struct snapshot *snapshot, bool hosts, struct error *e)
+/* What is said of it besides: its label, pins and proofs. */
+static const char *remarks_of(struct output *out, const struct snapshot *snapshot, char remarks[CELL_MAX])
 {
+    const struct manifest *m = snapshot->manifest;
+    const struct snapshot_said *said = snapshot->said;
+    remarks[0] = '\0';
+    if (m && m->label)
+        view_join(remarks, CELL_MAX, output_escape(out, m->label, strlen(m->label)));
+    if (said && said->pinned)
+        view_join(remarks, CELL_MAX, "pinned");
+    if (m && said && view_proof(m, &said->verified) != 0)
+        view_join(remarks, CELL_MAX, "verified");
+    if (m && said && view_proof(m, &said->proven) != 0)
+        view_join(remarks, CELL_MAX, "proven");
+    return remarks;
+}
+
+static int add_row(struct output *out, struct table *t, const struct snapshot *snapshot, bool hosts, struct error *e)
+{
+    char remarks[CELL_MAX];
     char sinks[CELL_MAX] = "";
     for (size_t i = 0; i < snapshot->sink_count; i++)
         view_join(sinks, sizeof sinks, snapshot->sinks[i]->name);
@@ -63,20 +81,22 @@ static int add_row(struct table *t, const struct snapshot *snapshot, bool hosts,
         return -1;
     if (table_add(t, snapshot->job, e) < 0 || table_add(t, snapshot->id, e) < 0)
         return -1;
-    return add_manifest(t, snapshot, e) < 0 ? -1 : table_add(t, sinks, e);
+    if (add_manifest(t, snapshot, e) < 0 || table_add(t, sinks, e) < 0)
+        return -1;
+    return table_add(t, remarks_of(out, snapshot, remarks), e);
 }
 
 static int print_list(struct cli *cli, const struct snapshot_list *list, bool hosts, struct error *e)
 {
-    static const struct table_column columns[] = {{"HOST", 0}, {"JOB", 0},    {"SNAPSHOT", 0},
-                                                  {"TIME", 0}, {"STATUS", 0}, {"SOURCES", 0},
-                                                  {"SIZE", 1}, {"ADDED", 1},  {"SINKS", 0}};
+    static const struct table_column columns[] = {{"HOST", 0},   {"JOB", 0},     {"SNAPSHOT", 0}, {"TIME", 0},
+                                                  {"STATUS", 0}, {"SOURCES", 0}, {"SIZE", 1},     {"ADDED", 1},
+                                                  {"SINKS", 0},  {"REMARKS", 0}};
     size_t skip = hosts ? 0 : 1;
     struct table table;
     int result = 0;
     table_init(&table, columns + skip, sizeof columns / sizeof columns[0] - skip);
     for (size_t i = 0; i < list->count && result == 0; i++)
-        result = add_row(&table, &list->items[i], hosts, e);
+        result = add_row(&cli->output, &table, &list->items[i], hosts, e);
     if (result == 0)
         table_print(&table, &cli->output);
     table_free(&table);
@@ -137,7 +157,8 @@ const struct command cmd_list = {
     .usage = "list [JOB] [--sink SINK] [--all-hosts]",
     .summary = "which snapshots are there",
     .help = "Lists the snapshots of a job, or of all jobs, oldest first: when they were made, whether they are\n"
-            "complete, how much they hold, how much they added to the repository, and which sinks have them.\n"
+            "complete, how much they hold, how much they added to the repository, which sinks have them, and what is\n"
+            "remarked of them: a label, that they are pinned, that all of them was verified.\n"
             "!SOURCE is missing in the snapshot, SOURCE? is not whole.\n"
             "Status 'sealed' means that it is whole, and that only a put key is at hand, which cannot open\n"
             "manifests; 'unreadable' that its manifest cannot be read, and a warning says why.",
@@ -202,7 +223,31 @@ static void show_source(struct output *out, const struct manifest_source *s)
     show_left_out(out, s);
 }
 
-static void show_manifest(struct output *out, const struct manifest *m, const char *sinks)
+static void show_proof(struct output *out, const char *what, const struct manifest *m,
+                       const struct snapshot_proof *proof)
+{
+    char time[CLOCK_TEXT_MAX];
+    if (view_proof(m, proof) != 0)
+        output_print(out, "%-9s %s\n", what, clock_format_shown(proof->at, time));
+}
+
+static void show_said(struct output *out, const struct manifest *m, const struct snapshot_said *said)
+{
+    char time[CLOCK_TEXT_MAX];
+    if (m->label)
+        output_print(out, "label     %s\n", output_escape(out, m->label, strlen(m->label)));
+    if (!said)
+        return;
+    if (said->pinned)
+        output_print(out, "pinned    %s%s%s%s\n", said->until == VAULT_PIN_FOREVER ? "for ever" : "until ",
+                     said->until == VAULT_PIN_FOREVER ? "" : clock_format_shown(said->until, time),
+                     said->note[0] ? ": " : "", output_escape(out, said->note, strlen(said->note)));
+    show_proof(out, "verified", m, &said->verified);
+    show_proof(out, "proven", m, &said->proven);
+}
+
+static void show_manifest(struct output *out, const struct manifest *m, const char *sinks,
+                          const struct snapshot_said *said)
 {
     char time[CLOCK_TEXT_MAX], size[TEXT_SIZE_MAX], elapsed[TEXT_ELAPSED_MAX];
     output_print(out, "snapshot  %s\njob       %s\nhost      %s\n", m->id, m->job, m->host);
@@ -215,6 +260,7 @@ static void show_manifest(struct output *out, const struct manifest *m, const ch
     output_print(out, "number    %llu of this job%s%s\n", (unsigned long long)m->sequence,
                  m->previous_id[0] ? ", after " : "", m->previous_id);
     output_print(out, "made by   cofre %s\n", output_escape(out, m->version, strlen(m->version)));
+    show_said(out, m, said);
     for (size_t i = 0; i < m->source_count; i++)
         show_source(out, &m->sources[i]);
 }
@@ -245,8 +291,9 @@ static int show_manifest_of(struct cli *cli, const struct manifest *m, const cha
         if (json_array_append_new(names, output_text(&cli->output, name)) < 0)
             cli->output.no_memory = true;
     }
-    show_manifest(&cli->output, m, sinks);
-    output_object(&cli->output, "snapshot", view_manifest(&cli->output, m, names));
+    const struct snapshot_said *said = found ? found->said : NULL;
+    show_manifest(&cli->output, m, sinks, said);
+    output_object(&cli->output, "snapshot", view_manifest(&cli->output, m, names, said));
     snapshot_list_free(&snapshots);
     return list_status(unreachable, 0);
 }
@@ -273,7 +320,7 @@ const struct command cmd_show = {
     .usage = "show JOB[@ID] [--sink SINK]",
     .summary = "everything that is known of one snapshot",
     .help = "Shows one snapshot: its sources with their options and facts, what is missing or not whole and why,\n"
-            "and which sinks hold it. Without @ID it is the newest one.",
+            "its label, pins and proofs, and which sinks hold it. Without @ID it is the newest one.",
     .example = "cofre show nightly\ncofre show nightly@latest~1\ncofre show nightly@20261120T02",
     .statuses = "0   shown\n"
                 "1   there is no such snapshot\n"

@@ -47,7 +47,7 @@ static void give_json(struct output *out, const struct outcome *outcome, bool fa
     const struct backup_result *r = &outcome->result;
     const struct manifest *m = failed ? NULL : r->manifest;
     if (m && !outcome->dry_run)
-        output_object(out, "snapshot", view_manifest(out, m, sink_names(out, r)));
+        output_object(out, "snapshot", view_manifest(out, m, sink_names(out, r), NULL));
     json_t *object = json_pack("{s:s, s:o, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "job", outcome->job->name,
                                "snapshot", output_text(out, m && !outcome->dry_run ? m->id : NULL), "status",
                                failed               ? "failed"
@@ -215,6 +215,11 @@ static int neither(const char *word, const struct config_job *first, struct erro
     return nearest ? error_hint(e, "did you mean '%s'?", nearest) : -1;
 }
 
+static const char *label_of(const struct cli *cli)
+{
+    return arguments_value(&cli->arguments, "label");
+}
+
 static int run_jobs(struct cli *cli, bool dry_run, struct error *e)
 {
     int status = EXIT_DONE;
@@ -225,7 +230,8 @@ static int run_jobs(struct cli *cli, bool dry_run, struct error *e)
         if (command_job(cli, a->words[i], &job, e) < 0)
             return i == 0 ? -1 : neither(a->words[i], find_job(cli, a->words[0]), e);
     for (size_t i = 0; i < a->word_count && !cancel_requested(); i++) {
-        const struct backup_request request = {.job = find_job(cli, a->words[i]), .dry_run = dry_run};
+        const struct backup_request request = {
+            .job = find_job(cli, a->words[i]), .dry_run = dry_run, .label = label_of(cli)};
         status = worse(status, run_job(cli, &request));
     }
     return status;
@@ -235,7 +241,7 @@ static int run_jobs(struct cli *cli, bool dry_run, struct error *e)
 static int run_sources(struct cli *cli, const struct config_job *job, bool dry_run, struct error *e)
 {
     const struct arguments *a = &cli->arguments;
-    struct backup_request request = {.job = job, .dry_run = dry_run};
+    struct backup_request request = {.job = job, .dry_run = dry_run, .label = label_of(cli)};
     for (size_t i = 1; i < a->word_count; i++)
         if (!has_source(job, a->words[i])) {
             error_set(e, ERROR_USAGE, "'%.200s' is no source of job '%s'", a->words[i], job->name);
@@ -272,7 +278,8 @@ static int run_all(struct cli *cli, bool dry_run)
 {
     int status = EXIT_DONE;
     for (size_t i = 0; i < cli->engine.config->job_count && !cancel_requested(); i++) {
-        const struct backup_request request = {.job = &cli->engine.config->jobs[i], .dry_run = dry_run};
+        const struct backup_request request = {
+            .job = &cli->engine.config->jobs[i], .dry_run = dry_run, .label = label_of(cli)};
         status = worse(status, run_job(cli, &request));
     }
     return status;
@@ -288,6 +295,8 @@ static int run(struct cli *cli, struct error *e)
         error_set(e, ERROR_USAGE, "no job is named");
         return error_hint(e, "name jobs, or say --all for every configured job");
     }
+    if (label_of(cli) && (!*label_of(cli) || strlen(label_of(cli)) > MANIFEST_LABEL_MAX))
+        return error_set(e, ERROR_USAGE, "--label takes 1 to %u bytes of text", MANIFEST_LABEL_MAX);
     if (all && cli->engine.config->job_count == 0)
         return error_set(e, ERROR_CONFIG, "no job is configured in '%s'", cli->engine.config->directory);
     bool held = undo_recover(&cli->engine) > 0;
@@ -298,12 +307,14 @@ static int run(struct cli *cli, struct error *e)
 static const struct argument_option options[] = {
     {.name = "all", .help = "every configured job"},
     {.name = "dry-run", .help = "read and count everything; store nothing"},
+    {.name = "label", .value = "TEXT", .help = "what the snapshot is called in lists"},
     {0},
 };
 
 const struct command cmd_run = {
     .name = "run",
-    .usage = "run JOB... [--dry-run]\nrun JOB SOURCE... [--dry-run]\nrun --all [--dry-run]",
+    .usage = "run JOB... [--label TEXT] [--dry-run]\nrun JOB SOURCE... [--label TEXT] [--dry-run]\n"
+             "run --all [--label TEXT] [--dry-run]",
     .summary = "save jobs: one snapshot each, in every sink",
     .help =
         "Reads the sources of the job once and writes them as one snapshot to each of its sinks. A sink that\n"
@@ -312,7 +323,8 @@ const struct command cmd_run = {
         "sources of one job, these alone are saved, as a partial snapshot: it is not what JOB or JOB@complete means,\n"
         "but what JOB SOURCE does. Afterwards snapshots that no keep_ rule keeps are removed from the sinks that have\n"
         "the new one: see prune.",
-    .example = "cofre run nightly\ncofre run nightly gymdb\ncofre run --all -q\ncofre run nightly --dry-run",
+    .example = "cofre run nightly --label 'before the move'\ncofre run nightly gymdb\ncofre run --all -q\ncofre run "
+               "nightly --dry-run",
     .statuses = "0   everything that was asked for is stored, durable and looked at again, in every sink\n"
                 "1   failed: nothing was committed\n"
                 "3   committed, but parts or sinks are missing, or a source is still frozen, or what no rule\n"

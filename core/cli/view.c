@@ -99,19 +99,41 @@ static json_t *view_source(struct output *out, const struct manifest_source *s)
                      options(out, s));
 }
 
-json_t *view_manifest(struct output *out, const struct manifest *m, json_t *sinks)
+int64_t view_proof(const struct manifest *manifest, const struct snapshot_proof *proof)
 {
+    return memcmp(manifest->hash, proof->hash, sizeof proof->hash) == 0 ? proof->at : 0;
+}
+
+static json_t *proof_time(const struct manifest *m, const struct snapshot_proof *proof)
+{
+    int64_t at = view_proof(m, proof);
+    return at != 0 ? output_time(at) : json_null();
+}
+
+static json_t *view_pin(struct output *out, const struct snapshot_said *said)
+{
+    if (!said || !said->pinned)
+        return json_null();
+    return json_pack("{s:o, s:o}", "until", said->until == VAULT_PIN_FOREVER ? json_null() : output_time(said->until),
+                     "note", output_text(out, said->note));
+}
+
+json_t *view_manifest(struct output *out, const struct manifest *m, json_t *sinks, const struct snapshot_said *said)
+{
+    static const struct snapshot_said nothing;
+    const struct snapshot_said *known = said ? said : &nothing;
     json_t *sources = json_array();
     for (size_t i = 0; i < m->source_count && sources; i++)
         if (json_array_append_new(sources, view_source(out, &m->sources[i])) < 0)
             out->no_memory = true;
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", m->id, "job",
-                     output_text(out, m->job), "host", output_text(out, m->host), "time", output_time(m->started),
-                     "ended", output_time(m->ended), "status", view_state(m), "partial", m->partial, "sequence",
-                     output_number(m->sequence), "previous",
-                     output_text(out, m->previous_id[0] ? m->previous_id : NULL), "version",
-                     output_text(out, m->version), "sources", sources, "sinks", sinks, "bytes",
-                     output_number(view_bytes(m)), "added", output_number(m->added));
+    return json_pack(
+        "{s:s, s:o, s:o, s:o, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", m->id,
+        "job", output_text(out, m->job), "host", output_text(out, m->host), "time", output_time(m->started), "ended",
+        output_time(m->ended), "status", view_state(m), "partial", m->partial, "sequence", output_number(m->sequence),
+        "previous", output_text(out, m->previous_id[0] ? m->previous_id : NULL), "version",
+        output_text(out, m->version), "sources", sources, "sinks", sinks, "bytes", output_number(view_bytes(m)),
+        "added", output_number(m->added), "label", output_text(out, m->label), "pinned", view_pin(out, said),
+        "verified", proof_time(m, &known->verified), "proven", proof_time(m, &known->proven));
 }
 
 json_t *view_snapshot(struct output *out, const struct snapshot *snapshot)
@@ -121,10 +143,12 @@ json_t *view_snapshot(struct output *out, const struct snapshot *snapshot)
         if (json_array_append_new(sinks, output_text(out, snapshot->sinks[i]->name)) < 0)
             out->no_memory = true;
     if (snapshot->manifest)
-        return view_manifest(out, snapshot->manifest, sinks);
-    return json_pack("{s:s, s:o, s:o, s:n, s:s, s:o, s:o}", "id", snapshot->id, "job", output_text(out, snapshot->job),
-                     "host", output_text(out, snapshot->host), "time", "status", view_unread(snapshot), "error",
-                     output_text(out, snapshot->damaged == ERROR_NONE ? NULL : snapshot->why), "sinks", sinks);
+        return view_manifest(out, snapshot->manifest, sinks, snapshot->said);
+    return json_pack("{s:s, s:o, s:o, s:n, s:s, s:o, s:o, s:o}", "id", snapshot->id, "job",
+                     output_text(out, snapshot->job), "host", output_text(out, snapshot->host), "time", "status",
+                     view_unread(snapshot), "error",
+                     output_text(out, snapshot->damaged == ERROR_NONE ? NULL : snapshot->why), "sinks", sinks, "pinned",
+                     view_pin(out, snapshot->said));
 }
 
 const char *view_unread(const struct snapshot *snapshot)

@@ -11,6 +11,8 @@ struct manifest;
 struct manifest_source;
 struct output;
 struct snapshot;
+struct snapshot_proof;
+struct snapshot_said;
 
 /* "complete", "incomplete", "missing". */
 const char *view_status(int status);
@@ -19,8 +21,11 @@ const char *view_status(int status);
  */
 const char *view_state(const struct manifest *manifest);
 
-/* The members of a snapshot object. sinks: names; taken. */
-json_t *view_manifest(struct output *out, const struct manifest *manifest, json_t *sinks);
+/* The members of a snapshot object. sinks: names; taken. said: NULL = nothing. */
+json_t *view_manifest(struct output *out, const struct manifest *manifest, json_t *sinks,
+                      const struct snapshot_said *said);
+/* When all of it was read, or it was restored, ns; 0 = nobody has said so of this manifest. */
+int64_t view_proof(const struct manifest *manifest, const struct snapshot_proof *proof);
 /* The same of one that may not have been read: then its status is that of view_unread, and there are no sources. */
 json_t *view_snapshot(struct output *out, const struct snapshot *snapshot);
 /* "sealed", "unreadable". */

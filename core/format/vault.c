@@ -140,6 +140,28 @@ bool vault_may_remove(struct vault *vault, const char *host)
     return vault->format->may_remove && vault->format->may_remove(vault, host);
 }
 
+static int no_annotation(const struct vault *vault, struct error *e)
+{
+    error_set(e, ERROR_UNSUPPORTED, "this version pins no snapshots in what it holds");
+    return error_subject(e, "sink", sink_name(vault->sink));
+}
+
+int vault_annotate(struct vault *vault, const struct vault_annotation *annotation, struct error *e)
+{
+    return vault->format->annotate ? vault->format->annotate(vault, annotation, e) : no_annotation(vault, e);
+}
+
+int vault_unpin(struct vault *vault, const struct vault_name *name, bool *was, struct error *e)
+{
+    return vault->format->unpin ? vault->format->unpin(vault, name, was, e) : no_annotation(vault, e);
+}
+
+int vault_annotations(struct vault *vault, const char *host, const char *job, vault_annotated *annotated, void *context,
+                      struct error *e)
+{
+    return vault->format->annotations ? vault->format->annotations(vault, host, job, annotated, context, e) : 0;
+}
+
 void vault_sweep(const struct vault *vault)
 {
     struct error e;

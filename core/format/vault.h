@@ -150,6 +150,25 @@ typedef void vault_gone(void *context, const struct vault_name *name, const stru
 /* One that a removal record names, with its place in the history; removed->object is the record's key. */
 typedef int vault_removed(void *context, const struct verify_link *removed, struct error *e);
 
+/* ---- annotations ---- */
+
+/* What is said of a snapshot afterwards: a pin keeps it from being removed; a proof says that all of it was read and
+ * was whole (verified), or that it was restored (proven). */
+enum vault_annotation_kind { VAULT_PIN, VAULT_VERIFIED, VAULT_PROVEN, VAULT_ANNOTATION_KINDS };
+#define VAULT_PIN_FOREVER INT64_MAX
+#define VAULT_NOTE_MAX 1000
+struct vault_annotation {
+    enum vault_annotation_kind kind;
+    struct vault_name name; /* of the snapshot */
+    int64_t at;             /* ns: when it was said */
+    /* of a pin */
+    int64_t until;                 /* ns; VAULT_PIN_FOREVER */
+    char note[VAULT_NOTE_MAX + 1]; /* free text */
+    /* of a proof */
+    uint8_t hash[MANIFEST_HASH_SIZE]; /* of the manifest; of another one it says nothing */
+};
+typedef int vault_annotated(void *context, const struct vault_annotation *annotation, struct error *e);
+
 /* ---- the table ---- */
 
 /* What a check says: a finding, or what is wrong; and a secret as it was resolved, and how the section has it. */
@@ -217,6 +236,11 @@ struct vault_format {
     int (*removals)(struct vault *vault, const char *host, const char *job, vault_removed *removed, void *context,
                     struct error *e);
     bool (*may_remove)(struct vault *vault, const char *host);
+    /* See vault_annotate, vault_unpin, vault_annotations. NULL, all of them: not offered. */
+    int (*annotate)(struct vault *vault, const struct vault_annotation *annotation, struct error *e);
+    int (*unpin)(struct vault *vault, const struct vault_name *name, bool *was, struct error *e);
+    int (*annotations)(struct vault *vault, const char *host, const char *job, vault_annotated *annotated,
+                       void *context, struct error *e);
     /* Is everything there that a run needs? It is open. The section's own secrets that were needed are told. */
     void (*check)(struct vault *vault, struct vault_reporter *to);
     /* What can be known of it without reaching anything; NULL = nothing. */
@@ -277,6 +301,16 @@ int vault_removals(struct vault *vault, const char *host, const char *job, vault
                    struct error *e);
 /* Does what is at hand allow to remove snapshots of the host? */
 bool vault_may_remove(struct vault *vault, const char *host);
+
+/* Store it, durably, in the place of one of that kind and name. ERROR_AUTH: the key at hand may say nothing of that
+ * host. Where a format offers none: ERROR_UNSUPPORTED, of vault_unpin also. */
+int vault_annotate(struct vault *vault, const struct vault_annotation *annotation, struct error *e);
+/* *was: there was a pin. */
+int vault_unpin(struct vault *vault, const struct vault_name *name, bool *was, struct error *e);
+/* Each annotation of snapshots of that host and job (NULL = any), in any order, whether the snapshot is there or not.
+ * One that is not valid is logged, and says nothing. Where a format offers none there are none. */
+int vault_annotations(struct vault *vault, const char *host, const char *job, vault_annotated *annotated, void *context,
+                      struct error *e);
 
 /* Remove what interrupted puts left. On a disk that other machines share their running puts cannot be told from dead
  * ones but by age: a day. That it does not work is a warning, and no reason not to store. */

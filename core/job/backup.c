@@ -30,6 +30,7 @@ struct run {
     const struct engine *engine;
     const struct config_job *job;
     bool dry, partial;
+    const char *label;
     struct backup_result *result;
     struct manifest *manifest;
     int lock;
@@ -81,7 +82,8 @@ static int describe_run(struct run *run, struct error *e)
     m->job = text_copy(run->job->name);
     m->host = text_copy(run->engine->config->host);
     m->version = text_copy(COFRE_VERSION);
-    return m->job && m->host && m->version ? 0 : error_memory(e);
+    m->label = run->label ? text_copy(run->label) : NULL;
+    return m->job && m->host && m->version && (m->label || !run->label) ? 0 : error_memory(e);
 }
 
 /* Load every plugin and check every section, so that a mistake in the configuration shows before anything is read. */
@@ -376,6 +378,7 @@ int backup_run(const struct engine *engine, const struct backup_request *request
     struct run run = {.engine = engine,
                       .job = &job,
                       .dry = request->dry_run,
+                      .label = request->label,
                       .partial = job.source_count < request->job->source_count,
                       .result = result,
                       .lock = -1,

@@ -37,7 +37,8 @@ struct backup_request {
     const struct config_job *job;
     const struct config_instance **sources; /* some of the job's, in its order; NULL = all of them */
     size_t source_count;
-    bool dry_run; /* reads and counts, stores nothing */
+    bool dry_run;      /* reads and counts, stores nothing */
+    const char *label; /* of the snapshot; NULL = none */
 };
 
 /* 0: committed on at least one sink, and what the rules let go is removed where the job says so (prune.h);

@@ -383,7 +383,7 @@ bool prune_after_run(struct vault *vault, const struct config_job *job, const st
     struct config_retention rules;
     struct error e;
     config_retention_of(job, vault->config, &rules);
-    if (!config_retention_rules(&rules) || rules.prune != CONFIG_AFTER_RUN || !vault->format->standings)
+    if (!config_retention_rules(&rules) || rules.prune != CONFIG_AFTER_RUN)
         return true;
     if (!vault_may_remove(vault, vault->engine->config->host)) {
         log_line(

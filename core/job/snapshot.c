@@ -79,6 +79,7 @@ static void free_item(struct snapshot *s)
     free(s->host);
     free(s->sinks);
     free(s->why);
+    free(s->said);
     manifest_free(s->manifest);
 }
 
@@ -299,6 +300,10 @@ static int list_all(const struct engine *engine, const char *job, const char *ho
     int result = vaults_choose(engine, job, sink, &vaults, e);
     if (result == 0)
         result = snapshot_look(&vaults, job, host, names_only, list, unreachable, damaged, e);
+    if (result == 0 && snapshot_annotate(&vaults, job, host, list, e) < 0) {
+        snapshot_list_free(list);
+        result = -1;
+    }
     if (result == 0 && !names_only)
         history_warn_gone(&vaults, list, job, host);
     vaults_close(&vaults, NULL);

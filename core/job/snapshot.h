@@ -6,6 +6,7 @@
 #include <stddef.h>
 
 #include "base/error.h"
+#include "format/vault.h"
 #include "snapshot/manifest.h"
 
 struct config_instance;
@@ -31,6 +32,18 @@ struct snapshot_selector {
 /* ERROR_USAGE says what is wrong and shows the forms. */
 int snapshot_parse(const char *text, struct snapshot_selector *selector, struct error *e);
 
+/* What pins and proofs say of a snapshot, in any of the sinks. A proof counts of a manifest with that hash alone. */
+struct snapshot_proof {
+    int64_t at; /* ns; 0 = none */
+    uint8_t hash[MANIFEST_HASH_SIZE];
+};
+struct snapshot_said {
+    bool pinned;
+    int64_t until; /* ns; VAULT_PIN_FOREVER */
+    char note[VAULT_NOTE_MAX + 1];
+    struct snapshot_proof verified, proven;
+};
+
 /* A snapshot and the sinks (of those asked) that hold it. manifest is NULL when it was not read, when it is sealed, or
  * when it cannot be read wherever it was found: then only id, job and host are known. host is NULL when only the name
  * is known, and does not tell it: in an archive that stands in the manifest. */
@@ -41,9 +54,10 @@ struct snapshot {
     const struct config_instance *from; /* the sink whose manifest it is */
     const struct config_instance **sinks;
     size_t sink_count;
-    bool sealed;              /* whole and signed, and no key at hand opens the manifest: a put key */
-    enum error_class damaged; /* ERROR_NONE, or of what class it is that the manifest can be read nowhere */
-    char *why;                /* the same in words, of the last place; NULL = it can be read, or that was not tried */
+    struct snapshot_said *said; /* NULL = nothing */
+    bool sealed;                /* whole and signed, and no key at hand opens the manifest: a put key */
+    enum error_class damaged;   /* ERROR_NONE, or of what class it is that the manifest can be read nowhere */
+    char *why;                  /* the same in words, of the last place; NULL = it can be read, or that was not tried */
 };
 struct snapshot_list {
     struct snapshot *items; /* oldest first */
@@ -68,6 +82,9 @@ int snapshot_names(const struct engine *engine, const char *job, const char *hos
 /* Either, of vaults that may be open already, and stay so. */
 int snapshot_look(struct vaults *vaults, const char *job, const char *host, bool names_only, struct snapshot_list *list,
                   size_t *unreachable, size_t *damaged, struct error *e);
+/* Look for pins and proofs of those in the list, in the vaults that are open; where that fails it is logged. */
+int snapshot_annotate(const struct vaults *vaults, const char *job, const char *host, struct snapshot_list *list,
+                      struct error *e);
 /* Say that its manifest cannot be read in a sink (a warning), and note it there. */
 void snapshot_cannot_be_read(struct snapshot *snapshot, const char *sink, const struct error *why);
 

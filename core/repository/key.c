@@ -17,6 +17,7 @@
 #define SIGNER_LABEL "cofre signer 1"
 #define FULL_TITLE "cofre full key 1\n"
 #define PUT_TITLE "cofre put key 1\n"
+#define PRUNE_TITLE "cofre prune key 1\n"
 #define CHECK_SIZE 8
 #define FILE_MAX 8192
 
@@ -155,12 +156,15 @@ int key_create(struct key **key, struct error *e)
     return result;
 }
 
-int key_create_put(const struct key *full, const char *host, struct key **put, struct error *e)
+/* What every key has that is not full, with a signer of its own. host: "" = every one. */
+static int create_limited(const struct key *full, unsigned role, const char *host, struct key **key, struct error *e)
 {
+    const char *kind = role == KEY_ADD ? "put" : "prune";
     if (!full->full)
-        return error_set(e, ERROR_DENIED, "make a put key: this takes the full key, and only a put key is at hand");
-    if (!text_is_name(host)) {
-        error_set(e, ERROR_USAGE, "make a put key: '%.100s' is no name of a host", host);
+        return error_set(e, ERROR_DENIED, "make a %s key: this takes the full key, and only a %s key is at hand", kind,
+                         key_kind(full));
+    if (host[0] != '\0' && !text_is_name(host)) {
+        error_set(e, ERROR_USAGE, "make a %s key: '%.100s' is no name of a host", kind, host);
         return error_hint(e, "1 to 63 of a-z, 0-9, - and _: what 'host' is in its [engine], or what 'hostname' says");
     }
     struct key *k = secret_alloc(sizeof *k);
@@ -168,13 +172,36 @@ int key_create_put(const struct key *full, const char *host, struct key **put, s
         return error_memory(e);
     k->full = false;
     k->public = full->public;
-    memcpy(k->chunk_id_key, full->chunk_id_key, KEY_SIZE);
-    memcpy(k->chunker_seed, full->chunker_seed, KEY_SIZE);
     memcpy(k->index_key, full->index_key, KEY_SIZE);
     crypto_sign_keypair(k->signer_public, k->signer_secret);
-    certify(full->root_secret, KEY_ADD, host, k);
-    *put = k;
+    certify(full->root_secret, role, host, k);
+    *key = k;
     return 0;
+}
+
+int key_create_put(const struct key *full, const char *host, struct key **put, struct error *e)
+{
+    if (host[0] == '\0')
+        return error_set(e, ERROR_USAGE, "make a put key: it is for one host, and none is named");
+    if (create_limited(full, KEY_ADD, host, put, e) < 0)
+        return -1;
+    memcpy((*put)->chunk_id_key, full->chunk_id_key, KEY_SIZE);
+    memcpy((*put)->chunker_seed, full->chunker_seed, KEY_SIZE);
+    return 0;
+}
+
+int key_create_prune(const struct key *full, const char *host, struct key **prune, struct error *e)
+{
+    if (host && host[0] == '\0')
+        return error_set(e, ERROR_USAGE, "make a prune key: a host without a name is none");
+    return create_limited(full, KEY_REMOVE, host ? host : "", prune, e);
+}
+
+const char *key_kind(const struct key *key)
+{
+    if (key->full)
+        return "full";
+    return key->certificate.roles == KEY_ADD ? "put" : "prune";
 }
 
 void key_free(struct key *key)
@@ -207,14 +234,35 @@ static const struct part put_parts[] = {
     {"certificate", offsetof(struct key, certificate), KEY_CERTIFICATE_SIZE},
 };
 
+static const struct part prune_parts[] = {
+    {"id", offsetof(struct key, public.id), KEY_ID_SIZE},
+    {"box", offsetof(struct key, public.box), KEY_SIZE},
+    {"root", offsetof(struct key, public.root), KEY_SIZE},
+    {"index", offsetof(struct key, index_key), KEY_SIZE},
+    {"signer", offsetof(struct key, signer_secret), KEY_SIZE},
+    {"certificate", offsetof(struct key, certificate), KEY_CERTIFICATE_SIZE},
+};
+
 struct form {
     const char *title;
+    unsigned roles; /* of the certificate */
     const struct part *parts;
     size_t count;
 };
 
-static const struct form full_form = {FULL_TITLE, full_parts, sizeof full_parts / sizeof full_parts[0]};
-static const struct form put_form = {PUT_TITLE, put_parts, sizeof put_parts / sizeof put_parts[0]};
+enum { FULL, PUT, PRUNE, FORMS };
+static const struct form key_forms[FORMS] = {
+    [FULL] = {FULL_TITLE, KEY_ADD | KEY_REMOVE, full_parts, sizeof full_parts / sizeof full_parts[0]},
+    [PUT] = {PUT_TITLE, KEY_ADD, put_parts, sizeof put_parts / sizeof put_parts[0]},
+    [PRUNE] = {PRUNE_TITLE, KEY_REMOVE, prune_parts, sizeof prune_parts / sizeof prune_parts[0]},
+};
+
+static const struct form *form_of(const struct key *key)
+{
+    if (key->full)
+        return &key_forms[FULL];
+    return key->certificate.roles == KEY_ADD ? &key_forms[PUT] : &key_forms[PRUNE];
+}
 
 static void check_of(const void *p, size_t n, uint8_t check[CHECK_SIZE])
 {
@@ -232,7 +280,7 @@ static void put_line(struct bytes *out, const char *name, const void *p, size_t 
 
 int key_encode(const struct key *key, struct bytes *out, struct error *e)
 {
-    const struct form *form = key->full ? &full_form : &put_form;
+    const struct form *form = form_of(key);
     size_t start = out->length;
     /* All at once, so that growing leaves no copy of a secret behind. */
     bytes_reserve(out, KEY_TEXT_MAX);
@@ -273,9 +321,10 @@ static bool take_title(struct cursor *c, const char *title)
 
 static const struct form *take_form(struct cursor *c)
 {
-    if (take_title(c, FULL_TITLE))
-        return &full_form;
-    return take_title(c, PUT_TITLE) ? &put_form : NULL;
+    for (const struct form *form = key_forms; form < key_forms + FORMS; form++)
+        if (take_title(c, form->title))
+            return form;
+    return NULL;
 }
 
 /* Fills the parts that stand in the text; the check is right. */
@@ -312,8 +361,8 @@ static int finish_full(const struct key *read, const char *name, struct key **ke
     return 0;
 }
 
-/* Turns *read, which holds the lines of a put key, into a key, or says why it is none. */
-static int check_put(struct key *read, const char *name, struct error *e)
+/* Turns *read, which holds the lines of a key that is not full, into a key, or says why it is none. */
+static int check_limited(const struct form *form, struct key *read, const char *name, struct error *e)
 {
     uint8_t signer_seed[KEY_SIZE];
     memcpy(signer_seed, read->signer_secret, KEY_SIZE);
@@ -323,7 +372,8 @@ static int check_put(struct key *read, const char *name, struct error *e)
     derive_id(&derived);
     if (memcmp(derived.id, read->public.id, KEY_ID_SIZE) != 0)
         return error_set(e, ERROR_AUTH, "read key '%s': its id is not that of its public keys", name);
-    if (!key_certifies(&read->public, read->signer_public, &read->certificate))
+    if (!key_certifies(&read->public, read->signer_public, &read->certificate) ||
+        read->certificate.roles != form->roles)
         return error_set(e, ERROR_AUTH, "read key '%s': its certificate is not valid", name);
     return 0;
 }
@@ -334,15 +384,15 @@ static int decode(const void *p, size_t n, const char *name, struct key **key, s
     const struct form *form = take_form(&c);
     if (!form) {
         error_set(e, ERROR_AUTH, "read key '%s': it is not a key of cofre", name);
-        return error_hint(e, "the first line of a key is 'cofre full key 1' or 'cofre put key 1'");
+        return error_hint(e, "the first line of a key is 'cofre full key 1', 'cofre put key 1' or 'cofre prune key 1'");
     }
     struct key *read = secret_alloc(sizeof *read);
     if (!read)
         return error_memory(e);
     int result = parse(form, &c, p, name, read, e);
-    if (result == 0 && form == &put_form)
-        result = check_put(read, name, e);
-    if (result == 0 && form == &put_form) {
+    if (result == 0 && form != &key_forms[FULL])
+        result = check_limited(form, read, name, e);
+    if (result == 0 && form != &key_forms[FULL]) {
         *key = read;
         return 0;
     }

@@ -1,4 +1,4 @@
-/* Keys: the full key, which seals and opens, and put keys, which only seal.
+/* Keys: the full key, which seals and opens; put keys, which only seal; prune keys, which only remove.
  *
  * Everything follows from one 32-byte seed, by crypto_kdf (BLAKE2b) with the context "cofrekey":
  *
@@ -14,8 +14,9 @@
  * "cofre signer 1" || key id || signer public || roles || host. That of the full key's own signer holds for every host.
  *
  * A put key holds 1, 2, 3, the two public keys, and a signer pair of its own with its certificate, for one host and to
- * add alone. It cannot open packs or manifests. With encryption = none the full key stands in the repository's config,
- * so everyone can open, and all formats are the same.
+ * add alone. It cannot open packs or manifests. A prune key holds 3, the two public keys, and such a pair to remove
+ * alone, for one host or for all: it opens what says what is stored and needed, and no content. With encryption = none
+ * the full key stands in the repository's config, so everyone can open, and all formats are the same.
  */
 #ifndef COFRE_REPOSITORY_KEY_H
 #define COFRE_REPOSITORY_KEY_H
@@ -50,12 +51,12 @@ struct key_public {
     uint8_t root[KEY_SIZE]; /* Ed25519 */
 };
 
-/* All members are valid; those of a full key alone are zero in a put key. Lives in memory from secret_alloc. */
+/* All members are valid; those that a kind of key does not have are zero. Lives in memory from secret_alloc. */
 struct key {
     bool full;
     struct key_public public;
-    uint8_t chunk_id_key[KEY_SIZE];
-    uint8_t chunker_seed[KEY_SIZE];
+    uint8_t chunk_id_key[KEY_SIZE]; /* not in a prune key */
+    uint8_t chunker_seed[KEY_SIZE]; /* likewise */
     uint8_t index_key[KEY_SIZE];
     uint8_t signer_public[KEY_SIZE];
     uint8_t signer_secret[64];
@@ -71,6 +72,10 @@ int key_create(struct key **key, struct error *e);
 /* A fresh put key of a full key, for what that host stores; ERROR_DENIED when *full is not a full key, ERROR_USAGE when
  * host is no name. */
 int key_create_put(const struct key *full, const char *host, struct key **put, struct error *e);
+/* A fresh prune key of a full key, for that host's snapshots, NULL = every host's. Errors as above. */
+int key_create_prune(const struct key *full, const char *host, struct key **prune, struct error *e);
+/* "full", "put" or "prune", for messages: what its certificate allows says which. */
+const char *key_kind(const struct key *key);
 /* From the 32 bytes (encryption = none, recovery). */
 int key_from_seed(const uint8_t seed[KEY_SIZE], struct key **key, struct error *e);
 /* Is this the root's certificate of that signer, and well formed? */
@@ -83,11 +88,11 @@ const char *key_host(const struct key_certificate *certificate, char out[KEY_HOS
 /* Wipes. NULL is fine. */
 void key_free(struct key *key);
 
-/* The text form: a first line "cofre full key 1" or "cofre put key 1"; then "name: hex" for each part, in this order:
- * of a full key id, seed; of a put key id, box, root, chunk-id, chunker, index, signer (its seed), certificate; and
- * last "check: " with the first 8 bytes of BLAKE3 over all lines before, so that a mistyped or cut key is noticed.
- * The reader derives everything and compares. The caller wipes *out, which must not have to grow more than once: give
- * it an empty one. */
+/* The text form: a first line "cofre full key 1", "cofre put key 1" or "cofre prune key 1"; then "name: hex" for each
+ * part, in this order: of a full key id, seed; of a put key id, box, root, chunk-id, chunker, index, signer (its seed),
+ * certificate; of a prune key the same without chunk-id and chunker; and last "check: " with the first 8 bytes of
+ * BLAKE3 over all lines before, so that a mistyped or cut key is noticed. The reader derives everything and compares.
+ * The caller wipes *out, which must not have to grow more than once: give it an empty one. */
 #define KEY_TEXT_MAX 2048
 int key_encode(const struct key *key, struct bytes *out, struct error *e);
 /* What happens to a text on its way through mail programs, editors and other systems does no harm: blanks and carriage

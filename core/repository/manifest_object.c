@@ -173,6 +173,8 @@ static int open_verified(const void *p, size_t n, const struct key *key, const c
     int result = m ? seal_envelope_body(key, SEAL_MANIFEST, p, n, name, &body, e) : error_memory(e);
     if (result == 0)
         result = parse(opened, &body, name, m, e);
+    if (result == 0)
+        seal_hash(p, n, m->hash);
     bytes_free(&body);
     if (result == 0)
         *manifest = m;

@@ -35,7 +35,8 @@ struct reader {
 int reader_new(struct repository *repository, struct reader **reader, struct error *e)
 {
     if (!repository->key->full) {
-        error_set(e, ERROR_AUTH, "this is a put key: it can add snapshots but not read them");
+        error_set(e, ERROR_AUTH, "this is a %s key: it can %s snapshots but not read them", key_kind(repository->key),
+                  repository->key->certificate.roles & KEY_ADD ? "add" : "remove");
         error_subject(e, "sink", sink_name(repository->sink));
         return error_hint(e, "use the full key");
     }

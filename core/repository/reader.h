@@ -16,7 +16,7 @@ struct manifest_source;
 struct reader;
 struct repository;
 
-/* repository: opened, its index loaded, borrowed. ERROR_AUTH with a put key. */
+/* repository: opened, its index loaded, borrowed. ERROR_AUTH without the full key. */
 int reader_new(struct repository *repository, struct reader **reader, struct error *e);
 void reader_free(struct reader *reader);
 

@@ -220,23 +220,39 @@ static int refuse_revoked(const struct repository *r, const struct revocation *r
     error_set(e, ERROR_AUTH, "its key was revoked, as of %s: nothing that it signs counts any more",
               clock_format_shown(revocation->since, since));
     error_subject(e, "sink", sink_name(r->sink));
+    if (r->key->certificate.roles == KEY_REMOVE)
+        return error_hint(e, "make another where the full key is: cofre key prune FULLKEY PRUNEKEY");
     return error_hint(e, "make another where the full key is: cofre key put FULLKEY PUTKEY --host %s", r->host);
 }
 
-int repository_check_writer(const struct repository *repository, struct error *e)
+/* It adds nothing at all, or nothing of that host. */
+static int refuse_writer(const struct repository *r, const char *host, struct error *e)
+{
+    char own[KEY_HOST_SIZE + 1];
+    key_host(&r->key->certificate, own);
+    bool adds = r->key->certificate.roles & KEY_ADD;
+    if (!adds)
+        error_set(e, ERROR_AUTH, "its key is a prune key, which removes snapshots and stores none");
+    else if (strcmp(host, r->host) == 0)
+        error_set(e, ERROR_AUTH, "its key is the put key of host '%s', and this is host '%s'", own, host);
+    else
+        error_set(e, ERROR_AUTH, "its key is the put key of host '%s', and stores nothing of host '%s'", own, host);
+    error_subject(e, "sink", sink_name(r->sink));
+    if (strcmp(host, r->host) != 0)
+        return error_hint(e, "name the full key as key");
+    if (!adds)
+        return error_hint(e, "name another key as key: cofre key put FULLKEY PUTKEY --host %s", host);
+    return error_hint(e, "set host = %s in [engine], or make another key: cofre key put FULLKEY PUTKEY --host %s", own,
+                      host);
+}
+
+int repository_check_writer(const struct repository *repository, const char *host, struct error *e)
 {
     const struct key *key = repository->key;
-    char host[KEY_HOST_SIZE + 1];
     const struct revocation *revocation = signers_revoked(repository->signers, key->signer_public);
     if (revocation)
         return refuse_revoked(repository, revocation, e);
-    if (key_may(&key->certificate, KEY_ADD, repository->host))
-        return 0;
-    error_set(e, ERROR_AUTH, "its key is the put key of host '%s', and this is host '%s'",
-              key_host(&key->certificate, host), repository->host);
-    error_subject(e, "sink", sink_name(repository->sink));
-    return error_hint(e, "set host = %s in [engine], or make another key: cofre key put FULLKEY PUTKEY --host %s", host,
-                      repository->host);
+    return key_may(&key->certificate, KEY_ADD, host) ? 0 : refuse_writer(repository, host, e);
 }
 
 /* It is only for speed. */

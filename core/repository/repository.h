@@ -58,8 +58,8 @@ int repository_open(struct sink *sink, const struct repository_spec *spec, struc
 /* Frees the sink. NULL is fine. */
 void repository_close(struct repository *repository);
 
-/* May this host store with the key? ERROR_AUTH when it is the put key of another, or was revoked. */
-int repository_check_writer(const struct repository *repository, struct error *e);
+/* May the key store what is of that host? ERROR_AUTH when it is the put key of another, a prune key, or was revoked. */
+int repository_check_writer(const struct repository *repository, const char *host, struct error *e);
 
 /* Make the config object of a new repository, if the place is empty. key: full; plain: its seed goes into the config.
  * *existed: there was one already, of this key. ERROR_EXISTS: of another key, or other objects without a config.

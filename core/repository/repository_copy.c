@@ -390,7 +390,8 @@ int repository_copy(struct repository *from, struct repository *to, const struct
                   sink_name(to->sink));
         return error_hint(e, "a snapshot can be copied between sinks of one key; otherwise restore it and run a job");
     }
-    if (load_index(from, e) < 0 || repository_load_index(to, REPOSITORY_ALL, e) < 0)
+    if (repository_check_writer(to, manifest->host, e) < 0 || load_index(from, e) < 0 ||
+        repository_load_index(to, REPOSITORY_ALL, e) < 0)
         return -1;
     index_prefer(from->index, manifest->signer, manifest->host);
     struct copy c = {.progress = progress,

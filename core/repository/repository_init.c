@@ -22,7 +22,8 @@ static int load_or_create_key(const char *path, struct key **key, bool *created,
     *created = false;
     if (key_load(path, key, e) == 0) {
         if (!(*key)->full)
-            return error_set(e, ERROR_CONFIG, "key file '%s' is a put key; init needs the full key", path);
+            return error_set(e, ERROR_CONFIG, "key file '%s' is a %s key; init needs the full key", path,
+                             key_kind(*key));
         /* It may have been copied there a moment ago, or be what a killed init left. */
         return file_make_durable(path, e);
     }

@@ -64,7 +64,7 @@ static int start(struct saver *saver, const struct manifest *manifest, struct er
         return error_memory(e);
     for (size_t k = 0; k < saver->count; k++) {
         r->items[k] = saver->vaults[k]->own;
-        if (repository_check_writer(r->items[k], e) < 0)
+        if (repository_check_writer(r->items[k], r->items[k]->host, e) < 0)
             return -1;
     }
     if (cache_path_directory(saver->run->engine->config, r->items[0]->key, saver->run->job->name, r->cache, e) < 0 ||

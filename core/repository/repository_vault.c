@@ -20,8 +20,10 @@
 #include "repository/reader.h"
 #include "repository/recovery.h"
 #include "repository/repository.h"
+#include "repository/repository_annotation.h"
 #include "repository/repository_copy.h"
 #include "repository/repository_init.h"
+#include "repository/repository_prune.h"
 #include "repository/repository_verify.h"
 #include "repository/signers.h"
 #include "repository/signing.h"
@@ -119,7 +121,7 @@ struct reading {
     void *context;
 };
 
-/* What a put key can tell: *wrong stays as it is when nothing is. */
+/* What can be told without opening: *wrong stays as it is when nothing is. */
 static void look_sealed(struct repository *r, const struct bytes *object, const char *key, struct error *wrong)
 {
     struct manifest_clear clear;
@@ -344,6 +346,11 @@ static void check_recovery(const struct vault *vault, struct vault_reporter *to)
     openpgp_close(&openpgp);
 }
 
+static bool is_revoked(const struct repository *r)
+{
+    return signers_revoked(r->signers, r->key->signer_public) != NULL;
+}
+
 /* It is open: so the key is its key. */
 static void check(struct vault *vault, struct vault_reporter *to)
 {
@@ -354,7 +361,10 @@ static void check(struct vault *vault, struct vault_reporter *to)
                 NULL);
     else if (r->key->full)
         to->say(to->context, LOG_INFO, "the repository opens with the full key", NULL);
-    else if (repository_check_writer(r, &e) < 0)
+    else if (r->key->certificate.roles == KEY_REMOVE && !is_revoked(r))
+        to->say(to->context, LOG_INFO, "snapshots can be removed from the repository with this prune key",
+                "saving needs a put key or the full key, restoring the full key");
+    else if (repository_check_writer(r, r->host, &e) < 0)
         to->wrong(to->context, &e);
     else
         to->say(to->context, LOG_INFO, "the repository takes snapshots with this put key",
@@ -375,8 +385,11 @@ static void check_offline(const struct config_instance *sink, struct vault_repor
         return;
     }
     char host[KEY_HOST_SIZE + 1], text[128] = "the key file holds a full key";
-    if (!key->full)
-        snprintf(text, sizeof text, "the key file holds the put key of host '%s'", key_host(&key->certificate, host));
+    key_host(&key->certificate, host);
+    if (!key->full && host[0] == '\0')
+        snprintf(text, sizeof text, "the key file holds a %s key for all hosts", key_kind(key));
+    else if (!key->full)
+        snprintf(text, sizeof text, "the key file holds the %s key of host '%s'", key_kind(key), host);
     to->say(to->context, LOG_INFO, text, NULL);
     key_free(key);
 }
@@ -400,6 +413,13 @@ const struct vault_format repository_vault = {
     .recover = recovery_recover,
     .accept = signing_accept,
     .revoke = signing_revoke,
+    .standings = repository_prune_standings,
+    .remove = repository_prune_remove,
+    .removals = repository_prune_removals,
+    .may_remove = repository_prune_may_remove,
+    .annotate = repository_annotation_put,
+    .unpin = repository_annotation_unpin,
+    .annotations = repository_annotation_each,
     .check = check,
     .check_offline = check_offline,
 };

@@ -16,8 +16,10 @@
 #include "repository/needs.h"
 #include "repository/reader.h"
 #include "repository/repository.h"
+#include "repository/repository_annotation.h"
 #include "repository/signers.h"
 #include "repository/verify_packs.h"
+#include "repository/verify_record.h"
 #include "worker/engine.h"
 #include "worker/sink.h"
 
@@ -31,11 +33,12 @@ struct verify {
     struct verify_result *result;
     struct bytes keys; /* of all manifests, each NUL terminated */
     struct verify_packs packs;
-    uint64_t found;     /* damages that walks through snapshots came upon */
-    bool unsaid;        /* another walk says them */
-    char snapshot[201]; /* the one at hand: "HOST/JOB/ID" */
-    struct needs needs; /* of it, in the first walk */
-    bool needs_lack;    /* something that it needs is not among them */
+    uint64_t found;                             /* damages that walks through snapshots came upon */
+    bool unsaid;                                /* another walk says them */
+    struct repository_annotation_proofs proofs; /* of what the last walk found */
+    char snapshot[201];                         /* the one at hand: "HOST/JOB/ID" */
+    struct needs needs;                         /* of it, in the first walk */
+    bool needs_lack;                            /* something that it needs is not among them */
     char stage[96];
 };
 
@@ -325,7 +328,7 @@ static int walk_snapshot(struct verify *v, const struct manifest *manifest, stru
             result = walk_source(v, reader, &manifest->sources[i], e);
     reader_free(reader);
     v->result->snapshots_damaged += v->found > before;
-    return result;
+    return result < 0 ? -1 : repository_annotation_note(&v->proofs, manifest, v->found == before, e);
 }
 
 /* ---- the history ---- */
@@ -390,6 +393,13 @@ static int tell_links(struct verify *v, struct error *e)
                          v, e);
 }
 
+/* ---- what is said of snapshots ---- */
+
+static void on_record_damage(void *context, const char *key, const struct error *why)
+{
+    report_wrong(context, key, why, NULL);
+}
+
 /* ---- the whole ---- */
 
 static void on_pack_damage(void *context, const char *object, const char *text)
@@ -430,19 +440,23 @@ static int verify_snapshots(struct verify *v, struct error *e)
     /* Something is damaged: whom does it affect? */
     if (!v->request->quick && (v->found > 0 || v->packs.bad.length > 0 || v->packs.short_of)) {
         v->unsaid = false;
+        repository_annotation_forget(&v->proofs);
         v->result->snapshots_damaged = 0;
         if (each_snapshot(v, false, walk_snapshot, e) < 0)
             return -1;
     }
     v->packs.aside = v->request->id && v->found == 0;
-    return verify_packs_report(&v->packs, e);
+    if (verify_packs_report(&v->packs, e) < 0)
+        return -1;
+    repository_annotation_prove(v->repository, &v->proofs, !v->request->quick);
+    return 0;
 }
 
-/* With a put key: signatures, history, and hashes of all bytes. */
+/* Without the full key: signatures, history, and hashes of all bytes. */
 static int verify_outside(struct verify *v, struct error *e)
 {
-    log_line(LOG_NOTICE, "sink '%s': with a put key only hashes, signatures and the chain of snapshots can be checked",
-             sink_name(v->repository->sink));
+    log_line(LOG_NOTICE, "sink '%s': with a %s key only hashes, signatures and the chain of snapshots can be checked",
+             sink_name(v->repository->sink), key_kind(v->repository->key));
     return look_into_packs(v, e) < 0 ? -1 : verify_packs_report(&v->packs, e);
 }
 
@@ -452,7 +466,8 @@ static int carry_out(struct verify *v, struct error *e)
         return -1;
     if (!v->request->id) {
         report_strangers(v);
-        if (tell_links(v, e) < 0)
+        if (tell_links(v, e) < 0 ||
+            verify_record_each(v->repository, v->request->host, v->request->job, on_record_damage, v, e) < 0)
             return -1;
     }
     return v->repository->key->full ? verify_snapshots(v, e) : verify_outside(v, e);
@@ -473,6 +488,7 @@ int repository_verify(const struct engine *engine, struct repository *repository
     int done = carry_out(&v, e);
     needs_free(&v.needs);
     bytes_free(&v.keys);
+    repository_annotation_forget(&v.proofs);
     verify_packs_free(&v.packs);
     return done;
 }

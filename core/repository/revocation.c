@@ -98,10 +98,10 @@ void revocation_free(struct revocation *revocation)
     *revocation = (struct revocation){0};
 }
 
-bool revocation_counts(const struct revocation *revocation, const uint8_t manifest[SEAL_HASH_SIZE])
+bool revocation_counts(const struct revocation *revocation, const uint8_t object[SEAL_HASH_SIZE])
 {
     for (size_t i = 0; i < revocation->count; i++)
-        if (memcmp(revocation->counting[i], manifest, SEAL_HASH_SIZE) == 0)
+        if (memcmp(revocation->counting[i], object, SEAL_HASH_SIZE) == 0)
             return true;
     return false;
 }

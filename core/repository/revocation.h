@@ -1,5 +1,6 @@
 /* A revocation: a signer counts no more. It is a statement of the root (statement.h), stored as
- * `signers/revoked/SIGNER`, and says which of the manifests that the signer had stored before still count: by the
+ * `signers/revoked/SIGNER`, and says which of the manifests, needs, removal
+ * records and annotations that the signer had stored before still count: by the
  * hashes of their bytes, so that nothing can be added to them. docs/format.md, section 11.
  */
 #ifndef COFRE_REPOSITORY_REVOCATION_H
@@ -32,7 +33,7 @@ int revocation_decode(const void *p, size_t n, const char *name, const uint8_t r
                       struct revocation *revocation, struct error *e);
 void revocation_free(struct revocation *revocation);
 
-bool revocation_counts(const struct revocation *revocation, const uint8_t manifest[SEAL_HASH_SIZE]);
+bool revocation_counts(const struct revocation *revocation, const uint8_t object[SEAL_HASH_SIZE]);
 
 /* Key of the object of this signer, into out[201]; and the signer of a key, false when it is none. */
 void revocation_key(const uint8_t signer[32], char *out);

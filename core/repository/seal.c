@@ -92,7 +92,7 @@ int seal_box_open(const struct key *key, const uint8_t wrapped[SEAL_WRAPPED_SIZE
                   struct error *e)
 {
     if (!key->full) {
-        error_set(e, ERROR_AUTH, "open what was sealed: a put key cannot");
+        error_set(e, ERROR_AUTH, "open what was sealed: a %s key cannot", key_kind(key));
         return error_hint(e, "give the full key of this repository");
     }
     if (crypto_box_seal_open(box->key, wrapped, SEAL_WRAPPED_SIZE, key->public.box, key->box_secret) < 0)

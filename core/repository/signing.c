@@ -244,7 +244,11 @@ static bool was_before(const struct row *row, int64_t since)
 
 static int choose_counting(struct rows *rows, struct revocation *revocation, struct error *e)
 {
-    revocation->counting = malloc((rows->count + 1) * sizeof *revocation->counting);
+    /* Also of nothing there is an array; and room in powers of two, as signing_count_placed has it. */
+    size_t room = 1;
+    while (room < rows->count)
+        room *= 2;
+    revocation->counting = malloc(room * sizeof *revocation->counting);
     if (!revocation->counting)
         return error_memory(e);
     for (size_t i = 0; i < rows->count; i++) {
@@ -273,7 +277,8 @@ static int refuse_revoke(const struct repository *r, const uint8_t signer[32], s
     const struct revocation *revocation = signers_revoked(r->signers, signer);
     char since[CLOCK_TEXT_MAX];
     if (!r->key->full) {
-        error_set(e, ERROR_DENIED, "revoke a key: this takes the full key, and only a put key is at hand");
+        error_set(e, ERROR_DENIED, "revoke a key: this takes the full key, and only a %s key is at hand",
+                  key_kind(r->key));
         return error_subject(e, "sink", sink_name(r->sink));
     }
     if (memcmp(signer, r->key->signer_public, 32) == 0) {
@@ -297,6 +302,8 @@ int signing_revoke(struct vault *vault, const uint8_t signer[32], int64_t since,
     int result = load_rows(&rows, e);
     if (result == 0)
         result = choose_counting(&rows, &revocation, e);
+    if (result == 0)
+        result = signing_count_placed(rows.repository, &revocation, e);
     if (result == 0)
         result = store_revocation(rows.repository, &revocation, e);
     if (result == 0)

@@ -27,7 +27,7 @@ struct statement {
 };
 
 /* Takes json (NULL: out of memory), signs it with the root of a full key, and appends both lines to *out. ERROR_DENIED
- * with a put key. */
+ * with another key. */
 int statement_write(const struct key *key, enum seal_statement kind, json_t *json, struct bytes *out, struct error *e);
 /* The two lines in [p, p + n), which must last as long as the statement. name: of the object, for messages.
  * ERROR_INTEGRITY. After success statement_free is due. */

@@ -16,6 +16,7 @@ struct error;
 #define MANIFEST_CHUNK_MAX (2u << 20) /* plain bytes of a chunk of a catalogue */
 /* Bytes of the JSON: more than 60,000 chunks of catalogues, which is some 300 million files. */
 #define MANIFEST_MAX (32u << 20)
+#define MANIFEST_LABEL_MAX 200u /* bytes, for who writes one */
 #define MANIFEST_PROBLEMS_MAX 1000u
 #define MANIFEST_LEFT_OUT_MAX 1000u
 #define MANIFEST_LISTED_MAX ((size_t)1 << 20) /* bytes of the texts of either that are listed by who writes one */
@@ -96,6 +97,7 @@ struct manifest_missed {
 struct manifest {
     char id[MANIFEST_ID_SIZE];
     char *job, *host, *version;         /* version of cofre */
+    char *label;                        /* what whoever ran it calls it; NULL = nothing */
     int64_t started, ended;             /* ns */
     enum manifest_status status;        /* of the sources that were asked for */
     bool partial;                       /* only some of the job's sources were asked for */
@@ -110,8 +112,9 @@ struct manifest {
     size_t missed_count;
     uint8_t (*indexes)[MANIFEST_HASH_SIZE]; /* index objects that this run added, on all sinks taken together */
     size_t index_count;
-    uint64_t added;     /* stored bytes that this run added to the sink that got most */
-    uint8_t signer[32]; /* of whom the envelope is; filled by who reads it */
+    uint64_t added; /* stored bytes that this run added to the sink that got most */
+    /* Filled by who reads it from a repository: of whom the envelope is, and of its bytes. */
+    uint8_t signer[32], hash[MANIFEST_HASH_SIZE];
 };
 
 /* A fresh id: the time in UTC and six random hex digits. after: the id before it, or ""; the new one is greater, if

@@ -79,6 +79,7 @@ static const struct member manifest_members[] = {
     {"job", MEMBER_NAME, FIELD(manifest, job)},
     {"host", MEMBER_NAME, FIELD(manifest, host)},
     {"version", MEMBER_TEXT, FIELD(manifest, version)},
+    {"label", MEMBER_TEXT, .optional = true, FIELD(manifest, label)},
     {"started", MEMBER_TIME, FIELD(manifest, started)},
     {"ended", MEMBER_TIME, FIELD(manifest, ended)},
     {"status", MEMBER_STATUS, FIELD(manifest, status)},

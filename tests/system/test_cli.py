@@ -15,8 +15,8 @@ from support.oracle import assert_same_tree
 from support.tree import plain_tree
 
 MANUAL = Path(__file__).resolve().parents[2] / 'docs/cofre.8'
-COMMANDS = ['init', 'check', 'discover', 'run', 'list', 'show', 'ls', 'cat', 'restore', 'verify', 'prune', 'copy', 'accept', 'key', 'plugin',
-            'version']
+COMMANDS = ['init', 'check', 'discover', 'run', 'list', 'show', 'ls', 'cat', 'restore', 'verify', 'prune', 'copy', 'accept', 'pin', 'unpin',
+            'key', 'plugin', 'version']
 
 
 @pytest.fixture
@@ -251,7 +251,8 @@ def test_quiet_says_nothing_when_all_is_well(made, tmp_path):
 # ---- JSON
 
 SNAPSHOT = {'partial': bool, 'id': str, 'job': str, 'host': str, 'time': str, 'ended': str, 'status': str, 'sequence': int,
-            'previous': (str, type(None)), 'version': str, 'sources': list, 'sinks': list, 'bytes': int, 'added': int}
+            'previous': (str, type(None)), 'version': str, 'sources': list, 'sinks': list, 'bytes': int, 'added': int,
+            'label': (str, type(None)), 'pinned': (dict, type(None)), 'verified': (str, type(None)), 'proven': (str, type(None))}
 SOURCE = {'name': str, 'plugin': str, 'plugin_version': str, 'status': str, 'error': (str, type(None)), 'entries': int,
           'bytes': int, 'vanished': int, 'problem_count': int, 'problems': list,
           'left_out_count': int, 'left_out': list, 'facts': dict, 'fact_kinds': dict, 'options': dict}
@@ -271,11 +272,12 @@ SUMMARY = {'run': {'job': str, 'snapshot': (str, type(None)), 'status': str, 'dr
 OTHERS = {'restored': {'source': str, 'status': str, 'entries': int, 'bytes': int, 'without_metadata': int, 'problems': int},
           'services': {'by': str, 'status': str},
           'offer': {'name': str, 'options': str, 'about': str, 'covered_by': (str, type(None)), 'in_job': bool},
+          'pin': {'sink': str, 'job': str, 'host': str, 'id': str, 'pinned': bool, 'until': (str, type(None)), 'note': (str, type(None))},
           'accepted': {'job': str, 'source': str, 'difference': str},
           'finding': {'level': str, 'subject': str, 'text': str, 'hint': (str, type(None)), 'class': (str, type(None))},
           'repository': {'sink': str, 'plugin': str, 'repository': str, 'encryption': str, 'key_file': (str, type(None)),
                          'key': (str, type(None)), 'key_created': bool, 'existed': bool},
-          'key': {'file': str, 'kind': str, 'id': str, 'sealing': str, 'root': str, 'signer': str},
+          'key': {'file': str, 'kind': str, 'roles': list, 'id': str, 'sealing': str, 'root': str, 'signer': str},
           'plugin': {'name': str, 'version': str, 'role': str, 'summary': str, 'license': str, 'path': str, 'api_level': int},
           'version': {'version': str, 'format': int, 'abi': int, 'libraries': dict},
           'error': {'class': str, 'message': str, 'hint': (str, type(None)), 'exit': int},
@@ -324,6 +326,10 @@ def test_json_of_every_command(made, tmp_path):
     assert snapshot['sinks'] == ['disk'] and summary['sinks'][0]['committed'] is True
     assert snapshot['time'].endswith('Z') and snapshot['time'][:4].isdigit()
     assert lines('list', 'job') == [snapshot] == lines('show', 'job')
+    [pin] = lines('pin', 'job@latest', '--until', '2099-01-01T00:00Z')
+    assert (pin['id'], pin['pinned'], pin['until'], pin['note']) == (snapshot['id'], True, '2099-01-01T00:00:00.000000000Z', None)
+    assert lines('show', 'job')[0]['pinned'] == {'until': pin['until'], 'note': ''}
+    assert lines('unpin', 'job@latest')[0]['pinned'] is False
     entries = lines('ls', 'job', 'tree')
     assert len(entries) == snapshot['sources'][0]['entries'] and entries[0]['path'] == ''
     assert lines('restore', 'job', '--into', tmp_path / 'into')[-1]['entries'] == len(entries)
@@ -332,6 +338,8 @@ def test_json_of_every_command(made, tmp_path):
     assert lines('discover')[-1]['status'] == 'complete'
     assert lines('copy', 'job', '--from', 'disk', '--to', 'other')[-1]['existed'] is False
     assert lines('key', 'create', key)[0]['kind'] == 'full'
+    [pruning] = lines('key', 'prune', key, tmp_path / 'keys' / 'prune')
+    assert (pruning['kind'], pruning['roles']) == ('prune', ['remove'])
     assert {line['name'] for line in lines('plugin', 'list')} >= {'directory', 'local'}
     assert {option['name'] for option in lines('plugin', 'describe', 'directory')[0]['options']} >= {'path', 'exclude'}
     assert lines('version')[0]['format'] >= 1

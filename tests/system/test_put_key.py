@@ -68,3 +68,37 @@ def test_a_put_key_makes_no_repository_and_no_put_key(world, put_key, tmp_path):
     world.sink('other', path=tmp_path / 'other', key=put_key)
     world.fails(FAILURES, 'init', 'other')
     assert execute([world.binary, 'key', 'put', put_key, tmp_path / 'keys' / 'third', '--host', 'testhost']).status != 0
+
+
+def test_a_prune_key_stores_and_reads_nothing(world, tmp_path):
+    """Whatever is asked of it, it says which key it is, and the sink stays as it was."""
+    world.simple(plain_tree(tmp_path / 'tree', files=8))
+    world.ok('run', 'job')
+    world.sink('other', path=tmp_path / 'other')
+    world.ok('init', 'other')
+    prune = world.prune_key()
+    before = {path.name for path in world.objects()}
+    world.sink('other', path=tmp_path / 'other', key=prune)
+    assert 'prune key' in world.fails(WRONG_KEY, 'copy', 'job', '--from', 'disk', '--to', 'other').err
+    assert not [path for kind in ('packs', 'index', 'snapshots') for path in world.objects(kind, tmp_path / 'other')]
+    world.sink(key=prune)
+    for words in (('run', 'job'), ('restore', 'job', '--into', tmp_path / 'x'), ('ls', 'job', 'tree')):
+        result = world.fails({WRONG_KEY, 3}, *words)
+        assert 'prune key' in result.err and 'put key,' not in result.err, result
+    assert 'prune key' in world.ok('check').text
+    assert 'prune key' in world.ok('check', '--offline').text
+    assert len(world.snapshots()) == 1
+    world.ok('verify', 'job')
+    assert {path.name for path in world.objects()} == before
+    assert execute([world.binary, 'key', 'put', prune, tmp_path / 'keys' / 'third', '--host', 'testhost']).status != 0
+
+
+def test_copy_with_the_put_key_of_another_host_is_refused(world, tmp_path):
+    """What it signs of that host would be damage."""
+    world.simple(plain_tree(tmp_path / 'tree', files=8))
+    world.ok('run', 'job')
+    world.sink('other', path=tmp_path / 'other')
+    world.ok('init', 'other')
+    world.sink('other', path=tmp_path / 'other', key=world.put_key('db.key', host='db'))
+    world.fails(WRONG_KEY, 'copy', 'job', '--from', 'disk', '--to', 'other')
+    assert not world.objects('index', tmp_path / 'other')

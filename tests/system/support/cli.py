@@ -163,6 +163,12 @@ class World:
         self.ok('key', 'put', self.key, path, '--host', host)
         return path
 
+    def prune_key(self, name: str = 'prune.key', *options: str) -> Path:
+        """A prune key, made from the world's full key; options: --host HOST."""
+        path = self.base / 'keys' / name
+        self.ok('key', 'prune', self.key, path, *options)
+        return path
+
     def snapshots(self, job: str = 'job') -> list[str]:
         return self.ok('list', job).ids
 

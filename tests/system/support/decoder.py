@@ -319,7 +319,7 @@ SOURCE = {
 MANIFEST = {
     "format": number, "features": list_of(text), "id": SNAPSHOT, "job": word, "host": word, "version": text,
     "started": lambda v, w: number(v, w, -(2**63)), "ended": lambda v, w: number(v, w, -(2**63)),
-    "status": partial(word, form=STATUS), "partial?": true, "previous?": SNAPSHOT, "added": number,
+    "status": partial(word, form=STATUS), "partial?": true, "label?": text, "previous?": SNAPSHOT, "added": number,
     "missed": list_of({"repository": HEX16, "id": SNAPSHOT}), "indexes": list_of(HEX32),
     "sources": list_of(SOURCE),
 }

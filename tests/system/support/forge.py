@@ -1,4 +1,4 @@
-"""What somebody can make who holds a put key, and who need not keep to any rule: objects of a repository, from docs/format.md.
+"""What somebody can make who holds a key, and who need not keep to any rule: objects of a repository, from docs/format.md.
 
 Shares no code with cofre, but its primitives with the reference decoder.
 """
@@ -13,18 +13,18 @@ import zstandard
 
 from support.decoder import H, Cursor, aead_open, position, unframe
 
-INDEX, MANIFEST = b'cofreix1', b'cofremf1'
+INDEX, MANIFEST, REMOVAL, ANNOTATION = b'cofreix1', b'cofremf1', b'cofrerm1', b'cofrean1'
 Row = tuple[bytes, int, int, int]  # of a pack: chunk id, offset, stored, plain
 
 
 class Forger:
-    """Holds the parts of a put key's file (docs/format.md, 3.3)."""
+    """Holds the parts of the file of a put or prune key (docs/format.md, 3.3)."""
 
     def __init__(self, put_key: Path) -> None:
         lines = dict(line.split(': ', 1) for line in put_key.read_text().splitlines()[1:])
         parts = {name: bytes.fromhex(value) for name, value in lines.items()}
         self.id, self.box_public, self.root, self.index_key = (parts[name] for name in ('id', 'box', 'root', 'index'))
-        self.chunk_id_key, self.certificate = parts['chunk-id'], parts['certificate']
+        self.chunk_id_key, self.certificate = parts.get('chunk-id'), parts['certificate']
         self.signer, self.secret = sodium.crypto_sign_seed_keypair(parts['signer'])
 
     def sign(self, message: bytes) -> bytes:
@@ -33,7 +33,7 @@ class Forger:
     def envelope(self, magic: bytes, clear: bytes, body: bytes, frame: bytes | None = None) -> bytes:
         """frame: what stands where the compressed body belongs."""
         box = sodium.randombytes(32)
-        if magic == INDEX:
+        if magic != MANIFEST:
             nonce = sodium.randombytes(24)
             wrapped = nonce + sodium.crypto_aead_xchacha20poly1305_ietf_encrypt(box, magic, nonce, self.index_key)
         else:
@@ -97,6 +97,40 @@ class Forger:
         clear = struct.pack('<Q', sequence) + previous + H(f'snapshots/{host}/{job}/{snapshot}'.encode())
         clear += struct.pack('<qqI', *times, flags | more_flags)
         return self.envelope(MANIFEST, clear, body if isinstance(body, bytes) else json.dumps(body).encode())
+
+
+    # ---- what is said of snapshots
+
+    def placed(self, magic: bytes, key: str, repository: bytes, body: dict | bytes, clear: bytes = b'') -> bytes:
+        """An object for that key in that repository. body: as JSON, or its bytes. clear: what the kind adds."""
+        body = json.dumps(body).encode() if isinstance(body, dict) else body
+        return self.envelope(magic, H(key.encode()) + repository + clear, body)
+
+    def removal(self, key: str, repository: bytes, snapshots: list[dict], **members: object) -> bytes:
+        """key: removed/HOST/JOB/ID. members: instead of, or besides, those that it would have."""
+        _, host, job, _ = key.split('/')
+        body = {'format': 1, 'features': [], 'repository': repository.hex(), 'host': host, 'job': job, 'removed': 1, 'snapshots': snapshots}
+        return self.placed(REMOVAL, key, repository, body | members)
+
+    def annotation(self, key: str, repository: bytes, **members: object) -> bytes:
+        """key: pins/HOST/JOB/ID, or proofs/KIND/HOST/JOB/ID."""
+        host, job, snapshot = key.split('/')[-3:]
+        body = {'format': 1, 'features': [], 'repository': repository.hex(), 'host': host, 'job': job, 'snapshot': snapshot}
+        return self.placed(ANNOTATION, key, repository, body | members)
+
+
+def place_in_chain(manifest: bytes) -> tuple[int, bytes, bytes]:
+    """What the clear part of a manifest says: sequence, hash of the one before; and its own hash."""
+    at = 8 + 16 + 32 + 128 + 4
+    sequence, = struct.unpack('<Q', manifest[at : at + 8])
+    return sequence, manifest[at + 8 : at + 40], H(manifest)
+
+
+def removed_row(snapshot: str, manifest: bytes, **members: object) -> dict:
+    """What a removal record says of that snapshot."""
+    sequence, previous, own = place_in_chain(manifest)
+    row = {'id': snapshot, 'sequence': sequence, 'started': 1, 'hash': own.hex(), 'reasons': ['a test']}
+    return row | ({'previous': previous.hex()} if any(previous) else {}) | members
 
 
 def index_body(host: str, packs: list[tuple[bytes, int, list[Row]]], created: int = 0) -> bytes:

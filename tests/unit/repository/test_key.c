@@ -96,6 +96,62 @@ static void test_put_key(void **state)
     bytes_free(&text);
 }
 
+/* The same, but for another role, and without what chunks need. */
+static void test_prune_key(void **state)
+{
+    (void)state;
+    static const uint8_t nothing[KEY_SIZE] = {0};
+    struct error e;
+    struct key *prune, *again, *none;
+    struct bytes text = {.maximum = 4096};
+    for (const char *const *host = (const char *const[]){"web1", NULL}, *const *end = host + 2; host < end; host++) {
+        assert_int_equal(key_create_prune(full, *host, &prune, &e), 0);
+        assert_string_equal(key_kind(prune), "prune");
+        assert_memory_equal(prune->chunk_id_key, nothing, KEY_SIZE);
+        assert_memory_equal(prune->chunker_seed, nothing, KEY_SIZE);
+        assert_true(key_may(&prune->certificate, KEY_REMOVE, "web1"));
+        assert_int_equal(key_may(&prune->certificate, KEY_REMOVE, "db"), *host == NULL);
+        assert_false(key_may(&prune->certificate, KEY_ADD, "web1"));
+        bytes_reset(&text);
+        assert_int_equal(key_encode(prune, &text, &e), 0);
+        assert_memory_equal(text.data, "cofre prune key 1\n", 18);
+        assert_int_equal(key_decode(text.data, text.length, "prune", &again, &e), 0);
+        assert_memory_equal(prune, again, sizeof *prune);
+        assert_int_equal(key_create_put(prune, "web1", &none, &e), -1);
+        assert_int_equal(key_create_prune(prune, "web1", &none, &e), -1);
+        assert_int_equal(e.class, ERROR_DENIED);
+        assert_non_null(strstr(e.message, "only a prune key is at hand"));
+        key_free(again);
+        key_free(prune);
+    }
+    assert_int_equal(key_create_prune(full, "", &prune, &e), -1);
+    bytes_free(&text);
+}
+
+/* A file whose first line and certificate say different things is no key: neither kind passes for the other. */
+static void test_roles_belong_to_the_form(void **state)
+{
+    (void)state;
+    struct error e;
+    struct key *put, *key;
+    struct bytes text = {.maximum = 4096};
+    assert_int_equal(key_create_put(full, "web1", &put, &e), 0);
+    put->certificate.roles = KEY_REMOVE; /* so that it is written as a prune key; the signature does not fit */
+    assert_int_equal(key_encode(put, &text, &e), 0);
+    assert_int_equal(key_decode(text.data, text.length, "other", &key, &e), -1);
+    assert_int_equal(e.class, ERROR_AUTH);
+    key_free(put);
+    bytes_reset(&text);
+    assert_int_equal(key_create_prune(full, NULL, &put, &e), 0);
+    put->certificate = full->certificate; /* of another signer, with both roles */
+    memcpy(put->signer_secret, full->signer_secret, sizeof put->signer_secret);
+    assert_int_equal(key_encode(put, &text, &e), 0);
+    assert_int_equal(key_decode(text.data, text.length, "both", &key, &e), -1);
+    assert_non_null(strstr(e.message, "certificate"));
+    key_free(put);
+    bytes_free(&text);
+}
+
 /* Which role and host it is good for cannot be changed, and nothing else is meant by it. */
 static void test_what_a_certificate_is_good_for(void **state)
 {
@@ -234,6 +290,7 @@ int main(void)
         cmocka_unit_test(test_derivation), cmocka_unit_test(test_full_text),
         cmocka_unit_test(test_put_key),    cmocka_unit_test(test_what_a_certificate_is_good_for),
         cmocka_unit_test(test_damage),     cmocka_unit_test(test_as_it_came_by_mail),
+        cmocka_unit_test(test_prune_key),  cmocka_unit_test(test_roles_belong_to_the_form),
         cmocka_unit_test(test_mismatch),   cmocka_unit_test(test_files),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

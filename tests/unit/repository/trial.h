@@ -14,7 +14,7 @@
 #include "snapshot/manifest.h"
 
 #define TRIAL_HOST "web1"
-#define TRIAL_POOLS 24
+#define TRIAL_POOLS 32
 
 struct trial {
     char directory[64], key_file[96], state[96], suffix[8];
