@@ -41,6 +41,18 @@ static void keep_secrets(void)
         log_line(LOG_WARNING, "switch off core files: %s", strerror(errno));
 }
 
+/* An index of many hosts is in many files, and all of them are open. */
+#define FILES 16384
+static void allow_files(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur >= FILES)
+        return;
+    files.rlim_cur = files.rlim_max < FILES ? files.rlim_max : FILES;
+    if (setrlimit(RLIMIT_NOFILE, &files) < 0)
+        log_line(LOG_WARNING, "allow more open files: %s", strerror(errno));
+}
+
 static int set_up(struct cli *cli, struct error *e)
 {
     const struct arguments *a = &cli->arguments;
@@ -107,6 +119,7 @@ static int run(struct cli *cli, const struct command *command, struct error *e)
     struct config *config = NULL;
     if (!cli->engine.in_process)
         keep_secrets();
+    allow_files();
     if (seal_init(e) < 0)
         return -1;
     if (load_config(cli, command, &config, e) < 0)

@@ -117,17 +117,13 @@ static int prove_all(struct foundling *c, const struct bytes *names, struct erro
     return repository_heed_doubts(c->repository, e);
 }
 
-/* Rows of one object stand side by side. */
 static int find_foundlings(const struct repository *r, size_t first, struct bytes *names, struct error *e)
 {
-    const struct index *index = r->index;
-    for (size_t row = first; row < index_pack_count(index); row++) {
-        const uint8_t *object = index_pack_object(index, row);
-        if (!object || index_pack_is_own(index, row) || !index_pack_is_of(index, row, r->host) ||
-            memcmp(index_pack_signer(index, row), r->key->signer_public, KEY_SIZE) != 0)
-            continue;
-        if (names->length == 0 || memcmp(names->data + names->length - SEAL_HASH_SIZE, object, SEAL_HASH_SIZE) != 0)
-            bytes_put(names, object, SEAL_HASH_SIZE);
+    for (size_t i = first; i < index_object_count(r->index); i++) {
+        struct index_object object;
+        if (index_object_at(r->index, i, &object) && !object.own && strcmp(object.host, r->host) == 0 &&
+            memcmp(object.signer, r->key->signer_public, KEY_SIZE) == 0)
+            bytes_put(names, object.name, SEAL_HASH_SIZE);
     }
     return bytes_check(names, "list of index objects", e);
 }

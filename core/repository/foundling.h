@@ -15,7 +15,8 @@ struct repository;
 /* Before anything is stored: with the full key, prove all of them. What comes of it is said; it fails where the sink
  * does. Where hosts trust each other, and with a put key, nothing happens. */
 int foundling_prove(struct repository *repository, struct error *e);
-/* With a put key: say of how many there are, of those in pack rows from `first` on, that nothing of them is re-used. */
+/* With a put key: say of how many there are, of the index's objects from number `first` on, that nothing of them is
+ * re-used. */
 int foundling_warn(const struct repository *repository, size_t first, struct error *e);
 
 #endif

@@ -1,15 +1,10 @@
 #include "repository/index.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -17,180 +12,128 @@
 #include "repository/index_body.h"
 #include "repository/index_table.h"
 
-#define FILE_MAGIC UINT64_C(0x0331786572666f63)
 #define BATCH_CHUNKS (256u << 10)
+#define OPEN_TRIES 100
 
-static size_t object_count(const struct index *index)
+/* ---- opening ---- */
+
+/* Damaged, made for somebody else: what it says is absorbed again. */
+static int note_broken(struct index *index, uint64_t number, struct error *e)
 {
-    return index->header ? index->header->objects : 0;
+    bytes_put(&index->broken, &number, sizeof number);
+    return bytes_check(&index->broken, "index cache", e);
 }
 
-static void unmap(struct index *index)
+static int open_part(struct index *index, const struct index_entry *entry, struct error *e)
 {
-    if (index->map)
-        munmap(index->map, index->map_size);
-    free(index->present);
-    free(index->is_own);
-    free(index->numbers);
-    index->map = NULL;
-    index->header = NULL;
-    index->hosts = NULL;
-    index->numbers = NULL;
-    index->present = NULL;
-    index->is_own = NULL;
-}
-
-static void hash_rows(const struct header *h, const void *rows, size_t n, uint8_t hash[SEAL_HASH_SIZE])
-{
-    struct seal_hasher hasher;
-    seal_hasher_init(&hasher);
-    seal_hasher_add(&hasher, rows, n);
-    seal_hasher_add(&hasher, h, offsetof(struct header, hash));
-    seal_hasher_end(&hasher, hash);
-}
-
-/* Is the mapped file whole and made for us? Then point into it. */
-static bool accept_map(struct index *index)
-{
-    const struct header *h = index->map;
-    if (index->map_size < sizeof *h || h->magic != FILE_MAGIC ||
-        memcmp(h->identity, index->identity, sizeof h->identity) != 0)
-        return false;
-    if (h->objects > index->map_size || h->hosts > index->map_size || h->packs > index->map_size ||
-        h->chunks > index->map_size)
-        return false;
-    size_t rows = h->objects * SEAL_HASH_SIZE + h->hosts * INDEX_HOST_SIZE + h->packs * sizeof(struct pack_row) +
-                  h->chunks * sizeof(struct chunk_row);
-    if (index->map_size != sizeof *h + rows)
-        return false;
-    const uint8_t *at = (const uint8_t *)(h + 1);
-    uint8_t hash[SEAL_HASH_SIZE];
-    hash_rows(h, at, rows, hash);
-    if (memcmp(hash, h->hash, sizeof hash) != 0)
-        return false;
-    index->header = h;
-    index->objects = at;
-    at += h->objects * SEAL_HASH_SIZE;
-    index->hosts = (const char *)at;
-    at += h->hosts * INDEX_HOST_SIZE;
-    index->packs = (const void *)at;
-    at += h->packs * sizeof(struct pack_row);
-    index->chunks = (const void *)at;
-    return true;
-}
-
-/* Which rows are our own word? */
-static int mark_own(struct index *index, struct error *e)
-{
-    size_t count = index_pack_count(index);
-    free(index->is_own);
-    index->is_own = calloc(count + 1, 1);
-    if (!index->is_own)
-        return error_memory(e);
-    for (size_t i = 0; i < count; i++)
-        index->is_own[i] = index_row_is_own(index, &index->packs[i]);
-    return 0;
-}
-
-static int number_hosts(struct index *index, struct error *e)
-{
-    size_t count = index->header->hosts;
-    free(index->numbers);
-    index->numbers = calloc(count + 1, sizeof *index->numbers);
-    if (!index->numbers)
-        return error_memory(e);
-    for (size_t i = 0; i < count; i++)
-        index->numbers[i] = pack_name_number(index->hosts + i * INDEX_HOST_SIZE);
-    return 0;
-}
-
-static int map_file(struct index *index, struct error *e)
-{
-    unmap(index);
-    AUTO_CLOSE int fd = file_open(index->path, O_RDONLY, e);
-    if (fd < 0 && e->class == ERROR_NOT_FOUND)
-        return 0;
+    char path[PATH_MAX + 32];
+    struct segment *segment;
+    index_list_path(index, entry->number, path);
+    int fd = file_open(path, O_RDONLY, e);
     if (fd < 0)
-        return error_context(e, "index cache: ");
-    struct stat st;
-    if (fstat(fd, &st) < 0)
-        return error_system(e, errno, "stat index cache '%s'", index->path);
-    if (st.st_size < (off_t)sizeof(struct header))
-        return 0;
-    index->map_size = (size_t)st.st_size;
-    index->map = mmap(NULL, index->map_size, PROT_READ, MAP_SHARED, fd, 0);
-    if (index->map == MAP_FAILED) {
-        index->map = NULL;
-        return error_system(e, errno, "map index cache '%s'", index->path);
-    }
-    if (!accept_map(index))
-        unmap(index);
-    if (index->map && (number_hosts(index, e) < 0 || mark_own(index, e) < 0))
         return -1;
-    /* Lookups are scattered; and what the check above read need not stay. */
-    if (index->map)
-        madvise(index->map, index->map_size, MADV_DONTNEED);
+    if (segment_open(fd, path, index->identity, &segment, e) == 0)
+        return index_part_add(index, segment, entry->number, false, e);
+    return e->class == ERROR_INTEGRITY ? note_broken(index, entry->number, e) : -1;
+}
+
+static void close_parts(struct index *index)
+{
+    size_t count;
+    for (index_parts(index, &count); count > 0; count--)
+        index_part_remove(index, count - 1);
+}
+
+/* *again: one of those listed is not there, as when somebody else has just merged it. */
+static int open_parts(struct index *index, const struct index_list *list, bool last, bool *again, struct error *e)
+{
+    const struct index_entry *entries = (const void *)list->entries.data;
+    *again = false;
+    for (size_t i = 0; i < list->entries.length / sizeof *entries; i++) {
+        if (index->host[0] != '\0' && strcmp(index->host, entries[i].host) != 0)
+            continue;
+        if (open_part(index, &entries[i], e) == 0)
+            continue;
+        if (e->class != ERROR_NOT_FOUND)
+            return error_context(e, "index cache: ");
+        *again = !last;
+        if (*again)
+            return 0;
+        if (note_broken(index, entries[i].number, e) < 0)
+            return -1;
+    }
     return 0;
 }
 
-int index_open(const char *path, const uint8_t identity[SEAL_HASH_SIZE], struct index **index, struct error *e)
+static int open_listed(struct index *index, struct error *e)
+{
+    bool again = true;
+    for (unsigned i = 1; again; i++) {
+        struct index_list list;
+        close_parts(index);
+        bytes_reset(&index->broken);
+        if (index_list_read(index, &list, e) < 0)
+            return -1;
+        int result = open_parts(index, &list, i == OPEN_TRIES, &again, e);
+        bytes_free(&list.entries);
+        if (result < 0)
+            return -1;
+    }
+    index_part_sort(index);
+    return 0;
+}
+
+int index_open(const char *path, const uint8_t identity[SEAL_HASH_SIZE], const char *host, struct index **index,
+               struct error *e)
 {
     struct index *x = calloc(1, sizeof *x);
     if (!x)
         return error_memory(e);
     snprintf(x->path, sizeof x->path, "%s", path);
+    snprintf(x->host, sizeof x->host, "%s", host ? host : "");
     memcpy(x->identity, identity, sizeof x->identity);
-    x->new_objects.maximum = x->shares.maximum = (size_t)1 << 30;
-    x->new_hosts.maximum = (size_t)1 << 30;
-    x->new_packs.maximum = (size_t)1 << 32;
-    x->new_chunks.maximum = (size_t)1 << 32;
-    if (map_file(x, e) < 0) {
+    x->parts.maximum = x->batches.maximum = x->broken.maximum = x->shares.maximum = (size_t)1 << 30;
+    if (open_listed(x, e) < 0) {
         index_free(x);
         return -1;
     }
-    /* Whoever wrote them ended before an index object did. Taken for known, those packs would never get one. */
-    if (x->header && x->header->unnamed)
-        unmap(x);
-    x->crowded = x->header && x->header->crowded;
     *index = x;
     return 0;
+}
+
+static struct index_batch *batches(const struct index *index, size_t *count)
+{
+    *count = index->batches.length / sizeof(struct index_batch);
+    return (struct index_batch *)(void *)index->batches.data;
+}
+
+static void clear_batches(struct index *index)
+{
+    size_t count;
+    struct index_batch *batch = batches(index, &count);
+    for (size_t i = 0; i < count; i++) {
+        bytes_free(&batch[i].objects);
+        bytes_free(&batch[i].packs);
+        bytes_free(&batch[i].chunks);
+    }
+    bytes_reset(&index->batches);
+    index->absorbed = 0;
 }
 
 void index_free(struct index *index)
 {
     if (!index)
         return;
-    unmap(index);
+    close_parts(index);
+    clear_batches(index);
+    bytes_free(&index->parts);
+    bytes_free(&index->batches);
+    bytes_free(&index->broken);
+    bytes_free(&index->shares);
     free(index->doubted);
     free(index->revoked);
     free(index->own);
-    bytes_free(&index->shares);
-    bytes_free(&index->new_objects);
-    bytes_free(&index->new_hosts);
-    bytes_free(&index->new_packs);
-    bytes_free(&index->new_chunks);
     free(index);
-}
-
-size_t index_object_count(const struct index *index)
-{
-    return object_count(index);
-}
-
-const uint8_t *index_object_name(const struct index *index, size_t i)
-{
-    return index->objects + i * SEAL_HASH_SIZE;
-}
-
-static int compare_names(const void *a, const void *b)
-{
-    return memcmp(a, b, SEAL_HASH_SIZE);
-}
-
-bool index_covers(const struct index *index, const uint8_t name[SEAL_HASH_SIZE])
-{
-    size_t count = object_count(index);
-    return count > 0 && bsearch(name, index->objects, count, SEAL_HASH_SIZE, compare_names);
 }
 
 void index_fix(struct index *index)
@@ -198,290 +141,235 @@ void index_fix(struct index *index)
     index->fixed = true;
 }
 
-void index_clear(struct index *index)
+/* ---- objects ---- */
+
+size_t index_object_count(const struct index *index)
 {
-    ASSERT(!index->fixed);
-    unmap(index);
-    index->unnamed = index->crowded = false;
-    bytes_reset(&index->shares);
-    bytes_reset(&index->new_objects);
-    bytes_reset(&index->new_hosts);
-    bytes_reset(&index->new_packs);
-    bytes_reset(&index->new_chunks);
+    return index->objects;
 }
 
-/* ---- the merge ----
- *
- * The file is sorted by id; what index objects say comes in the order of packs. New rows are kept in memory, unsorted,
- * until there are BATCH_CHUNKS of them or somebody wants to look; index_settle sorts them and merges both into a new
- * file, in one pass over each:
- *
- *   file    objects (sorted) | hosts, packs 0..n-1  | chunks, sorted by id
- *   memory  objects          | hosts, packs n..     | chunks                       index_absorb
- *   new     merged           | old ones, new ones   | merged                       index_settle
- *
- * A chunk row names its pack by number, and a pack row its host: they are only ever appended, so that old rows stay
- * right and new ones count on from index_pack_count. The fan-out (how many ids begin with a smaller byte) is the sum of
- * both counts. Rows of one id stand side by side, the older first: a chunk may be in several packs, but of one signer,
- * ourselves aside, only INDEX_PLACES are kept, so that nobody makes a search long for others. The new file takes the
- * place of the old one by a rename and is mapped before the lock is let go, so that nobody maps half of it, and whoever
- * has the old one mapped keeps it. It is not synced: it is a cache, and its hash tells whether it is whole. `present`
- * and `doubted` are of this process and no part of the file.
- */
+bool index_covers(const struct index *index, const uint8_t name[SEAL_HASH_SIZE])
+{
+    size_t count;
+    const struct index_part *parts = index_parts(index, &count);
+    for (size_t i = 0; i < count; i++) {
+        size_t object = segment_find_object(parts[i].segment, name);
+        if (object != SIZE_MAX && !parts[i].gone[object])
+            return true;
+    }
+    return false;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return memcmp(a, b, SEAL_HASH_SIZE);
+}
+
+/* True when one of them has gone. With crowded, those of which something was left out go as well. */
+static bool retain(struct index *index, const void *listed, size_t n, size_t size, bool crowded)
+{
+    size_t count;
+    bool gone = false;
+    struct index_part *parts = index_parts(index, &count);
+    for (struct index_part *part = parts; part < parts + count; part++)
+        for (size_t i = 0; i < part->segment->header.objects; i++) {
+            const struct segment_object *object = &part->segment->objects[i];
+            if (part->gone[i] || !index_object_is_named(object))
+                continue;
+            bool there = n > 0 && bsearch(object->name, listed, n, size, compare_names);
+            part->gone[i] = !there || (crowded && object->crowded);
+            gone = gone || part->gone[i];
+        }
+    return gone;
+}
+
+void index_retain(struct index *index, const void *listed, size_t count, size_t size)
+{
+    ASSERT(!index->fixed);
+    if (!retain(index, listed, count, size, false))
+        return;
+    /* There may be room for what was left out, now that others are gone. */
+    retain(index, listed, count, size, true);
+    index_part_heed_crowded(index);
+    bytes_reset(&index->shares);
+}
+
+int index_check(struct index *index, bool *damaged, struct error *e)
+{
+    size_t count;
+    struct index_part *parts = index_parts(index, &count);
+    ASSERT(!index->fixed);
+    *damaged = false;
+    for (size_t i = count; i-- > 0;) {
+        if (segment_check(parts[i].segment, index->path, e) == 0)
+            continue;
+        if (e->class != ERROR_INTEGRITY || note_broken(index, parts[i].number, e) < 0)
+            return -1;
+        *damaged = true;
+        index_part_remove(index, i);
+    }
+    if (*damaged)
+        bytes_reset(&index->shares);
+    return 0;
+}
 
 /* ---- absorbing ---- */
 
+static struct index_batch *batch_of(struct index *index, const char *host, struct error *e)
+{
+    size_t count;
+    struct index_batch *all = batches(index, &count);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(all[i].host, host) == 0)
+            return &all[i];
+    struct index_batch fresh = {.objects = {.maximum = (size_t)1 << 30}};
+    fresh.packs.maximum = fresh.chunks.maximum = (size_t)1 << 32;
+    snprintf(fresh.host, sizeof fresh.host, "%s", host);
+    bytes_put(&index->batches, &fresh, sizeof fresh);
+    if (bytes_check(&index->batches, "index", e) < 0)
+        return NULL;
+    all = batches(index, &count);
+    return &all[count - 1];
+}
+
+/* What no object describes is of one object without a name, or of two: ours, and that of others. */
+static int add_object(struct index_batch *batch, const struct segment_object *object, uint32_t *number, struct error *e)
+{
+    const struct segment_object *all = (const void *)batch->objects.data;
+    size_t count = batch->objects.length / sizeof *all;
+    for (*number = 0; *number < count && !index_object_is_named(object); ++*number)
+        if (all[*number].own == object->own)
+            return 0;
+    *number = (uint32_t)count;
+    bytes_put(&batch->objects, object, sizeof *object);
+    return bytes_check(&batch->objects, "index", e);
+}
+
 struct absorbing {
     struct index *index;
-    struct pack_row row; /* what all packs of the object have in common */
+    struct index_batch *batch;
+    uint32_t object; /* number in the batch */
 };
 
 static int absorb_pack(void *context, const uint8_t name[SEAL_HASH_SIZE], uint64_t size,
                        const struct pack_chunk *chunks, uint32_t count, struct error *e)
 {
     struct absorbing *a = context;
-    struct index *index = a->index;
-    struct pack_row row = a->row;
-    memcpy(row.name, name, sizeof row.name);
-    row.size = size;
-    row.chunks = count;
+    struct segment_object *object = (struct segment_object *)(void *)a->batch->objects.data + a->object;
+    struct segment_pack pack = {.size = (uint32_t)size, .object = a->object};
+    uint32_t number = (uint32_t)(a->batch->packs.length / sizeof pack);
     bool fits;
-    if (index_share_take(index, &row, &fits, e) < 0)
+    if (index_share_take(a->index, object, count, &fits, e) < 0)
         return -1;
     if (!fits) {
-        index->crowded = true;
+        object->crowded = 1;
+        a->index->crowded = true;
         return 0;
     }
-    uint32_t number = (uint32_t)(index_pack_count(index) + index->new_packs.length / sizeof row);
-    bytes_put(&index->new_packs, &row, sizeof row);
+    memcpy(pack.name, name, sizeof pack.name);
+    bytes_put(&a->batch->packs, &pack, sizeof pack);
     for (uint32_t i = 0; i < count; i++) {
-        struct chunk_row chunk = {
+        struct segment_chunk chunk = {
             .pack = number, .offset = chunks[i].offset, .stored = chunks[i].stored, .plain = chunks[i].plain};
         memcpy(chunk.id, chunks[i].id, sizeof chunk.id);
-        bytes_put(&index->new_chunks, &chunk, sizeof chunk);
+        bytes_put(&a->batch->chunks, &chunk, sizeof chunk);
     }
-    if (bytes_check(&index->new_packs, "index", e) < 0)
+    a->index->absorbed += count;
+    if (bytes_check(&a->batch->packs, "index", e) < 0)
         return -1;
-    return bytes_check(&index->new_chunks, "index", e);
+    return bytes_check(&a->batch->chunks, "index", e);
 }
 
-int index_pass_over(struct index *index, const uint8_t name[SEAL_HASH_SIZE], struct error *e)
+/* Where an object's rows go. What no object describes is kept apart: it gets a segment of its own. */
+static int begin_object(struct index *index, const char *host, const struct index_origin *origin, struct absorbing *a,
+                        struct error *e)
 {
+    struct segment_object object = {.own = origin->own};
     ASSERT(!index->fixed);
-    bytes_put(&index->new_objects, name, SEAL_HASH_SIZE);
-    return bytes_check(&index->new_objects, "index", e);
+    if (index->batches.length > 0 && index->unnamed != !origin->object && index_settle(index, e) < 0)
+        return -1;
+    index->unnamed = !origin->object;
+    if (origin->object)
+        memcpy(object.name, origin->object, sizeof object.name);
+    if (origin->signer)
+        memcpy(object.signer, origin->signer, sizeof object.signer);
+    *a = (struct absorbing){.index = index, .batch = batch_of(index, host, e)};
+    return a->batch ? add_object(a->batch, &object, &a->object, e) : -1;
+}
+
+int index_pass_over(struct index *index, const char *host, const uint8_t name[SEAL_HASH_SIZE], struct error *e)
+{
+    struct absorbing ignored;
+    return begin_object(index, host, &(struct index_origin){.object = name}, &ignored, e);
 }
 
 int index_absorb(struct index *index, const struct index_origin *origin, const void *body, size_t n, struct error *e)
 {
-    char host[64];
-    ASSERT(!index->fixed);
+    char host[SEGMENT_HOST_SIZE];
+    struct absorbing a;
     if (index_body_host(body, n, host, e) < 0 || index_body_each(body, n, NULL, NULL, e) < 0)
         return -1;
-    struct absorbing a = {.index = index, .row = {.own = origin->own}};
-    if (index_host_row(index, host, &a.row.host, e) < 0)
+    if (pack_name_number(host) == 0)
+        return error_set(e, ERROR_INTEGRITY, "index object is of a host '%s', which is no name", host);
+    if (begin_object(index, host, origin, &a, e) < 0 || index_body_each(body, n, absorb_pack, &a, e) < 0)
         return -1;
-    if (origin->object)
-        memcpy(a.row.object, origin->object, sizeof a.row.object);
-    if (origin->signer)
-        memcpy(a.row.signer, origin->signer, sizeof a.row.signer);
-    if (index_body_each(body, n, absorb_pack, &a, e) < 0)
-        return -1;
-    if (!origin->object)
-        index->unnamed = true;
-    else if (index_pass_over(index, origin->object, e) < 0)
-        return -1;
-    if (index->new_chunks.length / sizeof(struct chunk_row) >= BATCH_CHUNKS)
-        return index_settle(index, e);
-    return 0;
+    return index->absorbed >= BATCH_CHUNKS ? index_settle(index, e) : 0;
 }
 
-/* Of one id, the older first. */
-static int compare_chunks(const void *a, const void *b)
+/* ---- settling ---- */
+
+static int settle_batch(struct index *index, struct index_batch *batch, struct index_list *list, struct error *e)
 {
-    const struct chunk_row *one = a, *other = b;
-    int order = memcmp(one->id, other->id, SEAL_HASH_SIZE);
-    return order != 0 ? order : (one->pack > other->pack) - (one->pack < other->pack);
-}
-
-/* A file being written through a small buffer, hashed as it goes. */
-struct output {
-    FILE *file;
-    struct seal_hasher hasher;
-};
-
-static void emit(struct output *out, const void *p, size_t n)
-{
-    if (n == 0)
-        return;
-    fwrite(p, 1, n, out->file); /* errors are sticky: looked at in finish_file */
-    seal_hasher_add(&out->hasher, p, n);
-}
-
-/* The packs whose rows of the chunk at hand were kept, one for each signer, with how many. */
-#define SIGNERS 64
-struct places {
-    const uint8_t *id;
-    struct {
-        const struct pack_row *pack;
-        unsigned rows;
-    } of[SIGNERS];
-    size_t count;
-};
-
-static const struct pack_row *pack_of(const struct index *index, uint32_t number)
-{
-    size_t old = index_pack_count(index);
-    return number < old ? &index->packs[number]
-                        : (const struct pack_row *)(const void *)index->new_packs.data + number - old;
-}
-
-static bool is_kept(const struct index *index, struct places *p, const struct chunk_row *row)
-{
-    const struct pack_row *pack = pack_of(index, row->pack);
-    if (!p->id || memcmp(p->id, row->id, sizeof row->id) != 0)
-        p->count = 0;
-    p->id = row->id;
-    size_t i = 0;
-    while (i < p->count && memcmp(p->of[i].pack->signer, pack->signer, sizeof pack->signer) != 0)
-        i++;
-    if (i == p->count && i < SIGNERS)
-        p->of[p->count++].pack = pack, p->of[i].rows = 0;
-    return (i < SIGNERS && p->of[i].rows++ < INDEX_PLACES) || !index_row_is_bounded(index, pack);
-}
-
-/* Tells how many were written, by the first byte of their ids. */
-static void emit_merged(struct output *out, struct index *index, uint32_t counts[256])
-{
-    struct places places = {.id = NULL};
-    const struct chunk_row *a = index->chunks, *a_end = a + index_chunk_count(index);
-    const struct chunk_row *b = (const void *)index->new_chunks.data;
-    const struct chunk_row *b_end = b + index->new_chunks.length / sizeof *b;
-    while (a < a_end || b < b_end) {
-        bool first = b == b_end || (a < a_end && compare_chunks(a, b) <= 0);
-        const struct chunk_row *row = first ? a++ : b++;
-        if (!is_kept(index, &places, row)) {
-            index->crowded = true;
-            continue;
-        }
-        emit(out, row, sizeof *row);
-        counts[row->id[0]]++;
-    }
-}
-
-/* Not synced: after a power cut its hash fails and it is made anew. */
-static int finish_file(struct output *out, struct header *h, const struct file_temporary *t, const char *path,
-                       struct error *e)
-{
-    seal_hasher_add(&out->hasher, h, offsetof(struct header, hash));
-    seal_hasher_end(&out->hasher, h->hash);
-    rewind(out->file);
-    fwrite(h, 1, sizeof *h, out->file);
-    int result = fflush(out->file) != 0 || ferror(out->file) ? error_system(e, errno, "write index cache '%s'", t->path)
-                                                             : file_temporary_name(t, path, FILE_REPLACE, e);
-    if (result < 0)
-        unlink(t->path);
-    fclose(out->file);
-    return result;
-}
-
-/* Two jobs may use one repository at a time, and so write this file. Whose file comes last stays; what it lacks is
- * absorbed again. Held until our file is mapped, so that it is ours that is. */
-static int lock_file(const struct index *index, struct error *e)
-{
-    char path[PATH_MAX + 8];
-    snprintf(path, sizeof path, "%s.lock", index->path);
-    int fd = file_open(path, O_RDWR | O_CREAT, e);
-    if (fd < 0)
-        return error_context(e, "lock: ");
-    while (flock(fd, LOCK_EX) < 0) {
-        if (errno == EINTR)
-            continue;
-        error_system(e, errno, "lock '%s'", path);
-        close(fd);
-        return -1;
-    }
-    return fd;
-}
-
-/* The names of objects, known ones and new ones, both sorted. */
-static void emit_objects(struct output *out, const struct index *index)
-{
-    size_t old = 0, olds = object_count(index), new = 0, news = index->new_objects.length / SEAL_HASH_SIZE;
-    while (old < olds || new < news) {
-        const uint8_t *a = old < olds ? index_object_name(index, old) : NULL;
-        const uint8_t *b = new < news ? index->new_objects.data + new *SEAL_HASH_SIZE : NULL;
-        bool first = a && (!b || compare_names(a, b) < 0);
-        emit(out, first ? a : b, SEAL_HASH_SIZE);
-        old += first;
-        new += !first;
-    }
-}
-
-static int write_file(struct index *index, struct error *e)
-{
-    struct file_temporary temporary;
-    struct header h = {.magic = FILE_MAGIC,
-                       .objects = object_count(index) + index->new_objects.length / SEAL_HASH_SIZE,
-                       .hosts = (index->header ? index->header->hosts : 0) + index->new_hosts.length / INDEX_HOST_SIZE,
-                       .packs = index_pack_count(index) + index->new_packs.length / sizeof(struct pack_row)};
-    h.unnamed = index->unnamed;
-    memcpy(h.identity, index->identity, sizeof h.identity);
-    if (file_temporary_make(&temporary, index->path, e) < 0)
-        return -1;
-    struct output out = {.file = fdopen(temporary.fd, "w")};
-    if (!out.file) {
-        unlink(temporary.path);
-        close(temporary.fd);
+    struct segment_batch rows = {.objects = (void *)batch->objects.data,
+                                 .packs = (void *)batch->packs.data,
+                                 .chunks = (void *)batch->chunks.data,
+                                 .object_count = batch->objects.length / sizeof *rows.objects,
+                                 .pack_count = batch->packs.length / sizeof *rows.packs,
+                                 .chunk_count = batch->chunks.length / sizeof *rows.chunks};
+    AUTO_FREE uint8_t *unbounded = calloc(rows.object_count + 1, 1);
+    if (!unbounded)
         return error_memory(e);
+    for (size_t i = 0; i < rows.object_count; i++)
+        unbounded[i] = !index_object_is_named(&rows.objects[i]) || index_object_is_own(index, &rows.objects[i]);
+    const struct segment_source source = {.batch = &rows, .unbounded = unbounded};
+    struct segment *segment;
+    uint64_t number = index->unnamed ? 0 : list->next++;
+    if (index_merge_write(index, number, batch->host, &source, 1, &segment, e) < 0)
+        return -1;
+    if (number > 0 && index_list_add(list, number, batch->host, e) < 0) {
+        segment_close(segment);
+        return -1;
     }
-    fwrite(&h, 1, sizeof h, out.file);
-    seal_hasher_init(&out.hasher);
-    emit_objects(&out, index);
-    emit(&out, index->hosts, index->header ? index->header->hosts * INDEX_HOST_SIZE : 0);
-    emit(&out, index->new_hosts.data, index->new_hosts.length);
-    emit(&out, index->packs, index_pack_count(index) * sizeof(struct pack_row));
-    emit(&out, index->new_packs.data, index->new_packs.length);
-    uint32_t counts[256] = {0};
-    emit_merged(&out, index, counts);
-    for (size_t i = 0; i < 256; i++)
-        h.fanout[i + 1] = h.fanout[i] + counts[i];
-    h.chunks = h.fanout[256];
-    h.crowded = index->crowded;
-    return finish_file(&out, &h, &temporary, index->path, e);
+    return index_part_add(index, segment, number, true, e);
+}
+
+static int settle(struct index *index, struct index_list *list, struct error *e)
+{
+    size_t count;
+    struct index_batch *all = batches(index, &count);
+    const uint64_t *broken = (const void *)index->broken.data;
+    for (size_t i = 0; i < index->broken.length / sizeof *broken; i++)
+        index_list_remove(list, broken[i]);
+    for (size_t i = 0; i < count; i++)
+        if (settle_batch(index, &all[i], list, e) < 0)
+            return -1;
+    if (index_merge_fresh(index, list, e) < 0)
+        return -1;
+    return index->unnamed ? 0 : index_list_write(index, list, e);
 }
 
 int index_settle(struct index *index, struct error *e)
 {
-    if (index->new_objects.length == 0 && index->new_packs.length == 0)
+    struct index_list list;
+    if (index->batches.length == 0)
         return 0;
-    if (index->new_objects.length > 0)
-        qsort(index->new_objects.data, index->new_objects.length / SEAL_HASH_SIZE, SEAL_HASH_SIZE, compare_names);
-    if (index->new_chunks.length > 0)
-        qsort(index->new_chunks.data, index->new_chunks.length / sizeof(struct chunk_row), sizeof(struct chunk_row),
-              compare_chunks);
-    AUTO_CLOSE int lock = lock_file(index, e);
-    if (lock < 0 || write_file(index, e) < 0)
+    AUTO_CLOSE int lock = index_list_lock(index, e);
+    if (lock < 0 || index_list_read(index, &list, e) < 0)
         return -1;
-    size_t packs_before = index_pack_count(index);
-    uint8_t *present = index->present;
-    index->present = NULL;
-    if (map_file(index, e) < 0 || !index->map) {
-        free(present);
-        return index->map ? -1 : error_set(e, ERROR_INTEGRITY, "index cache '%s' is not what was written", index->path);
-    }
-    if (present) { /* packs that were just absorbed by their writer are there */
-        uint8_t *longer = realloc(present, index_pack_count(index));
-        if (!longer) {
-            free(present);
-            return error_memory(e);
-        }
-        memset(longer + packs_before, 1, index_pack_count(index) - packs_before);
-        index->present = longer;
-    }
-    bytes_reset(&index->new_objects);
-    bytes_reset(&index->new_hosts);
-    bytes_reset(&index->new_packs);
-    bytes_reset(&index->new_chunks);
+    int result = settle(index, &list, e);
+    bytes_free(&list.entries);
+    if (result < 0)
+        return -1;
+    clear_batches(index);
     return 0;
 }

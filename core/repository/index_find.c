@@ -11,42 +11,63 @@ static int compare_names(const void *a, const void *b)
     return memcmp(a, b, SEAL_HASH_SIZE);
 }
 
-struct pack_name index_row_name(const struct index *index, const struct pack_row *row)
-{
-    struct pack_name name = {.host = index->numbers[row->host]};
-    memcpy(name.hash, row->name, sizeof name.hash);
-    return name;
-}
+/* ---- what is present ---- */
 
-int index_set_present(struct index *index, struct index_pack *packs, size_t count, struct error *e)
+/* The first of the packs, from that one on, that is not before the name. Both sides are walked in order: it is near. */
+static size_t skip_to(const struct index_pack *packs, size_t count, size_t from, const struct pack_name *name)
 {
-    free(index->present);
-    index->present = calloc(index_pack_count(index) + 1, 1);
-    if (!index->present)
-        return error_memory(e);
-    for (size_t i = 0; i < index_pack_count(index); i++) {
-        struct index_pack wanted = {.name = index_row_name(index, &index->packs[i])};
-        struct index_pack *found = count > 0 ? bsearch(&wanted, packs, count, sizeof *packs, pack_name_compare) : NULL;
-        if (!found)
-            continue;
-        index->present[i] = found->size == index->packs[i].size;
-        found->known = found->known || index->present[i];
-    }
-    return 0;
-}
-
-static size_t first_row(const struct index *index, const uint8_t *id)
-{
-    size_t low = index->header->fanout[id[0]], high = index->header->fanout[id[0] + 1];
+    size_t low = from, step = 1;
+    for (; low + step <= count && pack_name_compare(&packs[low + step - 1].name, name) < 0; step *= 2)
+        low += step;
+    size_t high = low + step - 1 < count ? low + step - 1 : count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (memcmp(index->chunks[middle].id, id, SEAL_HASH_SIZE) < 0)
+        if (pack_name_compare(&packs[middle].name, name) < 0)
             low = middle + 1;
         else
             high = middle;
     }
     return low;
 }
+
+static int tell_part(struct index_part *part, struct index_pack *packs, size_t count, struct error *e)
+{
+    struct segment_packs rows;
+    size_t at = 0, i = 0;
+    uint8_t *present = calloc(part->segment->header.packs / 8 + 1, 1);
+    if (!present)
+        return error_memory(e);
+    free(part->present);
+    part->present = present;
+    part->all_present = false;
+    segment_packs_begin(part->segment, &rows);
+    for (const struct segment_pack *row; (row = segment_packs_next(&rows)); i++) {
+        struct pack_name name = {.host = part->host};
+        memcpy(name.hash, row->name, sizeof name.hash);
+        at = skip_to(packs, count, at, &name);
+        if (at == count)
+            break;
+        if (packs[at].size != row->size || !pack_name_is(&packs[at].name, &name) || !segment_pack_is_whole(row) ||
+            row->object >= part->segment->header.objects || part->gone[row->object])
+            continue;
+        present[i / 8] |= (uint8_t)(1u << i % 8);
+        packs[at].known = true;
+    }
+    return 0;
+}
+
+int index_set_present(struct index *index, struct index_pack *packs, size_t count, struct error *e)
+{
+    size_t n;
+    struct index_part *parts = index_parts(index, &n);
+    index->told = true;
+    for (size_t i = 0; i < n; i++)
+        if (tell_part(&parts[i], packs, count, e) < 0)
+            return -1;
+    return 0;
+}
+
+/* ---- names of which something is known ---- */
 
 int index_copy_names(const uint8_t *names, size_t count, uint8_t **to, size_t *to_count, struct error *e)
 {
@@ -71,95 +92,166 @@ int index_set_revoked(struct index *index, const uint8_t *signers, size_t count,
     return index_copy_names(signers, count, &index->revoked, &index->revoked_count, e);
 }
 
-/* Is the pack row one for that use? */
-static bool allows(const struct index *index, size_t pack, enum index_use use)
-{
-    if (use == INDEX_READ || index->is_own[pack])
-        return true;
-    return use == INDEX_RELY &&
-           !(index->revoked_count > 0 &&
-             bsearch(index->packs[pack].signer, index->revoked, index->revoked_count, SEAL_HASH_SIZE, compare_names));
-}
-
 bool index_doubts(const struct index *index, const uint8_t hash[SEAL_HASH_SIZE])
 {
     return index->doubted_count > 0 &&
            bsearch(hash, index->doubted, index->doubted_count, SEAL_HASH_SIZE, compare_names);
 }
 
-static void locate(const struct index *index, size_t i, struct index_location *location)
+/* Is what the object says good for that use? */
+static bool allows(const struct index *index, const struct index_part *part, uint32_t object, enum index_use use)
 {
-    const struct chunk_row *row = &index->chunks[i];
-    const struct pack_row *pack = &index->packs[row->pack];
-    location->pack = index_row_name(index, pack);
-    location->pack_size = pack->size;
-    location->foreign = index_rank(index, row->pack) == INDEX_FOREIGN;
-    location->row = i;
-    location->pack_row = row->pack;
-    location->chunk = (struct pack_chunk){.offset = row->offset, .stored = row->stored, .plain = row->plain};
-    memcpy(location->chunk.id, row->id, SEAL_HASH_SIZE);
+    if (use == INDEX_READ || part->own[object])
+        return true;
+    return use == INDEX_RELY &&
+           !(index->revoked_count > 0 && bsearch(part->segment->objects[object].signer, index->revoked,
+                                                 index->revoked_count, SEAL_HASH_SIZE, compare_names));
 }
 
-/* Rows of the chunk, by whose word they are: rank. */
-struct search {
-    const struct index *index;
-    size_t first, last;
-    enum index_use use;
-    unsigned nth; /* left to count */
+/* ---- places ---- */
+
+/* A row of a chunk, and that of its pack. */
+struct place {
+    const struct index_part *part;
+    size_t row;
+    struct segment_chunk chunk;
+    struct segment_pack pack;
 };
 
-static bool is_place(const struct search *s, size_t i, unsigned rank, bool doubted)
+static void locate(const struct index *index, const struct place *place, struct index_location *location)
 {
-    uint32_t pack = s->index->chunks[i].pack;
-    return s->index->present[pack] && allows(s->index, pack, s->use) && index_rank(s->index, pack) == rank &&
-           index_doubts(s->index, s->index->packs[pack].name) == doubted;
+    const struct segment_chunk *chunk = &place->chunk;
+    location->row = place->part->first_chunk + place->row;
+    location->pack_row = place->part->first_pack + chunk->pack;
+    location->pack.host = place->part->host;
+    memcpy(location->pack.hash, place->pack.name, sizeof location->pack.hash);
+    location->pack_size = place->pack.size;
+    location->foreign = index_rank(index, place->part, place->pack.object) == INDEX_FOREIGN;
+    location->chunk = (struct pack_chunk){.offset = chunk->offset, .stored = chunk->stored, .plain = chunk->plain};
+    memcpy(location->chunk.id, chunk->id, SEAL_HASH_SIZE);
 }
 
-/* Among packs that are doubted, or those that are not. */
-static bool find_among(struct search *s, bool doubted, struct index_location *location)
+/* Places by whose word they are (rank), those in doubted packs behind all others. */
+#define ORDERS (2 * (INDEX_FOREIGN + 1))
+struct search {
+    const struct index *index;
+    const uint8_t *id;
+    enum index_use use;
+    struct segment_window window;
+    unsigned order, nth;     /* which is looked for */
+    unsigned counts[ORDERS]; /* places passed */
+    struct place place;      /* the one, when found */
+};
+
+/* ORDERS when the row is no place for the use; else place->pack is set. */
+static unsigned order_of(const struct search *s, struct place *place)
 {
-    for (unsigned rank = 0; rank <= INDEX_FOREIGN; rank++)
-        for (size_t i = s->first; i < s->last; i++)
-            if (is_place(s, i, rank, doubted) && s->nth-- == 0) {
-                locate(s->index, i, location);
-                return true;
-            }
+    const struct index_part *part = place->part;
+    if (!index_part_has(part, place->chunk.pack) || !segment_chunk_is_whole(&place->chunk) ||
+        !segment_pack_at(part->segment, place->chunk.pack, &place->pack) ||
+        !allows(s->index, part, place->pack.object, s->use))
+        return ORDERS;
+    bool doubted = index_doubts(s->index, place->pack.name);
+    if (doubted && s->use != INDEX_READ)
+        return ORDERS;
+    return index_rank(s->index, part, place->pack.object) + (doubted ? INDEX_FOREIGN + 1 : 0);
+}
+
+static bool search_part(struct search *s, const struct index_part *part)
+{
+    const struct segment_chunk *row;
+    struct place *place = &s->place;
+    place->part = part;
+    place->row = segment_first(part->segment, s->id, &s->window);
+    for (; (row = segment_row(part->segment, place->row, &s->window)); place->row++) {
+        if (memcmp(row->id, s->id, SEAL_HASH_SIZE) != 0)
+            return false;
+        place->chunk = *row;
+        unsigned order = order_of(s, place);
+        if (order < ORDERS && s->counts[order]++ == s->nth && order == s->order)
+            return true;
+    }
+    return false;
+}
+
+/* The nth of that order, through all parts. */
+static bool search_all(struct search *s)
+{
+    size_t count;
+    const struct index_part *parts = index_parts(s->index, &count);
+    memset(s->counts, 0, sizeof s->counts);
+    for (size_t i = 0; i < count; i++)
+        if (search_part(s, &parts[i]))
+            return true;
     return false;
 }
 
 bool index_find(const struct index *index, const uint8_t id[SEAL_HASH_SIZE], enum index_use use, unsigned nth,
                 struct index_location *location)
 {
-    if (!index->header || !index->present)
-        return false;
-    struct search s = {.index = index, .first = first_row(index, id), .use = use, .nth = nth};
-    for (s.last = s.first; s.last < index_chunk_count(index); s.last++)
-        if (memcmp(index->chunks[s.last].id, id, SEAL_HASH_SIZE) != 0)
-            break;
-    return find_among(&s, false, location) ||
-           (use == INDEX_READ && index->doubted_count > 0 && find_among(&s, true, location));
+    struct search s;
+    s.index = index;
+    s.id = id;
+    s.use = use;
+    s.nth = nth;
+    s.order = 0;
+    while (!search_all(&s)) { /* now it is known how many there are of each */
+        for (; s.order < ORDERS && s.counts[s.order] <= s.nth; s.order++)
+            s.nth -= s.counts[s.order];
+        if (s.order == ORDERS)
+            return false;
+    }
+    locate(index, &s.place, location);
+    return true;
 }
 
 bool index_chunk_at(const struct index *index, size_t i, enum index_use use, struct index_location *location)
 {
-    locate(index, i, location);
-    return index->present && index->present[location->pack_row] && allows(index, location->pack_row, use) &&
+    struct place place = {.part = index_part_of_chunk(index, i)};
+    place.row = i - place.part->first_chunk;
+    if (!segment_chunk_at(place.part->segment, place.row, &place.chunk) ||
+        !segment_pack_at(place.part->segment, place.chunk.pack, &place.pack)) {
+        *location = (struct index_location){.row = i, .pack_row = place.part->first_pack};
+        return false;
+    }
+    locate(index, &place, location);
+    return index_part_has(place.part, place.chunk.pack) && allows(index, place.part, place.pack.object, use) &&
            (use == INDEX_READ || !index_doubts(index, location->pack.hash));
+}
+
+size_t index_first_row(const struct index *index, const uint8_t id[SEAL_HASH_SIZE])
+{
+    size_t count;
+    struct segment_window window;
+    const struct index_part *parts = index_parts(index, &count);
+    for (size_t i = 0; i < count; i++) {
+        size_t row = segment_first(parts[i].segment, id, &window);
+        const struct segment_chunk *chunk = segment_row(parts[i].segment, row, &window);
+        if (chunk && memcmp(chunk->id, id, SEAL_HASH_SIZE) == 0)
+            return parts[i].first_chunk + row;
+    }
+    return SIZE_MAX;
 }
 
 size_t index_chunk_count(const struct index *index)
 {
-    return index->header ? index->header->chunks : 0;
+    return index->chunks;
 }
 
 size_t index_pack_count(const struct index *index)
 {
-    return index->header ? index->header->packs : 0;
+    return index->packs;
 }
 
 bool index_pack_at(const struct index *index, size_t i, struct pack_name *name, uint64_t *size)
 {
-    *name = index_row_name(index, &index->packs[i]);
-    *size = index->packs[i].size;
-    return index->present && index->present[i];
+    const struct index_part *part = index_part_of_pack(index, i);
+    struct segment_pack pack;
+    *name = (struct pack_name){.host = part->host};
+    *size = 0;
+    if (!segment_pack_at(part->segment, i - part->first_pack, &pack))
+        return false;
+    memcpy(name->hash, pack.name, sizeof name->hash);
+    *size = pack.size;
+    return index_part_has(part, i - part->first_pack);
 }

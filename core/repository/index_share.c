@@ -1,5 +1,4 @@
 /* Of an index: whose word its rows are, and how much of one signer's it takes. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,45 +18,27 @@ static int compare_names(const void *a, const void *b)
     return memcmp(a, b, SEAL_HASH_SIZE);
 }
 
-static const char *host_at(const struct index *index, size_t i)
+bool index_object_is_named(const struct segment_object *object)
 {
-    size_t old = index->header ? index->header->hosts : 0;
-    return i < old ? index->hosts + i * INDEX_HOST_SIZE
-                   : (const char *)index->new_hosts.data + (i - old) * INDEX_HOST_SIZE;
+    return memcmp(object->name, nobody, sizeof nobody) != 0;
 }
 
-int index_host_row(struct index *index, const char *host, uint32_t *row, struct error *e)
+bool index_object_is_own(const struct index *index, const struct segment_object *object)
 {
-    size_t count = (index->header ? index->header->hosts : 0) + index->new_hosts.length / INDEX_HOST_SIZE;
-    char name[INDEX_HOST_SIZE] = "";
-    for (*row = 0; *row < count; ++*row)
-        if (strcmp(host_at(index, *row), host) == 0)
-            return 0;
-    if (pack_name_number(host) == 0)
-        return error_set(e, ERROR_INTEGRITY, "index object is of a host '%s', which is no name", host);
-    snprintf(name, sizeof name, "%s", host);
-    bytes_put(&index->new_hosts, name, sizeof name);
-    return bytes_check(&index->new_hosts, "index", e);
-}
-
-bool index_row_is_own(const struct index *index, const struct pack_row *row)
-{
-    if (memcmp(row->object, nobody, sizeof nobody) == 0)
-        return row->own;
-    return index->own_count > 0 && bsearch(row->object, index->own, index->own_count, SEAL_HASH_SIZE, compare_names);
-}
-
-bool index_row_is_bounded(const struct index *index, const struct pack_row *row)
-{
-    return memcmp(row->object, nobody, sizeof nobody) != 0 && !index_row_is_own(index, row);
+    if (!index_object_is_named(object))
+        return object->own;
+    return index->own_count > 0 && bsearch(object->name, index->own, index->own_count, SEAL_HASH_SIZE, compare_names);
 }
 
 int index_set_own(struct index *index, const uint8_t *names, size_t count, struct error *e)
 {
+    size_t n;
+    struct index_part *parts = index_parts(index, &n);
     if (index_copy_names(names, count, &index->own, &index->own_count, e) < 0)
         return -1;
-    for (size_t i = 0; i < index_pack_count(index); i++)
-        index->is_own[i] = index_row_is_own(index, &index->packs[i]);
+    for (struct index_part *part = parts; part < parts + n; part++)
+        for (size_t i = 0; i < part->segment->header.objects; i++)
+            part->own[i] = index_object_is_own(index, &part->segment->objects[i]);
     return 0;
 }
 
@@ -88,31 +69,36 @@ static struct share *find_share(struct index *index, const uint8_t signer[SEAL_H
     return (struct share *)(void *)index->shares.data + count;
 }
 
-/* What the file has of each. */
+/* What the segments have of each. */
 static int count_shares(struct index *index, struct error *e)
 {
-    for (size_t i = 0; i < index_pack_count(index); i++) {
-        struct share *share = find_share(index, index->packs[i].signer, e);
-        if (!share)
-            return -1;
-        share->rows += index->is_own[i] ? 0 : index->packs[i].chunks + ROWS_A_PACK;
-    }
+    size_t n;
+    const struct index_part *parts = index_parts(index, &n);
+    for (const struct index_part *part = parts; part < parts + n; part++)
+        for (size_t i = 0; i < part->segment->header.objects; i++) {
+            struct share *share = find_share(index, part->segment->objects[i].signer, e);
+            if (!share)
+                return -1;
+            share->rows += part->own[i] || part->gone[i] ? 0 : part->segment->objects[i].share;
+        }
     return 0;
 }
 
-int index_share_take(struct index *index, const struct pack_row *row, bool *fits, struct error *e)
+int index_share_take(struct index *index, struct segment_object *object, uint32_t chunks, bool *fits, struct error *e)
 {
-    *fits = !index_row_is_bounded(index, row);
+    *fits = true;
+    if (index_object_is_named(object) && !index_object_is_own(index, object)) {
+        if (index->shares.length == 0 && count_shares(index, e) < 0)
+            return -1;
+        struct share *share = find_share(index, object->signer, e);
+        if (!share)
+            return -1;
+        uint64_t rows = share->rows + chunks + ROWS_A_PACK;
+        *fits = rows <= ROWS_ALWAYS + index->listed / BYTES_A_ROW;
+        share->rows = *fits ? rows : share->rows;
+    }
     if (*fits)
-        return 0;
-    if (index->shares.length == 0 && count_shares(index, e) < 0)
-        return -1;
-    struct share *share = find_share(index, row->signer, e);
-    if (!share)
-        return -1;
-    uint64_t rows = share->rows + row->chunks + ROWS_A_PACK;
-    *fits = rows <= ROWS_ALWAYS + index->listed / BYTES_A_ROW;
-    share->rows = *fits ? rows : share->rows;
+        object->share += chunks + ROWS_A_PACK;
     return 0;
 }
 
@@ -124,40 +110,88 @@ void index_prefer(struct index *index, const uint8_t signer[32], const char *hos
     index->preferred_host = pack_name_number(host);
 }
 
-unsigned index_rank(const struct index *index, size_t pack_row)
+unsigned index_rank(const struct index *index, const struct index_part *part, uint32_t object)
 {
-    const struct pack_row *row = &index->packs[pack_row];
-    if (index->is_own[pack_row])
+    const struct segment_object *says = &part->segment->objects[object];
+    if (part->own[object])
         return 0;
-    if (memcmp(row->object, nobody, sizeof nobody) == 0)
+    if (!index_object_is_named(says))
         return 2;
-    if (memcmp(row->signer, index->preferred_signer, sizeof row->signer) == 0)
+    if (memcmp(says->signer, index->preferred_signer, sizeof says->signer) == 0)
         return 1;
-    return index->numbers[row->host] == index->preferred_host ? 2 : INDEX_FOREIGN;
+    return part->host == index->preferred_host ? 2 : INDEX_FOREIGN;
+}
+
+/* ---- of rows ---- */
+
+/* The object that says so, or NULL where the row cannot be read; it is number *number of the part. */
+static const struct segment_object *object_of(const struct index *index, size_t pack_row,
+                                              const struct index_part **part, uint32_t *number)
+{
+    struct segment_pack pack;
+    *part = index_part_of_pack(index, pack_row);
+    if (!segment_pack_at((*part)->segment, pack_row - (*part)->first_pack, &pack))
+        return NULL;
+    *number = pack.object;
+    return &(*part)->segment->objects[pack.object];
 }
 
 bool index_vouches(const struct index *index, size_t pack_row)
 {
-    return index_rank(index, pack_row) < INDEX_FOREIGN;
+    const struct index_part *part;
+    uint32_t object;
+    return object_of(index, pack_row, &part, &object) && index_rank(index, part, object) < INDEX_FOREIGN;
 }
 
 const uint8_t *index_pack_object(const struct index *index, size_t pack_row)
 {
-    const uint8_t *object = index->packs[pack_row].object;
-    return memcmp(object, nobody, sizeof nobody) == 0 ? NULL : object;
+    const struct index_part *part;
+    uint32_t number;
+    const struct segment_object *object = object_of(index, pack_row, &part, &number);
+    return object && index_object_is_named(object) ? object->name : NULL;
 }
 
 const uint8_t *index_pack_signer(const struct index *index, size_t pack_row)
 {
-    return index->packs[pack_row].signer;
-}
-
-bool index_pack_is_of(const struct index *index, size_t pack_row, const char *host)
-{
-    return index->numbers[index->packs[pack_row].host] == pack_name_number(host);
+    const struct index_part *part;
+    uint32_t number;
+    const struct segment_object *object = object_of(index, pack_row, &part, &number);
+    return object ? object->signer : nobody;
 }
 
 bool index_pack_is_own(const struct index *index, size_t pack_row)
 {
-    return index->is_own[pack_row];
+    const struct index_part *part;
+    uint32_t object;
+    return object_of(index, pack_row, &part, &object) && part->own[object];
+}
+
+bool index_pack_is_gone(const struct index *index, size_t pack_row)
+{
+    const struct index_part *part;
+    uint32_t object;
+    return !object_of(index, pack_row, &part, &object) || part->gone[object];
+}
+
+size_t index_pack_object_number(const struct index *index, size_t pack_row)
+{
+    const struct index_part *part;
+    uint32_t object = 0;
+    object_of(index, pack_row, &part, &object);
+    return part->first_object + object;
+}
+
+bool index_object_at(const struct index *index, size_t i, struct index_object *object)
+{
+    size_t count;
+    const struct index_part *parts = index_parts(index, &count);
+    for (const struct index_part *part = parts + count; part-- > parts;) {
+        if (i < part->first_object)
+            continue;
+        const struct segment_object *says = &part->segment->objects[i - part->first_object];
+        *object = (struct index_object){.name = says->name, .signer = says->signer, .host = part->segment->header.host};
+        object->own = part->own[i - part->first_object];
+        return index_object_is_named(says) && !part->gone[i - part->first_object];
+    }
+    return false;
 }

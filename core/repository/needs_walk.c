@@ -80,7 +80,9 @@ static int add_rows(const struct walk *w, size_t rows, struct needs *needs, stru
         uint64_t size;
         if (!w->rows[i])
             continue;
-        index_pack_at(w->repository->index, i, &name, &size);
+        if (!index_pack_at(w->repository->index, i, &name, &size))
+            return error_set(e, ERROR_INTEGRITY, "what the index in '%s' said a moment ago cannot be read any more",
+                             w->repository->cache);
         if (needs_add(needs, &name, e) < 0)
             return -1;
     }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -254,6 +255,16 @@ int repository_check_writer(const struct repository *repository, const char *hos
     return key_may(&key->certificate, KEY_ADD, host) ? 0 : refuse_writer(repository, host, e);
 }
 
+/* It is only for speed. */
+static void merge_index(const struct repository *repository)
+{
+    struct error e;
+    if (!repository->index || cancel_requested() || index_merge(repository->index, &e) == 0)
+        return;
+    error_subject(&e, "sink", sink_name(repository->sink));
+    log_error(LOG_WARNING, &e);
+}
+
 void repository_close(struct repository *repository)
 {
     if (!repository)
@@ -264,6 +275,7 @@ void repository_close(struct repository *repository)
             "sink '%s': damaged packs are not relied on any more (%zu): the next run stores again what its sources "
             "still have of them",
             sink_name(repository->sink), (size_t)repository->doubted);
+    merge_index(repository);
     signers_free(repository->signers);
     sink_free(repository->sink);
     index_free(repository->index);

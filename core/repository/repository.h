@@ -77,6 +77,9 @@ int repository_create(struct sink *sink, const struct key *key, bool plain, char
  * of this host alone, unless trust_hosts is set. Of a repository it is always called with the same. */
 enum repository_hosts { REPOSITORY_OWN, REPOSITORY_ALL };
 int repository_load_index(struct repository *repository, enum repository_hosts hosts, struct error *e);
+/* Before everything in it is counted, or when something is lacking: read all of the index, and load it anew if a part
+ * of it is damaged. */
+int repository_check_index(struct repository *repository, struct error *e);
 /* The pack is damaged: runs are not to rely on it, from the next repository_load_index on, or repository_heed_doubts.
  * What goes wrong with remembering it is logged. Once the repository is closed, it is said what that means. */
 void repository_doubt(struct repository *repository, const struct pack_name *pack);

@@ -66,8 +66,8 @@ static int load_index(struct repository *r, struct error *e)
 {
     AUTO_FREE struct index_pack *packs = NULL;
     size_t count;
-    if (repository_load_index(r, REPOSITORY_ALL, e) < 0 || repository_list_packs(r, &packs, &count, e) < 0 ||
-        index_set_present(r->index, packs, count, e) < 0)
+    if (repository_load_index(r, REPOSITORY_ALL, e) < 0 || repository_check_index(r, e) < 0 ||
+        repository_list_packs(r, &packs, &count, e) < 0 || index_set_present(r->index, packs, count, e) < 0)
         return -1;
     return repository_fix_index(r, packs, count, e);
 }

@@ -149,7 +149,7 @@ static int absorb_object(struct repository *r, const struct listed_object *liste
         return -1;
     error_subject(e, "sink", sink_name(r->sink));
     log_error(LOG_WARNING, e);
-    return final ? index_pass_over(r->index, listed->name, e) : 0;
+    return final ? index_pass_over(r->index, listed->host, listed->name, e) : 0;
 }
 
 struct absorbing {
@@ -189,15 +189,6 @@ static int compare_hashes(const void *a, const void *b)
     return memcmp(a, b, SEAL_HASH_SIZE);
 }
 
-/* Does the cache cover an object that is not among those listed, which are sorted? */
-static bool covers_more(const struct index *index, const struct listed_object *listed, size_t count)
-{
-    for (size_t i = 0; i < index_object_count(index); i++)
-        if (count == 0 || !bsearch(index_object_name(index, i), listed, count, sizeof *listed, compare_hashes))
-            return true;
-    return false;
-}
-
 int repository_list_packs(struct repository *r, struct index_pack **packs, size_t *count, struct error *e)
 {
     struct bytes rows = {.maximum = LISTING_MAX};
@@ -220,14 +211,14 @@ int repository_list_packs(struct repository *r, struct index_pack **packs, size_
 static int open_index(struct repository *r, struct error *e)
 {
     char path[PATH_MAX];
-    snprintf(path, sizeof path, r->own_alone ? "%s/index-%s" : "%s/index", r->cache, r->host);
+    snprintf(path, sizeof path, "%s/segments", r->cache);
     uint8_t identity[SEAL_HASH_SIZE];
     struct seal_hasher hasher;
     seal_hasher_init(&hasher);
     seal_hasher_add(&hasher, r->key->signer_public, sizeof r->key->signer_public);
     seal_hasher_add(&hasher, r->host, strlen(r->host));
     seal_hasher_end(&hasher, identity);
-    return index_open(path, identity, &r->index, e);
+    return index_open(path, identity, r->own_alone ? r->host : NULL, &r->index, e);
 }
 
 /* What this machine has stored itself. */
@@ -298,10 +289,9 @@ int repository_load_index(struct repository *r, enum repository_hosts hosts, str
     size_t objects = rows.length / sizeof *listed;
     if (objects > 0)
         qsort(rows.data, objects, sizeof *listed, compare_hashes);
-    if (covers_more(r->index, listed, objects))
-        index_clear(r->index);
+    index_retain(r->index, listed, objects, sizeof *listed);
     /* A lost state is said, too. */
-    covered = remembered ? index_pack_count(r->index) : 0;
+    covered = remembered ? index_object_count(r->index) : 0;
     if (absorb_objects(r, &rows, packs, count, e) < 0)
         return error_subject(e, "sink", sink_name(r->sink));
     if (index_set_present(r->index, packs, count, e) < 0 || repository_heed_doubts(r, e) < 0 || heed_revoked(r, e) < 0)
@@ -416,12 +406,30 @@ static void keep_vouched(const struct repository *r, struct index_pack *packs, s
     }
 }
 
+int repository_check_index(struct repository *r, struct error *e)
+{
+    bool damaged;
+    if (index_check(r->index, &damaged, e) < 0)
+        return -1;
+    if (!damaged)
+        return 0;
+    log_line(LOG_NOTICE, "sink '%s': a part of the index in '%s' was damaged, and is made anew", sink_name(r->sink),
+             r->cache);
+    return repository_load_index(r, r->own_alone ? REPOSITORY_OWN : REPOSITORY_ALL, e);
+}
+
 int repository_recover_index(struct repository *r, struct error *e)
 {
     AUTO_FREE struct index_pack *packs = NULL;
     size_t count;
-    if (!r->key->full || r->recovered)
+    if (r->recovered)
         return 0;
+    if (repository_check_index(r, e) < 0)
+        return -1;
+    if (!r->key->full) {
+        r->recovered = true; /* it cannot be */
+        return 0;
+    }
     if (repository_list_packs(r, &packs, &count, e) < 0 || index_set_present(r->index, packs, count, e) < 0)
         return -1;
     keep_vouched(r, packs, count);

@@ -59,7 +59,7 @@ static void note_absent(struct verify_packs *v)
         struct pack_name name;
         uint64_t size;
         char text[256], key[201] = "its index object";
-        if (index_pack_at(index, row, &name, &size))
+        if (index_pack_at(index, row, &name, &size) || index_pack_is_gone(index, row))
             continue;
         if (index_pack_object(index, row))
             repository_index_key(pack_name_host(&name), index_pack_object(index, row), key);
@@ -72,7 +72,8 @@ int verify_packs_load(struct verify_packs *v, struct error *e)
 {
     struct repository *r = v->repository;
     v->bad.maximum = BAD_MAX;
-    if (repository_load_index(r, REPOSITORY_ALL, e) < 0 || repository_list_packs(r, &v->listed, &v->count, e) < 0 ||
+    if (repository_load_index(r, REPOSITORY_ALL, e) < 0 || repository_check_index(r, e) < 0 ||
+        repository_list_packs(r, &v->listed, &v->count, e) < 0 ||
         index_set_present(r->index, v->listed, v->count, e) < 0)
         return -1;
     note_absent(v);
@@ -84,9 +85,11 @@ int verify_packs_load(struct verify_packs *v, struct error *e)
     v->reach = calloc(index_chunk_count(r->index) + 1, sizeof *v->reach);
     v->rows = calloc(index_pack_count(r->index) + 1, sizeof *v->rows);
     v->right = calloc(index_pack_count(r->index) + 1, sizeof *v->right);
+    v->said = calloc(index_object_count(r->index) + 1, 1);
     v->sound = calloc(v->count + 1, 1);
     v->opened = calloc(v->count + 1, 1);
-    if (!v->needed || !v->stray || !v->whole || !v->reach || !v->rows || !v->right || !v->sound || !v->opened)
+    if (!v->needed || !v->stray || !v->whole || !v->reach || !v->rows || !v->right || !v->said || !v->sound ||
+        !v->opened)
         return error_memory(e);
     note_strays(v);
     for (size_t i = 0; i < index_chunk_count(r->index); i++) {
@@ -106,21 +109,10 @@ void verify_packs_free(struct verify_packs *v)
     free(v->reach);
     free(v->rows);
     free(v->right);
+    free(v->said);
     free(v->sound);
     free(v->opened);
     bytes_free(&v->bad);
-}
-
-/* The first row of the chunk, which must have one. */
-static size_t first_row(const struct verify_packs *v, const uint8_t *id, size_t row)
-{
-    struct index_location before;
-    for (; row > 0; row--) {
-        index_chunk_at(v->repository->index, row - 1, INDEX_READ, &before);
-        if (memcmp(before.chunk.id, id, SEAL_HASH_SIZE) != 0)
-            break;
-    }
-    return row;
 }
 
 void verify_packs_need(struct verify_packs *v, const uint8_t *id, uint64_t n)
@@ -128,7 +120,7 @@ void verify_packs_need(struct verify_packs *v, const uint8_t *id, uint64_t n)
     struct index_location location;
     bool described = false;
     if (index_find(v->repository->index, id, INDEX_READ, 0, &location)) {
-        uint32_t *reach = &v->reach[first_row(v, id, location.row)];
+        uint32_t *reach = &v->reach[index_first_row(v->repository->index, id)];
         *reach = n > *reach ? (uint32_t)n : *reach;
     }
     for (unsigned nth = 0; index_find(v->repository->index, id, INDEX_READ, nth, &location); nth++) {
@@ -199,7 +191,7 @@ static void on_chunk(void *context, const struct pack_name *pack, const struct p
     ASSERT(listed);
     v->opened[listed - v->listed] = 1;
     for (unsigned nth = 0; index_find(v->repository->index, chunk->id, INDEX_READ, nth, &location); nth++) {
-        if (nth == 0 && whole && v->reach[first_row(v, chunk->id, location.row)] > chunk->plain)
+        if (nth == 0 && whole && v->reach[index_first_row(v->repository->index, chunk->id)] > chunk->plain)
             v->short_of = true;
         if (memcmp(&location.chunk, chunk, sizeof *chunk) != 0 || !pack_name_is(&location.pack, pack))
             continue;
@@ -286,7 +278,6 @@ static void find_lost(const struct verify_packs *v, struct bad *bad, size_t coun
 static void report_lies(struct verify_packs *v)
 {
     const struct index *index = v->repository->index;
-    const uint8_t *last = NULL; /* rows of one object stand side by side */
     for (size_t row = 0; v->looked && row < index_pack_count(index); row++) {
         struct pack_name name;
         uint64_t size;
@@ -294,10 +285,10 @@ static void report_lies(struct verify_packs *v)
         if (!index_pack_at(index, row, &name, &size) || v->right[row] == v->rows[row] || !object)
             continue;
         const struct index_pack *found = find_listed(v, v->chosen, &name);
-        if (!found || !v->opened[found - v->listed] || !v->sound[found - v->listed] ||
-            (last && memcmp(last, object, SEAL_HASH_SIZE) == 0))
+        uint8_t *said = &v->said[index_pack_object_number(index, row)];
+        if (!found || !v->opened[found - v->listed] || !v->sound[found - v->listed] || *said)
             continue;
-        last = object;
+        *said = 1;
         char key[201], pack[201], text[256];
         repository_index_key(pack_name_host(&name), object, key);
         pack_name_key(&name, pack);

@@ -31,6 +31,7 @@ struct verify_packs {
     uint32_t *reach;        /* per chunk row: so many bytes of the chunk are referred to; at the first of its rows */
     uint8_t *opened;        /* per listed pack: its directory was read */
     uint32_t *rows, *right; /* per pack row: chunks that are described, and of them those that the directory has, too */
+    uint8_t *said;          /* per index object: that it says what is not so */
     bool looked;            /* `whole` and `sound` are filled */
     bool short_of;          /* a whole chunk is shorter than what is referred to */
     struct bytes bad;       /* struct bad each */

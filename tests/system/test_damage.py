@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from support.cli import DAMAGED, DONE, FAILURES
-from support.oracle import compare_trees, tree_state
+from support.oracle import assert_same_tree, compare_trees, tree_state
 from support.tree import plain_tree
 
 
@@ -146,3 +146,22 @@ def test_another_pack_in_place_of_a_pack(world, tmp_path, intact):
     first, second = world.objects('packs')[:2]
     first.write_bytes(second.read_bytes())
     assert_noticed(world, tmp_path, intact, first.name, 'replaced by another')
+
+
+def test_a_damaged_cache_costs_nothing_but_time(world, tmp_path):
+    """Whatever byte of the index's cache is wrong, or missing: runs, verify and restore go on, and the snapshot is whole."""
+    tree = plain_tree(tmp_path / 'tree', files=12)
+    world.simple(tree)
+    for i in range(3):
+        (tree / f'new{i}').write_bytes(os.urandom(1000))
+        world.ok('run', 'job')
+    for kind in ('list', '0*'):
+        for part in (0, 0.3, 0.6, 0.9, None):
+            path = max((tmp_path / 'cache').rglob(f'segments/{kind}'))
+            kept = path.read_bytes()
+            at = int(len(kept) * part) if part is not None else 0
+            path.write_bytes(kept[:at] + bytes([kept[at] ^ 0x20]) + kept[at + 1:] if part is not None else kept[:len(kept) // 2])
+            for words in (('verify', 'job', '--quick'), ('run', 'job'), ('restore', 'job', '--into', tmp_path / 'out')):
+                world.ok(*words)
+            assert_same_tree(tree, tmp_path / 'out' / 'tree')
+            shutil.rmtree(tmp_path / 'out')

@@ -353,7 +353,7 @@ def test_memory_and_cache_of_others(world, thief, tmp_path, case):
     def costs(*words):
         result = execute([sys.executable, '-c', MEASURE, *world.command('-q', *words)])
         assert result.status == DONE, result
-        return int(result.out.split()[-1]) << 10, sum(path.stat().st_size for path in (world.base / 'cache').glob('*/index'))
+        return int(result.out.split()[-1]) << 10, sum(path.stat().st_size for path in (world.base / 'cache').glob('*/segments/*'))
     before = costs('run', 'job'), costs('verify', 'job', '--quick')
     for _ in range(2):
         attack(world, thief, case, 'web')

@@ -53,7 +53,7 @@ def take_away(path: Path) -> None:
 def test_what_stands_where_an_own_file_belongs(made, tmp_path, kind):
     """Either it does not matter, and all is stored, or it is named. Nothing waits, and nothing is written through it."""
     files = own_files(made)
-    known = {'lock', 'history', 'expected', 'index', 'sent', 'tree.catalogue'}
+    known = {'lock', 'history', 'expected', 'list', 'sent', 'tree.catalogue'}
     assert known <= {path.name.split('-')[0] for path in files}, files
     for number, path in enumerate(files):
         (tmp_path / 'tree' / 'more').write_text(str(number))

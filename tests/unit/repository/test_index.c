@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,7 +75,7 @@ static struct index *open_index(const uint8_t identity[SEAL_HASH_SIZE])
 {
     struct index *index;
     struct error e;
-    assert_int_equal(index_open(path, identity, &index, &e), 0);
+    assert_int_equal(index_open(path, identity, NULL, &index, &e), 0);
     return index;
 }
 
@@ -156,33 +157,249 @@ static void test_for_somebody_else(void **state)
     index_free(index);
 }
 
-/* Any flipped byte of the cache file makes it count as none. */
+/* How many of test_model's chunks are found; where they are is right. */
+static size_t count_found(struct index *index)
+{
+    struct index_pack packs[40];
+    struct index_location at;
+    size_t found = 0;
+    present(index, 40, 99, 50, packs);
+    for (uint64_t i = 0; i < 2000; i++) {
+        uint8_t id[SEAL_HASH_SIZE], pack[SEAL_HASH_SIZE];
+        number_hash(i, id);
+        number_hash(1000000 + i / 50, pack);
+        if (!index_find(index, id, INDEX_READ, 0, &at))
+            continue;
+        found++;
+        assert_memory_equal(at.pack.hash, pack, sizeof pack);
+        assert_int_equal(at.chunk.offset, PACK_HEADER_SIZE + 100 * (i % 50));
+        assert_int_equal(at.chunk.plain, 200 + i % 50);
+    }
+    return found;
+}
+
+static void try_damaged(void)
+{
+    struct error e;
+    bool damaged;
+    struct index *index = open_index(me);
+    size_t objects = index_object_count(index);
+    count_found(index);
+    assert_int_equal(index_check(index, &damaged, &e), 0);
+    assert_true(damaged || objects < 40);
+    assert_true(index_object_count(index) < 40);
+    index_free(index);
+}
+
+/* A path in the directory; the nth name in the order of bytes. */
+static bool file_at(size_t nth, char out[400])
+{
+    struct dirent **names;
+    int count = scandir(path, &names, NULL, alphasort);
+    assert_true(count >= 2);
+    bool there = nth + 2 < (size_t)count;
+    if (there)
+        snprintf(out, 400, "%s/%s", path, names[nth + 2]->d_name);
+    for (int i = 0; i < count; i++)
+        free(names[i]);
+    free(names);
+    return there;
+}
+
+/* Any flipped byte of the cache, and any end of a file that is cut off: what is found is right all the same, and what
+ * is wrong is known to who looks at all of it. */
 static void test_damaged_file(void **state)
 {
     (void)state;
-    FILE *file = fopen(path, "r+");
-    assert_non_null(file);
-    assert_int_equal(fseek(file, 0, SEEK_END), 0);
-    long size = ftell(file);
-    for (long at = 0; at < size; at += 997) {
-        fseek(file, at, SEEK_SET);
-        int byte = fgetc(file);
-        fseek(file, at, SEEK_SET);
-        fputc(byte ^ 1, file);
-        fflush(file);
-        struct index *index = open_index(me);
-        assert_int_equal(index_object_count(index), 0);
-        index_free(index);
-        fseek(file, at, SEEK_SET);
-        fputc(byte, file);
-        fflush(file);
+    char name[400];
+    for (size_t i = 0; file_at(i, name); i++) {
+        FILE *file = fopen(name, "r+");
+        assert_non_null(file);
+        assert_int_equal(fseek(file, 0, SEEK_END), 0);
+        long size = ftell(file);
+        static uint8_t whole[1 << 20];
+        assert_true(size <= (long)sizeof whole);
+        rewind(file);
+        assert_int_equal(fread(whole, 1, (size_t)size, file), size);
+        for (long at = 0; at < size; at += 997) {
+            fseek(file, at, SEEK_SET);
+            fputc(whole[at] ^ 1, file);
+            fflush(file);
+            try_damaged();
+            fseek(file, at, SEEK_SET);
+            fputc(whole[at], file);
+            fflush(file);
+        }
+        for (long left = size - 1; left >= 0; left -= 4999) {
+            assert_int_equal(truncate(name, left), 0);
+            try_damaged();
+        }
+        rewind(file);
+        assert_int_equal(fwrite(whole, 1, (size_t)size, file), size);
+        fclose(file);
     }
-    fclose(file);
     struct index *index = open_index(me);
     assert_int_equal(index_object_count(index), 40);
-    index_clear(index);
-    assert_int_equal(index_object_count(index), 0);
+    assert_int_equal(count_found(index), 2000);
     index_free(index);
+}
+
+/* The sink lists objects [from, 40) alone. */
+static void retain(struct index *index, uint64_t from)
+{
+    uint8_t names[40][SEAL_HASH_SIZE];
+    size_t count = 0;
+    for (uint64_t i = from; i < 40; i++)
+        number_hash(2000000 + i, names[count++]);
+    qsort(names, count, sizeof names[0], compare_names);
+    index_retain(index, names, count, sizeof names[0]);
+}
+
+/* An object that is gone costs its own rows, which are dropped when there are many of them. */
+static void test_gone(void **state)
+{
+    (void)state;
+    struct error e;
+    for (uint64_t from = 3; from <= 30; from += 9) {
+        struct index *index = open_index(me);
+        retain(index, from);
+        for (uint64_t i = 0; i < 40; i++) {
+            uint8_t name[SEAL_HASH_SIZE];
+            number_hash(2000000 + i, name);
+            assert_int_equal(index_covers(index, name), i >= from);
+        }
+        assert_int_equal(count_found(index), 50 * (40 - from));
+        for (int i = 0; i < 4; i++)
+            assert_int_equal(index_merge(index, &e), 0);
+        index_free(index);
+    }
+    struct index *index = open_index(me);
+    assert_true(index_object_count(index) < 25);
+    retain(index, 30);
+    assert_int_equal(count_found(index), 500);
+    index_free(index);
+}
+
+/* However many runs there were, there are few segments; and two that go on at a time lose nothing of each other. */
+static void test_many_runs(void **state)
+{
+    (void)state;
+    static const uint8_t asker[SEAL_HASH_SIZE] = {11};
+    struct error e;
+    struct bytes body = {.maximum = 1 << 20};
+    uint8_t name[SEAL_HASH_SIZE];
+    char file[400];
+    size_t most = 0;
+    for (uint64_t i = 0; i < 200; i += 2) {
+        struct index *one = open_index(asker), *two = open_index(asker);
+        assert_int_equal(index_object_count(one), i);
+        make_body(&body, i, 100 * i, 10);
+        absorb(one, i, 7, &body);
+        make_body(&body, i + 1, 100 * (i + 1), 10);
+        absorb(two, i + 1, 7, &body);
+        assert_int_equal(index_settle(one, &e), 0);
+        assert_int_equal(index_settle(two, &e), 0);
+        assert_int_equal(index_merge(one, &e), 0);
+        assert_int_equal(index_merge(two, &e), 0);
+        index_free(one);
+        index_free(two);
+        size_t files = 0;
+        while (file_at(files, file))
+            files++;
+        most = files > most ? files : most;
+    }
+    assert_true(most < 20);
+    /* What both have absorbed counts once. */
+    struct index *one = open_index(asker), *two = open_index(asker);
+    make_body(&body, 200, 20000, 10);
+    absorb(one, 200, 7, &body);
+    absorb(two, 200, 7, &body);
+    assert_int_equal(index_settle(one, &e), 0);
+    assert_int_equal(index_settle(two, &e), 0);
+    index_free(one);
+    index_free(two);
+    struct index *index = open_index(asker);
+    for (uint64_t i = 0; i < 201; i++) {
+        struct index_pack packs[201];
+        struct index_location at;
+        uint8_t id[SEAL_HASH_SIZE];
+        if (i == 0)
+            present(index, 201, 999, 10, packs);
+        number_hash(2000000 + i, name);
+        assert_true(index_covers(index, name));
+        number_hash(100 * i + 9, id);
+        assert_true(index_find(index, id, INDEX_READ, 0, &at));
+        assert_false(index_find(index, id, INDEX_READ, 1, &at));
+    }
+    index_free(index);
+    bytes_free(&body);
+}
+
+/* Of one host only its own is opened; the others' stays. */
+static void test_by_host(void **state)
+{
+    (void)state;
+    static const uint8_t asker[SEAL_HASH_SIZE] = {12};
+    static const char *const hosts[] = {"web1", "web2", "web3"};
+    struct error e;
+    struct bytes body = {.maximum = 1 << 20};
+    struct index *index = open_index(asker);
+    for (uint64_t i = 0; i < 3; i++) {
+        bytes_reset(&body);
+        index_body_begin(&body, hosts[i], 5);
+        add_pack(&body, i, 100 * i, 2);
+        index_body_end(&body, 1);
+        absorb(index, i, 7, &body);
+    }
+    assert_int_equal(index_settle(index, &e), 0);
+    index_free(index);
+    for (size_t i = 0; i < 3; i++) {
+        struct index_object object;
+        assert_int_equal(index_open(path, asker, hosts[i], &index, &e), 0);
+        assert_int_equal(index_object_count(index), 1);
+        assert_true(index_object_at(index, 0, &object));
+        assert_string_equal(object.host, hosts[i]);
+        index_retain(index, NULL, 0, SEAL_HASH_SIZE);
+        assert_false(index_object_at(index, 0, &object));
+        index_free(index);
+    }
+    index = open_index(asker);
+    assert_int_equal(index_object_count(index), 3);
+    index_free(index);
+    bytes_free(&body);
+}
+
+/* What no object describes is known to who has absorbed it, and to nobody after. */
+static void test_unnamed(void **state)
+{
+    (void)state;
+    static const uint8_t asker[SEAL_HASH_SIZE] = {13};
+    struct error e;
+    struct bytes body = {.maximum = 1 << 20};
+    struct index_pack packs[60];
+    struct index_location at;
+    uint8_t id[SEAL_HASH_SIZE];
+    struct index *index = open_index(asker);
+    const struct index_origin nobody = {.own = false};
+    make_body(&body, 0, 0, 10);
+    absorb(index, 0, 7, &body);
+    for (uint64_t i = 1; i < 60; i++) {
+        make_body(&body, i, 100 * i, 10);
+        assert_int_equal(index_absorb(index, &nobody, body.data, body.length, &e), 0);
+        assert_int_equal(index_settle(index, &e), 0);
+    }
+    present(index, 60, 99, 10, packs);
+    for (uint64_t i = 0; i < 60; i++) {
+        number_hash(100 * i, id);
+        assert_true(index_find(index, id, INDEX_READ, 0, &at));
+        assert_int_equal(!index_pack_object(index, at.pack_row), i > 0);
+    }
+    index_free(index);
+    index = open_index(asker);
+    assert_int_equal(index_object_count(index), 1);
+    assert_int_equal(index_pack_count(index), 1);
+    index_free(index);
+    bytes_free(&body);
 }
 
 /* A body that is cut or has bytes to spare changes nothing. */
@@ -191,8 +408,8 @@ static void test_bad_bodies(void **state)
     (void)state;
     struct error e;
     struct bytes body = {.maximum = 1 << 20};
-    unlink(path);
-    struct index *index = open_index(me);
+    static const uint8_t nobody[SEAL_HASH_SIZE] = {14};
+    struct index *index = open_index(nobody);
     const struct index_origin origin = {.own = true};
     make_body(&body, 1, 0, 3);
     for (size_t n = 0; n < body.length; n++) {
@@ -311,10 +528,10 @@ static int setup(void **state)
 static int teardown(void **state)
 {
     (void)state;
-    char lock[80];
-    unlink(path);
-    snprintf(lock, sizeof lock, "%s.lock", path);
-    unlink(lock);
+    char file[400];
+    while (file_at(0, file))
+        unlink(file);
+    rmdir(path);
     return rmdir(directory);
 }
 
@@ -438,6 +655,85 @@ static void test_share(void **state)
     bytes_free(&body);
 }
 
+static size_t count_packs(const struct index *index)
+{
+    size_t count = 0;
+    for (size_t row = 0; row < index_pack_count(index); row++)
+        count += !index_pack_is_gone(index, row);
+    return count;
+}
+
+/* What was left out for want of room is absorbed when there is some, and then it is what counts. */
+static void test_room_again(void **state)
+{
+    (void)state;
+    static const uint8_t asker[SEAL_HASH_SIZE] = {15};
+    static uint8_t names[6000][SEAL_HASH_SIZE];
+    struct error e;
+    struct bytes body = {.maximum = 1 << 20};
+    struct index *index = open_index(asker);
+    for (uint64_t i = 0; i < 6000; i++) {
+        make_body(&body, i, 64 * i, 64);
+        absorb(index, i, 5, &body);
+    }
+    assert_int_equal(index_settle(index, &e), 0);
+    assert_true(index_is_crowded(index));
+    size_t most = count_packs(index);
+    index_free(index);
+
+    index = open_index(asker);
+    for (uint64_t i = 0; i < 3000; i++) /* the first half goes */
+        number_hash(2000000 + 3000 + i, names[i]);
+    qsort(names, 3000, sizeof names[0], compare_names);
+    index_retain(index, names, 3000, sizeof names[0]);
+    assert_false(index_is_crowded(index));
+    for (uint64_t i = 3000; i < 6000; i++) {
+        uint8_t name[SEAL_HASH_SIZE];
+        number_hash(2000000 + i, name);
+        assert_int_equal(index_covers(index, name), i < most);
+        if (i < most)
+            continue;
+        make_body(&body, i, 64 * i, 64);
+        absorb(index, i, 5, &body);
+    }
+    assert_int_equal(index_settle(index, &e), 0);
+    for (int round = 0; round < 2; round++) {
+        assert_false(index_is_crowded(index));
+        assert_int_equal(count_packs(index), 3000);
+        index_free(index);
+        index = open_index(asker);
+        index_retain(index, names, 3000, sizeof names[0]);
+    }
+    index_free(index);
+    bytes_free(&body);
+}
+
+/* Packs that are not there stay so, however the segments that this process has made are merged. */
+static void test_merged_while_told(void **state)
+{
+    (void)state;
+    static const uint8_t asker[SEAL_HASH_SIZE] = {16};
+    struct error e;
+    struct bytes body = {.maximum = 1 << 20};
+    struct index_pack packs[40];
+    struct index_location at;
+    uint8_t id[SEAL_HASH_SIZE];
+    struct index *index = open_index(asker);
+    for (uint64_t i = 0; i < 40; i++) {
+        make_body(&body, i, 100 * i, 10);
+        absorb(index, i, 7, &body);
+        assert_int_equal(index_settle(index, &e), 0);
+        if (i % 5 == 2)
+            present(index, i + 1, 1, 10, packs);
+        for (uint64_t k = 0; k <= i && i >= 2; k++) {
+            number_hash(100 * k, id);
+            assert_int_equal(index_find(index, id, INDEX_READ, 0, &at), k != 1);
+        }
+    }
+    index_free(index);
+    bytes_free(&body);
+}
+
 /* What no pack of its size can hold is refused, wherever it stands. */
 static void test_impossible(void **state)
 {
@@ -507,11 +803,22 @@ static void test_ledger(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_model),        cmocka_unit_test(test_for_somebody_else),
-        cmocka_unit_test(test_damaged_file), cmocka_unit_test(test_bad_bodies),
-        cmocka_unit_test(test_idset),        cmocka_unit_test(test_journal),
-        cmocka_unit_test(test_doubted),      cmocka_unit_test(test_whose_word),
-        cmocka_unit_test(test_share),        cmocka_unit_test(test_impossible),
+        cmocka_unit_test(test_model),
+        cmocka_unit_test(test_for_somebody_else),
+        cmocka_unit_test(test_damaged_file),
+        cmocka_unit_test(test_gone),
+        cmocka_unit_test(test_many_runs),
+        cmocka_unit_test(test_by_host),
+        cmocka_unit_test(test_unnamed),
+        cmocka_unit_test(test_bad_bodies),
+        cmocka_unit_test(test_idset),
+        cmocka_unit_test(test_journal),
+        cmocka_unit_test(test_doubted),
+        cmocka_unit_test(test_whose_word),
+        cmocka_unit_test(test_share),
+        cmocka_unit_test(test_room_again),
+        cmocka_unit_test(test_merged_while_told),
+        cmocka_unit_test(test_impossible),
         cmocka_unit_test(test_ledger),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
