@@ -108,68 +108,50 @@ int vault_play(struct vault *vault, const struct manifest *manifest, const struc
     return vault->format->play(vault, manifest, source, path, audience, entries, e);
 }
 
-static int no_removal(const struct vault *vault, struct error *e)
-{
-    error_set(e, ERROR_UNSUPPORTED, "this version removes no snapshots from what it holds");
-    return error_subject(e, "sink", sink_name(vault->sink));
-}
-
 int vault_standings(struct vault *vault, const char *host, const char *job, vault_stands *stands, void *context,
                     struct error *e)
 {
-    return vault->format->standings ? vault->format->standings(vault, host, job, stands, context, e)
-                                    : no_removal(vault, e);
+    return vault->format->standings(vault, host, job, stands, context, e);
 }
 
 int vault_remove(struct vault *vault, const struct vault_removal *removals, size_t count, vault_gone *gone,
                  void *context, struct error *e)
 {
-    return vault->format->remove ? vault->format->remove(vault, removals, count, gone, context, e)
-                                 : no_removal(vault, e);
+    return vault->format->remove(vault, removals, count, gone, context, e);
 }
 
 int vault_removals(struct vault *vault, const char *host, const char *job, vault_removed *removed, void *context,
                    struct error *e)
 {
-    return vault->format->removals ? vault->format->removals(vault, host, job, removed, context, e)
-                                   : no_removal(vault, e);
+    return vault->format->removals(vault, host, job, removed, context, e);
 }
 
 bool vault_may_remove(struct vault *vault, const char *host)
 {
-    return vault->format->may_remove && vault->format->may_remove(vault, host);
-}
-
-static int no_annotation(const struct vault *vault, struct error *e)
-{
-    error_set(e, ERROR_UNSUPPORTED, "this version pins no snapshots in what it holds");
-    return error_subject(e, "sink", sink_name(vault->sink));
+    return vault->format->may_remove(vault, host);
 }
 
 int vault_annotate(struct vault *vault, const struct vault_annotation *annotation, struct error *e)
 {
-    return vault->format->annotate ? vault->format->annotate(vault, annotation, e) : no_annotation(vault, e);
+    return vault->format->annotate(vault, annotation, e);
 }
 
 int vault_unpin(struct vault *vault, const struct vault_name *name, bool *was, struct error *e)
 {
-    return vault->format->unpin ? vault->format->unpin(vault, name, was, e) : no_annotation(vault, e);
+    return vault->format->unpin(vault, name, was, e);
 }
 
 int vault_annotations(struct vault *vault, const char *host, const char *job, vault_annotated *annotated, void *context,
                       struct error *e)
 {
-    return vault->format->annotations ? vault->format->annotations(vault, host, job, annotated, context, e) : 0;
+    return vault->format->annotations(vault, host, job, annotated, context, e);
 }
 
 int vault_collect(struct vault *vault, const struct vault_gc *request, vault_collected *told, void *context,
                   struct vault_gc_result *result, struct error *e)
 {
     *result = (struct vault_gc_result){.doubt = {.class = ERROR_NONE}};
-    if (vault->format->gc)
-        return vault->format->gc(vault, request, told, context, result, e);
-    error_set(e, ERROR_UNSUPPORTED, "this version removes nothing from what it holds");
-    return error_subject(e, "sink", sink_name(vault->sink));
+    return vault->format->gc(vault, request, told, context, result, e);
 }
 
 void vault_sweep(const struct vault *vault)

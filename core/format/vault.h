@@ -256,7 +256,7 @@ struct vault_format {
     /* From now on the signer counts nowhere, but for what it stored before `since` (ns). NULL = as above. */
     int (*revoke)(struct vault *vault, const uint8_t signer[32], int64_t since, vault_signed *told, void *context,
                   struct error *e);
-    /* See vault_standings, vault_remove, vault_removals, vault_may_remove. NULL, all of them: not offered. */
+    /* See vault_standings, vault_remove, vault_removals, vault_may_remove. */
     int (*standings)(struct vault *vault, const char *host, const char *job, vault_stands *stands, void *context,
                      struct error *e);
     int (*remove)(struct vault *vault, const struct vault_removal *removals, size_t count, vault_gone *gone,
@@ -264,12 +264,12 @@ struct vault_format {
     int (*removals)(struct vault *vault, const char *host, const char *job, vault_removed *removed, void *context,
                     struct error *e);
     bool (*may_remove)(struct vault *vault, const char *host);
-    /* See vault_annotate, vault_unpin, vault_annotations. NULL, all of them: not offered. */
+    /* See vault_annotate, vault_unpin, vault_annotations. */
     int (*annotate)(struct vault *vault, const struct vault_annotation *annotation, struct error *e);
     int (*unpin)(struct vault *vault, const struct vault_name *name, bool *was, struct error *e);
     int (*annotations)(struct vault *vault, const char *host, const char *job, vault_annotated *annotated,
                        void *context, struct error *e);
-    /* See vault_gc. NULL: not offered. */
+    /* See vault_collect. */
     int (*gc)(struct vault *vault, const struct vault_gc *request, vault_collected *told, void *context,
               struct vault_gc_result *result, struct error *e);
     /* Is everything there that a run needs? It is open. The section's own secrets that were needed are told. */

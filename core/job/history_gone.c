@@ -50,8 +50,6 @@ bool history_was_removed(struct vault *vault, const char *host, const char *job,
 {
     struct search search = {.id = id};
     struct error e;
-    if (!vault->format->removals)
-        return false;
     if (vault_removals(vault, host, job, compare_removed, &search, &e) < 0)
         log_error(LOG_WARNING, &e);
     return search.found;

@@ -61,7 +61,7 @@ int verify_run(struct vault *vault, const struct verify_request *request,
                                         .context = &v};
     *result = (struct verify_result){0};
     int done = vault->format->verify(vault, request, &audience, result, e);
-    if (done == 0 && !request->id && vault->format->removals)
+    if (done == 0 && !request->id)
         done = vault_removals(vault, request->host, request->job, on_removed, &v, e);
     if (done == 0 && !request->id)
         done = verify_history_run(&v.history, request, e);

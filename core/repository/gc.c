@@ -160,8 +160,10 @@ static int act(struct gc *gc, bool *late, struct error *e)
         return -1;
     if (gc->request->dry_run)
         return gc_make_plans(gc, e);
-    if (gc_clean_index(gc, e) < 0 || *late)
-        return *late ? 0 : -1;
+    if (gc_clean_index(gc, e) < 0)
+        return -1;
+    if (*late)
+        return 0;
     if (gc_make_plans(gc, e) < 0 || gc_end_plans(gc, e) < 0 || gc_remove_needs(gc, e) < 0)
         return -1;
     return gc_remember(gc, e);

@@ -114,8 +114,8 @@ static int read_clock(struct gc *gc, struct error *e)
     int result = sink_list(gc->repository->sink, prefix_of(gc, "plans", prefix), list_plan, &l, e);
     if (gc->request->dry_run)
         gc->now = gc->machine;
-    else if (sink_remove(gc->repository->sink, clock, &ignored) < 0)
-        ignored.class = ERROR_NONE; /* locked, maybe: the next gc tries again */
+    else
+        sink_remove(gc->repository->sink, clock, &ignored); /* locked, maybe: the next gc tries again */
     if (result == 0 && !gc->request->dry_run && !l.seen)
         return error_set(e, ERROR_PERMANENT, "'%s' was stored and is not listed", clock);
     return result;

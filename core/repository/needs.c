@@ -198,7 +198,7 @@ static bool ascends(const uint8_t *packs, size_t count)
     return true;
 }
 
-/* One host more. False: it is malformed. */
+/* One host more. False: *e says why, or it is malformed. */
 static bool decode_host(struct cursor *c, char before[64], struct needs *needs, struct error *e)
 {
     char name[64] = "";
@@ -214,9 +214,10 @@ static bool decode_host(struct cursor *c, char before[64], struct needs *needs, 
         return false;
     memcpy(before, name, sizeof name);
     struct needs_host *host = add_host(needs, number, e);
-    if (host)
-        bytes_put(&host->packs, packs, (size_t)count * NEEDS_NAME_SIZE);
-    return host && !host->packs.failed;
+    if (!host)
+        return false;
+    bytes_put(&host->packs, packs, (size_t)count * NEEDS_NAME_SIZE);
+    return bytes_check(&host->packs, "list of needed packs", e) == 0;
 }
 
 int needs_parse(const void *p, size_t n, const char *name, struct needs *needs, struct error *e)

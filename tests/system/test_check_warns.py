@@ -20,6 +20,19 @@ def test_keys_that_nothing_acts_on_yet(made):
     assert 'act on' not in made.ok('check').text
 
 
+def test_rules_with_a_key_that_may_not_remove(made):
+    """Nothing would ever go, and nobody looks at the log of a run that worked."""
+    words = "its key may not remove snapshots, and job 'job' has rules which of them to keep"
+    made.job('job', keep_daily=7)
+    assert words not in made.ok('check').text
+    made.sink(key=made.put_key())
+    assert words in made.ok('check').err
+    made.job('job', keep_daily=7, prune='elsewhere')
+    assert words not in made.ok('check').text
+    made.job('job')
+    assert words not in made.ok('check').text
+
+
 @pytest.mark.parametrize('text, words', [
     (b'hunter7', None), (b'hunter7\n', None), (b'hunter7\r\n', 'carriage return'), (b'hunter7\n\n', 'newline'),
     (b'hunter7 ', 'blank'), (b'hunter7\t\n', 'blank'), (b'\xef\xbb\xbfhunter7', 'byte order mark')])

@@ -75,9 +75,15 @@ static const char config[] = "[engine]\n"
                              "[job job]\n"
                              "sources = tree, made\n"
                              "sinks = disk\n"
+                             "keep_last = 2\n"
+                             "keep_min = 1\n"
+                             "prune = manual\n"
                              "[job weekly]\n"
                              "sources = tree, made\n"
-                             "sinks = usb\n";
+                             "sinks = usb\n"
+                             "keep_last = 2\n"
+                             "keep_min = 1\n"
+                             "prune = manual\n";
 
 /* Not cmocka's asserts, which would go on with the next test in a child. */
 #define need(condition) ((condition) ? (void)0 : unmet(#condition, __LINE__))

@@ -88,7 +88,21 @@ static bool may(struct vault *vault, const char *host)
     return memory.may;
 }
 
-static const struct vault_format format = {.standings = standings, .remove = take, .may_remove = may};
+/* Nobody has recorded anything. */
+static int removals(struct vault *vault, const char *host, const char *job, vault_removed *removed, void *context,
+                    struct error *e)
+{
+    (void)vault;
+    (void)host;
+    (void)job;
+    (void)removed;
+    (void)context;
+    (void)e;
+    return 0;
+}
+
+static const struct vault_format format = {
+    .standings = standings, .remove = take, .removals = removals, .may_remove = may};
 
 /* ---- what is there ---- */
 
