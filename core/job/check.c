@@ -11,6 +11,7 @@
 #include "format/vault.h"
 #include "job/formats.h"
 #include "job/idle.h"
+#include "job/prune.h"
 #include "job/services.h"
 #include "job/undo.h"
 #include "openpgp/openpgp.h"
@@ -218,28 +219,14 @@ static void on_secret(void *context, const char *key, const char *text, const vo
 }
 
 /* Each run would say it, and remove nothing. */
-static void check_may_prune(struct check *c, const struct config_job *job, struct vault *vault)
-{
-    struct config_retention rules;
-    char text[160];
-    config_retention_of(job, vault->config, &rules);
-    if (!config_retention_rules(&rules) || rules.prune != CONFIG_AFTER_RUN ||
-        vault_may_remove(vault, c->engine->config->host))
-        return;
-    snprintf(text, sizeof text, "its key may not remove snapshots, and job '%s' has rules which of them to keep",
-             job->name);
-    report(c, LOG_WARNING, text,
-           "prune where the full key or one of cofre key prune is, and write prune = elsewhere in the job's section",
-           0);
-}
-
-static void check_jobs_of(struct check *c, struct vault *vault)
+static void check_may_prune(struct check *c, struct vault *vault)
 {
     const struct config *config = c->engine->config;
+    struct error why;
     for (size_t i = 0; i < config->job_count; i++)
         for (size_t k = 0; k < config->jobs[i].sink_count; k++)
-            if (config->jobs[i].sinks[k] == vault->config)
-                check_may_prune(c, &config->jobs[i], vault);
+            if (config->jobs[i].sinks[k] == vault->config && prune_is_denied(vault, &config->jobs[i], &why))
+                report(c, LOG_WARNING, why.message, why.hint, 0);
 }
 
 /* It is there, and what opens and seals it works. Takes the worker. */
@@ -257,7 +244,7 @@ static void check_held(struct check *c, const struct config_instance *section, s
         return;
     }
     format->check(vault, &reporter);
-    check_jobs_of(c, vault);
+    check_may_prune(c, vault);
     vault_close(vault);
 }
 

@@ -28,44 +28,29 @@ static int compare_name(void *context, const struct vault_name *name, struct err
     return 0;
 }
 
-/* Does the sink list the newest that was committed there? */
-static int look_for(struct vault *vault, const char *job, const char *id, struct error *e)
+static int compare_job(struct vault *vault, const struct history *history, const char *job, struct error *e)
 {
-    const char *host = vault->engine->config->host;
-    struct search search = {.id = id};
-    if (vault_names(vault, host, job, compare_name, &search, e) < 0)
+    struct search search = {.id = history_newest_in(history, vault->id)};
+    if (search.id && vault_names(vault, vault->engine->config->host, job, compare_name, &search, e) < 0)
         return -1;
-    if (search.found || history_was_removed(vault, host, job, id))
-        return 0;
-    error_set(e, ERROR_PERMANENT, "snapshot %s@%s was committed there and is not listed", job, id);
-    return error_hint(e, "see what is wrong with it: cofre verify %s", job);
-}
-
-static int compare_job(struct vault *vault, const char *job, bool *strange, struct error *e)
-{
-    struct history history;
-    int result = history_of_job(vault->engine->config, job, &history, e);
-    if (result == 0) {
-        const char *newest = history_newest_in(&history, vault->id);
-        *strange = *strange || (history.count > 0 && !newest);
-        if (newest)
-            result = look_for(vault, job, newest, e);
-    }
-    history_free(&history);
-    return result;
+    return history_doubt(history, vault, job, search.found, e);
 }
 
 static int compare_state(struct vault *vault, struct error *e)
 {
     const struct config *config = vault->engine->config;
-    bool strange = false;
-    for (size_t i = 0; i < config->job_count; i++)
-        if (uses(&config->jobs[i], vault->config) && compare_job(vault, config->jobs[i].name, &strange, e) < 0)
+    for (size_t i = 0; i < config->job_count; i++) {
+        struct history history;
+        if (!uses(&config->jobs[i], vault->config))
+            continue;
+        int result = history_of_job(config, config->jobs[i].name, &history, e);
+        if (result == 0)
+            result = compare_job(vault, &history, config->jobs[i].name, e);
+        history_free(&history);
+        if (result < 0)
             return -1;
-    if (!strange)
-        return 0;
-    error_set(e, ERROR_PERMANENT, "this machine has saved to other places, and never to %s, which is there", vault->id);
-    return error_hint(e, "is it the right disk or bucket? the next run that commits to it settles it");
+    }
+    return 0;
 }
 
 int collect_run(struct vault *vault, const struct vault_gc *request, vault_collected *told, void *context,

@@ -55,6 +55,20 @@ bool history_was_removed(struct vault *vault, const char *host, const char *job,
     return search.found;
 }
 
+int history_doubt(const struct history *history, struct vault *vault, const char *job, bool listed, struct error *e)
+{
+    const char *newest = history_newest_in(history, vault->id);
+    if (history->count > 0 && !newest) {
+        error_set(e, ERROR_PERMANENT,
+                  "this machine has saved job '%s' to other places, and never to %s, which is there", job, vault->id);
+        return error_hint(e, "is it the right disk or bucket? the next run that commits to it settles it");
+    }
+    if (!newest || listed || history_was_removed(vault, history->host, job, newest))
+        return 0;
+    error_set(e, ERROR_PERMANENT, "snapshot %s@%s was committed there and is not listed", job, newest);
+    return error_hint(e, "see what is wrong with it: cofre verify %s", job);
+}
+
 static void warn_of_job(const struct vaults *vaults, const struct snapshot_list *list, const char *job)
 {
     struct history history;

@@ -155,12 +155,12 @@ static void too_much(const struct prune *p, struct error *e)
                p->result.job, others, p->result.job, others);
 }
 
-static void not_allowed(const struct prune *p, struct error *e)
+/* other: it is of another host, whose job stands in no section here. */
+static void not_allowed(const char *job, bool other, struct error *e)
 {
-    error_set(e, ERROR_DENIED, "the key at hand may not remove snapshots");
+    error_set(e, ERROR_DENIED, "the key at hand may not remove the snapshots of job '%s' that no rule keeps", job);
     error_hint(e, "prune with the full key, or with one that 'cofre key prune' makes, where it is safe%s%s%s",
-               p->history ? "; and write prune = elsewhere in [job " : "", p->history ? p->result.job : "",
-               p->history ? "]" : "");
+               other ? "" : "; and write prune = elsewhere in [job ", other ? "" : job, other ? "" : "]");
 }
 
 /* Why what no rule keeps stays all the same. */
@@ -175,7 +175,7 @@ static void restrain(struct prune *p, const struct standings *all, int64_t now)
     } else if (count_of(p, PRUNE_REMOVE) > 0 && !vault_may_remove(p->vault, p->result.host)) {
         hold_all(p, "the key at hand may not remove it");
         if (p->rules->prune != CONFIG_ELSEWHERE)
-            not_allowed(p, why);
+            not_allowed(p->result.job, !p->history, why);
     } else if (!p->request->yes && retention_is_much(p->standings, p->decisions, p->count)) {
         too_much(p, why);
         hold_all(p, "it is more than half at once, which needs --yes");
@@ -375,24 +375,34 @@ static void say_done(void *context, const struct prune_result *result)
     after->fine = false;
 }
 
+static bool is_after_run(const struct vault *vault, const struct config_job *job)
+{
+    struct config_retention rules;
+    config_retention_of(job, vault->config, &rules);
+    return config_retention_rules(&rules) && rules.prune == CONFIG_AFTER_RUN;
+}
+
+bool prune_is_denied(struct vault *vault, const struct config_job *job, struct error *why)
+{
+    bool denied = is_after_run(vault, job) && !vault_may_remove(vault, vault->engine->config->host);
+    if (denied)
+        not_allowed(job->name, false, why);
+    return denied;
+}
+
 bool prune_after_run(struct vault *vault, const struct config_job *job, const struct history *history)
 {
     const struct prune_request request = {.dry_run = false};
     struct after after = {.sink = sink_name(vault->sink), .fine = true};
     const struct prune_audience audience = {.decided = say_nothing, .done = say_done, .context = &after};
-    struct config_retention rules;
     struct error e;
-    config_retention_of(job, vault->config, &rules);
-    if (!config_retention_rules(&rules) || rules.prune != CONFIG_AFTER_RUN)
-        return true;
-    if (!vault_may_remove(vault, vault->engine->config->host)) {
-        log_line(
-            LOG_WARNING,
-            "sink '%s': the key at hand may not remove snapshots: what no rule keeps stays; prune with another key "
-            "where it is safe (cofre key prune), and write prune = elsewhere in [job %s]",
-            after.sink, job->name);
+    if (prune_is_denied(vault, job, &e)) {
+        error_subject(&e, "sink", after.sink);
+        log_error(LOG_WARNING, &e);
         return true;
     }
+    if (!is_after_run(vault, job))
+        return true;
     if (prune_job(vault, job, history, &request, &audience, &e) == 0)
         return after.fine;
     error_subject(&e, "sink", after.sink);

@@ -91,15 +91,7 @@ static int look_for_ours(struct vault *vault, const char *job, const struct vaul
                          const struct history *history, struct error *e)
 {
     const char *newest = history_newest_in(history, vault->id);
-    if (history->count > 0 && !newest) {
-        error_set(e, ERROR_PERMANENT, "this machine has saved the job to other places, and never to %s, which is there",
-                  vault->id);
-        return error_hint(e, "is it the right disk or bucket? the next run that commits to it settles it");
-    }
-    if (!newest || is_there(standings, count, newest) || history_was_removed(vault, history->host, job, newest))
-        return 0;
-    error_set(e, ERROR_PERMANENT, "snapshot %s was committed there and is not listed", newest);
-    return error_hint(e, "see what is wrong with it: cofre verify");
+    return history_doubt(history, vault, job, newest && is_there(standings, count, newest), e);
 }
 
 int prune_doubt(struct vault *vault, const char *job, const struct vault_standing *standings, size_t count,

@@ -14,11 +14,6 @@
 #include "base/file.h"
 #include "base/text.h"
 
-static int compare(const void *a, const void *b)
-{
-    return memcmp(a, b, SEAL_HASH_SIZE);
-}
-
 int doubt_list(const char *directory, struct bytes *names, struct error *e)
 {
     DIR *stream = opendir(directory);
@@ -33,7 +28,7 @@ int doubt_list(const char *directory, struct bytes *names, struct error *e)
     }
     closedir(stream);
     if (names->length > 0)
-        qsort(names->data, names->length / SEAL_HASH_SIZE, SEAL_HASH_SIZE, compare);
+        qsort(names->data, names->length / SEAL_HASH_SIZE, SEAL_HASH_SIZE, seal_hash_compare);
     return bytes_check(names, directory, e);
 }
 

@@ -75,11 +75,6 @@ const struct garbage_pack *garbage_packs(const struct garbage *garbage)
     return rows_of(garbage);
 }
 
-static int compare_names(const void *a, const void *b)
-{
-    return memcmp(a, b, SEAL_HASH_SIZE);
-}
-
 static uint64_t start_of(const uint8_t *name)
 {
     uint64_t start;
@@ -90,7 +85,7 @@ static uint64_t start_of(const uint8_t *name)
 static bool ascends(const struct garbage_pack *rows, size_t count)
 {
     for (size_t i = 1; i < count; i++)
-        if (compare_names(&rows[i - 1], &rows[i]) >= 0)
+        if (seal_hash_compare(&rows[i - 1], &rows[i]) >= 0)
             return false;
     return true;
 }
@@ -123,14 +118,14 @@ static void sort_groups(struct garbage_pack *rows, size_t count, size_t *next, s
             swap(&rows[from], &rows[to]);
         }
         if (ends[g] - first > 1)
-            qsort(rows + first, ends[g] - first, sizeof *rows, compare_names);
+            qsort(rows + first, ends[g] - first, sizeof *rows, seal_hash_compare);
     }
 }
 
 static int sort_rows(struct garbage_pack *rows, size_t count, struct error *e)
 {
     if (count < GROUPS) {
-        qsort(rows, count, sizeof *rows, compare_names);
+        qsort(rows, count, sizeof *rows, seal_hash_compare);
         return 0;
     }
     size_t *places = calloc(2 * GROUPS, sizeof *places);
@@ -216,9 +211,9 @@ size_t garbage_need(struct garbage *garbage, const uint8_t *prefixes, size_t cou
 static bool find(const struct garbage *garbage, size_t *at, const uint8_t name[SEAL_HASH_SIZE])
 {
     *at = seek(garbage, *at, start_of(name));
-    while (*at < garbage->count && compare_names(&rows_of(garbage)[*at], name) < 0)
+    while (*at < garbage->count && seal_hash_compare(&rows_of(garbage)[*at], name) < 0)
         ++*at;
-    return *at < garbage->count && compare_names(&rows_of(garbage)[*at], name) == 0;
+    return *at < garbage->count && seal_hash_compare(&rows_of(garbage)[*at], name) == 0;
 }
 
 size_t garbage_mark(struct garbage *garbage, const struct plan *plan)

@@ -18,20 +18,13 @@
 
 /* ---- what this machine remembers ---- */
 
-/* STATE/repositories/ID, where the ledger is. */
-static void memory_path(const struct gc *gc, const char *file, char path[PATH_MAX])
-{
-    const char *ledger = gc->repository->ledger;
-    snprintf(path, PATH_MAX, "%.*s%s", (int)(strrchr(ledger, '/') - ledger), ledger, file);
-}
-
-int gc_recall(struct gc *gc, struct error *e)
+static int recall(struct gc *gc, struct error *e)
 {
     AUTO_BYTES struct bytes text = {.maximum = MEMORY_MAX};
     struct gc_memory *m = &gc->memory;
     char path[PATH_MAX];
     *m = (struct gc_memory){.store = 0};
-    memory_path(gc, "/gc", path);
+    snprintf(path, sizeof path, "%s/gc", gc->repository->state);
     if (file_read_own(path, MEMORY_MAX, &text, e) < 0)
         return e->class == ERROR_NOT_FOUND ? 0 : -1;
     bytes_put_u8(&text, 0);
@@ -41,13 +34,12 @@ int gc_recall(struct gc *gc, struct error *e)
     return 0;
 }
 
-int gc_remember(const struct gc *gc, struct error *e)
+static int remember(const struct gc *gc, struct error *e)
 {
     char path[PATH_MAX], text[MEMORY_MAX];
-    memory_path(gc, "", path);
-    if (file_make_trusted(path, e) < 0)
+    if (file_make_trusted(gc->repository->state, e) < 0)
         return -1;
-    memory_path(gc, "/gc", path);
+    snprintf(path, sizeof path, "%s/gc", gc->repository->state);
     int n =
         snprintf(text, sizeof text, "%" PRId64 " %" PRId64 " %" PRId64 "\n", gc->now, gc->machine, gc->memory.since);
     return file_write(path, text, (size_t)n, FILE_REPLACE, e);
@@ -144,7 +136,7 @@ static bool is_doubt(const struct error *e)
 
 static int look(struct gc *gc, struct error *e)
 {
-    if (gc_recall(gc, e) < 0 || check_clock(gc, e) < 0)
+    if (recall(gc, e) < 0 || check_clock(gc, e) < 0)
         return -1;
     if (gc_read(gc, e) < 0)
         return -1;
@@ -166,7 +158,7 @@ static int act(struct gc *gc, bool *late, struct error *e)
         return 0;
     if (gc_make_plans(gc, e) < 0 || gc_end_plans(gc, e) < 0 || gc_remove_needs(gc, e) < 0)
         return -1;
-    return gc_remember(gc, e);
+    return remember(gc, e);
 }
 
 /* One round; *again: another is needed. */

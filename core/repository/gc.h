@@ -83,8 +83,6 @@ int gc_run(struct repository *repository, const struct vault_gc *request, vault_
 
 /* ---- between the files ---- */
 
-/* The host, added when it is none of those yet. NULL: *e. */
-struct gc_host *gc_host_of(struct gc *gc, const char *host, struct error *e);
 struct gc_plan *gc_plans(const struct gc *gc, size_t *count);
 struct gc_needs *gc_needs_of(const struct gc *gc, size_t *count);
 
@@ -101,9 +99,5 @@ int gc_end_plans(struct gc *gc, struct error *e);
 int gc_remove_needs(struct gc *gc, struct error *e);
 /* Index objects say nothing more of what is gone. */
 int gc_clean_index(struct gc *gc, struct error *e);
-
-/* What this machine remembers; nothing: zero. */
-int gc_remember(const struct gc *gc, struct error *e);
-int gc_recall(struct gc *gc, struct error *e);
 
 #endif

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "repository/confirm.h"
 #include "repository/gc.h"
 #include "repository/index.h"
 #include "repository/index_body.h"
@@ -21,15 +20,10 @@ struct described {
     bool own; /* this machine has stored it */
 };
 
-static int compare_hashes(const void *a, const void *b)
-{
-    return memcmp(a, b, SEAL_HASH_SIZE);
-}
-
 static bool is_gone(const struct gc_host *host, const uint8_t hash[SEAL_HASH_SIZE])
 {
     return host->gone.length > 0 &&
-           bsearch(hash, host->gone.data, host->gone.length / SEAL_HASH_SIZE, SEAL_HASH_SIZE, compare_hashes);
+           bsearch(hash, host->gone.data, host->gone.length / SEAL_HASH_SIZE, SEAL_HASH_SIZE, seal_hash_compare);
 }
 
 /* Rows of one object may stand anywhere: one for each row first, then they are added up. */
@@ -58,9 +52,9 @@ static size_t add_up(struct bytes *objects)
     struct described *rows = (struct described *)(void *)objects->data;
     size_t count = objects->length / sizeof *rows, kept = 0;
     if (count > 0)
-        qsort(rows, count, sizeof *rows, compare_hashes);
+        qsort(rows, count, sizeof *rows, seal_hash_compare);
     for (size_t i = 0; i < count; i++) {
-        if (kept > 0 && compare_hashes(&rows[kept - 1], &rows[i]) == 0) {
+        if (kept > 0 && seal_hash_compare(&rows[kept - 1], &rows[i]) == 0) {
             rows[kept - 1].there += rows[i].there;
             rows[kept - 1].gone += rows[i].gone;
         } else {
@@ -89,28 +83,14 @@ static int keep_pack(void *context, const uint8_t name[SEAL_HASH_SIZE], uint64_t
     return bytes_check(&w->body, "index", e);
 }
 
-static int put_index(struct gc *gc, const struct rewriting *w, struct error *e)
-{
-    struct repository *r = gc->repository;
-    AUTO_BYTES struct bytes object = {.maximum = 2 * INDEX_BODY_MAX};
-    uint8_t name[SEAL_HASH_SIZE];
-    char key[201];
-    if (seal_envelope(r->key, SEAL_INDEX, NULL, 0, w->body.data, w->body.length, &object, e) < 0)
-        return -1;
-    seal_hash(object.data, object.length, name);
-    repository_index_key(w->host->name, name, key);
-    if (repository_own_index(r, name, e) < 0 || sink_put(r->sink, key, object.data, object.length, true, e) < 0 ||
-        sink_sync(r->sink, e) < 0)
-        return -1;
-    return confirm_object(r, key, &object, e);
-}
-
 /* The new one is there before the old one goes. One that cannot be read, or is gone, is left to verify. */
 static int rewrite(struct gc *gc, const struct gc_host *host, const uint8_t name[SEAL_HASH_SIZE], bool *done,
                    struct error *e)
 {
     AUTO_BYTES struct bytes body = {.maximum = 0};
     struct rewriting w = {.host = host, .body = {.maximum = INDEX_BODY_MAX}};
+    uint8_t fresh[SEAL_HASH_SIZE];
+    uint64_t size;
     *done = false;
     if (repository_read_index_object(gc->repository, host->name, name, &body, e) < 0)
         return e->class == ERROR_NOT_FOUND || e->class == ERROR_INTEGRITY ? 0 : -1;
@@ -118,7 +98,7 @@ static int rewrite(struct gc *gc, const struct gc_host *host, const uint8_t name
     int result = index_body_each(body.data, body.length, keep_pack, &w, e);
     index_body_end(&w.body, w.packs);
     if (result == 0 && w.packs > 0)
-        result = put_index(gc, &w, e);
+        result = repository_store_index(gc->repository, host->name, &w.body, fresh, &size, e);
     bytes_free(&w.body);
     *done = result == 0;
     return result;
@@ -144,7 +124,7 @@ static int clean_host(struct gc *gc, struct gc_host *host, struct error *e)
     AUTO_BYTES struct bytes objects = {.maximum = OBJECTS_MAX};
     if (host->gone.length == 0)
         return 0;
-    qsort(host->gone.data, host->gone.length / SEAL_HASH_SIZE, SEAL_HASH_SIZE, compare_hashes);
+    qsort(host->gone.data, host->gone.length / SEAL_HASH_SIZE, SEAL_HASH_SIZE, seal_hash_compare);
     if (describe(gc, host, &objects, e) < 0)
         return -1;
     size_t count = add_up(&objects);

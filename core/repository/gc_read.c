@@ -15,7 +15,8 @@
 #define ROWS_MAX ((size_t)256 << 20)
 #define FUTURE (INT64_C(300) * 1000000000) /* so far clocks may be apart */
 
-struct gc_host *gc_host_of(struct gc *gc, const char *host, struct error *e)
+/* Added when it is none of those yet. NULL: *e. */
+static struct gc_host *host_of(struct gc *gc, const char *host, struct error *e)
 {
     uint32_t number = pack_name_number(host);
     for (size_t i = 0; i < gc->host_count; i++)
@@ -126,7 +127,7 @@ static int take_plan(void *context, const char *key, const char *host, const str
     struct gc *gc = context;
     size_t count;
     struct gc_plan *rows = gc_plans(gc, &count);
-    struct gc_host *of = gc_host_of(gc, host, e);
+    struct gc_host *of = host_of(gc, host, e);
     if (!of)
         return -1;
     for (size_t i = 0; i < count; i++) {
@@ -162,7 +163,7 @@ static int list_pack(void *context, const struct sink_object *object, struct err
     struct pack_name name;
     if (!pack_name_parse_key(object->key, &name) || !may(gc, pack_name_host(&name)))
         return 0;
-    struct gc_host *host = gc_host_of(gc, pack_name_host(&name), e);
+    struct gc_host *host = host_of(gc, pack_name_host(&name), e);
     return host ? garbage_list(&host->garbage, name.hash, object->size, object->mtime, e) : -1;
 }
 
@@ -186,7 +187,7 @@ static int list_needs(void *context, const struct sink_object *object, struct er
     struct gc *gc = context;
     struct gc_needs row = {.placed = object->mtime};
     char key[201], host[64], job[64], id[MANIFEST_ID_SIZE];
-    snprintf(key, sizeof key, "snapshots/%s", object->key + strlen("needs/"));
+    snprintf(key, sizeof key, "snapshots/%s", object->key + strlen(NEEDS_PREFIX "/"));
     if (!manifest_object_parse_key(key, host, job, id))
         return 0;
     snprintf(row.name, sizeof row.name, "%s/%s/%s", host, job, id);
@@ -249,14 +250,14 @@ static int read_needs(struct gc *gc, struct error *e)
     AUTO_BYTES struct bytes keys = {.maximum = ROWS_MAX};
     size_t count;
     gc->read_at = clock_monotonic();
-    if (sink_list(gc->repository->sink, "needs/", list_needs, gc, e) < 0)
+    if (sink_list(gc->repository->sink, NEEDS_PREFIX "/", list_needs, gc, e) < 0)
         return -1;
     struct gc_needs *rows = gc_needs_of(gc, &count);
     if (count > 0)
         qsort(rows, count, sizeof *rows, compare_needs);
     for (size_t i = 0; i < count; i++) {
         char key[201];
-        snprintf(key, sizeof key, "needs/%s", rows[i].name);
+        snprintf(key, sizeof key, NEEDS_PREFIX "/%s", rows[i].name);
         bytes_put(&keys, key, strlen(key) + 1);
     }
     if (bytes_check(&keys, "listing of needs", e) < 0)

@@ -6,6 +6,7 @@
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "repository/gc.h"
+#include "repository/needs.h"
 #include "repository/pack_name.h"
 #include "repository/repository.h"
 #include "worker/sink.h"
@@ -14,17 +15,12 @@
 #define NAMES_MAX ((size_t)PLAN_PACKS_MAX * SEAL_HASH_SIZE)
 #define LATE_MS INT64_C(3600000) /* what was needed so long ago is read again */
 
-static int compare_hashes(const void *a, const void *b)
-{
-    return memcmp(a, b, SEAL_HASH_SIZE);
-}
-
 /* ---- packs ---- */
 
 static uint64_t size_of(const struct gc_host *host, const uint8_t hash[SEAL_HASH_SIZE])
 {
     const struct garbage_pack *rows = garbage_packs(&host->garbage);
-    const struct garbage_pack *found = bsearch(hash, rows, host->garbage.count, sizeof *rows, compare_hashes);
+    const struct garbage_pack *found = bsearch(hash, rows, host->garbage.count, sizeof *rows, seal_hash_compare);
     return found ? found->size : 0;
 }
 
@@ -107,7 +103,7 @@ static int note_gone(struct gc_host *host, const struct plan *plan, struct error
     const struct garbage_pack *rows = garbage_packs(&host->garbage);
     for (size_t i = 0; i < plan->count; i++)
         if (host->garbage.count == 0 ||
-            !bsearch(plan->packs[i], rows, host->garbage.count, sizeof *rows, compare_hashes))
+            !bsearch(plan->packs[i], rows, host->garbage.count, sizeof *rows, seal_hash_compare))
             bytes_put(&host->gone, plan->packs[i], SEAL_HASH_SIZE);
     return bytes_check(&host->gone, "list of removed packs", e);
 }
@@ -213,7 +209,7 @@ int gc_remove_needs(struct gc *gc, struct error *e)
             continue;
         sscanf(rows[i].name, "%63[^/]", host);
         snprintf(manifest, sizeof manifest, "snapshots/%s", rows[i].name);
-        snprintf(needs, sizeof needs, "needs/%s", rows[i].name);
+        snprintf(needs, sizeof needs, NEEDS_PREFIX "/%s", rows[i].name);
         if (!key_may(&gc->repository->key->certificate, KEY_REMOVE, host) ||
             sink_stat(gc->repository->sink, manifest, &size, e) == 0)
             continue;

@@ -160,11 +160,6 @@ bool index_covers(const struct index *index, const uint8_t name[SEAL_HASH_SIZE])
     return false;
 }
 
-static int compare_names(const void *a, const void *b)
-{
-    return memcmp(a, b, SEAL_HASH_SIZE);
-}
-
 /* True when one of them has gone. With crowded, those of which something was left out go as well. */
 static bool retain(struct index *index, const void *listed, size_t n, size_t size, bool crowded)
 {
@@ -176,7 +171,7 @@ static bool retain(struct index *index, const void *listed, size_t n, size_t siz
             const struct segment_object *object = &part->segment->objects[i];
             if (part->gone[i] || !index_object_is_named(object))
                 continue;
-            bool there = n > 0 && bsearch(object->name, listed, n, size, compare_names);
+            bool there = n > 0 && bsearch(object->name, listed, n, size, seal_hash_compare);
             part->gone[i] = !there || (crowded && object->crowded);
             gone = gone || part->gone[i];
         }

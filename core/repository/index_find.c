@@ -6,11 +6,6 @@
 #include "repository/index.h"
 #include "repository/index_table.h"
 
-static int compare_names(const void *a, const void *b)
-{
-    return memcmp(a, b, SEAL_HASH_SIZE);
-}
-
 /* ---- what is present ---- */
 
 /* The first of the packs, from that one on, that is not before the name. Both sides are walked in order: it is near. */
@@ -95,7 +90,7 @@ int index_set_revoked(struct index *index, const uint8_t *signers, size_t count,
 bool index_doubts(const struct index *index, const uint8_t hash[SEAL_HASH_SIZE])
 {
     return index->doubted_count > 0 &&
-           bsearch(hash, index->doubted, index->doubted_count, SEAL_HASH_SIZE, compare_names);
+           bsearch(hash, index->doubted, index->doubted_count, SEAL_HASH_SIZE, seal_hash_compare);
 }
 
 /* Is what the object says good for that use? */
@@ -105,7 +100,7 @@ static bool allows(const struct index *index, const struct index_part *part, uin
         return true;
     return use == INDEX_RELY &&
            !(index->revoked_count > 0 && bsearch(part->segment->objects[object].signer, index->revoked,
-                                                 index->revoked_count, SEAL_HASH_SIZE, compare_names));
+                                                 index->revoked_count, SEAL_HASH_SIZE, seal_hash_compare));
 }
 
 /* ---- places ---- */

@@ -13,11 +13,6 @@
 
 static const uint8_t nobody[SEAL_HASH_SIZE];
 
-static int compare_names(const void *a, const void *b)
-{
-    return memcmp(a, b, SEAL_HASH_SIZE);
-}
-
 bool index_object_is_named(const struct segment_object *object)
 {
     return memcmp(object->name, nobody, sizeof nobody) != 0;
@@ -27,7 +22,8 @@ bool index_object_is_own(const struct index *index, const struct segment_object 
 {
     if (!index_object_is_named(object))
         return object->own;
-    return index->own_count > 0 && bsearch(object->name, index->own, index->own_count, SEAL_HASH_SIZE, compare_names);
+    return index->own_count > 0 &&
+           bsearch(object->name, index->own, index->own_count, SEAL_HASH_SIZE, seal_hash_compare);
 }
 
 int index_set_own(struct index *index, const uint8_t *names, size_t count, struct error *e)

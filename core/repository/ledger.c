@@ -17,11 +17,6 @@
 #define LINE (2 * SEAL_HASH_SIZE + 1)
 #define LEDGER_MAX ((size_t)256 << 20) /* four million runs */
 
-static int compare(const void *a, const void *b)
-{
-    return memcmp(a, b, SEAL_HASH_SIZE);
-}
-
 int ledger_read(const char *path, struct bytes *names, bool *there, struct error *e)
 {
     AUTO_BYTES struct bytes text = {.maximum = LEDGER_MAX};
@@ -37,7 +32,7 @@ int ledger_read(const char *path, struct bytes *names, bool *there, struct error
             bytes_put(names, name, sizeof name);
     }
     if (names->length > 0)
-        qsort(names->data, names->length / SEAL_HASH_SIZE, SEAL_HASH_SIZE, compare);
+        qsort(names->data, names->length / SEAL_HASH_SIZE, SEAL_HASH_SIZE, seal_hash_compare);
     return bytes_check(names, path, e);
 }
 

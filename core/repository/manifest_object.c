@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "repository/chunker.h"
 #include "repository/key.h"
+#include "repository/placed.h"
 #include "repository/repository.h"
 #include "repository/seal.h"
 #include "repository/signers.h"
@@ -264,8 +265,11 @@ int manifest_object_read(struct repository *repository, const char *key, struct 
 
 bool manifest_object_parse_key(const char *key, char host[64], char job[64], char id[MANIFEST_ID_SIZE])
 {
-    int end = 0;
-    if (sscanf(key, "snapshots/%63[^/]/%63[^/]/%23[^/]%n", host, job, id, &end) != 3 || key[end] != '\0')
+    struct vault_name name;
+    if (!placed_parse_key("snapshots", key, &name))
         return false;
-    return text_is_name(host) && text_is_name(job) && manifest_is_id(id);
+    memcpy(host, name.host, sizeof name.host);
+    memcpy(job, name.job, sizeof name.job);
+    memcpy(id, name.id, sizeof name.id);
+    return true;
 }

@@ -148,7 +148,7 @@ size_t needs_missing(const struct needs *needs, const struct index_pack *listed,
 
 void needs_key(const char *host, const char *job, const char *id, char *out)
 {
-    int n = snprintf(out, 201, "needs/%s/%s/%s", host, job, id);
+    int n = snprintf(out, 201, NEEDS_PREFIX "/%s/%s/%s", host, job, id);
     ASSERT(n > 0 && n < 201);
 }
 

@@ -22,6 +22,7 @@ struct index_pack;
 struct manifest;
 struct repository;
 
+#define NEEDS_PREFIX "needs" /* of their keys */
 #define NEEDS_NAME_SIZE 8
 #define NEEDS_OBJECT_MAX ((size_t)56 << 20)
 

@@ -89,14 +89,9 @@ int plan_open(const struct repository *repository, const char *host, const char 
 
 /* ---- what it says ---- */
 
-static int compare_names(const void *a, const void *b)
-{
-    return memcmp(a, b, SEAL_HASH_SIZE);
-}
-
 bool plan_has(const struct plan *plan, const uint8_t pack[SEAL_HASH_SIZE])
 {
-    return bsearch(pack, plan->packs, plan->count, SEAL_HASH_SIZE, compare_names) != NULL;
+    return bsearch(pack, plan->packs, plan->count, SEAL_HASH_SIZE, seal_hash_compare) != NULL;
 }
 
 int plan_among(const struct plan *plan, const uint8_t *prefixes, size_t count, struct bytes *names, struct error *e)

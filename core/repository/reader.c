@@ -136,16 +136,11 @@ static int open_at(struct reader *r, const struct index_location *l, struct erro
     return pack_open_chunk(r->decompressor, r->repository->key, &box, &l->chunk, r->sealed, r->plain, key, e);
 }
 
-static int compare_names(const void *a, const void *b)
-{
-    return memcmp(a, b, SEAL_HASH_SIZE);
-}
-
 /* Once for a pack, however much of it is wrong. */
 static void warn(struct reader *r, const uint8_t pack[SEAL_HASH_SIZE], const struct error *why)
 {
     size_t count = r->warned.length / SEAL_HASH_SIZE;
-    if (count > 0 && lfind(pack, r->warned.data, &count, SEAL_HASH_SIZE, compare_names))
+    if (count > 0 && lfind(pack, r->warned.data, &count, SEAL_HASH_SIZE, seal_hash_compare))
         return;
     struct error e = *why;
     error_subject(&e, "sink", sink_name(r->repository->sink));

@@ -153,25 +153,26 @@ static int load_key(struct repository *r, const struct config_object *config, co
     return error_hint(e, "if the key file is the one that it always was, somebody may have replaced the repository");
 }
 
+static char *join(const char *directory, const char *below, const char *name)
+{
+    char *path;
+    return asprintf(&path, "%s/%s%s", directory, below, name) < 0 ? NULL : path;
+}
+
 static int open_cache(struct repository *r, const struct repository_spec *spec, struct error *e)
 {
-    char path[PATH_MAX], damaged[PATH_MAX], ledger[PATH_MAX];
-    snprintf(path, sizeof path, "%s/%s", spec->cache_dir, r->id_text);
-    snprintf(damaged, sizeof damaged, "%s/repositories/%s/damaged", spec->state_dir, r->id_text);
-    r->cache = text_copy(path);
-    snprintf(ledger, sizeof ledger, "%s/repositories/%s/stored", spec->state_dir, r->id_text);
-    r->damaged = text_copy(damaged);
-    r->ledger = text_copy(ledger);
+    r->cache = join(spec->cache_dir, "", r->id_text);
+    r->state = join(spec->state_dir, "repositories/", r->id_text);
+    r->damaged = r->state ? join(r->state, "", "damaged") : NULL;
+    r->ledger = r->state ? join(r->state, "", "stored") : NULL;
     if (!r->cache || !r->damaged || !r->ledger)
         return error_memory(e);
     return file_make_trusted(r->cache, e);
 }
 
-static int open_signers(struct repository *r, const struct repository_spec *spec, struct error *e)
+static int open_signers(struct repository *r, struct error *e)
 {
-    char path[PATH_MAX];
-    snprintf(path, sizeof path, "%s/repositories/%s", spec->state_dir, r->id_text);
-    if (signers_open(r->sink, r->key, path, &r->signers, e) < 0)
+    if (signers_open(r->sink, r->key, r->state, &r->signers, e) < 0)
         return error_subject(e, "sink", sink_name(r->sink));
     return 0;
 }
@@ -193,7 +194,7 @@ static int open_in_place(struct repository *r, const struct repository_spec *spe
     text_hex(r->id, sizeof r->id, r->id_text);
     if (load_key(r, &config, spec->key_file, e) < 0 || open_cache(r, spec, e) < 0)
         return -1;
-    return open_signers(r, spec, e);
+    return open_signers(r, e);
 }
 
 int repository_open(struct sink *sink, const struct repository_spec *spec, struct repository **repository,
@@ -282,6 +283,7 @@ void repository_close(struct repository *repository)
     key_free(repository->key);
     free(repository->host);
     free(repository->cache);
+    free(repository->state);
     free(repository->damaged);
     free(repository->ledger);
     bytes_free(&repository->plans);

@@ -37,6 +37,7 @@ struct repository_spec {
 struct repository {
     struct sink *sink;      /* owned */
     char *host, *cache;     /* cache: directory of this repository, made */
+    char *state;            /* directory of what this machine knows of it */
     char *damaged;          /* directory of doubts (doubt.h) */
     char *ledger;           /* file (ledger.h) */
     _Atomic size_t doubted; /* packs that were found damaged since it was opened */
@@ -109,6 +110,10 @@ int repository_list_packs(struct repository *repository, struct index_pack **pac
  * of those that it does not know are read, as above, and after it the index stays as it is (index_fix), whatever is
  * found missing or turns up. */
 int repository_fix_index(struct repository *repository, const struct index_pack *packs, size_t count, struct error *e);
+/* Store an index object of the host, whose packs are durable, with that body; durable, and looked at, when it returns.
+ * One of our own is remembered first (repository_own_index). Its name, and its bytes. */
+int repository_store_index(struct repository *repository, const char *host, const struct bytes *body,
+                           uint8_t name[SEAL_HASH_SIZE], uint64_t *size, struct error *e);
 /* The body of an index object, verified and opened, into an empty buffer, whose maximum is set. Wrong: ERROR_INTEGRITY,
  * ERROR_AUTH. */
 int repository_read_index_object(struct repository *repository, const char *host, const uint8_t name[SEAL_HASH_SIZE],

@@ -31,8 +31,9 @@ static int check_may(const struct repository *r, const char *host, struct error 
     return error_hint(e, "name another key, or do it where the full key is");
 }
 
-int repository_annotation_store(struct repository *r, const struct vault_annotation *annotation, struct error *e)
+int repository_annotation_put(struct vault *vault, const struct vault_annotation *annotation, struct error *e)
 {
+    struct repository *r = vault->own;
     AUTO_BYTES struct bytes object = {.maximum = ANNOTATION_OBJECT_MAX};
     char key[201];
     if (check_may(r, annotation->name.host, e) < 0)
@@ -118,11 +119,6 @@ void repository_annotation_forget(struct repository_annotation_proofs *proofs)
 }
 
 /* ---- of one ---- */
-
-int repository_annotation_put(struct vault *vault, const struct vault_annotation *annotation, struct error *e)
-{
-    return repository_annotation_store(vault->own, annotation, e);
-}
 
 int repository_annotation_unpin(struct vault *vault, const struct vault_name *name, bool *was, struct error *e)
 {

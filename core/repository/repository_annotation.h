@@ -14,9 +14,6 @@ int repository_annotation_unpin(struct vault *vault, const struct vault_name *na
 int repository_annotation_each(struct vault *vault, const char *host, const char *job, vault_annotated *annotated,
                                void *context, struct error *e);
 
-/* The same as the first, of an opened repository. */
-int repository_annotation_store(struct repository *repository, const struct vault_annotation *annotation,
-                                struct error *e);
 /* What a look at all content of snapshots has found; zero at first. */
 struct repository_annotation_proofs {
     struct bytes whole, wrong; /* struct vault_annotation each */

@@ -137,22 +137,15 @@ static int read_pack(struct copy *c, const struct tools *tools, struct item *ite
 
 static int store_index(struct copy *c, struct error *e)
 {
-    AUTO_BYTES struct bytes object = {.maximum = (size_t)64 << 20};
     uint8_t name[SEAL_HASH_SIZE];
-    char key[201];
+    uint64_t size;
     index_body_end(&c->body, c->packs);
     if (bytes_check(&c->body, "index", e) < 0 || sink_sync(c->to->sink, e) < 0 ||
         confirm_packs(&c->confirm, c->to, e) < 0 ||
-        seal_envelope(c->to->key, SEAL_INDEX, NULL, 0, c->body.data, c->body.length, &object, e) < 0)
+        repository_store_index(c->to, c->manifest->host, &c->body, name, &size, e) < 0)
         return -1;
-    seal_hash(object.data, object.length, name);
-    repository_index_key(c->manifest->host, name, key);
-    count(c, object.length);
-    if (strcmp(c->manifest->host, c->to->host) == 0 && repository_own_index(c->to, name, e) < 0)
-        return -1;
-    if (sink_put(c->to->sink, key, object.data, object.length, true, e) < 0 || sink_sync(c->to->sink, e) < 0)
-        return -1;
-    return confirm_object(c->to, key, &object, e);
+    count(c, size);
+    return 0;
 }
 
 /* What was copied so far, made durable and findable. */
@@ -352,7 +345,6 @@ static int put_needs(struct copy *c, const struct bytes *manifest, struct error 
     AUTO_BYTES struct bytes planned = {0};
     struct error ignored;
     uint8_t hash[SEAL_HASH_SIZE];
-    needs_sort(&c->lacking.needs);
     seal_hash(manifest->data, manifest->length, hash);
     if (c->result->existed && needs_read(c->to, m->host, m->job, m->id, &there, &ignored) == 0 &&
         memcmp(there.manifest, hash, sizeof hash) == 0)

@@ -31,11 +31,6 @@ void repository_trust(struct repository *r, const struct pack_name *pack)
                  e.message);
 }
 
-static int compare_hashes(const void *a, const void *b)
-{
-    return memcmp(a, b, SEAL_HASH_SIZE);
-}
-
 /* What is going to be removed is relied on as little, and can be read as long as it is there. */
 int repository_heed_doubts(struct repository *r, struct error *e)
 {
@@ -46,7 +41,7 @@ int repository_heed_doubts(struct repository *r, struct error *e)
     if (bytes_check(&names, "list of packs", e) < 0)
         return -1;
     if (r->planned.length > 0)
-        qsort(names.data, names.length / SEAL_HASH_SIZE, SEAL_HASH_SIZE, compare_hashes);
+        qsort(names.data, names.length / SEAL_HASH_SIZE, SEAL_HASH_SIZE, seal_hash_compare);
     return index_set_doubted(r->index, names.data, names.length / SEAL_HASH_SIZE, e);
 }
 

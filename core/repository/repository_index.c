@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "repository/confirm.h"
 #include "repository/foundling.h"
 #include "repository/index.h"
 #include "repository/index_body.h"
@@ -184,11 +185,6 @@ static int absorb_missing(struct repository *r, const struct listed_object *list
     return sink_get_each(r->sink, (const char *)keys.data, keys.length, INDEX_OBJECT_MAX, absorb_next, &absorbing, e);
 }
 
-static int compare_hashes(const void *a, const void *b)
-{
-    return memcmp(a, b, SEAL_HASH_SIZE);
-}
-
 int repository_list_packs(struct repository *r, struct index_pack **packs, size_t *count, struct error *e)
 {
     struct bytes rows = {.maximum = LISTING_MAX};
@@ -236,6 +232,23 @@ int repository_own_index(struct repository *r, const uint8_t name[SEAL_HASH_SIZE
     if (ledger_add(r->ledger, name, e) < 0)
         return -1;
     return r->index ? heed_ledger(r, &there, e) : 0;
+}
+
+int repository_store_index(struct repository *r, const char *host, const struct bytes *body,
+                           uint8_t name[SEAL_HASH_SIZE], uint64_t *size, struct error *e)
+{
+    AUTO_BYTES struct bytes object = {.maximum = 2 * INDEX_BODY_MAX};
+    char key[201];
+    if (seal_envelope(r->key, SEAL_INDEX, NULL, 0, body->data, body->length, &object, e) < 0)
+        return -1;
+    seal_hash(object.data, object.length, name);
+    repository_index_key(host, name, key);
+    *size = object.length;
+    if (strcmp(host, r->host) == 0 && repository_own_index(r, name, e) < 0)
+        return -1;
+    if (sink_put(r->sink, key, object.data, object.length, true, e) < 0 || sink_sync(r->sink, e) < 0)
+        return -1;
+    return confirm_object(r, key, &object, e);
 }
 
 static int absorb_objects(struct repository *r, const struct bytes *rows, const struct index_pack *packs, size_t n,
@@ -288,7 +301,7 @@ int repository_load_index(struct repository *r, enum repository_hosts hosts, str
     const struct listed_object *listed = (const void *)rows.data;
     size_t objects = rows.length / sizeof *listed;
     if (objects > 0)
-        qsort(rows.data, objects, sizeof *listed, compare_hashes);
+        qsort(rows.data, objects, sizeof *listed, seal_hash_compare);
     index_retain(r->index, listed, objects, sizeof *listed);
     /* A lost state is said, too. */
     covered = remembered ? index_object_count(r->index) : 0;

@@ -88,11 +88,6 @@ static int note_plan(void *context, const char *key, const char *host, const str
     return bytes_check(&r->plans, "listing of plans", e) < 0 ? -1 : bytes_check(&r->planned, "list of packs", e);
 }
 
-static int compare_hashes(const void *a, const void *b)
-{
-    return memcmp(a, b, SEAL_HASH_SIZE);
-}
-
 int repository_read_plans(struct repository *r, struct error *e)
 {
     AUTO_BYTES struct bytes keys = {.maximum = KEYS_MAX};
@@ -104,14 +99,14 @@ int repository_read_plans(struct repository *r, struct error *e)
     if (list_plans(r, &keys, e) < 0 || repository_each_plan(r, &keys, note_plan, r, e) < 0)
         return -1;
     if (r->planned.length > 0)
-        qsort(r->planned.data, r->planned.length / SEAL_HASH_SIZE, SEAL_HASH_SIZE, compare_hashes);
+        qsort(r->planned.data, r->planned.length / SEAL_HASH_SIZE, SEAL_HASH_SIZE, seal_hash_compare);
     return 0;
 }
 
 bool repository_plans_pack(const struct repository *r, const uint8_t hash[SEAL_HASH_SIZE])
 {
     return r->planned.length > 0 &&
-           bsearch(hash, r->planned.data, r->planned.length / SEAL_HASH_SIZE, SEAL_HASH_SIZE, compare_hashes);
+           bsearch(hash, r->planned.data, r->planned.length / SEAL_HASH_SIZE, SEAL_HASH_SIZE, seal_hash_compare);
 }
 
 /* ---- before and after the commit ---- */

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "repository/annotation.h"
 #include "repository/manifest_object.h"
+#include "repository/needs.h"
 #include "repository/placed.h"
 #include "repository/removal.h"
 #include "repository/repository.h"
@@ -266,7 +267,7 @@ static int load_marks(struct vault *vault, struct standings *s, struct error *e)
 {
     AUTO_BYTES struct bytes keys = {.maximum = KEYS_MAX};
     if (repository_prune_removals(vault, s->host, s->job, mark_removed, s, e) < 0 || mark_annotations(s, e) < 0 ||
-        mark_listed(s, REPOSITORY_PRUNE_NEEDS, (struct mark){.what = MARK_NEEDS}, &keys, e) < 0 ||
+        mark_listed(s, NEEDS_PREFIX, (struct mark){.what = MARK_NEEDS}, &keys, e) < 0 ||
         mark_listed(s, "snapshots", (struct mark){.what = MARK_MANIFEST}, &s->manifests, e) < 0)
         return -1;
     if (s->marks.length > 0)

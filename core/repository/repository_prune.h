@@ -20,8 +20,6 @@ int repository_prune_removals(struct vault *vault, const char *host, const char 
                               void *context, struct error *e);
 bool repository_prune_may_remove(struct vault *vault, const char *host);
 
-/* Where needs are. */
-#define REPOSITORY_PRUNE_NEEDS "needs"
 /* By host, job and id: < 0, 0, > 0. */
 int repository_prune_order(const struct vault_name *a, const struct vault_name *b);
 

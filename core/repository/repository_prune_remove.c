@@ -9,6 +9,7 @@
 #include "repository/annotation.h"
 #include "repository/confirm.h"
 #include "repository/key.h"
+#include "repository/needs.h"
 #include "repository/placed.h"
 #include "repository/removal.h"
 #include "repository/repository.h"
@@ -199,7 +200,7 @@ static int remove_rests(struct removing *r, struct error *e)
     for (size_t i = 0; i < r->count; i++)
         names[i] = (struct by_name){.name = &r->removals[i].standing->name, .item = i};
     qsort(names, r->count, sizeof *names, compare_by_name);
-    int result = remove_below(r, REPOSITORY_PRUNE_NEEDS, names, e);
+    int result = remove_below(r, NEEDS_PREFIX, names, e);
     for (int kind = 0; result == 0 && kind < VAULT_ANNOTATION_KINDS; kind++)
         result = remove_below(r, annotation_prefix((enum vault_annotation_kind)kind), names, e);
     return result;

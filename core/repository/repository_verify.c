@@ -230,7 +230,7 @@ static void note_bad(struct source_walk *w, const uint8_t *id)
 static void report_lack(struct verify *v)
 {
     char key[201];
-    snprintf(key, sizeof key, "needs/%.190s", v->snapshot);
+    snprintf(key, sizeof key, NEEDS_PREFIX "/%.190s", v->snapshot);
     if (needs_missing(&v->needs, v->packs.listed, v->packs.count) == 0)
         report_object(v, key, "it does not name all packs that the snapshot needs", v->snapshot);
     else

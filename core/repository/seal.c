@@ -44,6 +44,11 @@ void seal_hash(const void *p, size_t n, uint8_t hash[SEAL_HASH_SIZE])
     blake3_hasher_finalize(&hasher, hash, SEAL_HASH_SIZE);
 }
 
+int seal_hash_compare(const void *a, const void *b)
+{
+    return memcmp(a, b, SEAL_HASH_SIZE);
+}
+
 void seal_chunk_id(const struct key *key, const void *p, size_t n, uint8_t id[SEAL_HASH_SIZE])
 {
     blake3_hasher hasher;

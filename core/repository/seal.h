@@ -26,6 +26,8 @@ int seal_init(struct error *e);
 
 /* BLAKE3 without key: the names of objects; `b3sum` computes the same. */
 void seal_hash(const void *p, size_t n, uint8_t hash[SEAL_HASH_SIZE]);
+/* The order of hashes, and of whatever begins with one: for qsort and bsearch. */
+int seal_hash_compare(const void *a, const void *b);
 /* BLAKE3 under the key's chunk-id key. */
 void seal_chunk_id(const struct key *key, const void *p, size_t n, uint8_t id[SEAL_HASH_SIZE]);
 

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "repository/annotation.h"
+#include "repository/needs.h"
 #include "repository/placed.h"
 #include "repository/removal.h"
 #include "repository/repository.h"
@@ -95,7 +96,7 @@ static int count_below(struct repository *repository, const char *prefix, enum s
 
 int signing_count_placed(struct repository *repository, struct revocation *revocation, struct error *e)
 {
-    int result = count_below(repository, REPOSITORY_PRUNE_NEEDS, SEAL_NEEDS, revocation, e);
+    int result = count_below(repository, NEEDS_PREFIX, SEAL_NEEDS, revocation, e);
     if (result == 0)
         result = count_below(repository, REMOVAL_PREFIX, SEAL_REMOVAL, revocation, e);
     for (int kind = 0; result == 0 && kind < VAULT_ANNOTATION_KINDS; kind++)

@@ -441,20 +441,14 @@ static int put_index(struct uploader_sink *sink, struct error *e)
     if (sink->index_packs == 0)
         return 0;
     index_body_end(&sink->index_body, sink->index_packs);
-    AUTO_BYTES struct bytes object = {.maximum = 2 * INDEX_BODY_MAX};
     struct repository *r = sink->repository;
-    if (seal_envelope(r->key, SEAL_INDEX, NULL, 0, sink->index_body.data, sink->index_body.length, &object, e) < 0)
-        return -1;
     uint8_t name[SEAL_HASH_SIZE];
-    char key[201];
-    seal_hash(object.data, object.length, name);
-    repository_index_key(r->host, name, key);
-    /* Twice: the packs are there before what describes them, and that before we rely on it. */
-    if (sink_sync(r->sink, e) < 0 || confirm_sent(sink, e) < 0 || repository_own_index(r, name, e) < 0 ||
-        sink_put(r->sink, key, object.data, object.length, true, e) < 0 || sink_sync(r->sink, e) < 0 ||
-        confirm_object(r, key, &object, e) < 0)
+    uint64_t size;
+    /* The packs are there before what describes them, and that before we rely on it. */
+    if (sink_sync(r->sink, e) < 0 || confirm_sent(sink, e) < 0 ||
+        repository_store_index(r, r->host, &sink->index_body, name, &size, e) < 0)
         return -1;
-    sink->added += object.length;
+    sink->added += size;
     bytes_put(&sink->indexes, name, sizeof name);
     if (bytes_check(&sink->indexes, "list of index objects", e) < 0)
         return -1;

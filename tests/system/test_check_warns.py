@@ -22,7 +22,7 @@ def test_keys_that_nothing_acts_on_yet(made):
 
 def test_rules_with_a_key_that_may_not_remove(made):
     """Nothing would ever go, and nobody looks at the log of a run that worked."""
-    words = "its key may not remove snapshots, and job 'job' has rules which of them to keep"
+    words = "the key at hand may not remove the snapshots of job 'job' that no rule keeps"
     made.job('job', keep_daily=7)
     assert words not in made.ok('check').text
     made.sink(key=made.put_key())

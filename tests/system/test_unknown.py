@@ -33,9 +33,9 @@ def body_of(**members):
                          'problems': [], 'fingerprint_key': '00' * 16, 'catalogue_bytes': 0, 'catalogue': []}]} | members
 
 
-def put(world, more_flags=0, **members):
+def put(world, more_flags=0, sequence=1 << 40, **members):
     store(world.repository, f'snapshots/testhost/job/{NEW}',
-          world.forger.manifest('testhost', 'job', NEW, body_of(**members), 1 << 40, more_flags=more_flags))
+          world.forger.manifest('testhost', 'job', NEW, body_of(**members), sequence, more_flags=more_flags))
     rows = world('--json', 'list', 'job').json()
     return next(row for row in rows if row.get('id') == NEW)
 
@@ -67,9 +67,18 @@ def test_a_member_of_json(made):
 
 
 def test_a_flag(made):
-    """It can be read; only a rule must not remove it, which is a matter of prune."""
-    assert put(made, more_flags=1 << 20)['status'] == 'incomplete'
-    assert decoded(made)['status'] == 'incomplete'
+    """It can be read; and no rule removes it, which would go without the flag."""
+    made.ok('run', 'job')
+    made.job(keep_last=1, keep_min=1)
+    whole = body_of()['sources'][0] | {'status': 'complete'}
+    del whole['error']
+    for flags, action in ((0, 'remove'), (1 << 20, 'keep')):
+        assert put(made, flags, sequence=1, status='complete', sources=[whole])['status'] == 'complete'
+        assert decoded(made)['status'] == 'complete'
+        decisions = made('--json', 'prune', 'job', '--dry-run', '--yes').json()
+        mine, = (row for row in decisions if row.get('id') == NEW)
+        assert mine['action'] == action, decisions
+    assert mine['reasons'] == ['its status is unknown to this version'], decisions
 
 
 @pytest.mark.parametrize('members', [{'format': 2}, {'features': ['novelty']}])

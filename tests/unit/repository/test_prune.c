@@ -133,11 +133,12 @@ static void stand(struct repository *r, struct stood *stood)
 static void annotate(struct repository *r, enum vault_annotation_kind kind, size_t i, int64_t until, const void *hash)
 {
     struct error e;
+    struct vault vault = {.own = r, .sink = r->sink};
     struct vault_annotation annotation = {
         .kind = kind, .name = name_of(i), .at = 7, .until = until, .note = "\xc3\xa4%"};
     if (hash)
         memcpy(annotation.hash, hash, sizeof annotation.hash);
-    if (repository_annotation_store(r, &annotation, &e) < 0)
+    if (repository_annotation_put(&vault, &annotation, &e) < 0)
         fail_msg("%s", e.message);
 }
 
