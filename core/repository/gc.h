@@ -72,7 +72,7 @@ struct gc {
     const struct vault_gc *request;
     bool plan_only;      /* nothing is due */
     bool repack;         /* packs are still to be packed anew */
-    bool more_to_repack; /* that was too much for this time */
+    bool more_to_repack; /* not all that is worth it could be, this time */
     size_t healed;       /* snapshots whose needs were made anew */
     struct gc_memory memory;
     int64_t now;     /* of the store */

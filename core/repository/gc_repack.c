@@ -74,23 +74,28 @@ static bool is_much(uint64_t unused, uint64_t used)
     return unused > used / 100 * UNUSED_PERCENT;
 }
 
-/* Needed in part, and as old as what may be planned: a run that is at work may still be storing what needs more of it.
- */
+/* Is it needed, and a good part of it is not? */
 static bool is_candidate(const struct repack *r, size_t row)
 {
     const struct garbage *g = &r->host->garbage;
     uint64_t size = garbage_packs(g)[row].size, used = r->host->used[row];
-    return (g->marks[row] & ~GARBAGE_PLANNED) == GARBAGE_NEEDED && garbage_is_old(g, row, r->gc->grace) &&
-           is_alone(g, row) && used > 0 && used < size && is_much(size - used, used) && size <= PACK_SIZE_MAX;
+    return (g->marks[row] & ~GARBAGE_PLANNED) == GARBAGE_NEEDED && is_alone(g, row) && used > 0 && used < size &&
+           is_much(size - used, used) && size <= PACK_SIZE_MAX;
 }
 
+/* One that is younger than what may be planned waits: a run that is at work may still be storing what needs more of it.
+ */
 static int list_candidates(const struct repack *r, struct bytes *candidates, struct error *e)
 {
     for (size_t i = 0; i < r->host->garbage.count; i++) {
         const struct garbage_pack *pack = &garbage_packs(&r->host->garbage)[i];
         const struct candidate one = {.row = i, .used = r->host->used[i], .size = pack->size, .time = pack->time};
-        if (is_candidate(r, i))
+        if (!is_candidate(r, i))
+            continue;
+        if (garbage_is_old(&r->host->garbage, i, r->gc->grace))
             bytes_put(candidates, &one, sizeof one);
+        else
+            r->gc->more_to_repack = true;
     }
     return bytes_check(candidates, "list of packs", e);
 }

@@ -17,6 +17,8 @@
 #include "snapshot/manifest.h"
 #include "worker/sink.h"
 
+#define NEEDS_MOST 4 /* of one snapshot: more stand side by side only where none may be removed */
+
 struct walk {
     struct gc *gc;
     struct gc_used *used;
@@ -121,13 +123,16 @@ static int walk_or_keep(struct walk *w, const struct gc_needs *rows, size_t coun
     char key[201];
     snprintf(key, sizeof key, "snapshots/%s", rows->name);
     memset(w->last, 0, sizeof w->last);
-    if (walk_snapshot(w, key, e) == 0)
+    bool walked = walk_snapshot(w, key, e) == 0;
+    if (walked && count < NEEDS_MOST)
         return 0;
-    if (!sink_is_of_object(e))
+    if (!walked && !sink_is_of_object(e))
         return -1;
-    error_subject(e, "sink", sink_name(w->gc->repository->sink));
-    error_context(e, "what it needs is not packed anew: '%s': ", key);
-    log_error(LOG_WARNING, e);
+    if (!walked) {
+        error_subject(e, "sink", sink_name(w->gc->repository->sink));
+        error_context(e, "what it needs is not packed anew: '%s': ", key);
+        log_error(LOG_WARNING, e);
+    }
     for (size_t i = 0; i < count; i++)
         if (!rows[i].bad && keep(w->gc, &rows[i], e) < 0)
             return -1;

@@ -51,6 +51,12 @@ def moved(result):
     return [row['moved'] for row in result.json() if row['type'] == 'garbage'][0]
 
 
+def look_anew(world):
+    """Whether it is worth to is forgotten."""
+    for path in (world.base / 'state').rglob('repacked'):
+        path.unlink()
+
+
 def size(world):
     return sum(path.stat().st_size for path in objects(world, 'packs'))
 
@@ -102,6 +108,26 @@ def test_nothing_goes_nothing_is_looked_at(sparse):
         path.write_bytes(path.read_bytes()[:200])
     result = sparse.ok('--json', 'gc')
     assert 'packed anew' not in result.err and moved(result)['objects'] == 0
+
+
+def test_what_is_too_young_is_looked_at_again(sparse):
+    for path in objects(sparse, 'packs'):
+        os.utime(path)
+    assert gc(sparse)['moved']['objects'] == 0
+    old(objects(sparse, 'packs'))
+    assert gc(sparse)['moved']['objects'] == 1
+
+
+def test_where_needs_may_not_be_removed_they_do_not_pile_up(sparse):
+    """As in a bucket that keeps everything for a while, whatever cofre knows of it."""
+    for _ in range(6):
+        before = {path: path.read_bytes() for path in objects(sparse, 'needs')}
+        gc(sparse)
+        for path, content in before.items():
+            path.write_bytes(content)
+        look_anew(sparse)
+    assert len(objects(sparse, 'needs')) <= 2 * 4
+    assert_whole(sparse)
 
 
 def test_as_much_as_is_allowed(sparse, tmp_path):
@@ -207,8 +233,7 @@ def test_one_that_was_interrupted_goes_on(sparse):
     gc(sparse)
     for path, content in needs.items():
         path.write_bytes(content)
-    for path in (sparse.base / 'state').rglob('repacked'):
-        path.unlink()
+    look_anew(sparse)
     packs = objects(sparse, 'packs')
     found = gc(sparse)
     assert objects(sparse, 'packs') == packs and found['made']['objects'] == 0, found
