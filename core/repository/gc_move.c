@@ -119,8 +119,13 @@ static int put_all(struct moving *m, struct error *e)
     return sink_sync(m->gc->repository->sink, e);
 }
 
+/* One that is locked stays: it names more than is needed, no less. */
 static int remove_keys(struct gc *gc, const struct bytes *keys, struct error *e)
 {
+    if (keys->length == 0 || sink_remove_many(gc->repository->sink, (const char *)keys->data, keys->length, e) == 0)
+        return sink_sync(gc->repository->sink, e);
+    if (e->class != ERROR_LOCKED)
+        return -1;
     for (size_t at = 0; at < keys->length; at += strlen((const char *)keys->data + at) + 1)
         if (sink_remove(gc->repository->sink, (const char *)keys->data + at, e) < 0 && e->class != ERROR_LOCKED)
             return -1;

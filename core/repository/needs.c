@@ -174,7 +174,7 @@ static int put(struct repository *r, const char *key, const struct needs *needs,
     AUTO_BYTES struct bytes body = {.maximum = BODY_MAX}, sealed = {.maximum = NEEDS_OBJECT_MAX};
     if (encode(needs, &body, e) < 0 ||
         placed_seal(r, SEAL_NEEDS, key, manifest, SEAL_HASH_SIZE, &body, &sealed, e) < 0 ||
-        sink_put(r->sink, key, sealed.data, sealed.length, !replace, e) < 0 || sink_sync(r->sink, e) < 0)
+        sink_put(r->sink, key, sealed.data, sealed.length, !replace, e) < 0)
         return -1;
     return confirm_object(r, key, &sealed, e);
 }
@@ -186,7 +186,7 @@ int needs_put(struct repository *repository, const struct needs *needs, const st
     char key[201];
     needs_key(manifest->host, manifest->job, manifest->id, key);
     seal_hash(object->data, object->length, hash);
-    return put(repository, key, needs, hash, replace, e);
+    return put(repository, key, needs, hash, replace, e) < 0 ? -1 : sink_sync(repository->sink, e);
 }
 
 int needs_put_anew(struct repository *repository, const char *name, const struct needs *needs, char *key,
