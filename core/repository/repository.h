@@ -53,6 +53,8 @@ struct repository {
     struct bytes plans;      /* keys of the plans that were read, NUL terminated */
     struct bytes planned;    /* hashes of the packs in them, sorted */
     int64_t plans_read;      /* clock_monotonic, before they were listed */
+    bool looked;             /* packs were listed for the index */
+    size_t many_packs;       /* from so many on they are listed in parts */
     _Atomic bool recovered;  /* packs without an index object were looked into */
     pthread_mutex_t finding; /* held while a reader looks into the index, which may make it grow */
 };
@@ -104,8 +106,18 @@ int repository_use(const struct repository *repository);
  * calls do nothing. Only the full key can; without it nothing happens. */
 int repository_recover_index(struct repository *repository, struct error *e);
 
+/* ---- which packs are there: repository_packs.c ---- */
+
 /* All packs of the hosts that the index is of, sorted by pack_name_compare; the caller frees. */
 int repository_list_packs(struct repository *repository, struct index_pack **packs, size_t *count, struct error *e);
+/* The same in batches, none of which takes much memory: each sorted, and behind the one before, lent to take, which
+ * returns 0, or -1 with *e set to stop. The many packs of one host are listed by the first two digits of their names,
+ * side by side with all connections. All of them, or an error: then what was taken is not all. */
+typedef int repository_packs(void *context, struct index_pack *packs, size_t count, struct error *e);
+int repository_each_packs(struct repository *repository, repository_packs *take, void *context, struct error *e);
+/* List the packs for the index, if they were not. */
+int repository_look(struct repository *repository, struct error *e);
+
 /* These packs, as listed and compared with the index (index_set_present), are what counts from now on: the directories
  * of those that it does not know are read, as above, and after it the index stays as it is (index_fix), whatever is
  * found missing or turns up. */

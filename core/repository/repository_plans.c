@@ -174,16 +174,27 @@ static int forget_known(const struct repository *r, const struct bytes *keys, st
     return bytes_check(fresh, "listing of plans", e);
 }
 
+struct counting {
+    const struct needs *needs;
+    size_t found;
+};
+
+static int count_found(void *context, struct index_pack *packs, size_t count, struct error *e)
+{
+    struct counting *c = context;
+    (void)e;
+    c->found += needs_count(c->needs) - needs_missing(c->needs, packs, count);
+    return 0;
+}
+
 static int check_all_there(struct repository *r, const struct needs *needs, struct error *e)
 {
-    AUTO_FREE struct index_pack *packs = NULL;
-    size_t count;
-    if (repository_list_packs(r, &packs, &count, e) < 0)
+    struct counting c = {.needs = needs};
+    if (repository_each_packs(r, count_found, &c, e) < 0)
         return -1;
-    size_t missing = needs_missing(needs, packs, count);
-    if (missing == 0)
+    if (c.found == needs_count(needs))
         return 0;
-    error_set(e, ERROR_CHANGED, "%zu packs that the snapshot needs are gone", missing);
+    error_set(e, ERROR_CHANGED, "%zu packs that the snapshot needs are gone", needs_count(needs) - c.found);
     return error_hint(e, "run it again: what is gone is stored anew");
 }
 
