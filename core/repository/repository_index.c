@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -268,17 +269,33 @@ static int take_packs(void *context, struct index_pack *packs, size_t count, str
 static int look(struct repository *r, const struct bytes *objects, struct error *e)
 {
     struct looking looking = {.index = r->index};
+    int64_t began = clock_monotonic();
     r->looked = true;
     if (index_present_begin(r->index, e) < 0 || repository_each_packs(r, take_packs, &looking, e) < 0)
         return -1;
+    int64_t took = clock_monotonic() - began;
     if ((objects && absorb_objects(r, objects, looking.bytes, e) < 0) || index_present_end(r->index, e) < 0)
         return -1;
+    repository_note_look(r, looking.bytes, took);
     return 0;
 }
 
 int repository_look(struct repository *r, struct error *e)
 {
     return r->looked || look(r, NULL, e) == 0 ? 0 : error_subject(e, "sink", sink_name(r->sink));
+}
+
+static int look_or_recall(struct repository *r, enum repository_hosts hosts, const struct bytes *objects,
+                          struct error *e)
+{
+    AUTO_BYTES struct bytes absent = {.maximum = LISTING_MAX};
+    uint64_t bytes;
+    if (hosts != REPOSITORY_OWN || !repository_recall_look(r, &absent, &bytes))
+        return look(r, objects, e);
+    r->looked = false;
+    if (absorb_objects(r, objects, bytes, e) < 0)
+        return -1;
+    return index_set_absent(r->index, absent.data, absent.length / SEAL_HASH_SIZE, e);
 }
 
 int repository_load_index(struct repository *r, enum repository_hosts hosts, struct error *e)
@@ -290,7 +307,7 @@ int repository_load_index(struct repository *r, enum repository_hosts hosts, str
     if ((!r->index && open_index(r, e) < 0) || (hosts == REPOSITORY_OWN && repository_read_plans(r, e) < 0))
         return -1;
     /* Objects first: what they say is only believed of packs that are listed afterwards. */
-    if (list_objects(r, &objects, &covered, e) < 0 || look(r, &objects, e) < 0)
+    if (list_objects(r, &objects, &covered, e) < 0 || look_or_recall(r, hosts, &objects, e) < 0)
         return error_subject(e, "sink", sink_name(r->sink));
     if (repository_heed_doubts(r, e) < 0 || heed_revoked(r, e) < 0)
         return -1;

@@ -96,8 +96,11 @@ int repository_read_plans(struct repository *r, struct error *e)
     bytes_reset(&r->plans);
     bytes_reset(&r->planned);
     r->plans_read = clock_monotonic();
+    r->plans_read_at = clock_now();
+    r->plan_seen = true;
     if (list_plans(r, &keys, e) < 0 || repository_each_plan(r, &keys, note_plan, r, e) < 0)
         return -1;
+    r->plan_seen = keys.length > 0;
     if (r->planned.length > 0)
         qsort(r->planned.data, r->planned.length / SEAL_HASH_SIZE, SEAL_HASH_SIZE, seal_hash_compare);
     return 0;

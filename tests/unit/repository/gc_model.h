@@ -31,6 +31,8 @@ enum safeguard {
     NEEDS_COUNT_ALONE,
     MANIFEST_ALONE_IS_A_DOUBT,
     PLAN_STAYS,
+    LOOK_HEEDS_PLANS,
+    LOOK_LASTS,
     SAFEGUARDS
 };
 
@@ -71,6 +73,9 @@ struct actor {
     int chunks[WANTED];
     bool known[PLANS];
     int doubtful[WANTED], doubtful_count; /* needed, and in a plan that is not known */
+    /* What it remembers from one run to the next: packs that were listed, and when; 0 = nothing. */
+    int64_t looked;
+    bool seen[PACKS];
     /* Of a collector: what it has read, and what it is going to do. */
     int64_t offset, now;
     bool there[SNAPSHOTS], read[SNAPSHOTS]; /* needs that were listed, and were read */
@@ -93,7 +98,7 @@ struct world {
     struct actor actors[ACTORS];
     const char *fault;
     struct {
-        long committed, refused, lost_race, pruned, planned, removed, doubts, killed;
+        long committed, refused, lost_race, pruned, planned, removed, doubts, killed, recalled;
     } count;
 };
 
