@@ -16,6 +16,7 @@ struct error;
 struct index;
 struct index_location;
 struct index_pack;
+struct manifest;
 struct needs;
 struct pack_chunk;
 struct plan;
@@ -142,6 +143,15 @@ int repository_read_index_object(struct repository *repository, const char *host
 /* The directory of a pack of that size, opened with the full key; the caller frees chunks. */
 int repository_read_directory(struct repository *repository, const struct pack_name *name, uint64_t size,
                               struct pack_chunk **chunks, uint32_t *count, struct error *e);
+
+/* ---- many manifests: repository_manifests.c ---- */
+
+/* The manifests under these keys, NUL terminated, one after another, in their order: opened, and the word of somebody
+ * who counts (signers.h). found takes over the manifest; NULL: *why it cannot be had, or ERROR_NONE, when the key at
+ * hand opens none. It may be called by another thread, one call at a time, and may not use the sink. */
+typedef int repository_manifest(void *context, struct manifest *manifest, const struct error *why, struct error *e);
+int repository_each_manifest(struct repository *repository, const struct bytes *keys, repository_manifest *found,
+                             void *context, struct error *e);
 
 /* ---- plans: repository_plans.c ---- */
 
