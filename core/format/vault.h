@@ -299,7 +299,8 @@ int vault_names(struct vault *vault, const char *host, const char *job, vault_sn
 /* Its manifest. sink_is_of_object says of an error whether it is this manifest's. */
 int vault_read(struct vault *vault, const struct vault_name *name, struct manifest **manifest, struct error *e);
 /* Those of several snapshots, in this order, side by side where the sink takes several requests at once. What is wrong
- * with one is told of it, and the next is read. found may not use the vault. */
+ * with one is told of it, and the next is read. found may not use the vault, and may be
+ * called by another thread, one call at a time. */
 int vault_read_all(struct vault *vault, const struct vault_name *names, size_t count, vault_manifest *found,
                    void *context, struct error *e);
 /* Was it made by this host? Then *sequence is its place in the history, and *manifest gets its bytes as they are

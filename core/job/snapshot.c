@@ -100,13 +100,26 @@ void snapshot_list_free(struct snapshot_list *list)
 
 /* ---- listing one sink ---- */
 
-/* What an archive holds is found by its name alone, without its host, until it is read. */
-static struct snapshot *find(struct snapshot_list *list, const struct vault_name *name)
+static int compare_snapshots(const void *a, const void *b)
 {
-    for (size_t i = list->count; i-- > 0;) {
-        struct snapshot *s = &list->items[i];
-        if (strcmp(s->id, name->id) == 0 && strcmp(s->job, name->job) == 0 &&
-            (!s->host || name->host[0] == '\0' || strcmp(s->host, name->host) == 0))
+    return strcmp(((const struct snapshot *)a)->id, ((const struct snapshot *)b)->id);
+}
+
+/* Among those of other sinks, which are the first `sorted`; a sink names each of its own once. What an archive holds is
+ * found by its name alone, without its host, until it is read. */
+static struct snapshot *find(struct snapshot_list *list, size_t sorted, const struct vault_name *name)
+{
+    size_t low = 0, high = sorted;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (strcmp(list->items[middle].id, name->id) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; low < sorted && strcmp(list->items[low].id, name->id) == 0; low++) {
+        struct snapshot *s = &list->items[low];
+        if (strcmp(s->job, name->job) == 0 && (!s->host || name->host[0] == '\0' || strcmp(s->host, name->host) == 0))
             return s;
     }
     return NULL;
@@ -144,6 +157,7 @@ static int add_sink(struct snapshot *s, const struct config_instance *sink, stru
 /* The snapshots of one sink: each is taken into the list when its manifest has been read, where the key allows. */
 struct taking {
     struct snapshot_list *list;
+    size_t sorted; /* of them, by other sinks */
     struct vault *vault;
     const char *host; /* NULL = any */
     bool names_only;
@@ -153,7 +167,7 @@ struct taking {
 
 static int take(struct taking *t, const struct vault_name *name, struct snapshot **taken, struct error *e)
 {
-    *taken = find(t->list, name);
+    *taken = find(t->list, t->sorted, name);
     if (!*taken)
         *taken = add(t->list, name, e);
     if (!*taken)
@@ -167,7 +181,7 @@ static int take(struct taking *t, const struct vault_name *name, struct snapshot
 static int take_name(void *context, const struct vault_name *name, struct error *e)
 {
     struct taking *t = context;
-    struct snapshot *s = find(t->list, name);
+    struct snapshot *s = find(t->list, t->sorted, name);
     if (!t->names_only && !(s && s->manifest)) {
         bytes_put(&t->names, name, sizeof *name);
         return bytes_check(&t->names, "listing of snapshots", e);
@@ -239,15 +253,13 @@ static int take_manifest(void *context, const struct vault_name *name, struct ma
 
 /* ---- all sinks ---- */
 
-static int compare_snapshots(const void *a, const void *b)
-{
-    return strcmp(((const struct snapshot *)a)->id, ((const struct snapshot *)b)->id);
-}
-
 static int look_at(struct vaults *vaults, size_t item, const char *job, const char *host, bool names_only,
                    struct snapshot_list *list, struct error *e)
 {
-    struct taking t = {.list = list, .host = host, .names_only = names_only, .names = {.maximum = NAMES_MAX}};
+    struct taking t = {
+        .list = list, .sorted = list->count, .host = host, .names_only = names_only, .names = {.maximum = NAMES_MAX}};
+    if (list->count > 0)
+        qsort(list->items, list->count, sizeof *list->items, compare_snapshots);
     if (vaults_open(vaults, item, &t.vault, e) < 0)
         return -1;
     int result = vault_names(t.vault, host, job, take_name, &t, e);

@@ -115,22 +115,34 @@ static int ask_for_each(const struct confirm *c, struct repository *r, struct er
     return 0;
 }
 
-static int list_all(const struct confirm *c, struct repository *r, struct error *e)
+static int compare_listed(void *context, struct index_pack *listed, size_t count, struct error *e)
 {
-    AUTO_FREE struct index_pack *listed = NULL;
-    const struct index_pack *packs = (const void *)c->packs.data;
-    size_t count;
-    if (repository_list_packs(r, &listed, &count, e) < 0)
+    const struct confirm *c = context;
+    struct index_pack *packs = (void *)c->packs.data;
+    for (size_t i = 0; i < count; i++) {
+        char key[201];
+        struct index_pack *found = bsearch(&listed[i], packs, noted(c), sizeof *packs, pack_name_compare);
+        if (!found)
+            continue;
+        pack_name_key(&found->name, key);
+        if (check_size(key, listed[i].size, found->size, e) < 0)
+            return -1;
+        found->known = true;
+    }
+    return 0;
+}
+
+static int list_all(struct confirm *c, struct repository *r, struct error *e)
+{
+    struct index_pack *packs = (void *)c->packs.data;
+    qsort(packs, noted(c), sizeof *packs, pack_name_compare);
+    if (repository_each_packs(r, compare_listed, c, e) < 0)
         return -1;
     for (size_t i = 0; i < noted(c); i++) {
         char key[201];
-        const struct index_pack *found =
-            count > 0 ? bsearch(&packs[i], listed, count, sizeof *listed, pack_name_compare) : NULL;
         pack_name_key(&packs[i].name, key);
-        if (!found)
+        if (!packs[i].known)
             return missing(key, e);
-        if (check_size(key, found->size, packs[i].size, e) < 0)
-            return -1;
     }
     return 0;
 }

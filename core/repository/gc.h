@@ -49,6 +49,7 @@ struct gc_plan {
     int64_t placed; /* the time of its object; INT64_MIN: the store tells none */
     bool due;
     bool ended; /* none of its packs is listed */
+    bool stood; /* for as long as somebody may go by a listing from before it (repository_look.c) */
 };
 
 /* A needs object that was listed. Of one snapshot there may be several, side by side. */

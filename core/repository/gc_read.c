@@ -431,6 +431,7 @@ void gc_mark_plans(struct gc *gc)
         int64_t now = row->placed == INT64_MIN ? gc->machine : gc->now;
         row->ended = garbage_mark(&gc->hosts[row->host].garbage, &row->plan) == 0;
         row->due = gc->request->now ? !gc->plan_only : garbage_is_due(&row->plan, placed, now);
+        row->stood = garbage_is_due(&(struct plan){.created = row->plan.created, .grace = PLAN_GRACE}, placed, now);
     }
 }
 

@@ -180,7 +180,7 @@ int gc_end_plans(struct gc *gc, struct error *e)
     size_t count;
     const struct gc_plan *rows = gc_plans(gc, &count);
     for (size_t i = 0; i < count; i++)
-        if (rows[i].ended && remove_object(gc, rows[i].key, e) < 0)
+        if (rows[i].ended && rows[i].stood && remove_object(gc, rows[i].key, e) < 0)
             return -1;
     for (size_t at = 0; at < gc->stale_clocks.length; at += strlen((const char *)gc->stale_clocks.data + at) + 1)
         if (remove_object(gc, (const char *)gc->stale_clocks.data + at, e) < 0)

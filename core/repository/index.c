@@ -92,7 +92,8 @@ int index_open(const char *path, const uint8_t identity[SEAL_HASH_SIZE], const c
     snprintf(x->path, sizeof x->path, "%s", path);
     snprintf(x->host, sizeof x->host, "%s", host ? host : "");
     memcpy(x->identity, identity, sizeof x->identity);
-    x->parts.maximum = x->batches.maximum = x->broken.maximum = x->shares.maximum = (size_t)1 << 30;
+    x->parts.maximum = x->batches.maximum = x->broken.maximum = x->shares.maximum = x->unplaced.maximum = (size_t)1
+                                                                                                          << 30;
     if (open_listed(x, e) < 0) {
         index_free(x);
         return -1;
@@ -130,6 +131,7 @@ void index_free(struct index *index)
     bytes_free(&index->batches);
     bytes_free(&index->broken);
     bytes_free(&index->shares);
+    bytes_free(&index->unplaced);
     free(index->doubted);
     free(index->revoked);
     free(index->own);

@@ -4,7 +4,8 @@
  * batch makes a segment, so that a run costs what it adds; now and then some are merged into one. Building needs little
  * memory however large the repository is.
  *
- * Which packs are really in the sink is told anew each time (index_set_present); chunks of other packs are not found.
+ * Which packs are really in the sink is told anew each time (index_set_present, index_present_begin, index_set_absent);
+ * chunks of other packs are not found.
  */
 #ifndef COFRE_REPOSITORY_INDEX_H
 #define COFRE_REPOSITORY_INDEX_H
@@ -16,6 +17,7 @@
 #include "repository/pack.h"
 #include "repository/pack_name.h"
 
+struct bytes;
 struct error;
 struct index;
 
@@ -93,6 +95,20 @@ struct index_pack {
 };
 /* packs: sorted by pack_name_compare. After index_settle. */
 int index_set_present(struct index *index, struct index_pack *packs, size_t count, struct error *e);
+
+/* The same, as the packs are listed, so that there need be no array of them all: begin, batches, end. In a batch they
+ * are sorted, and behind those of the batch before. What is absorbed and settled between begin and end is told, too. An
+ * index that was not told to the end has no packs. */
+int index_present_begin(struct index *index, struct error *e);
+int index_present_take(struct index *index, struct index_pack *packs, size_t count, struct error *e);
+int index_present_end(struct index *index, struct error *e);
+/* Was the pack, with that size, listed between them, and no object described it? */
+bool index_is_unplaced(const struct index *index, const struct index_pack *pack);
+
+/* Of an index of one host: the packs that objects describe and that are not present, for another time: their hashes,
+ * sorted, to *names. And without any listing: all packs that objects describe are present, but those. */
+int index_absent(const struct index *index, struct bytes *names, struct error *e);
+int index_set_absent(struct index *index, const uint8_t *absent, size_t count, struct error *e);
 
 /* Packs that were found damaged: hashes, sorted; copied. They are the last to be read, and not relied on. */
 int index_set_doubted(struct index *index, const uint8_t *names, size_t count, struct error *e);

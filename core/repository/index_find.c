@@ -1,66 +1,10 @@
-/* Of an index: which packs are there, and where a chunk is. */
+/* Of an index: where a chunk is. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "repository/index.h"
 #include "repository/index_table.h"
-
-/* ---- what is present ---- */
-
-/* The first of the packs, from that one on, that is not before the name. Both sides are walked in order: it is near. */
-static size_t skip_to(const struct index_pack *packs, size_t count, size_t from, const struct pack_name *name)
-{
-    size_t low = from, step = 1;
-    for (; low + step <= count && pack_name_compare(&packs[low + step - 1].name, name) < 0; step *= 2)
-        low += step;
-    size_t high = low + step - 1 < count ? low + step - 1 : count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (pack_name_compare(&packs[middle].name, name) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static int tell_part(struct index_part *part, struct index_pack *packs, size_t count, struct error *e)
-{
-    struct segment_packs rows;
-    size_t at = 0, i = 0;
-    uint8_t *present = calloc(part->segment->header.packs / 8 + 1, 1);
-    if (!present)
-        return error_memory(e);
-    free(part->present);
-    part->present = present;
-    part->all_present = false;
-    segment_packs_begin(part->segment, &rows);
-    for (const struct segment_pack *row; (row = segment_packs_next(&rows)); i++) {
-        struct pack_name name = {.host = part->host};
-        memcpy(name.hash, row->name, sizeof name.hash);
-        at = skip_to(packs, count, at, &name);
-        if (at == count)
-            break;
-        if (packs[at].size != row->size || !pack_name_is(&packs[at].name, &name) || !segment_pack_is_whole(row) ||
-            row->object >= part->segment->header.objects || part->gone[row->object])
-            continue;
-        present[i / 8] |= (uint8_t)(1u << i % 8);
-        packs[at].known = true;
-    }
-    return 0;
-}
-
-int index_set_present(struct index *index, struct index_pack *packs, size_t count, struct error *e)
-{
-    size_t n;
-    struct index_part *parts = index_parts(index, &n);
-    index->told = true;
-    for (size_t i = 0; i < n; i++)
-        if (tell_part(&parts[i], packs, count, e) < 0)
-            return -1;
-    return 0;
-}
 
 /* ---- names of which something is known ---- */
 

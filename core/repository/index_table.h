@@ -61,6 +61,7 @@ struct index {
     uint8_t preferred_signer[SEAL_HASH_SIZE];
     uint32_t preferred_host; /* pack_name_number */
     bool told;               /* which packs are present */
+    struct bytes unplaced;   /* struct index_pack each, sorted: listed, and in no part that is on disk */
     bool crowded;
     bool fixed;
 };

@@ -184,7 +184,7 @@ static int open_verified(const void *p, size_t n, const struct key *key, const c
     return result;
 }
 
-static struct signers_claim claim_of(const void *p, size_t n, const char *name, const uint8_t signer[32])
+struct signers_claim manifest_object_claim(const void *p, size_t n, const char *name, const uint8_t signer[32])
 {
     struct signers_claim claim = {.object = name};
     memcpy(claim.signer, signer, sizeof claim.signer);
@@ -198,7 +198,7 @@ int manifest_object_open(const void *p, size_t n, const struct key *key, const s
     struct seal_opened opened;
     if (verify(p, n, key, name, &opened, e) < 0)
         return -1;
-    const struct signers_claim claim = claim_of(p, n, name, opened.signer);
+    const struct signers_claim claim = manifest_object_claim(p, n, name, opened.signer);
     if (signers && signers_check_revoked(signers, &claim, e) < 0)
         return -1;
     return open_verified(p, n, key, name, &opened, manifest, e);
@@ -219,7 +219,7 @@ int manifest_object_admit(struct repository *r, const void *p, size_t n, const c
 {
     if (manifest_object_peek(p, n, r->key, key, clear, e) < 0)
         return -1;
-    const struct signers_claim claim = claim_of(p, n, key, clear->signer);
+    const struct signers_claim claim = manifest_object_claim(p, n, key, clear->signer);
     return signers_admit(r->signers, &claim, e);
 }
 
@@ -236,23 +236,27 @@ static int admit_before(struct repository *r, const struct manifest *m, struct e
     return e->class == ERROR_MEMORY || e->class == ERROR_CANCELLED ? -1 : 0;
 }
 
+int manifest_object_admit_opened(struct repository *r, const void *p, size_t n, const char *key,
+                                 const struct manifest *m, struct error *e)
+{
+    if (m->previous_id[0] != '\0' && signers_is_first(r->signers, key, m->signer) && admit_before(r, m, e) < 0)
+        return -1;
+    const struct signers_claim claim = manifest_object_claim(p, n, key, m->signer);
+    return signers_admit(r->signers, &claim, e);
+}
+
 int manifest_object_take(struct repository *r, const void *p, size_t n, const char *key, struct manifest **manifest,
                          struct error *e)
 {
     struct manifest *m;
-    int result = 0;
     if (manifest_object_open(p, n, r->key, r->signers, key, &m, e) < 0)
         return -1;
-    if (m->previous_id[0] != '\0' && signers_is_first(r->signers, key, m->signer))
-        result = admit_before(r, m, e);
-    const struct signers_claim claim = claim_of(p, n, key, m->signer);
-    if (result == 0)
-        result = signers_admit(r->signers, &claim, e);
-    if (result == 0)
-        *manifest = m;
-    else
+    if (manifest_object_admit_opened(r, p, n, key, m, e) < 0) {
         manifest_free(m);
-    return result;
+        return -1;
+    }
+    *manifest = m;
+    return 0;
 }
 
 int manifest_object_read(struct repository *repository, const char *key, struct manifest **manifest, struct error *e)

@@ -20,6 +20,7 @@ struct error;
 struct key;
 struct repository;
 struct signers;
+struct signers_claim;
 
 /* Bytes of the object. Its body has MANIFEST_MAX at most, and no more than these and so many times the bytes of the
  * object: a few bytes do not make much. */
@@ -58,6 +59,11 @@ int manifest_object_admit(struct repository *repository, const void *p, size_t n
 /* An object that was read from the repository, opened; and it must be the word of somebody who counts (signers.h). */
 int manifest_object_take(struct repository *repository, const void *p, size_t n, const char *key,
                          struct manifest **manifest, struct error *e);
+/* The second half of that, for one that manifest_object_open has opened with the repository's signers. */
+int manifest_object_admit_opened(struct repository *repository, const void *p, size_t n, const char *key,
+                                 const struct manifest *manifest, struct error *e);
+/* What signers are asked about. */
+struct signers_claim manifest_object_claim(const void *p, size_t n, const char *key, const uint8_t signer[32]);
 /* The manifest stored under key, read and taken. */
 int manifest_object_read(struct repository *repository, const char *key, struct manifest **manifest, struct error *e);
 

@@ -134,6 +134,14 @@ static bool is_listed(const struct index_pack *listed, size_t count, uint32_t ho
     return false;
 }
 
+size_t needs_count(const struct needs *needs)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < needs->host_count; i++)
+        count += needs->hosts[i].packs.length / NEEDS_NAME_SIZE;
+    return count;
+}
+
 size_t needs_missing(const struct needs *needs, const struct index_pack *listed, size_t count)
 {
     size_t missing = 0;

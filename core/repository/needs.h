@@ -49,6 +49,7 @@ int needs_add(struct needs *needs, const struct pack_name *pack, struct error *e
 void needs_sort(struct needs *needs);
 /* Of what is sorted or was read. */
 bool needs_has(const struct needs *needs, const struct pack_name *pack);
+size_t needs_count(const struct needs *needs);
 /* How many of them are not among those listed, which are sorted by pack_name_compare? */
 size_t needs_missing(const struct needs *needs, const struct index_pack *listed, size_t count);
 

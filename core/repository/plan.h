@@ -20,6 +20,9 @@ struct error;
 struct repository;
 
 #define PLAN_PACKS_MAX 200000u
+/* A listing of packs may be gone by for so long by who met no plan, neither then nor since: a plan outlasts it, by what
+ * clocks are apart and listings late. */
+#define PLAN_LOOK_LASTS (INT64_C(20) * 3600 * 1000000000)
 #define PLAN_GRACE (INT64_C(86400) * 1000000000) /* at least, but when nobody else writes */
 #define PLAN_GRACE_MAX (INT64_C(3650) * 86400 * 1000000000)
 #define PLAN_BODY_MAX (20 + (size_t)PLAN_PACKS_MAX * SEAL_HASH_SIZE)

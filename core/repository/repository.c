@@ -19,6 +19,9 @@
 #include "worker/sink.h"
 #include "worker/worker.h"
 
+#define DEAR 2000         /* ms */
+#define MANY_PACKS 200000 /* for a page of each 256th of them a store lists as often as for all, one after another */
+
 void repository_index_key(const char *host, const uint8_t name[SEAL_HASH_SIZE], char *out)
 {
     char hex[2 * SEAL_HASH_SIZE + 1];
@@ -206,6 +209,8 @@ int repository_open(struct sink *sink, const struct repository_spec *spec, struc
         return error_memory(e);
     }
     r->sink = sink;
+    r->dear = DEAR;
+    r->many_packs = MANY_PACKS;
     pthread_mutex_init(&r->finding, NULL);
     if (open_in_place(r, spec, e) < 0) {
         repository_close(r);

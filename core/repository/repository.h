@@ -16,6 +16,7 @@ struct error;
 struct index;
 struct index_location;
 struct index_pack;
+struct manifest;
 struct needs;
 struct pack_chunk;
 struct plan;
@@ -53,6 +54,11 @@ struct repository {
     struct bytes plans;      /* keys of the plans that were read, NUL terminated */
     struct bytes planned;    /* hashes of the packs in them, sorted */
     int64_t plans_read;      /* clock_monotonic, before they were listed */
+    int64_t plans_read_at;   /* clock_now, then */
+    bool plan_seen;          /* one was listed, whatever it says */
+    bool looked;             /* packs were listed for the index; else it goes by what was remembered of that */
+    int64_t dear;            /* ms: a listing of packs that takes longer is remembered for a while */
+    size_t many_packs;       /* from so many on they are listed in parts */
     _Atomic bool recovered;  /* packs without an index object were looked into */
     pthread_mutex_t finding; /* held while a reader looks into the index, which may make it grow */
 };
@@ -75,7 +81,8 @@ int repository_create(struct sink *sink, const struct key *key, bool plain, char
 
 /* Read all index objects that the cache lacks, list the packs, and build the index of what is really there. Damaged
  * index objects are logged as warnings; what they said is then found by repository_recover_index. REPOSITORY_OWN: those
- * of this host alone, unless trust_hosts is set. Of a repository it is always called with the same. */
+ * of this host alone, unless trust_hosts is set; where listing is dear, packs may be as an earlier run has listed them
+ * (repository_look.c). Of a repository it is always called with the same. */
 enum repository_hosts { REPOSITORY_OWN, REPOSITORY_ALL };
 int repository_load_index(struct repository *repository, enum repository_hosts hosts, struct error *e);
 /* Before everything in it is counted, or when something is lacking: read all of the index, and load it anew if a part
@@ -104,8 +111,23 @@ int repository_use(const struct repository *repository);
  * calls do nothing. Only the full key can; without it nothing happens. */
 int repository_recover_index(struct repository *repository, struct error *e);
 
+/* ---- which packs are there: repository_packs.c, repository_look.c ---- */
+
 /* All packs of the hosts that the index is of, sorted by pack_name_compare; the caller frees. */
 int repository_list_packs(struct repository *repository, struct index_pack **packs, size_t *count, struct error *e);
+/* The same in batches, none of which takes much memory: each sorted, and behind the one before, lent to take, which
+ * returns 0, or -1 with *e set to stop. The many packs of one host are listed by the first two digits of their names,
+ * side by side with all connections. All of them, or an error: then what was taken is not all. */
+typedef int repository_packs(void *context, struct index_pack *packs, size_t count, struct error *e);
+int repository_each_packs(struct repository *repository, repository_packs *take, void *context, struct error *e);
+/* List the packs for the index, if it goes by what was remembered. */
+int repository_look(struct repository *repository, struct error *e);
+
+/* What was remembered of a listing, if it counts for this run, whose plans were read: which packs were absent, as
+ * index_absent says, and how many bytes there were. */
+bool repository_recall_look(const struct repository *repository, struct bytes *absent, uint64_t *bytes);
+/* The index was told of a listing that took so many ms: remember it, or forget the one before. */
+void repository_note_look(const struct repository *repository, uint64_t bytes, int64_t took);
 /* These packs, as listed and compared with the index (index_set_present), are what counts from now on: the directories
  * of those that it does not know are read, as above, and after it the index stays as it is (index_fix), whatever is
  * found missing or turns up. */
@@ -123,6 +145,15 @@ int repository_read_index_object(struct repository *repository, const char *host
 /* The directory of a pack of that size, opened with the full key; the caller frees chunks. */
 int repository_read_directory(struct repository *repository, const struct pack_name *name, uint64_t size,
                               struct pack_chunk **chunks, uint32_t *count, struct error *e);
+
+/* ---- many manifests: repository_manifests.c ---- */
+
+/* The manifests under these keys, NUL terminated, one after another, in their order: opened, and the word of somebody
+ * who counts (signers.h). found takes over the manifest; NULL: *why it cannot be had, or ERROR_NONE, when the key at
+ * hand opens none. It may be called by another thread, one call at a time, and may not use the sink. */
+typedef int repository_manifest(void *context, struct manifest *manifest, const struct error *why, struct error *e);
+int repository_each_manifest(struct repository *repository, const struct bytes *keys, repository_manifest *found,
+                             void *context, struct error *e);
 
 /* ---- plans: repository_plans.c ---- */
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -34,12 +35,6 @@ struct listing {
     const char *sink;
 };
 
-/* What is not ours is said, and left alone. */
-static void say_stranger(const struct listing *l, const char *key)
-{
-    log_line(LOG_WARNING, "sink '%s': object '%s' does not belong to a repository", l->sink, key);
-}
-
 static int list_index(void *context, const struct sink_object *object, struct error *e)
 {
     const struct listing *l = context;
@@ -49,28 +44,9 @@ static int list_index(void *context, const struct sink_object *object, struct er
                  (unsigned long long)object->size);
     else if (repository_parse_index_key(object->key, row.host, row.name))
         bytes_put(l->rows, &row, sizeof row);
-    else
-        say_stranger(l, object->key);
+    else /* what is not ours is said, and left alone */
+        log_line(LOG_WARNING, "sink '%s': object '%s' does not belong to a repository", l->sink, object->key);
     return bytes_check(l->rows, "listing of index objects", e);
-}
-
-/* One that is larger than any pack has no place for a chunk. */
-static int list_pack(void *context, const struct sink_object *object, struct error *e)
-{
-    const struct listing *l = context;
-    struct index_pack pack = {.size = object->size <= PACK_SIZE_MAX ? (uint32_t)object->size : UINT32_MAX};
-    if (pack_name_parse_key(object->key, &pack.name))
-        bytes_put(l->rows, &pack, sizeof pack);
-    else
-        say_stranger(l, object->key);
-    return bytes_check(l->rows, "listing of packs", e);
-}
-
-/* "packs/" or "packs/HOST/", likewise of "index". */
-static const char *prefix_of(const struct repository *r, const char *of, char out[80])
-{
-    snprintf(out, 80, r->own_alone ? "%s/%s/" : "%s/", of, r->host);
-    return out;
 }
 
 /* Chunk ids do not compress: a body that is much larger than its object is none. */
@@ -185,25 +161,6 @@ static int absorb_missing(struct repository *r, const struct listed_object *list
     return sink_get_each(r->sink, (const char *)keys.data, keys.length, INDEX_OBJECT_MAX, absorb_next, &absorbing, e);
 }
 
-int repository_list_packs(struct repository *r, struct index_pack **packs, size_t *count, struct error *e)
-{
-    struct bytes rows = {.maximum = LISTING_MAX};
-    struct listing l = {.rows = &rows, .sink = sink_name(r->sink)};
-    char prefix[80];
-    /* Also of no packs there is an array, to be searched. */
-    if (!bytes_reserve(&rows, sizeof **packs))
-        return error_memory(e);
-    if (sink_list(r->sink, prefix_of(r, "packs", prefix), list_pack, &l, e) < 0) {
-        bytes_free(&rows);
-        return -1;
-    }
-    *packs = (struct index_pack *)(void *)rows.data;
-    *count = rows.length / sizeof **packs;
-    if (*count > 0)
-        qsort(*packs, *count, sizeof **packs, pack_name_compare);
-    return 0;
-}
-
 static int open_index(struct repository *r, struct error *e)
 {
     char path[PATH_MAX];
@@ -255,17 +212,12 @@ int repository_store_index(struct repository *r, const char *host, const struct 
     return confirm_object(r, key, &object, e);
 }
 
-static int absorb_objects(struct repository *r, const struct bytes *rows, const struct index_pack *packs, size_t n,
-                          struct error *e)
+static int absorb_objects(struct repository *r, const struct bytes *rows, uint64_t bytes, struct error *e)
 {
     const struct listed_object *listed = (const void *)rows->data;
-    size_t n_listed = rows->length / sizeof *listed;
     bool crowded = index_is_crowded(r->index);
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < n; i++)
-        bytes += packs[i].size;
     index_set_listed(r->index, bytes);
-    if (absorb_missing(r, listed, n_listed, e) < 0 || index_settle(r->index, e) < 0)
+    if (absorb_missing(r, listed, rows->length / sizeof *listed, e) < 0 || index_settle(r->index, e) < 0)
         return -1;
     if (index_is_crowded(r->index) && !crowded)
         log_line(LOG_WARNING,
@@ -283,35 +235,85 @@ static int heed_revoked(struct repository *r, struct error *e)
     return index_set_revoked(r->index, revoked.data, revoked.length / SEAL_HASH_SIZE, e);
 }
 
-int repository_load_index(struct repository *r, enum repository_hosts hosts, struct error *e)
+/* Which index objects there are, sorted, to *rows; what is gone counts no more. *covered: objects that are no news. */
+static int list_objects(struct repository *r, struct bytes *rows, size_t *covered, struct error *e)
 {
-    AUTO_BYTES struct bytes rows = {.maximum = LISTING_MAX};
-    AUTO_FREE struct index_pack *packs = NULL;
-    struct listing l = {.rows = &rows, .sink = sink_name(r->sink)};
-    size_t count, covered;
+    struct listing l = {.rows = rows, .sink = sink_name(r->sink)};
     char prefix[80];
     bool remembered;
+    snprintf(prefix, sizeof prefix, r->own_alone ? "index/%s/" : "index/", r->host);
+    if (sink_list(r->sink, prefix, list_index, &l, e) < 0)
+        return -1;
+    /* After they were listed: another run of ours remembers an object before it stores it. */
+    if (heed_ledger(r, &remembered, e) < 0)
+        return -1;
+    size_t count = rows->length / sizeof(struct listed_object);
+    if (count > 0)
+        qsort(rows->data, count, sizeof(struct listed_object), seal_hash_compare);
+    index_retain(r->index, rows->data, count, sizeof(struct listed_object));
+    /* A lost state is said, too. */
+    *covered = remembered ? index_object_count(r->index) : 0;
+    return 0;
+}
+
+struct looking {
+    struct index *index;
+    uint64_t bytes;
+};
+
+static int take_packs(void *context, struct index_pack *packs, size_t count, struct error *e)
+{
+    struct looking *looking = context;
+    for (size_t i = 0; i < count; i++)
+        looking->bytes += packs[i].size;
+    return index_present_take(looking->index, packs, count, e);
+}
+
+/* The index is told of the packs that the sink lists, and of what objects say. NULL: of none but those that it has. */
+static int look(struct repository *r, const struct bytes *objects, struct error *e)
+{
+    struct looking looking = {.index = r->index};
+    int64_t began = clock_monotonic();
+    r->looked = true;
+    if (index_present_begin(r->index, e) < 0 || repository_each_packs(r, take_packs, &looking, e) < 0)
+        return -1;
+    int64_t took = clock_monotonic() - began;
+    if ((objects && absorb_objects(r, objects, looking.bytes, e) < 0) || index_present_end(r->index, e) < 0)
+        return -1;
+    repository_note_look(r, looking.bytes, took);
+    return 0;
+}
+
+int repository_look(struct repository *r, struct error *e)
+{
+    return r->looked || look(r, NULL, e) == 0 ? 0 : error_subject(e, "sink", sink_name(r->sink));
+}
+
+static int look_or_recall(struct repository *r, enum repository_hosts hosts, const struct bytes *objects,
+                          struct error *e)
+{
+    AUTO_BYTES struct bytes absent = {.maximum = LISTING_MAX};
+    uint64_t bytes;
+    if (hosts != REPOSITORY_OWN || !repository_recall_look(r, &absent, &bytes))
+        return look(r, objects, e);
+    r->looked = false;
+    if (absorb_objects(r, objects, bytes, e) < 0)
+        return -1;
+    return index_set_absent(r->index, absent.data, absent.length / SEAL_HASH_SIZE, e);
+}
+
+int repository_load_index(struct repository *r, enum repository_hosts hosts, struct error *e)
+{
+    AUTO_BYTES struct bytes objects = {.maximum = LISTING_MAX};
+    size_t covered;
     ASSERT(!r->index || r->own_alone == (hosts == REPOSITORY_OWN && !r->trust_hosts));
     r->own_alone = hosts == REPOSITORY_OWN && !r->trust_hosts;
     if ((!r->index && open_index(r, e) < 0) || (hosts == REPOSITORY_OWN && repository_read_plans(r, e) < 0))
         return -1;
     /* Objects first: what they say is only believed of packs that are listed afterwards. */
-    if (sink_list(r->sink, prefix_of(r, "index", prefix), list_index, &l, e) < 0 ||
-        repository_list_packs(r, &packs, &count, e) < 0)
+    if (list_objects(r, &objects, &covered, e) < 0 || look_or_recall(r, hosts, &objects, e) < 0)
         return error_subject(e, "sink", sink_name(r->sink));
-    /* After they were listed: another run of ours remembers an object before it stores it. */
-    if (heed_ledger(r, &remembered, e) < 0)
-        return -1;
-    const struct listed_object *listed = (const void *)rows.data;
-    size_t objects = rows.length / sizeof *listed;
-    if (objects > 0)
-        qsort(rows.data, objects, sizeof *listed, seal_hash_compare);
-    index_retain(r->index, listed, objects, sizeof *listed);
-    /* A lost state is said, too. */
-    covered = remembered ? index_object_count(r->index) : 0;
-    if (absorb_objects(r, &rows, packs, count, e) < 0)
-        return error_subject(e, "sink", sink_name(r->sink));
-    if (index_set_present(r->index, packs, count, e) < 0 || repository_heed_doubts(r, e) < 0 || heed_revoked(r, e) < 0)
+    if (repository_heed_doubts(r, e) < 0 || heed_revoked(r, e) < 0)
         return -1;
     return foundling_warn(r, covered, e);
 }

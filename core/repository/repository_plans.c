@@ -96,8 +96,11 @@ int repository_read_plans(struct repository *r, struct error *e)
     bytes_reset(&r->plans);
     bytes_reset(&r->planned);
     r->plans_read = clock_monotonic();
+    r->plans_read_at = clock_now();
+    r->plan_seen = true;
     if (list_plans(r, &keys, e) < 0 || repository_each_plan(r, &keys, note_plan, r, e) < 0)
         return -1;
+    r->plan_seen = keys.length > 0;
     if (r->planned.length > 0)
         qsort(r->planned.data, r->planned.length / SEAL_HASH_SIZE, SEAL_HASH_SIZE, seal_hash_compare);
     return 0;
@@ -174,16 +177,27 @@ static int forget_known(const struct repository *r, const struct bytes *keys, st
     return bytes_check(fresh, "listing of plans", e);
 }
 
+struct counting {
+    const struct needs *needs;
+    size_t found;
+};
+
+static int count_found(void *context, struct index_pack *packs, size_t count, struct error *e)
+{
+    struct counting *c = context;
+    (void)e;
+    c->found += needs_count(c->needs) - needs_missing(c->needs, packs, count);
+    return 0;
+}
+
 static int check_all_there(struct repository *r, const struct needs *needs, struct error *e)
 {
-    AUTO_FREE struct index_pack *packs = NULL;
-    size_t count;
-    if (repository_list_packs(r, &packs, &count, e) < 0)
+    struct counting c = {.needs = needs};
+    if (repository_each_packs(r, count_found, &c, e) < 0)
         return -1;
-    size_t missing = needs_missing(needs, packs, count);
-    if (missing == 0)
+    if (c.found == needs_count(needs))
         return 0;
-    error_set(e, ERROR_CHANGED, "%zu packs that the snapshot needs are gone", missing);
+    error_set(e, ERROR_CHANGED, "%zu packs that the snapshot needs are gone", needs_count(needs) - c.found);
     return error_hint(e, "run it again: what is gone is stored anew");
 }
 

@@ -116,46 +116,24 @@ static int put_keys(struct bytes *keys, const struct vault_name *names, size_t c
 }
 
 struct reading {
-    const struct vault *vault;
     const struct vault_name *name; /* of the next one */
     vault_manifest *found;
     void *context;
 };
 
-/* What can be told without opening: *wrong stays as it is when nothing is. */
-static void look_sealed(struct repository *r, const struct bytes *object, const char *key, struct error *wrong)
-{
-    struct manifest_clear clear;
-    struct error why;
-    if (manifest_object_admit(r, object->data, object->length, key, &clear, &why) < 0)
-        *wrong = why;
-}
-
-static int read_next(void *context, const char *key, const struct bytes *object, const struct error *why,
-                     struct error *e)
+static int read_next(void *context, struct manifest *manifest, const struct error *why, struct error *e)
 {
     struct reading *r = context;
-    struct repository *repository = own(r->vault);
-    struct manifest *manifest = NULL;
-    struct error wrong = {.class = ERROR_NONE};
-    if (!object)
-        wrong = *why;
-    else if (!repository->key->full)
-        look_sealed(repository, object, key, &wrong);
-    else if (manifest_object_take(repository, object->data, object->length, key, &manifest, &wrong) < 0)
-        manifest = NULL;
-    return r->found(r->context, r->name++, manifest, &wrong, e);
+    return r->found(r->context, r->name++, manifest, why, e);
 }
 
 static int read_all(struct vault *vault, const struct vault_name *names, size_t count, vault_manifest *found,
                     void *context, struct error *e)
 {
     AUTO_BYTES struct bytes keys = {.maximum = KEYS_MAX};
-    struct reading reading = {.vault = vault, .name = names, .found = found, .context = context};
-    if (put_keys(&keys, names, count, e) < 0)
-        return -1;
-    return sink_get_each(own(vault)->sink, (const char *)keys.data, keys.length, MANIFEST_OBJECT_MAX, read_next,
-                         &reading, e);
+    struct reading reading = {.name = names, .found = found, .context = context};
+    return put_keys(&keys, names, count, e) < 0 ? -1
+                                                : repository_each_manifest(own(vault), &keys, read_next, &reading, e);
 }
 
 static int not_ours(const struct repository *r, struct error *e)

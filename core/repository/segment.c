@@ -258,17 +258,38 @@ bool segment_chunk_at(const struct segment *segment, size_t i, struct segment_ch
     return i < segment->header.chunks && read_chunks(segment, i, 1, chunk) && segment_chunk_is_whole(chunk);
 }
 
-bool segment_pack_at(const struct segment *segment, size_t i, struct segment_pack *pack)
+static bool read_pack(const struct segment *segment, size_t i, struct segment_pack *pack)
 {
-    return i < segment->header.packs &&
-           read_rows(segment, pack, sizeof *pack, segment_packs_place(&segment->header) + i * sizeof *pack) &&
-           segment_pack_is_whole(pack) && pack->object < segment->header.objects;
+    return read_rows(segment, pack, sizeof *pack, segment_packs_place(&segment->header) + i * sizeof *pack);
 }
 
-void segment_packs_begin(const struct segment *segment, struct segment_packs *packs)
+bool segment_pack_at(const struct segment *segment, size_t i, struct segment_pack *pack)
+{
+    return i < segment->header.packs && read_pack(segment, i, pack) && segment_pack_is_whole(pack) &&
+           pack->object < segment->header.objects;
+}
+
+size_t segment_first_pack(const struct segment *segment, const uint8_t name[SEAL_HASH_SIZE])
+{
+    size_t low = 0, high = segment->header.packs;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        struct segment_pack pack;
+        if (!read_pack(segment, middle, &pack))
+            return segment->header.packs;
+        if (memcmp(pack.name, name, SEAL_HASH_SIZE) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+void segment_packs_begin(const struct segment *segment, size_t first, struct segment_packs *packs)
 {
     packs->segment = segment;
-    packs->next = packs->count = packs->at = 0;
+    packs->next = first;
+    packs->count = packs->at = 0;
 }
 
 const struct segment_pack *segment_packs_next(struct segment_packs *packs)

@@ -92,6 +92,9 @@ bool segment_pack_at(const struct segment *segment, size_t i, struct segment_pac
 bool segment_chunk_is_whole(const struct segment_chunk *chunk);
 bool segment_pack_is_whole(const struct segment_pack *pack);
 
+/* The first pack whose name is not smaller: its number, or that behind the last. */
+size_t segment_first_pack(const struct segment *segment, const uint8_t name[SEAL_HASH_SIZE]);
+
 /* Packs one after another, through a buffer. */
 struct segment_packs {
     const struct segment *segment;
@@ -99,8 +102,8 @@ struct segment_packs {
     size_t at;
     struct segment_pack buffer[1024];
 };
-void segment_packs_begin(const struct segment *segment, struct segment_packs *packs);
-/* NULL at the end, and where it cannot be read. A damaged one is as it is. */
+void segment_packs_begin(const struct segment *segment, size_t first, struct segment_packs *packs);
+/* NULL at the end, and where it cannot be read. A damaged one is as it is. Its number is packs->next - 1. */
 const struct segment_pack *segment_packs_next(struct segment_packs *packs);
 
 /* What is not in a file yet: in the order in which it came. Numbers of packs and objects are those in here. */

@@ -167,7 +167,7 @@ static int begin_segment(struct input *in, struct error *e)
     in->chunks = malloc(INPUT_CHUNKS * sizeof *in->chunks);
     if (!in->reader || !in->chunks)
         return error_memory(e);
-    segment_packs_begin(in->source->segment, in->reader);
+    segment_packs_begin(in->source->segment, 0, in->reader);
     return 0;
 }
 

@@ -100,25 +100,18 @@ static void fail_sink(struct uploader_sink *sink, const struct error *why)
 
 /* ---- adopting what an earlier run sent ---- */
 
-struct adoption {
-    struct uploader_sink *sink;
-    struct index_pack *packs; /* that the sink has */
-    size_t count;
-};
-
 static int adopt_pack(void *context, const uint8_t name[SEAL_HASH_SIZE], uint64_t size, const struct pack_chunk *chunks,
                       uint32_t count, struct error *e)
 {
-    const struct adoption *a = context;
-    const struct index_pack wanted = {.name = pack_name_of(a->sink->repository->host, name)};
-    const struct index_pack *found =
-        a->count > 0 ? bsearch(&wanted, a->packs, a->count, sizeof wanted, pack_name_compare) : NULL;
-    if (!found || found->known || found->size != size || repository_plans_pack(a->sink->repository, name) ||
-        a->sink->index_body.length + (count + 1u) * PACK_ENTRY_SIZE > ADOPTED_MAX)
+    struct uploader_sink *sink = context;
+    const struct repository *r = sink->repository;
+    const struct index_pack pack = {.name = pack_name_of(r->host, name), .size = (uint32_t)size};
+    if (size > PACK_SIZE_MAX || !index_is_unplaced(r->index, &pack) || repository_plans_pack(r, name) ||
+        sink->index_body.length + (count + 1u) * PACK_ENTRY_SIZE > ADOPTED_MAX)
         return 0;
-    index_body_add_pack(&a->sink->index_body, name, size, chunks, count);
-    a->sink->index_packs++;
-    return bytes_check(&a->sink->index_body, "index", e);
+    index_body_add_pack(&sink->index_body, name, size, chunks, count);
+    sink->index_packs++;
+    return bytes_check(&sink->index_body, "index", e);
 }
 
 static void begin_index_body(struct uploader_sink *sink)
@@ -130,18 +123,12 @@ static void begin_index_body(struct uploader_sink *sink)
 
 static int adopt(struct uploader_sink *sink, struct error *e)
 {
-    AUTO_FREE struct index_pack *packs = NULL;
-    struct adoption a = {.sink = sink};
     bool empty;
     if (journal_is_empty(sink->journal, &empty, e) < 0)
         return -1;
     if (empty)
         return 0;
-    if (repository_list_packs(sink->repository, &packs, &a.count, e) < 0 ||
-        index_set_present(sink->repository->index, packs, a.count, e) < 0)
-        return -1;
-    a.packs = packs;
-    if (journal_each(sink->journal, adopt_pack, &a, e) < 0)
+    if (repository_look(sink->repository, e) < 0 || journal_each(sink->journal, adopt_pack, sink, e) < 0)
         return -1;
     if (sink->index_packs == 0)
         return 0;

@@ -89,7 +89,14 @@ static int32_t local_list(void *instance, struct cofre_call *call, const char *p
 static int32_t local_remove(void *instance, struct cofre_call *call, const char *key, struct cofre_error *error)
 {
     (void)call;
-    return object_remove(instance, key, error);
+    return object_remove_many(instance, &key, 1, error);
+}
+
+static int32_t local_remove_many(void *instance, struct cofre_call *call, const char *const *keys, size_t count,
+                                 struct cofre_error *error)
+{
+    (void)call;
+    return object_remove_many(instance, keys, count, error);
 }
 
 static int32_t local_sweep(void *instance, struct cofre_call *call, int64_t older_than, struct cofre_error *error)
@@ -123,6 +130,7 @@ static const struct cofre_sink sink = {
     .stat = local_stat,
     .list = local_list,
     .remove = local_remove,
+    .remove_many = local_remove_many,
     .sweep = local_sweep,
     .space = local_space,
 };

@@ -202,18 +202,56 @@ int32_t object_stat(struct place *place, const char *key, struct cofre_object *o
     return COFRE_OK;
 }
 
-int32_t object_remove(struct place *place, const char *key, struct cofre_error *error)
+/* A directory in which objects were removed. */
+struct emptied {
+    int fd;          /* -1 = none, or it is not there */
+    const char *key; /* the first object in it */
+    size_t length;   /* of the directory's part of that key */
+};
+
+/* Directories that became empty stay: a put beside us may be about to use them. The fsync is also for what is absent:
+ * it may have been removed by a process that was killed before its own. */
+static int32_t leave(struct emptied *directory, struct cofre_error *error)
 {
-    PLACE_CLOSE int directory = -1;
-    const char *leaf;
-    int32_t result = place_parent(place, key, false, &directory, &leaf, error);
+    int32_t result = COFRE_OK;
+    if (directory->fd >= 0 && fsync(directory->fd))
+        result = place_fail(error, errno, "write the directory of object '%s' to the disk", directory->key);
+    if (directory->fd >= 0)
+        close(directory->fd);
+    directory->fd = -1;
+    return result;
+}
+
+static int32_t enter(struct place *place, const char *key, size_t length, struct emptied *directory,
+                     struct cofre_error *error)
+{
+    const char *leaf = key + length;
+    if (directory->key && directory->length == length && memcmp(directory->key, key, length) == 0)
+        return place_is_segment(leaf, strlen(leaf))
+                   ? COFRE_OK
+                   : cofre_fail(error, COFRE_E_BUG, "key '%.*s' is not one that a sink accepts", COFRE_MAX_KEY, key);
+    int32_t result = leave(directory, error);
     if (result)
-        return result == COFRE_E_NOT_FOUND && place->root >= 0 ? COFRE_OK : result;
-    if (unlinkat(directory, leaf, 0) && errno != ENOENT)
-        return place_fail(error, errno, "remove object '%s'", key);
-    /* Directories that became empty stay: a put beside us may be about to use them. The fsync is also for what is
-     * absent: it may have been removed by a process that was killed before its own. */
-    if (fsync(directory))
-        return place_fail(error, errno, "write the directory of object '%s' to the disk", key);
-    return COFRE_OK;
+        return result;
+    *directory = (struct emptied){.fd = -1, .key = key, .length = length};
+    result = place_parent(place, key, false, &directory->fd, &leaf, error);
+    return result == COFRE_E_NOT_FOUND && place->root >= 0 ? COFRE_OK : result;
+}
+
+int32_t object_remove_many(struct place *place, const char *const *keys, size_t count, struct cofre_error *error)
+{
+    struct emptied directory = {.fd = -1};
+    int32_t result = COFRE_OK;
+    for (size_t i = 0; i < count && !result; i++) {
+        const char *slash = strrchr(keys[i], '/');
+        size_t length = slash ? (size_t)(slash + 1 - keys[i]) : 0;
+        result = enter(place, keys[i], length, &directory, error);
+        if (!result && directory.fd >= 0 && unlinkat(directory.fd, keys[i] + length, 0) && errno != ENOENT)
+            result = place_fail(error, errno, "remove object '%s'", keys[i]);
+    }
+    if (!result)
+        return leave(&directory, error);
+    if (directory.fd >= 0)
+        close(directory.fd);
+    return result;
 }

@@ -1,12 +1,14 @@
 /* The index of a repository that is not there: what a run pays for its size. Driven by tests/bench/scale.
  *
  *   bench_scale make DIRECTORY CHUNKS     absorb an index object for each day
+ *   bench_scale list DIRECTORY CHUNKS     what the sink would list, to DIRECTORY.packs
  *   bench_scale run DIRECTORY CHUNKS      be a run: open it, be told of the packs, look chunks up, absorb one day more
  *
  * Ids and names are hashes of numbers, so that nothing need be kept of what was made. Each line of output is a name and
  * a number.
  */
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +46,7 @@ static double now(void)
     return clock_of(CLOCK_MONOTONIC);
 }
 
-/* Of this process, in MiB: VmHWM or VmRSS. */
+/* Of this process, in MiB: VmHWM. */
 static double memory(const char *what)
 {
     char line[256];
@@ -56,14 +58,6 @@ static double memory(const char *what)
     if (file)
         fclose(file);
     return kib / 1024;
-}
-
-/* The peak counts from here on. */
-static void forget_peak(void)
-{
-    FILE *file = fopen("/proc/self/clear_refs", "w");
-    if (!file || fputs("5", file) < 0 || fclose(file) != 0)
-        fprintf(stderr, "bench_scale: the peak of memory is that of all\n");
 }
 
 static void number_hash(char kind, uint64_t number, uint8_t hash[SEAL_HASH_SIZE])
@@ -138,6 +132,69 @@ static struct index_pack *list_packs(uint64_t count)
     return packs;
 }
 
+static FILE *open_listing(const char *path, const char *mode)
+{
+    char listing[PATH_MAX];
+    snprintf(listing, sizeof listing, "%s.packs", path);
+    FILE *file = fopen(listing, mode);
+    if (!file) {
+        perror(listing);
+        exit(1);
+    }
+    return file;
+}
+
+static void list(const char *path, uint64_t days)
+{
+    uint64_t count = days * (DAY / PACK);
+    struct index_pack *packs = list_packs(count);
+    FILE *file = open_listing(path, "w");
+    if (fwrite(packs, sizeof *packs, count, file) != count || fclose(file) != 0)
+        exit(1);
+    free(packs);
+}
+
+/* As repository_each_packs gives it: by the first two digits. */
+static void tell(struct index *index, const char *path, uint64_t count)
+{
+    struct error e;
+    FILE *file = open_listing(path, "r");
+    size_t most = count / 128 + 1000, n = 0, got;
+    struct index_pack *packs = calloc(most, sizeof *packs);
+    if (!packs || index_present_begin(index, &e) < 0)
+        exit(1);
+    while ((got = fread(packs + n, sizeof *packs, most - n, file)) > 0 || n > 0) {
+        size_t batch = 1;
+        n += got;
+        while (batch < n && packs[batch].name.hash[0] == packs[0].name.hash[0])
+            batch++;
+        if (index_present_take(index, packs, batch, &e) < 0)
+            fail(&e);
+        memmove(packs, packs + batch, (n - batch) * sizeof *packs);
+        n -= batch;
+    }
+    if (index_present_end(index, &e) < 0)
+        fail(&e);
+    free(packs);
+    fclose(file);
+}
+
+/* By what is remembered of a look. */
+static void recall(struct index *index)
+{
+    struct error e;
+    double start = now();
+    struct bytes absent = {.maximum = (size_t)1 << 20};
+    if (index_absent(index, &absent, &e) < 0)
+        fail(&e);
+    printf("absent_seconds %.3f\n", now() - start);
+    start = now();
+    if (index_set_absent(index, absent.data, absent.length / SEAL_HASH_SIZE, &e) < 0)
+        fail(&e);
+    printf("recall_seconds %.3f\n", now() - start);
+    bytes_free(&absent);
+}
+
 static struct index *open_index(const char *path, uint64_t days)
 {
     struct error e;
@@ -199,19 +256,13 @@ static void look_up(const struct index *index, const char *what, uint64_t most)
 static void run(const char *path, uint64_t days)
 {
     struct error e;
-    uint64_t count = days * (DAY / PACK);
-    double start = now();
-    struct index_pack *packs = list_packs(count);
-    printf("listing_seconds %.2f\nlisting_mib %.1f\nlisting_peak_mib %.1f\n", now() - start, memory("VmRSS"),
-           memory("VmHWM"));
-    forget_peak();
-    double listed = memory("VmRSS");
-    start = now();
+    double start = now(), processor = clock_of(CLOCK_PROCESS_CPUTIME_ID);
     struct index *index = open_index(path, days);
     printf("open_seconds %.3f\n", now() - start);
-    if (index_set_present(index, packs, count, &e) < 0)
-        fail(&e);
-    printf("start_seconds %.3f\n", now() - start);
+    tell(index, path, days * (DAY / PACK));
+    printf("start_seconds %.3f\nstart_processor_seconds %.3f\n", now() - start,
+           clock_of(CLOCK_PROCESS_CPUTIME_ID) - processor);
+    recall(index);
     look_up(index, "lookups", days * DAY);
     look_up(index, "absent", 0);
     start = now();
@@ -219,23 +270,31 @@ static void run(const char *path, uint64_t days)
     if (index_settle(index, &e) < 0)
         fail(&e);
     printf("day_seconds %.3f\n", now() - start);
-    printf("peak_besides_listing_mib %.1f\n", memory("VmHWM") - listed);
+    printf("peak_mib %.1f\n", memory("VmHWM"));
     start = now();
     if (index_merge(index, &e) < 0)
         fail(&e);
-    printf("merge_seconds %.3f\nmerge_peak_mib %.1f\n", now() - start, memory("VmHWM") - listed);
+    printf("merge_seconds %.3f\nmerge_peak_mib %.1f\n", now() - start, memory("VmHWM"));
     index_free(index);
-    free(packs);
 }
+
+static const struct {
+    const char *name;
+    void (*run)(const char *path, uint64_t days);
+} steps[] = {{"make", make}, {"list", list}, {"run", run}};
 
 int main(int argc, char **argv)
 {
     struct error e;
     uint64_t days = argc == 4 ? strtoull(argv[3], NULL, 10) / DAY : 0;
-    if (days == 0 || seal_init(&e) < 0) {
-        fprintf(stderr, "usage: bench_scale make|run DIRECTORY CHUNKS\n");
-        return 2;
+    for (size_t i = 0; days > 0 && i < sizeof steps / sizeof steps[0]; i++) {
+        if (strcmp(argv[1], steps[i].name) != 0)
+            continue;
+        if (seal_init(&e) < 0)
+            fail(&e);
+        steps[i].run(argv[2], days);
+        return 0;
     }
-    (strcmp(argv[1], "make") == 0 ? make : run)(argv[2], days);
-    return 0;
+    fprintf(stderr, "usage: bench_scale make|list|run DIRECTORY CHUNKS\n");
+    return 2;
 }

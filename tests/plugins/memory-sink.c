@@ -11,7 +11,7 @@
 
 struct conf {
     const char *place;
-    int64_t parallel, latency, meet;
+    int64_t parallel, latency, latency_lists, meet;
     const char *fail;
     int64_t fail_at, fail_times;
     int32_t fail_class;
@@ -21,6 +21,7 @@ static const struct cofre_option rows[] = {
     COFRE_OPTION(struct conf, place, STRING, 0, "", "which store"),
     COFRE_OPTION_RANGE(struct conf, parallel, INTEGER, 0, "1", 1, 64, "instances at once"),
     COFRE_OPTION(struct conf, latency, INTEGER, 0, "0", "ms that a put or get takes"),
+    COFRE_OPTION(struct conf, latency_lists, INTEGER, 0, "0", "ms that a listing takes"),
     COFRE_OPTION(struct conf, meet, INTEGER, 0, "0", "puts and gets wait until so many have been under way at once"),
     COFRE_OPTION(struct conf, fail, STRING, 0, "", "the call that fails: open, put, get, stat, list, remove, sync"),
     COFRE_OPTION(struct conf, fail_at, INTEGER, 0, "1", "the first one that fails, of all that the place has had"),
@@ -58,7 +59,7 @@ struct place {
     char *name;
     struct object *objects;
     struct memory_counts counts;
-    int now; /* puts and gets under way */
+    int now, lists; /* puts and gets, listings under way */
 };
 
 struct instance {
@@ -358,6 +359,12 @@ static int32_t sink_list(void *instance, struct cofre_call *call, const char *pr
     (void)length;
     int32_t result = begin(in, MEMORY_LIST, error);
     pthread_mutex_lock(&lock);
+    struct memory_counts *counts = &in->place->counts;
+    counts->most_lists = ++in->place->lists > counts->most_lists ? in->place->lists : counts->most_lists;
+    pthread_mutex_unlock(&lock);
+    pause_for(in->conf->latency_lists);
+    pthread_mutex_lock(&lock);
+    in->place->lists--;
     settle(in);
     for (const struct object *o = in->place->objects; o && result == COFRE_OK; o = o->next) {
         struct cofre_object out = {

@@ -18,6 +18,7 @@ struct memory_counts {
     int calls[MEMORY_CALLS]; /* begun */
     int closed;              /* instances */
     int most;                /* puts and gets under way at once */
+    int most_lists;          /* listings, likewise */
 };
 
 /* The symbol "memory_sink_counts" of the plugin. */

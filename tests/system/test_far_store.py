@@ -1,5 +1,7 @@
 """A store far away, where each request takes its time: what is asked for is what is read."""
 import os
+import re
+from collections import Counter
 
 import pytest
 
@@ -14,6 +16,11 @@ def server(bad_s3_server):
     return bad_s3_server
 
 
+def put_into(world, server, key) -> None:
+    world.section('sink disk', plugin='s3', bucket='b', endpoint=server.endpoint, access_key=bad_s3.ACCESS,
+                  secret_key=f'@file:{world.base / "secret"}', region=bad_s3.REGION, key=key, parallel=1)
+
+
 @pytest.fixture
 def far(world, server, tmp_path):
     """Some snapshots of one job."""
@@ -23,8 +30,7 @@ def far(world, server, tmp_path):
     secret = tmp_path / 'secret'
     secret.write_text(bad_s3.SECRET)
     secret.chmod(0o600)
-    world.section('sink disk', plugin='s3', bucket='b', endpoint=server.endpoint, access_key=bad_s3.ACCESS,
-                  secret_key=f'@file:{secret}', region=bad_s3.REGION, key=world.key, parallel=1)
+    put_into(world, server, world.key)
     world.job()
     world.ok('init', 'disk')
     for _ in range(RUNS):
@@ -65,3 +71,32 @@ def test_a_damaged_older_manifest_is_in_nobodys_way(far, server):
     server.store.objects[newest] = b'x' + server.store.objects[newest][1:]
     result = far.fails(INCOMPLETE, 'ls', 'job', 'tree')
     assert newest in result.err and 'file' in result.out, result
+
+
+def requests_of_a_run(world, server) -> Counter:
+    """But for the pack that it reads back, or does not, by chance."""
+    server.store.seen.clear()
+    server.store.got.clear()
+    world.ok('run', 'job')
+    assert [name for name in server.store.got if re.search(r'/host\d+/', name)] == []
+    read = [name.split('/')[0] for name in server.store.got if not name.startswith('packs/')]
+    return Counter(operation for operation in server.store.seen if operation != 'get') + Counter(read)
+
+
+def least_of_runs(world, server) -> Counter:
+    """What has only just been written is read, and its catalogue stored, again."""
+    return min((requests_of_a_run(world, server) for _ in range(3)), key=Counter.total)
+
+
+@pytest.mark.parametrize('key', ['full', 'put'])
+def test_what_other_hosts_store_costs_a_run_nothing(far, server, key):
+    """A hundred hosts in one bucket: a run asks as often as one that is alone, and reads nothing of theirs."""
+    if key == 'put':
+        put_into(far, server, far.put_key())
+    server.store.page = 100  # keys in an answer
+    alone = least_of_runs(far, server)
+    own = {name: data for name, data in server.store.objects.items() if '/testhost/' in name}
+    for number in range(99):
+        server.store.objects |= {name.replace('/testhost/', f'/host{number}/'): data for name, data in own.items()}
+    assert len(server.store.objects) > 20 * server.store.page
+    assert least_of_runs(far, server) == alone

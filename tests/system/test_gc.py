@@ -121,6 +121,12 @@ def test_now(garbage):
     found = gc(garbage, '--now', '--yes')
     assert found['removed']['objects'] > 0, found
     assert_whole(garbage)
+    [plan] = objects(garbage, 'plans')
+    gc(garbage)
+    assert objects(garbage, 'plans') == [plan], 'a run may go by what it has listed before it'
+    old([plan], 2)
+    gc(garbage)
+    assert objects(garbage, 'plans') == []
 
 
 def test_dry_run_tells_what_is_done(garbage):

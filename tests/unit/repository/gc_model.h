@@ -44,6 +44,8 @@ enum safeguard {
     PLAN_STAYS,
     MOVED_NEEDS_ARE_ADDED,
     LOOK_BEFORE_OLD_NEEDS_GO,
+    LOOK_HEEDS_PLANS,
+    LOOK_LASTS,
     SAFEGUARDS
 };
 
@@ -95,6 +97,9 @@ struct actor {
     int chunks[WANTED];
     bool known[PLANS];
     int doubtful[WANTED], doubtful_count; /* needed, and in a plan that is not known */
+    /* What it remembers from one run to the next: packs that were listed, and when; 0 = nothing. */
+    int64_t looked;
+    bool seen[PACKS];
     /* Of a collector: what it has read, and what it is going to do. */
     int64_t offset, now;
     bool there[SNAPSHOTS][NEEDS], read[SNAPSHOTS][NEEDS]; /* needs that were listed, and were read */
@@ -124,7 +129,7 @@ struct world {
     struct actor actors[ACTORS];
     const char *fault;
     struct {
-        long committed, refused, lost_race, pruned, planned, removed, doubts, killed, moved, kept;
+        long committed, refused, lost_race, pruned, planned, removed, doubts, killed, moved, kept, recalled;
     } count;
 };
 

@@ -13,11 +13,43 @@ static bool reads_plans_of(const struct actor *a, int host)
     return a->trusts || a->host == host;
 }
 
+static bool may_recall(const struct world *w, const struct actor *a, bool met)
+{
+    int64_t lasts = w->without == LOOK_LASTS ? NEVER : PLAN_LOOK_LASTS;
+    return !met && a->looked > 0 && w->now - a->looked < lasts;
+}
+
+/* And whether packs are listed, too. */
 static void learn_plans(struct world *w, struct actor *a)
 {
+    bool met = false;
     a->began = w->now;
-    for (int i = 0; i < w->plan_count; i++)
+    for (int i = 0; i < w->plan_count; i++) {
         a->known[i] = reads_plans_of(a, w->plans[i].host) && model_is_listed(w, &w->plans[i].life);
+        met |= a->known[i] && w->without != LOOK_HEEDS_PLANS;
+    }
+    if (may_recall(w, a, met))
+        w->count.recalled++;
+    else
+        a->looked = met || a->trusts ? 0 : -1;
+}
+
+/* Of hosts other than its own it remembers nothing. */
+static void look(struct world *w, struct actor *a)
+{
+    if (a->looked > 0)
+        return;
+    for (int i = 0; i < w->pack_count; i++)
+        a->seen[i] = model_is_listed(w, &w->packs[i].life);
+    a->looked = a->looked < 0 ? a->began : 0;
+}
+
+/* What came after it was listed, the index says. */
+static bool is_present(const struct world *w, const struct actor *a, int i)
+{
+    if (a->looked == 0)
+        return model_is_listed(w, &w->packs[i].life);
+    return a->seen[i] || w->packs[i].life.put >= a->looked;
 }
 
 static bool is_planned(const struct world *w, const struct actor *a, const struct stored_pack *pack)
@@ -32,8 +64,7 @@ static int find_chunk(const struct world *w, const struct actor *a, int chunk)
 {
     for (int i = w->pack_count; i-- > 0;) {
         const struct stored_pack *pack = &w->packs[i];
-        if (pack->chunk == chunk && reads_plans_of(a, pack->host) && model_is_listed(w, &pack->life) &&
-            !is_planned(w, a, pack))
+        if (pack->chunk == chunk && reads_plans_of(a, pack->host) && is_present(w, a, i) && !is_planned(w, a, pack))
             return i;
     }
     return -1;
@@ -44,6 +75,7 @@ static void choose(struct world *w, struct actor *a)
     int first = (int)model_below(w, CHUNKS);
     a->snapshot = w->snapshot_count++;
     a->relies = false;
+    look(w, a);
     struct snapshot *s = &w->snapshots[a->snapshot];
     s->count = 1 + (int)model_below(w, WANTED);
     for (int i = 0; i < s->count; i++) {

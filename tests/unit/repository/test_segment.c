@@ -120,7 +120,7 @@ static void test_written_is_read(void **state)
     struct segment_packs packs;
     uint8_t last[SEAL_HASH_SIZE] = {0};
     size_t count = 0;
-    segment_packs_begin(segment, &packs);
+    segment_packs_begin(segment, 0, &packs);
     for (const struct segment_pack *pack; (pack = segment_packs_next(&packs)); count++) {
         assert_true(memcmp(last, pack->name, sizeof last) < 0);
         memcpy(last, pack->name, sizeof last);

@@ -434,6 +434,33 @@ static void test_what_is_gone_or_there_is_so_after_a_power_cut(void **state)
     }
 }
 
+/* With one fsync for the objects of a directory, as they follow each other. */
+static void test_many_are_removed_at_once(void **state)
+{
+    struct fixture *f = *state;
+    struct cofre_call call = {0};
+    static const char *const there[] = {"packs/ab/1", "packs/ab/2", "packs/cd/1", "stays"};
+    static const char *const keys[] = {"packs/ab/1",   "packs/ab/2", "packs/ab/absent", "never/was",
+                                       "never/at-all", "packs/cd/1", "packs/cd/2"};
+    static const char *const bad[] = {"packs/ab/1", "packs/ab/.."};
+    for (size_t i = 0; i < sizeof there / sizeof *there; i++)
+        assert_int_equal(put(f, there[i], "x", 0), COFRE_OK);
+    disk_syncs = 0;
+    assert_int_equal(f->sink->remove_many(f->instance, &call, keys, sizeof keys / sizeof *keys, &f->error), COFRE_OK);
+    assert_int_equal(disk_syncs, 2);
+    assert_true(disk_synced == inode_of(f, "packs/cd"));
+    for (size_t i = 0; i < 3; i++) {
+        struct cofre_object object = {.struct_size = sizeof object};
+        assert_int_equal(f->sink->stat(f->instance, &call, there[i], &object, &f->error), COFRE_E_NOT_FOUND);
+    }
+    inode_of(f, "stays");
+    assert_int_equal(f->sink->remove_many(f->instance, &call, bad, 2, &f->error), COFRE_E_BUG);
+    disk_fails = true;
+    assert_int_equal(f->sink->remove_many(f->instance, &call, keys, 1, &f->error), COFRE_E_PERMANENT);
+    assert_non_null(strstr(f->error.message, "packs/ab/1"));
+    disk_fails = false;
+}
+
 static void test_a_failed_fsync_is_an_error_and_never_tried_again(void **state)
 {
     struct fixture *f = *state;
@@ -563,6 +590,7 @@ int main(void)
         MADE(test_links_are_not_followed),
         MADE(test_root_must_be_a_directory),
         MADE(test_remove_and_stat),
+        MADE(test_many_are_removed_at_once),
         MADE(test_what_is_gone_or_there_is_so_after_a_power_cut),
         MADE(test_a_failed_fsync_is_an_error_and_never_tried_again),
         MADE(test_sweep_removes_the_dead_and_the_old_only),
