@@ -100,6 +100,7 @@ class World:
         with tempfile.TemporaryDirectory(prefix='cofre-', dir='/tmp') as place:
             os.chmod(place, 0o755)
             self.binary = Path(shutil.copy2(built, place))
+            shutil.copy2(built.with_name('cofre-worker'), place)
             shutil.copytree(built.parent / 'plugins', Path(place, 'plugins'), ignore=lambda *_: ['common', 'CMakeFiles'])
             yield self
             self.binary = built
