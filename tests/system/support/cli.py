@@ -85,6 +85,7 @@ class World:
 
     def __init__(self, base: Path, binary: Path, store=None) -> None:
         self.base, self.binary = Path(base), Path(binary)
+        self.prefix: tuple = ()  # what every command is run by
         self.conf = self.base / 'conf.d'
         self.repository = self.base / 'repository'
         self.store = store or DirectoryStore(self.repository)
@@ -144,7 +145,7 @@ class World:
         return [str(self.binary), '--config-dir', str(self.conf), *map(str, words)]
 
     def __call__(self, *words: object, prefix: tuple = (), **options) -> Result:
-        return execute([*prefix, *self.command(*words)], **options)
+        return execute([*self.prefix, *prefix, *self.command(*words)], **options)
 
     def ok(self, *words: object, **options) -> Result:
         result = self(*words, **options)
