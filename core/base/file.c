@@ -338,6 +338,21 @@ int file_make_trusted(const char *path, struct error *e)
     return file_make_directories(path, e) < 0 ? -1 : file_check_trusted(path, e);
 }
 
+char *file_beside_program(const char *const *places, size_t count)
+{
+    char path[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+    path[n < 0 ? 0 : n] = '\0';
+    char *slash = strrchr(path, '/');
+    for (size_t i = 0; slash && i < count; i++) {
+        size_t room = sizeof path - (size_t)(slash - path);
+        char *found = (size_t)snprintf(slash, room, "%s", places[i]) < room ? realpath(path, NULL) : NULL;
+        if (found)
+            return found;
+    }
+    return NULL;
+}
+
 int file_lock(const char *path, int *fd, long *holder, struct error *e)
 {
     *holder = 0;

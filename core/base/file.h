@@ -74,6 +74,10 @@ int file_check_trusted_place(const char *path, struct error *e);
 /* file_make_directories, and then file_check_trusted of what is there. */
 int file_make_trusted(const char *path, struct error *e);
 
+/* The first of these that is there, as an absolute path without links; places are written from the directory of the
+ * running program on ("/../lib/x"), so that what was installed may be moved as a whole. NULL: none is, or no memory. */
+char *file_beside_program(const char *const *places, size_t count);
+
 /* A lock that dies with its holder: flock on path (made when absent, 0600). *fd is the lock; close releases it.
  * Taken: ERROR_BUSY; *holder is then the process id that wrote itself into the file, or 0. */
 int file_lock(const char *path, int *fd, long *holder, struct error *e);

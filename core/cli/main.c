@@ -234,10 +234,6 @@ int main(int argc, char **argv)
     umask(S_IRWXG | S_IRWXO);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error of the write, not the end of us */
-    if (host_is_child(argc, argv)) {
-        keep_secrets();
-        return host_main();
-    }
     if (watchdog_is_one(argc, argv)) {
         keep_secrets();
         return seal_init(&e) < 0 ? EXIT_FAILED : watchdog_main(argv);

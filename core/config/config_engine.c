@@ -106,35 +106,13 @@ static int build_host(struct config *config, const struct section *engine, struc
     return config->host ? 0 : error_memory(e);
 }
 
-/* Where plugins are, seen from the running program: in a build directory, and where it was installed with a prefix that
- * may have been moved since. NULL when there are none. */
-static char *plugins_of_program(void)
-{
-    static const char *const places[] = {"/plugins", "/../lib/cofre/plugins"};
-    char program[4096];
-    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (n <= 0)
-        return NULL;
-    program[n] = '\0';
-    char *slash = strrchr(program, '/');
-    if (!slash)
-        return NULL;
-    *slash = '\0';
-    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
-        AUTO_FREE char *path = join(program, places[i]);
-        struct stat st;
-        if (path && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-            return realpath(path, NULL);
-    }
-    return NULL;
-}
-
 static int default_plugin_dirs(struct config *config, struct error *e)
 {
+    static const char *const places[] = {"/plugins", "/../lib/cofre/plugins"};
     config->plugin_dirs = calloc(1, sizeof *config->plugin_dirs);
     if (!config->plugin_dirs)
         return error_memory(e);
-    char *path = plugins_of_program();
+    char *path = file_beside_program(places, sizeof places / sizeof places[0]);
     config->plugin_dirs[0] = path ? path : text_copy(COFRE_PLUGIN_DIR);
     config->plugin_dir_count = 1;
     return config->plugin_dirs[0] ? 0 : error_memory(e);

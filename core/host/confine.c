@@ -23,6 +23,7 @@ void confine_process(void)
 #endif
     umask(077);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error of the write, not the end of us */
 }
 
 void confine_end_group(void)

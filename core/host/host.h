@@ -104,13 +104,6 @@ int host_run(int socket, int memory, struct error *e);
 /* The same for a process that does nothing else: it is confined before it loads the plugin. */
 int host_run_confined(int socket, int memory, struct error *e);
 
-/* main() of the re-executed process: the engine's binary started with the single argument GREETING_ARGUMENT. Never
- * returns to the command line. */
-int host_main(void);
-/* True when this process was started as a worker (the channel is there), so that a user who types "cofre worker" gets a
- * usage error. */
-bool host_is_child(int argc, char **argv);
-
 /* "the engine sent malformed arguments" */
 int32_t host_calls_malformed(struct cofre_error *error);
 /* Run the call; the result is in *error, ERROR_NONE = success. */

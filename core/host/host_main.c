@@ -1,7 +1,8 @@
-/* The worker's process: main(), until the engine is gone. */
+/* cofre-worker, the worker's process: until the engine is gone. */
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
+#include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -11,12 +12,11 @@
 #include "host/host.h"
 #include "wire/greeting.h"
 
-bool host_is_child(int argc, char **argv)
+/* Is the channel there? */
+static bool is_started_by_engine(void)
 {
     int type = 0;
     socklen_t size = sizeof type;
-    if (argc != 2 || strcmp(argv[1], GREETING_ARGUMENT) != 0)
-        return false;
     return getsockopt(GREETING_SOCKET, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET &&
            (fcntl(GREETING_MEMORY, F_GET_SEALS) & F_SEAL_SHRINK);
 }
@@ -26,6 +26,7 @@ static int run_worker(struct error *e)
 {
     fcntl(GREETING_SOCKET, F_SETFD, FD_CLOEXEC);
     fcntl(GREETING_MEMORY, F_SETFD, FD_CLOEXEC);
+    prctl(PR_SET_NAME, "cofre-worker"); /* it was started by descriptor, and named by its number */
     confine_process();
     uint32_t ready[2] = {WIRE_READY, greeting_build()};
     if (write(GREETING_SOCKET, ready, sizeof ready) != (ssize_t)sizeof ready)
@@ -33,9 +34,13 @@ static int run_worker(struct error *e)
     return host_run_confined(GREETING_SOCKET, GREETING_MEMORY, e);
 }
 
-int host_main(void)
+int main(void)
 {
     struct error e;
+    if (!is_started_by_engine()) {
+        fputs("cofre-worker: a part of cofre; cofre starts it, to run a plugin in\n", stderr);
+        return 2;
+    }
     int result = run_worker(&e);
     /* The watcher sees the same, but the process might end before it comes to that, and leave behind what its plugin
      * has started. */

@@ -239,7 +239,8 @@ static bool was_before(const struct row *row, int64_t since)
     char limit[CLOCK_TEXT_MAX];
     if (row->stored != INT64_MIN)
         return row->stored < since;
-    return strncmp(row->id, clock_format_compact(since, limit), strlen(limit)) < 0;
+    clock_format_compact(since, limit);
+    return strncmp(row->id, limit, strlen(limit)) < 0;
 }
 
 static int choose_counting(struct rows *rows, struct revocation *revocation, struct error *e)

@@ -35,7 +35,8 @@ static bool was_before(const struct sink_object *object, const struct vault_name
     char limit[CLOCK_TEXT_MAX];
     if (object->mtime != INT64_MIN)
         return object->mtime < since;
-    return strncmp(name->id, clock_format_compact(since, limit), strlen(limit)) < 0;
+    clock_format_compact(since, limit);
+    return strncmp(name->id, limit, strlen(limit)) < 0;
 }
 
 static int list_placed(void *context, const struct sink_object *object, struct error *e)

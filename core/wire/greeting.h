@@ -1,12 +1,9 @@
-/* How a worker process is started, and what it says first: known to both ends, which are the same binary. */
+/* Where a worker process finds its channel, and what it says first: known to both ends, which are of one build. */
 #ifndef COFRE_WIRE_GREETING_H
 #define COFRE_WIRE_GREETING_H
 
 #include <stdint.h>
 
-/* The single argument of the re-executed binary. */
-#define GREETING_ARGUMENT "worker"
-/* Where the worker finds its channel. */
 #define GREETING_SOCKET 3
 #define GREETING_MEMORY 4
 

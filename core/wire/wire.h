@@ -1,4 +1,4 @@
-/* The wire: what the frames of a channel say. Private, and may change with every build: both ends are the same binary,
+/* The wire: what the frames of a channel say. Private, and may change with every build: both ends are of one build,
  * which the greeting proves.
  *
  * Decoders are given bytes that a plugin may have made: they check every bound, and give false for whatever is not as

@@ -5,6 +5,7 @@
 #include <linux/landlock.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@
 
 extern char **environ;
 
+#define PROGRAM_FD (GREETING_MEMORY + 1)
 #define FREE_FD 16 /* where descriptors are out of the way of the fixed numbers */
 #define ENVIRONMENT 64
 
@@ -69,17 +71,19 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int settle_descriptors(int socket, int memory, int output)
+/* Those of the worker from 0 on, and PROGRAM_FD. */
+static int settle_descriptors(int socket, int memory, int output, int program)
 {
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    const int given[] = {null, output, output, socket, memory, program};
+    int from[PROGRAM_FD + 1];
     /* First out of the way: a source number may be another one's target. */
-    int from[] = {fcntl(null, F_DUPFD_CLOEXEC, FREE_FD), fcntl(output, F_DUPFD_CLOEXEC, FREE_FD),
-                  fcntl(output, F_DUPFD_CLOEXEC, FREE_FD), fcntl(socket, F_DUPFD_CLOEXEC, FREE_FD),
-                  fcntl(memory, F_DUPFD_CLOEXEC, FREE_FD)};
-    for (int i = 0; i < 5; i++)
-        if (from[i] < 0 || dup2(from[i], i) < 0)
+    for (int i = 0; i <= PROGRAM_FD; i++)
+        from[i] = fcntl(given[i], F_DUPFD_CLOEXEC, FREE_FD);
+    for (int i = 0; i <= PROGRAM_FD; i++)
+        if (from[i] < 0 || dup3(from[i], i, i == PROGRAM_FD ? O_CLOEXEC : 0) < 0)
             return -1;
-    return close_range(GREETING_MEMORY + 1, ~0u, 0);
+    return close_range(PROGRAM_FD + 1, ~0u, 0);
 }
 
 /* By the system calls themselves: the C library's functions want all threads to follow, and here is but one. */
@@ -93,16 +97,16 @@ static int become_user(const struct process_user *user)
     return (int)syscall(SYS_setresuid, user->uid, user->uid, user->uid);
 }
 
-static _Noreturn void become_worker(int socket, int memory, int output, const struct process_user *user,
+static _Noreturn void become_worker(int socket, int memory, int output, int program, const struct process_user *user,
                                     char **environment)
 {
-    char name[] = "cofre", argument[] = GREETING_ARGUMENT;
+    char name[] = "cofre", argument[] = "worker"; /* for people who look at processes */
     char *const arguments[] = {name, argument, NULL};
     setpgid(0, 0);
     reset_signals();
-    if (settle_descriptors(socket, memory, output) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+    if (settle_descriptors(socket, memory, output, program) == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
         become_user(user) == 0)
-        execve("/proc/self/exe", arguments, environment);
+        execveat(PROGRAM_FD, "", arguments, environment, AT_EMPTY_PATH);
     uint32_t failed[2] = {WIRE_EXEC_FAILED, (uint32_t)errno};
     /* The greeting does not come either way; this only says why. */
     if (write(GREETING_SOCKET, failed, sizeof failed) < 0)
@@ -112,17 +116,39 @@ static _Noreturn void become_worker(int socket, int memory, int output, const st
 
 /* ---- the engine's side ---- */
 
+/* The descriptor stays open as long as the process. */
+static int open_program(struct error *e)
+{
+    static const char *const places[] = {"/cofre-worker", "/../lib/cofre/cofre-worker"};
+    static _Atomic int program = -1;
+    int none = -1, fd = atomic_load(&program);
+    if (fd >= 0)
+        return fd;
+    AUTO_FREE char *found = file_beside_program(places, sizeof places / sizeof places[0]);
+    const char *path = found ? found : COFRE_WORKER;
+    if ((fd = open(path, O_PATH | O_CLOEXEC)) < 0) {
+        error_system(e, errno, "open '%s', in which plugins run", path);
+        return error_hint(e, "cofre is more than one file: install all of it, or copy that one too");
+    }
+    if (atomic_compare_exchange_strong(&program, &none, fd))
+        return fd;
+    close(fd);
+    return none;
+}
+
 int process_start(int socket, int memory, const struct process_user *user, pid_t *pid, int *output, struct error *e)
 {
     char *environment[ENVIRONMENT];
-    int pipes[2];
+    int pipes[2], program = open_program(e);
+    if (program < 0)
+        return -1;
     make_environment(environment);
     if (pipe2(pipes, O_CLOEXEC) < 0)
         return error_system(e, errno, "make a pipe for a worker");
     fcntl(pipes[0], F_SETFL, O_NONBLOCK);
     pid_t child = fork();
     if (child == 0)
-        become_worker(socket, memory, pipes[1], user, environment);
+        become_worker(socket, memory, pipes[1], program, user, environment);
     int failed = errno;
     close(pipes[1]);
     if (child < 0) {

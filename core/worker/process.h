@@ -1,4 +1,5 @@
-/* The process of a worker: our own binary once more, in its own process group, with nothing of ours but its channel. */
+/* The process of a worker: a program of its own (core/host/host_main.c), which needs none of the engine's libraries, in
+ * its own process group, with nothing of ours but its channel. */
 #ifndef COFRE_WORKER_PROCESS_H
 #define COFRE_WORKER_PROCESS_H
 
@@ -23,8 +24,9 @@ void process_user_free(struct process_user *user);
 /* What of the confinement of workers (core/host/confine.h) this kernel does not have, in words; NULL = nothing. */
 const char *process_unconfined(void);
 
-/* socket and memory stay the caller's. user: NULL = as we are. *output is what the worker writes to stdout and stderr,
- * non-blocking. */
+/* All workers of a process are of one build, whatever is installed meanwhile: the program is looked for once, beside
+ * our own, and kept open. socket and memory stay the caller's. user: NULL = as we are. *output is what the worker
+ * writes to stdout and stderr, non-blocking. */
 int process_start(int socket, int memory, const struct process_user *user, pid_t *pid, int *output, struct error *e);
 
 /* The variables of our environment that are meant by names, such as "HOME AWS_*" (NULL = none), as "NAME=VALUE", one

@@ -1,8 +1,9 @@
 /* A worker: the child process in which one plugin instance runs, seen from the engine.
  *
- *   worker_start   re-executes our own binary (or, in-process, starts a thread), which loads the plugin and describes
- * it worker_open    gives the options; the plugin's open() runs sink_*, source_*   calls, one at a time worker_stop
- * close() runs; the process ends, or is killed
+ *   worker_start   starts a process (or, in-process, a thread), which loads the plugin and describes it
+ *   worker_open    gives the options; the plugin's open() runs
+ *   sink_*, source_*   calls, one at a time
+ *   worker_stop    close() runs; the process ends, or is killed
  *
  * A worker that crashes, hangs, exits or breaks the protocol fails the call at hand with ERROR_PLUGIN and a message
  * that names plugin and instance and says how ("was killed by signal 11", "moved no byte for 15min"); later calls fail

@@ -16,7 +16,6 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "config/config.h"
-#include "host/host.h"
 #include "worker/sink.h"
 #include "worker/worker.h"
 
@@ -246,8 +245,6 @@ static int run(struct sink *sink, int argc, char **argv, struct error *e)
 
 int main(int argc, char **argv)
 {
-    if (host_is_child(argc, argv))
-        return host_main();
     int options = 4, count = 0;
     while (options + count < argc && strcmp(argv[options + count], "--") != 0)
         count++;

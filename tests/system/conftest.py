@@ -34,6 +34,16 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize('store', rows, indirect=True)
 
 
+# One file runs on one processor. These take longest, and begin first, so that none of them is left alone in the end.
+LONGEST = ('docker_postgres', 'fault_sweep', 'forged', 'bare', 'postgres_altered', 'postgres_faults', 'postgres', 'postgres_restore', 'removed',
+           'one_bad_object', 'rsync', 'roundtrip', 'docker_restore', 'faults', 'redis', 's3', 'prune', 'gc', 'docker_misbehaving', 'docker_project')
+
+
+def turn(item: pytest.Item) -> int:
+    name = item.path.stem.removeprefix('test_')
+    return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+
 def binary_path() -> Path:
     return Path(os.environ.get('COFRE_BINARY', TOP / 'build' / 'release' / 'cofre')).resolve()
 
@@ -41,6 +51,7 @@ def binary_path() -> Path:
 def pytest_collection_modifyitems(config, items):
     """A sanitizer has an allocator of its own, beside which no other can stand, and sees locks only as the C library has them;
     what counts coverage does not bear it when there is no memory."""
+    items.sort(key=turn)
     path = binary_path()
     if path.is_file() and any(name in path.read_bytes() for name in (b'__asan_init', b'__tsan_init', b'__gcov_init')):
         apart = [item for item in items if item.get_closest_marker('preload')]

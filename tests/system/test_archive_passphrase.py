@@ -7,7 +7,7 @@ import pytest
 
 from support.archive import forge, manifest, snapshots
 from support.cli import BAD_CONFIG, DAMAGED, FAILED, WRONG_KEY
-from support.gnupg import Gnupg, stop_agent
+from support.gnupg import Gnupg, quick_gpg, stop_agent
 from support.tree import plain_tree
 
 PHRASE = 'correct horse'
@@ -25,6 +25,7 @@ def archive(world, tmp_path):
                                           'passphrase': f'@file:{secret}'} | options))
         return tmp_path / name
 
+    world.prefix = quick_gpg(tmp_path)
     world.source('tree', plain_tree(tmp_path / 'tree', files=4))
     world.job()
     yield configure
@@ -143,6 +144,7 @@ def test_copy_wants_one_passphrase(world, archive):
 
 def test_the_passphrase_of_a_kept_key(world, tmp_path):
     """Of a repository: recovery_passphrase must open the copy that is kept."""
+    world.prefix = quick_gpg(tmp_path)
     world.source('tree', plain_tree(tmp_path / 'tree', files=2))
     secret = world.write('../keys/phrase', PHRASE)
     world.sink(recovery_passphrase=f'@file:{secret}')

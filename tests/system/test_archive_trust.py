@@ -12,7 +12,7 @@ import pytest
 
 from support.archive import forge, manifest, snapshots, sum_of, tar_of
 from support.cli import BAD_CONFIG, DAMAGED, DONE, FAILED, INCOMPLETE, WRONG_KEY, execute, key_id
-from support.gnupg import Gnupg, stop_agent
+from support.gnupg import Gnupg, another_gpg, stop_agent
 from support.oracle import assert_same_tree, compare_trees, tree_state
 from support.tree import plain_tree
 
@@ -155,13 +155,7 @@ def test_a_wrong_passphrase(world, tmp_path, make):
 # ---- gpg
 
 def fake_gpg(tmp_path: Path, script: str) -> dict:
-    """What runs cofre where another gpg is installed; the real one is $real."""
-    real, false = tmp_path / 'real-gpg', tmp_path / 'false-gpg'
-    if not real.exists():
-        shutil.copy2('/usr/bin/gpg', real)
-    false.write_text(f'#!/bin/sh\nreal={real}\ncase "$*" in *--version*) exec $real "$@";; esac\n{script}\n')
-    false.chmod(0o755)
-    return {'prefix': ('unshare', '-m', 'sh', '-c', f'mount --bind {false} /usr/bin/gpg && exec "$@"', 'sh')}
+    return {'prefix': another_gpg(tmp_path, script)}
 
 
 FAULTS = {

@@ -3,9 +3,13 @@ import os
 import re
 import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+from support.cli import without_leak_detection
+from support.wait import wait_until
 
 TOP = Path(__file__).resolve().parents[2]
 GUIDE = (TOP / 'docs/plugin-guide.md').read_text()
@@ -14,7 +18,7 @@ CLEAN |= {name: value for name, value in os.environ.items() if name.endswith('SA
 
 PLUGINS = sorted(path.parent.name for path in TOP.glob('plugins/*/CMakeLists.txt') if path.parent.name != 'common')
 LAYOUT = {
-    'bin/cofre', *(f'lib/cofre/plugins/{name}.so' for name in PLUGINS), 'include/cofre/plugin.h',
+    'bin/cofre', 'lib/cofre/cofre-worker', *(f'lib/cofre/plugins/{name}.so' for name in PLUGINS), 'include/cofre/plugin.h',
     'share/man/man8/cofre.8', 'share/bash-completion/completions/cofre', 'share/pkgconfig/cofre.pc',
     'share/cmake/cofre/cofre-config.cmake', 'share/cmake/cofre/cofre-config-version.cmake',
     'share/cmake/cofre/cofre-targets.cmake', 'share/doc/cofre/containers.md', 'share/doc/cofre/format.md',
@@ -87,8 +91,35 @@ def test_finds_its_plugins_without_a_configuration(prefix):
         assert 'required' in run(prefix / 'bin/cofre', 'plugin', 'describe', name).stdout
 
 
+def open_files(pid: int) -> set[str]:
+    found = set()
+    for path in Path('/proc', str(pid), 'fd').iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            found.add(os.readlink(path))
+    return found
+
+
+def test_a_command_goes_on_while_another_build_is_installed(prefix, note, tmp_path):
+    """Whatever comes in its place meanwhile, or does not, a command's workers are of its own build. The next one says what is missing."""
+    worker, kept = prefix / 'lib/cofre/cofre-worker', tmp_path / 'kept'
+    cofre = [prefix / 'bin/cofre', '--config-dir', configured(tmp_path, note, prefix / 'lib/cofre/plugins')]
+    run(*cofre, 'init', 'disk')
+    shutil.copy2(worker, kept)
+    # Each worker starts late. The tracer is the child here.
+    trace = ['strace', '-D', '-f', '-qq', '-o', tmp_path / 'trace', '-e', 'inject=execveat:delay_enter=700000']
+    with subprocess.Popen([*trace, *cofre, 'run', 'notes'], env=without_leak_detection(CLEAN), stderr=subprocess.PIPE, text=True) as engine:
+        wait_until(lambda: str(worker) in open_files(engine.pid), 'the first worker')
+        worker.unlink()
+        said = engine.communicate(timeout=120)[1]
+    assert engine.returncode == 0 and (tmp_path / 'trace').read_text().count('"cofre", "worker"') >= 2, said
+    refused = run(*cofre, 'plugin', 'describe', 'note', status=1)
+    assert "cofre/cofre-worker', in which plugins run: No such file" in refused.stderr and 'install all of it' in refused.stderr
+    shutil.copy2(kept, worker)
+    assert 'cofre starts it' in run(worker, status=2).stderr
+
+
 def test_needs_only_system_libraries(prefix):
-    for path in (prefix / 'bin/cofre', *prefix.rglob('*.so')):
+    for path in (prefix / 'bin/cofre', prefix / 'lib/cofre/cofre-worker', *prefix.rglob('*.so')):
         dynamic = run('readelf', '-d', path).stdout
         assert 'RPATH' not in dynamic and 'RUNPATH' not in dynamic, path
 

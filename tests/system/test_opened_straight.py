@@ -20,14 +20,14 @@ class Cost:
                           and re.search(r'(/snapshots/testhost/job/[^/]+|/job/[^/]+/manifest.json)$', path)}
         listed = re.findall(r'getdents64\(\d+<([^>]*)>', text)
         self.listed = any(re.fullmatch(rf'{re.escape(str(sink))}(/snapshots/testhost)?/job', path) for path in listed)
-        self.workers = len(re.findall(r'execve\([^\n]*"cofre", "worker"', text))
+        self.workers = len(re.findall(r'execveat\([^\n]*"cofre", "worker"', text))
 
 
 @pytest.fixture
 def cost(world, tmp_path):
     def measure(*words) -> Cost:
         trace = tmp_path / 'trace'
-        world.ok(*words, prefix=('strace', '-f', '-y', '-qq', '-s', '300', '-e', 'trace=execve,openat,getdents64', '-o', trace))
+        world.ok(*words, prefix=('strace', '-f', '-y', '-qq', '-s', '300', '-e', 'trace=execveat,openat,getdents64', '-o', trace))
         return Cost(trace, world.repository)
 
     return measure

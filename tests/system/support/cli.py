@@ -85,6 +85,7 @@ class World:
 
     def __init__(self, base: Path, binary: Path, store=None) -> None:
         self.base, self.binary = Path(base), Path(binary)
+        self.prefix: tuple = ()  # what every command is run by
         self.conf = self.base / 'conf.d'
         self.repository = self.base / 'repository'
         self.store = store or DirectoryStore(self.repository)
@@ -100,6 +101,7 @@ class World:
         with tempfile.TemporaryDirectory(prefix='cofre-', dir='/tmp') as place:
             os.chmod(place, 0o755)
             self.binary = Path(shutil.copy2(built, place))
+            shutil.copy2(built.with_name('cofre-worker'), place)
             shutil.copytree(built.parent / 'plugins', Path(place, 'plugins'), ignore=lambda *_: ['common', 'CMakeFiles'])
             yield self
             self.binary = built
@@ -143,7 +145,7 @@ class World:
         return [str(self.binary), '--config-dir', str(self.conf), *map(str, words)]
 
     def __call__(self, *words: object, prefix: tuple = (), **options) -> Result:
-        return execute([*prefix, *self.command(*words)], **options)
+        return execute([*self.prefix, *prefix, *self.command(*words)], **options)
 
     def ok(self, *words: object, **options) -> Result:
         result = self(*words, **options)

@@ -304,6 +304,23 @@ static void test_lock(void **state)
     close(other);
 }
 
+static void test_beside_program(void **state)
+{
+    (void)state;
+    static const char *const places[] = {"/none", "/../tests", "/."};
+    AUTO_FREE char *program = realpath("/proc/self/exe", NULL);
+    assert_non_null(program);
+    *strrchr(program, '/') = '\0';
+    AUTO_FREE char *found = file_beside_program(places, 3);
+    assert_string_equal(found, program);
+    assert_null(file_beside_program(places, 1));
+    static char long_name[PATH_MAX + 1];
+    const char *const too_long[] = {long_name, "/."};
+    memset(long_name, '/', PATH_MAX);
+    AUTO_FREE char *next = file_beside_program(too_long, 2);
+    assert_string_equal(next, program);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -312,6 +329,7 @@ int main(void)
         cmocka_unit_test(test_trusted),        cmocka_unit_test(test_read_at),
         cmocka_unit_test(test_lock),           cmocka_unit_test(test_temporary),
         cmocka_unit_test(test_open),           cmocka_unit_test(test_trusted_links),
+        cmocka_unit_test(test_beside_program),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

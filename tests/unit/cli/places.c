@@ -23,23 +23,24 @@
 #include <jansson.h>
 #include <zstd.h>
 
-#define CALLERS 6        /* that make a place */
-#define OWN 2            /* frames of this file below them */
+#define OWN_MAX 3
 #define PLACES (1 << 16) /* more than there are */
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* of all that follows, but for armed */
 static atomic_int armed;
 static uint64_t *failed; /* by hash; 0 = free; shared with children */
+static int depth;        /* callers that make a place */
+static int own = 2;      /* frames below them: two of this file, and what a sanitizer puts in the way of backtrace */
 static struct {
     const char *call;
-    void *callers[CALLERS + OWN];
+    void *callers[PLACES_CALLERS + OWN_MAX];
     int count;
 } last;
 
 static uint64_t hash(void *const *callers, int n)
 {
     uint64_t h = 0xcbf29ce484222325u;
-    for (int i = OWN - 1; i < n; i++)
+    for (int i = own - 1; i < n; i++)
         h = (h ^ (uint64_t)(uintptr_t)callers[i]) * 0x100000001b3u;
     return h | 1;
 }
@@ -67,13 +68,21 @@ static bool take_turn(const char *call, void *const *callers, int n)
 
 __attribute__((noinline)) static bool fails(enum places_kind kind, const char *call, int cause)
 {
-    void *callers[CALLERS + OWN];
+    void *callers[PLACES_CALLERS + OWN_MAX];
     if (atomic_load_explicit(&armed, memory_order_relaxed) != (int)kind)
         return false;
-    if (!take_turn(call, callers, backtrace(callers, CALLERS + OWN)))
+    if (!take_turn(call, callers, backtrace(callers, depth + own)))
         return false;
     errno = cause;
     return true;
+}
+
+size_t places_count(void)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < PLACES; i++)
+        n += failed[i] != 0;
+    return n;
 }
 
 extern char __executable_start[];
@@ -92,7 +101,7 @@ bool places_disarm(char *out, size_t n)
     armed = PLACES_NONE;
     bool one = last.call != NULL;
     int length = snprintf(out, n, "%s", one ? last.call : "nothing");
-    for (int i = OWN; one && i < last.count && length < (int)n; i++)
+    for (int i = own; one && i < last.count && length < (int)n; i++)
         length += snprintf(out + length, n - (size_t)length, " %#tx", (char *)last.callers[i] - __executable_start);
     pthread_mutex_unlock(&mutex);
     return one;
@@ -267,10 +276,13 @@ json_t *__wrap_json_pack(const char *format, ...)
     return NULL;
 }
 
-void places_begin(void)
+void places_begin(int callers)
 {
-    void *callers[1];
-    backtrace(callers, 1); /* loads what it needs, once */
+    extern char etext[];
+    void *one[1];
+    depth = callers < PLACES_CALLERS ? callers : PLACES_CALLERS;
+    backtrace(one, 1); /* loads what it needs, once */
+    own += (char *)one[0] < __executable_start || (char *)one[0] >= etext;
     failed = __real_mmap64(NULL, PLACES * sizeof *failed, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (failed == MAP_FAILED)
         abort();

@@ -1,8 +1,8 @@
 /* Where a program asks for memory, or the kernel for something: each such place fails once.
  *
- * A place is the call and who asked for it, some callers up: what a helper asks for on behalf of ten others are ten
- * places. The linker puts the calls of places.c in the way of the program's own (--wrap); what plugins and libraries
- * ask for is left alone; of jansson it is what its functions give. */
+ * A place is the call and who asked for it, one or more callers up: what a helper asks for on behalf of ten others are
+ * ten places. The linker puts the calls of places.c in the way of the program's own (--wrap); what plugins and
+ * libraries ask for is left alone; of jansson it is what its functions give. */
 #ifndef TESTS_UNIT_CLI_PLACES_H
 #define TESTS_UNIT_CLI_PLACES_H
 
@@ -16,8 +16,14 @@ enum places_kind {
     PLACES_INTERRUPTED, /* system calls that wait fail with EINTR */
 };
 
-/* Once. What failed in a child that is made later has failed here, too. */
-void places_begin(void);
+#define PLACES_CALLERS 6
+
+/* Once. What failed in a child that is made later has failed here, too. callers: how many of them make a place, at most
+ * PLACES_CALLERS. */
+void places_begin(int callers);
+
+/* How many have failed, in all processes. */
+size_t places_count(void);
 
 /* From here on the first call of that kind from a place that has not failed yet fails; all others work. */
 void places_arm(enum places_kind kind);

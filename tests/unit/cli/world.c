@@ -17,7 +17,6 @@ int cofre_main(int argc, char **argv);
 
 static struct {
     char directory[64];
-    int number;   /* of the world */
     int said;     /* what goes to standard error */
     int output;   /* and to standard output */
     int terminal; /* the test's own standard error */
@@ -205,9 +204,9 @@ void world_next(bool bare)
     static const struct world_command commands[] = {{{"init", "disk"}},  {{"init", "second"}}, {{"init", "usb"}},
                                                     {{"init", "spare"}}, {{"run", "job"}},     {{"run", "weekly"}}};
     char path[128];
-    snprintf(path, sizeof path, "%s/%d-%d", world.directory, (int)getpid(), ++world.number);
+    snprintf(path, sizeof path, "%s/XXXXXX", world.directory);
+    need(mkdtemp(path));
     setenv("WORLD", path, 1);
-    need(mkdir(path, 0700) == 0);
     for (size_t i = 0; i < sizeof commands / sizeof commands[0] && !bare; i++)
         world_must(&commands[i]);
 }

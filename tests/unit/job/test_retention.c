@@ -43,7 +43,7 @@ static struct vault_standing *add(struct fixture *f, const char *time)
 static void add_days(struct fixture *f, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        char time[32];
+        char time[48];
         snprintf(time, sizeof time, "2026-01-%02zuT12:00:00Z", i + 1);
         add(f, time);
     }

@@ -10,7 +10,6 @@
 #include "base/error.h"
 #include "config/config.h"
 #include "config/option.h"
-#include "host/host.h"
 #include "worker/source.h"
 #include "worker/worker.h"
 
@@ -71,8 +70,6 @@ static int ask(struct worker *w, const char *call, const char *id, struct error 
 
 int main(int argc, char **argv)
 {
-    if (host_is_child(argc, argv))
-        return host_main();
     if (argc < 5)
         return 2;
     char *directories[] = {argv[1]};

@@ -2,11 +2,13 @@
 
 #include "base/text.h"
 #include "repository/acceptance.h"
+#include "repository/annotation.h"
 #include "repository/key.h"
 #include "repository/manifest_object.h"
 #include "repository/revocation.h"
 #include "repository/seal.h"
 #include "repository/signers.h"
+#include "repository/signing.h"
 #include "repository/statement.h"
 
 #define OBJECT "snapshots/web1/nightly/20261120T020000Z-ab12cd"
@@ -198,6 +200,39 @@ static void test_a_sink_that_fails(void **state)
     }
 }
 
+/* ---- revoking ---- */
+
+/* The sink tells no times: what was stored before is what says so in its id. */
+static void test_before_by_the_id(void **state)
+{
+    static const char *const ids[] = {"20261120T020000Z-ab12cd", "20261121T235959Z-ab12cd", "20261122T000000Z-ab12cd"};
+    struct trial *t = *state;
+    struct error e;
+    uint8_t hashes[3][SEAL_HASH_SIZE];
+    struct repository *r = trial_open(t, "before", 1, "");
+    struct revocation revocation = {.since = 0};
+    memcpy(revocation.signer, r->key->signer_public, sizeof revocation.signer);
+    assert_true(clock_parse_exact("2026-11-22T00:00:00.000000000Z", &revocation.since));
+    for (size_t i = 0; i < 3; i++) {
+        char key[201];
+        struct bytes object = {.maximum = ANNOTATION_OBJECT_MAX};
+        struct vault_annotation pin = {
+            .kind = VAULT_PIN, .until = VAULT_PIN_FOREVER, .name = {TRIAL_HOST, "nightly", ""}};
+        strcpy(pin.name.id, ids[i]);
+        snprintf(key, sizeof key, "pins/" TRIAL_HOST "/nightly/%s", ids[i]);
+        assert_int_equal(annotation_seal(r, &pin, &object, &e), 0);
+        assert_int_equal(sink_put(r->sink, key, object.data, object.length, false, &e), 0);
+        seal_hash(object.data, object.length, hashes[i]);
+        bytes_free(&object);
+    }
+    assert_int_equal(signing_count_placed(r, &revocation, &e), 0);
+    assert_int_equal(revocation.count, 2);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(revocation_counts(&revocation, hashes[i]), i < 2);
+    revocation_free(&revocation);
+    repository_close(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -205,6 +240,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_strange_statements, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_first_is_accepted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_sink_that_fails, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_before_by_the_id, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

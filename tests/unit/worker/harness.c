@@ -111,8 +111,6 @@ const char *harness_log(void)
  * found something. */
 int harness_main(int argc, char **argv, int (*tests)(void))
 {
-    if (host_is_child(argc, argv))
-        return host_main();
     /* Under ThreadSanitizer every process would end with a second's sleep. */
     setenv("TSAN_OPTIONS", "atexit_sleep_ms=0", 0);
     harness_in_process = argc > 1 && strcmp(argv[1], "--in-process") == 0;

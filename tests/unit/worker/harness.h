@@ -46,7 +46,7 @@ struct sink *harness_sink(const char *plugin, const char *options);
 /* The log since the last call. */
 const char *harness_log(void);
 
-/* For every test program: the worker, or the tests. */
+/* main of every test program. */
 int harness_main(int argc, char **argv, int (*tests)(void));
 
 #endif
