@@ -19,6 +19,7 @@ struct error;
 /* What is known of a pack. */
 #define GARBAGE_NEEDED 1u  /* a needs object names it */
 #define GARBAGE_PLANNED 2u /* it stands in a plan */
+#define GARBAGE_SWEPT 4u   /* garbage_sweep has named it */
 
 struct garbage_pack {
     uint8_t name[SEAL_HASH_SIZE];
@@ -66,7 +67,8 @@ int garbage_plan(const struct garbage *garbage, int64_t created, int64_t grace, 
 /* Has the plan stood for its grace? placed: the time of its object in the store, INT64_MIN where the store tells none:
  * then it has to be twice as long, since `now` and what the plan itself says come from different machines. */
 bool garbage_is_due(const struct plan *plan, int64_t placed, int64_t now);
-/* Of a plan that is due: the names of packs that are there and that nobody needs, appended to *names. */
-int garbage_sweep(const struct garbage *garbage, const struct plan *plan, struct bytes *names, struct error *e);
+/* Of a plan that is due: the names of packs that are there and that nobody needs, appended to *names; each once,
+ * whatever other plans name it. */
+int garbage_sweep(struct garbage *garbage, const struct plan *plan, struct bytes *names, struct error *e);
 
 #endif

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "repository/key.h"
 #include "repository/repository.h"
+#include "repository/signers.h"
 #include "worker/sink.h"
 
 #define FUTURE (INT64_C(300) * 1000000000)
@@ -183,6 +184,10 @@ int gc_run(struct repository *repository, const struct vault_gc *request, vault_
 {
     char host[KEY_HOST_SIZE + 1];
     const struct key_certificate *certificate = &repository->key->certificate;
+    if (signers_revoked(repository->signers, repository->key->signer_public)) {
+        error_set(e, ERROR_AUTH, "its key was revoked, and removes nothing any more");
+        return error_hint(e, "use the full key, or another one: cofre key prune FULLKEY PRUNEKEY");
+    }
     if (!key_may(certificate, KEY_REMOVE, key_host(certificate, host)[0] ? host : repository->host)) {
         error_set(e, ERROR_AUTH, "its key may remove nothing");
         return error_hint(e, "use the full key, or one that was made to remove: cofre key prune FULLKEY PRUNEKEY");

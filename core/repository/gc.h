@@ -31,6 +31,7 @@ struct gc_host {
     char name[64];
     uint32_t number; /* pack_name_number */
     struct garbage garbage;
+    size_t unlisted;   /* packs that snapshots need and that no listing named: one more or less may be missing in it */
     struct bytes gone; /* hashes of planned packs that are not there any more, sorted before use */
     struct vault_garbage found;
 };

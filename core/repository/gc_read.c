@@ -200,8 +200,8 @@ static void mark(struct gc *gc, const struct needs *needs)
     for (size_t i = 0; i < needs->host_count; i++)
         for (size_t k = 0; k < gc->host_count; k++)
             if (gc->hosts[k].number == needs->hosts[i].number)
-                garbage_need(&gc->hosts[k].garbage, needs->hosts[i].packs.data,
-                             needs->hosts[i].packs.length / NEEDS_NAME_SIZE);
+                gc->hosts[k].unlisted += garbage_need(&gc->hosts[k].garbage, needs->hosts[i].packs.data,
+                                                      needs->hosts[i].packs.length / NEEDS_NAME_SIZE);
 }
 
 /* With the full key needs can be made anew. */
@@ -231,7 +231,10 @@ static int take_needs(void *context, const char *key, const struct bytes *object
     }
     sscanf(row->name, "%63[^/]", host);
     if (needs_open(reading->gc->repository, host, key, object, &needs, e) < 0) {
-        row->bad = may_heal(reading->gc) && (e->class == ERROR_INTEGRITY || e->class == ERROR_AUTH);
+        bool harmed = e->class == ERROR_INTEGRITY || e->class == ERROR_AUTH;
+        row->bad = may_heal(reading->gc) && harmed;
+        if (harmed && !e->hint[0])
+            error_hint(e, "with the full key, and without --dry-run, gc finds out anew what the snapshot needs");
         return row->bad ? 0 : -1;
     }
     memcpy(row->manifest, needs.manifest, sizeof row->manifest);
@@ -403,7 +406,7 @@ void gc_mark_plans(struct gc *gc)
             continue; /* it was gone, or is none */
         int64_t placed = row->placed != INT64_MIN && row->placed < gc->memory.since ? gc->memory.since : row->placed;
         int64_t now = row->placed == INT64_MIN ? gc->machine : gc->now;
-        row->ended = garbage_mark(&gc->hosts[row->host].garbage, &row->plan) == 0;
+        row->ended = garbage_mark(&gc->hosts[row->host].garbage, &row->plan) == 0 && gc->hosts[row->host].unlisted == 0;
         row->due = gc->request->now ? !gc->plan_only : garbage_is_due(&row->plan, placed, now);
     }
 }
