@@ -59,7 +59,7 @@ class Scene:
 
     def key(self, kind: str, which: int = -1) -> str:
         """Of the snapshots that are kept the newest is the last."""
-        return f'{kind}/testhost/job/{self.removal.kept[which]}'
+        return self.only(f'{kind}/testhost/job/{self.removal.kept[which]}')
 
     def only(self, prefix: str) -> str:
         [found] = [key for key in self.place.objects() if key.startswith(prefix)]
@@ -117,6 +117,9 @@ def parts_of(key: Path) -> dict[str, bytes]:
     return {name: bytes.fromhex(value) for name, value in lines.items()}
 
 
+ALIKE = {'empty', 'turned'}
+
+
 def flipped(content: bytes) -> bytes:
     at = len(content) // 2
     return content[:at] + bytes([content[at] ^ 1]) + content[at + 1:]
@@ -129,7 +132,7 @@ def of_another(scene: Scene, key: str) -> bytes:
 
 def harm(kind: str, name: str, words: str = '', by: str = '', **statuses: int) -> None:
     """words: what is said instead of the object's name."""
-    @doubt('disk', name=f'{kind} {name}' + (f', by a {by}' if by else ''), **statuses)
+    @doubt('disk', name=f'{kind} {name}' + (f', by a {by}' if by else ''), marks=pytest.mark.long if name in ALIKE else (), **statuses)
     def spoil(scene: Scene):
         if by:
             scene.removal.sink(key=scene.prune_key)

@@ -43,13 +43,14 @@ def prune_point(removal: Removal, number: int) -> None:
     removal.world.ok('prune', '--yes')
     removal.check_restores(number)
     after = removal.elsewhere()
-    assert after.names('snapshots') == after.names('needs') == removal.kept
+    after.check_names()
     after.check_whole()
 
 
 def gc_point(removal: Removal, number: int) -> None:
     removal.elsewhere().check_kept()
     removal.world.ok('gc')
+    assert not removal.place.debris()
     removal.check_restores(number)
     removal.elsewhere().check_collected()
 

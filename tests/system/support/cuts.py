@@ -34,6 +34,10 @@ class Cuts:
     def __len__(self) -> int:
         return len(self.lines)
 
+    def numbers(self) -> list[int]:
+        """After which calls there may be more than one state."""
+        return [number for number in range(1, len(self) + 1) if self.at(number)[1]]
+
     def below(self, path: str) -> str | None:
         """The name of an object, or of a directory; '' = the root."""
         if path != self.root and not path.startswith(self.root + '/'):
@@ -74,7 +78,7 @@ class Cuts:
             return [('remove', names[0], b'')]
         return [('mkdir', names[0], b'')] if call.startswith('mkdir') and names[0] is not None else []
 
-    def states(self, number: int, seed: int):
+    def states(self, number: int, seed: int) -> list[Objects]:
         """What may be there: nothing of what is pending, all, only what goes, only what comes, and some of it."""
         durable, pending = self.at(number)
         chance = random.Random(seed)

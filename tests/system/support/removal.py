@@ -21,6 +21,8 @@ from .tree import plain_tree
 
 DAY = 86400
 KEPT = 2
+MIB = 1 << 20
+TEXT = b'so it goes on and on, and needs no room\n' * (5 * MIB // 80)  # 2.5 MiB: more than a chunk can have
 ROUNDS = 6  # of gc, after which nothing may be left
 
 
@@ -35,6 +37,10 @@ class Directory:
 
     def settle(self) -> None:
         """Until nobody works there any more."""
+
+    def debris(self) -> list[str]:
+        """What was begun and has no name yet."""
+        return [path.name for path in (self.root / '.tmp').glob('*')]
 
     def keep(self, name: str) -> None:
         shutil.rmtree(self.root.with_name(name), ignore_errors=True)
@@ -78,6 +84,10 @@ class Far(Directory):
     def options(self) -> dict[str, object]:
         return self.sshd.options(self.root)
 
+    def debris(self) -> list[str]:
+        """Whether somebody still sends, nobody knows there before a day is over."""
+        return []
+
     def settle(self) -> None:
         process = self.sshd.process.pid
         wait_until(lambda: not Path(f'/proc/{process}/task/{process}/children').read_text().split())
@@ -95,6 +105,10 @@ class Bucket:
     def options(self) -> dict[str, object]:
         client = Client(self.server.endpoint, ACCESS, SECRET, REGION)
         return BucketStore(client, 'bucket', self.base).options() | {'region': REGION}
+
+    def debris(self) -> list[str]:
+        """One of these is as old as a day before it counts as left."""
+        return []
 
     def settle(self) -> None:
         """One thread serves, and one more each connection."""
@@ -162,11 +176,12 @@ class Removal:
         self.sink()
         world.job(keep_last=KEPT, keep_min=1, prune='manual')
         world.ok('init', 'disk')
-        (tree / 'stays').write_bytes(random_bytes(60_000))
+        # Files are laid end to end, in the order of their names: so much text behind it parts what changes from what stays.
+        (tree / 'stays').write_bytes(random_bytes(60_000) + TEXT[:MIB])
         for number in range(KEPT + 3):
-            # In a pack with what stays, and gone with the snapshot.
-            (tree / 'changes').write_bytes(random_bytes(90_000))
-            (tree / f'stays-{number}').write_bytes(random_bytes(20_000))
+            (tree / 'changes').write_bytes(random_bytes(90_000) + TEXT)
+            if number == 2:
+                (tree / 'stays-from-then-on').write_bytes(random_bytes(40_000) + TEXT[:MIB])
             world.ok('run', 'job')
             newest = world.snapshots()[-1]
             self.states[newest] = tree_state(tree)
@@ -246,6 +261,10 @@ class Removal:
     def names(self, prefix: str) -> list[str]:
         return sorted(path.name for path in (self.world.repository / prefix).rglob('*') if path.is_file())
 
+    def check_names(self) -> None:
+        """What is kept is there, with its needs; and nothing else. Needs that were written anew have a name behind the snapshot's."""
+        assert self.names('snapshots') == [name.split('.')[0] for name in self.names('needs')] == self.kept
+
     def check_collected(self) -> None:
         """Some rounds of gc, and there is nothing but what is needed. Of a directory."""
         for _ in range(ROUNDS):
@@ -255,7 +274,7 @@ class Removal:
         else:
             raise AssertionError(f'after {ROUNDS} rounds gc is not at an end: {found}')
         assert self.names('plans') == [], found
-        assert self.names('snapshots') == self.names('needs') == self.kept
+        self.check_names()
         assert found['needed']['objects'] == len(self.names('packs')) > 0, found
         self.check_whole()
         self.check_kept()
