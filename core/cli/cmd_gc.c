@@ -92,6 +92,10 @@ static void add_result(struct collecting *c, const char *status, const struct er
 
 static void doubt(struct collecting *c, struct error *why)
 {
+    if (!why->hint[0] && (why->class == ERROR_INTEGRITY || why->class == ERROR_AUTH))
+        error_hint(why, "see what is wrong with it: cofre verify --all");
+    else if (!why->hint[0])
+        error_hint(why, "look at the sink: cofre check %s; the next gc tries again", c->sink->name);
     error_subject(why, "sink", c->sink->name);
     error_consequence(why, "nothing was removed, as ");
     log_error(LOG_WARNING, why);

@@ -130,6 +130,8 @@ static void fail(struct pruning *p, const char *host, const char *job, struct er
     int status = error_exit_status(e->class);
     if (p->sink) {
         error_subject(e, "sink", p->sink->name);
+        if (!e->hint[0])
+            error_hint(e, "look at the sink: cofre check %s", p->sink->name);
         add_result(p, host, job, NULL, e);
     }
     command_report(p->cli, e, status);

@@ -57,8 +57,12 @@ int collect_run(struct vault *vault, const struct vault_gc *request, vault_colle
                 struct vault_gc_result *result, struct error *e)
 {
     *result = (struct vault_gc_result){.doubt = {.class = ERROR_NONE}};
-    if (compare_state(vault, e) == 0)
-        return vault_collect(vault, request, told, context, result, e);
+    if (compare_state(vault, e) == 0) {
+        int done = vault_collect(vault, request, told, context, result, e);
+        if (done == 0 && !request->dry_run && result->doubt.class == ERROR_NONE)
+            vault_sweep(vault);
+        return done;
+    }
     if (e->class == ERROR_CANCELLED || e->class == ERROR_MEMORY)
         return -1;
     result->doubt = *e;

@@ -264,11 +264,14 @@ bool garbage_is_due(const struct plan *plan, int64_t placed, int64_t now)
     return has_passed(placed, plan->grace, now);
 }
 
-int garbage_sweep(const struct garbage *garbage, const struct plan *plan, struct bytes *names, struct error *e)
+int garbage_sweep(struct garbage *garbage, const struct plan *plan, struct bytes *names, struct error *e)
 {
     size_t at = 0;
-    for (size_t i = 0; i < plan->count; i++)
-        if (find(garbage, &at, plan->packs[i]) && !(garbage->marks[at] & GARBAGE_NEEDED))
-            bytes_put(names, plan->packs[i], SEAL_HASH_SIZE);
+    for (size_t i = 0; i < plan->count; i++) {
+        if (!find(garbage, &at, plan->packs[i]) || (garbage->marks[at] & (GARBAGE_NEEDED | GARBAGE_SWEPT)))
+            continue;
+        garbage->marks[at] |= GARBAGE_SWEPT;
+        bytes_put(names, plan->packs[i], SEAL_HASH_SIZE);
+    }
     return bytes_check(names, "list of packs", e);
 }

@@ -22,6 +22,7 @@ struct error;
 #define GARBAGE_KEPT 4u    /* what of it is needed, nobody can tell: it stays as it is */
 #define GARBAGE_MOVED 8u   /* what is needed of it is packed anew */
 #define GARBAGE_GONE 16u   /* it was removed */
+#define GARBAGE_SWEPT 32u  /* garbage_sweep has named it */
 
 struct garbage_pack {
     uint8_t name[SEAL_HASH_SIZE];
@@ -73,7 +74,8 @@ int garbage_plan(const struct garbage *garbage, int64_t created, int64_t grace, 
 /* Has the plan stood for its grace? placed: the time of its object in the store, INT64_MIN where the store tells none:
  * then it has to be twice as long, since `now` and what the plan itself says come from different machines. */
 bool garbage_is_due(const struct plan *plan, int64_t placed, int64_t now);
-/* Of a plan that is due: the names of packs that are there and that nobody needs, appended to *names. */
-int garbage_sweep(const struct garbage *garbage, const struct plan *plan, struct bytes *names, struct error *e);
+/* Of a plan that is due: the names of packs that are there and that nobody needs, appended to *names; each once,
+ * whatever other plans name it. */
+int garbage_sweep(struct garbage *garbage, const struct plan *plan, struct bytes *names, struct error *e);
 
 #endif

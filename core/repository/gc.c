@@ -12,6 +12,7 @@
 #include "repository/gc_repack.h"
 #include "repository/key.h"
 #include "repository/repository.h"
+#include "repository/signers.h"
 #include "worker/sink.h"
 
 #define FUTURE (INT64_C(300) * 1000000000)
@@ -125,6 +126,7 @@ static void forget(struct gc *gc)
         bytes_free(&host->gone);
         free(host->used);
         host->used = NULL;
+        host->unlisted = 0;
         host->found.locked = (struct vault_amount){0};
     }
     bytes_free(&gc->plans);
@@ -223,6 +225,10 @@ int gc_run(struct repository *repository, const struct vault_gc *request, vault_
 {
     char host[KEY_HOST_SIZE + 1];
     const struct key_certificate *certificate = &repository->key->certificate;
+    if (signers_revoked(repository->signers, repository->key->signer_public)) {
+        error_set(e, ERROR_AUTH, "its key was revoked, and removes nothing any more");
+        return error_hint(e, "use the full key, or another one: cofre key prune FULLKEY PRUNEKEY");
+    }
     if (!key_may(certificate, KEY_REMOVE, key_host(certificate, host)[0] ? host : repository->host)) {
         error_set(e, ERROR_AUTH, "its key may remove nothing");
         return error_hint(e, "use the full key, or one that was made to remove: cofre key prune FULLKEY PRUNEKEY");

@@ -35,6 +35,7 @@ struct gc_host {
     char name[64];
     uint32_t number; /* pack_name_number */
     struct garbage garbage;
+    size_t unlisted;   /* packs that snapshots need and that no listing named: one more or less may be missing in it */
     struct bytes gone; /* hashes of planned packs that are not there any more, sorted before use */
     uint64_t *used;    /* by row of garbage: bytes that snapshots need (gc_used_count); NULL = nobody has looked */
     int64_t newest;    /* start of its newest snapshot; and has that been signed with the full key? */

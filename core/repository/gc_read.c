@@ -16,13 +16,21 @@
 #define ROWS_MAX ((size_t)256 << 20)
 #define FUTURE (INT64_C(300) * 1000000000) /* so far clocks may be apart */
 
+static struct gc_host *find_host(const struct gc *gc, uint32_t number)
+{
+    for (size_t i = 0; i < gc->host_count; i++)
+        if (gc->hosts[i].number == number)
+            return &gc->hosts[i];
+    return NULL;
+}
+
 /* Added when it is none of those yet. NULL: *e. */
 static struct gc_host *host_of(struct gc *gc, const char *host, struct error *e)
 {
     uint32_t number = pack_name_number(host);
-    for (size_t i = 0; i < gc->host_count; i++)
-        if (gc->hosts[i].number == number)
-            return &gc->hosts[i];
+    struct gc_host *found = find_host(gc, number);
+    if (found)
+        return found;
     struct gc_host *hosts = realloc(gc->hosts, (gc->host_count + 1) * sizeof *hosts);
     if (!hosts) {
         error_memory(e);
@@ -203,11 +211,14 @@ static int list_needs(void *context, const struct sink_object *object, struct er
 
 void gc_mark_needs(struct gc *gc, const struct needs *needs, uint8_t marks)
 {
-    for (size_t i = 0; i < needs->host_count; i++)
-        for (size_t k = 0; k < gc->host_count; k++)
-            if (gc->hosts[k].number == needs->hosts[i].number)
-                garbage_need(&gc->hosts[k].garbage, needs->hosts[i].packs.data,
-                             needs->hosts[i].packs.length / NEEDS_NAME_SIZE, marks);
+    for (size_t i = 0; i < needs->host_count; i++) {
+        struct gc_host *host = find_host(gc, needs->hosts[i].number);
+        size_t missing = !host ? 0
+                               : garbage_need(&host->garbage, needs->hosts[i].packs.data,
+                                              needs->hosts[i].packs.length / NEEDS_NAME_SIZE, marks);
+        if (marks & GARBAGE_NEEDED && host)
+            host->unlisted += missing;
+    }
 }
 
 /* With the full key needs can be made anew. */
@@ -369,7 +380,10 @@ static int match(struct gc *gc, const char *key, const struct bytes *manifest, s
     if (result == 0)
         error_set(e, ERROR_INTEGRITY, "'" NEEDS_PREFIX "/%s' is of another manifest than that of its snapshot",
                   key + strlen("snapshots/"));
-    if (!may_heal(gc) || (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH) || gc_heal(gc, key, manifest, e) < 0)
+    bool harmed = e->class == ERROR_INTEGRITY || e->class == ERROR_AUTH;
+    if (harmed && !may_heal(gc) && !e->hint[0])
+        error_hint(e, "with the full key, and without --dry-run, gc finds out anew what the snapshot needs");
+    if (!harmed || !may_heal(gc) || gc_heal(gc, key, manifest, e) < 0)
         return -1;
     gc->healed++;
     return 0;
@@ -429,7 +443,7 @@ void gc_mark_plans(struct gc *gc)
             continue; /* it was gone, or is none */
         int64_t placed = row->placed != INT64_MIN && row->placed < gc->memory.since ? gc->memory.since : row->placed;
         int64_t now = row->placed == INT64_MIN ? gc->machine : gc->now;
-        row->ended = garbage_mark(&gc->hosts[row->host].garbage, &row->plan) == 0;
+        row->ended = garbage_mark(&gc->hosts[row->host].garbage, &row->plan) == 0 && gc->hosts[row->host].unlisted == 0;
         row->due = gc->request->now ? !gc->plan_only : garbage_is_due(&row->plan, placed, now);
         row->stood = garbage_is_due(&(struct plan){.created = row->plan.created, .grace = PLAN_GRACE}, placed, now);
     }

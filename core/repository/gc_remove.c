@@ -93,11 +93,12 @@ static int remove_names(struct gc *gc, struct gc_host *host, const struct bytes 
     return 0;
 }
 
-/* Planned packs that are not there any more: removed before, by whomever. */
+/* Planned packs that are not there any more: removed before, by whomever. Not so where the listing lacks packs that are
+ * needed: then it may lack others, which are there. */
 static int note_gone(struct gc_host *host, const struct plan *plan, struct error *e)
 {
     const struct garbage_pack *rows = garbage_packs(&host->garbage);
-    for (size_t i = 0; i < plan->count; i++)
+    for (size_t i = 0; host->unlisted == 0 && i < plan->count; i++)
         if (host->garbage.count == 0 ||
             !bsearch(plan->packs[i], rows, host->garbage.count, sizeof *rows, seal_hash_compare))
             bytes_put(&host->gone, plan->packs[i], SEAL_HASH_SIZE);

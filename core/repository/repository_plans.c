@@ -61,6 +61,8 @@ static int take_plan(void *context, const char *key, const struct bytes *object,
         result = 0;
     } else if (e->class == ERROR_INTEGRITY || e->class == ERROR_AUTH) {
         error_subject(e, "sink", sink_name(reading->repository->sink));
+        if (!e->hint[0])
+            error_hint(e, "nobody heeds it, and no gc removes it: remove the object by hand");
         log_error(LOG_WARNING, e);
         result = 0;
     }

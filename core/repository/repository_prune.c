@@ -57,8 +57,11 @@ static int read_removal(void *context, const char *key, const struct bytes *obje
     struct error wrong;
     if (!object)
         return placed_pass_over(r->repository, why, e);
-    if (removal_open(r->repository, key, object, &removal, &wrong) < 0)
+    if (removal_open(r->repository, key, object, &removal, &wrong) < 0) {
+        if (!wrong.hint[0])
+            error_hint(&wrong, "it explains nothing, and nothing is removed by it: see cofre verify");
         return placed_pass_over(r->repository, &wrong, e);
+    }
     int result = tell_removal(r, key, &removal, e);
     removal_free(&removal);
     return result;

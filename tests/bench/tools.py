@@ -1,4 +1,5 @@
-"""The programs that run side by side: each makes a repository, saves a tree, and restores the last snapshot."""
+"""The programs that run side by side: each makes a repository, saves a tree, restores the last snapshot, and gives back the space of
+old ones."""
 from __future__ import annotations
 
 import os
@@ -60,6 +61,10 @@ class Tool:
     def restore(self, into: Path) -> list[str]:
         raise NotImplementedError
 
+    def prune(self, kept: int) -> list[list[str]]:
+        """What leaves so many, the newest, and gives back the space of the others."""
+        raise NotImplementedError
+
 
 class Restic(Tool):
     name = 'restic'
@@ -80,6 +85,9 @@ class Restic(Tool):
 
     def restore(self, into: Path) -> list[str]:
         return ['restic', 'restore', '-q', 'latest', '--target', str(into)]
+
+    def prune(self, kept: int) -> list[list[str]]:
+        return [['restic', 'forget', '-q', '--keep-last', str(kept), '--prune']]
 
 
 class Borg(Tool):
@@ -106,6 +114,9 @@ class Borg(Tool):
         into.mkdir()
         return ['sh', '-c', f'cd "$0" && exec borg extract ::{self.saved}', str(into)]
 
+    def prune(self, kept: int) -> list[list[str]]:
+        return [['borg', 'prune', '--keep-last', str(kept)], ['borg', 'compact']]
+
 
 class Cofre(Tool):
     name = 'cofre'
@@ -130,3 +141,10 @@ class Cofre(Tool):
 
     def restore(self, into: Path) -> list[str]:
         return self.command('-q', 'restore', 'bench', '--into', str(into))
+
+    def prune(self, kept: int) -> list[list[str]]:
+        """Nobody else writes there, so nothing has to wait for a day. What was packed anew goes with the second gc."""
+        conf = self.work / 'conf.d' / 'bench.conf'
+        if 'keep_last' not in conf.read_text():
+            conf.write_text(conf.read_text() + f'prune = manual\nkeep_min = 1\nkeep_last = {kept}\n')
+        return [self.command('-q', 'prune', 'bench', '--yes')] + 2 * [self.command('-q', 'gc', '--now', '--yes')]

@@ -39,12 +39,14 @@ class Part:
 @dataclass
 class Store:
     objects: dict[str, bytes] = field(default_factory=dict)
+    times: dict[str, float] = field(default_factory=dict)  # when each was stored
     retained: dict[str, str] = field(default_factory=dict)
     uploads: dict[str, dict] = field(default_factory=dict)
     conditional: bool = True
     lock: bool = True
     frames: bool = False                 # of a body that is signed in pieces the frames are kept with the bytes
     bucket: bool = True
+    ahead: float = 0                     # its clock, seconds
     page: int = 1000
     seen: list[str] = field(default_factory=list)
     got: list[str] = field(default_factory=list)  # keys that were read
@@ -194,7 +196,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.headers.get('if-none-match') == '*' and self.store.conditional and self.key in self.store.objects:
             self.fail(412, 'PreconditionFailed')
             return False
-        self.store.objects[self.key] = content
+        self.store.objects[self.key], self.store.times[self.key] = content, time.time() + self.store.ahead
         return True
 
     def do_put(self) -> None:
@@ -238,12 +240,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.store.objects.pop(key, None)
         self.answer(200, f'{XML}<DeleteResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{refused}</DeleteResult>')
 
+    def time_of(self, key: str) -> str:
+        then = datetime.datetime.fromtimestamp(self.store.times.get(key, 0), datetime.timezone.utc)
+        return f'{then:%Y-%m-%dT%H:%M:%S}.000Z'
+
     def do_list(self) -> None:
         prefix, after = self.query.get('prefix', ''), self.query.get('continuation-token', '')
         keys = [key for key in sorted(self.store.objects) if key.startswith(prefix) and key > after]
         page = keys[:self.store.page]
         body = ''.join(f'<Contents><Key>{urllib.parse.quote(key)}</Key><Size>{len(self.store.objects[key])}</Size>'
-                       f'<LastModified>2013-05-24T00:00:00.000Z</LastModified></Contents>' for key in page)
+                       f'<LastModified>{self.time_of(key)}</LastModified></Contents>' for key in page)
         more = f'<NextContinuationToken>{page[-1]}</NextContinuationToken>' if len(keys) > len(page) else ''
         self.answer(200, f'{XML}<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><EncodingType>url'
                          f'</EncodingType><IsTruncated>{"true" if more else "false"}</IsTruncated>{more}{body}</ListBucketResult>')

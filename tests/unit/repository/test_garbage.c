@@ -179,6 +179,8 @@ static void test_plan_and_sweep(void **state)
     assert_int_equal(names.length, 2 * SEAL_HASH_SIZE);
     assert_int_equal(names.data[1], 0);
     assert_int_equal(names.data[SEAL_HASH_SIZE + 1], 3);
+    assert_int_equal(garbage_sweep(&g, &plan, &names, &e), 0); /* as if another plan named them as well */
+    assert_int_equal(names.length, 2 * SEAL_HASH_SIZE);
     bytes_free(&names);
     plan_free(&plan);
     plan_free(&second);
