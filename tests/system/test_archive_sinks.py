@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from support.cli import DAMAGED, FAILURES
-from support.gnupg import stop_agent
+from support.gnupg import quick_gpg, stop_agent
 from support.oracle import assert_same_tree, compare_trees, tree_state
 from support.tree import make_tree, plain_tree
 
@@ -13,6 +13,7 @@ PHRASE = 'correct horse'
 
 
 def archive(world, sealed: bool = True) -> None:
+    world.prefix = quick_gpg(world.base) if sealed else ()
     phrase = world.write('../keys/phrase', PHRASE)
     world.section('sink disk', **world.store.options(), format='archive',
                   **{'passphrase': f'@file:{phrase}'} if sealed else {'encryption': 'none'})

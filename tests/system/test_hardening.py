@@ -18,7 +18,7 @@ def readelf(option: str, path: Path) -> str:
 
 
 def built(binary: Path) -> list[Path]:
-    return [binary, *sorted((binary.parent / 'plugins').glob('*.so'))]
+    return [binary, binary.with_name('cofre-worker'), *sorted((binary.parent / 'plugins').glob('*.so'))]
 
 
 def begins_protected() -> bool:

@@ -16,7 +16,7 @@
 
 #include "world.h"
 
-#define PATIENCE 200 /* s; for one trial on a slow machine */
+#define PATIENCE 1000 /* s; for one trial on a machine that has other work */
 #define MANY_FILES 4096
 #define CALLERS 3 /* that make a place, unless --callers says how many */
 #define FRESH 30  /* tries in one world: each adds a snapshot */
