@@ -101,6 +101,8 @@ static bool search_part(struct search *s, const struct index_part *part)
     const struct segment_chunk *row;
     struct place *place = &s->place;
     place->part = part;
+    if (!segment_may_have(part->segment, s->id))
+        return false;
     place->row = segment_first(part->segment, s->id, &s->window);
     for (; (row = segment_row(part->segment, place->row, &s->window)); place->row++) {
         if (memcmp(row->id, s->id, SEAL_HASH_SIZE) != 0)
@@ -164,6 +166,8 @@ size_t index_first_row(const struct index *index, const uint8_t id[SEAL_HASH_SIZ
     struct segment_window window;
     const struct index_part *parts = index_parts(index, &count);
     for (size_t i = 0; i < count; i++) {
+        if (!segment_may_have(parts[i].segment, id))
+            continue;
         size_t row = segment_first(parts[i].segment, id, &window);
         const struct segment_chunk *chunk = segment_row(parts[i].segment, row, &window);
         if (chunk && memcmp(chunk->id, id, SEAL_HASH_SIZE) == 0)

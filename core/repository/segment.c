@@ -39,7 +39,8 @@ bool segment_pack_is_whole(const struct segment_pack *pack)
 
 uint64_t segment_packs_place(const struct segment_header *h)
 {
-    return sizeof *h + h->objects * sizeof(struct segment_object) + ((UINT64_C(1) << h->bits) + 1) * sizeof(uint32_t);
+    return sizeof *h + h->objects * sizeof(struct segment_object) + ((UINT64_C(1) << h->bits) + 1) * sizeof(uint32_t) +
+           h->blocks * sizeof(struct segment_block);
 }
 
 uint64_t segment_chunks_place(const struct segment_header *h)
@@ -47,15 +48,17 @@ uint64_t segment_chunks_place(const struct segment_header *h)
     return segment_packs_place(h) + h->packs * sizeof(struct segment_pack);
 }
 
-void segment_head_hash(const struct segment_header *h, const struct segment_object *objects, const uint32_t *fanout,
-                       uint8_t hash[SEAL_HASH_SIZE])
+void segment_head_hash(const struct segment *s, uint8_t hash[SEAL_HASH_SIZE])
 {
+    const struct segment_header *h = &s->header;
     struct seal_hasher hasher;
     seal_hasher_init(&hasher);
     seal_hasher_add(&hasher, h, offsetof(struct segment_header, hash));
     if (h->objects > 0)
-        seal_hasher_add(&hasher, objects, h->objects * sizeof *objects);
-    seal_hasher_add(&hasher, fanout, ((UINT64_C(1) << h->bits) + 1) * sizeof *fanout);
+        seal_hasher_add(&hasher, s->objects, h->objects * sizeof *s->objects);
+    seal_hasher_add(&hasher, s->fanout, ((UINT64_C(1) << h->bits) + 1) * sizeof *s->fanout);
+    if (h->blocks > 0)
+        seal_hasher_add(&hasher, s->filter, h->blocks * sizeof *s->filter);
     seal_hasher_end(&hasher, hash);
 }
 
@@ -69,7 +72,7 @@ static int damaged(const char *name, struct error *e)
 static bool fits(const struct segment_header *h, uint64_t size)
 {
     if (h->magic != SEGMENT_MAGIC || h->bits > SEGMENT_BITS_MAX || h->objects > UINT32_MAX || h->packs > UINT32_MAX ||
-        h->chunks > UINT32_MAX || h->host[sizeof h->host - 1] != '\0')
+        h->chunks > UINT32_MAX || h->blocks > SEGMENT_FILTERED_MAX || h->host[sizeof h->host - 1] != '\0')
         return false;
     return segment_chunks_place(h) + h->chunks * sizeof(struct segment_chunk) == size;
 }
@@ -88,15 +91,18 @@ static int read_head(struct segment *s, const char *name, struct error *e)
 {
     const struct segment_header *h = &s->header;
     size_t objects = h->objects * sizeof *s->objects, fanout = ((UINT64_C(1) << h->bits) + 1) * sizeof *s->fanout;
+    size_t filter = h->blocks * sizeof *s->filter;
     s->objects = malloc(objects + 1);
     s->fanout = malloc(fanout);
-    if (!s->objects || !s->fanout)
+    s->filter = malloc(filter + 1);
+    if (!s->objects || !s->fanout || !s->filter)
         return error_memory(e);
     if (file_read_at(s->fd, s->objects, objects, sizeof *h, name, e) < 0 ||
-        file_read_at(s->fd, s->fanout, fanout, sizeof *h + objects, name, e) < 0)
+        file_read_at(s->fd, s->fanout, fanout, sizeof *h + objects, name, e) < 0 ||
+        file_read_at(s->fd, s->filter, filter, sizeof *h + objects + fanout, name, e) < 0)
         return -1;
     uint8_t hash[SEAL_HASH_SIZE];
-    segment_head_hash(h, s->objects, s->fanout, hash);
+    segment_head_hash(s, hash);
     return memcmp(hash, h->hash, sizeof hash) == 0 && is_rising(s) ? 0 : damaged(name, e);
 }
 
@@ -120,7 +126,9 @@ int segment_open(int fd, const char *name, const uint8_t identity[SEAL_HASH_SIZE
         close(fd);
         return error_memory(e);
     }
+    static _Atomic uint64_t opened;
     s->fd = fd;
+    s->serial = ++opened;
     if (read_segment(s, name, identity, e) < 0) {
         segment_close(s);
         return -1;
@@ -136,6 +144,7 @@ void segment_close(struct segment *segment)
     close(segment->fd);
     free(segment->objects);
     free(segment->fanout);
+    free(segment->filter);
     free(segment->rows);
     free(segment);
 }
@@ -217,6 +226,19 @@ static void fill(const struct segment *segment, size_t first, size_t count, stru
     window->count = segment->rows || read_chunks(segment, first, count, window->rows) ? count : 0;
 }
 
+bool segment_may_have(const struct segment *segment, const uint8_t id[SEAL_HASH_SIZE])
+{
+    if (segment->header.blocks == 0)
+        return true;
+    const struct segment_block *block = &segment->filter[segment_block(id, segment->header.blocks)];
+    for (unsigned n = 0; n < SEGMENT_MARKS; n++) {
+        unsigned mark = segment_mark(id, n);
+        if (!(block->bits[mark / 8] >> mark % 8 & 1))
+            return false;
+    }
+    return true;
+}
+
 size_t segment_first(const struct segment *segment, const uint8_t id[SEAL_HASH_SIZE], struct segment_window *window)
 {
     size_t bucket = segment_bucket(id, segment->header.bits);
@@ -263,10 +285,25 @@ static bool read_pack(const struct segment *segment, size_t i, struct segment_pa
     return read_rows(segment, pack, sizeof *pack, segment_packs_place(&segment->header) + i * sizeof *pack);
 }
 
+/* The chunks of a file follow each other in a pack. */
 bool segment_pack_at(const struct segment *segment, size_t i, struct segment_pack *pack)
 {
-    return i < segment->header.packs && read_pack(segment, i, pack) && segment_pack_is_whole(pack) &&
-           pack->object < segment->header.objects;
+    static _Thread_local struct {
+        uint64_t segment;
+        size_t row;
+        struct segment_pack pack;
+    } last;
+    if (last.segment == segment->serial && last.row == i) {
+        *pack = last.pack;
+        return true;
+    }
+    if (i >= segment->header.packs || !read_pack(segment, i, pack) || !segment_pack_is_whole(pack) ||
+        pack->object >= segment->header.objects)
+        return false;
+    last.segment = segment->serial;
+    last.row = i;
+    last.pack = *pack;
+    return true;
 }
 
 size_t segment_first_pack(const struct segment *segment, const uint8_t name[SEAL_HASH_SIZE])

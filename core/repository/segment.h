@@ -1,13 +1,14 @@
 /* A segment: a file of the index with what some index objects of one host say. It is written once, sorted, and only
  * read from then on. Segments are merged into larger ones.
  *
- *   header | objects | fan-out | packs, sorted by name | chunks, sorted by id
+ *   header | objects | fan-out | filter | packs, sorted by name | chunks, sorted by id
  *
  * It never leaves this machine, so rows are plain structs; another layout or byte order is another magic. Header,
- * objects and fan-out are read, and their hash is compared, when it is opened. Of the other rows each has a check of
- * its own, which is compared when it is used, and all together have a hash. They are read, those of a small segment at
- * once (segment_hold), and not mapped: a file that is shorter than it says is damage and no signal, and memory does not
- * grow with what was looked at.
+ * objects, fan-out and filter are read, and their hash is compared, when it is opened. The filter tells of most ids
+ * that are not in the segment that they are not; the largest segments have none, since memory is dear. Of the other
+ * rows each has a check of its own, which is compared when it is used, and all together have a hash. They are read,
+ * those of a small segment at once (segment_hold), and not mapped: a file that is shorter than it says is damage and no
+ * signal, and memory does not grow with what was looked at.
  */
 #ifndef COFRE_REPOSITORY_SEGMENT_H
 #define COFRE_REPOSITORY_SEGMENT_H
@@ -47,15 +48,23 @@ struct segment_header {
     char host[SEGMENT_HOST_SIZE];
     uint64_t objects, packs, chunks;
     uint64_t bits;                /* of an id, that the fan-out goes by */
+    uint64_t blocks;              /* of the filter; 0 = there is none */
     uint8_t rows[SEAL_HASH_SIZE]; /* hash of packs and chunks */
-    uint8_t hash[SEAL_HASH_SIZE]; /* of this header up to here, objects and fan-out */
+    uint8_t hash[SEAL_HASH_SIZE]; /* of this header up to here, objects, fan-out and filter */
+};
+
+#define SEGMENT_BLOCK 64 /* bytes */
+struct segment_block {
+    uint8_t bits[SEGMENT_BLOCK];
 };
 
 struct segment {
     int fd;
+    uint64_t serial; /* of this process */
     struct segment_header header;
     struct segment_object *objects; /* sorted by name */
     uint32_t *fanout;               /* chunks whose first bits are below i; (1 << bits) + 1 of them */
+    struct segment_block *filter;   /* header.blocks of them */
     uint8_t *rows;                  /* packs and chunks, when they are held in memory */
 };
 
@@ -73,6 +82,9 @@ int segment_check(const struct segment *segment, const char *name, struct error 
 
 /* The number of the object, or SIZE_MAX. */
 size_t segment_find_object(const struct segment *segment, const uint8_t name[SEAL_HASH_SIZE]);
+
+/* False: no chunk has that id. */
+bool segment_may_have(const struct segment *segment, const uint8_t id[SEAL_HASH_SIZE]);
 
 /* Rows of chunks, as they were read. */
 #define SEGMENT_WINDOW 48

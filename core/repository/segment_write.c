@@ -56,6 +56,7 @@ struct merge {
     uint8_t *unbounded;    /* for each of objects */
     uint32_t *pack_object; /* for each pack that is written */
     uint32_t *fanout;
+    struct segment_block *filter;
     struct places places;
     uint8_t *buffer;
     size_t used;
@@ -310,6 +311,17 @@ static bool is_kept(struct merge *m, const uint8_t *id, uint32_t object)
     return (i < SIGNERS && p->of[i].rows++ < m->most) || m->unbounded[object];
 }
 
+static void mark(struct merge *m, const uint8_t *id)
+{
+    if (m->header.blocks == 0)
+        return;
+    struct segment_block *block = &m->filter[segment_block(id, m->header.blocks)];
+    for (unsigned n = 0; n < SEGMENT_MARKS; n++) {
+        unsigned bit = segment_mark(id, n);
+        block->bits[bit / 8] |= (uint8_t)(1u << bit % 8);
+    }
+}
+
 static int take_chunk(struct merge *m, const struct input *in, struct error *e)
 {
     struct segment_chunk chunk = *in->chunk;
@@ -323,6 +335,7 @@ static int take_chunk(struct merge *m, const struct input *in, struct error *e)
     }
     m->header.chunks++;
     m->fanout[segment_bucket(chunk.id, m->header.bits) + 1]++;
+    mark(m, chunk.id);
     chunk.check = segment_row_check(&chunk, offsetof(struct segment_chunk, check));
     return emit(m, &chunk, sizeof chunk, e);
 }
@@ -358,10 +371,12 @@ static int begin(struct merge *m, const struct segment_source *sources, struct e
     }
     while (m->header.bits < SEGMENT_BITS_MAX && chunks >> m->header.bits > SEGMENT_BUCKET)
         m->header.bits++;
+    m->header.blocks = chunks <= SEGMENT_FILTERED_MAX ? chunks / SEGMENT_BLOCK + 1 : 0;
     m->fanout = calloc(((size_t)1 << m->header.bits) + 1, sizeof *m->fanout);
+    m->filter = calloc(m->header.blocks + 1, sizeof *m->filter);
     m->buffer = malloc(BUFFER);
     seal_hasher_init(&m->hasher);
-    return m->fanout && m->buffer ? 0 : error_memory(e);
+    return m->fanout && m->filter && m->buffer ? 0 : error_memory(e);
 }
 
 static int seek(const struct merge *m, uint64_t offset, struct error *e)
@@ -373,10 +388,12 @@ static int write_head(struct merge *m, struct error *e)
 {
     struct segment_header *h = &m->header;
     seal_hasher_end(&m->hasher, h->rows);
-    segment_head_hash(h, m->objects, m->fanout, h->hash);
+    segment_head_hash(&(struct segment){.header = *h, .objects = m->objects, .fanout = m->fanout, .filter = m->filter},
+                      h->hash);
     if (seek(m, 0, e) < 0 || file_write_all(m->fd, h, sizeof *h, m->name, e) < 0 ||
         file_write_all(m->fd, m->objects, h->objects * sizeof *m->objects, m->name, e) < 0 ||
-        file_write_all(m->fd, m->fanout, (((size_t)1 << h->bits) + 1) * sizeof *m->fanout, m->name, e) < 0)
+        file_write_all(m->fd, m->fanout, (((size_t)1 << h->bits) + 1) * sizeof *m->fanout, m->name, e) < 0 ||
+        file_write_all(m->fd, m->filter, h->blocks * sizeof *m->filter, m->name, e) < 0)
         return -1;
     return fdatasync(m->fd) < 0 ? error_system(e, errno, "sync '%s'", m->name) : 0;
 }
@@ -403,6 +420,7 @@ int segment_write(int fd, const char *name, const uint8_t identity[SEAL_HASH_SIZ
     free(m.unbounded);
     free(m.pack_object);
     free(m.fanout);
+    free(m.filter);
     free(m.buffer);
     return result;
 }

@@ -220,26 +220,27 @@ static void make(const char *path, uint64_t days)
     printf("make_seconds %.2f\nmake_peak_mib %.1f\n", now() - start, memory("VmHWM"));
 }
 
-/* Of numbers below most, if that is not 0; else such as are nowhere. */
-static uint8_t *make_ids(uint64_t most)
+/* Of numbers below most, if that is not 0; else such as are nowhere. So many follow each other, as in a file. */
+static uint8_t *make_ids(uint64_t most, uint64_t row)
 {
     uint8_t *ids = malloc((size_t)IDS * SEAL_HASH_SIZE);
-    uint64_t number = 88172645463325252u;
+    uint64_t number = 88172645463325252u, first = 0;
     if (!ids)
         exit(1);
     for (size_t i = 0; i < IDS; i++) {
         number ^= number << 13;
         number ^= number >> 7;
         number ^= number << 17;
-        number_hash(most ? 'c' : 'n', most ? number % most : number, ids + i * SEAL_HASH_SIZE);
+        first = i % row == 0 ? number - number % row : first;
+        number_hash(most ? 'c' : 'n', (most ? first % most : first) + i % row, ids + i * SEAL_HASH_SIZE);
     }
     return ids;
 }
 
-static void look_up(const struct index *index, const char *what, uint64_t most)
+static void look_up(const struct index *index, const char *what, uint64_t most, uint64_t row)
 {
     struct index_location at;
-    uint8_t *ids = make_ids(most);
+    uint8_t *ids = make_ids(most, row);
     uint64_t found = 0;
     double start = now(), processor = clock_of(CLOCK_PROCESS_CPUTIME_ID);
     for (size_t i = 0; i < LOOKUPS; i++)
@@ -263,8 +264,9 @@ static void run(const char *path, uint64_t days)
     printf("start_seconds %.3f\nstart_processor_seconds %.3f\n", now() - start,
            clock_of(CLOCK_PROCESS_CPUTIME_ID) - processor);
     recall(index);
-    look_up(index, "lookups", days * DAY);
-    look_up(index, "absent", 0);
+    look_up(index, "lookups", days * DAY, PACK);
+    look_up(index, "scattered", days * DAY, 1);
+    look_up(index, "absent", 0, 1);
     start = now();
     absorb_day(index, days);
     if (index_settle(index, &e) < 0)

@@ -106,6 +106,7 @@ static size_t find(const struct segment *segment, uint32_t number)
         assert_int_equal(pack.size, 5000 + number / EACH);
         found++;
     }
+    assert_true(found == 0 || segment_may_have(segment, id));
     return found;
 }
 
@@ -126,6 +127,26 @@ static void test_written_is_read(void **state)
         memcpy(last, pack->name, sizeof last);
     }
     assert_int_equal(count, PACKS);
+    segment_close(segment);
+}
+
+/* Of what is not there, the filter knows most; and the largest segments have none. */
+static void test_filter(void **state)
+{
+    (void)state;
+    struct segment *segment = write_batch(0);
+    size_t maybe = 0, all = 10000;
+    assert_true(segment->header.blocks > 0);
+    for (uint64_t i = 0; i < all; i++) {
+        uint8_t id[SEAL_HASH_SIZE];
+        number_hash(5000000 + i, id);
+        maybe += segment_may_have(segment, id);
+    }
+    assert_in_range(maybe, 0, all / 10);
+    uint64_t blocks = segment->header.blocks;
+    segment->header.blocks = 0;
+    assert_true(segment_may_have(segment, me));
+    segment->header.blocks = blocks;
     segment_close(segment);
 }
 
@@ -252,6 +273,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_written_is_read),
+        cmocka_unit_test(test_filter),
         cmocka_unit_test(test_merge),
         cmocka_unit_test(test_places),
         cmocka_unit_test(test_damage),
