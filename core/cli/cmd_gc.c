@@ -28,7 +28,7 @@ static void print_amount(struct output *out, const char *what, const struct vaul
 {
     char size[TEXT_SIZE_MAX], count[VIEW_COUNT_MAX];
     if (amount->objects > 0)
-        output_print(out, "  %-10s %8s in %s objects%s\n", what, text_size(amount->bytes, size),
+        output_print(out, "  %-11s %8s in %s objects%s\n", what, text_size(amount->bytes, size),
                      view_count(amount->objects, count), more);
 }
 
@@ -36,6 +36,7 @@ static void print_garbage(struct collecting *c, const struct vault_garbage *g)
 {
     struct output *out = &c->cli->output;
     char since[CLOCK_TEXT_MAX] = "", due[CLOCK_TEXT_MAX] = "", more[2 * CLOCK_TEXT_MAX + 64] = "", lock[280];
+    char size[TEXT_SIZE_MAX], count[VIEW_COUNT_MAX], made[TEXT_SIZE_MAX + VIEW_COUNT_MAX + 32] = "";
     bool dry = c->request.dry_run;
     if (g->since != INT64_MIN)
         clock_format_shown(g->since, since);
@@ -43,11 +44,15 @@ static void print_garbage(struct collecting *c, const struct vault_garbage *g)
         clock_format_shown(g->due, due);
     snprintf(more, sizeof more, "%s%s%s%s", since[0] ? ", since " : "", since, due[0] ? "; not before " : "", due);
     snprintf(lock, sizeof lock, ": %s", g->lock);
+    if (g->made.objects > 0)
+        snprintf(made, sizeof made, ", into %s in %s", text_size(g->made.bytes, size),
+                 view_count(g->made.objects, count));
     output_print(out, "sink '%s'%s%s:\n", c->sink->name, g->host ? ", host " : "", g->host ? g->host : "");
     print_amount(out, "needed", &g->needed, "");
     print_amount(out, "too new", &g->young, "");
     print_amount(out, "planned", &g->planned, more);
     print_amount(out, dry ? "would go" : "removed", &g->removed, "");
+    print_amount(out, "packed anew", &g->moved, made);
     print_amount(out, "locked", &g->locked, lock);
 }
 
@@ -62,11 +67,12 @@ static void collected(void *context, const struct vault_garbage *g)
     struct output *out = &c->cli->output;
     if (out->json)
         output_object(out, "garbage",
-                      json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "sink", c->sink->name, "host",
-                                output_text(out, g->host), "needed", amount(&g->needed), "young", amount(&g->young),
-                                "planned", amount(&g->planned), "fresh", amount(&g->fresh), "removed",
-                                amount(&g->removed), "locked", amount(&g->locked), "since", output_time(g->since),
-                                "due", output_time(g->due)));
+                      json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "sink", c->sink->name,
+                                "host", output_text(out, g->host), "needed", amount(&g->needed), "young",
+                                amount(&g->young), "planned", amount(&g->planned), "fresh", amount(&g->fresh),
+                                "removed", amount(&g->removed), "moved", amount(&g->moved), "made", amount(&g->made),
+                                "locked", amount(&g->locked), "since", output_time(g->since), "due",
+                                output_time(g->due)));
     else if (!c->cli->quiet)
         print_garbage(c, g);
     output_flush(out);
@@ -118,6 +124,7 @@ static void collect_sink(struct collecting *c, const struct config_instance *sin
     struct vault *vault;
     struct error e;
     c->sink = sink;
+    c->request.repack = (uint64_t)sink->gc_repack;
     int done = formats_open(&c->cli->engine, sink, &vault, &e);
     if (done == 0) {
         done = collect_run(vault, &c->request, collected, c, &result, &e);

@@ -84,8 +84,9 @@ struct config_instance {
     /* sinks only */
     enum config_format format;
     enum config_encryption encryption;
-    char *key;        /* key file, NULL when encryption = none */
-    bool trust_hosts; /* re-use chunks that other hosts wrote */
+    char *key;         /* key file, NULL when encryption = none */
+    bool trust_hosts;  /* re-use chunks that other hosts wrote */
+    int64_t gc_repack; /* bytes of packs that one gc packs anew (default 10GiB) */
     struct config_openpgp openpgp;
     /* archives only */
     enum config_compress compress;

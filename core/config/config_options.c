@@ -52,6 +52,8 @@ const struct option config_sink_options[] = {
     {"encryption", OPTION_CHOICE, 0, NULL, 0, 0, "none", "'none' stores everything readable, without a key"},
     {"format", OPTION_CHOICE, 0, "repository", 0, 0, "repository|archive", "how snapshots are laid out"},
     {"trust_hosts", OPTION_BOOLEAN, 0, "no", 0, 0, NULL, "re-use what other hosts have stored"},
+    {"gc_repack", OPTION_SIZE, 0, "10GiB", 0, INT64_MAX, NULL,
+     "how much of what holds little that is needed one gc packs anew; 0 = nothing"},
     {"retry_for", OPTION_DURATION, 0, "5min", 1, LONGEST, NULL, "how long what fails in passing is tried again"},
     {"compress", OPTION_CHOICE, 0, "zstd", 0, 0, "zstd|gzip|none", "archive: how files are compressed"},
     {"level", OPTION_INTEGER, 0, "0", 0, 19, NULL, "archive: zstd 1 to 19, gzip 1 to 9; 0 = its default"},

@@ -69,6 +69,7 @@ static const struct {
     {"level", CONFIG_ARCHIVE},          {"threads", CONFIG_ARCHIVE},
     {"encrypt_to", CONFIG_ARCHIVE},     {"passphrase", CONFIG_ARCHIVE},
     {"sign_with", CONFIG_ARCHIVE},      {"recovery_passphrase", CONFIG_REPOSITORY},
+    {"gc_repack", CONFIG_REPOSITORY},
 };
 
 static int check_format(const struct section *s, enum config_format format, struct error *e)
@@ -208,7 +209,8 @@ int config_sink_build(struct config_instance *sink, const struct section *s, str
 {
     int64_t format = CONFIG_REPOSITORY, trust = 0, encryption = 0;
     int written = take_number(&encryption, s, "encryption", e);
-    if (written < 0 || take_number(&trust, s, "trust_hosts", e) < 0 || take_number(&format, s, "format", e) < 0)
+    if (written < 0 || take_number(&trust, s, "trust_hosts", e) < 0 || take_number(&format, s, "format", e) < 0 ||
+        take_number(&sink->gc_repack, s, "gc_repack", e) < 0)
         return -1;
     sink->trust_hosts = trust != 0;
     sink->encryption = written ? CONFIG_PLAIN : CONFIG_ENCRYPTED;

@@ -173,7 +173,8 @@ typedef int vault_annotated(void *context, const struct vault_annotation *annota
 
 struct vault_gc {
     bool dry_run;
-    bool now; /* nobody else writes: there is no grace */
+    bool now;        /* nobody else writes: there is no grace */
+    uint64_t repack; /* bytes of packs of which little is needed that may be packed anew; 0 = none */
 };
 /* What was found of one host (of an archive: of all), and done; in a dry run, what would be. Bytes and objects: packs,
  * or in an archive all objects. */
@@ -187,6 +188,8 @@ struct vault_garbage {
     struct vault_amount planned; /* not needed, and will be removed; with those of this gc */
     struct vault_amount fresh;   /* of these, planned by this gc */
     struct vault_amount removed;
+    struct vault_amount moved;  /* little of it was needed: that was packed anew, */
+    struct vault_amount made;   /* into these; in a dry run nobody knows */
     struct vault_amount locked; /* may not be removed yet */
     char lock[256];             /* what the store says of the first of those */
     int64_t since;              /* ns: when the oldest plan was made; INT64_MIN = there is none */

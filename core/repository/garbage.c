@@ -56,6 +56,11 @@ static bool is_old(const struct garbage_pack *row, int64_t grace, int64_t now)
     return grace == 0 || row->time == 0 || (row->time < UINT32_MAX && has_passed(row->time * SECOND, grace, now));
 }
 
+bool garbage_is_old(const struct garbage *garbage, size_t row, int64_t grace)
+{
+    return is_old(&garbage_packs(garbage)[row], grace, garbage->now);
+}
+
 int garbage_list(struct garbage *garbage, const uint8_t name[SEAL_HASH_SIZE], uint64_t size, int64_t mtime,
                  struct error *e)
 {
@@ -194,7 +199,7 @@ static size_t seek(const struct garbage *garbage, size_t from, uint64_t start)
     return to;
 }
 
-size_t garbage_need(struct garbage *garbage, const uint8_t *prefixes, size_t count)
+size_t garbage_need(struct garbage *garbage, const uint8_t *prefixes, size_t count, uint8_t marks)
 {
     size_t at = 0, missing = 0;
     for (size_t i = 0; i < count; i++, prefixes += NEEDS_NAME_SIZE) {
@@ -202,7 +207,7 @@ size_t garbage_need(struct garbage *garbage, const uint8_t *prefixes, size_t cou
         at = seek(garbage, at, start);
         missing += at == garbage->count || garbage->starts[at] != start;
         for (; at < garbage->count && garbage->starts[at] == start; at++)
-            garbage->marks[at] |= GARBAGE_NEEDED;
+            garbage->marks[at] |= marks;
     }
     return missing;
 }
@@ -214,6 +219,12 @@ static bool find(const struct garbage *garbage, size_t *at, const uint8_t name[S
     while (*at < garbage->count && seal_hash_compare(&rows_of(garbage)[*at], name) < 0)
         ++*at;
     return *at < garbage->count && seal_hash_compare(&rows_of(garbage)[*at], name) == 0;
+}
+
+size_t garbage_find(const struct garbage *garbage, const uint8_t name[SEAL_HASH_SIZE])
+{
+    size_t at = 0;
+    return find(garbage, &at, name) ? at : SIZE_MAX;
 }
 
 size_t garbage_mark(struct garbage *garbage, const struct plan *plan)

@@ -19,7 +19,10 @@ struct error;
 /* What is known of a pack. */
 #define GARBAGE_NEEDED 1u  /* a needs object names it */
 #define GARBAGE_PLANNED 2u /* it stands in a plan */
-#define GARBAGE_SWEPT 4u   /* garbage_sweep has named it */
+#define GARBAGE_KEPT 4u    /* what of it is needed, nobody can tell: it stays as it is */
+#define GARBAGE_MOVED 8u   /* what is needed of it is packed anew */
+#define GARBAGE_GONE 16u   /* it was removed */
+#define GARBAGE_SWEPT 32u  /* garbage_sweep has named it */
 
 struct garbage_pack {
     uint8_t name[SEAL_HASH_SIZE];
@@ -55,9 +58,13 @@ const struct garbage_pack *garbage_packs(const struct garbage *garbage);
 /* Bytes and number of those whose marks, as far as they are in mask, are these. */
 uint64_t garbage_bytes(const struct garbage *garbage, uint32_t mask, uint32_t marks, uint64_t *packs);
 
-/* Packs that somebody needs, by the first bytes of their names, ascending. Returns how many of those are not there: a
- * snapshot that lacks packs is damaged, and that is none of gc's business. */
-size_t garbage_need(struct garbage *garbage, const uint8_t *prefixes, size_t count);
+/* Packs that somebody needs, by the first bytes of their names, ascending, get these marks. Returns how many of those
+ * are not there: a snapshot that lacks packs is damaged, and that is none of gc's business. */
+size_t garbage_need(struct garbage *garbage, const uint8_t *prefixes, size_t count, uint8_t marks);
+/* Is the row's pack so old that it may be planned? */
+bool garbage_is_old(const struct garbage *garbage, size_t row, int64_t grace);
+/* The row of that very name; SIZE_MAX: there is none. */
+size_t garbage_find(const struct garbage *garbage, const uint8_t name[SEAL_HASH_SIZE]);
 /* A plan that stands: what it names is not planned again. Returns how many of its packs are there. */
 size_t garbage_mark(struct garbage *garbage, const struct plan *plan);
 

@@ -8,6 +8,8 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
+#include "repository/gc_repack.h"
 #include "repository/key.h"
 #include "repository/repository.h"
 #include "repository/signers.h"
@@ -85,13 +87,13 @@ static void tell(struct gc *gc, vault_collected *told, void *context)
         struct gc_host *host = &gc->hosts[h];
         struct vault_garbage *f = &host->found;
         const struct garbage *g = &host->garbage;
-        const uint32_t both = GARBAGE_NEEDED | GARBAGE_PLANNED;
+        const uint32_t both = GARBAGE_NEEDED | GARBAGE_PLANNED | GARBAGE_GONE;
         f->host = host->name;
         f->needed.bytes = garbage_bytes(g, GARBAGE_NEEDED, GARBAGE_NEEDED, &f->needed.objects);
         f->young.bytes = garbage_bytes(g, both, 0, &f->young.objects);
         f->planned.bytes = garbage_bytes(g, both, GARBAGE_PLANNED, &f->planned.objects);
-        f->planned.bytes -= f->removed.bytes;
-        f->planned.objects -= f->removed.objects;
+        if (f->fresh.objects > f->planned.objects)
+            f->fresh = f->planned;
         f->since = f->due = INT64_MIN;
         for (size_t i = 0; i < count; i++) {
             const struct plan *plan = &plans[i].plan;
@@ -111,22 +113,25 @@ static void tell(struct gc *gc, vault_collected *told, void *context)
 
 /* ---- a gc ---- */
 
-static void free_found(struct gc *gc)
+/* What was read; of each host what is to be told stays. */
+static void forget(struct gc *gc)
 {
     size_t count;
     struct gc_plan *plans = gc_plans(gc, &count);
     for (size_t i = 0; i < count; i++)
         plan_free(&plans[i].plan);
     for (size_t i = 0; i < gc->host_count; i++) {
-        garbage_free(&gc->hosts[i].garbage);
-        bytes_free(&gc->hosts[i].gone);
+        struct gc_host *host = &gc->hosts[i];
+        garbage_free(&host->garbage);
+        bytes_free(&host->gone);
+        free(host->used);
+        host->used = NULL;
+        host->found.locked = (struct vault_amount){0};
     }
-    free(gc->hosts);
     bytes_free(&gc->plans);
     bytes_free(&gc->needs);
     bytes_free(&gc->stale_clocks);
-    gc->hosts = NULL;
-    gc->host_count = 0;
+    gc->healed = 0;
 }
 
 /* Our own trouble is none of the place's. */
@@ -146,36 +151,71 @@ static int look(struct gc *gc, struct error *e)
     return 0;
 }
 
-static int act(struct gc *gc, bool *late, struct error *e)
+/* Once in a gc, and when it is worth it. *moved: what was read is out of date. */
+static int repack(struct gc *gc, bool *moved, struct error *e)
 {
-    *late = false;
-    if (gc_remove_packs(gc, late, e) < 0)
+    bool worth = false;
+    *moved = false;
+    if (!gc->repack)
+        return 0;
+    gc->repack = false;
+    if (gc_is_worth_repacking(gc, &worth, e) < 0)
+        return -1;
+    if (!worth)
+        return 0;
+    int result = gc_repack(gc, moved, e);
+    repository_forget_index(gc->repository);
+    if (result < 0 && e->class == ERROR_CHANGED) {
+        error_subject(e, "sink", sink_name(gc->repository->sink));
+        log_error(LOG_WARNING, e);
+        return 0;
+    }
+    return result < 0 || gc->request->dry_run ? result : gc_remember_repacked(gc, e);
+}
+
+/* *again: what was read is out of date. */
+static int act(struct gc *gc, bool *again, struct error *e)
+{
+    *again = false;
+    if (gc_remove_packs(gc, again, e) < 0)
         return -1;
     if (gc->request->dry_run)
-        return gc_make_plans(gc, e);
+        return repack(gc, again, e) < 0 ? -1 : gc_make_plans(gc, e);
     if (gc_clean_index(gc, e) < 0)
         return -1;
-    if (*late)
+    if (*again)
         return 0;
-    if (gc_make_plans(gc, e) < 0 || gc_end_plans(gc, e) < 0 || gc_remove_needs(gc, e) < 0)
+    if (gc_make_plans(gc, e) < 0 || gc_end_plans(gc, e) < 0 || gc_remove_needs(gc, e) < 0 || repack(gc, again, e) < 0)
         return -1;
     return remember(gc, e);
 }
 
 /* One round; *again: another is needed. */
-static int collect(struct gc *gc, vault_collected *told, void *context, bool last, bool *again, struct error *e)
+static int collect(struct gc *gc, bool *again, struct error *e)
 {
     *again = false;
-    if (look(gc, e) < 0) {
-        if (!is_doubt(e))
-            return -1;
-        gc->doubt = *e;
-        return 0;
-    }
-    if (act(gc, again, e) < 0)
+    forget(gc);
+    if (look(gc, e) == 0)
+        return act(gc, again, e);
+    if (!is_doubt(e))
         return -1;
-    if (last)
-        tell(gc, told, context);
+    gc->doubt = *e;
+    return 0;
+}
+
+/* Where there is no grace, what is planned goes at once: the last round is that in which plans are due. */
+static int collect_all(struct gc *gc, struct error *e)
+{
+    bool again = true;
+    gc->plan_only = gc->request->now && !gc->request->dry_run;
+    while (again && gc->doubt.class == ERROR_NONE) {
+        if (collect(gc, &again, e) < 0)
+            return -1;
+        if (!again && gc->plan_only) {
+            again = true;
+            gc->plan_only = false;
+        }
+    }
     return 0;
 }
 
@@ -192,16 +232,15 @@ int gc_run(struct repository *repository, const struct vault_gc *request, vault_
         error_set(e, ERROR_AUTH, "its key may remove nothing");
         return error_hint(e, "use the full key, or one that was made to remove: cofre key prune FULLKEY PRUNEKEY");
     }
-    /* Where there is no grace, what is planned goes at once. */
-    bool again = true, planned = !request->now || request->dry_run;
-    int done = 0;
-    while (done == 0 && again && result->doubt.class == ERROR_NONE) {
-        struct gc gc = {.repository = repository, .request = request, .plan_only = !planned};
-        done = collect(&gc, told, context, planned, &again, e);
-        if (done == 0 && !again && !planned)
-            again = planned = true;
-        result->doubt = gc.doubt;
-        free_found(&gc);
-    }
+    /* What is locked stays, old needs as well: nothing would be gained. */
+    struct gc gc = {.repository = repository,
+                    .request = request,
+                    .repack = repository->key->full && request->repack > 0 && sink_lock(repository->sink) <= 0};
+    int done = collect_all(&gc, e);
+    if (done == 0 && gc.doubt.class == ERROR_NONE)
+        tell(&gc, told, context);
+    result->doubt = gc.doubt;
+    forget(&gc);
+    free(gc.hosts);
     return done;
 }

@@ -6,6 +6,9 @@
  *
  *   the clock of the store ─ plans ─ packs ─ needs ─ manifests       gc_read.c
  *   packs go ─ index objects ─ a new plan ─ old plans ─ old needs    gc_remove.c, gc_index.c
+ *   what is needed of packs of which little is, is packed anew       gc_repack.h
+ *
+ * After that all is read once more, and the old packs are planned.
  *
  * Needs after the clock: a plan that is due by it was there for its grace when they were listed. Manifests after the
  * needs: each has had its own before. Whatever cannot be read is a doubt, and then nothing is removed.
@@ -24,6 +27,7 @@
 #include "repository/manifest_object.h"
 #include "repository/plan.h"
 
+struct needs;
 struct repository;
 
 /* One host whose packs are looked at. */
@@ -33,6 +37,9 @@ struct gc_host {
     struct garbage garbage;
     size_t unlisted;   /* packs that snapshots need and that no listing named: one more or less may be missing in it */
     struct bytes gone; /* hashes of planned packs that are not there any more, sorted before use */
+    uint64_t *used;    /* by row of garbage: bytes that snapshots need (gc_used_count); NULL = nobody has looked */
+    int64_t newest;    /* start of its newest snapshot; and has that been signed with the full key? */
+    bool has_full_key;
     struct vault_garbage found;
 };
 
@@ -45,9 +52,10 @@ struct gc_plan {
     bool ended; /* none of its packs is listed */
 };
 
-/* A needs object that was listed. */
+/* A needs object that was listed. Of one snapshot there may be several, side by side. */
 struct gc_needs {
     char name[152]; /* HOST/JOB/ID */
+    char end[18];   /* what its key has behind that */
     uint8_t manifest[SEAL_HASH_SIZE];
     int64_t placed;
     bool read, has_manifest;
@@ -63,8 +71,10 @@ struct gc_memory {
 struct gc {
     struct repository *repository;
     const struct vault_gc *request;
-    bool plan_only; /* nothing is due */
-    size_t healed;  /* snapshots whose needs were made anew */
+    bool plan_only;      /* nothing is due */
+    bool repack;         /* packs are still to be packed anew */
+    bool more_to_repack; /* not all that is worth it could be, this time */
+    size_t healed;       /* snapshots whose needs were made anew */
     struct gc_memory memory;
     int64_t now;     /* of the store */
     int64_t machine; /* ns, when that was read */
@@ -86,10 +96,13 @@ int gc_run(struct repository *repository, const struct vault_gc *request, vault_
 
 struct gc_plan *gc_plans(const struct gc *gc, size_t *count);
 struct gc_needs *gc_needs_of(const struct gc *gc, size_t *count);
+void gc_needs_key(const struct gc_needs *row, char key[201]);
 
+/* The packs that those needs name get these marks. */
+void gc_mark_needs(struct gc *gc, const struct needs *needs, uint8_t marks);
 /* All that is read. 0 also with a doubt. */
 int gc_read(struct gc *gc, struct error *e);
-/* The manifest under key, with these bytes, has no needs that can be read: store them anew. Only with the full key. */
+/* The manifest under key, with these bytes, has no needs that can be read: store them anew. With the full key alone. */
 int gc_heal(struct gc *gc, const char *key, const struct bytes *manifest, struct error *e);
 /* Which plans are due, and which have ended. */
 void gc_mark_plans(struct gc *gc);

@@ -9,6 +9,7 @@
 #include "repository/key.h"
 #include "repository/needs.h"
 #include "repository/pack_name.h"
+#include "repository/placed.h"
 #include "repository/repository.h"
 #include "worker/sink.h"
 
@@ -45,6 +46,11 @@ struct gc_needs *gc_needs_of(const struct gc *gc, size_t *count)
 {
     *count = gc->needs.length / sizeof(struct gc_needs);
     return (struct gc_needs *)(void *)gc->needs.data;
+}
+
+void gc_needs_key(const struct gc_needs *row, char key[201])
+{
+    snprintf(key, 201, NEEDS_PREFIX "/%s%s", row->name, row->end);
 }
 
 /* May the key at hand remove what is of that host? */
@@ -171,7 +177,7 @@ static int read_packs(struct gc *gc, struct error *e)
 {
     char prefix[80];
     for (size_t i = 0; i < gc->host_count; i++)
-        gc->hosts[i].garbage.now = gc->now;
+        garbage_begin(&gc->hosts[i].garbage, gc->now);
     if (sink_list(gc->repository->sink, prefix_of(gc, "packs", prefix), list_pack, gc, e) < 0)
         return -1;
     for (size_t i = 0; i < gc->host_count; i++)
@@ -186,22 +192,22 @@ static int list_needs(void *context, const struct sink_object *object, struct er
 {
     struct gc *gc = context;
     struct gc_needs row = {.placed = object->mtime};
-    char key[201], host[64], job[64], id[MANIFEST_ID_SIZE];
-    snprintf(key, sizeof key, "snapshots/%s", object->key + strlen(NEEDS_PREFIX "/"));
-    if (!manifest_object_parse_key(key, host, job, id))
+    struct vault_name name;
+    if (!placed_parse_key(NEEDS_PREFIX, object->key, &name))
         return 0;
-    snprintf(row.name, sizeof row.name, "%s/%s/%s", host, job, id);
+    int n = snprintf(row.name, sizeof row.name, "%s/%s/%s", name.host, name.job, name.id);
+    snprintf(row.end, sizeof row.end, "%s", object->key + strlen(NEEDS_PREFIX "/") + n);
     bytes_put(&gc->needs, &row, sizeof row);
     return bytes_check(&gc->needs, "listing of needs", e);
 }
 
-static void mark(struct gc *gc, const struct needs *needs)
+void gc_mark_needs(struct gc *gc, const struct needs *needs, uint8_t marks)
 {
     for (size_t i = 0; i < needs->host_count; i++)
         for (size_t k = 0; k < gc->host_count; k++)
             if (gc->hosts[k].number == needs->hosts[i].number)
                 gc->hosts[k].unlisted += garbage_need(&gc->hosts[k].garbage, needs->hosts[i].packs.data,
-                                                      needs->hosts[i].packs.length / NEEDS_NAME_SIZE);
+                                                      needs->hosts[i].packs.length / NEEDS_NAME_SIZE, marks);
 }
 
 /* With the full key needs can be made anew. */
@@ -231,21 +237,20 @@ static int take_needs(void *context, const char *key, const struct bytes *object
     }
     sscanf(row->name, "%63[^/]", host);
     if (needs_open(reading->gc->repository, host, key, object, &needs, e) < 0) {
-        bool harmed = e->class == ERROR_INTEGRITY || e->class == ERROR_AUTH;
-        row->bad = may_heal(reading->gc) && harmed;
-        if (harmed && !e->hint[0])
-            error_hint(e, "with the full key, and without --dry-run, gc finds out anew what the snapshot needs");
+        row->bad = e->class == ERROR_INTEGRITY || e->class == ERROR_AUTH;
         return row->bad ? 0 : -1;
     }
     memcpy(row->manifest, needs.manifest, sizeof row->manifest);
     row->read = true;
-    mark(reading->gc, &needs);
+    gc_mark_needs(reading->gc, &needs, GARBAGE_NEEDED);
     return 0;
 }
 
 static int compare_needs(const void *a, const void *b)
 {
-    return strcmp(((const struct gc_needs *)a)->name, ((const struct gc_needs *)b)->name);
+    const struct gc_needs *one = a, *other = b;
+    int order = strcmp(one->name, other->name);
+    return order != 0 ? order : strcmp(one->end, other->end);
 }
 
 static int read_needs(struct gc *gc, struct error *e)
@@ -260,7 +265,7 @@ static int read_needs(struct gc *gc, struct error *e)
         qsort(rows, count, sizeof *rows, compare_needs);
     for (size_t i = 0; i < count; i++) {
         char key[201];
-        snprintf(key, sizeof key, NEEDS_PREFIX "/%s", rows[i].name);
+        gc_needs_key(&rows[i], key);
         bytes_put(&keys, key, strlen(key) + 1);
     }
     if (bytes_check(&keys, "listing of needs", e) < 0)
@@ -292,7 +297,7 @@ static int look_for_needs(struct gc *gc, const char *key, uint8_t manifest[SEAL_
     manifest_object_parse_key(key, host, job, id);
     if (needs_read(gc->repository, host, job, id, &needs, e) == 0) {
         memcpy(manifest, needs.manifest, SEAL_HASH_SIZE);
-        mark(gc, &needs);
+        gc_mark_needs(gc, &needs, GARBAGE_NEEDED);
         return 0;
     }
     if (e->class != ERROR_NOT_FOUND)
@@ -318,21 +323,37 @@ static int check_time(struct gc *gc, const char *key, const struct manifest_clea
     return 0;
 }
 
-/* The manifest that the needs of this one name, or *gone. */
-static int named_by_needs(struct gc *gc, const char *key, uint8_t says[SEAL_HASH_SIZE], bool *gone, struct error *e)
+/* Those of the snapshot that was listed under this key: how many, from which on. */
+static struct gc_needs *needs_of(const struct gc *gc, const char *key, size_t *of)
 {
-    struct gc_needs wanted;
-    size_t count;
+    const char *name = key + strlen("snapshots/");
+    size_t count, low = 0;
     struct gc_needs *rows = gc_needs_of(gc, &count);
-    *gone = false;
-    snprintf(wanted.name, sizeof wanted.name, "%s", key + strlen("snapshots/"));
-    struct gc_needs *found = count > 0 ? bsearch(&wanted, rows, count, sizeof *rows, compare_needs) : NULL;
-    if (found)
-        found->has_manifest = true;
-    if (!found || !found->read)
-        return look_for_needs(gc, key, says, gone, e);
-    memcpy(says, found->manifest, SEAL_HASH_SIZE);
-    return 0;
+    for (size_t high = count; low < high;) {
+        size_t middle = low + (high - low) / 2;
+        if (strcmp(rows[middle].name, name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *of = 0;
+    while (low + *of < count && strcmp(rows[low + *of].name, name) == 0)
+        ++*of;
+    return rows + low;
+}
+
+/* One of them that can be read, and is of this manifest, is enough. */
+static bool has_needs(const struct gc *gc, const char *key, const uint8_t manifest[SEAL_HASH_SIZE])
+{
+    bool has = false;
+    size_t of;
+    struct gc_needs *rows = needs_of(gc, key, &of);
+    for (size_t i = 0; i < of; i++) {
+        rows[i].has_manifest = true;
+        rows[i].bad = rows[i].bad || (rows[i].read && memcmp(rows[i].manifest, manifest, SEAL_HASH_SIZE) != 0);
+        has = has || (rows[i].read && !rows[i].bad);
+    }
+    return has;
 }
 
 static int match(struct gc *gc, const char *key, const struct bytes *manifest, struct error *e)
@@ -340,13 +361,20 @@ static int match(struct gc *gc, const char *key, const struct bytes *manifest, s
     uint8_t says[SEAL_HASH_SIZE], hash[SEAL_HASH_SIZE];
     bool gone;
     seal_hash(manifest->data, manifest->length, hash);
-    int result = named_by_needs(gc, key, says, &gone, e);
+    if (has_needs(gc, key, hash))
+        return 0;
+    int result = look_for_needs(gc, key, says, &gone, e);
     if (result == 0 && (gone || memcmp(says, hash, sizeof says) == 0))
         return 0;
     if (result == 0)
-        error_set(e, ERROR_INTEGRITY, "'needs/%s' is of another manifest than that of its snapshot",
+        error_set(e, ERROR_INTEGRITY, "'" NEEDS_PREFIX "/%s' is of another manifest than that of its snapshot",
                   key + strlen("snapshots/"));
-    if (!may_heal(gc) || (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH) || gc_heal(gc, key, manifest, e) < 0)
+    if (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH)
+        return -1;
+    if (!may_heal(gc))
+        return e->hint[0] ? -1
+                          : error_hint(e, "with the full key, and without --dry-run, gc finds out anew what it needs");
+    if (gc_heal(gc, key, manifest, e) < 0)
         return -1;
     gc->healed++;
     return 0;

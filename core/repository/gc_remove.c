@@ -17,22 +17,18 @@
 
 /* ---- packs ---- */
 
-static uint64_t size_of(const struct gc_host *host, const uint8_t hash[SEAL_HASH_SIZE])
+/* marks: what is known of it from now on. */
+static void count_pack(struct vault_amount *amount, const struct gc_host *host, const uint8_t *hash, uint8_t marks)
 {
-    const struct garbage_pack *rows = garbage_packs(&host->garbage);
-    const struct garbage_pack *found = bsearch(hash, rows, host->garbage.count, sizeof *rows, seal_hash_compare);
-    return found ? found->size : 0;
-}
-
-static void count_pack(struct vault_amount *amount, const struct gc_host *host, const uint8_t *hash)
-{
+    size_t row = garbage_find(&host->garbage, hash);
+    host->garbage.marks[row] |= marks;
     amount->objects++;
-    amount->bytes += size_of(host, hash);
+    amount->bytes += garbage_packs(&host->garbage)[row].size;
 }
 
 static int count_removed(struct gc_host *host, const uint8_t *hash, struct error *e)
 {
-    count_pack(&host->found.removed, host, hash);
+    count_pack(&host->found.removed, host, hash, GARBAGE_GONE);
     bytes_put(&host->gone, hash, SEAL_HASH_SIZE);
     return bytes_check(&host->gone, "list of removed packs", e);
 }
@@ -49,7 +45,7 @@ static int remove_one(struct gc *gc, struct gc_host *host, const uint8_t *hash, 
         return -1;
     if (host->found.locked.objects == 0)
         snprintf(host->found.lock, sizeof host->found.lock, "%.255s", e->message);
-    count_pack(&host->found.locked, host, hash);
+    count_pack(&host->found.locked, host, hash, 0);
     return 0;
 }
 
@@ -78,7 +74,7 @@ static int remove_batch(struct gc *gc, struct gc_host *host, const uint8_t *hash
 static int count_all(struct gc_host *host, const struct bytes *names)
 {
     for (size_t at = 0; at < names->length; at += SEAL_HASH_SIZE)
-        count_pack(&host->found.removed, host, names->data + at);
+        count_pack(&host->found.removed, host, names->data + at, GARBAGE_GONE);
     return 0;
 }
 
@@ -155,7 +151,7 @@ static int plan_host(struct gc *gc, struct gc_host *host, struct error *e)
             return -1;
         size_t count = plan.count;
         for (size_t i = 0; i < count; i++)
-            count_pack(&host->found.fresh, host, plan.packs[i]);
+            count_pack(&host->found.fresh, host, plan.packs[i], 0);
         if (count > 0) {
             garbage_mark(&host->garbage, &plan);
             result = gc->request->dry_run ? 0 : put_plan(gc, host, &plan, e);
@@ -196,25 +192,35 @@ int gc_end_plans(struct gc *gc, struct error *e)
 /* ---- needs ---- */
 
 /* Of a run that was killed, or of a snapshot that an interrupted prune has removed. Runs that are at work are younger,
- * or do not count their snapshot as committed. */
+ * or do not count their snapshot as committed. And what is wrong beside others that are right. */
+static bool is_left_over(const struct gc *gc, const struct gc_needs *row)
+{
+    char host[64] = "";
+    int64_t age;
+    sscanf(row->name, "%63[^/]", host);
+    if (!key_may(&gc->repository->key->certificate, KEY_REMOVE, host))
+        return false;
+    if (row->has_manifest)
+        return row->bad;
+    return row->read && row->placed != INT64_MIN && gc->now != INT64_MIN &&
+           !__builtin_sub_overflow(gc->now, row->placed, &age) && age >= gc->grace;
+}
+
 int gc_remove_needs(struct gc *gc, struct error *e)
 {
     size_t count;
     const struct gc_needs *rows = gc_needs_of(gc, &count);
     for (size_t i = 0; i < count; i++) {
-        char manifest[201], needs[201], host[64] = "";
+        char manifest[201], needs[201];
         uint64_t size;
-        int64_t age;
-        if (!rows[i].read || rows[i].has_manifest || rows[i].placed == INT64_MIN || gc->now == INT64_MIN ||
-            __builtin_sub_overflow(gc->now, rows[i].placed, &age) || age < gc->grace)
+        if (!is_left_over(gc, &rows[i]))
             continue;
-        sscanf(rows[i].name, "%63[^/]", host);
         snprintf(manifest, sizeof manifest, "snapshots/%s", rows[i].name);
-        snprintf(needs, sizeof needs, NEEDS_PREFIX "/%s", rows[i].name);
-        if (!key_may(&gc->repository->key->certificate, KEY_REMOVE, host) ||
-            sink_stat(gc->repository->sink, manifest, &size, e) == 0)
-            continue;
-        if (e->class != ERROR_NOT_FOUND || remove_object(gc, needs, e) < 0)
+        gc_needs_key(&rows[i], needs);
+        bool there = sink_stat(gc->repository->sink, manifest, &size, e) == 0;
+        if (!there && e->class != ERROR_NOT_FOUND)
+            return -1;
+        if (there == rows[i].has_manifest && remove_object(gc, needs, e) < 0)
             return -1;
     }
     return sink_sync(gc->repository->sink, e);

@@ -59,6 +59,9 @@ void index_fix(struct index *index);
 /* Names of index objects that this machine has stored, sorted; copied. What they describe is our own: it may be
  * re-used, and is read first. For what is absorbed later as well. */
 int index_set_own(struct index *index, const uint8_t *names, size_t count, struct error *e);
+/* What this signer says is our own as well; NULL = nobody's. For what is absorbed from then on, and by index_set_own.
+ */
+void index_set_authority(struct index *index, const uint8_t signer[SEAL_HASH_SIZE]);
 /* Bytes of all packs that the sink lists. They bound what one signer can have absorbed, our own objects aside: 262,144
  * chunks, and one more for each 64 KiB. */
 void index_set_listed(struct index *index, uint64_t bytes);

@@ -54,8 +54,10 @@ struct index {
     size_t revoked_count;
     uint8_t *own; /* names of index objects, sorted */
     size_t own_count;
-    uint64_t listed;     /* bytes of packs */
-    struct bytes shares; /* struct share each, once something is absorbed */
+    bool has_authority;
+    uint8_t authority[SEAL_HASH_SIZE]; /* a signer */
+    uint64_t listed;                   /* bytes of packs */
+    struct bytes shares;               /* struct share each, once something is absorbed */
     uint8_t preferred_signer[SEAL_HASH_SIZE];
     uint32_t preferred_host; /* pack_name_number */
     bool told;               /* which packs are present */

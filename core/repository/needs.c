@@ -15,6 +15,7 @@
 #include "worker/sink.h"
 
 #define HOSTS_MAX 65535u
+#define KEYS_MAX ((size_t)16 << 20)
 #define SORT_AT ((size_t)256 << 10)
 #define PACKS_MAX ((size_t)52 << 20) /* bytes of their names */
 #define BODY_MAX (PACKS_MAX + (HOSTS_MAX * 68u))
@@ -166,28 +167,37 @@ static int encode(const struct needs *needs, struct bytes *body, struct error *e
     return bytes_check(body, "list of needed packs", e);
 }
 
-static int seal(const struct repository *r, const struct needs *needs, const char *key, const struct bytes *manifest,
-                struct bytes *out, struct error *e)
+/* manifest: the hash of its bytes. */
+static int put(struct repository *r, const char *key, const struct needs *needs, const uint8_t *manifest, bool replace,
+               struct error *e)
 {
-    AUTO_BYTES struct bytes body = {.maximum = BODY_MAX};
-    uint8_t hash[SEAL_HASH_SIZE];
-    seal_hash(manifest->data, manifest->length, hash);
-    if (encode(needs, &body, e) < 0)
+    AUTO_BYTES struct bytes body = {.maximum = BODY_MAX}, sealed = {.maximum = NEEDS_OBJECT_MAX};
+    if (encode(needs, &body, e) < 0 ||
+        placed_seal(r, SEAL_NEEDS, key, manifest, SEAL_HASH_SIZE, &body, &sealed, e) < 0 ||
+        sink_put(r->sink, key, sealed.data, sealed.length, !replace, e) < 0)
         return -1;
-    return placed_seal(r, SEAL_NEEDS, key, hash, sizeof hash, &body, out, e);
+    return confirm_object(r, key, &sealed, e);
 }
 
 int needs_put(struct repository *repository, const struct needs *needs, const struct manifest *manifest,
               const struct bytes *object, bool replace, struct error *e)
 {
-    AUTO_BYTES struct bytes sealed = {.maximum = NEEDS_OBJECT_MAX};
+    uint8_t hash[SEAL_HASH_SIZE];
     char key[201];
     needs_key(manifest->host, manifest->job, manifest->id, key);
-    if (seal(repository, needs, key, object, &sealed, e) < 0 ||
-        sink_put(repository->sink, key, sealed.data, sealed.length, !replace, e) < 0 ||
-        sink_sync(repository->sink, e) < 0)
-        return -1;
-    return confirm_object(repository, key, &sealed, e);
+    seal_hash(object->data, object->length, hash);
+    return put(repository, key, needs, hash, replace, e) < 0 ? -1 : sink_sync(repository->sink, e);
+}
+
+int needs_put_anew(struct repository *repository, const char *name, const struct needs *needs, char *key,
+                   struct error *e)
+{
+    uint8_t random[8];
+    char hex[2 * sizeof random + 1];
+    seal_random(random, sizeof random);
+    int n = snprintf(key, 201, NEEDS_PREFIX "/%s.%s", name, text_hex(random, sizeof random, hex));
+    ASSERT(n > 0 && n < 201);
+    return put(repository, key, needs, needs->manifest, false, e);
 }
 
 static bool ascends(const uint8_t *packs, size_t count)
@@ -249,13 +259,46 @@ int needs_open(const struct repository *repository, const char *host, const char
     return 0;
 }
 
+static int list_anew(void *context, const struct sink_object *object, struct error *e)
+{
+    struct bytes *keys = context;
+    struct vault_name name;
+    if (placed_parse_key(NEEDS_PREFIX, object->key, &name))
+        bytes_put(keys, object->key, strlen(object->key) + 1);
+    return bytes_check(keys, "listing of needs", e);
+}
+
+int needs_list_anew(const struct repository *repository, const char *key, struct bytes *keys, struct error *e)
+{
+    char prefix[202];
+    snprintf(prefix, sizeof prefix, "%s.", key);
+    return sink_list(repository->sink, prefix, list_anew, keys, e);
+}
+
+static int read_one(struct repository *r, const char *host, const char *key, struct needs *needs, struct error *e)
+{
+    AUTO_BYTES struct bytes object = {.maximum = NEEDS_OBJECT_MAX + 1};
+    if (sink_get(r->sink, key, NEEDS_OBJECT_MAX, &object, e) < 0)
+        return -1;
+    return needs_open(r, host, key, &object, needs, e);
+}
+
 int needs_read(struct repository *repository, const char *host, const char *job, const char *id, struct needs *needs,
                struct error *e)
 {
-    AUTO_BYTES struct bytes object = {.maximum = NEEDS_OBJECT_MAX + 1};
+    AUTO_BYTES struct bytes keys = {.maximum = KEYS_MAX};
     char key[201];
+    struct error why;
     needs_key(host, job, id, key);
-    if (sink_get(repository->sink, key, NEEDS_OBJECT_MAX, &object, e) < 0)
+    int result = read_one(repository, host, key, needs, e);
+    if (result == 0 || !sink_is_of_object(e))
+        return result;
+    if (needs_list_anew(repository, key, &keys, &why) < 0) {
+        *e = why;
         return -1;
-    return needs_open(repository, host, key, &object, needs, e);
+    }
+    for (size_t at = 0; result < 0 && at < keys.length && sink_is_of_object(e);
+         at += strlen((const char *)keys.data + at) + 1)
+        result = read_one(repository, host, (const char *)keys.data + at, needs, e);
+    return result;
 }

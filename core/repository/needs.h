@@ -2,8 +2,12 @@
  * locked or looks whether they are there asks this, and walks no catalogue; and it can be read without the full key.
  *
  * Each repository holds other packs, so the manifest, which is the same everywhere, does not name it: it names the
- * manifest. Its key is needs/HOST/JOB/ID. A pack is named by the first NEEDS_NAME_SIZE bytes of its hash, so that the
- * needs of 100 TB are 50 MB: one that is needed is never missed, and another that begins alike is kept with it.
+ * manifest. A pack is named by the first NEEDS_NAME_SIZE bytes of its hash, so that the needs of 100 TB are 50 MB: one
+ * that is needed is never missed, and another that begins alike is kept with it.
+ *
+ * The object is stored with the snapshot, as needs/HOST/JOB/ID. When packs are packed anew, another is stored beside
+ * it, as needs/HOST/JOB/ID.HEX, and then the one before goes. So whoever was held up in the middle of that for however
+ * long spoils nothing. Each of them is enough to go by; what any of them names stays.
  * docs/format.md specifies every byte.
  */
 #ifndef COFRE_REPOSITORY_NEEDS_H
@@ -22,7 +26,6 @@ struct index_pack;
 struct manifest;
 struct repository;
 
-#define NEEDS_PREFIX "needs" /* of their keys */
 #define NEEDS_NAME_SIZE 8
 #define NEEDS_OBJECT_MAX ((size_t)56 << 20)
 
@@ -66,7 +69,15 @@ int needs_parse(const void *p, size_t n, const char *name, struct needs *needs, 
 /* The object, likewise. host: in the key. ERROR_INTEGRITY, ERROR_AUTH: it is none, or not for this place. */
 int needs_open(const struct repository *repository, const char *host, const char *key, const struct bytes *object,
                struct needs *needs, struct error *e);
+/* One of those of a snapshot, the one that was stored with it when it is there. ERROR_NOT_FOUND: there is none. */
 int needs_read(struct repository *repository, const char *host, const char *job, const char *id, struct needs *needs,
                struct error *e);
+
+/* Store them beside what there is, under a fresh key, "needs/" name ".HEX", into key[201]; name: HOST/JOB/ID. Of the
+ * manifest whose hash is in needs->manifest. Read back, and durable once the sink was synced. */
+int needs_put_anew(struct repository *repository, const char *name, const struct needs *needs, char *key,
+                   struct error *e);
+/* The keys of those that were stored beside the one under that key, each NUL terminated, appended to *keys. */
+int needs_list_anew(const struct repository *repository, const char *key, struct bytes *keys, struct error *e);
 
 #endif

@@ -83,13 +83,21 @@ void placed_key(const char *prefix, const struct vault_name *name, char *out)
     ASSERT(n > 0 && n < KEY_ROOM);
 }
 
+static bool is_end(const char *prefix, const char *text)
+{
+    if (text[0] == '\0')
+        return true;
+    return strcmp(prefix, NEEDS_PREFIX) == 0 && text[0] == '.' && strlen(text) == 17 &&
+           strspn(text + 1, "0123456789abcdef") == 16;
+}
+
 bool placed_parse_key(const char *prefix, const char *key, struct vault_name *name)
 {
     size_t n = strlen(prefix);
     int end = 0;
     if (strncmp(key, prefix, n) != 0 ||
         sscanf(key + n, "/%63[^/]/%63[^/]/%23[^/]%n", name->host, name->job, name->id, &end) != 3 ||
-        key[n + (size_t)end] != '\0')
+        !is_end(prefix, key + n + end))
         return false;
     return text_is_name(name->host) && text_is_name(name->job) && manifest_is_id(name->id);
 }

@@ -21,6 +21,7 @@ struct error;
 struct repository;
 
 #define PLACED_CLEAR_SIZE (SEAL_HASH_SIZE + 16)
+#define NEEDS_PREFIX "needs" /* of keys of needs */
 
 /* The object for that key, appended to *out. own: what the kind adds to the clear part. */
 int placed_seal(const struct repository *repository, enum seal_kind kind, const char *key, const void *own,
@@ -33,7 +34,8 @@ int placed_open(const struct repository *repository, enum seal_kind kind, const 
                 struct error *e);
 
 /* Keys "PREFIX/HOST/JOB/ID", as "removed/web1/nightly/20261120T020000Z-ab12cd", into out[201]; id "" = where those of
- * the job begin. And such a key taken apart; false when it is none of that prefix. */
+ * the job begin. And such a key taken apart; false when it is none of that prefix. Of needs there may be several for
+ * one snapshot: behind ID then stand "." and 16 hex digits. */
 void placed_key(const char *prefix, const struct vault_name *name, char *out);
 bool placed_parse_key(const char *prefix, const char *key, struct vault_name *name);
 

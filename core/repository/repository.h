@@ -110,6 +110,8 @@ int repository_list_packs(struct repository *repository, struct index_pack **pac
  * of those that it does not know are read, as above, and after it the index stays as it is (index_fix), whatever is
  * found missing or turns up. */
 int repository_fix_index(struct repository *repository, const struct index_pack *packs, size_t count, struct error *e);
+/* What was loaded counts no more: the next one who needs the index loads it. */
+void repository_forget_index(struct repository *repository);
 /* Store an index object of the host, whose packs are durable, with that body; durable, and looked at, when it returns.
  * One of our own is remembered first (repository_own_index). Its name, and its bytes. */
 int repository_store_index(struct repository *repository, const char *host, const struct bytes *body,

@@ -214,7 +214,11 @@ static int open_index(struct repository *r, struct error *e)
     seal_hasher_add(&hasher, r->key->signer_public, sizeof r->key->signer_public);
     seal_hasher_add(&hasher, r->host, strlen(r->host));
     seal_hasher_end(&hasher, identity);
-    return index_open(path, identity, r->own_alone ? r->host : NULL, &r->index, e);
+    if (index_open(path, identity, r->own_alone ? r->host : NULL, &r->index, e) < 0)
+        return -1;
+    /* What was packed anew for a host that cannot do it itself; one that can goes by its ledger alone. */
+    index_set_authority(r->index, r->key->full ? NULL : r->full_signer);
+    return 0;
 }
 
 /* What this machine has stored itself. */
@@ -463,4 +467,11 @@ int repository_fix_index(struct repository *r, const struct index_pack *packs, s
     r->recovered = true; /* or it cannot be, with a put key */
     index_fix(r->index);
     return 0;
+}
+
+void repository_forget_index(struct repository *r)
+{
+    index_free(r->index);
+    r->index = NULL;
+    r->recovered = false;
 }

@@ -201,6 +201,18 @@ int repository_heed_plans(struct repository *r, const struct needs *needs, struc
     return heeding.age > PATIENCE_MS ? check_all_there(r, needs, e) : 0;
 }
 
+/* When it is not, others are that were stored beside it before it went. */
+static int check_needs_there(struct repository *r, const char *key, struct error *e)
+{
+    AUTO_BYTES struct bytes keys = {.maximum = KEYS_MAX};
+    uint64_t size;
+    if (sink_stat(r->sink, key, &size, e) == 0)
+        return 0;
+    if (e->class != ERROR_NOT_FOUND || needs_list_anew(r, key, &keys, e) < 0)
+        return -1;
+    return keys.length > 0 ? 0 : error_set(e, ERROR_CHANGED, "'%s' is gone", key);
+}
+
 int repository_look_again(struct repository *r, const char *needs_key, int64_t stored, const struct bytes *planned,
                           struct error *e)
 {
@@ -211,8 +223,8 @@ int repository_look_again(struct repository *r, const char *needs_key, int64_t s
                   needs_key);
         return error_hint(e, "run it again; this snapshot may lose what it needs");
     }
-    if (sink_stat(r->sink, needs_key, &size, e) < 0)
-        return e->class == ERROR_NOT_FOUND ? error_set(e, ERROR_CHANGED, "'%s' is gone", needs_key) : -1;
+    if (check_needs_there(r, needs_key, e) < 0)
+        return -1;
     for (size_t i = 0; i < planned->length / sizeof *packs; i++) {
         char key[201];
         pack_name_key(&packs[i], key);

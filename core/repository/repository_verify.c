@@ -14,6 +14,7 @@
 #include "repository/index_body.h"
 #include "repository/manifest_object.h"
 #include "repository/needs.h"
+#include "repository/placed.h"
 #include "repository/reader.h"
 #include "repository/repository.h"
 #include "repository/repository_annotation.h"

@@ -59,11 +59,11 @@ class Scene:
 
     def key(self, kind: str, which: int = -1) -> str:
         """Of the snapshots that are kept the newest is the last."""
-        return self.only(f'{kind}/testhost/job/{self.removal.kept[which]}')
+        return self.first(f'{kind}/testhost/job/{self.removal.kept[which]}')
 
-    def only(self, prefix: str) -> str:
-        [found] = [key for key in self.place.objects() if key.startswith(prefix)]
-        return found
+    def first(self, prefix: str) -> str:
+        """What packing anew is going to leave is planned apart: of more than one it is the first."""
+        return min(key for key in self.place.objects() if key.startswith(prefix))
 
     def repository_id(self) -> bytes:
         return bytes.fromhex(json.loads(self.place.objects()['config'].splitlines()[0])['repository'])
@@ -136,7 +136,7 @@ def harm(kind: str, name: str, words: str = '', by: str = '', **statuses: int) -
     def spoil(scene: Scene):
         if by:
             scene.removal.sink(key=scene.prune_key)
-        key = scene.only('plans/') if kind == 'plans' else scene.key(kind, 0)
+        key = scene.first('plans/') if kind == 'plans' else scene.key(kind, 0)
         scene.place.put(key, HARMS[name](scene, key))
         return words or key
 
@@ -382,7 +382,7 @@ for act in (last_is_not_told, nothing_is_told):
 for prefix, statuses in {'snapshots/': {'prune': DONE, 'gc': DONE}, 'plans/': {'gc': DONE}}.items():
     listing(prefix, first_is_not_told, **statuses)
 for act in (first_is_not_told, last_is_not_told, nothing_is_told):
-    listing('needs/', act, prune=DONE, gc=DONE)
+    listing('needs/', act, prune=DONE, gc=INCOMPLETE)  # those that were written anew are found by their listing alone
     listing('removed/', act, prune=DONE)
     listing('packs/', act, gc=DONE)
 for act in (repeats_a_page, is_out_of_order, is_cut):

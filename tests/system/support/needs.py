@@ -5,8 +5,15 @@ from support.decoder import Cursor, H, Repository, ZERO, open_envelope, read_cat
 
 
 def read_needs(repository: Repository, snapshot: str) -> set[tuple[str, bytes]]:
-    """snapshot: HOST/JOB/ID. Each pack by its host and how its name begins."""
-    key, path = f'needs/{snapshot}', Path(repository.path)
+    """snapshot: HOST/JOB/ID. Each pack by its host and how its name begins, of all objects that there are."""
+    objects = sorted((Path(repository.path) / 'needs').glob(f'{snapshot}*'))
+    assert objects, snapshot
+    return set().union(*(read_object(repository, snapshot, path) for path in objects))
+
+
+def read_object(repository: Repository, snapshot: str, object: Path) -> set[tuple[str, bytes]]:
+    path = Path(repository.path)
+    key = str(object.relative_to(path))
     _, of, clear, body = open_envelope(repository.key, b'cofrend1', 72, (path / key).read_bytes(), key, 1 << 26)
     assert of in ('', snapshot.split('/')[0])
     assert clear == H(key.encode()) + repository.id + H((path / 'snapshots' / snapshot).read_bytes())

@@ -55,11 +55,46 @@ void model_remove(struct world *w, struct life *life)
 
 /* ---- what may not happen ---- */
 
+int model_find(const struct world *w, int pack)
+{
+    for (int i = 0; i < w->pack_count; i++)
+        if (w->packs[i].first == w->packs[pack].first && model_is_there(&w->packs[i].life))
+            return i;
+    return -1;
+}
+
 bool model_is_whole(const struct world *w, const struct snapshot *s)
 {
     for (int i = 0; i < s->count; i++)
-        if (!model_is_there(&w->packs[s->packs[i]].life))
+        if (model_find(w, s->packs[i]) < 0)
             return false;
+    return true;
+}
+
+bool model_are_there(const struct world *w, const int *packs, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (!model_is_there(&w->packs[packs[i]].life))
+            return false;
+    return true;
+}
+
+bool model_has_needs(const struct snapshot *s)
+{
+    for (int i = 0; i < s->needs_count; i++)
+        if (model_is_there(&s->needs[i].life))
+            return true;
+    return false;
+}
+
+bool model_put_needs(struct world *w, struct snapshot *s, const int *packs, int count)
+{
+    if (s->needs_count == NEEDS)
+        return false;
+    struct stored_needs *needs = &s->needs[s->needs_count++];
+    memcpy(needs->packs, packs, (size_t)count * sizeof *packs);
+    needs->count = count;
+    model_put(w, &needs->life);
     return true;
 }
 
@@ -75,13 +110,12 @@ static int compare_prefixes(const void *a, const void *b)
     return memcmp(a, b, NEEDS_NAME_SIZE);
 }
 
-/* What a snapshot needs of that host (-1: of any). */
-size_t model_needs(const struct world *w, const struct snapshot *s, int host, uint8_t *prefixes)
+size_t model_prefixes(const struct world *w, const int *packs, int packs_count, int host, uint8_t *prefixes)
 {
     size_t count = 0;
-    for (int i = 0; i < s->count; i++)
-        if (host < 0 || w->packs[s->packs[i]].host == host)
-            memcpy(prefixes + NEEDS_NAME_SIZE * count++, w->packs[s->packs[i]].name, NEEDS_NAME_SIZE);
+    for (int i = 0; i < packs_count; i++)
+        if (host < 0 || w->packs[packs[i]].host == host)
+            memcpy(prefixes + NEEDS_NAME_SIZE * count++, w->packs[packs[i]].name, NEEDS_NAME_SIZE);
     qsort(prefixes, count, NEEDS_NAME_SIZE, compare_prefixes);
     return count;
 }

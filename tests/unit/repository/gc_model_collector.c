@@ -50,22 +50,43 @@ static void sweep(struct world *w, struct actor *a)
     }
 }
 
-static void need(struct world *w, struct actor *a, int i)
+static void need(struct world *w, struct actor *a, int i, int k)
 {
-    uint8_t prefixes[WANTED * NEEDS_NAME_SIZE];
-    a->read[i] = true;
-    garbage_need(&a->garbage, prefixes, model_needs(w, &w->snapshots[i], a->host, prefixes));
+    const struct stored_needs *needs = &w->snapshots[i].needs[k];
+    uint8_t prefixes[NAMED * NEEDS_NAME_SIZE];
+    size_t count = model_prefixes(w, needs->packs, needs->count, a->host, prefixes);
+    a->read[i][k] = true;
+    garbage_need(&a->garbage, prefixes, count, GARBAGE_NEEDED);
 }
 
 /* Needs that were listed, and are still there. */
 static void read_needs(struct world *w, struct actor *a)
 {
-    for (int i = 0; i < w->snapshot_count; i++) {
-        const struct snapshot *s = &w->snapshots[i];
-        a->read[i] = false;
-        if (a->there[i] && model_is_there(&s->needs) && (w->without != NEEDS_COUNT_ALONE || a->known_manifests[i]))
-            need(w, a, i);
-    }
+    memset(a->read, 0, sizeof a->read);
+    for (int i = 0; i < w->snapshot_count; i++)
+        for (int k = 0; k < w->snapshots[i].needs_count; k++)
+            if (a->there[i][k] && model_is_there(&w->snapshots[i].needs[k].life) &&
+                (w->without != NEEDS_COUNT_ALONE || a->known_manifests[i]))
+                need(w, a, i, k);
+}
+
+static bool has_read(const struct actor *a, int i)
+{
+    for (int k = 0; k < NEEDS; k++)
+        if (a->read[i][k])
+            return true;
+    return false;
+}
+
+/* Wherever what it wants may be, whoever has stored it. */
+static void heal(struct world *w, struct snapshot *s)
+{
+    int packs[NAMED], count = 0;
+    for (int i = 0; i < s->count; i++)
+        for (int k = 0; k < w->pack_count && count < NAMED; k++)
+            if (w->packs[k].first == w->packs[s->packs[i]].first && model_is_there(&w->packs[k].life))
+                packs[count++] = k;
+    model_put_needs(w, s, packs, count);
 }
 
 /* A manifest of which no needs were read: either they were not listed yet, or it is gone by now. Else a doubt, but for
@@ -73,15 +94,23 @@ static void read_needs(struct world *w, struct actor *a)
 static bool is_doubt(struct world *w, struct actor *a, int i)
 {
     struct snapshot *s = &w->snapshots[i];
-    if (model_is_there(&s->needs)) {
-        need(w, a, i);
-        return false;
-    }
+    for (int k = 0; k < s->needs_count; k++)
+        if (model_is_there(&s->needs[k].life)) {
+            need(w, a, i, k);
+            return false;
+        }
     if (!model_is_there(&s->manifest))
         return false;
     if (a == &w->actors[WRITERS] && model_is_whole(w, s))
-        model_put(w, &s->needs);
+        heal(w, s);
     return w->without != MANIFEST_ALONE_IS_A_DOUBT;
+}
+
+static void note_stale(struct world *w, struct actor *a, int i)
+{
+    for (int k = 0; k < w->snapshots[i].needs_count; k++)
+        if (a->read[i][k] && a->now - w->snapshots[i].needs[k].life.put >= GRACE)
+            a->stale[a->stale_count++] = (struct place){.snapshot = i, .needs = k};
 }
 
 /* Manifests are listed after the needs: who has needs had them before. */
@@ -90,11 +119,11 @@ static bool compare_manifests(struct world *w, struct actor *a)
     a->stale_count = 0;
     for (int i = 0; i < w->snapshot_count; i++) {
         const struct snapshot *s = &w->snapshots[i];
-        bool listed = w->without == NEEDS_COUNT_ALONE ? a->known_manifests[i] : model_is_listed(w, &s->manifest);
-        if (listed && !a->read[i] && is_doubt(w, a, i))
+        a->listed[i] = w->without == NEEDS_COUNT_ALONE ? a->known_manifests[i] : model_is_listed(w, &s->manifest);
+        if (a->listed[i] && !has_read(a, i) && is_doubt(w, a, i))
             return false;
-        if (!listed && a->read[i] && a->now - s->needs.put >= GRACE)
-            a->stale[a->stale_count++] = i;
+        if (!a->listed[i])
+            note_stale(w, a, i);
     }
     return true;
 }
@@ -148,9 +177,10 @@ static bool forget_next(struct world *w, struct actor *a)
 {
     if (a->at == a->stale_count)
         return false;
-    struct snapshot *s = &w->snapshots[a->stale[a->at]];
+    const struct place *place = &a->stale[a->at];
+    struct snapshot *s = &w->snapshots[place->snapshot];
     if (a->asked)
-        model_remove(w, &s->needs);
+        model_remove(w, &s->needs[place->needs].life);
     /* The manifest is asked for, and then, a while later, the needs go. */
     a->asked = !a->asked && !model_is_there(&s->manifest);
     a->at += !a->asked;
@@ -165,10 +195,11 @@ static void list_plans(struct world *w, struct actor *a)
 
 static void list_needs(struct world *w, struct actor *a)
 {
+    memset(a->there, 0, sizeof a->there);
+    memset(a->listed, 0, sizeof a->listed);
     for (int i = 0; i < w->snapshot_count; i++)
-        a->there[i] = model_is_listed(w, &w->snapshots[i].needs);
-    for (int i = w->snapshot_count; i < SNAPSHOTS; i++)
-        a->there[i] = false;
+        for (int k = 0; k < w->snapshots[i].needs_count; k++)
+            a->there[i][k] = model_is_listed(w, &w->snapshots[i].needs[k].life);
 }
 
 static void begin(struct world *w, struct actor *a)
@@ -215,7 +246,8 @@ void model_collect(struct world *w, struct actor *a)
         listing[a->phase++](w, a);
         return;
     }
-    switch (a->phase - READ) {
+    int phase = a->phase - READ;
+    switch (phase) {
     case 0:
         a->phase += !remove_next(w, a);
         break;
@@ -225,7 +257,12 @@ void model_collect(struct world *w, struct actor *a)
     case 2:
         end_plans(w, a);
         break;
+    case 3:
+        a->phase += !forget_next(w, a);
+        break;
     default:
-        a->phase = forget_next(w, a) ? a->phase : -1;
+        phase -= 4;
+        model_repack(w, a, &phase);
+        a->phase = phase < 0 ? -1 : READ + 4 + phase;
     }
 }

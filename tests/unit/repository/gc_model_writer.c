@@ -57,7 +57,7 @@ static void store_pack(struct world *w, struct actor *a, int i)
 {
     struct stored_pack *pack = &w->packs[w->pack_count];
     w->snapshots[a->snapshot].packs[i] = w->pack_count++;
-    *pack = (struct stored_pack){.host = a->host, .chunk = a->chunks[i]};
+    *pack = (struct stored_pack){.host = a->host, .chunk = a->chunks[i], .first = w->pack_count - 1};
     bytes_set_u64(pack->name, model_draw(w));
     model_put(w, &pack->life);
 }
@@ -88,7 +88,7 @@ static bool heed_plans(struct world *w, struct actor *a)
 {
     const struct snapshot *s = &w->snapshots[a->snapshot];
     uint8_t prefixes[WANTED * NEEDS_NAME_SIZE];
-    size_t count = model_needs(w, s, -1, prefixes);
+    size_t count = model_prefixes(w, s->packs, s->count, -1, prefixes);
     int64_t age = w->now - a->began;
     bool may = true;
     struct error e;
@@ -104,7 +104,7 @@ static bool heed_plans(struct world *w, struct actor *a)
         note_doubtful(w, a, &names);
         bytes_free(&names);
     }
-    return may && (age <= GRACE / 2 || model_is_whole(w, s));
+    return may && (age <= GRACE / 2 || model_are_there(w, s->packs, s->count));
 }
 
 /* After the commit. Needs that stood alone for long may be on the way to be removed. */
@@ -115,7 +115,7 @@ static bool still_there(const struct world *w, const struct actor *a)
     for (int i = 0; i < a->doubtful_count; i++)
         if (!model_is_there(&w->packs[a->doubtful[i]].life))
             return false;
-    return model_is_there(&w->snapshots[a->snapshot].needs);
+    return model_has_needs(&w->snapshots[a->snapshot]);
 }
 
 static void refuse(struct world *w, struct actor *a)
@@ -139,7 +139,8 @@ static void say_committed(struct world *w, struct actor *a)
 static void store_needs(struct world *w, struct actor *a)
 {
     a->needs_put = w->now;
-    model_put(w, &w->snapshots[a->snapshot].needs);
+    struct snapshot *s = &w->snapshots[a->snapshot];
+    model_put_needs(w, s, s->packs, s->count);
 }
 
 /* One operation of the store. */

@@ -51,7 +51,7 @@ static size_t need(struct garbage *g, const unsigned *packs, size_t count)
         name_of(packs[i], name);
         bytes_put(&prefixes, name, NEEDS_NAME_SIZE);
     }
-    size_t missing = garbage_need(g, prefixes.data, count);
+    size_t missing = garbage_need(g, prefixes.data, count, GARBAGE_NEEDED);
     bytes_free(&prefixes);
     return missing;
 }

@@ -25,14 +25,30 @@ static const char *const safeguards[SAFEGUARDS] = {
     [NEEDS_COUNT_ALONE] = "needs without a manifest count",
     [MANIFEST_ALONE_IS_A_DOUBT] = "a manifest without needs is a doubt",
     [PLAN_STAYS] = "a plan stays as long as its packs",
+    [MOVED_NEEDS_ARE_ADDED] = "who packs anew replaces no needs",
+    [LOOK_BEFORE_OLD_NEEDS_GO] = "who packs anew looks at plans and packs before old needs go",
+};
+
+/* Some are found after many schedules only: so many are passed over. */
+static const long passed_over[SAFEGUARDS] = {
+    [CLOCK_OF_THE_STORE] = 1900,
+    [NEEDS_COUNT_ALONE] = 50900,
+    [MOVED_NEEDS_ARE_ADDED] = 18800,
+    [LOOK_BEFORE_OLD_NEEDS_GO] = 14800,
 };
 
 /* ---- the pruner ---- */
 
+static void remove_needs(struct world *w, struct snapshot *s)
+{
+    for (int i = 0; i < s->needs_count; i++)
+        model_remove(w, &s->needs[i].life);
+}
+
 static void prune_on(struct world *w, struct actor *a)
 {
     if (a->phase == 1) {
-        model_remove(w, &w->snapshots[a->snapshot].needs);
+        remove_needs(w, &w->snapshots[a->snapshot]);
         a->phase = -1;
         return;
     }
@@ -44,7 +60,7 @@ static void prune_on(struct world *w, struct actor *a)
     if (!model_is_listed(w, &s->manifest) || !model_is_there(&s->manifest))
         return;
     if (model_chance(w, 3) && w->now - s->manifest.put > GRACE) {
-        model_remove(w, &s->needs); /* somebody has removed what he did not know */
+        remove_needs(w, s); /* somebody has removed what he did not know */
         return;
     }
     s->pruned = true;
@@ -87,7 +103,7 @@ static void step(struct world *w, int i)
     a->wake = w->now + pause_of(w);
     if (a->phase < 0) {
         a->phase = 0;
-        a->wake += model_below(w, i < WRITERS ? 20 * HOUR : 6 * HOUR);
+        a->wake += model_below(w, i >= WRITERS ? 6 * HOUR : w->quiet ? 20 * 24 * HOUR : 20 * HOUR);
     }
 }
 
@@ -96,6 +112,7 @@ static void begin_world(struct world *w, uint64_t seed, enum safeguard without)
     memset(w, 0, sizeof *w);
     w->random = seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
     w->without = without;
+    w->quiet = seed % 4 == 0;
     w->now = 20000 * 24 * HOUR;
     for (int i = 0; i < 8; i++)
         model_draw(w);
@@ -117,12 +134,13 @@ static void end_world(struct world *w)
 
 static bool is_out_of_room(const struct world *w)
 {
-    return w->pack_count + WANTED > PACKS || w->plan_count + COLLECTORS > PLANS || w->snapshot_count == SNAPSHOTS;
+    return w->pack_count + WANTED + COLLECTORS > PACKS || w->plan_count + COLLECTORS > PLANS ||
+           w->snapshot_count == SNAPSHOTS;
 }
 
 static void run_world(struct world *w)
 {
-    for (int n = 0; n < STEPS && !w->fault && !is_out_of_room(w); n++) {
+    for (int n = 0; n < (w->quiet ? QUIET_STEPS : STEPS) && !w->fault && !is_out_of_room(w); n++) {
         int next = 0;
         for (int i = 1; i < ACTORS; i++)
             if (w->actors[i].wake < w->actors[next].wake)
@@ -137,13 +155,13 @@ static void run_world(struct world *w)
 static long search(long from, long count, enum safeguard without, const char **fault, bool tell)
 {
     static struct world w;
-    long sums[8] = {0};
+    long sums[10] = {0};
     for (long seed = from; seed < from + count; seed++) {
         begin_world(&w, (uint64_t)seed, without);
         run_world(&w);
         end_world(&w);
         const long *counted = &w.count.committed;
-        for (int i = 0; i < 8; i++)
+        for (int i = 0; i < 10; i++)
             sums[i] += counted[i];
         if (w.fault) {
             *fault = w.fault;
@@ -152,8 +170,8 @@ static long search(long from, long count, enum safeguard without, const char **f
     }
     if (tell)
         printf("%ld schedules: %ld committed, %ld refused, %ld not found after the commit, %ld pruned, %ld packs "
-               "planned, %ld removed, %ld doubts, %ld killed\n",
-               count, sums[0], sums[1], sums[2], sums[3], sums[4], sums[5], sums[6], sums[7]);
+               "planned, %ld removed, %ld doubts, %ld killed, %ld packed anew, %ld of that given up\n",
+               count, sums[0], sums[1], sums[2], sums[3], sums[4], sums[5], sums[6], sums[7], sums[8], sums[9]);
     return 0;
 }
 
@@ -167,7 +185,7 @@ int main(int argc, char **argv)
         return 1;
     }
     for (int i = 1; argc < 2 && i < SAFEGUARDS; i++) {
-        found = search(1, 50000, (enum safeguard)i, &fault, false);
+        found = search(1 + passed_over[i], 50000, (enum safeguard)i, &fault, false);
         printf("without '%s': schedule %ld: %s\n", safeguards[i], found, found ? fault : "NOTHING WAS FOUND");
         if (!found)
             return 1;

@@ -15,6 +15,7 @@
 #include "repository/placed.h"
 #include "repository/repository.h"
 #include "trial.h"
+#include "worker/sink.h"
 
 static struct pack_name pack_of(const char *host, uint32_t number)
 {
@@ -128,12 +129,58 @@ static void test_an_object(void **state)
     repository_close(other);
 }
 
+/* One that is stored beside it stands in for it when it is gone, or damaged; and nothing else does. */
+static void test_anew(void **state)
+{
+    struct trial *t = *state;
+    static char job[] = "job", host[] = TRIAL_HOST;
+    const struct manifest manifest = {.job = job, .host = host, .id = "20261120T020000Z-ab12cd"};
+    struct needs needs = {0}, more = {0}, read = {0};
+    struct bytes keys = {.maximum = 1000};
+    struct vault_name name;
+    struct error e;
+    char bytes[] = "the manifest", key[201], fresh[201];
+    const struct bytes of = {.data = (uint8_t *)bytes, .length = sizeof bytes};
+    struct repository *r = trial_open(t, "one", 1, "");
+    add(&needs, TRIAL_HOST, 3);
+    add(&more, TRIAL_HOST, 4);
+    assert_int_equal(needs_put(r, &needs, &manifest, &of, false, &e), 0);
+    seal_hash(bytes, sizeof bytes, more.manifest);
+    assert_int_equal(needs_put_anew(r, TRIAL_HOST "/job/20261120T020000Z-ab12cd", &more, fresh, &e), 0);
+    needs_key(TRIAL_HOST, "job", manifest.id, key);
+    assert_int_equal(needs_list_anew(r, key, &keys, &e), 0);
+    assert_string_equal((const char *)keys.data, fresh);
+    assert_true(placed_parse_key("needs", fresh, &name));
+    assert_string_equal(name.id, manifest.id);
+    assert_false(placed_parse_key("snapshots", "snapshots/web1/job/20261120T020000Z-ab12cd.0011223344556677", &name));
+    assert_false(placed_parse_key("needs", "needs/web1/job/20261120T020000Z-ab12cd.00112233445566", &name));
+    assert_int_equal(needs_read(r, TRIAL_HOST, "job", manifest.id, &read, &e), 0);
+    assert_true(has(&read, TRIAL_HOST, 3));
+    needs_free(&read);
+    assert_int_equal(sink_put(r->sink, key, "x", 1, false, &e), 0);
+    assert_int_equal(needs_read(r, TRIAL_HOST, "job", manifest.id, &read, &e), 0);
+    assert_true(has(&read, TRIAL_HOST, 4));
+    needs_free(&read);
+    assert_int_equal(sink_remove(r->sink, key, &e), 0);
+    assert_int_equal(needs_read(r, TRIAL_HOST, "job", manifest.id, &read, &e), 0);
+    assert_true(has(&read, TRIAL_HOST, 4));
+    assert_int_equal(sink_remove(r->sink, fresh, &e), 0);
+    needs_free(&read);
+    assert_int_equal(needs_read(r, TRIAL_HOST, "job", manifest.id, &read, &e), -1);
+    assert_int_equal(e.class, ERROR_NOT_FOUND);
+    needs_free(&needs);
+    needs_free(&more);
+    bytes_free(&keys);
+    repository_close(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_set),
         cmocka_unit_test(test_what_is_missing),
         cmocka_unit_test_setup_teardown(test_an_object, trial_set_up, trial_tear_down),
+        cmocka_unit_test_setup_teardown(test_anew, trial_set_up, trial_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
