@@ -59,13 +59,10 @@ class Scene:
 
     def key(self, kind: str, which: int = -1) -> str:
         """Of the snapshots that are kept the newest is the last."""
-        return self.only(f'{kind}/testhost/job/{self.removal.kept[which]}')
-
-    def only(self, prefix: str) -> str:
-        [found] = [key for key in self.place.objects() if key.startswith(prefix)]
-        return found
+        return self.first(f'{kind}/testhost/job/{self.removal.kept[which]}')
 
     def first(self, prefix: str) -> str:
+        """What packing anew is going to leave is planned apart: of more than one it is the first."""
         return min(key for key in self.place.objects() if key.startswith(prefix))
 
     def repository_id(self) -> bytes:
@@ -385,8 +382,7 @@ for act in (last_is_not_told, nothing_is_told):
 for prefix, statuses in {'snapshots/': {'prune': DONE, 'gc': DONE}, 'plans/': {'gc': DONE}}.items():
     listing(prefix, first_is_not_told, **statuses)
 for act in (first_is_not_told, last_is_not_told, nothing_is_told):
-    listing('needs/', act, prune=DONE)
-    listing('needs/', act, gc=INCOMPLETE)  # those that were stored anew are found by listing alone: they are made once more
+    listing('needs/', act, prune=DONE, gc=INCOMPLETE)  # those that were written anew are found by their listing alone
     listing('removed/', act, prune=DONE)
     listing('packs/', act, gc=DONE)
 for act in (repeats_a_page, is_out_of_order, is_cut):
