@@ -14,6 +14,8 @@ struct error;
 
 struct backup_sink {
     const char *name;
+    const char *plugin;
+    char *plugin_version; /* NULL: it could not be opened */
     bool committed;
     char *error;    /* not committed: why; NULL else */
     uint64_t added; /* stored bytes */
