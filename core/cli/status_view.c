@@ -92,8 +92,10 @@ static int add_row(const struct status *status, const struct status_job *job, co
                    bool color, struct table *t, struct error *e)
 {
     char good[CLOCK_TEXT_MAX] = "never", age[TEXT_AGE_MAX] = "", last[64] = "never", took[TEXT_ELAPSED_MAX] = "";
-    char size[48] = "", days[STATUS_DAYS + 1], next[32] = "", verified[TEXT_AGE_MAX];
+    char full[8] = "", size[48] = "", days[STATUS_DAYS + 1], next[32] = "", verified[TEXT_AGE_MAX];
     const json_t *elapsed = json_object_get(job->last, "elapsed");
+    if (sink->space > 0)
+        snprintf(full, sizeof full, "%.0f %%", 100 * (double)(sink->space - sink->available) / (double)sink->space);
     if (sink->good != INT64_MIN) {
         clock_format_shown(sink->good, good);
         ago(status, sink->good, age);
@@ -104,22 +106,28 @@ static int add_row(const struct status *status, const struct status_job *job, co
         text_elapsed((int64_t)(1000 * json_number_value(elapsed)), took);
     show_size(job, size, sizeof size);
     show_next(status, job, next, sizeof next);
-    const char *cells[] = {job->job->name, sink->sink->name,
-                           good,           age,
-                           last,           took,
-                           size,           show_days(job, days),
-                           next,           ago(status, sink->verified, verified)};
+    const char *cells[] = {job->job->name,
+                           sink->sink->name,
+                           full,
+                           good,
+                           age,
+                           last,
+                           took,
+                           size,
+                           show_days(job, days),
+                           next,
+                           ago(status, sink->verified, verified)};
     for (size_t i = 0; i < sizeof cells / sizeof cells[0]; i++)
-        if (table_add_painted(t, cells[i], color && i <= 4 ? paints[level_of(status, job, sink)] : NULL, e) < 0)
+        if (table_add_painted(t, cells[i], color && i <= 5 ? paints[level_of(status, job, sink)] : NULL, e) < 0)
             return -1;
     return 0;
 }
 
 static int print_table(struct output *out, const struct status *status, bool color, struct error *e)
 {
-    static const struct table_column columns[] = {{"JOB", 0},      {"SINK", 0},    {"LAST GOOD", 0}, {"AGE", 0},
-                                                  {"LAST RUN", 0}, {"TOOK", 1},    {"SIZE", 1},      {"7 DAYS", 0},
-                                                  {"NEXT", 0},     {"VERIFIED", 0}};
+    static const struct table_column columns[] = {{"JOB", 0},    {"SINK", 0},     {"FULL", 1},    {"LAST GOOD", 0},
+                                                  {"AGE", 0},    {"LAST RUN", 0}, {"TOOK", 1},    {"SIZE", 1},
+                                                  {"7 DAYS", 0}, {"NEXT", 0},     {"VERIFIED", 0}};
     struct table table;
     int result = 0;
     table_init(&table, columns, sizeof columns / sizeof columns[0]);
@@ -155,10 +163,12 @@ static json_t *sinks_json(struct output *out, const struct status *status, const
         const struct status_sink *s = &job->sinks[i];
         bool good = s->good != INT64_MIN;
         json_t *age = good ? json_real((double)((status->now - s->good) / 1000000) / 1000) : json_null();
-        json_t *row = json_pack("{s:s, s:o, s:o, s:o, s:b, s:o, s:o}", "name", s->sink->name, "snapshot",
-                                output_text(out, good ? s->good_id : NULL), "last_good", output_time(s->good), "age",
-                                age, "stale", s->stale, "added", good ? output_number(s->added) : json_null(),
-                                "verified", output_time(s->verified));
+        json_t *row =
+            json_pack("{s:s, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "name", s->sink->name, "snapshot",
+                      output_text(out, good ? s->good_id : NULL), "last_good", output_time(s->good), "age", age,
+                      "stale", s->stale, "added", good ? output_number(s->added) : json_null(), "verified",
+                      output_time(s->verified), "space", s->space > 0 ? output_number(s->space) : json_null(),
+                      "available", s->space > 0 ? output_number(s->available) : json_null());
         if (json_array_append_new(list, row) < 0)
             out->no_memory = true;
     }

@@ -38,6 +38,20 @@ static bool added(const struct status_job *job, const struct status_sink *s, dou
     return s->good != INT64_MIN;
 }
 
+static bool space(const struct status_job *job, const struct status_sink *s, double *value)
+{
+    (void)job;
+    *value = (double)s->space;
+    return s->space > 0;
+}
+
+static bool available(const struct status_job *job, const struct status_sink *s, double *value)
+{
+    (void)job;
+    *value = (double)s->available;
+    return s->space > 0;
+}
+
 static bool stale(const struct status_job *job, const struct status_sink *s, double *value)
 {
     *value = s->stale;
@@ -135,6 +149,8 @@ static const struct metric {
     {"cofre_snapshot_added_bytes", "What that snapshot has added to the sink.", true, added},
     {"cofre_verified_timestamp_seconds", "When all of the job in the sink was last read back and found whole.", true,
      verified},
+    {"cofre_sink_size_bytes", "Size of the place of the sink, at the last run.", true, space},
+    {"cofre_sink_available_bytes", "What of it was left then.", true, available},
     {"cofre_snapshot_max_age_seconds", "max_age of the job.", false, max_age},
     {"cofre_snapshot_size_bytes", "Size of the newest complete snapshot of the job.", false, bytes},
     {"cofre_snapshot_entries", "Entries in that snapshot.", false, entries},

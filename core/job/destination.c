@@ -180,6 +180,15 @@ static void collect_added(struct destinations *d, struct manifest *m)
     }
 }
 
+/* For who watches it: that the place cannot tell is no failure. */
+static void measure(struct destination *item)
+{
+    struct error ignored;
+    struct backup_sink *r = item->result;
+    if (sink_space(item->vault->sink, &r->space, &r->available, &ignored) < 0 || r->space < 0 || r->available < 0)
+        r->space = r->available = 0;
+}
+
 static int commit_one(const struct destinations *d, struct saver *saver, size_t k, struct destination *item,
                       const struct manifest *manifest, const char *key, const struct bytes *object, struct error *e)
 {
@@ -188,6 +197,7 @@ static int commit_one(const struct destinations *d, struct saver *saver, size_t 
         commit_manifest(item->vault->sink, key, object, e) == 0 &&
         (!calls->look || calls->look(saver, k, manifest, e) == 0)) {
         item->result->committed = true;
+        measure(item);
         log_line(LOG_NOTICE, "committed %s@%s to %s", manifest->job, manifest->id, item->config->name);
         return 0;
     }

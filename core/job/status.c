@@ -101,6 +101,21 @@ static void take_snapshot(struct reading *r, const json_t *record, bool run)
     }
 }
 
+static void take_space(struct reading *r, const json_t *record)
+{
+    int64_t when = records_time(record, "ended");
+    for (size_t i = 0; i < r->job->job->sink_count; i++) {
+        struct status_sink *s = &r->job->sinks[i];
+        const json_t *row = find_row(record, s->sink->name);
+        int64_t space = records_number(row, "space"), available = records_number(row, "available");
+        if (when <= s->measured || space <= 0 || available < 0 || available > space)
+            continue;
+        s->measured = when;
+        s->space = (uint64_t)space;
+        s->available = (uint64_t)available;
+    }
+}
+
 static void take_verified(struct status_sink *s, const json_t *record)
 {
     const json_t *row = find_row(record, s->sink->name);
@@ -119,6 +134,7 @@ static void take(struct reading *r, const json_t *record)
     if (run) {
         take_run(r, record);
         take_size(r, record);
+        take_space(r, record);
     }
     if (run || is(record, "command", "copy"))
         take_snapshot(r, record, run);
@@ -272,8 +288,11 @@ static int make_job(const struct config_job *from, struct status_job *job, struc
     if (!(job->sinks = calloc(from->sink_count, sizeof *job->sinks)))
         return error_memory(e);
     for (size_t i = 0; i < from->sink_count; i++)
-        job->sinks[i] = (struct status_sink){
-            .sink = from->sinks[i], .good = INT64_MIN, .verified = INT64_MIN, .damaged = INT64_MIN};
+        job->sinks[i] = (struct status_sink){.sink = from->sinks[i],
+                                             .good = INT64_MIN,
+                                             .verified = INT64_MIN,
+                                             .damaged = INT64_MIN,
+                                             .measured = INT64_MIN};
     return 0;
 }
 

@@ -39,9 +39,11 @@ struct status_sink {
     const struct config_instance *sink;
     int64_t good; /* the newest complete snapshot there: when it was begun */
     char good_id[MANIFEST_ID_SIZE];
-    int64_t verified; /* when all of the job was read back there last, and was whole */
-    int64_t damaged;  /* when a verification found damage there last */
-    uint64_t added;   /* bytes, by that snapshot */
+    int64_t verified;          /* when all of the job was read back there last, and was whole */
+    int64_t damaged;           /* when a verification found damage there last */
+    uint64_t added;            /* bytes, by that snapshot */
+    int64_t measured;          /* when its space was; */
+    uint64_t space, available; /* bytes */
     bool stale;
 };
 

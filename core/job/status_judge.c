@@ -117,6 +117,37 @@ static int judge_sinks(struct status *status, const struct status_job *job, stru
     return 0;
 }
 
+static int judge_space(struct status *status, const struct status_job *job, struct error *e)
+{
+    char size[TEXT_SIZE_MAX], left[TEXT_SIZE_MAX], when[TEXT_AGE_MAX];
+    for (size_t i = 0; i < job->job->sink_count; i++) {
+        const struct status_sink *s = &job->sinks[i];
+        double full = s->space > 0 ? 100 * (double)(s->space - s->available) / (double)s->space : 0;
+        if (s->sink->warn_space > 0 && full >= (double)s->sink->warn_space &&
+            add(status, STATUS_WARNING, job->job, s->sink, e, "it was %.0f %% full %s ago: %s of %s left", full,
+                age(status, s->measured, when), text_size(s->available, left), text_size(s->space, size)) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int judge_duration(struct status *status, const struct status_job *job, struct error *e)
+{
+    char took[TEXT_AGE_MAX], most[TEXT_AGE_MAX];
+    int64_t longest = job->job->max_duration, elapsed = 0;
+    if (longest == 0)
+        return 0;
+    if (job->last)
+        elapsed = (int64_t)(1000 * json_number_value(json_object_get(job->last, "elapsed")));
+    if (job->running != INT64_MIN && (status->now - job->running) / 1000000 > longest)
+        return add(status, STATUS_WARNING, job->job, NULL, e, "a run is at work for %s, longer than max_duration (%s)",
+                   age(status, job->running, took), text_age(longest, most));
+    if (elapsed <= longest)
+        return 0;
+    return add(status, STATUS_WARNING, job->job, NULL, e, "the last run took %s, longer than max_duration (%s)",
+               text_age(elapsed, took), text_age(longest, most));
+}
+
 static int judge_faults(struct status *status, const struct config_job *job, struct error *e)
 {
     for (size_t i = 0; i < job->source_count; i++)
@@ -147,7 +178,8 @@ int status_judge(const struct config *config, struct status *status, struct erro
     for (size_t i = 0; i < status->job_count; i++) {
         const struct status_job *job = &status->jobs[i];
         if (judge_sinks(status, job, e) < 0 || judge_last(status, job, e) < 0 ||
-            judge_record(config, status, job, e) < 0 || judge_faults(status, job->job, e) < 0)
+            judge_record(config, status, job, e) < 0 || judge_space(status, job, e) < 0 ||
+            judge_duration(status, job, e) < 0 || judge_faults(status, job->job, e) < 0)
             return -1;
     }
     if (status->problem_count > 0)

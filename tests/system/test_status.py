@@ -1,5 +1,8 @@
 """cofre status against a second implementation of what it says, at random moments after random histories; and its forms."""
+import contextlib
 import json
+import os
+import pty
 import random
 import re
 import subprocess
@@ -211,7 +214,7 @@ def fail_a_run(world) -> None:
 def test_a_good_night(made):
     done = made.ok('status')
     [title, row] = done.out.splitlines()
-    assert title.split()[:4] == ['JOB', 'SINK', 'LAST', 'GOOD'] and row.split()[:2] == ['job', 'disk'] and 'complete' in row and STRIP.search(row)
+    assert title.split()[:5] == ['JOB', 'SINK', 'FULL', 'LAST', 'GOOD'] and row.split()[:2] == ['job', 'disk'] and 'complete' in row and STRIP.search(row)
     assert done.err == '' and '\x1b' not in done.out
     made.ok('status', 'job')
     made.fails(2, 'status', 'jbo')
@@ -255,6 +258,56 @@ def test_damage_is_said_until_all_is_whole(made):
     made.fails(DAMAGED, 'status')
     made.ok('verify')
     made.ok('status')
+
+
+def test_a_run_that_takes_too_long(made):
+    [one] = records(made)
+    made.job(max_age='26h', max_duration='1h')
+    made.ok('status')
+    write(place(made, 'job'), [one | {'elapsed': 3599.0}])
+    made.ok('status')
+    write(place(made, 'job'), [one | {'elapsed': 4800.5}])
+    assert "job 'job': the last run took 1 h 20 min, longer than max_duration (1 h)" in made.fails(INCOMPLETE, 'status').out
+
+
+def test_a_place_that_is_full(made, tmpfs):
+    """As the file system has it, at the end of the run."""
+    small = tmpfs('small', 'size=4m')
+    made.sink('small', path=small / 'repository', warn_space='50%')
+    made.job(sinks='small')
+    made.ok('init', 'small')
+    made.ok('run', 'job')
+    size = os.statvfs(small)
+    [sink] = records(made)[-1]['sinks']
+    assert sink['space'] == size.f_blocks * size.f_frsize and 0 <= sink['available'] - size.f_bavail * size.f_frsize < 65536
+    made.ok('status')
+    (small / 'filler').write_bytes(b'x' * (3 << 20))
+    made.ok('status')
+    made.ok('run', 'job')
+    done = made.fails(INCOMPLETE, 'status')
+    assert re.search(r"job 'job', sink 'small': it was (7[6-9]|8\d) % full \d+ s ago", done.out) and re.search(r'small +(7[6-9]|8\d) % ', done.out), done
+    for value in ('80', '0%', '100%', 'x%', '-5%'):
+        made.sink('small', path=small / 'repository', warn_space=value)
+        assert 'warn_space' in made.fails(BAD_CONFIG, 'status').err
+
+
+def test_colours_are_for_terminals(made):
+    fail_a_run(made)
+
+    def on_terminal(**env) -> str:
+        master, slave = pty.openpty()
+        with subprocess.Popen(made.command('status'), stdout=slave, stdin=subprocess.DEVNULL, env=CLEAN | {'TERM': 'xterm'} | env):
+            os.close(slave)
+            text = b''
+            with contextlib.suppress(OSError):
+                while piece := os.read(master, 65536):
+                    text += piece
+        os.close(master)
+        return text.decode()
+
+    assert '\x1b[33mwarning\x1b[0m' in on_terminal() and '\x1b' not in on_terminal(NO_COLOR='1') + on_terminal(TERM='dumb')
+    plain, colored = on_terminal(NO_COLOR='1').splitlines(), re.sub('\x1b\\[\\d+m', '', on_terminal()).splitlines()
+    assert [len(line) for line in plain[2:]] == [len(line) for line in colored[2:]]
 
 
 def test_state_that_was_lost(made):
