@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -69,6 +70,19 @@ static int add_all(struct logging *l, bool jobs, struct error *e)
     return result;
 }
 
+/* One that is neither configured nor remembered is a slip. */
+static int check_job(const struct logging *l, const char *name, struct error *e)
+{
+    const struct config_job *job;
+    return access(l->places[l->count - 1].directory, F_OK) == 0 ? 0 : command_job(l->cli, name, &job, e);
+}
+
+static int check_sink(const struct logging *l, const char *name, struct error *e)
+{
+    const struct config_instance *sink;
+    return access(l->places[l->count - 1].directory, F_OK) == 0 ? 0 : command_sink(l->cli, name, &sink, e);
+}
+
 static int choose(struct logging *l, struct error *e)
 {
     const struct arguments *a = &l->cli->arguments;
@@ -76,9 +90,9 @@ static int choose(struct logging *l, struct error *e)
     if ((job && !text_is_name(job)) || (sink && !text_is_name(sink)))
         return error_set(e, ERROR_USAGE, "'%.200s' is no name of a job or sink",
                          job && !text_is_name(job) ? job : sink);
-    if (job && add_place(l, job, NULL, e) < 0)
+    if (job && (add_place(l, job, NULL, e) < 0 || check_job(l, job, e) < 0))
         return -1;
-    if (sink && add_place(l, NULL, sink, e) < 0)
+    if (sink && (add_place(l, NULL, sink, e) < 0 || check_sink(l, sink, e) < 0))
         return -1;
     if (job || sink)
         return 0;

@@ -17,8 +17,8 @@
 
 void record_view_title(struct output *out)
 {
-    output_print(out, "%-25s  %-7s  %-20s  %-10s  %4s  %8s  %10s  %10s  %s\n", "STARTED", "COMMAND", "JOB", "STATUS",
-                 "EXIT", "TOOK", "SIZE", "ADDED", "SNAPSHOT");
+    output_print(out, "%-25s  %-7s  %-20s  %-10s  %4s  %8s  %10s  %10s  %-23s  %s\n", "STARTED", "COMMAND", "JOB",
+                 "STATUS", "EXIT", "TOOK", "SIZE", "ADDED", "SNAPSHOT", "RECORD");
 }
 
 static const char *size_of(const json_t *record, const char *member, char out[TEXT_SIZE_MAX])
@@ -63,10 +63,10 @@ void record_view_row(struct output *out, const json_t *record, const char *statu
         snprintf(exit, sizeof exit, "%d", (int)json_integer_value(code));
     if (json_is_number(elapsed))
         text_elapsed((int64_t)(1000 * json_number_value(elapsed)), took);
-    output_print(out, "%-25s  %-7s  %-20s  %-10s  %4s  %8s  %10s  %10s  %s\n",
+    output_print(out, "%-25s  %-7s  %-20s  %-10s  %4s  %8s  %10s  %10s  %-23s  %s\n",
                  clock_format_shown(records_time(record, "started"), started), records_text(record, "command"), where,
                  word, exit, took, size_of(record, "bytes", bytes), size_of(record, "added", added),
-                 snapshot ? snapshot : "");
+                 snapshot ? snapshot : "", records_text(record, "id"));
     print_errors(out, record);
 }
 
@@ -150,7 +150,7 @@ int record_view_show(struct cli *cli, const char *job, const char *id, struct er
         result = error_set(e, ERROR_USAGE, "%zu records of job '%s' begin with '%s'", search.count, job, id);
     if (result < 0) {
         json_decref(search.found);
-        return error_hint(e, "cofre --json log %s has the ids", job);
+        return error_hint(e, "cofre log %s shows which there are", job);
     }
     print_record(&cli->output, search.found);
     output_object(&cli->output, "record", search.found);

@@ -458,7 +458,12 @@ def test_log(made, tmp_path):
     assert made.ok('--json', 'log', '--since', '1h').json()[1:] == made.ok('--json', 'log').json()[1:]
     assert len(made.ok('--json', 'log', '--since', '2099-01-01').json()) == 1
     made.fails(2, 'log', '--since', 'yesterday')
-    made.fails(2, 'log', '../job')
+    for words in (['../job'], ['jbo'], ['--sink', 'dsik']):
+        made.fails(2, 'log', *words)
+    made.section('job other', sources='tree', sinks='disk')
+    assert len(made.ok('log', 'other').out.splitlines()) == 1, 'nothing yet'
+    (made.conf / 'job-job.conf').unlink()
+    assert len(made.ok('log', 'job').out.splitlines()) == 4, 'of a job that is not configured any more'
 
 
 def test_show_a_record(made):
