@@ -50,7 +50,7 @@ static void warn(const json_t *record, const struct error *e)
 {
     struct error why = *e;
     const char *command = records_text(record, "command");
-    error_consequence(&why, "no record will tell of this %s: ", command ? command : "attempt");
+    error_consequence(&why, "the record of this %s was not written: ", command ? command : "attempt");
     log_error(LOG_WARNING, &why);
 }
 
@@ -106,7 +106,7 @@ struct attempt *attempt_begin(const struct engine *engine, const char *command, 
     struct attempt *a = calloc(1, sizeof *a);
     id_make(id);
     if (!a || !(a->record = describe(engine, command, job, sink, id))) {
-        log_line(LOG_WARNING, "no record will tell of this %s: out of memory", command);
+        log_line(LOG_WARNING, "the record of this %s was not written: out of memory", command);
         json_decref(members);
         free(a);
         return NULL;

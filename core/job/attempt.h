@@ -4,7 +4,8 @@
  * Before the work begins the record, as far as it is known, is written to STATE/jobs/JOB/attempts/ID (STATE/sinks/SINK
  * for what has no job), durably, and locked while this process lives. At the end the record is appended to the others,
  * and that file goes. What a killed process leaves is closed as "killed" by the watchdog (job/watchdog.h), or by the
- * next attempt there. What cannot be written is a warning, and changes nothing for the work itself.
+ * next attempt there; so is one whose record could not be written, since how it ended is not known any more. What
+ * cannot be written is a warning, and changes nothing for the work itself.
  */
 #ifndef COFRE_JOB_ATTEMPT_H
 #define COFRE_JOB_ATTEMPT_H

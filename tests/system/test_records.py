@@ -248,7 +248,7 @@ def test_a_full_disk(made, tmpfs):
         while True:
             os.write(file.fileno(), b'x' * 4096)
     done = made('verify', '--quick')
-    assert done.status == DONE and done.err.count('no record will tell of this verify') >= 1 and 'No space' in done.err, done
+    assert done.status == DONE and done.err.count('the record of this verify was not written') >= 1 and 'No space' in done.err, done
 
 
 def test_a_place_that_cannot_be_used(made):
@@ -256,7 +256,11 @@ def test_a_place_that_cannot_be_used(made):
     place(made, 'job').unlink()
     place(made, 'job').symlink_to('/dev/null')
     done = made.ok('verify', 'job')
-    assert 'no record will tell of this verify' in done.err and 'records' in done.err
+    assert 'the record of this verify was not written' in done.err and 'records' in done.err
+    assert len(open_attempts(made)) == 1
+    place(made, 'job').unlink()
+    made.ok('verify', 'job')
+    assert [one['status'] for one in records(made)] == ['killed', 'verified'], 'how it ended is not known any more'
 
 
 def test_no_secret_in_a_record(made):
