@@ -231,6 +231,7 @@ def test_two_years_are_kept_and_the_chain_stays_whole(made):
     assert made.ok('verify', 'job') and len(records(made)) == len(found) + 1, 'not each time'
 
 
+@pytest.mark.preload
 def test_a_clock_that_jumps_takes_nothing_away(made):
     for _ in range(3):
         made.ok('verify', 'job')

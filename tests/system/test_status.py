@@ -159,6 +159,7 @@ def told(jobs: list[dict], rows: list[dict]) -> dict:
     return found
 
 
+@pytest.mark.preload
 @pytest.mark.parametrize('seed', [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 20))])
 @pytest.mark.parametrize('zone', PLACES)
 def test_random_histories(world, tmp_path, zone, seed):
@@ -226,6 +227,7 @@ def test_a_run_that_failed_is_said_first_and_in_words(made):
     assert re.match(r"warning: job 'job': the last run, \d+ s ago, failed: .*away", done.out), done
 
 
+@pytest.mark.preload
 def test_older_than_max_age(made):
     later = status_at(made, int(time.time()) + 30 * HOUR + 60, 'status')
     assert later.status == OVERDUE and later.out.startswith("stale: job 'job', sink 'disk': the newest complete snapshot is 1 d 6 h old"), later
@@ -362,6 +364,7 @@ def test_lines_that_are_no_records(made):
 PERFORMANCE = re.compile(r"'[^'=]+'=-?\d+(\.\d+)?(s|B)?(;\d*){0,4}")
 
 
+@pytest.mark.preload
 def test_nagios(made):
     one = made('status', '--nagios')
     text, _, data = one.out.rstrip('\n').partition(' | ')
@@ -430,6 +433,7 @@ def test_prometheus(made, tmp_path):
     assert {name for name, _ in found} == set(re.findall(r'cofre_[a-z_]+', manual.partition('.SH METRICS')[2].partition('.SH')[0]))
 
 
+@pytest.mark.preload
 def test_the_file_of_metrics_is_whole_or_not_there(made, tmp_path):
     place_ = tmp_path / 'metrics' / 'cofre.prom'
     made.fails(1, 'status', '--prometheus', '--output', place_)
