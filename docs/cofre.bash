@@ -30,18 +30,18 @@ _cofre_command()
 _cofre_words()
 {
     case $command in
-    '') echo 'init check discover run list show ls cat restore verify prune gc copy accept pin unpin key plugin version help' ;;
+    '') echo 'init check discover run status log list show ls cat restore verify prune gc copy accept pin unpin key plugin version help' ;;
     init) _cofre_names sink ;;
     check) _cofre_names source; _cofre_names sink; _cofre_names job ;;
     run)
         _cofre_names job
         [[ $form ]] && _cofre_names source
         ;;
-    list | show | ls | cat | restore | verify | prune | copy | accept | pin | unpin) _cofre_names job ;;
+    status | log | list | show | ls | cat | restore | verify | prune | copy | accept | pin | unpin) _cofre_names job ;;
     gc) _cofre_names sink ;;
     key) [[ $form ]] || echo 'create put prune show recover accept revoke' ;;
     plugin) [[ $form ]] || echo 'list describe' ;;
-    help) echo 'init check discover run list show ls cat restore verify prune gc copy accept pin unpin key plugin version' ;;
+    help) echo 'init check discover run status log list show ls cat restore verify prune gc copy accept pin unpin key plugin version' ;;
     esac
 }
 
@@ -52,7 +52,10 @@ _cofre_options()
     check) echo '--offline' ;;
     run) echo '--all --dry-run --label' ;;
     list) echo '--sink --all-hosts' ;;
-    show | ls | cat | unpin) echo '--sink' ;;
+    status) echo '--nagios --prometheus --output' ;;
+    log) echo '--sink --since --check' ;;
+    show) echo '--sink --record' ;;
+    ls | cat | unpin) echo '--sink' ;;
     pin) echo '--until --note --sink' ;;
     restore) echo '--into --in-place --set --keep-stopped --sink --yes' ;;
     verify) echo '--all --quick --sink' ;;
@@ -69,7 +72,7 @@ _cofre()
     COMPREPLY=()
     _cofre_command
     case ${COMP_WORDS[COMP_CWORD - 1]} in
-    --config-dir | --into) mapfile -t COMPREPLY < <(compgen -d -- "$word") ; return ;;
+    --config-dir | --into | --output) mapfile -t COMPREPLY < <(compgen -d -- "$word") ; return ;;
     --sink | --from | --to) mapfile -t COMPREPLY < <(compgen -W "$(_cofre_names sink)" -- "$word") ; return ;;
     --set) return ;;
     esac

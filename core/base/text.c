@@ -189,6 +189,20 @@ const char *text_elapsed(int64_t milliseconds, char *out)
     return out;
 }
 
+const char *text_age(int64_t milliseconds, char *out)
+{
+    int64_t seconds = milliseconds < 0 ? 0 : milliseconds / 1000, minutes = seconds / 60, hours = minutes / 60;
+    if (minutes == 0)
+        snprintf(out, TEXT_AGE_MAX, "%d s", (int)seconds);
+    else if (hours == 0)
+        snprintf(out, TEXT_AGE_MAX, "%d min", (int)minutes);
+    else if (hours < 24)
+        snprintf(out, TEXT_AGE_MAX, minutes % 60 ? "%d h %d min" : "%d h", (int)hours, (int)(minutes % 60));
+    else
+        snprintf(out, TEXT_AGE_MAX, hours % 24 ? "%lld d %d h" : "%lld d", (long long)(hours / 24), (int)(hours % 24));
+    return out;
+}
+
 const char *text_hex(const void *p, size_t n, char *out)
 {
     const uint8_t *from = p;

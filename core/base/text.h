@@ -26,6 +26,10 @@ const char *text_size(uint64_t bytes, char *out);
 const char *text_elapsed(int64_t milliseconds, char *out);
 #define TEXT_ELAPSED_MAX 24
 
+/* How long ago, in words: "45 s", "12 min", "5 h 20 min", "3 d 4 h"; into out[24]. Returns out. */
+const char *text_age(int64_t milliseconds, char *out);
+#define TEXT_AGE_MAX 24
+
 /* Lower case hexadecimal; out has 2 * n + 1 bytes. Returns out. */
 const char *text_hex(const void *p, size_t n, char *out);
 /* The length of the UTF-8 character that p, of left bytes, begins with, and which it is; 0 when it is none, or is a

@@ -4,6 +4,7 @@
 #include "cli/command.h"
 #include "cli/view.h"
 #include "format/vault.h"
+#include "job/attempt.h"
 #include "job/copy.h"
 #include "job/formats.h"
 
@@ -41,16 +42,15 @@ static int choose(const struct cli *cli, const struct config_instance **sinks, s
     return 0;
 }
 
-static int copy(struct cli *cli, struct error *e)
+static int copy_snapshot(struct cli *cli, struct attempt *attempt, const struct snapshot_selector *selector,
+                         const struct config_instance *const *sinks, struct error *e)
 {
-    const struct config_instance *sinks[2];
-    struct snapshot_selector selector;
     struct vault *from, *to;
     struct manifest *manifest;
     struct copy_result result = {0};
-    if (choose(cli, sinks, e) < 0 || snapshot_parse(cli->arguments.words[0], &selector, e) < 0 ||
-        snapshot_open(&cli->engine, &selector, NULL, sinks[0], &from, &manifest, &cli->passed, e) < 0)
+    if (snapshot_open(&cli->engine, selector, NULL, sinks[0], &from, &manifest, &cli->passed, e) < 0)
         return -1;
+    command_tell_snapshot(attempt, manifest);
     int status = formats_open(&cli->engine, sinks[1], &to, e);
     if (status == 0) {
         status = copy_run(from, to, manifest, &result, e);
@@ -58,8 +58,23 @@ static int copy(struct cli *cli, struct error *e)
     }
     if (status == 0)
         give_result(cli, manifest, sinks, &result);
+    attempt_tell(attempt, json_pack("{s:I}", "bytes", (json_int_t)result.bytes));
     manifest_free(manifest);
     vault_close(from);
+    return status;
+}
+
+static int copy(struct cli *cli, struct error *e)
+{
+    const struct config_instance *sinks[2];
+    struct snapshot_selector selector;
+    if (choose(cli, sinks, e) < 0 || snapshot_parse(cli->arguments.words[0], &selector, e) < 0)
+        return -1;
+    struct attempt *attempt =
+        attempt_begin(&cli->engine, "copy", selector.job, NULL,
+                      json_pack("{s:s, s:[{s:s}]}", "from", sinks[0]->name, "sinks", "name", sinks[1]->name));
+    int status = copy_snapshot(cli, attempt, &selector, sinks, e);
+    command_attempt_result(cli, attempt, "complete", "incomplete", status, e);
     return status;
 }
 

@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/view.h"
 #include "config/config.h"
+#include "job/attempt.h"
 #include "job/collect.h"
 #include "job/formats.h"
 
@@ -19,7 +20,9 @@ struct collecting {
     struct vault_gc request;
     const struct config_instance *sink; /* that is being looked at */
     int status;
-    json_t *results; /* one object for each sink */
+    struct attempt *attempt; /* at it; NULL in a dry run */
+    uint64_t objects, bytes; /* that are gone from it */
+    json_t *results;         /* one object for each sink */
 };
 
 /* ---- what is shown ---- */
@@ -65,6 +68,8 @@ static void collected(void *context, const struct vault_garbage *g)
 {
     struct collecting *c = context;
     struct output *out = &c->cli->output;
+    c->objects += g->removed.objects;
+    c->bytes += g->removed.bytes;
     if (out->json)
         output_object(out, "garbage",
                       json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "sink", c->sink->name,
@@ -78,10 +83,14 @@ static void collected(void *context, const struct vault_garbage *g)
     output_flush(out);
 }
 
-static void add_result(struct collecting *c, const char *status, const struct error *why)
+/* exit: of this sink alone. */
+static void add_result(struct collecting *c, const char *status, int exit, const struct error *why)
 {
     struct output *out = &c->cli->output;
     char text[ERROR_TEXT_MAX];
+    attempt_tell(c->attempt, json_pack("{s:I, s:I}", "objects_removed", (json_int_t)c->objects, "bytes_removed",
+                                       (json_int_t)c->bytes));
+    command_attempt_end(c->attempt, status, exit, why);
     json_t *object = json_pack("{s:s, s:s, s:o}", "name", c->sink->name, "status", status, "error",
                                output_text(out, why ? error_text(why, text) : NULL));
     if (json_array_append_new(c->results, object) < 0)
@@ -99,7 +108,7 @@ static void doubt(struct collecting *c, struct error *why)
     error_subject(why, "sink", c->sink->name);
     error_consequence(why, "nothing was removed, as ");
     log_error(LOG_WARNING, why);
-    add_result(c, "doubt", why);
+    add_result(c, "doubt", EXIT_INCOMPLETE, why);
     if (c->status == EXIT_DONE)
         c->status = EXIT_INCOMPLETE;
 }
@@ -125,6 +134,10 @@ static void collect_sink(struct collecting *c, const struct config_instance *sin
     struct error e;
     c->sink = sink;
     c->request.repack = (uint64_t)sink->gc_repack;
+    c->objects = c->bytes = 0;
+    c->attempt = c->request.dry_run ? NULL
+                                    : attempt_begin(&c->cli->engine, "gc", NULL, sink->name,
+                                                    json_pack("{s:b}", "now", c->request.now));
     int done = formats_open(&c->cli->engine, sink, &vault, &e);
     if (done == 0) {
         done = collect_run(vault, &c->request, collected, c, &result, &e);
@@ -133,14 +146,14 @@ static void collect_sink(struct collecting *c, const struct config_instance *sin
     if (done == 0 && result.doubt.class != ERROR_NONE) {
         doubt(c, &result.doubt);
     } else if (done == 0) {
-        add_result(c, "collected", NULL);
+        add_result(c, "collected", EXIT_DONE, NULL);
     } else if ((e.class == ERROR_AUTH || e.class == ERROR_DENIED) && is_elsewhere(c->cli->engine.config, sink)) {
         log_line(LOG_NOTICE, "sink '%s': %s; another machine removes (prune = elsewhere)", sink->name, e.message);
-        add_result(c, "elsewhere", NULL);
+        add_result(c, "elsewhere", EXIT_DONE, NULL);
     } else {
         error_subject(&e, "sink", sink->name);
-        add_result(c, "failed", &e);
         c->status = error_exit_status(e.class);
+        add_result(c, "failed", c->status, &e);
         command_report(c->cli, &e, c->status);
     }
 }

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/record_view.h"
 #include "cli/table.h"
 #include "cli/view.h"
 #include "format/vault.h"
@@ -298,11 +299,26 @@ static int show_manifest_of(struct cli *cli, const struct manifest *m, const cha
     return list_status(unreachable, 0);
 }
 
+static int show_record(struct cli *cli, struct error *e)
+{
+    const struct arguments *a = &cli->arguments;
+    if (!text_is_name(a->words[0]))
+        return error_set(e, ERROR_USAGE, "'%.200s' is no name of a job: records are of a job", a->words[0]);
+    return record_view_show(cli, a->words[0], a->word_count > 1 ? a->words[1] : NULL, e);
+}
+
 static int show(struct cli *cli, struct error *e)
 {
     struct vault *vault;
     struct manifest *manifest;
-    if (command_open(cli, cli->arguments.words[0], NULL, &vault, &manifest, e) < 0)
+    const struct arguments *a = &cli->arguments;
+    if (arguments_has(a, "record"))
+        return show_record(cli, e);
+    if (a->word_count > 1) {
+        error_set(e, ERROR_USAGE, "too many arguments: '%.200s'", a->words[1]);
+        return error_hint(e, "a snapshot is JOB@ID; an ID behind the job goes with --record");
+    }
+    if (command_open(cli, a->words[0], NULL, &vault, &manifest, e) < 0)
         return -1;
     int status = show_manifest_of(cli, manifest, sink_name(vault->sink), e);
     manifest_free(manifest);
@@ -312,23 +328,27 @@ static int show(struct cli *cli, struct error *e)
 
 static const struct argument_option show_options[] = {
     {.name = "sink", .value = "SINK", .help = "look at this sink only"},
+    {.name = "record", .help = "show the record of an attempt on this machine, the newest without ID"},
     {0},
 };
 
 const struct command cmd_show = {
     .name = "show",
-    .usage = "show JOB[@ID] [--sink SINK]",
+    .usage = "show JOB[@ID] [--sink SINK]\nshow JOB --record [ID]",
     .summary = "everything that is known of one snapshot",
-    .help = "Shows one snapshot: its sources with their options and facts, what is missing or not whole and why,\n"
-            "its label, pins and proofs, and which sinks hold it. Without @ID it is the newest one.",
-    .example = "cofre show nightly\ncofre show nightly@latest~1\ncofre show nightly@20261120T02",
+    .help =
+        "Shows one snapshot: its sources with their options and facts, what is missing or not whole and why,\n"
+        "its label, pins and proofs, and which sinks hold it. Without @ID it is the newest one.\n"
+        "With --record it shows the record of an attempt (cofre log) instead: ID is its id, or the beginning of it.",
+    .example =
+        "cofre show nightly\ncofre show nightly --record\ncofre show nightly@latest~1\ncofre show nightly@20261120T02",
     .statuses = "0   shown\n"
                 "1   there is no such snapshot\n"
                 "3   shown, but a sink could not be looked at, or a newer snapshot cannot be read\n"
                 "12  the key at hand cannot open it: it is a put key, or another one",
     .options = show_options,
     .words_min = 1,
-    .words_max = 1,
+    .words_max = 2,
     .flags = COMMAND_RESULT,
     .run = show,
 };

@@ -12,6 +12,7 @@
 #include "cli/table.h"
 #include "cli/view.h"
 #include "format/vault.h"
+#include "job/attempt.h"
 #include "job/formats.h"
 #include "job/history.h"
 #include "job/prune.h"
@@ -23,6 +24,9 @@ struct pruning {
     struct prune_request request;
     const struct config_instance *sink; /* that is being pruned */
     int status;
+    struct attempt *attempt; /* at one job, or at one sink of other hosts'; NULL in a dry run */
+    size_t attempt_from;     /* of its results */
+    int status_before;       /* it */
     size_t kept, removed, held;
     struct table table; /* of one host and job */
     json_t *results;    /* one object for each host, job and sink */
@@ -139,6 +143,36 @@ static void fail(struct pruning *p, const char *host, const char *job, struct er
         p->status = status;
 }
 
+/* ---- what is remembered of it ---- */
+
+static void begin(struct pruning *p, const char *job, const char *sink)
+{
+    p->attempt_from = json_array_size(p->results);
+    p->status_before = p->status;
+    p->status = EXIT_DONE;
+    if (!p->request.dry_run)
+        p->attempt = attempt_begin(&p->cli->engine, "prune", job, sink, json_pack("{s:b}", "yes", p->request.yes));
+}
+
+static void end(struct pruning *p, const struct error *why)
+{
+    json_t *sinks = json_array();
+    for (size_t i = p->attempt_from; sinks && i < json_array_size(p->results); i++)
+        if (json_array_append(sinks, json_array_get(p->results, i)) < 0) {
+            json_decref(sinks);
+            sinks = NULL;
+        }
+    attempt_tell(p->attempt, json_pack("{s:o}", "sinks", sinks));
+    command_attempt_end(p->attempt,
+                        p->status == EXIT_DONE         ? "done"
+                        : p->status == EXIT_INCOMPLETE ? "incomplete"
+                                                       : "failed",
+                        p->status, why);
+    p->attempt = NULL;
+    bool worse = p->status_before == EXIT_DONE || (p->status_before == EXIT_INCOMPLETE && p->status != EXIT_DONE);
+    p->status = worse ? p->status : p->status_before;
+}
+
 /* ---- one sink ---- */
 
 /* job: its own, whose lock is held; NULL: those of other hosts, of the job of that name, or of any. */
@@ -182,11 +216,14 @@ static void prune_one(struct pruning *p, const struct config_job *job, const str
 {
     struct error e;
     p->sink = NULL;
-    if (prune_locked(p, job, only, &e) == 0)
-        return;
-    p->sink = NULL;
-    error_subject(&e, "job", job->name);
-    fail(p, NULL, job->name, &e);
+    begin(p, job->name, NULL);
+    bool failed = prune_locked(p, job, only, &e) < 0;
+    if (failed) {
+        p->sink = NULL;
+        error_subject(&e, "job", job->name);
+        fail(p, NULL, job->name, &e);
+    }
+    end(p, failed ? &e : NULL);
 }
 
 /* ---- which ---- */
@@ -200,7 +237,9 @@ static void prune_all_hosts(struct pruning *p, const char *name, const struct co
         if ((only && only != sink) || !config_retention_rules(&sink->retention))
             continue;
         ruled++;
+        begin(p, NULL, sink->name);
         prune_sink(p, sink, NULL, NULL, name);
+        end(p, NULL);
     }
     if (ruled == 0)
         log_line(LOG_WARNING, "snapshots of other hosts all stay: no keep_ rule is in %s%s%s",

@@ -14,6 +14,7 @@
 #include "cli/restore_report.h"
 #include "cli/view.h"
 #include "format/vault.h"
+#include "job/attempt.h"
 #include "job/restore.h"
 #include "job/services.h"
 #include "job/undo.h"
@@ -216,8 +217,15 @@ static int restore_request(struct cli *cli, struct vault *vault, const struct ma
     return restore_run(&cli->engine, vault, manifest, request, result, e);
 }
 
-static int restore_opened(struct cli *cli, struct vault *vault, const struct manifest *manifest, const char *into,
-                          struct error *e)
+static void tell(struct attempt *attempt, const struct restore_result *r)
+{
+    attempt_tell(attempt,
+                 json_pack("{s:I, s:I, s:I, s:I}", "entries", (json_int_t)r->entries, "bytes", (json_int_t)r->bytes,
+                           "without_metadata", (json_int_t)r->partly, "problems", (json_int_t)r->problems));
+}
+
+static int restore_opened(struct cli *cli, struct attempt *attempt, struct vault *vault,
+                          const struct manifest *manifest, const char *into, struct error *e)
 {
     struct arguments *a = &cli->arguments;
     AUTO_FREE struct restore_part *parts = calloc(a->word_count, sizeof *parts);
@@ -241,31 +249,58 @@ static int restore_opened(struct cli *cli, struct vault *vault, const struct man
     int done = restore_request(cli, vault, manifest, &request, &result, e);
     restore_report_end(&report, request.services, result.services);
     services_free(request.services);
+    tell(attempt, &result);
     if (done < 0)
         return -1;
     give_result(cli, manifest, &request, &result);
     return result.problems || result.partly || result.held ? EXIT_INCOMPLETE : EXIT_DONE;
 }
 
+/* What was asked for, as it was typed. */
+static json_t *asked(const struct arguments *a, const char *into)
+{
+    json_t *parts = json_array();
+    for (size_t i = 1; i < a->word_count && parts; i++)
+        if (json_array_append_new(parts, attempt_json(a->words[i])) < 0) {
+            json_decref(parts);
+            parts = NULL;
+        }
+    return json_pack("{s:o, s:o, s:b}", "asked", parts, "into", attempt_json(into), "in_place",
+                     arguments_has(a, "in-place"));
+}
+
+static int restore_snapshot(struct cli *cli, struct attempt *attempt, const char *into, struct error *e)
+{
+    struct arguments *a = &cli->arguments;
+    const char *what = a->word_count > 1 ? a->words[1] : NULL; /* the newest that has it */
+    struct vault *vault;
+    struct manifest *manifest;
+    if (command_open(cli, a->words[0], what, &vault, &manifest, e) < 0)
+        return -1;
+    command_tell_snapshot(attempt, manifest);
+    attempt_tell(attempt, json_pack("{s:[{s:s}]}", "sinks", "name", sink_name(vault->sink)));
+    bool held = undo_recover(&cli->engine) > 0;
+    log_line(LOG_NOTICE, "restoring snapshot '%s' of job '%s' from sink '%s'", manifest->id, manifest->job,
+             sink_name(vault->sink));
+    int status = restore_opened(cli, attempt, vault, manifest, into, e);
+    manifest_free(manifest);
+    vault_close(vault);
+    return status == EXIT_DONE && held ? EXIT_INCOMPLETE : status;
+}
+
 static int restore(struct cli *cli, struct error *e)
 {
     struct arguments *a = &cli->arguments;
     const char *target = arguments_value(a, "into");
-    const char *what = a->word_count > 1 ? a->words[1] : NULL; /* the newest that has it */
-    struct vault *vault;
-    struct manifest *manifest;
+    struct attempt *attempt;
     if (check_arguments(a, e) < 0)
         return -1;
     AUTO_FREE char *into = target ? absolute(target, e) : NULL;
-    if ((target && !into) || command_open(cli, a->words[0], what, &vault, &manifest, e) < 0)
+    if ((target && !into) || command_attempt(cli, "restore", a->words[0], asked(a, into), &attempt, e) < 0)
         return -1;
-    bool held = undo_recover(&cli->engine) > 0;
-    log_line(LOG_NOTICE, "restoring snapshot '%s' of job '%s' from sink '%s'", manifest->id, manifest->job,
-             sink_name(vault->sink));
-    int status = restore_opened(cli, vault, manifest, into, e);
-    manifest_free(manifest);
-    vault_close(vault);
-    return status == EXIT_DONE && held ? EXIT_INCOMPLETE : status;
+    int status = restore_snapshot(cli, attempt, into, e);
+    command_attempt_result(cli, attempt, "complete", "incomplete", status, e);
+    return status;
 }
 
 static const struct argument_option options[] = {

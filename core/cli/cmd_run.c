@@ -10,6 +10,7 @@
 #include "cli/run_log.h"
 #include "cli/stop.h"
 #include "cli/view.h"
+#include "job/attempt.h"
 #include "job/backup.h"
 #include "job/undo.h"
 
@@ -19,6 +20,12 @@ struct outcome {
     bool dry_run, complete; /* complete: everything that was asked for */
     struct backup_result result;
 };
+
+/* m: what was committed. */
+static const char *run_word(const struct outcome *outcome, const struct manifest *m)
+{
+    return !outcome->complete ? "incomplete" : m && m->partial ? "partial" : "complete";
+}
 
 static json_t *sink_names(struct output *out, const struct backup_result *result)
 {
@@ -113,6 +120,56 @@ static void give_text(struct output *out, const struct outcome *outcome)
     output_flush(out);
 }
 
+static json_t *source_records(const struct manifest *m)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; m && i < m->source_count && list; i++) {
+        const struct manifest_source *s = &m->sources[i];
+        json_t *row = json_pack("{s:s, s:s, s:o, s:s, s:I, s:I, s:I, s:I, s:o}", "name", s->name, "plugin", s->plugin,
+                                "plugin_version", attempt_json(s->plugin_version), "status",
+                                view_status((int)s->status), "entries", (json_int_t)s->entries, "bytes",
+                                (json_int_t)s->bytes, "vanished", (json_int_t)s->vanished, "problems",
+                                (json_int_t)s->problem_count, "error", attempt_json(s->error));
+        if (json_array_append_new(list, row) < 0) {
+            json_decref(list);
+            list = NULL;
+        }
+    }
+    return list;
+}
+
+static json_t *sink_records(const struct backup_result *r)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < r->sink_count && list; i++) {
+        const struct backup_sink *s = &r->sinks[i];
+        json_t *row =
+            json_pack("{s:s, s:o, s:o, s:b, s:I, s:o, s:o, s:o}", "name", s->name, "plugin", attempt_json(s->plugin),
+                      "plugin_version", attempt_json(s->plugin_version), "committed", s->committed, "added",
+                      (json_int_t)s->added, "space", s->space > 0 ? json_integer(s->space) : json_null(), "available",
+                      s->space > 0 ? json_integer(s->available) : json_null(), "error", attempt_json(s->error));
+        if (json_array_append_new(list, row) < 0) {
+            json_decref(list);
+            list = NULL;
+        }
+    }
+    return list;
+}
+
+/* failed: nothing was committed. */
+static void keep_record(struct attempt *attempt, const struct outcome *outcome, int status, const struct error *why)
+{
+    const struct backup_result *r = &outcome->result;
+    const struct manifest *m = why ? NULL : r->manifest;
+    if (m)
+        command_tell_snapshot(attempt, m);
+    attempt_tell(attempt, json_pack("{s:I, s:I, s:I, s:I, s:b, s:o, s:o}", "entries",
+                                    (json_int_t)(m ? view_entries(m) : 0), "bytes", (json_int_t)(m ? view_bytes(m) : 0),
+                                    "unchanged", (json_int_t)r->unchanged, "added", (json_int_t)(m ? m->added : 0),
+                                    "unpruned", r->unpruned, "sources", source_records(m), "sinks", sink_records(r)));
+    attempt_end(attempt, why ? "failed" : run_word(outcome, m), status, why);
+}
+
 /* What cannot be written there is said, and does not make a backup worse. why: of a failed run, else NULL. */
 static void keep_line(const struct cli *cli, const struct outcome *outcome, int status, const struct error *why)
 {
@@ -123,9 +180,8 @@ static void keep_line(const struct cli *cli, const struct outcome *outcome, int 
     struct error e;
     if (!path || outcome->dry_run)
         return;
-    const char *saved = !outcome->complete ? "incomplete" : m && m->partial ? "partial" : "complete";
     const struct run_log_line line = {.job = outcome->job->name,
-                                      .status = why ? "failed" : saved,
+                                      .status = why ? "failed" : run_word(outcome, m),
                                       .exit = status,
                                       .snapshot = m ? m->id : NULL,
                                       .entries = m ? view_entries(m) : 0,
@@ -137,6 +193,18 @@ static void keep_line(const struct cli *cli, const struct outcome *outcome, int 
         log_error(LOG_WARNING, &e);
 }
 
+static struct attempt *begin_attempt(const struct cli *cli, const struct backup_request *request)
+{
+    json_t *asked = json_array();
+    for (size_t i = 0; request->sources && asked && i < request->source_count; i++)
+        if (json_array_append_new(asked, json_string(request->sources[i]->name)) < 0) {
+            json_decref(asked);
+            asked = NULL;
+        }
+    return attempt_begin(&cli->engine, "run", request->job->name, NULL,
+                         json_pack("{s:o, s:o}", "label", attempt_json(request->label), "asked", asked));
+}
+
 /* The exit status of this job; a failure is said here, so that the next job can have its turn. */
 static int run_job(struct cli *cli, const struct backup_request *request)
 {
@@ -145,6 +213,7 @@ static int run_job(struct cli *cli, const struct backup_request *request)
     const bool dry_run = request->dry_run;
     struct outcome outcome = {.job = job, .dry_run = dry_run};
     int status = EXIT_DONE;
+    struct attempt *attempt = dry_run ? NULL : begin_attempt(cli, request);
     bool failed = backup_run(&cli->engine, request, &outcome.result, &e) < 0;
     if (failed) {
         status = stop_signal() ? 128 + stop_signal() : error_exit_status(e.class);
@@ -161,6 +230,7 @@ static int run_job(struct cli *cli, const struct backup_request *request)
     if (cli->output.json)
         give_json(&cli->output, &outcome, failed);
     keep_line(cli, &outcome, status, failed ? &e : NULL);
+    keep_record(attempt, &outcome, status, failed ? &e : NULL);
     backup_result_free(&outcome.result);
     return status;
 }

@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/view.h"
 #include "format/vault.h"
+#include "job/attempt.h"
 #include "job/formats.h"
 #include "job/verify.h"
 
@@ -21,6 +22,7 @@ struct verification {
     size_t sink_count;
     const char *sink; /* that is being looked at */
     int status;
+    struct attempt *of_job; /* NULL: each sink has one of its own */
     uint64_t damages;
     json_t *results; /* one object per sink */
 };
@@ -102,11 +104,39 @@ static int verify_opened(struct verification *v, const struct config_instance *s
     return done;
 }
 
+/* ---- what is remembered of it ---- */
+
+/* Of a job, one for all of its sinks; else one for each sink. */
+static struct attempt *begin_attempt(const struct verification *v, const char *job, const char *sink)
+{
+    return attempt_begin(&v->cli->engine, "verify", job, sink,
+                         json_pack("{s:b, s:b}", "quick", v->request.quick, "all", v->request.everything));
+}
+
+static void end_sink(struct verification *v, struct attempt *attempt, const struct verify_result *r,
+                     const struct error *why)
+{
+    json_t *own = json_array_get(v->results, json_array_size(v->results) - 1);
+    int status = why ? error_exit_status(why->class) : r->damages ? EXIT_DAMAGED : EXIT_DONE;
+    attempt_tell(attempt, json_pack("{s:[O]}", "sinks", own));
+    command_attempt_end(attempt, why ? "failed" : r->damages ? "damaged" : "verified", status, why);
+}
+
+static void end_job(struct verification *v, int status, const struct error *e)
+{
+    attempt_tell(v->of_job, json_pack("{s:O}", "sinks", v->results));
+    if (v->damages)
+        command_attempt_end(v->of_job, "damaged", EXIT_DAMAGED, e);
+    else
+        command_attempt_result(v->cli, v->of_job, "verified", "incomplete", status, e);
+}
+
 /* A sink that cannot be looked at does not keep the others from being looked at. */
 static void verify_sink(struct verification *v, const struct config_instance *sink)
 {
     struct verify_result result = {0};
     struct error e;
+    struct attempt *attempt = v->of_job ? NULL : begin_attempt(v, NULL, sink->name);
     v->sink = sink->name;
     bool failed = verify_opened(v, sink, &result, &e) < 0;
     if (failed) {
@@ -119,8 +149,8 @@ static void verify_sink(struct verification *v, const struct config_instance *si
         print_result(v, &result);
     }
     v->damages += result.damages;
-    if (v->cli->output.json)
-        add_result(v, &result, failed ? &e : NULL);
+    add_result(v, &result, failed ? &e : NULL);
+    end_sink(v, attempt, &result, failed ? &e : NULL);
 }
 
 /* --sink, or the sinks of the job, or of all jobs; with no job at all (a new machine) every configured sink. */
@@ -196,16 +226,24 @@ static int verify_one(struct verification *v, const struct snapshot_selector *se
     struct vault *vault;
     struct manifest *manifest;
     char id[MANIFEST_ID_SIZE];
-    if (v->request.everything)
-        return error_set(e, ERROR_USAGE, "--all means everything in the repository: it does not go with '@ID'");
     if (command_open(v->cli, v->cli->arguments.words[0], NULL, &vault, &manifest, e) < 0)
         return -1;
     memcpy(id, manifest->id, sizeof id);
+    command_tell_snapshot(v->of_job, manifest);
     manifest_free(manifest);
     vault_close(vault);
     v->request.id = id;
     int status = narrow(v, selector, id, e) < 0 ? -1 : verify_sinks(v, e);
     v->request.id = NULL;
+    return status;
+}
+
+static int verify_job(struct verification *v, const struct snapshot_selector *selector, struct error *e)
+{
+    bool one = strchr(v->cli->arguments.words[0], '@') != NULL;
+    v->of_job = begin_attempt(v, selector->job, NULL);
+    int status = one ? verify_one(v, selector, e) : verify_sinks(v, e);
+    end_job(v, status, e);
     return status;
 }
 
@@ -216,15 +254,15 @@ static int verify_chosen(struct verification *v, struct error *e)
     if (a->word_count > 0 && snapshot_parse(a->words[0], &selector, e) < 0)
         return -1;
     const char *job = selector.job[0] ? selector.job : NULL;
+    if (job && strchr(a->words[0], '@') && v->request.everything)
+        return error_set(e, ERROR_USAGE, "--all means everything in the repository: it does not go with '@ID'");
     if (choose_sinks(v, job, e) < 0)
         return -1;
     if (!v->request.everything) {
         v->request.host = v->cli->engine.config->host;
         v->request.job = job;
     }
-    if (job && strchr(a->words[0], '@'))
-        return verify_one(v, &selector, e);
-    return verify_sinks(v, e);
+    return job ? verify_job(v, &selector, e) : verify_sinks(v, e);
 }
 
 static int verify(struct cli *cli, struct error *e)

@@ -4,19 +4,23 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/progress.h"
+#include "cli/stop.h"
+#include "cli/view.h"
+#include "job/attempt.h"
 #include "job/restore.h"
 
 #define COMMANDS_MAX 32
 
 const struct command *const command_table[] = {
-    &cmd_init, &cmd_check,   &cmd_discover, &cmd_run,    &cmd_list,    &cmd_show, &cmd_ls,
-    &cmd_cat,  &cmd_restore, &cmd_verify,   &cmd_prune,  &cmd_gc,      &cmd_copy, &cmd_accept,
-    &cmd_pin,  &cmd_unpin,   &cmd_key,      &cmd_plugin, &cmd_version, NULL,
+    &cmd_init, &cmd_check, &cmd_discover, &cmd_run,    &cmd_status,  &cmd_log, &cmd_list, &cmd_show,
+    &cmd_ls,   &cmd_cat,   &cmd_restore,  &cmd_verify, &cmd_prune,   &cmd_gc,  &cmd_copy, &cmd_accept,
+    &cmd_pin,  &cmd_unpin, &cmd_key,      &cmd_plugin, &cmd_version, NULL,
 };
 
 const struct argument_option command_global_options[] = {
@@ -180,6 +184,45 @@ int command_path(struct vault *vault, const struct manifest *manifest, const str
     else if (as_shown)
         snprintf(path, strlen(path) + 1, "%s", meant);
     return 0;
+}
+
+int command_attempt(struct cli *cli, const char *command, const char *text, json_t *members, struct attempt **attempt,
+                    struct error *e)
+{
+    struct snapshot_selector selector;
+    const struct config_instance *sink;
+    const struct config_job *job;
+    *attempt = NULL;
+    if (snapshot_parse(text, &selector, e) < 0 ||
+        command_sink(cli, arguments_value(&cli->arguments, "sink"), &sink, e) < 0 ||
+        command_snapshots_of(cli, selector.job, sink, &job, e) < 0) {
+        json_decref(members);
+        return -1;
+    }
+    *attempt = attempt_begin(&cli->engine, command, selector.job, NULL, members);
+    return 0;
+}
+
+void command_attempt_end(struct attempt *attempt, const char *word, int exit, const struct error *why)
+{
+    attempt_end(attempt, word, exit != EXIT_DONE && stop_signal() ? 128 + stop_signal() : exit, why);
+}
+
+void command_attempt_result(const struct cli *cli, struct attempt *attempt, const char *done, const char *parts,
+                            int status, const struct error *e)
+{
+    const char *word = status == EXIT_DONE ? done : status == EXIT_INCOMPLETE ? parts : "failed";
+    if (status == EXIT_DONE && cli->passed > 0)
+        status = EXIT_INCOMPLETE;
+    command_attempt_end(attempt, word, status < 0 ? error_exit_status(e->class) : status, status < 0 ? e : NULL);
+}
+
+void command_tell_snapshot(struct attempt *attempt, const struct manifest *manifest)
+{
+    char started[CLOCK_TEXT_MAX];
+    attempt_tell(attempt,
+                 json_pack("{s:s, s:s, s:s}", "snapshot", manifest->id, "snapshot_started",
+                           clock_format_exact(manifest->started, started), "snapshot_status", view_state(manifest)));
 }
 
 /* Not through the log: a person waits for this line, with neither time stamp nor level. */

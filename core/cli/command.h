@@ -10,6 +10,7 @@
 #include "job/snapshot.h"
 #include "worker/engine.h"
 
+struct attempt;
 struct error;
 
 /* Exit statuses that are not those of an error class. */
@@ -82,6 +83,18 @@ void command_split(char *text, const char **source, char **path);
 int command_path(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source, char *path,
                  struct error *e);
 
+/* An attempt at JOB[@ID] in text, on the sink of --sink when that was given: begun when both can be meant, ERROR_USAGE
+ * otherwise. members: as of attempt_begin. */
+int command_attempt(struct cli *cli, const char *command, const char *text, json_t *members, struct attempt **attempt,
+                    struct error *e);
+/* As attempt_end; what a signal has ended has that for its exit status. */
+void command_attempt_end(struct attempt *attempt, const char *word, int exit, const struct error *why);
+/* It has ended with what the command returns, -1 with *e. done: the word for status 0, parts: that for 3. */
+void command_attempt_result(const struct cli *cli, struct attempt *attempt, const char *done, const char *parts,
+                            int status, const struct error *e);
+/* Which snapshot the attempt is about. */
+void command_tell_snapshot(struct attempt *attempt, const struct manifest *manifest);
+
 /* Say an error on standard error, with its hint. */
 void command_print_error(struct output *out, const struct error *e);
 /* Say the error that ends a command: on standard error, and as an object with --json. */
@@ -90,6 +103,6 @@ void command_report(struct cli *cli, const struct error *e, int status);
 /* The rows, each in its own file. */
 extern const struct command cmd_init, cmd_check, cmd_discover, cmd_run, cmd_list, cmd_show, cmd_ls, cmd_cat,
     cmd_restore, cmd_verify, cmd_copy, cmd_gc, cmd_accept, cmd_pin, cmd_unpin, cmd_key, cmd_plugin, cmd_prune,
-    cmd_version;
+    cmd_status, cmd_log, cmd_version;
 
 #endif

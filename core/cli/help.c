@@ -42,7 +42,8 @@ void help_program(FILE *to)
             "\nJOB[@ID] is the newest snapshot of a job, or JOB@latest, JOB@latest~N, JOB@complete, JOB@ID,\n"
             "JOB@START-OF-ID.\n"
             "Exit status: 0 all done, 1 failed, 2 usage, 3 incomplete, 10 no repository, 11 job is running already,\n"
-            "12 wrong key or credentials, 13 verification failed, 78 configuration, 128+N ended by signal N.\n"
+            "12 wrong key or credentials, 13 verification failed, 14 older than max_age, 78 configuration,\n"
+            "128+N ended by signal N.\n"
             "The manual: man 8 cofre\n");
 }
 

@@ -1,5 +1,6 @@
 #include "cli/table.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,7 +17,7 @@ void table_init(struct table *t, const struct table_column *columns, size_t colu
 void table_free(struct table *t)
 {
     for (size_t i = 0; i < t->cell_count; i++)
-        free(t->cells[i]);
+        free(t->cells[i].text);
     free(t->cells);
     t->cells = NULL;
     t->cell_count = t->cell_capacity = 0;
@@ -24,9 +25,14 @@ void table_free(struct table *t)
 
 int table_add(struct table *t, const char *text, struct error *e)
 {
+    return table_add_painted(t, text, NULL, e);
+}
+
+int table_add_painted(struct table *t, const char *text, const char *paint, struct error *e)
+{
     if (t->cell_count == t->cell_capacity) {
         size_t capacity = t->cell_capacity ? 2 * t->cell_capacity : 64;
-        char **cells = realloc(t->cells, capacity * sizeof *cells);
+        struct table_cell *cells = realloc(t->cells, capacity * sizeof *cells);
         if (!cells)
             return error_memory(e);
         t->cells = cells;
@@ -37,7 +43,7 @@ int table_add(struct table *t, const char *text, struct error *e)
     if (!copy)
         return error_memory(e);
     log_escape(text, length, copy, 4 * length + 8);
-    t->cells[t->cell_count++] = copy;
+    t->cells[t->cell_count++] = (struct table_cell){copy, paint};
     return 0;
 }
 
@@ -50,17 +56,18 @@ static size_t width(const char *text)
     return n;
 }
 
-static void print_row(const struct table *t, const size_t *widths, const char *const *row, struct output *out)
+static void print_row(const struct table *t, const size_t *widths, const struct table_cell *row, struct output *out)
 {
     for (size_t i = 0; i < t->column_count; i++) {
-        int padding = (int)(widths[i] - width(row[i]));
+        const char *text = row[i].text, *on = row[i].paint ? row[i].paint : "", *off = *on ? "\033[0m" : "";
+        int padding = (int)(widths[i] - width(text));
         const char *gap = i + 1 < t->column_count ? "  " : "";
         if (t->columns[i].right)
-            output_print(out, "%*s%s%s", padding, "", row[i], gap);
+            output_print(out, "%*s%s%s%s%s", padding, "", on, text, off, gap);
         else if (*gap)
-            output_print(out, "%s%*s%s", row[i], padding, "", gap);
+            output_print(out, "%s%s%s%*s%s", on, text, off, padding, "", gap);
         else
-            output_print(out, "%s", row[i]);
+            output_print(out, "%s%s%s", on, text, off);
     }
     output_print(out, "\n");
 }
@@ -68,20 +75,17 @@ static void print_row(const struct table *t, const size_t *widths, const char *c
 void table_print(const struct table *t, struct output *out)
 {
     size_t widths[TABLE_COLUMNS_MAX];
-    const char *row[TABLE_COLUMNS_MAX];
+    struct table_cell titles[TABLE_COLUMNS_MAX];
     if (t->cell_count < t->column_count)
         return;
     for (size_t i = 0; i < t->column_count; i++) {
-        row[i] = t->columns[i].title;
-        widths[i] = width(row[i]);
+        titles[i] = (struct table_cell){(char *)(uintptr_t)t->columns[i].title, NULL};
+        widths[i] = width(titles[i].text);
         for (size_t at = i; at < t->cell_count; at += t->column_count)
-            if (width(t->cells[at]) > widths[i])
-                widths[i] = width(t->cells[at]);
+            if (width(t->cells[at].text) > widths[i])
+                widths[i] = width(t->cells[at].text);
     }
-    print_row(t, widths, row, out);
-    for (size_t at = 0; at + t->column_count <= t->cell_count; at += t->column_count) {
-        for (size_t i = 0; i < t->column_count; i++)
-            row[i] = t->cells[at + i];
-        print_row(t, widths, row, out);
-    }
+    print_row(t, widths, titles, out);
+    for (size_t at = 0; at + t->column_count <= t->cell_count; at += t->column_count)
+        print_row(t, widths, t->cells + at, out);
 }

@@ -14,10 +14,15 @@ struct table_column {
     int right; /* numbers stand on the right */
 };
 
+struct table_cell {
+    char *text;        /* owned */
+    const char *paint; /* what turns a terminal's colour on; NULL = none */
+};
+
 struct table {
     const struct table_column *columns;
     size_t column_count;
-    char **cells; /* row by row, owned */
+    struct table_cell *cells; /* row by row */
     size_t cell_count, cell_capacity;
 };
 
@@ -25,6 +30,8 @@ void table_init(struct table *t, const struct table_column *columns, size_t colu
 void table_free(struct table *t);
 /* The next cell, copied and escaped. */
 int table_add(struct table *t, const char *text, struct error *e);
+/* The same, in a colour: paint, such as "\033[31m", lives as long as the table; NULL = none. */
+int table_add_painted(struct table *t, const char *text, const char *paint, struct error *e);
 /* Titles and rows; nothing when there is no row. */
 void table_print(const struct table *t, struct output *out);
 

@@ -90,8 +90,9 @@ struct config_instance {
     struct config_openpgp openpgp;
     /* archives only */
     enum config_compress compress;
-    int64_t level;   /* 0 = the compressor's default */
-    int64_t threads; /* 0 = one for each processor */
+    int64_t level;      /* 0 = the compressor's default */
+    int64_t threads;    /* 0 = one for each processor */
+    int64_t warn_space; /* sinks: status warns when so many percent are in use; 0 = none */
     /* sinks: of what other hosts store there */
     struct config_retention retention;
 };
@@ -109,8 +110,9 @@ struct config_job {
     size_t source_count;
     const struct config_instance **sinks;
     size_t sink_count;
-    char *schedule;  /* NULL = none */
-    int64_t max_age; /* ms, 0 = none */
+    char *schedule;       /* NULL = none */
+    int64_t max_age;      /* ms, 0 = none */
+    int64_t max_duration; /* ms, 0 = none */
     struct config_retention retention;
     char *restore_stop; /* what is stopped around a restore in place, in a plugin's words; NULL = nothing */
     const struct config_instance **restore_order; /* those of the sources that a restore in place begins with */

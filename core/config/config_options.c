@@ -65,6 +65,7 @@ const struct option config_sink_options[] = {
     {"key_passphrase", OPTION_SECRET, 0, NULL, 0, 0, NULL, "of the OpenPGP secret keys that open and sign"},
     {"recovery_to", OPTION_LIST, 0, NULL, 0, 0, NULL, "repository: OpenPGP recipients who can get the key back"},
     {"recovery_passphrase", OPTION_SECRET, 0, NULL, 0, 0, NULL, "repository: passphrase that gets the key back"},
+    {"warn_space", OPTION_STRING, 0, NULL, 0, 0, NULL, "status warns when it is so full, such as 80%"},
     RUN_AS_ROW, TIMEOUT_ROW, STALL_ROW, KEEP_ROWS, END_ROW,
 };
 
@@ -73,6 +74,7 @@ const struct option config_job_options[] = {
     {"sinks", OPTION_LIST, OPTION_REQUIRED, NULL, 0, 0, NULL, "where to: names of [sink ...] sections"},
     {"schedule", OPTION_STRING, 0, NULL, 0, 0, NULL, "when: minute hour day month weekday, or @daily, ..."},
     {"max_age", OPTION_DURATION, 0, NULL, 1, LONGEST, NULL, "status warns when the newest snapshot is older"},
+    {"max_duration", OPTION_DURATION, 0, NULL, 1, LONGEST, NULL, "status warns when a run takes longer"},
     {"restore_stop", OPTION_STRING, 0, NULL, 0, 0, NULL, "services that restore --in-place stops, and starts again"},
     {"restore_order", OPTION_LIST, 0, NULL, 0, 0, NULL, "sources that restore --in-place begins with, in this order"},
     KEEP_ROWS, PRUNE_ROW, END_ROW,

@@ -205,6 +205,25 @@ static int build_archive(struct config_instance *sink, const struct section *s, 
 
 /* ---- all ---- */
 
+/* "80%". */
+static int build_space(struct config_instance *sink, const struct section *s, struct error *e)
+{
+    char *text, *end = NULL;
+    if (take_text(&text, s, "warn_space", e) < 0)
+        return -1;
+    bool digit = text && text[0] >= '0' && text[0] <= '9';
+    long percent = digit ? strtol(text, &end, 10) : 0;
+    bool good = !text || (percent >= 1 && percent <= 99 && strcmp(end, "%") == 0);
+    sink->warn_space = percent;
+    if (!good)
+        error_set(e, ERROR_CONFIG, "'warn_space': '%.40s' is none of 1%% to 99%%", text);
+    free(text);
+    if (good)
+        return 0;
+    error_hint(e, "write how full it may be, such as 80%%");
+    return fault(s, "warn_space", e);
+}
+
 int config_sink_build(struct config_instance *sink, const struct section *s, struct error *e)
 {
     int64_t format = CONFIG_REPOSITORY, trust = 0, encryption = 0;
@@ -215,7 +234,7 @@ int config_sink_build(struct config_instance *sink, const struct section *s, str
     sink->trust_hosts = trust != 0;
     sink->encryption = written ? CONFIG_PLAIN : CONFIG_ENCRYPTED;
     sink->format = (enum config_format)format;
-    if (check_format(s, sink->format, e) < 0 ||
+    if (check_format(s, sink->format, e) < 0 || build_space(sink, s, e) < 0 ||
         config_retention_build(&sink->retention, &sink->retention, s, config_sink_options, e) < 0)
         return -1;
     if (sink->format == CONFIG_ARCHIVE)

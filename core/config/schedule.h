@@ -21,4 +21,9 @@ struct schedule {
  * such day ever comes (31 February). */
 int schedule_parse(const char *text, struct schedule *schedule, struct error *e);
 
+/* The first time after `after` (ns) that is in the schedule, in local time, as cron has it where clocks are put on or
+ * back: what falls into the hour that is left out is due when that is over, what falls into the one that comes twice is
+ * due the first time; a schedule of every hour goes on by the hour. false: there is none before the end of time. */
+bool schedule_next(const struct schedule *schedule, int64_t after, int64_t *next);
+
 #endif

@@ -45,8 +45,10 @@ struct run {
 
 void backup_result_free(struct backup_result *result)
 {
-    for (size_t i = 0; i < result->sink_count; i++)
+    for (size_t i = 0; i < result->sink_count; i++) {
         free(result->sinks[i].error);
+        free(result->sinks[i].plugin_version);
+    }
     free(result->sinks);
     manifest_free(result->manifest);
     *result = (struct backup_result){0};
@@ -107,8 +109,10 @@ static int open_sinks(struct run *run, struct error *e)
     if (!result->sinks)
         return error_memory(e);
     result->sink_count = run->job->sink_count;
-    for (size_t i = 0; i < result->sink_count; i++)
+    for (size_t i = 0; i < result->sink_count; i++) {
         result->sinks[i].name = run->job->sinks[i]->name;
+        result->sinks[i].plugin = run->job->sinks[i]->plugin;
+    }
     return destination_open(&run->to, result->sinks, run->manifest, e);
 }
 

@@ -14,9 +14,12 @@ struct error;
 
 struct backup_sink {
     const char *name;
+    const char *plugin;
+    char *plugin_version; /* NULL: it could not be opened */
     bool committed;
-    char *error;    /* not committed: why; NULL else */
-    uint64_t added; /* stored bytes */
+    char *error;              /* not committed: why; NULL else */
+    uint64_t added;           /* stored bytes */
+    int64_t space, available; /* bytes, when it was committed; 0 = the sink cannot tell */
 };
 
 /* What came of it. Owned by the caller: backup_result_free. */

@@ -284,7 +284,7 @@ static void check_sink(struct check *c, const struct config_instance *sink)
     }
 }
 
-/* Who writes schedule believes that something runs, and who writes max_age that somebody watches. */
+/* Who writes schedule believes that something runs. */
 static void check_idle_keys(struct check *c, const struct config_job *job)
 {
     char keys[128], text[200];

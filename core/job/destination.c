@@ -15,6 +15,7 @@
 #include "job/formats.h"
 #include "repository/baseline.h"
 #include "worker/sink.h"
+#include "worker/worker.h"
 
 /* ---- opening ---- */
 
@@ -80,10 +81,12 @@ static struct destination *item_of(struct destinations *d, const struct vault *v
     return &d->items[i];
 }
 
-static void take_in(struct destinations *d, struct destination *item)
+static int take_in(struct destinations *d, struct destination *item, struct error *e)
 {
     struct saver *saver = saver_for(d, item->vault->format->saver);
     saver->vaults[saver->count++] = item->vault;
+    item->result->plugin_version = text_copy(sink_plugin(item->vault->sink)->version);
+    return item->result->plugin_version ? 0 : error_memory(e);
 }
 
 int destination_open(struct destinations *d, struct backup_sink *results, struct manifest *manifest, struct error *e)
@@ -96,7 +99,8 @@ int destination_open(struct destinations *d, struct backup_sink *results, struct
         struct destination *item = &d->items[d->count];
         *item = (struct destination){.config = d->run.job->sinks[d->count], .result = &results[d->count]};
         if (open_one(d, item, manifest, e) == 0) {
-            take_in(d, item);
+            if (take_in(d, item, e) < 0)
+                return -1;
             continue;
         }
         vault_close(item->vault);
@@ -176,6 +180,15 @@ static void collect_added(struct destinations *d, struct manifest *m)
     }
 }
 
+/* For who watches it: that the place cannot tell is no failure. */
+static void measure(struct destination *item)
+{
+    struct error ignored;
+    struct backup_sink *r = item->result;
+    if (sink_space(item->vault->sink, &r->space, &r->available, &ignored) < 0 || r->space < 0 || r->available < 0)
+        r->space = r->available = 0;
+}
+
 static int commit_one(const struct destinations *d, struct saver *saver, size_t k, struct destination *item,
                       const struct manifest *manifest, const char *key, const struct bytes *object, struct error *e)
 {
@@ -184,6 +197,7 @@ static int commit_one(const struct destinations *d, struct saver *saver, size_t 
         commit_manifest(item->vault->sink, key, object, e) == 0 &&
         (!calls->look || calls->look(saver, k, manifest, e) == 0)) {
         item->result->committed = true;
+        measure(item);
         log_line(LOG_NOTICE, "committed %s@%s to %s", manifest->job, manifest->id, item->config->name);
         return 0;
     }

@@ -16,7 +16,5 @@ bool idle_keys(const struct config_job *job, char *out, size_t size)
     out[0] = '\0';
     if (job->schedule)
         put(out, size, "schedule");
-    if (job->max_age > 0)
-        put(out, size, "max_age");
     return out[0] != '\0';
 }

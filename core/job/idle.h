@@ -7,7 +7,7 @@
 
 struct config_job;
 
-/* The idle keys that the job's sections set, "schedule, max_age", into out; cut at its end. False: there are none.
+/* The idle keys that the job's sections set, "schedule", into out; cut at its end. False: there are none.
  */
 bool idle_keys(const struct config_job *job, char *out, size_t size);
 

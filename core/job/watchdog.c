@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "job/attempt.h"
 #include "job/undo.h"
 #include "worker/engine.h"
 
@@ -126,6 +127,7 @@ int watchdog_main(char **argv)
         return error_exit_status(e.class);
     }
     const struct engine engine = {.config = config};
+    attempt_recover(config);
     size_t left = undo_recover(&engine);
     if (undo_wait(&engine, PATIENCE))
         left = undo_recover(&engine);

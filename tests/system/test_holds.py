@@ -370,13 +370,14 @@ def test_no_watchdog_is_left_by_a_run_that_ends(app, world):
     assert processes_of(app.conf) == []
 
 
-def test_there_is_none_where_nothing_is_frozen(world, tmp_path):
+def test_there_is_none_where_nothing_is_attempted(world, tmp_path):
     (tmp_path / 'tree').mkdir()
     (tmp_path / 'tree' / 'file').write_text('x')
     world.simple(tmp_path / 'tree')
     trace = tmp_path / 'trace'
-    world.ok('run', 'job', prefix=('strace', '-f', '-e', 'trace=execve', '-o', trace))
-    assert 'watchdog' not in trace.read_text()
+    world.ok('check', prefix=('strace', '-f', '-e', 'trace=execve', '-o', trace))
+    world.ok('list', prefix=('strace', '-f', '-A', '-e', 'trace=execve', '-o', trace))
+    assert 'worker' in trace.read_text() and 'watchdog' not in trace.read_text()
 
 
 def test_nobody_can_ask_for_one(world):

@@ -209,6 +209,28 @@ static void test_elapsed(void **state)
         assert_string_equal(text_elapsed(cases[i].ms, out), cases[i].text);
 }
 
+static void test_age(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t ms;
+        const char *text;
+    } cases[] = {{-5, "0 s"},
+                 {59999, "59 s"},
+                 {60000, "1 min"},
+                 {3599000, "59 min"},
+                 {3600000, "1 h"},
+                 {5460000, "1 h 31 min"},
+                 {86399000, "23 h 59 min"},
+                 {86400000, "1 d"},
+                 {279000000, "3 d 5 h"},
+                 {INT64_C(86400000) * 800, "800 d"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char out[TEXT_AGE_MAX];
+        assert_string_equal(text_age(cases[i].ms, out), cases[i].text);
+    }
+}
+
 static void test_hex(void **state)
 {
     (void)state;
@@ -301,8 +323,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_is_name), cmocka_unit_test(test_size),    cmocka_unit_test(test_duration),
         cmocka_unit_test(test_integer), cmocka_unit_test(test_boolean), cmocka_unit_test(test_size_text),
-        cmocka_unit_test(test_elapsed), cmocka_unit_test(test_hex),     cmocka_unit_test(test_nearest),
-        cmocka_unit_test(test_copy),    cmocka_unit_test(test_hidden),
+        cmocka_unit_test(test_elapsed), cmocka_unit_test(test_age),     cmocka_unit_test(test_hex),
+        cmocka_unit_test(test_nearest), cmocka_unit_test(test_copy),    cmocka_unit_test(test_hidden),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,8 +5,11 @@
 
 #include <cmocka.h>
 
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "config/schedule.h"
 
@@ -100,9 +103,48 @@ static void test_bad(void **state)
     assert_int_equal(schedule_parse(endless, &s, &e), -1);
 }
 
+/* In zones whose rules stand in TZ: the clock is put on at 2:00 on 29 March 2026, and back at 3:00 on 25 October; in
+ * the last one by half an hour, at 2:00 on 4 October and 5 April. */
+static void test_next(void **state)
+{
+    (void)state;
+    static const char madrid[] = "CET-1CEST,M3.5.0,M10.5.0/3", howe[] = "LHST-10:30LHDT-11,M10.1.0,M4.1.0";
+    static const struct {
+        const char *zone, *text, *after, *next;
+    } cases[] = {
+        {"UTC0", "0 2 * * *", "2026-11-30T01:59:59", "2026-11-30T02:00:00Z"},
+        {"UTC0", "0 2 * * *", "2026-11-30T02:00:00", "2026-12-01T02:00:00Z"},
+        {"UTC0", "0 0 29 2 *", "2026-01-01T00:00:00", "2028-02-29T00:00:00Z"},
+        {"UTC0", "0 0 29 2 *", "2096-03-01T00:00:00", "2104-02-29T00:00:00Z"},
+        {"UTC0", "0 3 13 * 5", "2026-11-30T00:00:00", "2026-12-04T03:00:00Z"},
+        {madrid, "30 2 * * *", "2026-03-28T12:00:00", "2026-03-29T01:00:00Z"}, /* 3:00, when 2:30 is left out */
+        {madrid, "30 2 * * *", "2026-03-29T03:00:00", "2026-03-30T00:30:00Z"},
+        {madrid, "30 * * * *", "2026-03-29T01:30:00", "2026-03-29T01:30:00Z"},
+        {madrid, "30 2 * * *", "2026-10-24T12:00:00", "2026-10-25T00:30:00Z"},
+        {madrid, "30 2 * * *", "2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"}, /* not the second time */
+        {madrid, "30 * * * *", "2026-10-25T00:30:00Z", "2026-10-25T01:30:00Z"},
+        {howe, "15 2 * * *", "2026-10-03T12:00:00", "2026-10-03T15:30:00Z"},
+        {howe, "45 1 * * *", "2026-04-04T12:00:00", "2026-04-04T14:45:00Z"},
+        {howe, "45 1 * * *", "2026-04-04T14:45:00Z", "2026-04-05T15:15:00Z"},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct schedule s;
+        struct error e;
+        int64_t after, next;
+        char text[CLOCK_TEXT_MAX];
+        setenv("TZ", cases[i].zone, 1);
+        tzset();
+        assert_true(clock_parse_shown(cases[i].after, &after));
+        assert_int_equal(schedule_parse(cases[i].text, &s, &e), 0);
+        assert_true(schedule_next(&s, after, &next));
+        if (strcmp(clock_format(next, text), cases[i].next) != 0)
+            fail_msg("%s after %s: %s, not %s", cases[i].text, cases[i].after, text, cases[i].next);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_fields), cmocka_unit_test(test_good),
-                                       cmocka_unit_test(test_bad)};
+                                       cmocka_unit_test(test_bad), cmocka_unit_test(test_next)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,168 @@
+/* cofre status: how the jobs of this machine fare, by what it remembers. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "cli/command.h"
+#include "cli/status_view.h"
+#include "config/config.h"
+#include "job/status.h"
+
+#define EXIT_STALE 14
+#define EXIT_NAGIOS_UNKNOWN 3
+#define METRICS_MAX ((size_t)64 << 20)
+
+/* ---- metrics ---- */
+
+/* Whole or not at all, and for everybody to read: who collects them is another user. */
+static int write_public(const char *path, const struct bytes *text, struct error *e)
+{
+    struct file_temporary t;
+    if (file_temporary_make(&t, path, e) < 0)
+        return -1;
+    int result = file_write_all(t.fd, text->data, text->length, path, e);
+    if (result == 0 && fchmod(t.fd, 0644) < 0)
+        result = error_system(e, errno, "set the mode of '%s'", t.path);
+    if (result == 0 && fsync(t.fd) < 0)
+        result = error_system(e, errno, "sync '%s'", t.path);
+    if (result == 0)
+        result = file_temporary_name(&t, path, FILE_REPLACE, e);
+    if (result < 0)
+        unlink(t.path);
+    close(t.fd);
+    return result;
+}
+
+/* status NULL: the configuration cannot be used. */
+static int give_metrics(struct cli *cli, const struct status *status, struct error *e)
+{
+    const char *path = arguments_value(&cli->arguments, "output");
+    AUTO_BYTES struct bytes text = {.maximum = METRICS_MAX};
+    status_view_prometheus(&text, status);
+    if (bytes_check(&text, "metrics", e) < 0)
+        return -1;
+    if (path)
+        return write_public(path, &text, e);
+    output_print(&cli->output, "%.*s", (int)text.length, (const char *)text.data);
+    return 0;
+}
+
+/* ---- the forms ---- */
+
+static bool has_color(void)
+{
+    const char *none = getenv("NO_COLOR"), *terminal = getenv("TERM");
+    return isatty(STDOUT_FILENO) && !(none && *none) && terminal && strcmp(terminal, "dumb") != 0;
+}
+
+static int exit_of(const struct status *status)
+{
+    if (status->level >= STATUS_DAMAGED)
+        return status->level == STATUS_STALE ? EXIT_STALE : EXIT_DAMAGED;
+    return status->level == STATUS_FINE ? EXIT_DONE : EXIT_INCOMPLETE;
+}
+
+static int give(struct cli *cli, const struct status *status, struct error *e)
+{
+    if (arguments_has(&cli->arguments, "prometheus"))
+        return give_metrics(cli, status, e) < 0 ? -1 : EXIT_DONE;
+    if (arguments_has(&cli->arguments, "nagios"))
+        return status_view_nagios(&cli->output, status);
+    if (cli->output.json)
+        status_view_json(&cli->output, status);
+    else if (status_view_text(&cli->output, status, has_color(), e) < 0)
+        return -1;
+    return exit_of(status);
+}
+
+static int look(struct cli *cli, struct error *e)
+{
+    const struct arguments *a = &cli->arguments;
+    const struct config *config = cli->engine.config;
+    const struct config_job *job;
+    struct status status;
+    if (command_job(cli, a->word_count > 0 ? a->words[0] : NULL, &job, e) < 0)
+        return -1;
+    if (config->job_count == 0)
+        return error_set(e, ERROR_CONFIG, "no job is configured in '%s'", config->directory);
+    int result = status_read(config, job, &status, e) < 0 ? -1 : give(cli, &status, e);
+    status_free(&status);
+    return result;
+}
+
+/* Nothing can run then: every form says so. */
+static int broken(struct cli *cli, struct error *e)
+{
+    struct error why;
+    if (arguments_has(&cli->arguments, "nagios"))
+        return status_view_nagios_broken(&cli->output, e);
+    if (arguments_has(&cli->arguments, "prometheus") && give_metrics(cli, NULL, &why) < 0)
+        *e = why;
+    return -1;
+}
+
+static int check_forms(const struct cli *cli, struct error *e)
+{
+    const struct arguments *a = &cli->arguments;
+    if (arguments_has(a, "nagios") + arguments_has(a, "prometheus") + cli->output.json > 1)
+        return error_set(e, ERROR_USAGE, "--nagios, --prometheus and --json exclude each other");
+    if (arguments_has(a, "output") && !arguments_has(a, "prometheus"))
+        return error_set(e, ERROR_USAGE, "--output goes with --prometheus");
+    return 0;
+}
+
+static int status(struct cli *cli, struct error *e)
+{
+    struct config *config;
+    char text[ERROR_TEXT_MAX];
+    if (check_forms(cli, e) < 0)
+        return -1;
+    if (config_load(cli->config_dir, &config, e) < 0)
+        return broken(cli, e);
+    cli->engine.config = config;
+    int result = look(cli, e);
+    cli->engine.config = NULL;
+    config_free(config);
+    if (result >= 0 || !arguments_has(&cli->arguments, "nagios"))
+        return result;
+    output_print(&cli->output, "COFRE UNKNOWN - %s\n",
+                 output_escape(&cli->output, error_text(e, text), strlen(error_text(e, text))));
+    return EXIT_NAGIOS_UNKNOWN;
+}
+
+static const struct argument_option options[] = {
+    {.name = "nagios", .help = "one line with performance data; ends with 0, 1, 2 or 3, as plugins of Nagios do"},
+    {.name = "prometheus", .help = "metrics in the text format of Prometheus"},
+    {.name = "output", .value = "FILE", .help = "write the metrics to this file, whole or not at all"},
+    {0},
+};
+
+const struct command cmd_status = {
+    .name = "status",
+    .usage = "status [JOB] [--nagios | --prometheus [--output FILE]]",
+    .summary = "how the jobs of this machine fare",
+    .help = "Shows, for each job (or JOB) and each of its sinks: when the newest complete snapshot was made, how old\n"
+            "it is, what came of the last run and how long it took, the size and how it changed, the last seven\n"
+            "days (+ all runs complete, ~ some, x none, . no run; today is the last), when the schedule has the next\n"
+            "run, and when all of it was last verified. Problems come first, in words. It reads the records that this\n"
+            "machine keeps, and no sink; what was done by other machines, and to the sinks by hand, it does not know.",
+    .example = "cofre status\ncofre status nightly --nagios\n"
+               "cofre status --prometheus --output /var/lib/prometheus/node-exporter/cofre.prom",
+    .statuses = "0   all is well\n"
+                "3   there are problems, and each is named\n"
+                "13  the last verification found damage\n"
+                "14  something is older than max_age\n"
+                "78  the configuration cannot be used: no job can run\n"
+                "With --nagios: 0 OK, 1 WARNING, 2 CRITICAL (stale, damaged, or nothing can run), 3 UNKNOWN.\n"
+                "With --prometheus 0 once the metrics are written.",
+    .options = options,
+    .words_min = 0,
+    .words_max = 1,
+    .flags = COMMAND_NO_CONFIG | COMMAND_RESULT,
+    .run = status,
+};

@@ -1,0 +1,227 @@
+#include "cli/status_view.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "cli/output.h"
+#include "cli/table.h"
+#include "config/config.h"
+#include "job/records.h"
+#include "job/status.h"
+
+#define RED "\033[31m"
+#define YELLOW "\033[33m"
+#define GREEN "\033[32m"
+
+static const char *const levels[] = {[STATUS_FINE] = "ok",
+                                     [STATUS_UNKNOWN] = "unknown",
+                                     [STATUS_WARNING] = "warning",
+                                     [STATUS_DAMAGED] = "damaged",
+                                     [STATUS_STALE] = "stale"};
+static const char *const paints[] = {[STATUS_FINE] = GREEN,
+                                     [STATUS_UNKNOWN] = YELLOW,
+                                     [STATUS_WARNING] = YELLOW,
+                                     [STATUS_DAMAGED] = RED,
+                                     [STATUS_STALE] = RED};
+static const char *const day_words[] = {
+    [STATUS_NO_RUN] = "none", [STATUS_GOOD] = "good", [STATUS_MIXED] = "mixed", [STATUS_BAD] = "bad"};
+
+const char *status_view_level(int level)
+{
+    return levels[level];
+}
+
+const char *status_view_subject(const struct status_problem *problem, char *out)
+{
+    snprintf(out, STATUS_VIEW_SUBJECT, "job '%s'%s%s%s", problem->job->name, problem->sink ? ", sink '" : "",
+             problem->sink ? problem->sink->name : "", problem->sink ? "'" : "");
+    return out;
+}
+
+/* ---- text ---- */
+
+static const char *ago(const struct status *status, int64_t when, char out[TEXT_AGE_MAX])
+{
+    return when == INT64_MIN ? "never" : text_age((status->now - when) / 1000000, out);
+}
+
+static void show_next(const struct status *status, const struct status_job *job, char *out, size_t size)
+{
+    char left[TEXT_AGE_MAX];
+    if (job->running != INT64_MIN)
+        snprintf(out, size, "running");
+    else if (job->next != INT64_MIN)
+        snprintf(out, size, "in %s", text_age((job->next - status->now) / 1000000, left));
+}
+
+static void show_size(const struct status_job *job, char *out, size_t size)
+{
+    char bytes[TEXT_SIZE_MAX];
+    if (job->sizes == 0)
+        return;
+    int n = snprintf(out, size, "%s", text_size(job->bytes, bytes));
+    if (job->sizes == 2 && job->bytes_before > 0)
+        snprintf(out + n, size - (size_t)n, " (%+.0f %%)",
+                 100 * ((double)job->bytes - (double)job->bytes_before) / (double)job->bytes_before);
+}
+
+static const char *show_days(const struct status_job *job, char out[STATUS_DAYS + 1])
+{
+    for (size_t i = 0; i < STATUS_DAYS; i++)
+        out[i] = ".+~x"[job->days[i]];
+    out[STATUS_DAYS] = '\0';
+    return out;
+}
+
+static enum status_level level_of(const struct status *status, const struct status_job *job,
+                                  const struct status_sink *sink)
+{
+    enum status_level level = STATUS_FINE;
+    for (size_t i = 0; i < status->problem_count; i++) {
+        const struct status_problem *p = &status->problems[i];
+        if (p->job == job->job && (!p->sink || p->sink == sink->sink) && p->level > level)
+            level = p->level;
+    }
+    return level;
+}
+
+static int add_row(const struct status *status, const struct status_job *job, const struct status_sink *sink,
+                   bool color, struct table *t, struct error *e)
+{
+    char good[CLOCK_TEXT_MAX] = "never", age[TEXT_AGE_MAX] = "", last[64] = "never", took[TEXT_ELAPSED_MAX] = "";
+    char full[8] = "", size[48] = "", days[STATUS_DAYS + 1], next[32] = "", verified[TEXT_AGE_MAX];
+    const json_t *elapsed = json_object_get(job->last, "elapsed");
+    if (sink->space > 0)
+        snprintf(full, sizeof full, "%.0f %%", 100 * (double)(sink->space - sink->available) / (double)sink->space);
+    if (sink->good != INT64_MIN) {
+        clock_format_shown(sink->good, good);
+        ago(status, sink->good, age);
+    }
+    if (job->last)
+        snprintf(last, sizeof last, "%.60s", records_text(job->last, "status"));
+    if (json_is_number(elapsed))
+        text_elapsed((int64_t)(1000 * json_number_value(elapsed)), took);
+    show_size(job, size, sizeof size);
+    show_next(status, job, next, sizeof next);
+    const char *cells[] = {job->job->name,
+                           sink->sink->name,
+                           full,
+                           good,
+                           age,
+                           last,
+                           took,
+                           size,
+                           show_days(job, days),
+                           next,
+                           ago(status, sink->verified, verified)};
+    for (size_t i = 0; i < sizeof cells / sizeof cells[0]; i++)
+        if (table_add_painted(t, cells[i], color && i <= 5 ? paints[level_of(status, job, sink)] : NULL, e) < 0)
+            return -1;
+    return 0;
+}
+
+static int print_table(struct output *out, const struct status *status, bool color, struct error *e)
+{
+    static const struct table_column columns[] = {{"JOB", 0},    {"SINK", 0},     {"FULL", 1},    {"LAST GOOD", 0},
+                                                  {"AGE", 0},    {"LAST RUN", 0}, {"TOOK", 1},    {"SIZE", 1},
+                                                  {"7 DAYS", 0}, {"NEXT", 0},     {"VERIFIED", 0}};
+    struct table table;
+    int result = 0;
+    table_init(&table, columns, sizeof columns / sizeof columns[0]);
+    for (size_t i = 0; i < status->job_count; i++)
+        for (size_t k = 0; k < status->jobs[i].job->sink_count && result == 0; k++)
+            result = add_row(status, &status->jobs[i], &status->jobs[i].sinks[k], color, &table, e);
+    if (result == 0)
+        table_print(&table, out);
+    table_free(&table);
+    return result;
+}
+
+int status_view_text(struct output *out, const struct status *status, bool color, struct error *e)
+{
+    char subject[STATUS_VIEW_SUBJECT];
+    for (size_t i = 0; i < status->problem_count; i++) {
+        const struct status_problem *p = &status->problems[i];
+        output_print(out, "%s%s%s: %s: ", color ? paints[p->level] : "", levels[p->level], color ? "\033[0m" : "",
+                     status_view_subject(p, subject));
+        output_print(out, "%s\n", output_escape(out, p->text, strlen(p->text)));
+    }
+    if (status->problem_count > 0)
+        output_print(out, "\n");
+    return print_table(out, status, color, e);
+}
+
+/* ---- JSON ---- */
+
+static json_t *sinks_json(struct output *out, const struct status *status, const struct status_job *job)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < job->job->sink_count && list; i++) {
+        const struct status_sink *s = &job->sinks[i];
+        bool good = s->good != INT64_MIN;
+        json_t *age = good ? json_real((double)((status->now - s->good) / 1000000) / 1000) : json_null();
+        json_t *row =
+            json_pack("{s:s, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "name", s->sink->name, "snapshot",
+                      output_text(out, good ? s->good_id : NULL), "last_good", output_time(s->good), "age", age,
+                      "stale", s->stale, "added", good ? output_number(s->added) : json_null(), "verified",
+                      output_time(s->verified), "space", s->space > 0 ? output_number(s->space) : json_null(),
+                      "available", s->space > 0 ? output_number(s->available) : json_null());
+        if (json_array_append_new(list, row) < 0)
+            out->no_memory = true;
+    }
+    return list;
+}
+
+static json_t *days_json(struct output *out, const struct status_job *job)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < STATUS_DAYS; i++)
+        if (json_array_append_new(list, json_string(day_words[job->days[i]])) < 0)
+            out->no_memory = true;
+    return list;
+}
+
+static json_t *last_json(const struct status_job *job)
+{
+    static const char *const members[] = {"id", "started", "ended", "elapsed", "status", "exit", "snapshot", "error"};
+    json_t *last = job->last ? json_object() : json_null();
+    for (size_t i = 0; job->last && last && i < sizeof members / sizeof members[0]; i++) {
+        json_t *value = json_object_get(job->last, members[i]);
+        if (json_object_set_new(last, members[i], value ? json_incref(value) : json_null()) < 0) {
+            json_decref(last);
+            last = NULL;
+        }
+    }
+    return last;
+}
+
+static json_t *job_json(struct output *out, const struct status *status, const struct status_job *job)
+{
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "job", job->job->name, "last",
+                     last_json(job), "running", output_time(job->running), "next", output_time(job->next), "missed",
+                     output_time(job->missed), "max_age",
+                     job->job->max_age > 0 ? json_real((double)job->job->max_age / 1000) : json_null(), "bytes",
+                     job->sizes > 0 ? output_number(job->bytes) : json_null(), "bytes_before",
+                     job->sizes > 1 ? output_number(job->bytes_before) : json_null(), "entries",
+                     job->sizes > 0 ? output_number(job->entries) : json_null(), "days", days_json(out, job), "runs",
+                     output_number(job->runs), "runs_complete", output_number(job->runs_complete), "sinks",
+                     sinks_json(out, status, job));
+}
+
+void status_view_json(struct output *out, const struct status *status)
+{
+    for (size_t i = 0; i < status->problem_count; i++) {
+        const struct status_problem *p = &status->problems[i];
+        output_object(out, "finding",
+                      json_pack("{s:s, s:s, s:o, s:o}", "level", levels[p->level], "job", p->job->name, "sink",
+                                output_text(out, p->sink ? p->sink->name : NULL), "text", output_text(out, p->text)));
+    }
+    for (size_t i = 0; i < status->job_count; i++)
+        output_object(out, "status", job_json(out, status, &status->jobs[i]));
+    output_object(out, "summary",
+                  json_pack("{s:s, s:o, s:o}", "status", levels[status->level], "time", output_time(status->now),
+                            "problems", output_number(status->problem_count)));
+}

@@ -1,0 +1,32 @@
+/* How status is shown: to people, to programs, to Nagios and to Prometheus. */
+#ifndef COFRE_CLI_STATUS_VIEW_H
+#define COFRE_CLI_STATUS_VIEW_H
+
+#include <stdbool.h>
+
+struct bytes;
+struct error;
+struct output;
+struct status;
+struct status_problem;
+
+/* Problems first, then one line for each job and sink. color: for a terminal. */
+int status_view_text(struct output *out, const struct status *status, bool color, struct error *e);
+void status_view_json(struct output *out, const struct status *status);
+
+/* One line with performance data, as plugins of Nagios print it; the exit status is returned: 0 OK, 1 WARNING,
+ * 2 CRITICAL, 3 UNKNOWN. */
+int status_view_nagios(struct output *out, const struct status *status);
+/* The same when the configuration cannot be used. */
+int status_view_nagios_broken(struct output *out, const struct error *why);
+
+/* Metrics in the text format of Prometheus, appended to text. status NULL: the configuration cannot be used. */
+void status_view_prometheus(struct bytes *text, const struct status *status);
+
+/* "job 'nightly', sink 'nas'" into out[160]: whose problem it is. Returns out. */
+#define STATUS_VIEW_SUBJECT 160
+const char *status_view_subject(const struct status_problem *problem, char *out);
+/* "ok", "unknown", "warning", "stale" of an enum status_level. */
+const char *status_view_level(int level);
+
+#endif

@@ -1,0 +1,87 @@
+#include <ctype.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/text.h"
+#include "cli/output.h"
+#include "cli/status_view.h"
+#include "config/config.h"
+#include "job/status.h"
+
+static const struct {
+    const char *word;
+    int exit;
+} states[] = {
+    [STATUS_FINE] = {"OK", 0},          [STATUS_UNKNOWN] = {"UNKNOWN", 3}, [STATUS_WARNING] = {"WARNING", 1},
+    [STATUS_DAMAGED] = {"CRITICAL", 2}, [STATUS_STALE] = {"CRITICAL", 2},
+};
+
+/* One line: what is behind a | would be performance data. */
+static void print_text(struct output *out, const char *text)
+{
+    AUTO_FREE char *line = text_copy(text);
+    for (char *p = line; p && *p; p++)
+        if (*p == '|')
+            *p = '/';
+    output_print(out, "%s", line ? output_escape(out, line, strlen(line)) : "out of memory");
+}
+
+static const struct status_sink *oldest(const struct status *status)
+{
+    const struct status_sink *found = NULL;
+    for (size_t i = 0; i < status->job_count; i++)
+        for (size_t k = 0; k < status->jobs[i].job->sink_count; k++)
+            if (!found || status->jobs[i].sinks[k].good < found->good)
+                found = &status->jobs[i].sinks[k];
+    return found;
+}
+
+/* 'label'=value;warning;critical;minimum: the label has no "'" and no "=". */
+static void print_performance(struct output *out, const struct status *status)
+{
+    output_print(out, " |");
+    for (size_t i = 0; i < status->job_count; i++) {
+        const struct status_job *job = &status->jobs[i];
+        long long most = (long long)(job->job->max_age / 1000);
+        for (size_t k = 0; k < job->job->sink_count; k++) {
+            const struct status_sink *s = &job->sinks[k];
+            if (s->good == INT64_MIN)
+                continue;
+            output_print(out, " '%s on %s age'=%llds;;", job->job->name, s->sink->name,
+                         (long long)((status->now - s->good) / 1000000000));
+            output_print(out, most > 0 ? "%lld;0" : ";0", most);
+        }
+        const json_t *elapsed = json_object_get(job->last, "elapsed");
+        if (json_is_number(elapsed))
+            output_print(out, " '%s duration'=%.3fs;;;0", job->job->name, json_number_value(elapsed));
+        if (job->sizes > 0)
+            output_print(out, " '%s size'=%lluB;;;0", job->job->name, (unsigned long long)job->bytes);
+    }
+    output_print(out, "\n");
+}
+
+int status_view_nagios(struct output *out, const struct status *status)
+{
+    char subject[STATUS_VIEW_SUBJECT], age[TEXT_AGE_MAX];
+    const struct status_sink *old = oldest(status);
+    output_print(out, "COFRE %s - ", states[status->level].word);
+    for (size_t i = 0; i < status->problem_count; i++) {
+        output_print(out, "%s%s: ", i > 0 ? "; " : "", status_view_subject(&status->problems[i], subject));
+        print_text(out, status->problems[i].text);
+    }
+    if (status->problem_count == 0 && old)
+        output_print(out, "%zu job%s, and no newest snapshot is older than %s", status->job_count,
+                     status->job_count == 1 ? "" : "s", text_age((status->now - old->good) / 1000000, age));
+    print_performance(out, status);
+    return states[status->level].exit;
+}
+
+int status_view_nagios_broken(struct output *out, const struct error *why)
+{
+    char text[ERROR_TEXT_MAX];
+    output_print(out, "COFRE CRITICAL - nothing can run: ");
+    print_text(out, error_text(why, text));
+    output_print(out, "\n");
+    return states[STATUS_STALE].exit;
+}
