@@ -143,8 +143,8 @@ class Cofre(Tool):
         return self.command('-q', 'restore', 'bench', '--into', str(into))
 
     def prune(self, kept: int) -> list[list[str]]:
-        """Nobody else writes there, so nothing has to wait for a day. What was packed anew goes with the second gc."""
+        """Nobody else writes there, so nothing has to wait for a day."""
         conf = self.work / 'conf.d' / 'bench.conf'
         if 'keep_last' not in conf.read_text():
             conf.write_text(conf.read_text() + f'prune = manual\nkeep_min = 1\nkeep_last = {kept}\n')
-        return [self.command('-q', 'prune', 'bench', '--yes')] + 2 * [self.command('-q', 'gc', '--now', '--yes')]
+        return [self.command('-q', 'prune', 'bench', '--yes'), self.command('-q', 'gc', '--now', '--yes')]
