@@ -169,31 +169,43 @@ static bool is_steady(int fd)
     return fstatfs(fd, &fs) == 0 && (fs.f_type == EXT4_SUPER_MAGIC || fs.f_type == XFS_SUPER_MAGIC);
 }
 
-/* What the directory is like before its names are read. When it changed within the same tick of the clock that stamps
- * it, a further change would not show: that tick is let pass. */
-static int look_before(int fd, struct stat *st)
+/* What the directory is like before its names are read. */
+struct look {
+    struct stat st;
+    bool fresh; /* it changed within the same tick of the clock that stamps it: a further change would not show */
+};
+
+static int look(int fd, struct look *look)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME_COARSE, &now);
-    if (fstat(fd, st) != 0)
+    if (fstat(fd, &look->st) != 0)
         return errno;
-    int64_t ns = since(&now, &st->st_ctim);
-    if (ns < 0 || ns > TICK_NS || is_steady(fd))
-        return 0;
-    nanosleep(&(struct timespec){.tv_nsec = TICK_NS}, NULL);
-    return fstat(fd, st) == 0 ? 0 : errno;
+    int64_t ns = since(&now, &look->st.st_ctim);
+    look->fresh = ns >= 0 && ns <= TICK_NS && !is_steady(fd);
+    return 0;
 }
 
-static bool changed(const struct stat *before, int fd)
+/* A tick in which it changed is let pass; in the next one it may change again. */
+static int look_before(int fd, struct look *before)
+{
+    int errnum = look(fd, before);
+    if (errnum || !before->fresh)
+        return errnum;
+    nanosleep(&(struct timespec){.tv_nsec = TICK_NS}, NULL);
+    return look(fd, before);
+}
+
+static bool changed(const struct look *before, int fd)
 {
     struct stat after;
-    return fstat(fd, &after) != 0 || since(&before->st_mtim, &after.st_mtim) != 0 ||
-           since(&before->st_ctim, &after.st_ctim) != 0;
+    return before->fresh || fstat(fd, &after) != 0 || since(&before->st.st_mtim, &after.st_mtim) != 0 ||
+           since(&before->st.st_ctim, &after.st_ctim) != 0;
 }
 
 int32_t listing_read(struct listing *listing, int fd, struct listing_range *range, struct cofre_error *error)
 {
-    struct stat before;
+    struct look before;
     *range = (struct listing_range){listing->count, listing->count, listing->count, listing->used, false};
     if (!listing->buffer && !(listing->buffer = malloc(BUFFER_SIZE)))
         return cofre_fail(error, COFRE_E_MEMORY, "list the directory: out of memory");

@@ -375,8 +375,8 @@ def test_there_is_none_where_nothing_is_attempted(world, tmp_path):
     (tmp_path / 'tree' / 'file').write_text('x')
     world.simple(tmp_path / 'tree')
     trace = tmp_path / 'trace'
-    world.ok('check', prefix=('strace', '-f', '-e', 'trace=execve', '-o', trace))
-    world.ok('list', prefix=('strace', '-f', '-A', '-e', 'trace=execve', '-o', trace))
+    world.ok('check', prefix=('strace', '-f', '-e', 'trace=execve,execveat', '-o', trace))
+    world.ok('list', prefix=('strace', '-f', '-A', '-e', 'trace=execve,execveat', '-o', trace))
     assert 'worker' in trace.read_text() and 'watchdog' not in trace.read_text()
 
 

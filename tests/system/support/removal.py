@@ -273,6 +273,8 @@ class Removal:
                 break
         else:
             raise AssertionError(f'after {ROUNDS} rounds gc is not at an end: {found}')
+        age(self.world.repository / 'plans')  # one of which nothing is left stays for a day
+        self.gc('--now', '--yes')
         assert self.names('plans') == [], found
         self.check_names()
         assert found['needed']['objects'] == len(self.names('packs')) > 0, found
