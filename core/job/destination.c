@@ -99,9 +99,10 @@ int destination_open(struct destinations *d, struct backup_sink *results, struct
         struct destination *item = &d->items[d->count];
         *item = (struct destination){.config = d->run.job->sinks[d->count], .result = &results[d->count]};
         if (open_one(d, item, manifest, e) == 0) {
-            if (take_in(d, item, e) < 0)
-                return -1;
-            continue;
+            if (take_in(d, item, e) == 0)
+                continue;
+            d->count++; /* it is open, and freed with the others */
+            return -1;
         }
         vault_close(item->vault);
         item->vault = NULL;
