@@ -55,7 +55,7 @@ static void print_garbage(struct collecting *c, const struct vault_garbage *g)
     print_amount(out, "too new", &g->young, "");
     print_amount(out, "planned", &g->planned, more);
     print_amount(out, dry ? "would go" : "removed", &g->removed, "");
-    print_amount(out, "packed anew", &g->moved, made);
+    print_amount(out, dry ? "would move" : "packed anew", &g->moved, made);
     print_amount(out, "locked", &g->locked, lock);
 }
 

@@ -13,7 +13,6 @@
 #include "config/config.h"
 #include "job/status.h"
 
-#define EXIT_STALE 14
 #define EXIT_NAGIOS_UNKNOWN 3
 #define METRICS_MAX ((size_t)64 << 20)
 

@@ -14,7 +14,7 @@ struct attempt;
 struct error;
 
 /* Exit statuses that are not those of an error class. */
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_INCOMPLETE = 3, EXIT_DAMAGED = 13 };
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_INCOMPLETE = 3, EXIT_DAMAGED = 13, EXIT_STALE = 14 };
 
 /* What a command gets. */
 struct cli {

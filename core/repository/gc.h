@@ -98,6 +98,12 @@ int gc_run(struct repository *repository, const struct vault_gc *request, vault_
 struct gc_plan *gc_plans(const struct gc *gc, size_t *count);
 struct gc_needs *gc_needs_of(const struct gc *gc, size_t *count);
 void gc_needs_key(const struct gc_needs *row, char key[201]);
+/* How many of the rows, from this one on, are of the same snapshot? At least one. */
+size_t gc_needs_group(const struct gc *gc, const struct gc_needs *row);
+/* The object, read again. */
+int gc_needs_read(struct gc *gc, const struct gc_needs *row, struct needs *needs, struct error *e);
+/* Of a number of pack_name_number; NULL: nothing of it was found. */
+struct gc_host *gc_find_host(const struct gc *gc, uint32_t number);
 
 /* The packs that those needs name get these marks. */
 void gc_mark_needs(struct gc *gc, const struct needs *needs, uint8_t marks);

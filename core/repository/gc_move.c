@@ -72,18 +72,16 @@ static int note_key(struct bytes *keys, const char *key, struct error *e)
 static int read_old(struct moving *m, const struct gc_needs *row, struct needs *new, bool *changed, bool *gone,
                     struct bytes *keys, struct error *e)
 {
-    AUTO_BYTES struct bytes object = {.maximum = NEEDS_OBJECT_MAX + 1};
     AUTO_NEEDS struct needs old = {0};
-    char key[201], host[64] = "";
-    gc_needs_key(row, key);
-    sscanf(row->name, "%63[^/]", host);
-    if (sink_get(m->gc->repository->sink, key, NEEDS_OBJECT_MAX, &object, e) < 0) {
+    char key[201];
+    if (gc_needs_read(m->gc, row, &old, e) < 0) {
         *gone = e->class == ERROR_NOT_FOUND;
         return *gone ? 0 : -1;
     }
-    if (needs_open(m->gc->repository, host, key, &object, &old, e) < 0 || replace(m, &old, new, changed, e) < 0)
+    if (replace(m, &old, new, changed, e) < 0)
         return -1;
     memcpy(new->manifest, old.manifest, sizeof new->manifest);
+    gc_needs_key(row, key);
     return note_key(keys, key, e);
 }
 
@@ -111,8 +109,7 @@ static int put_all(struct moving *m, struct error *e)
     size_t count, of;
     const struct gc_needs *rows = gc_needs_of(m->gc, &count);
     for (size_t i = 0; i < count; i += of) {
-        for (of = 1; i + of < count && strcmp(rows[i].name, rows[i + of].name) == 0;)
-            of++;
+        of = gc_needs_group(m->gc, &rows[i]);
         if (rows[i].has_manifest && move_snapshot(m, &rows[i], of, e) < 0)
             return -1;
     }

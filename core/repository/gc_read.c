@@ -16,7 +16,7 @@
 #define ROWS_MAX ((size_t)256 << 20)
 #define FUTURE (INT64_C(300) * 1000000000) /* so far clocks may be apart */
 
-static struct gc_host *find_host(const struct gc *gc, uint32_t number)
+struct gc_host *gc_find_host(const struct gc *gc, uint32_t number)
 {
     for (size_t i = 0; i < gc->host_count; i++)
         if (gc->hosts[i].number == number)
@@ -28,7 +28,7 @@ static struct gc_host *find_host(const struct gc *gc, uint32_t number)
 static struct gc_host *host_of(struct gc *gc, const char *host, struct error *e)
 {
     uint32_t number = pack_name_number(host);
-    struct gc_host *found = find_host(gc, number);
+    struct gc_host *found = gc_find_host(gc, number);
     if (found)
         return found;
     struct gc_host *hosts = realloc(gc->hosts, (gc->host_count + 1) * sizeof *hosts);
@@ -59,6 +59,23 @@ struct gc_needs *gc_needs_of(const struct gc *gc, size_t *count)
 void gc_needs_key(const struct gc_needs *row, char key[201])
 {
     snprintf(key, 201, NEEDS_PREFIX "/%s%s", row->name, row->end);
+}
+
+size_t gc_needs_group(const struct gc *gc, const struct gc_needs *row)
+{
+    size_t count, of = 1;
+    const struct gc_needs *end = gc_needs_of(gc, &count);
+    for (end += count; row + of < end && strcmp(row->name, row[of].name) == 0;)
+        of++;
+    return of;
+}
+
+int gc_needs_read(struct gc *gc, const struct gc_needs *row, struct needs *needs, struct error *e)
+{
+    char key[201], host[64] = "";
+    gc_needs_key(row, key);
+    sscanf(row->name, "%63[^/]", host);
+    return needs_read_key(gc->repository, host, key, needs, e);
 }
 
 /* May the key at hand remove what is of that host? */
@@ -212,7 +229,7 @@ static int list_needs(void *context, const struct sink_object *object, struct er
 void gc_mark_needs(struct gc *gc, const struct needs *needs, uint8_t marks)
 {
     for (size_t i = 0; i < needs->host_count; i++) {
-        struct gc_host *host = find_host(gc, needs->hosts[i].number);
+        struct gc_host *host = gc_find_host(gc, needs->hosts[i].number);
         size_t missing = !host ? 0
                                : garbage_need(&host->garbage, needs->hosts[i].packs.data,
                                               needs->hosts[i].packs.length / NEEDS_NAME_SIZE, marks);

@@ -395,10 +395,8 @@ static int compare_moves(const void *a, const void *b)
 
 static bool is_kept(const struct gc *gc, const struct pack_name *pack)
 {
-    for (size_t i = 0; i < gc->host_count; i++)
-        if (gc->hosts[i].number == pack->host)
-            return gc->hosts[i].garbage.marks[garbage_find(&gc->hosts[i].garbage, pack->hash)] & GARBAGE_KEPT;
-    return true;
+    const struct garbage *g = &gc_find_host(gc, pack->host)->garbage;
+    return g->marks[garbage_find(g, pack->hash)] & GARBAGE_KEPT;
 }
 
 /* Many chunks went the same way. A pack that is damaged was not moved. */

@@ -78,14 +78,11 @@ static int use_source(struct walk *w, struct manifest_source *source, struct err
 /* The signer of its newest snapshot is whoever packs for it. */
 static void note_signer(struct gc *gc, const struct manifest *m)
 {
-    uint32_t number = pack_name_number(m->host);
-    for (size_t i = 0; i < gc->host_count; i++) {
-        struct gc_host *host = &gc->hosts[i];
-        if (host->number != number || m->started < host->newest)
-            continue;
-        host->newest = m->started;
-        host->has_full_key = memcmp(m->signer, gc->repository->full_signer, sizeof m->signer) == 0;
-    }
+    struct gc_host *host = gc_find_host(gc, pack_name_number(m->host));
+    if (!host || m->started < host->newest)
+        return;
+    host->newest = m->started;
+    host->has_full_key = memcmp(m->signer, gc->repository->full_signer, sizeof m->signer) == 0;
 }
 
 /* One that is gone by now needs nothing. */
@@ -104,16 +101,14 @@ static int walk_snapshot(struct walk *w, const char *key, struct error *e)
 
 /* ---- what cannot be told ---- */
 
+/* One that is gone by now was replaced by another gc, and what that needs is not known here. */
 static int keep(struct gc *gc, const struct gc_needs *row, struct error *e)
 {
     AUTO_NEEDS struct needs needs = {0};
-    char key[201], host[64] = "";
-    AUTO_BYTES struct bytes object = {.maximum = NEEDS_OBJECT_MAX + 1};
-    gc_needs_key(row, key);
-    sscanf(row->name, "%63[^/]", host);
-    if (sink_get(gc->repository->sink, key, NEEDS_OBJECT_MAX, &object, e) < 0 ||
-        needs_open(gc->repository, host, key, &object, &needs, e) < 0)
-        return -1;
+    if (gc_needs_read(gc, row, &needs, e) < 0)
+        return e->class != ERROR_NOT_FOUND
+                   ? -1
+                   : error_set(e, ERROR_CHANGED, "what '%s' needs is being changed by another gc", row->name);
     gc_mark_needs(gc, &needs, GARBAGE_KEPT);
     return 0;
 }
@@ -152,8 +147,7 @@ int gc_used_find(struct gc *gc, struct gc_used *used, struct error *e)
         return -1;
     int result = 0;
     for (size_t i = 0; result == 0 && i < count; i += of) {
-        for (of = 1; i + of < count && strcmp(rows[i].name, rows[i + of].name) == 0;)
-            of++;
+        of = gc_needs_group(gc, &rows[i]);
         if (cancel_requested())
             result = error_set(e, ERROR_CANCELLED, "gc was not finished");
         else if (rows[i].has_manifest)
@@ -170,14 +164,6 @@ void gc_used_free(struct gc_used *used)
 
 /* ---- how much of each pack ---- */
 
-static struct gc_host *host_of(struct gc *gc, uint32_t number)
-{
-    for (size_t i = 0; i < gc->host_count; i++)
-        if (gc->hosts[i].number == number)
-            return &gc->hosts[i];
-    return NULL;
-}
-
 int gc_used_count(const struct gc_used *used, struct gc *gc, struct error *e)
 {
     for (size_t i = 0; i < gc->host_count; i++) {
@@ -190,7 +176,7 @@ int gc_used_count(const struct gc_used *used, struct gc *gc, struct error *e)
         struct index_location at;
         if (!index_chunk_at(used->index, i, INDEX_READ, &at) || !gc_used_has(used, at.chunk.id))
             continue;
-        const struct gc_host *host = host_of(gc, at.pack.host);
+        const struct gc_host *host = gc_find_host(gc, at.pack.host);
         size_t row = host ? garbage_find(&host->garbage, at.pack.hash) : SIZE_MAX;
         if (row != SIZE_MAX)
             host->used[row] += at.chunk.stored;

@@ -283,12 +283,13 @@ int needs_list_anew(const struct repository *repository, const char *key, struct
     return sink_list(repository->sink, prefix, list_anew, keys, e);
 }
 
-static int read_one(struct repository *r, const char *host, const char *key, struct needs *needs, struct error *e)
+int needs_read_key(struct repository *repository, const char *host, const char *key, struct needs *needs,
+                   struct error *e)
 {
     AUTO_BYTES struct bytes object = {.maximum = NEEDS_OBJECT_MAX + 1};
-    if (sink_get(r->sink, key, NEEDS_OBJECT_MAX, &object, e) < 0)
+    if (sink_get(repository->sink, key, NEEDS_OBJECT_MAX, &object, e) < 0)
         return -1;
-    return needs_open(r, host, key, &object, needs, e);
+    return needs_open(repository, host, key, &object, needs, e);
 }
 
 int needs_read(struct repository *repository, const char *host, const char *job, const char *id, struct needs *needs,
@@ -298,7 +299,7 @@ int needs_read(struct repository *repository, const char *host, const char *job,
     char key[201];
     struct error why;
     needs_key(host, job, id, key);
-    int result = read_one(repository, host, key, needs, e);
+    int result = needs_read_key(repository, host, key, needs, e);
     if (result == 0 || !sink_is_of_object(e))
         return result;
     if (needs_list_anew(repository, key, &keys, &why) < 0) {
@@ -307,6 +308,6 @@ int needs_read(struct repository *repository, const char *host, const char *job,
     }
     for (size_t at = 0; result < 0 && at < keys.length && sink_is_of_object(e);
          at += strlen((const char *)keys.data + at) + 1)
-        result = read_one(repository, host, (const char *)keys.data + at, needs, e);
+        result = needs_read_key(repository, host, (const char *)keys.data + at, needs, e);
     return result;
 }

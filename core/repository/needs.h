@@ -70,6 +70,9 @@ int needs_parse(const void *p, size_t n, const char *name, struct needs *needs, 
 /* The object, likewise. host: in the key. ERROR_INTEGRITY, ERROR_AUTH: it is none, or not for this place. */
 int needs_open(const struct repository *repository, const char *host, const char *key, const struct bytes *object,
                struct needs *needs, struct error *e);
+/* The object under that key, of that host. */
+int needs_read_key(struct repository *repository, const char *host, const char *key, struct needs *needs,
+                   struct error *e);
 /* One of those of a snapshot, the one that was stored with it when it is there. ERROR_NOT_FOUND: there is none. */
 int needs_read(struct repository *repository, const char *host, const char *job, const char *id, struct needs *needs,
                struct error *e);
