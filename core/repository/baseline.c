@@ -16,6 +16,7 @@
 #include "repository/manifest_object.h"
 #include "repository/reader.h"
 #include "repository/repository.h"
+#include "repository/usage.h"
 #include "repository/writer.h"
 #include "snapshot/manifest.h"
 #include "snapshot/path.h"
@@ -38,6 +39,7 @@ struct baseline {
 struct table {
     int fd;
     const struct writer *writer;
+    const struct usage *usage; /* NULL = all chunks are used enough */
     struct bytes out;
     struct bytes path; /* of the record before */
     /* the entry at hand; its fingerprint counts once all its extents were seen */
@@ -91,7 +93,8 @@ static void check_extents(struct table *t, const struct record *record)
             (last && memcmp(last->id, extent->id, SEAL_HASH_SIZE) == 0 && end <= last->offset + last->length))
             continue;
         last = extent;
-        t->usable = writer_has(t->writer, extent->id, end);
+        t->usable = writer_has(t->writer, extent->id, end) &&
+                    !(t->usage && usage_is_low(t->usage, extent->id, writer_length(t->writer, extent->id)));
     }
 }
 
@@ -130,7 +133,22 @@ static int open_nameless(const char *directory)
     return fd;
 }
 
-static int make_table(struct baseline *baseline, const char *directory, const struct writer *writer, struct error *e)
+static int count_usage(struct catalogue_input *input, struct usage *usage, struct error *e)
+{
+    struct record record;
+    const uint8_t *p;
+    size_t n;
+    bool end;
+    int result;
+    while ((result = catalogue_input_next(input, &record, &p, &n, &end, e)) == 0 && !end)
+        if (usage_count(usage, &record, e) < 0)
+            return -1;
+    catalogue_input_rewind(input);
+    return result;
+}
+
+static int make_table(struct baseline *baseline, const char *directory, const struct writer *writer,
+                      const struct usage *usage, struct error *e)
 {
     int fd = open_nameless(directory);
     if (fd < 0)
@@ -138,6 +156,7 @@ static int make_table(struct baseline *baseline, const char *directory, const st
     baseline->table.fd = fd;
     struct table t = {.fd = fd,
                       .writer = writer,
+                      .usage = usage,
                       .out = {.maximum = BUFFER_SIZE + (128u << 10)},
                       .path = {.maximum = 65536},
                       .pending = {.maximum = 65536}};
@@ -146,6 +165,19 @@ static int make_table(struct baseline *baseline, const char *directory, const st
     bytes_free(&t.path);
     bytes_free(&t.pending);
     catalogue_input_rewind(baseline->input);
+    return result;
+}
+
+static int make_tidy_table(struct baseline *baseline, const char *directory, const struct writer *writer,
+                           struct error *e)
+{
+    struct usage *usage;
+    if (usage_new(&usage, e) < 0)
+        return -1;
+    int result = count_usage(baseline->input, usage, e);
+    if (result == 0)
+        result = make_table(baseline, directory, writer, usage, e);
+    usage_free(usage);
     return result;
 }
 
@@ -169,7 +201,7 @@ int baseline_none(const uint8_t fingerprint_key[16], struct baseline **baseline,
 }
 
 int baseline_open(const char *path, const char *directory, const uint8_t fingerprint_key[16],
-                  const struct writer *writer, struct baseline **baseline, struct error *e)
+                  const struct writer *writer, bool tidy, struct baseline **baseline, struct error *e)
 {
     if (baseline_none(fingerprint_key, baseline, e) < 0)
         return -1;
@@ -186,7 +218,7 @@ int baseline_open(const char *path, const char *directory, const uint8_t fingerp
         forget(p);
         return 0;
     }
-    if (make_table(p, directory, writer, e) == 0)
+    if ((writer && tidy ? make_tidy_table(p, directory, writer, e) : make_table(p, directory, writer, NULL, e)) == 0)
         return 0;
 fail:
     baseline_close(p);

@@ -2,7 +2,7 @@
  *
  * It is a file in the cache directory, left by the last run, or made anew from the repository when this machine has
  * lost it and the full key is at hand. An entry of it can be taken over when every chunk of its content is present in
- * every sink.
+ * every sink, and enough of those that small files share is used (usage.h).
  */
 #ifndef COFRE_REPOSITORY_BASELINE_H
 #define COFRE_REPOSITORY_BASELINE_H
@@ -21,9 +21,10 @@ struct writer;
 
 /* Open the catalogue at path and write the table of fingerprints that the worker reads. fingerprint_key: of today's
  * options; a catalogue made under others is not used. writer: knows what is present; NULL = everything (a dry run).
- * Without a usable file *baseline is an empty one. */
+ * tidy: older snapshots go some day, so that chunks of which little is used are to go with them. Without a usable file
+ * *baseline is an empty one. */
 int baseline_open(const char *path, const char *directory, const uint8_t fingerprint_key[16],
-                  const struct writer *writer, struct baseline **baseline, struct error *e);
+                  const struct writer *writer, bool tidy, struct baseline **baseline, struct error *e);
 /* An empty one: everything is read. */
 int baseline_none(const uint8_t fingerprint_key[16], struct baseline **baseline, struct error *e);
 void baseline_close(struct baseline *baseline);

@@ -8,7 +8,6 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "repository/catalogue_file.h"
-#include "repository/chunker.h"
 #include "repository/spool.h"
 #include "repository/writer.h"
 #include "snapshot/manifest.h"
@@ -34,8 +33,6 @@
  * that ends early. A restart or a failed source leaves bytes in chunks that nothing refers to; they are not looked for.
  */
 
-/* Content that is known to be at least this long gets chunks of its own. */
-#define LARGE CHUNKER_MINIMUM
 /* Bytes of records that wait for the id of a chunk; when there are more, the writer is drained. */
 #define WAITING_MAX ((size_t)1 << 20)
 #define WAITING_STEP ((size_t)64 << 10) /* written to the file in pieces of at least this */
@@ -271,7 +268,7 @@ static void forget_content(struct recorder *r)
 int recorder_entry(struct recorder *recorder, const struct snapshot_entry *entry, struct error *e)
 {
     forget_content(recorder);
-    bool large = entry->size < 0 || entry->size >= (int64_t)LARGE;
+    bool large = entry->size < 0 || entry->size >= WRITER_LARGE_LEAST;
     recorder->lane = large ? WRITER_LARGE : WRITER_SMALL;
     return keep_entry(recorder, entry, e);
 }

@@ -92,6 +92,18 @@ static void free_own(struct saver *saver)
 
 /* ---- a source ---- */
 
+/* Do snapshots go again from one of the job's sinks, by whosever hand? */
+static bool is_pruned(const struct config_job *job)
+{
+    struct config_retention retention;
+    bool pruned = false;
+    for (size_t i = 0; i < job->sink_count; i++) {
+        config_retention_of(job, job->sinks[i], &retention);
+        pruned = pruned || config_retention_rules(&retention) || retention.prune == CONFIG_ELSEWHERE;
+    }
+    return pruned;
+}
+
 static int begin(struct saver *saver, size_t i, const char *source, const struct plugin_info *plugin,
                  struct baseline **baseline, struct error *e)
 {
@@ -103,7 +115,8 @@ static int begin(struct saver *saver, size_t i, const char *source, const struct
     if (writer_drain(r->writer, e) < 0 || cache_path_catalogue(r->cache, source, path, r->fresh, e) < 0)
         return -1;
     int opened = saver->run->whole ? baseline_none(fingerprint_key, baseline, e)
-                                   : baseline_open(path, r->cache, fingerprint_key, r->writer, baseline, e);
+                                   : baseline_open(path, r->cache, fingerprint_key, r->writer,
+                                                   is_pruned(saver->run->job), baseline, e);
     if (opened < 0 || saver->run->dry)
         return opened;
     return recorder_new(r->writer, r->fresh, fingerprint_key, &r->recorder, e);

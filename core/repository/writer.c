@@ -177,6 +177,12 @@ bool writer_has(const struct writer *writer, const uint8_t id[SEAL_HASH_SIZE], u
     return idset_has(writer->fresh, id) || lacking(writer, id, n) == 0;
 }
 
+uint64_t writer_length(const struct writer *writer, const uint8_t id[SEAL_HASH_SIZE])
+{
+    struct index_location location;
+    return repository_has(uploader_sink(writer->uploader, 0)->repository, id, &location) ? location.chunk.plain : 0;
+}
+
 /* Hand the lane's chunk to the line, by swapping buffers with a free item. */
 static int end_chunk(struct writer *w, struct lane *lane, struct error *e)
 {

@@ -19,6 +19,12 @@ struct writer;
 
 enum writer_lane { WRITER_SMALL, WRITER_LARGE, WRITER_LANES };
 
+/* Content that is known to have at least so many bytes goes through the large lane. Of what shares a chunk, the whole
+ * chunk is kept, and is stored again when its neighbours are others; of what has its own, a chunk costs some 120 bytes
+ * in packs and index, and is compressed a little less well. Measured on a tree like /usr: 2 % more stored, 4 % more
+ * time, and a seventh less kept after 60 days of which 7 stay. */
+#define WRITER_LARGE_LEAST 16384
+
 struct writer_spec {
     struct uploader *uploader; /* borrowed */
     unsigned workers;          /* compressing threads; 0 = inline */
@@ -51,5 +57,7 @@ int writer_checkpoint(struct writer *writer, struct error *e);
 /* Is this chunk, of at least n bytes, present in every sink? Lengths of those stored since the last checkpoint are not
  * looked at. After writer_drain. */
 bool writer_has(const struct writer *writer, const uint8_t id[SEAL_HASH_SIZE], uint64_t n);
+/* The length of the chunk, as the first sink's index has it; 0 = it has none, or the chunk is new. */
+uint64_t writer_length(const struct writer *writer, const uint8_t id[SEAL_HASH_SIZE]);
 
 #endif

@@ -61,6 +61,9 @@ class Tool:
     def restore(self, into: Path) -> list[str]:
         raise NotImplementedError
 
+    def keep(self, kept: int) -> None:
+        """So many are going to stay, the newest: said before the first is saved, where a program wants to know."""
+
     def prune(self, kept: int) -> list[list[str]]:
         """What leaves so many, the newest, and gives back the space of the others."""
         raise NotImplementedError
@@ -142,9 +145,10 @@ class Cofre(Tool):
     def restore(self, into: Path) -> list[str]:
         return self.command('-q', 'restore', 'bench', '--into', str(into))
 
+    def keep(self, kept: int) -> None:
+        conf = self.work / 'conf.d' / 'bench.conf'
+        conf.write_text(conf.read_text() + f'prune = manual\nkeep_min = 1\nkeep_last = {kept}\n')
+
     def prune(self, kept: int) -> list[list[str]]:
         """Nobody else writes there, so nothing has to wait for a day."""
-        conf = self.work / 'conf.d' / 'bench.conf'
-        if 'keep_last' not in conf.read_text():
-            conf.write_text(conf.read_text() + f'prune = manual\nkeep_min = 1\nkeep_last = {kept}\n')
         return [self.command('-q', 'prune', 'bench', '--yes'), self.command('-q', 'gc', '--now', '--yes')]
