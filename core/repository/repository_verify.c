@@ -11,7 +11,6 @@
 #include "format/vault.h"
 #include "repository/catalogue.h"
 #include "repository/index.h"
-#include "repository/index_body.h"
 #include "repository/manifest_object.h"
 #include "repository/needs.h"
 #include "repository/placed.h"
@@ -19,6 +18,7 @@
 #include "repository/repository.h"
 #include "repository/repository_annotation.h"
 #include "repository/signers.h"
+#include "repository/verify_index.h"
 #include "repository/verify_packs.h"
 #include "repository/verify_record.h"
 #include "worker/engine.h"
@@ -67,41 +67,6 @@ static void report_wrong(struct verify *v, const char *object, const struct erro
     char text[sizeof why->message + sizeof why->hint + 4];
     snprintf(text, sizeof text, why->hint[0] ? "%s; %s" : "%s", why->message, why->hint);
     report_object(v, object, text, snapshot);
-}
-
-/* ---- index objects ---- */
-
-static int collect_key(void *context, const struct sink_object *object, struct error *e)
-{
-    struct bytes *keys = context;
-    bytes_put(keys, object->key, strlen(object->key) + 1);
-    return bytes_check(keys, "listing", e);
-}
-
-/* Every index object as it is in the sink, whatever the cache says. */
-static int check_index_objects(struct verify *v, struct error *e)
-{
-    AUTO_BYTES struct bytes keys = {.maximum = (size_t)1 << 30};
-    if (sink_list(v->repository->sink, "index/", collect_key, &keys, e) < 0)
-        return -1;
-    for (size_t at = 0; at < keys.length; at += strlen((const char *)keys.data + at) + 1) {
-        const char *key = (const char *)keys.data + at;
-        AUTO_BYTES struct bytes body = {.maximum = 0};
-        uint8_t name[SEAL_HASH_SIZE];
-        char host[64];
-        if (!repository_parse_index_key(key, host, name)) {
-            report_object(v, key, "it does not belong to a repository", NULL);
-            continue;
-        }
-        v->result->objects++;
-        if (repository_read_index_object(v->repository, host, name, &body, e) == 0 &&
-            index_body_each(body.data, body.length, NULL, NULL, e) == 0)
-            continue;
-        if (!reader_is_damage(e))
-            return -1;
-        report_wrong(v, key, e, NULL);
-    }
-    return 0;
 }
 
 /* ---- snapshots ---- */
@@ -396,7 +361,7 @@ static int tell_links(struct verify *v, struct error *e)
 
 /* ---- what is said of snapshots ---- */
 
-static void on_record_damage(void *context, const char *key, const struct error *why)
+static void on_object_damage(void *context, const char *key, const struct error *why)
 {
     report_wrong(context, key, why, NULL);
 }
@@ -414,6 +379,13 @@ static void on_progress(void *context, uint64_t bytes)
     v->result->objects++;
     v->result->bytes += bytes;
     engine_report(v->engine, v->stage, v->result->objects, v->result->bytes, 0);
+}
+
+static int collect_key(void *context, const struct sink_object *object, struct error *e)
+{
+    struct bytes *keys = context;
+    bytes_put(keys, object->key, strlen(object->key) + 1);
+    return bytes_check(keys, "listing", e);
 }
 
 /* In the order of their names, so that who signed first is known first. Snapshots before packs: what those need that
@@ -463,12 +435,12 @@ static int verify_outside(struct verify *v, struct error *e)
 
 static int carry_out(struct verify *v, struct error *e)
 {
-    if (load(v, e) < 0 || check_index_objects(v, e) < 0)
+    if (load(v, e) < 0 || verify_index_each(v->repository, on_object_damage, v, &v->result->objects, e) < 0)
         return -1;
     if (!v->request->id) {
         report_strangers(v);
         if (tell_links(v, e) < 0 ||
-            verify_record_each(v->repository, v->request->host, v->request->job, on_record_damage, v, e) < 0)
+            verify_record_each(v->repository, v->request->host, v->request->job, on_object_damage, v, e) < 0)
             return -1;
     }
     return v->repository->key->full ? verify_snapshots(v, e) : verify_outside(v, e);
