@@ -115,6 +115,7 @@ static int load_needs(struct verify *v, const char *key, const struct bytes *man
         report_object(v, object, "it is of another manifest than that of its snapshot", v->snapshot);
     else
         v->needs_lack = false;
+    verify_packs_miss(&v->packs, v->needs_lack ? NULL : &v->needs);
     return 0;
 }
 
@@ -425,11 +426,29 @@ static int verify_snapshots(struct verify *v, struct error *e)
     return 0;
 }
 
+/* What the needs of all snapshots name, as far as this key opens them. */
+static int miss_packs(struct verify *v, struct error *e)
+{
+    char host[64], job[64], id[MANIFEST_ID_SIZE];
+    for (size_t at = 0; at < v->keys.length; at += strlen((const char *)v->keys.data + at) + 1) {
+        AUTO_NEEDS struct needs needs = {0};
+        if (!manifest_object_parse_key((const char *)v->keys.data + at, host, job, id))
+            continue;
+        bool read = needs_read(v->repository, host, job, id, &needs, e) == 0;
+        if (!read && !sink_is_of_object(e))
+            return -1;
+        verify_packs_miss(&v->packs, read ? &needs : NULL);
+    }
+    return 0;
+}
+
 /* Without the full key: signatures, history, and hashes of all bytes. */
 static int verify_outside(struct verify *v, struct error *e)
 {
     log_line(LOG_NOTICE, "sink '%s': with a %s key only hashes, signatures and the chain of snapshots can be checked",
              sink_name(v->repository->sink), key_kind(v->repository->key));
+    if (v->packs.bad.length > 0 && miss_packs(v, e) < 0)
+        return -1;
     return look_into_packs(v, e) < 0 ? -1 : verify_packs_report(&v->packs, e);
 }
 

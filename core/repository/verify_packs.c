@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "repository/index.h"
 #include "repository/key.h"
+#include "repository/needs.h"
 #include "repository/repository.h"
 #include "repository/scrub.h"
 #include "worker/sink.h"
@@ -19,13 +20,15 @@
 struct bad {
     struct pack_name name;
     char text[256];
+    bool absent;    /* nothing of that name is listed */
+    bool missed;    /* a snapshot needs it */
     bool described; /* the index has chunks of it */
     bool lost;      /* one of them is whole nowhere */
 };
 
-static void add_bad(struct verify_packs *v, const struct pack_name *name, const char *text)
+static void add_bad(struct verify_packs *v, const struct pack_name *name, bool absent, const char *text)
 {
-    struct bad bad = {.name = *name};
+    struct bad bad = {.name = *name, .absent = absent};
     snprintf(bad.text, sizeof bad.text, "%s", text);
     bytes_put(&v->bad, &bad, sizeof bad); /* too many of them: verify_packs_report fails */
 }
@@ -64,7 +67,7 @@ static void note_absent(struct verify_packs *v)
         if (index_pack_object(index, row))
             repository_index_key(pack_name_host(&name), index_pack_object(index, row), key);
         snprintf(text, sizeof text, "it is missing, or has another size than '%.180s' says", key);
-        add_bad(v, &name, text);
+        add_bad(v, &name, !find_listed(v, v->count, &name), text);
     }
 }
 
@@ -130,6 +133,13 @@ void verify_packs_need(struct verify_packs *v, const uint8_t *id, uint64_t n)
     /* What a run that was cut off has left is needed for what is nowhere else. */
     for (unsigned nth = 0; !described && index_find(v->repository->index, id, INDEX_READ, nth, &location); nth++)
         v->needed[location.pack_row] = 1;
+}
+
+void verify_packs_miss(struct verify_packs *v, const struct needs *needs)
+{
+    struct bad *bad = (void *)v->bad.data;
+    for (size_t i = 0; i < v->bad.length / sizeof *bad; i++)
+        bad[i].missed = bad[i].missed || !needs || needs_has(needs, &bad[i].name);
 }
 
 bool verify_packs_have(const struct verify_packs *v, const uint8_t *id, uint64_t n)
@@ -203,7 +213,7 @@ static void on_chunk(void *context, const struct pack_name *pack, const struct p
 static void on_damage(void *context, const struct pack_name *pack, const char *text)
 {
     struct verify_packs *v = context;
-    add_bad(v, pack, text);
+    add_bad(v, pack, false, text);
     repository_doubt(v->repository, pack);
 }
 
@@ -308,9 +318,25 @@ static size_t sort_bad(struct bad *bad, size_t count)
     return kept;
 }
 
+static void report_bad(const struct verify_packs *v, const struct bad *bad)
+{
+    char key[201];
+    pack_name_key(&bad->name, key);
+    bool lost = bad->lost || !bad->described;
+    if (lost && !v->aside)
+        v->damage(v->context, key, bad->text);
+    else if (lost)
+        log_line(LOG_NOTICE, "sink '%s': '%s' is damaged or gone; the snapshot needs nothing of it",
+                 sink_name(v->repository->sink), key);
+    else
+        log_line(LOG_NOTICE, "sink '%s': '%s' is damaged or gone, and all that it held is whole in other packs",
+                 sink_name(v->repository->sink), key);
+}
+
 int verify_packs_report(struct verify_packs *v, struct error *e)
 {
     struct bad *bad = (void *)v->bad.data;
+    size_t collected = 0;
     if (bytes_check(&v->bad, "list of damaged packs", e) < 0)
         return -1;
     report_lies(v);
@@ -319,17 +345,13 @@ int verify_packs_report(struct verify_packs *v, struct error *e)
     size_t count = sort_bad(bad, v->bad.length / sizeof *bad);
     find_lost(v, bad, count);
     for (size_t i = 0; i < count; i++) {
-        char key[201];
-        pack_name_key(&bad[i].name, key);
-        bool lost = bad[i].lost || !bad[i].described;
-        if (lost && !v->aside)
-            v->damage(v->context, key, bad[i].text);
-        else if (lost)
-            log_line(LOG_NOTICE, "sink '%s': '%s' is damaged or gone; the snapshot needs nothing of it",
-                     sink_name(v->repository->sink), key);
+        if (bad[i].absent && !bad[i].missed && !v->aside)
+            collected++;
         else
-            log_line(LOG_NOTICE, "sink '%s': '%s' is damaged or gone, and all that it held is whole in other packs",
-                     sink_name(v->repository->sink), key);
+            report_bad(v, &bad[i]);
     }
+    if (collected > 0)
+        log_line(LOG_INFO, "sink '%s': index objects describe %zu packs that are gone and that no snapshot needs",
+                 sink_name(v->repository->sink), collected);
     return 0;
 }

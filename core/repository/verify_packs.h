@@ -11,6 +11,7 @@
 
 struct error;
 struct index_pack;
+struct needs;
 struct repository;
 
 struct verify_packs {
@@ -44,6 +45,9 @@ void verify_packs_free(struct verify_packs *packs);
 
 /* A chosen snapshot refers to the first n bytes of the chunk, or some of them. */
 void verify_packs_need(struct verify_packs *packs, const uint8_t *id, uint64_t n);
+/* What a chosen snapshot says of its needs; NULL = it cannot be told, and so may be anything. A pack that is gone and
+ * that no snapshot needs was collected: that index objects still describe it is said, and is no damage. */
+void verify_packs_miss(struct verify_packs *packs, const struct needs *needs);
 /* Is it anywhere: present, or, once packs were looked into, whole, and of at least n bytes? */
 bool verify_packs_have(const struct verify_packs *packs, const uint8_t *id, uint64_t n);
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from support.cli import INCOMPLETE, USAGE, WRONG_KEY
+from support.cli import DAMAGED, INCOMPLETE, USAGE, WRONG_KEY
 from support.faults import sample
 from support.garbage import assert_whole, collected, forget, gc, objects, old
 from support.oracle import assert_same_tree
@@ -266,6 +266,47 @@ def test_a_prune_key_collects_where_a_put_key_stores(garbage, tmp_path):
     garbage.ok('key', 'accept', 'disk', 'testhost')
     assert_whole(garbage)
     assert_same_tree(tmp_path / 'tree', garbage.restored() / 'tree')
+
+
+def test_what_was_collected_is_no_damage(world, tmp_path):
+    """A host with a put key stores four packs with one index object, and another machine removes two of them. That the object
+    still describes them is no damage for either, long after the plan has gone; that one is missing which is needed, is."""
+    tree, put = tmp_path / 'tree', world.base / 'keys/put.key'
+    tree.mkdir()
+    for i in range(4):
+        (tree / f'{i}').write_bytes(os.urandom(17 << 20))
+    world.simple(tree)
+    world.ok('key', 'put', world.key, put, '--host', 'testhost')
+    world.sink(key=put)
+    world.ok('run', 'job')
+    for i in range(2):
+        (tree / f'{i}').unlink()
+    world.ok('run', 'job')
+    here = {'state_dir': world.base / 'state', 'cache_dir': world.base / 'cache', 'host': 'testhost'}
+    world.section('engine', state_dir=world.base / 'keeper-state', cache_dir=world.base / 'keeper-cache', host='keeper')
+    world.sink(keep_last=1, keep_min=1)
+    world('key', 'accept', 'disk', 'testhost')
+    old(objects(world, ''))
+    world.ok('prune', '--all-hosts', '--yes')
+    before = set(objects(world, 'packs'))
+    assert collected(world)['removed']['bytes'] > 32 << 20
+    gone = before - set(objects(world, 'packs'))
+    for _ in range(2):
+        old(objects(world, 'plans'), 3)
+        gc(world)
+    assert len(gone) == 2 and not objects(world, 'plans') and len(objects(world, 'index')) == 2
+    world.ok('verify', '--all')
+    said = world.ok('-v', 'verify', '--quick').err
+    assert 'index objects describe 2 packs that are gone and that no snapshot needs' in said, said
+    world.section('engine', **here)
+    world.sink(key=put)
+    world.ok('verify', '--all')
+    largest = max(objects(world, 'packs'), key=lambda path: path.stat().st_size)
+    largest.unlink()
+    for key in (put, world.key):
+        world.sink(key=key)
+        for words in (('--all',), ('--quick',)):
+            assert f'{largest.name}: it is missing' in world.fails(DAMAGED, 'verify', *words).out
 
 
 # ---- doubts ----
