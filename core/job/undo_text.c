@@ -41,10 +41,11 @@ const char *undo_text_name(const struct undo_text *text, char *out)
 
 const char *undo_text_describe(const struct undo_text *text, const char *id, char *out)
 {
-    bool job = text->job[0] != '\0' && !text->hook;
+    bool job = text->job[0] != '\0' && !text->hook; /* which says its job itself */
     undo_text_name(text, out);
     size_t used = strlen(out);
-    snprintf(out + used, UNDO_TEXT_WHAT - used, " (%s%s%s%s)", job ? "job '" : "", text->job, job ? "', " : "", id);
+    snprintf(out + used, UNDO_TEXT_WHAT - used, " (%s%s%s%s)", job ? "job '" : "", job ? text->job : "",
+             job ? "', " : "", id);
     return out;
 }
 
