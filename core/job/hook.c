@@ -156,10 +156,9 @@ static int start(int result, int request, int lock, pid_t *pid, struct error *e)
 
 /* ---- waiting for it ---- */
 
-/* The outcome is written at once, or not at all. owed: it is not asked to end. */
-static int wait_for(pid_t pid, int result, bool owed, struct hook_outcome *outcome, struct error *e)
+/* The outcome is written at once, or not at all. asked: it is not to be asked to end when everything is cancelled. */
+static int wait_for(pid_t pid, int result, bool asked, struct hook_outcome *outcome, struct error *e)
 {
-    bool asked = owed || cancel_requested();
     ssize_t n = -1;
     while (n < 0) {
         struct pollfd end = {.fd = result, .events = POLLIN};
@@ -182,6 +181,8 @@ int hook_run(const struct hook *hook, int lock, const char *hold, struct hook_ou
 {
     char title[HOOK_TITLE];
     AUTO_CLOSE int request = -1;
+    /* One that is owed goes on, and so does what is begun after everything was cancelled. */
+    const bool goes_on = hold || cancel_requested();
     int ends[2];
     pid_t pid;
     *outcome = (struct hook_outcome){.status = -1};
@@ -196,7 +197,7 @@ int hook_run(const struct hook *hook, int lock, const char *hold, struct hook_ou
     close(ends[1]);
     if (result < 0)
         error_consequence(e, "%s was not run: ", hook_title(hook, title));
-    else if ((result = wait_for(pid, ends[0], hold != NULL, outcome, e)) < 0)
+    else if ((result = wait_for(pid, ends[0], goes_on, outcome, e)) < 0)
         error_context(e, "%s: ", hook_title(hook, title));
     close(ends[0]);
     return result;

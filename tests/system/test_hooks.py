@@ -333,14 +333,34 @@ def test_killed_in_after_it_is_seen_through(hooks):
 
 
 def kill_all(process):
-    """As when the machine goes down."""
-    for pid in [*watchdogs(process), *runners(process)]:
+    """As when the machine goes down: none sees how the others end."""
+    process.send_signal(signal.SIGSTOP)
+    pids = [*watchdogs(process), *runners(process)]
+    for pid in pids:
         os.kill(pid, signal.SIGKILL)
     process.kill()
+    wait_until(lambda: all(is_gone(Path(f'/proc/{pid}')) for pid in pids), 'all are gone')
+
+
+def kill_runner(process):
+    """And what it runs goes with it, before it is told to go on."""
+    [pid] = runners(process)
+    hook = Path(f'/proc/{Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0]}')
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: is_gone(hook), 'the hook is gone')
+    (Path(process.args[2]).parent / 'go').touch()
+
+
+def is_gone(process: Path) -> bool:
+    try:
+        return (process / 'stat').read_text().rpartition(')')[2].split()[0] == 'Z'
+    except OSError:
+        return True
 
 
 def test_when_everything_is_killed_the_next_start_runs_after(hooks):
     killed_at(hooks, 'after', kill_all)
+    time.sleep(0.2)
     (hooks.world.base / 'go').touch()
     time.sleep(0.2)
     assert hooks.ran() == ['before', 'after'], 'it dies with its runner'
@@ -351,8 +371,7 @@ def test_when_everything_is_killed_the_next_start_runs_after(hooks):
 
 
 def test_a_runner_that_is_killed_is_replaced(hooks):
-    killed_at(hooks, 'after', lambda process: [os.kill(pid, signal.SIGKILL) for pid in runners(process)] and
-              (hooks.world.base / 'go').touch())
+    killed_at(hooks, 'after', kill_runner)
     assert hooks.ran() == ['before', 'after', 'after', 'ended', 'on_success'] and hooks.owed() == []
 
 
