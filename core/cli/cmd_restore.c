@@ -15,6 +15,7 @@
 #include "cli/view.h"
 #include "format/vault.h"
 #include "job/attempt.h"
+#include "job/hook.h"
 #include "job/restore.h"
 #include "job/services.h"
 #include "job/undo.h"
@@ -122,6 +123,22 @@ static int find_services(struct cli *cli, const struct manifest *manifest, struc
     return error_hint(e, "leave it out, or say in restore_stop what is to be stopped");
 }
 
+/* ---- the hooks ---- */
+
+/* To the question, whole. */
+static void say_hooks(struct cli *cli, const struct config_job *job)
+{
+    for (size_t kind = CONFIG_BEFORE_RESTORE; job && kind <= CONFIG_AFTER_RESTORE; kind++) {
+        const struct config_hook *hook = &job->hooks[kind];
+        if (hook->word_count > 0)
+            fprintf(stderr, "Hook %s:", config_hook_names[kind]);
+        for (size_t i = 0; i < hook->word_count; i++)
+            fprintf(stderr, " %s", output_escape(&cli->output, hook->words[i], strlen(hook->words[i])));
+        if (hook->word_count > 0)
+            fputc('\n', stderr);
+    }
+}
+
 /* ---- the question ---- */
 
 static void list_parts(struct cli *cli, const struct manifest *manifest, const struct restore_request *request)
@@ -150,6 +167,7 @@ static int ask(struct cli *cli, const struct manifest *manifest, const struct re
     if (say_services(cli, request->services, true, e) < 0)
         return -1;
     progress_pause();
+    say_hooks(cli, request->job);
     fprintf(stderr, "What is there now may be overwritten. Type yes to go on: ");
     if (fgets(answer, sizeof answer, stdin) && strcmp(answer, "yes\n") == 0)
         return 0;
@@ -201,9 +219,43 @@ static int read_parts(struct cli *cli, struct vault *vault, const struct manifes
     return 0;
 }
 
+static void tell(struct attempt *attempt, const struct restore_result *r)
+{
+    attempt_tell(attempt,
+                 json_pack("{s:I, s:I, s:I, s:I}", "entries", (json_int_t)r->entries, "bytes", (json_int_t)r->bytes,
+                           "without_metadata", (json_int_t)r->partly, "problems", (json_int_t)r->problems));
+}
+
+static bool is_whole(const struct restore_result *r)
+{
+    return !r->problems && !r->partly && !r->held;
+}
+
+/* Between the job's hooks, when it has some. *after_failed: after_restore, which was said. */
+static int restore_hooked(struct cli *cli, struct attempt *attempt, struct vault *vault,
+                          const struct manifest *manifest, const struct restore_request *request,
+                          struct restore_result *result, bool *after_failed, struct error *e)
+{
+    struct hook_pair hooks = {
+        .engine = &cli->engine, .job = request->job, .first = CONFIG_BEFORE_RESTORE, .attempt = attempt};
+    struct error why;
+    if (restore_check(vault, manifest, request, e) < 0)
+        return -1;
+    int done = hook_begin(&hooks, e) == HOOK_GO_ON ? restore_run(&cli->engine, vault, manifest, request, result, e)
+                                                   : error_consequence(e, "nothing was restored: ");
+    tell(attempt, result);
+    progress_pause(); /* what hooks write goes to the terminal past us */
+    *after_failed = hook_end(&hooks, done < 0 ? "failed" : is_whole(result) ? "complete" : "incomplete", &why) < 0;
+    if (*after_failed)
+        log_error(LOG_ERROR, &why);
+    hook_pair_free(&hooks);
+    return done;
+}
+
 /* Asks, when it is to be asked, and restores. The report is filled also after an error. */
-static int restore_request(struct cli *cli, struct vault *vault, const struct manifest *manifest,
-                           struct restore_request *request, struct restore_result *result, struct error *e)
+static int restore_request(struct cli *cli, struct attempt *attempt, struct vault *vault,
+                           const struct manifest *manifest, struct restore_request *request,
+                           struct restore_result *result, bool *after_failed, struct error *e)
 {
     if (find_services(cli, manifest, request, e) < 0)
         return -1;
@@ -214,14 +266,9 @@ static int restore_request(struct cli *cli, struct vault *vault, const struct ma
     } else if (say_services(cli, request->services, false, e) < 0) {
         return -1;
     }
+    if (request->job)
+        return restore_hooked(cli, attempt, vault, manifest, request, result, after_failed, e);
     return restore_run(&cli->engine, vault, manifest, request, result, e);
-}
-
-static void tell(struct attempt *attempt, const struct restore_result *r)
-{
-    attempt_tell(attempt,
-                 json_pack("{s:I, s:I, s:I, s:I}", "entries", (json_int_t)r->entries, "bytes", (json_int_t)r->bytes,
-                           "without_metadata", (json_int_t)r->partly, "problems", (json_int_t)r->problems));
 }
 
 static int restore_opened(struct cli *cli, struct attempt *attempt, struct vault *vault,
@@ -240,20 +287,21 @@ static int restore_opened(struct cli *cli, struct attempt *attempt, struct vault
                                       .context = &report,
                                       .part_count = a->word_count - 1};
     struct restore_result result = {0};
+    bool after_failed = false;
     if (!parts)
         return error_memory(e);
     if (read_parts(cli, vault, manifest, parts, e) < 0)
         return -1;
     request.overrides = arguments_values(a, "set", &request.override_count);
     restore_report_begin(&report);
-    int done = restore_request(cli, vault, manifest, &request, &result, e);
+    int done = restore_request(cli, attempt, vault, manifest, &request, &result, &after_failed, e);
     restore_report_end(&report, request.services, result.services);
     services_free(request.services);
     tell(attempt, &result);
     if (done < 0)
         return -1;
     give_result(cli, manifest, &request, &result);
-    return result.problems || result.partly || result.held ? EXIT_INCOMPLETE : EXIT_DONE;
+    return is_whole(&result) && !after_failed ? EXIT_DONE : EXIT_INCOMPLETE;
 }
 
 /* What was asked for, as it was typed. */

@@ -7,11 +7,13 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/progress.h"
 #include "cli/run_log.h"
 #include "cli/stop.h"
 #include "cli/view.h"
 #include "job/attempt.h"
 #include "job/backup.h"
+#include "job/hook.h"
 #include "job/undo.h"
 
 /* What came of one job. */
@@ -19,12 +21,18 @@ struct outcome {
     const struct config_job *job;
     bool dry_run, complete; /* complete: everything that was asked for */
     struct backup_result result;
+    struct attempt *attempt;
+    struct hook_pair hooks;
+    bool after_failed; /* hook 'after'; it was said */
 };
 
 /* m: what was committed. */
 static const char *run_word(const struct outcome *outcome, const struct manifest *m)
 {
-    return !outcome->complete ? "incomplete" : m && m->partial ? "partial" : "complete";
+    return outcome->result.skipped ? "skipped"
+           : !outcome->complete    ? "incomplete"
+           : m && m->partial       ? "partial"
+                                   : "complete";
 }
 
 static json_t *sink_names(struct output *out, const struct backup_result *result)
@@ -58,6 +66,7 @@ static void give_json(struct output *out, const struct outcome *outcome, bool fa
     json_t *object = json_pack("{s:s, s:o, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "job", outcome->job->name,
                                "snapshot", output_text(out, m && !outcome->dry_run ? m->id : NULL), "status",
                                failed               ? "failed"
+                               : r->skipped         ? "skipped"
                                : !outcome->complete ? "incomplete"
                                : m                  ? view_state(m)
                                                     : "complete",
@@ -107,7 +116,9 @@ static void give_text(struct output *out, const struct outcome *outcome)
     const struct manifest *m = r->manifest;
     char elapsed[TEXT_ELAPSED_MAX];
     text_elapsed(r->elapsed, elapsed);
-    if (outcome->dry_run)
+    if (r->skipped)
+        output_print(out, "job '%s' was skipped: hook 'before' ended with status %d\n", outcome->job->name, HOOK_SKIP);
+    else if (outcome->dry_run)
         output_print(out, "job '%s' would be saved%s; looked at in %s, nothing was stored\n", outcome->job->name,
                      outcome->complete ? "" : ", but incomplete", elapsed);
     else
@@ -115,7 +126,7 @@ static void give_text(struct output *out, const struct outcome *outcome)
                      outcome->job->name, m->id, outcome->complete ? "complete" : "INCOMPLETE", elapsed);
     if (m)
         print_sources(out, m, !outcome->dry_run);
-    if (!outcome->dry_run)
+    if (!outcome->dry_run && !r->skipped)
         print_sinks(out, r);
     output_flush(out);
 }
@@ -156,18 +167,47 @@ static json_t *sink_records(const struct backup_result *r)
     return list;
 }
 
-/* failed: nothing was committed. */
-static void keep_record(struct attempt *attempt, const struct outcome *outcome, int status, const struct error *why)
+/* What is known when all is committed and closed. why: of a failed run, else NULL. */
+static void tell_record(struct outcome *outcome, const struct error *why)
 {
     const struct backup_result *r = &outcome->result;
     const struct manifest *m = why ? NULL : r->manifest;
     if (m)
-        command_tell_snapshot(attempt, m);
-    attempt_tell(attempt, json_pack("{s:I, s:I, s:I, s:I, s:b, s:o, s:o}", "entries",
-                                    (json_int_t)(m ? view_entries(m) : 0), "bytes", (json_int_t)(m ? view_bytes(m) : 0),
-                                    "unchanged", (json_int_t)r->unchanged, "added", (json_int_t)(m ? m->added : 0),
-                                    "unpruned", r->unpruned, "sources", source_records(m), "sinks", sink_records(r)));
-    attempt_end(attempt, why ? "failed" : run_word(outcome, m), status, why);
+        command_tell_snapshot(outcome->attempt, m);
+    attempt_tell(outcome->attempt,
+                 json_pack("{s:I, s:I, s:I, s:I, s:b, s:o, s:o}", "entries", (json_int_t)(m ? view_entries(m) : 0),
+                           "bytes", (json_int_t)(m ? view_bytes(m) : 0), "unchanged", (json_int_t)r->unchanged, "added",
+                           (json_int_t)(m ? m->added : 0), "unpruned", r->unpruned, "sources", source_records(m),
+                           "sinks", sink_records(r)));
+}
+
+static void close_record(struct outcome *outcome, int status, const struct error *why)
+{
+    json_t *record =
+        attempt_close(outcome->attempt, why ? "failed" : run_word(outcome, outcome->result.manifest), status, why);
+    if (!outcome->dry_run && !outcome->result.skipped)
+        hook_tell(outcome->job, status == EXIT_DONE, record);
+    json_decref(record);
+}
+
+static int run_before(void *context, struct error *e)
+{
+    struct outcome *outcome = context;
+    progress_pause(); /* what hooks write goes to the terminal past us */
+    return hook_begin(&outcome->hooks, e);
+}
+
+static void run_after(void *context, const struct backup_result *result, const struct error *why)
+{
+    struct outcome *outcome = context;
+    struct error e;
+    outcome->complete = !why && backup_complete(result);
+    tell_record(outcome, why);
+    progress_pause();
+    if (hook_end(&outcome->hooks, why ? "failed" : run_word(outcome, result->manifest), &e) == 0)
+        return;
+    log_error(LOG_ERROR, &e);
+    outcome->after_failed = true;
 }
 
 /* What cannot be written there is said, and does not make a backup worse. why: of a failed run, else NULL. */
@@ -205,32 +245,48 @@ static struct attempt *begin_attempt(const struct cli *cli, const struct backup_
                          json_pack("{s:o, s:o}", "label", attempt_json(request->label), "asked", asked));
 }
 
+static int status_of(const struct outcome *outcome)
+{
+    const struct backup_result *r = &outcome->result;
+    bool done = r->skipped || (outcome->complete && !r->unpruned);
+    return done && !outcome->after_failed ? EXIT_DONE : EXIT_INCOMPLETE;
+}
+
 /* The exit status of this job; a failure is said here, so that the next job can have its turn. */
-static int run_job(struct cli *cli, const struct backup_request *request)
+static int run_job(struct cli *cli, const struct backup_request *asked)
 {
     struct error e;
-    const struct config_job *job = request->job;
-    const bool dry_run = request->dry_run;
+    const struct config_job *job = asked->job;
+    const bool dry_run = asked->dry_run;
     struct outcome outcome = {.job = job, .dry_run = dry_run};
-    int status = EXIT_DONE;
-    struct attempt *attempt = dry_run ? NULL : begin_attempt(cli, request);
-    bool failed = backup_run(&cli->engine, request, &outcome.result, &e) < 0;
+    struct backup_request request = *asked;
+    int status;
+    if (!dry_run) {
+        outcome.attempt = begin_attempt(cli, asked);
+        outcome.hooks =
+            (struct hook_pair){.engine = &cli->engine, .job = job, .first = CONFIG_BEFORE, .attempt = outcome.attempt};
+        request.begin = run_before;
+        request.end = run_after;
+        request.context = &outcome;
+    }
+    bool failed = backup_run(&cli->engine, &request, &outcome.result, &e) < 0;
     if (failed) {
         status = stop_signal() ? 128 + stop_signal() : error_exit_status(e.class);
         error_subject(&e, "job", job->name);
         command_report(cli, &e, status);
     } else {
         const struct manifest *m = outcome.result.manifest;
-        outcome.complete = dry_run ? (!m || m->status == MANIFEST_COMPLETE) && outcome.result.held == 0
-                                   : backup_complete(&outcome.result);
-        status = outcome.complete && !outcome.result.unpruned ? EXIT_DONE : EXIT_INCOMPLETE;
+        if (dry_run)
+            outcome.complete = (!m || m->status == MANIFEST_COMPLETE) && outcome.result.held == 0;
+        status = status_of(&outcome);
         if (!cli->quiet)
             give_text(&cli->output, &outcome);
     }
     if (cli->output.json)
         give_json(&cli->output, &outcome, failed);
     keep_line(cli, &outcome, status, failed ? &e : NULL);
-    keep_record(attempt, &outcome, status, failed ? &e : NULL);
+    close_record(&outcome, status, failed ? &e : NULL);
+    hook_pair_free(&outcome.hooks);
     backup_result_free(&outcome.result);
     return status;
 }

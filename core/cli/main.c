@@ -18,6 +18,7 @@
 #include "cli/progress.h"
 #include "cli/stop.h"
 #include "host/host.h"
+#include "job/hook_runner.h"
 #include "job/watchdog.h"
 #include "repository/seal.h"
 
@@ -237,6 +238,10 @@ int main(int argc, char **argv)
     if (watchdog_is_one(argc, argv)) {
         keep_secrets();
         return seal_init(&e) < 0 ? EXIT_FAILED : watchdog_main(argv);
+    }
+    if (hook_runner_is_one(argc, argv)) {
+        keep_secrets();
+        return hook_runner_main();
     }
     int status = prepare(&cli, (size_t)argc, argv, &command, &e);
     if (status == 0 && command)

@@ -82,7 +82,7 @@ static bool entries(const struct status_job *job, const struct status_sink *s, d
 static bool ended(const struct status_job *job, const struct status_sink *s, double *value)
 {
     (void)s;
-    return time_value(records_time(job->last, "ended"), value);
+    return time_value(records_time(job->tried, "ended"), value);
 }
 
 static bool number(const json_t *record, const char *member, double *value)
@@ -95,21 +95,21 @@ static bool number(const json_t *record, const char *member, double *value)
 static bool duration(const struct status_job *job, const struct status_sink *s, double *value)
 {
     (void)s;
-    return number(job->last, "elapsed", value);
+    return number(job->tried, "elapsed", value);
 }
 
 static bool exit_status(const struct status_job *job, const struct status_sink *s, double *value)
 {
     (void)s;
-    return number(job->last, "exit", value);
+    return number(job->tried, "exit", value);
 }
 
 static bool complete(const struct status_job *job, const struct status_sink *s, double *value)
 {
-    const char *word = records_text(job->last, "status");
+    const char *word = records_text(job->tried, "status");
     (void)s;
     *value = word && strcmp(word, "complete") == 0;
-    return job->last != NULL;
+    return job->tried != NULL;
 }
 
 static bool running(const struct status_job *job, const struct status_sink *s, double *value)

@@ -66,6 +66,8 @@ static void free_jobs(struct config_job *list, size_t count)
         free(list[i].sources);
         free(list[i].sinks);
         free(list[i].overrides);
+        for (size_t k = 0; k < CONFIG_HOOKS; k++)
+            config_hook_free(&list[i].hooks[k]);
     }
     free(list);
 }

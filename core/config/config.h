@@ -102,6 +102,22 @@ struct config_override {
     struct config_retention retention;
 };
 
+/* When a job's hooks run: around each run and after its end, and around a restore in place. */
+enum config_hook_kind {
+    CONFIG_BEFORE,
+    CONFIG_AFTER,
+    CONFIG_ON_SUCCESS,
+    CONFIG_ON_FAILURE,
+    CONFIG_BEFORE_RESTORE,
+    CONFIG_AFTER_RESTORE,
+    CONFIG_HOOKS
+};
+/* A program with its arguments, as it is written; no words = there is none. */
+struct config_hook {
+    char **words;
+    size_t word_count;
+};
+
 struct config_job {
     char *name;
     const char *file;
@@ -117,6 +133,8 @@ struct config_job {
     char *restore_stop; /* what is stopped around a restore in place, in a plugin's words; NULL = nothing */
     const struct config_instance **restore_order; /* those of the sources that a restore in place begins with */
     size_t restore_order_count;
+    struct config_hook hooks[CONFIG_HOOKS];
+    int64_t hook_timeout; /* ms (default 5min) */
     struct config_override *overrides;
     size_t override_count;
 };
@@ -176,6 +194,20 @@ void config_retention_of(const struct config_job *job, const struct config_insta
 void config_retention_of_others(const struct config_instance *sink, struct config_retention *retention);
 /* Is there a rule, so that anything may ever be removed? */
 bool config_retention_rules(const struct config_retention *retention);
+
+/* The keys of the hooks: "before", "after", ... */
+extern const char *const config_hook_names[CONFIG_HOOKS];
+#define CONFIG_HOOK_WORDS 256
+/* Text into words, as no shell does it. Blanks end a word; in 'single quotes' everything is as it stands; in "double
+ * quotes" \" and \\ are escapes; elsewhere a backslash takes the next character as it is. Behind "sh:" it is one text
+ * for /bin/sh -c. ERROR_CONFIG: a quote is not closed, there is no program, a path of it that is not absolute, or a
+ * word that only a shell would understand. After an error there is nothing to be freed. */
+int config_hook_split(const char *text, struct config_hook *hook, struct error *e);
+void config_hook_free(struct config_hook *hook);
+/* The program's absolute path, to be freed: a name without '/' is looked for in CONFIG_HOOK_PATH. ERROR_CONFIG: it is
+ * not there, is no program, or somebody else can change it (file_check_trusted). NULL then. */
+char *config_hook_program(const char *word, struct error *e);
+#define CONFIG_HOOK_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 /* One option of a plugin with its final text: secrets resolved, default where not set. */
 struct config_value {

@@ -279,6 +279,9 @@ static int build_job(struct config *c, struct config_job *job, const struct sect
         take_number(&job->max_duration, s, config_job_options, "max_duration", e) < 0 ||
         config_retention_build(&job->retention, &job->retention, s, config_override_options, e) < 0)
         return -1;
+    if (take_number(&job->hook_timeout, s, config_job_options, "hook_timeout", e) < 0 ||
+        config_hook_build(job->hooks, s, e) < 0)
+        return -1;
     return build_restore(c, job, s, e);
 }
 

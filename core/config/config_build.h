@@ -32,6 +32,10 @@ struct config_retention;
 int config_retention_build(struct config_retention *retention, const struct config_retention *base,
                            const struct section *section, const struct option *options, struct error *e);
 
+/* Those of a job: CONFIG_HOOKS of them. */
+struct config_hook;
+int config_hook_build(struct config_hook *hooks, const struct section *section, struct error *e);
+
 /* What a [job NAME on SINK] section may hold. */
 extern const struct option config_override_options[];
 

@@ -77,6 +77,13 @@ const struct option config_job_options[] = {
     {"max_duration", OPTION_DURATION, 0, NULL, 1, LONGEST, NULL, "status warns when a run takes longer"},
     {"restore_stop", OPTION_STRING, 0, NULL, 0, 0, NULL, "services that restore --in-place stops, and starts again"},
     {"restore_order", OPTION_LIST, 0, NULL, 0, 0, NULL, "sources that restore --in-place begins with, in this order"},
+    {"before", OPTION_STRING, 0, NULL, 0, 0, NULL, "program that runs first; if it fails, the run does"},
+    {"after", OPTION_STRING, 0, NULL, 0, 0, NULL, "program that runs at the end of each run, whatever came of it"},
+    {"on_success", OPTION_STRING, 0, NULL, 0, 0, NULL, "program that runs after a run that ended with 0"},
+    {"on_failure", OPTION_STRING, 0, NULL, 0, 0, NULL, "program that runs after a run that ended otherwise"},
+    {"before_restore", OPTION_STRING, 0, NULL, 0, 0, NULL, "program that runs before a restore --in-place"},
+    {"after_restore", OPTION_STRING, 0, NULL, 0, 0, NULL, "program that runs after it, whatever came of it"},
+    {"hook_timeout", OPTION_DURATION, 0, "5min", 1, LONGEST, NULL, "each of these programs is ended after so long"},
     KEEP_ROWS, PRUNE_ROW, END_ROW,
 };
 

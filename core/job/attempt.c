@@ -131,6 +131,16 @@ void attempt_tell(struct attempt *attempt, json_t *members)
     json_decref(members);
 }
 
+json_t *attempt_record(const struct attempt *attempt, const char *status)
+{
+    json_t *record = attempt ? json_deep_copy(attempt->record) : json_object();
+    if (record && status && json_object_set_new(record, "status", json_string(status)) < 0) {
+        json_decref(record);
+        return NULL;
+    }
+    return record;
+}
+
 /* ---- end ---- */
 
 static int close_record(json_t *record, const char *status, json_t *exit, json_t *elapsed, const struct error *why)
@@ -159,17 +169,23 @@ static int finish(struct attempt *a, const char *status, int exit, const struct 
     return 0;
 }
 
-void attempt_end(struct attempt *attempt, const char *status, int exit, const struct error *why)
+json_t *attempt_close(struct attempt *attempt, const char *status, int exit, const struct error *why)
 {
     struct error e;
     if (!attempt)
-        return;
+        return NULL;
     if (finish(attempt, status, exit, why, &e) < 0)
         warn(attempt->record, &e);
     if (attempt->fd >= 0)
         close(attempt->fd);
-    json_decref(attempt->record);
+    json_t *record = attempt->record;
     free(attempt);
+    return record;
+}
+
+void attempt_end(struct attempt *attempt, const char *status, int exit, const struct error *why)
+{
+    json_decref(attempt_close(attempt, status, exit, why));
 }
 
 /* ---- what killed processes left ---- */

@@ -26,9 +26,13 @@ struct attempt *attempt_begin(const struct engine *engine, const char *command, 
                               json_t *members);
 /* More to stand in the record: likewise. Texts are as attempt_json makes them. */
 void attempt_tell(struct attempt *attempt, json_t *members);
+/* A copy of the record so far, with this status (NULL = none yet); also of no attempt. NULL = out of memory. */
+json_t *attempt_record(const struct attempt *attempt, const char *status);
 /* It has ended: status is a word, exit what the command would end with if this were all, why: what failed, or NULL.
  * Frees the attempt. */
 void attempt_end(struct attempt *attempt, const char *status, int exit, const struct error *why);
+/* The same; the record as it was written, to be freed; NULL = out of memory. */
+json_t *attempt_close(struct attempt *attempt, const char *status, int exit, const struct error *why);
 
 /* A text for a record, escaped in a reversible way where JSON could not hold it; null for NULL. */
 json_t *attempt_json(const char *text);

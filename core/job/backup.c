@@ -30,7 +30,7 @@ struct run {
     const struct engine *engine;
     const struct config_job *job;
     bool dry, partial;
-    const char *label;
+    const struct backup_request *request;
     struct backup_result *result;
     struct manifest *manifest;
     int lock;
@@ -84,8 +84,9 @@ static int describe_run(struct run *run, struct error *e)
     m->job = text_copy(run->job->name);
     m->host = text_copy(run->engine->config->host);
     m->version = text_copy(COFRE_VERSION);
-    m->label = run->label ? text_copy(run->label) : NULL;
-    return m->job && m->host && m->version && (m->label || !run->label) ? 0 : error_memory(e);
+    const char *label = run->request->label;
+    m->label = label ? text_copy(label) : NULL;
+    return m->job && m->host && m->version && (m->label || !label) ? 0 : error_memory(e);
 }
 
 /* Load every plugin and check every section, so that a mistake in the configuration shows before anything is read. */
@@ -338,11 +339,18 @@ static void prune_sinks(struct run *run)
             run->result->unpruned = true;
 }
 
-static int carry_out(struct run *run, struct error *e)
+static int begin(struct run *run, struct error *e)
+{
+    const struct backup_request *request = run->request;
+    int begun = request->begin ? request->begin(request->context, e) : 0;
+    run->result->skipped = begun > 0;
+    return begun < 0 ? -1 : 0;
+}
+
+static int save(struct run *run, struct error *e)
 {
     struct destinations *to = &run->to;
-    if (describe_run(run, e) < 0 || take_lock(run, e) < 0 || check_sources(run, e) < 0 ||
-        history_load(to->state, run->manifest->host, &to->history, e) < 0 || open_sinks(run, e) < 0)
+    if (open_sinks(run, e) < 0)
         return -1;
     history_say_renamed(&to->history, run->job->name);
     if (history_continue(&to->history, run->manifest, e) < 0 || look_back(run, e) < 0 ||
@@ -355,6 +363,20 @@ static int carry_out(struct run *run, struct error *e)
     return 0;
 }
 
+static int carry_out(struct run *run, struct error *e)
+{
+    struct destinations *to = &run->to;
+    if (run->job->sink_count > SAVER_SINKS_MAX) {
+        error_set(e, ERROR_CONFIG, "has more than %d sinks", SAVER_SINKS_MAX);
+        return error_subject(e, "job", run->job->name);
+    }
+    if (describe_run(run, e) < 0 || take_lock(run, e) < 0 || check_sources(run, e) < 0 ||
+        history_load(to->state, run->manifest->host, &to->history, e) < 0 || begin(run, e) < 0)
+        return -1;
+    return run->result->skipped ? 0 : save(run, e);
+}
+
+/* All but the lock. */
 static void end_run(struct run *run)
 {
     run->result->held = freeze_end(run->freeze, run->sources);
@@ -365,8 +387,6 @@ static void end_run(struct run *run)
     for (size_t i = 0; run->sources && i < run->job->source_count; i++)
         worker_stop(run->sources[i]);
     free(run->sources);
-    if (run->lock >= 0)
-        close(run->lock);
 }
 
 int backup_run(const struct engine *engine, const struct backup_request *request, struct backup_result *result,
@@ -382,22 +402,22 @@ int backup_run(const struct engine *engine, const struct backup_request *request
     struct run run = {.engine = engine,
                       .job = &job,
                       .dry = request->dry_run,
-                      .label = request->label,
+                      .request = request,
                       .partial = job.source_count < request->job->source_count,
                       .result = result,
                       .lock = -1,
                       .to = {.run = {.engine = engine, .job = &job, .state = run.to.state, .dry = request->dry_run}}};
     int64_t started = clock_monotonic();
-    if (job.sink_count > SAVER_SINKS_MAX) {
-        error_set(e, ERROR_CONFIG, "has more than %d sinks", SAVER_SINKS_MAX);
-        return error_subject(e, "job", job.name);
-    }
     int done = carry_out(&run, e);
     end_run(&run);
     result->elapsed = clock_monotonic() - started;
-    if (done == 0)
+    if (done == 0 && !result->skipped)
         result->manifest = run.manifest;
     else
         manifest_free(run.manifest);
+    if (request->end)
+        request->end(request->context, result, done < 0 ? e : NULL);
+    if (run.lock >= 0)
+        close(run.lock);
     return done;
 }

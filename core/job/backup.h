@@ -30,6 +30,7 @@ struct backup_result {
     size_t sink_count;
     size_t held;        /* sources that are still frozen: thaw failed */
     uint64_t unchanged; /* entries taken over without being opened */
+    bool skipped;       /* nothing was done, as begin has said */
     bool unpruned;      /* what the rules let go could not be removed afterwards, or is held back; it was said */
     int64_t elapsed;    /* ms */
 };
@@ -42,9 +43,14 @@ struct backup_request {
     size_t source_count;
     bool dry_run;      /* reads and counts, stores nothing */
     const char *label; /* of the snapshot; NULL = none */
+    /* Both while the job is locked; may be NULL. begin: before anything is read or opened; 1: the run is skipped, -1:
+     * it fails. end: once, when nothing is frozen or open any more; why: of a run that failed, else NULL. */
+    int (*begin)(void *context, struct error *e);
+    void (*end)(void *context, const struct backup_result *result, const struct error *why);
+    void *context;
 };
 
-/* 0: committed on at least one sink, and what the rules let go is removed where the job says so (prune.h);
+/* 0: skipped, or committed on at least one sink, and what the rules let go is removed where the job says so (prune.h);
  * result->manifest->status and result->sinks tell whether everything was (exit 0) or parts are missing (exit 3). -1:
  * nothing was committed. ERROR_BUSY: another run of this job is active. Each stage and each missing part is logged. */
 int backup_run(const struct engine *engine, const struct backup_request *request, struct backup_result *result,

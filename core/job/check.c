@@ -1,5 +1,6 @@
 #include "job/check.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -312,6 +313,27 @@ static void check_services(struct check *c, const struct config_job *job)
     services_free(services);
 }
 
+/* Each is there, and nobody else can change it. */
+static void check_hooks(struct check *c, const struct config_job *job)
+{
+    snprintf(c->subject, sizeof c->subject, "job '%s'", job->name);
+    for (enum config_hook_kind kind = 0; kind < CONFIG_HOOKS; kind++) {
+        struct error e;
+        char text[PATH_MAX + 64];
+        if (job->hooks[kind].word_count == 0)
+            continue;
+        char *program = config_hook_program(job->hooks[kind].words[0], &e);
+        if (program) {
+            snprintf(text, sizeof text, "hook '%s' is %s", config_hook_names[kind], program);
+            report(c, LOG_INFO, text, NULL, 0);
+        } else {
+            error_context(&e, "hook '%s': ", config_hook_names[kind]);
+            report_error(c, &e);
+        }
+        free(program);
+    }
+}
+
 static void check_job(struct check *c, const struct config_job *job)
 {
     check_idle_keys(c, job);
@@ -320,6 +342,7 @@ static void check_job(struct check *c, const struct config_job *job)
     for (size_t i = 0; i < job->sink_count; i++)
         check_sink(c, job->sinks[i]);
     check_services(c, job);
+    check_hooks(c, job);
 }
 
 static int unknown(const struct config *config, const char *name, struct error *e)

@@ -404,13 +404,21 @@ static int restore_all(const struct engine *engine, struct vault *vault, const s
     return done;
 }
 
+int restore_check(struct vault *vault, const struct manifest *manifest, const struct restore_request *request,
+                  struct error *e)
+{
+    for (size_t i = 0; i < request->part_count; i++)
+        if (check_part(vault, manifest, &request->parts[i], e) < 0)
+            return -1;
+    return 0;
+}
+
 int restore_run(const struct engine *engine, struct vault *vault, const struct manifest *manifest,
                 const struct restore_request *request, struct restore_result *result, struct error *e)
 {
     *result = (struct restore_result){0};
-    for (size_t i = 0; i < request->part_count; i++)
-        if (check_part(vault, manifest, &request->parts[i], e) < 0)
-            return -1;
+    if (restore_check(vault, manifest, request, e) < 0)
+        return -1;
     if (request->services && services_stop(request->services, e) < 0)
         return -1;
     int done = restore_all(engine, vault, manifest, request, result, e);

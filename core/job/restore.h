@@ -71,6 +71,10 @@ struct restore_result {
     enum services_state services;
 };
 
+/* Is every part that is asked for in the snapshot? Touches nothing. */
+int restore_check(struct vault *vault, const struct manifest *manifest, const struct restore_request *request,
+                  struct error *e);
+
 /* Nothing is touched when a part is not in the snapshot, or the services cannot be stopped. What was stopped is started
  * again also when the restore failed, and *result says so. 0: every entry was given to the plugin, every byte checked,
  * counts as in the manifest; *result tells whether the target took all of it. -1: otherwise; what is in the target is

@@ -58,6 +58,10 @@ static void take_run(struct reading *r, const json_t *record)
     int64_t day = r->day - day_of(records_time(record, "ended"));
     if (!r->job->last)
         r->job->last = json_incref((json_t *)(uintptr_t)record);
+    if (is(record, "status", "skipped"))
+        return;
+    if (!r->job->tried)
+        r->job->tried = json_incref((json_t *)(uintptr_t)record);
     /* Of some sources alone: it says nothing of the job. */
     if (day < 0 || day >= STATUS_DAYS || is(record, "snapshot_status", "partial"))
         return;
@@ -147,7 +151,7 @@ static void take(struct reading *r, const json_t *record)
 
 static bool knows_snapshots(const struct status_job *job)
 {
-    bool all = job->last && job->sizes == 2;
+    bool all = job->tried && job->sizes == 2;
     for (size_t i = 0; i < job->job->sink_count; i++)
         all = all && job->sinks[i].good != INT64_MIN;
     return all;
@@ -173,7 +177,7 @@ static bool has(const char *line, size_t length, const char *text)
 static bool may_tell(const struct status_job *job, const char *line, size_t length)
 {
     char name[96];
-    bool may = (!job->last && has(line, length, "\"command\":\"run\"")) ||
+    bool may = (!job->tried && has(line, length, "\"command\":\"run\"")) ||
                (job->sizes < 2 && has(line, length, "\"snapshot_status\":\"complete\"")) ||
                (!knows_verified(job) && has(line, length, verify));
     for (size_t i = 0; i < job->job->sink_count && !may; i++) {
@@ -332,6 +336,7 @@ void status_free(struct status *status)
 {
     for (size_t i = 0; i < status->job_count; i++) {
         json_decref(status->jobs[i].last);
+        json_decref(status->jobs[i].tried);
         free(status->jobs[i].sinks);
     }
     free(status->jobs);

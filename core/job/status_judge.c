@@ -54,16 +54,36 @@ static const char *why(const json_t *record)
     return text;
 }
 
+/* It ran after whatever became of the run, and may have left things as they are during one. */
+static int judge_after(struct status *status, const struct status_job *job, struct error *e)
+{
+    char when[TEXT_AGE_MAX];
+    const json_t *rows = json_object_get(job->last, "hooks");
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const json_t *row = json_array_get(rows, i);
+        const char *hook = records_text(row, "hook"), *escaped = records_text(row, "error");
+        if (!hook || strcmp(hook, "after") != 0 || !escaped)
+            continue;
+        char *text = status_text(escaped);
+        int result = add(status, STATUS_WARNING, job->job, NULL, e, "at the end of the last run, %s ago: %.*s",
+                         age(status, records_time(job->last, "ended"), when), ERROR_SHOWN, text ? text : "");
+        free(text);
+        if (result < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int judge_last(struct status *status, const struct status_job *job, struct error *e)
 {
     char when[TEXT_AGE_MAX];
-    const char *word = job->last ? records_text(job->last, "status") : NULL;
+    const char *word = job->tried ? records_text(job->tried, "status") : NULL;
     if (!word || strcmp(word, "complete") == 0 || strcmp(word, "partial") == 0)
         return 0;
-    const char *escaped = why(job->last);
+    const char *escaped = why(job->tried);
     char *text = escaped ? status_text(escaped) : NULL;
     int result = add(status, STATUS_WARNING, job->job, NULL, e, "the last run, %s ago, %s%s%.*s",
-                     age(status, records_time(job->last, "ended"), when),
+                     age(status, records_time(job->tried, "ended"), when),
                      strcmp(word, "killed") == 0       ? "was killed"
                      : strcmp(word, "incomplete") == 0 ? "was incomplete"
                                                        : "failed",
@@ -137,8 +157,8 @@ static int judge_duration(struct status *status, const struct status_job *job, s
     int64_t longest = job->job->max_duration, elapsed = 0;
     if (longest == 0)
         return 0;
-    if (job->last)
-        elapsed = (int64_t)(1000 * json_number_value(json_object_get(job->last, "elapsed")));
+    if (job->tried)
+        elapsed = (int64_t)(1000 * json_number_value(json_object_get(job->tried, "elapsed")));
     if (job->running != INT64_MIN && (status->now - job->running) / 1000000 > longest)
         return add(status, STATUS_WARNING, job->job, NULL, e, "a run is at work for %s, longer than max_duration (%s)",
                    age(status, job->running, took), text_age(longest, most));
@@ -177,7 +197,7 @@ int status_judge(const struct config *config, struct status *status, struct erro
 {
     for (size_t i = 0; i < status->job_count; i++) {
         const struct status_job *job = &status->jobs[i];
-        if (judge_sinks(status, job, e) < 0 || judge_last(status, job, e) < 0 ||
+        if (judge_sinks(status, job, e) < 0 || judge_last(status, job, e) < 0 || judge_after(status, job, e) < 0 ||
             judge_record(config, status, job, e) < 0 || judge_space(status, job, e) < 0 ||
             judge_duration(status, job, e) < 0 || judge_faults(status, job->job, e) < 0)
             return -1;

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "config/config.h"
+#include "job/hook.h"
 #include "job/undo_text.h"
 #include "job/watchdog.h"
 #include "worker/engine.h"
@@ -27,7 +28,7 @@
 #define RECOVER_MAX 1000 /* at one start */
 #define LOOK_AGAIN 20    /* ms */
 
-/* One function for each enum undo_what. */
+/* One function for each enum undo_what that a plugin undoes. */
 static int (*const undo[])(struct worker *, const char *id, struct error *) = {
     [UNDO_FREEZE] = source_thaw,
     [UNDO_RESTORE] = source_thaw,
@@ -46,6 +47,11 @@ struct undo {
 const char *undo_id(const struct undo *hold)
 {
     return hold->id;
+}
+
+int undo_lock(const struct undo *hold)
+{
+    return hold->fd;
 }
 
 static void free_hold(struct undo *hold)
@@ -107,32 +113,79 @@ static int write_file(struct undo *hold, int directory, struct error *e)
     return -1;
 }
 
+/* Under the lock of the directory. A hook must not run while its counterpart of the next run does. */
+static int check_free(const char *directory, const char *job, struct error *e)
+{
+    char path[PATH_MAX];
+    int result = 0;
+    DIR *d = opendir(directory);
+    for (const struct dirent *row = d ? readdir(d) : NULL; row && result == 0; row = readdir(d)) {
+        struct undo_text text = {0};
+        struct error ignored;
+        snprintf(path, sizeof path, "%.*s/%.*s", PATH_MAX - ID_MAX - 2, directory, ID_MAX, row->d_name);
+        if (row->d_name[0] != '.' && !strstr(row->d_name, ".tmp") && undo_text_read(path, &text, &ignored) == 0 &&
+            text.hook && strcmp(text.job, job) == 0) {
+            char what[UNDO_TEXT_WHAT];
+            result = error_set(e, ERROR_BUSY, "%s is at work, or is still to be run",
+                               undo_text_describe(&text, row->d_name, what));
+            error_hint(e, "wait for the run or restore that it belongs to, or end that");
+        }
+        undo_text_free(&text);
+    }
+    if (d)
+        closedir(d);
+    return result;
+}
+
 static int make_file(struct undo *hold, struct error *e)
 {
     char directory[PATH_MAX];
     AUTO_CLOSE int fd = -1;
     if (directory_path(hold->engine, directory, e) < 0 || file_make_trusted(directory, e) < 0 ||
-        lock_directory(directory, &fd, e) < 0)
+        lock_directory(directory, &fd, e) < 0 || (hold->text.hook && check_free(directory, hold->text.job, e) < 0))
         return -1;
     snprintf(hold->path, sizeof hold->path, "%.*s/%s", PATH_MAX - ID_MAX - 2, directory, hold->id);
     return write_file(hold, fd, e);
 }
 
-int undo_make(const struct engine *engine, const struct undo_spec *spec, const struct worker *worker,
-              struct undo **hold, struct error *e)
+static struct undo *new_hold(const struct engine *engine, struct error *e)
 {
     struct undo *h = calloc(1, sizeof *h);
-    if (!h)
-        return error_memory(e);
+    if (!h) {
+        error_memory(e);
+        return NULL;
+    }
     if (engine->watched)
         watchdog_start(engine->config->directory);
     h->engine = engine;
     h->fd = -1;
     id_make(h->id);
+    return h;
+}
+
+int undo_make(const struct engine *engine, const struct undo_spec *spec, const struct worker *worker,
+              struct undo **hold, struct error *e)
+{
+    struct undo *h = new_hold(engine, e);
+    if (!h)
+        return -1;
     if (undo_text_make(spec, worker_plugin(worker), &h->text, e) < 0 || make_file(h, e) < 0) {
         free_hold(h);
         return spec->source ? error_subject(e, "source", spec->source->name)
                             : error_subject(e, "plugin", worker_plugin(worker)->name);
+    }
+    *hold = h;
+    return 0;
+}
+
+int undo_make_hook(const struct engine *engine, const struct hook *hook, struct undo **hold, struct error *e)
+{
+    struct undo *h = new_hold(engine, e);
+    if (!h)
+        return -1;
+    if (undo_text_make_hook(hook, &h->text, e) < 0 || make_file(h, e) < 0) {
+        free_hold(h);
+        return error_subject(e, "job", hook->job);
     }
     *hold = h;
     return 0;
@@ -195,6 +248,25 @@ int undo_run(struct undo *hold, struct worker *worker, struct error *e)
     return result;
 }
 
+/* The runner removes the file; whoever killed it shall not keep the hook from being run. */
+int undo_run_hook(struct undo *hold, json_t *record, struct hook_outcome *outcome, struct error *e)
+{
+    struct hook *hook = hold->text.hook;
+    if (record) {
+        json_decref(hook->record);
+        hook->record = record;
+    }
+    int result = hook_run(hook, hold->fd, hold->path, outcome, e);
+    if (result < 0) {
+        log_error(LOG_WARNING, e);
+        result = hook_run(hook, hold->fd, hold->path, outcome, e);
+    }
+    if (result == 0)
+        result = remove_file(hold, e);
+    free_hold(hold);
+    return result;
+}
+
 int undo_release(struct undo *hold, struct error *e)
 {
     int result = remove_file(hold, e);
@@ -252,43 +324,63 @@ static size_t collect(const struct engine *engine, const char *directory, struct
     return count;
 }
 
+static int recover_hook(struct undo *hold, struct error *e)
+{
+    struct hook_outcome outcome;
+    if (undo_run_hook(hold, NULL, &outcome, e) < 0)
+        return -1;
+    *e = outcome.error;
+    return outcome.error.class == ERROR_NONE ? 0 : -1;
+}
+
 static int recover_one(struct undo *hold)
 {
     struct error e;
     char what[UNDO_TEXT_WHAT];
+    bool hook = hold->text.hook != NULL;
     undo_text_describe(&hold->text, hold->id, what);
-    log_line(LOG_WARNING, "%s was left by a run that was killed: undoing it", what);
-    if (undo_run(hold, NULL, &e) < 0) {
+    log_line(LOG_WARNING, "%s was left by a run that was killed: %s it", what, hook ? "running" : "undoing");
+    if ((hook ? recover_hook(hold, &e) : undo_run(hold, NULL, &e)) < 0) {
         log_error(LOG_ERROR, &e);
         return -1;
     }
-    log_line(LOG_NOTICE, "%s is undone", what);
+    log_line(LOG_NOTICE, "%s is %s", what, hook ? "done" : "undone");
     return 0;
 }
 
-/* A restore that was killed inside of stopped services first: what they find when they start is whole. */
-static size_t recover(struct undo **holds, size_t count)
+/* When it is undone: a restore that was killed inside of stopped services is whole before they start. */
+static int turn(const struct undo *hold)
+{
+    return hold->text.what == UNDO_HOOK ? 2 : hold->text.what == UNDO_SERVICES;
+}
+
+/* hooks_of: only the hooks of that job, NULL = everything. */
+static size_t recover(struct undo **holds, size_t count, const char *hooks_of)
 {
     struct error e;
     size_t left = 0;
     for (size_t i = 0; i < count; i++) {
-        if (undo_text_read(holds[i]->path, &holds[i]->text, &e) == 0)
+        bool read = undo_text_read(holds[i]->path, &holds[i]->text, &e) == 0;
+        bool wanted = !hooks_of || (read && holds[i]->text.hook && strcmp(holds[i]->text.job, hooks_of) == 0);
+        if (read && wanted)
             continue;
-        log_error(LOG_ERROR, &e);
+        if (wanted) {
+            log_error(LOG_ERROR, &e);
+            left++;
+        }
         free_hold(holds[i]);
         holds[i] = NULL;
-        left++;
     }
-    for (int services = 0; services <= 1; services++)
+    for (int now = 0; now <= 2; now++)
         for (size_t i = 0; i < count; i++)
-            if (holds[i] && (holds[i]->text.what == UNDO_SERVICES) == services) {
+            if (holds[i] && turn(holds[i]) == now) {
                 left += recover_one(holds[i]) < 0;
                 holds[i] = NULL;
             }
     return left;
 }
 
-size_t undo_recover(const struct engine *engine)
+static size_t recover_some(const struct engine *engine, const char *hooks_of)
 {
     char directory[PATH_MAX];
     struct error e;
@@ -307,9 +399,19 @@ size_t undo_recover(const struct engine *engine)
     }
     if (fd >= 0)
         close(fd);
-    left += recover(holds, count);
+    left += recover(holds, count, hooks_of);
     free(holds);
     return left;
+}
+
+size_t undo_recover(const struct engine *engine)
+{
+    return recover_some(engine, NULL);
+}
+
+void undo_recover_hooks(const struct engine *engine, const char *job)
+{
+    recover_some(engine, job);
 }
 
 static bool is_locked(int directory, const char *name)

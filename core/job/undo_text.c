@@ -11,10 +11,11 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "config/config.h"
+#include "job/hook.h"
 #include "snapshot/manifest_text.h"
 #include "worker/worker.h"
 
-#define FILE_MAX_BYTES 262144u
+#define FILE_MAX_BYTES 2097152u
 
 static const struct {
     const char *key;  /* in the file */
@@ -24,11 +25,14 @@ static const struct {
     [UNDO_RESTORE] = {"restore", "the restore of"},
     [UNDO_SCRATCH] = {"scratch", "the scratch copy of"},
     [UNDO_SERVICES] = {"services", "the stop of services by"},
+    [UNDO_HOOK] = {"hook", ""},
 };
 #define KINDS (sizeof kinds / sizeof kinds[0])
 
 const char *undo_text_name(const struct undo_text *text, char *out)
 {
+    if (text->hook)
+        return hook_title(text->hook, out);
     bool source = text->source[0] != '\0';
     snprintf(out, UNDO_TEXT_WHAT, "%s %s '%s'", kinds[text->what].name, source ? "source" : "plugin",
              source ? text->source : text->plugin);
@@ -37,10 +41,11 @@ const char *undo_text_name(const struct undo_text *text, char *out)
 
 const char *undo_text_describe(const struct undo_text *text, const char *id, char *out)
 {
-    bool job = text->job[0] != '\0';
+    bool job = text->job[0] != '\0' && !text->hook; /* which says its job itself */
     undo_text_name(text, out);
     size_t used = strlen(out);
-    snprintf(out + used, UNDO_TEXT_WHAT - used, " (%s%s%s%s)", job ? "job '" : "", text->job, job ? "', " : "", id);
+    snprintf(out + used, UNDO_TEXT_WHAT - used, " (%s%s%s%s)", job ? "job '" : "", job ? text->job : "",
+             job ? "', " : "", id);
     return out;
 }
 
@@ -52,6 +57,9 @@ void undo_text_free(struct undo_text *text)
     free(text->source);
     free(text->plugin);
     free(text->job);
+    if (text->hook)
+        hook_free(text->hook);
+    free(text->hook);
     *text = (struct undo_text){0};
 }
 
@@ -86,6 +94,20 @@ int undo_text_make(const struct undo_spec *spec, const struct plugin_info *plugi
     return 0;
 }
 
+int undo_text_make_hook(const struct hook *hook, struct undo_text *text, struct error *e)
+{
+    json_t *copy = hook_encode(hook);
+    *text = (struct undo_text){.what = UNDO_HOOK,
+                               .source = text_copy(""),
+                               .plugin = text_copy(""),
+                               .job = text_copy(hook->job),
+                               .overrides = calloc(1, sizeof(char *)),
+                               .hook = calloc(1, sizeof *text->hook)};
+    int result = copy && text->hook ? hook_decode(copy, text->hook) : -1;
+    json_decref(copy);
+    return result == 0 && text->source && text->plugin && text->job && text->overrides ? 0 : error_memory(e);
+}
+
 static json_t *encode_overrides(const struct undo_text *text)
 {
     json_t *rows = json_array();
@@ -105,6 +127,10 @@ char *undo_text_encode(const struct undo_text *text)
     json_t *json = overrides ? json_pack("{s:s, s:s, s:s, s:s, s:o}", "what", kinds[text->what].key, "source",
                                          text->source, "plugin", text->plugin, "job", text->job, "overrides", overrides)
                              : NULL;
+    if (json && text->hook && json_object_set_new(json, "hook", hook_encode(text->hook)) < 0) {
+        json_decref(json);
+        return NULL;
+    }
     char *out = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
     json_decref(json);
     return out;
@@ -133,6 +159,19 @@ static int take_overrides(const json_t *rows, const char *path, struct undo_text
     return 0;
 }
 
+static int take_hook(const json_t *json, struct undo_text *text)
+{
+    struct hook hook;
+    if (!json || hook_decode(json, &hook) < 0)
+        return -1;
+    text->hook = malloc(sizeof hook);
+    if (text->hook)
+        *text->hook = hook;
+    else
+        hook_free(&hook);
+    return text->hook ? 0 : -1;
+}
+
 static int decode(json_t *json, const char *path, struct undo_text *text, struct error *e)
 {
     const char *what, *source, *plugin, *job;
@@ -150,6 +189,8 @@ static int decode(json_t *json, const char *path, struct undo_text *text, struct
         .what = (enum undo_what)kind, .source = text_copy(source), .plugin = text_copy(plugin), .job = text_copy(job)};
     if (!text->source || !text->plugin || !text->job)
         return error_memory(e);
+    if (text->what == UNDO_HOOK && take_hook(json_object_get(json, "hook"), text) < 0)
+        return damaged(path, e);
     return take_overrides(overrides, path, text, e);
 }
 

@@ -13,11 +13,13 @@ struct undo_text {
     char *source, *plugin, *job; /* "" = none */
     char **overrides;            /* "key=value"; none that is a literal secret */
     size_t override_count;
+    struct hook *hook; /* UNDO_HOOK, else NULL */
 };
 
 /* undo_text_free, also after an error. */
 int undo_text_make(const struct undo_spec *spec, const struct plugin_info *plugin, struct undo_text *text,
                    struct error *e);
+int undo_text_make_hook(const struct hook *hook, struct undo_text *text, struct error *e);
 void undo_text_free(struct undo_text *text);
 
 /* The file's content; NULL = out of memory. */

@@ -18,8 +18,8 @@
 #include "worker/engine.h"
 
 #define ARGUMENT "watchdog"
-#define PATIENCE 5000 /* ms; for who still has a lock */
-#define WATCHED 3     /* the descriptor of the process that is watched */
+#define PATIENCE 30000 /* ms; for who still has a lock: a hook that is being ended has some time for that */
+#define WATCHED 3      /* the descriptor of the process that is watched */
 
 extern char **environ;
 

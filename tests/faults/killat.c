@@ -2,8 +2,8 @@
  *
  * Stops are counted over all threads and children, at the entry and at the exit of each call, so that a sweep over N
  * visits every moment at which the outside world can have changed. N = 0 kills nothing. The number of stops seen is
- * written into the file OUT. Exit status: 137 when killed, else that of COMMAND. With -w cofre's watchdog, and what
- * that starts, are neither counted nor killed.
+ * written into the file OUT. Exit status: 137 when killed, else that of COMMAND. With -w cofre's watchdog and the
+ * runners of its hooks, and what these start, are neither counted nor killed.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +26,7 @@ int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "-w") == 0) {
         trace_let_go("watchdog");
+        trace_let_go("hook");
         argv++, argc--;
     }
     if (argc < 4) {

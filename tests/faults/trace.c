@@ -18,7 +18,9 @@
 
 static pid_t tasks[MAX_TASKS];
 static size_t task_count;
-static const char *let_go;
+#define LET_GO_MAX 4
+static const char *let_go[LET_GO_MAX];
+static size_t let_go_count;
 
 static void remember(pid_t pid)
 {
@@ -120,14 +122,15 @@ static int signal_of(pid_t pid, int status)
 
 void trace_let_go(const char *argument)
 {
-    let_go = argument;
+    if (let_go_count < LET_GO_MAX)
+        let_go[let_go_count++] = argument;
 }
 
 /* Has it just become a program that is let go? */
 static bool is_let_go(pid_t pid, int status)
 {
     char path[32], words[256] = "";
-    if (!let_go || status >> 8 != (SIGTRAP | PTRACE_EVENT_EXEC << 8))
+    if (let_go_count == 0 || status >> 8 != (SIGTRAP | PTRACE_EVENT_EXEC << 8))
         return false;
     snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
     FILE *file = fopen(path, "r");
@@ -135,7 +138,10 @@ static bool is_let_go(pid_t pid, int status)
     if (file)
         fclose(file);
     size_t first = strlen(words) + 1;
-    return first < length && strcmp(words + first, let_go) == 0;
+    for (size_t i = 0; i < let_go_count; i++)
+        if (first < length && strcmp(words + first, let_go[i]) == 0)
+            return true;
+    return false;
 }
 
 int trace_run(char **command, enum trace_verdict (*visit)(void *context, const struct trace_stop *), void *context)

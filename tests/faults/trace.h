@@ -19,8 +19,8 @@ enum trace_verdict { TRACE_GO_ON, TRACE_KILL_ALL };
  * command could not be started. All processes that the command made have ended when it returns. */
 int trace_run(char **command, enum trace_verdict (*visit)(void *context, const struct trace_stop *), void *context);
 
-/* Programs that are started with this first argument are let go: they are not traced, and killed by nobody here. NULL,
- * as at the beginning: none is. */
+/* Programs that are started with this first argument are let go: they are not traced, and killed by nobody here. At the
+ * beginning none is; each call, of a few, adds one. */
 void trace_let_go(const char *argument);
 
 /* The text at an address of the traced thread; false when it cannot be read, or is longer than n - 1 bytes. */

@@ -18,7 +18,7 @@ class Faults:
         return world(*words, prefix=self.killat(number))
 
     def killat(self, number: int, watchdog: bool = False) -> tuple:
-        """watchdog: it is neither counted nor killed."""
+        """watchdog: it and the runners of hooks are neither counted nor killed."""
         return self.tools / 'killat', *(['-w'] if watchdog else []), number, self.out
 
     def fail_at(self, call: str, cause: str, number: int, world: World, *words: object, below: Path | str = '',

@@ -7,7 +7,9 @@
 
 #include "host/host.h"
 #include "worker/engine.h"
+#include "job/hook.h"
 #include "job/undo.h"
+#include "job/undo_text.h"
 #include "repository/seal.h"
 #include "worker/source.h"
 
@@ -177,12 +179,58 @@ static void test_recover_fails(void **state)
           "{\"what\": \"freeze\", \"source\": \"app\", \"plugin\": \"holding-source\", \"job\": \"\", "
           "\"overrides\": [\"plice=x\"]}");
     leave(f, "e", "");
+    leave(f, "f",
+          "{\"what\": \"hook\", \"source\": \"\", \"plugin\": \"\", \"job\": \"j\", \"overrides\": [], \"hook\": {}}");
     harness_log();
-    assert_int_equal(undo_recover(&f->engine), 5);
-    assert_int_equal(count(f->holds), 5);
+    assert_int_equal(undo_recover(&f->engine), 6);
+    assert_int_equal(count(f->holds), 6);
     const char *log = harness_log();
     assert_non_null(strstr(log, "gone"));
     assert_non_null(strstr(log, "plice"));
+}
+
+static struct hook make_hook(const char *job)
+{
+    struct error e;
+    struct hook hook;
+    char name[16], program[] = "/bin/x", argument[] = "y";
+    char *words[] = {program, argument, NULL};
+    struct config_job of = {.name = name, .hook_timeout = 1000};
+    snprintf(name, sizeof name, "%s", job);
+    of.hooks[CONFIG_AFTER] = (struct config_hook){.words = words, .word_count = 2};
+    assert_int_equal(hook_make(&of, CONFIG_AFTER, json_pack("{s:s}", "status", "killed"), &hook, &e), 0);
+    return hook;
+}
+
+/* Written down whole; one of a job at a time. */
+static void test_hook(void **state)
+{
+    struct fixture *f = *state;
+    struct error e;
+    struct undo *hold, *other;
+    struct undo_text text;
+    char path[256], what[UNDO_TEXT_WHAT];
+    struct hook hook = make_hook("job"), another = make_hook("another");
+    assert_int_equal(undo_make_hook(&f->engine, &hook, &hold, &e), 0);
+    snprintf(path, sizeof path, "%s/%s", f->holds, undo_id(hold));
+    assert_int_equal(undo_text_read(path, &text, &e), 0);
+    assert_int_equal(text.what, UNDO_HOOK);
+    assert_string_equal(text.hook->words[1], "y");
+    assert_true(json_equal(text.hook->record, hook.record));
+    assert_string_equal(undo_text_name(&text, what), "hook 'after' of job 'job'");
+    undo_text_free(&text);
+    assert_int_equal(undo_make_hook(&f->engine, &hook, &other, &e), -1);
+    assert_int_equal(e.class, ERROR_BUSY);
+    assert_non_null(strstr(e.message, undo_id(hold)));
+    assert_int_equal(undo_make_hook(&f->engine, &another, &other, &e), 0);
+    assert_int_equal(undo_recover(&f->engine), 0); /* both are in use */
+    assert_int_equal(count(f->holds), 2);
+    assert_int_equal(undo_release(hold, &e), 0);
+    assert_int_equal(undo_make_hook(&f->engine, &hook, &hold, &e), 0);
+    assert_int_equal(undo_release(hold, &e), 0);
+    assert_int_equal(undo_release(other, &e), 0);
+    hook_free(&hook);
+    hook_free(&another);
 }
 
 static int tests(void)
@@ -193,6 +241,7 @@ static int tests(void)
         cmocka_unit_test_setup_teardown(test_release, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_recover, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_recover_fails, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_hook, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("hold", all, NULL, NULL);
 }

@@ -1,0 +1,26 @@
+/* What the engine and a hook's runner (job/hook.h) agree upon. */
+#ifndef COFRE_JOB_HOOK_RUNNER_H
+#define COFRE_JOB_HOOK_RUNNER_H
+
+#include <stdbool.h>
+
+#define HOOK_RUNNER_ARGUMENT "hook"
+#define HOOK_RUNNER_REQUEST "cofre-hook" /* the name of the file in memory */
+
+/* Its descriptors: where struct hook_outcome is written to; the request; a pidfd of the engine; the lock of the hold,
+ * if there is one. */
+enum {
+    HOOK_RUNNER_RESULT = 1,
+    HOOK_RUNNER_REQUEST_FD = 3,
+    HOOK_RUNNER_ENGINE,
+    HOOK_RUNNER_LOCK,
+    HOOK_RUNNER_FDS = 4,  /* so many */
+    HOOK_RUNNER_FREE = 16 /* beyond all of them */
+};
+
+/* Is this process to be one? For main(). */
+bool hook_runner_is_one(int argc, char **argv);
+/* The exit status: 0 = the outcome was said. */
+int hook_runner_main(void);
+
+#endif
