@@ -104,7 +104,11 @@ int due_marks_load(const struct config *config, struct due_marks *marks, struct 
 /* Durably, when something has changed, or nobody has said for a while that somebody looks. */
 int due_marks_save(struct due_marks *marks, struct error *e);
 void due_marks_free(struct due_marks *marks);
+/* When somebody who does what is due looked last, as far as the file says; INT64_MIN: never, or it cannot be read. */
+int64_t due_looked(const struct config *config);
 
+/* The command that does it: "run", "verify", "gc". */
+const char *due_command(enum due_what what);
 /* "run nightly", "verify nightly", "gc nas" into out[DUE_NAME_MAX]. Returns out. */
 #define DUE_NAME_MAX 80
 const char *due_name(const struct due_thing *thing, char *out);
@@ -115,10 +119,8 @@ const char *due_name(const struct due_thing *thing, char *out);
 int due_look(const struct config *config, struct due_marks *marks, int64_t now, struct due_list *list, struct error *e);
 void due_list_free(struct due_list *list);
 
-/* It is going to be begun: what can leave no record of itself is not begun over and over. After an error it must not be
- * begun. */
-int due_begin(struct due_marks *marks, const struct due_thing *thing, int64_t now, struct error *e);
-/* It was not begun after all. */
-int due_take_back(struct due_marks *marks, const struct due_thing *thing, struct error *e);
+/* The thing is going to be begun (since: now), or was not begun after all (since: what was known before). So what can
+ * leave no record of itself is not begun over and over; after an error it must not be begun. */
+int due_mark(struct due_marks *marks, const struct due_thing *thing, int64_t since, struct error *e);
 
 #endif

@@ -42,12 +42,9 @@ static bool is_of_all(const struct config_job *job, const json_t *record)
     return true;
 }
 
-/* An attempt at the whole of it: not at some sources, one snapshot or one sink. What found the job busy did not begin.
- */
+/* An attempt at the whole of it: not at some sources, one snapshot or one sink. */
 static bool is_whole(const struct due_thing *thing, const json_t *record)
 {
-    if (is(record, "class", error_class_name(ERROR_BUSY)))
-        return false;
     if (thing->what == DUE_RUN)
         return json_array_size(json_object_get(record, "asked")) == 0;
     if (thing->what == DUE_GC)
@@ -59,7 +56,7 @@ static bool is_whole(const struct due_thing *thing, const json_t *record)
 /* Whatever failed without a class failed in a part of it. */
 static bool is_passing(const json_t *record)
 {
-    static const enum error_class classes[] = {ERROR_RETRY, ERROR_TIMEOUT, ERROR_CANCELLED};
+    static const enum error_class classes[] = {ERROR_RETRY, ERROR_TIMEOUT, ERROR_BUSY, ERROR_CANCELLED};
     const char *class = records_text(record, "class");
     if (is(record, "status", "killed"))
         return true;
@@ -115,8 +112,7 @@ static void look_at_open(void *context, const struct attempt_open *open)
 
 static int read_thing(const struct config *config, struct due_thing *thing, int64_t now, struct error *e)
 {
-    static const char *const commands[] = {[DUE_RUN] = "run", [DUE_VERIFY] = "verify", [DUE_GC] = "gc"};
-    struct reading r = {.thing = thing, .now = now, .command = commands[thing->what]};
+    struct reading r = {.thing = thing, .now = now, .command = due_command(thing->what)};
     char directory[PATH_MAX];
     snprintf(r.member, sizeof r.member, "\"command\":\"%s\"", r.command);
     thing->known.last.began = thing->known.before.began = INT64_MIN;

@@ -15,10 +15,15 @@
 #define MARKS_MAX ((size_t)1 << 20)     /* bytes */
 #define LOOKED_EVERY (300 * DUE_SECOND) /* so often it is written that somebody looks */
 
+const char *due_command(enum due_what what)
+{
+    static const char *const commands[] = {[DUE_RUN] = "run", [DUE_VERIFY] = "verify", [DUE_GC] = "gc"};
+    return commands[what];
+}
+
 const char *due_name(const struct due_thing *thing, char *out)
 {
-    static const char *const words[] = {[DUE_RUN] = "run", [DUE_VERIFY] = "verify", [DUE_GC] = "gc"};
-    snprintf(out, DUE_NAME_MAX, "%s %s", words[thing->what], thing->job ? thing->job->name : thing->sink->name);
+    snprintf(out, DUE_NAME_MAX, "%s %s", due_command(thing->what), thing->job ? thing->job->name : thing->sink->name);
     return out;
 }
 
@@ -83,9 +88,18 @@ void due_marks_free(struct due_marks *marks)
     *marks = (struct due_marks){.looked = INT64_MIN};
 }
 
+int64_t due_looked(const struct config *config)
+{
+    struct due_marks marks;
+    struct error ignored;
+    int64_t looked = due_marks_load(config, &marks, &ignored) == 0 ? marks.looked : INT64_MIN;
+    due_marks_free(&marks);
+    return looked;
+}
+
 /* ---- one mark ---- */
 
-static int set_since(struct due_marks *marks, const struct due_thing *thing, int64_t since, struct error *e)
+int due_mark(struct due_marks *marks, const struct due_thing *thing, int64_t since, struct error *e)
 {
     char name[DUE_NAME_MAX], when[CLOCK_TEXT_MAX];
     json_t *mark = json_object_get(marks->things, due_name(thing, name));
@@ -94,14 +108,4 @@ static int set_since(struct due_marks *marks, const struct due_thing *thing, int
         return error_memory(e);
     marks->changed = true;
     return due_marks_save(marks, e);
-}
-
-int due_begin(struct due_marks *marks, const struct due_thing *thing, int64_t now, struct error *e)
-{
-    return set_since(marks, thing, now, e);
-}
-
-int due_take_back(struct due_marks *marks, const struct due_thing *thing, struct error *e)
-{
-    return set_since(marks, thing, thing->known.since, e);
 }

@@ -323,7 +323,6 @@ static void test_which_records(void **state)
     look_again(p, at("2026-03-01T12:00Z"));
     record(p, "a", NULL, "2026-03-09T02:00Z", "{\"command\": \"run\", \"asked\": []}");
     record(p, "a", NULL, "2026-03-10T10:00Z", "{\"command\": \"run\", \"asked\": [\"s\"]}");
-    record(p, "a", NULL, "2026-03-10T10:05Z", "{\"command\": \"run\", \"status\": \"failed\", \"class\": \"busy\"}");
     record(p, "a", NULL, "2026-03-05T09:00Z",
            "{\"command\": \"verify\", \"quick\": false, \"sinks\": [{\"name\": \"d\"}, {\"name\": \"e\"}]}");
     record(p, "a", NULL, "2026-03-10T09:00Z",
@@ -349,6 +348,7 @@ static void test_which_failures_pass(void **state)
     } cases[] = {
         {"{\"command\": \"run\", \"status\": \"failed\", \"class\": \"retry\"}", true},
         {"{\"command\": \"run\", \"status\": \"failed\", \"class\": \"timeout\"}", true},
+        {"{\"command\": \"run\", \"status\": \"failed\", \"class\": \"busy\"}", true},
         {"{\"command\": \"run\", \"status\": \"failed\", \"class\": \"cancelled\"}", true},
         {"{\"command\": \"run\", \"status\": \"killed\", \"class\": null}", true},
         {"{\"command\": \"run\", \"status\": \"failed\", \"class\": \"no space\"}", false},
@@ -376,11 +376,11 @@ static void test_marks(void **state)
     look_again(p, at(NOW));
     assert_true(find(p, "run a")->decision.now);
     /* begun, with no record: not again; taken back: again */
-    assert_int_equal(due_begin(&p->marks, find(p, "run a"), at(NOW), &e), 0);
+    assert_int_equal(due_mark(&p->marks, find(p, "run a"), at(NOW), &e), 0);
     struct due_thing begun = *find(p, "run a");
     look_again(p, at(NOW) + HOUR);
     assert_false(find(p, "run a")->decision.now);
-    assert_int_equal(due_take_back(&p->marks, &begun, &e), 0);
+    assert_int_equal(due_mark(&p->marks, &begun, begun.known.since, &e), 0);
     look_again(p, at(NOW) + HOUR);
     assert_true(find(p, "run a")->decision.now);
     /* a schedule that was written later has missed nothing */
@@ -400,7 +400,7 @@ static void test_marks(void **state)
     /* nothing is begun that cannot be noted */
     unlink(path);
     assert_int_equal(mkdir(path, 0700), 0);
-    assert_int_equal(due_begin(&p->marks, find(p, "run a"), at(NOW), &e), -1);
+    assert_int_equal(due_mark(&p->marks, find(p, "run a"), at(NOW), &e), -1);
     assert_non_null(strstr(e.message, "what is due cannot be begun"));
     assert_int_equal(rmdir(path), 0);
 }
