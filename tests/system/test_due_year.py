@@ -11,7 +11,7 @@ import pytest
 from support.schedule import next_due
 
 DAY, HOUR, MINUTE = 86400, 3600, 60
-SCHEDULES = {'a': '30 2 * * *', 'b': '15 */6 * * *', 'c': '0 3 * * 0', 'd': '10 1,3 1,15 * *'}
+SCHEDULES = {'a': '30 2 * * *', 'b': '15 */6 * * *', 'c': '0 3 * * 0', 'd': '10 1,3 * * 1-5'}
 EVERY = {'verify a': 7 * DAY, 'verify c': 30 * DAY, 'gc x': DAY, 'gc y': 3 * DAY, 'gc z': 7 * DAY}
 PATIENCE = 15 * MINUTE
 
