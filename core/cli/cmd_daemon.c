@@ -117,9 +117,11 @@ static void read_again(struct daemon *d)
         log_error(LOG_ERROR, &e);
         return;
     }
+    /* What changed while it was read is read once more. */
+    bool still = look_at_files(d->config) == files;
     config_free(d->config);
     d->cli->engine.config = d->config = config;
-    d->files = look_at_files(config);
+    d->files = still ? look_at_files(config) : 0;
     log_line(LOG_NOTICE, "the configuration was read again");
 }
 

@@ -106,9 +106,12 @@ static int take_turns(struct turn *t, struct error *e)
     while ((result = turn_take(t, e)) == 0 && t->child_count > 0 && (result = turn_wait(t, LOOK_EVERY, e)) == 0)
         ;
     /* What was begun is waited for all the same. */
-    while (t->child_count > 0)
+    while (t->child_count > 0) {
+        if (stop_signal())
+            (void)turn_take(t, &ignored); /* which begins nothing then */
         if (turn_wait(t, LOOK_EVERY, &ignored) < 0)
             clock_sleep(1000);
+    }
     return result;
 }
 

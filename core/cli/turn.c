@@ -20,7 +20,7 @@
 #include "job/attempt.h"
 #include "job/undo.h"
 
-#define ARGUMENTS_MAX 8
+#define ARGUMENTS_MAX 9
 
 /* ---- opening ---- */
 
@@ -128,6 +128,8 @@ static int start(const struct turn *t, struct turn_child *c, struct error *e)
     }
     if (t->cli->engine.in_process)
         words[n++] = "--in-process";
+    if (arguments_has(&t->cli->arguments, "utc"))
+        words[n++] = "--utc";
     if (log_get_level() >= LOG_DEBUG)
         words[n++] = "-v";
     else if (t->quiet)
@@ -149,12 +151,13 @@ static int begin(struct turn *t, const struct due_thing *thing, int64_t now, str
     c->of_job = thing->job != NULL;
     due_name(thing, c->name);
     snprintf(c->subject, sizeof c->subject, "%s", subject_of(thing));
-    if (due_mark(&t->marks, thing, now, e) == 0) {
+    c->since = thing->known.since;
+    if (due_mark(&t->marks, c->name, now, e) == 0) {
         if (start(t, c, e) == 0) {
             t->children[t->child_count++] = c;
             return 0;
         }
-        (void)due_mark(&t->marks, thing, thing->known.since, &ignored); /* the failure is what counts */
+        (void)due_mark(&t->marks, c->name, c->since, &ignored); /* the failure is what counts */
     }
     free(c);
     return -1;
@@ -180,14 +183,15 @@ static int begin_due(struct turn *t, const struct due_list *list, int64_t now, s
 static void pass_on(struct turn *t)
 {
     for (size_t i = 0; i < t->child_count && !t->passed_on; i++)
-        kill(t->children[i]->child.pid, SIGTERM);
+        if (t->children[i]->child.ended < 0)
+            kill(t->children[i]->child.pid, SIGTERM);
     t->passed_on = true;
 }
 
 int turn_take(struct turn *t, struct error *e)
 {
     struct due_list list;
-    int64_t now = clock_now();
+    int64_t now = clock_now(), looked = t->marks.looked;
     t->next = INT64_MAX;
     if (stop_signal()) {
         pass_on(t);
@@ -195,6 +199,8 @@ int turn_take(struct turn *t, struct error *e)
     }
     if (due_look(t->cli->engine.config, &t->marks, now, &list, e) < 0)
         return -1;
+    if (t->job_count > 0)
+        t->marks.looked = looked; /* who looks at some jobs looks not after all */
     int result = due_marks_save(&t->marks, e);
     if (result == 0)
         result = begin_due(t, &list, now, e);
@@ -253,6 +259,14 @@ static void say_end(const struct turn *t, const struct turn_child *c)
     output_flush(out);
 }
 
+/* Ended because we are ended: what it did stands in its record; where it came to none, it was not done. */
+static void take_back(struct turn *t, const struct turn_child *c)
+{
+    struct error e;
+    if (t->passed_on && c->child.status == 128 + SIGTERM && due_mark(&t->marks, c->name, c->since, &e) < 0)
+        log_error(LOG_WARNING, &e);
+}
+
 static void end_child(struct turn *t, size_t i)
 {
     struct turn_child *c = t->children[i];
@@ -260,6 +274,7 @@ static void end_child(struct turn *t, size_t i)
     struct saying saying = {.turn = t, .child = c};
     child_close(&c->child, say_line, &saying);
     say_end(t, c);
+    take_back(t, c);
     if (t->status == EXIT_DONE || (t->status == EXIT_INCOMPLETE && status != EXIT_DONE))
         t->status = status;
     free(c);

@@ -26,6 +26,7 @@ struct turn_child {
     char subject[64];        /* the job, or, of a gc, the sink */
     bool of_job;
     enum due_what what;
+    int64_t since; /* its mark before it was begun */
 };
 
 struct turn {

@@ -119,8 +119,9 @@ const char *due_name(const struct due_thing *thing, char *out);
 int due_look(const struct config *config, struct due_marks *marks, int64_t now, struct due_list *list, struct error *e);
 void due_list_free(struct due_list *list);
 
-/* The thing is going to be begun (since: now), or was not begun after all (since: what was known before). So what can
- * leave no record of itself is not begun over and over; after an error it must not be begun. */
-int due_mark(struct due_marks *marks, const struct due_thing *thing, int64_t since, struct error *e);
+/* The thing of that name is going to be begun (since: now), or was not begun after all (since: what was known before).
+ * So what can leave no record of itself is not begun over and over; after an error it must not be begun. One that there
+ * is no more: 0. */
+int due_mark(struct due_marks *marks, const char *name, int64_t since, struct error *e);
 
 #endif

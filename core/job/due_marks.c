@@ -99,11 +99,12 @@ int64_t due_looked(const struct config *config)
 
 /* ---- one mark ---- */
 
-int due_mark(struct due_marks *marks, const struct due_thing *thing, int64_t since, struct error *e)
+int due_mark(struct due_marks *marks, const char *name, int64_t since, struct error *e)
 {
-    char name[DUE_NAME_MAX], when[CLOCK_TEXT_MAX];
-    json_t *mark = json_object_get(marks->things, due_name(thing, name));
-    ASSERT(mark);
+    char when[CLOCK_TEXT_MAX];
+    json_t *mark = json_object_get(marks->things, name);
+    if (!mark)
+        return 0;
     if (json_object_set_new(mark, "since", json_string(clock_format_exact(since, when))) < 0)
         return error_memory(e);
     marks->changed = true;

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.cli import CLEAN
-from support.due import age
+from support.due import age, marks
 from support.records import open_attempts, place, records
 from support.tree import plain_tree
 from support.wait import wait_until
@@ -93,7 +93,7 @@ def test_a_new_job_is_heard_of(made):
     with daemon(made) as process:
         made.job('other', schedule=YEARLY)
         process.send_signal(signal.SIGHUP)
-        wait_until(lambda: 'run other' in (made.base / 'state' / 'due').read_text(), 'the mark of the other job')
+        wait_until(lambda: (made.base / 'state' / 'due').exists() and 'run other' in marks(made)['things'], 'the mark of the other job')
         made.section('engine', state_dir=made.base / 'elsewhere', cache_dir=made.base / 'cache', host='testhost')
         process.send_signal(signal.SIGHUP)
         wait_until(lambda: 'state_dir is another one' in process.err.read_text(), 'what cannot be taken over')

@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,23 @@ def test_a_run_by_hand_counts(made):
     assert due(made)['run job']['now'], 'some sources are not the job'
     made.ok('run', 'job')
     assert not due(made)['run job']['now']
+
+
+def test_hosts_are_spread(made):
+    """Each by a time of its own, which is the same each time."""
+    plain, found = due(made)['run job']['when'], set()
+    for host in ('testhost', 'other', 'third'):
+        made.section('engine', **made.plugins | {'host': host}, jitter='20h')
+        later = [datetime.fromisoformat(due(made)['run job']['when'][:19]) - datetime.fromisoformat(plain[:19]) for _ in range(2)]
+        assert later[0] == later[1] and timedelta() <= later[0] < timedelta(hours=20)
+        assert made('--json', 'status').json()[-2]['next'] == due(made)['run job']['when']
+        found.add(later[0])
+    assert len(found) == 3
+
+
+def test_what_is_due_of_some_jobs_is_not_all(made):
+    made.ok('due', 'job')
+    assert made.fails(OVERDUE, 'status', '--health').out.startswith("unhealthy: neither")
 
 
 def test_where_the_key_may_not_remove(made):

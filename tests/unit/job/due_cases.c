@@ -87,7 +87,7 @@ static struct attempt *begin(const char *name)
 static void mark(const char *name, int64_t now)
 {
     struct error e;
-    if (due_mark(&marks, find(name), now, &e) < 0)
+    if (due_mark(&marks, name, now, &e) < 0)
         stop(e.message);
 }
 

@@ -111,6 +111,10 @@ static void test_decide(void **state)
          "2026-03-03T02:00"},
         {"0 2 * * *", 0, "2026-03-02T02:00", "2030-01-01T02:00", NULL, "2026-03-03T02:00", false, true, DUE_IN_TIME,
          "2026-03-03T02:00"},
+        {"0 2 * * *", 0, "2026-03-02T02:00", "2026-03-03T02:50", NULL, "2026-03-03T02:00", false, false, DUE_IN_TIME,
+         "2026-03-04T02:00"},
+        {"0 2 * * *", 0, "2026-03-02T02:00", "2026-03-03T03:10", NULL, "2026-03-03T02:00", false, true, DUE_IN_TIME,
+         "2026-03-03T02:00"},
         /* by a lot, ahead: once */
         {"0 2 * * *", 0, "2026-03-02T02:00", "2026-03-02T02:00", NULL, "2036-03-03T02:00", false, true, DUE_MISSED,
          "2026-03-03T02:00"},
@@ -339,6 +343,23 @@ static void test_which_records(void **state)
     assert_int_equal(find(p, "gc d")->decision.when, at("2026-03-11T08:00Z"));
 }
 
+/* What it recorded then hides nothing that was recorded before. */
+static void test_a_clock_that_was_wrong(void **state)
+{
+    struct place *p = *state;
+    look_again(p, at("2026-03-01T12:00Z"));
+    record(p, "a", NULL, "2026-03-10T02:00Z", "{\"command\": \"run\"}");
+    record(p, "a", NULL, "2030-01-01T02:00Z", "{\"command\": \"run\"}");
+    look_again(p, at(NOW));
+    assert_int_equal(find(p, "run a")->decision.when, at("2026-03-11T02:00Z"));
+    /* nor does a mark */
+    look_again(p, at("2030-01-01T12:00Z"));
+    struct error e;
+    assert_int_equal(due_mark(&p->marks, "run a", at("2030-01-01T12:00Z"), &e), 0);
+    look_again(p, at("2026-03-12T12:00Z"));
+    assert_int_equal(find(p, "run a")->decision.when, at("2026-03-13T02:00Z"));
+}
+
 static void test_which_failures_pass(void **state)
 {
     struct place *p = *state;
@@ -376,11 +397,12 @@ static void test_marks(void **state)
     look_again(p, at(NOW));
     assert_true(find(p, "run a")->decision.now);
     /* begun, with no record: not again; taken back: again */
-    assert_int_equal(due_mark(&p->marks, find(p, "run a"), at(NOW), &e), 0);
+    assert_int_equal(due_mark(&p->marks, "run a", at(NOW), &e), 0);
     struct due_thing begun = *find(p, "run a");
     look_again(p, at(NOW) + HOUR);
     assert_false(find(p, "run a")->decision.now);
-    assert_int_equal(due_mark(&p->marks, &begun, begun.known.since, &e), 0);
+    assert_int_equal(due_mark(&p->marks, "run a", begun.known.since, &e), 0);
+    assert_int_equal(due_mark(&p->marks, "run gone", begun.known.since, &e), 0);
     look_again(p, at(NOW) + HOUR);
     assert_true(find(p, "run a")->decision.now);
     /* a schedule that was written later has missed nothing */
@@ -400,7 +422,7 @@ static void test_marks(void **state)
     /* nothing is begun that cannot be noted */
     unlink(path);
     assert_int_equal(mkdir(path, 0700), 0);
-    assert_int_equal(due_mark(&p->marks, find(p, "run a"), at(NOW), &e), -1);
+    assert_int_equal(due_mark(&p->marks, "run a", at(NOW), &e), -1);
     assert_non_null(strstr(e.message, "what is due cannot be begun"));
     assert_int_equal(rmdir(path), 0);
 }
@@ -414,6 +436,7 @@ int main(void)
         cmocka_unit_test(test_jitter),
         cmocka_unit_test_setup_teardown(test_which_things, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_which_records, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_clock_that_was_wrong, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_which_failures_pass, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_marks, set_up, tear_down),
     };
