@@ -177,6 +177,22 @@ def test_a_child_that_crashes(made):
     assert due(made)['run a']['now']
 
 
+def test_due_itself_is_killed(made):
+    """What is at work goes on, the next due leaves it alone, and a record is there in the end."""
+    slow(made, 'a')
+    missed(made)
+    process = started(made, 'due')
+    wait_until(lambda: at_work(made, 'a'), 'a run')
+    [child] = [pid for pid in children(process.pid) if b'\0run\0' in Path(f'/proc/{pid}/cmdline').read_bytes()]
+    process.kill()
+    process.communicate()
+    done = made.ok('due')
+    assert commands(made) == ['run'] and len(open_attempts(made, 'a')) == 1 and 'run job: done' in done.out, 'the other has its turn'
+    os.kill(child, signal.SIGTERM)
+    wait_until(lambda: not open_attempts(made, 'a'), 'the end of the run')
+    assert [(one['status'], one['exit']) for one in records(made, 'a')] == [('failed', 143)]
+
+
 def test_what_cannot_be_noted_is_not_begun(made):
     missed(made)
     path = made.base / 'state' / 'due'
@@ -253,6 +269,9 @@ def test_a_job_that_nobody_runs(made):
     made.ok('due')
     assert 'nobody looks' not in made('status').out and 'nobody looks' not in made.ok('check').err
     age(made, 1)
+    looked = datetime.fromisoformat(marks(made)['looked'][:19] + '+00:00').timestamp()
+    [line] = [line for line in made.ok('status', '--prometheus').out.splitlines() if line.startswith('cofre_due_look_timestamp_seconds ')]
+    assert float(line.split()[1]) == looked
     assert "'cofre due' has not looked since" in made('status').out and "nobody looks after its schedule" in made.ok('check').err
     made.ok('run', 'job')
     assert 'nobody looks' not in made('status').out + made.ok('check').err, 'somebody else runs it'

@@ -385,6 +385,7 @@ def samples(text: str) -> dict:
 
 
 def test_prometheus(made, tmp_path):
+    made.ok('due')
     made.ok('verify')
     [one] = records(made)
     found = samples(made.ok('status', '--prometheus').out)
