@@ -146,7 +146,8 @@ static int work(struct daemon *d, struct error *e)
     if (turn_open(&d->turn, &held, e) < 0)
         return -1;
     ASSERT(sigaction(SIGHUP, &action, NULL) == 0);
-    log_line(LOG_NOTICE, "at work: %zu jobs of '%s'", d->config->job_count, d->config->directory);
+    log_line(LOG_NOTICE, "at work: %zu job%s of '%s'", d->config->job_count, d->config->job_count == 1 ? "" : "s",
+             d->config->directory);
     tell_manager("READY=1");
     for (;;) {
         take_turn(d);

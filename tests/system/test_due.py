@@ -93,6 +93,16 @@ def test_only_the_jobs_that_are_named(made):
     assert commands(made) == ['run'] and commands(made, 'other') == ['run']
 
 
+def test_as_json(made):
+    missed(made)
+    start, *done, summary = made.ok('--json', 'due').json()
+    assert start['command'] == 'due' and summary == {'type': 'summary', 'dry_run': False, 'status': 0, 'left': 0}
+    assert [(one['type'], one['what'], one['job'], one['sink'], one['status']) for one in done] == [
+        ('done', 'run', 'job', None, 0), ('done', 'gc', None, 'disk', 0)] and all(one['elapsed'] >= 0 for one in done)
+    *rows, summary = made.ok('--json', 'due', '--dry-run').json()[1:]
+    assert summary == {'type': 'summary', 'dry_run': True, 'now': 0} and {row['type'] for row in rows} == {'due'}
+
+
 def test_a_run_by_hand_counts(made):
     missed(made)
     assert due(made)['run job']['now']
