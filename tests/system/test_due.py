@@ -242,6 +242,18 @@ def test_a_second_due_has_nothing_to_do_and_a_signal_ends_the_first(made):
     assert not place(made, 'job').exists(), 'nothing is begun after that'
 
 
+def test_an_interrupt_from_a_terminal(made):
+    """All of its processes get it at once; who gets two signals ends without cleaning up."""
+    slow(made, 'a')
+    missed(made)
+    process = started(made, 'due', start_new_session=True)
+    wait_until(lambda: at_work(made, 'a'), 'a run')
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=100)
+    assert process.returncode == 128 + signal.SIGINT, err
+    assert [(one['status'], one['class']) for one in records(made, 'a')] == [('failed', 'cancelled')]
+
+
 def test_never_two_things_of_one_job(made):
     """A run by hand is at work: what is due of the job waits, and that is no failure; it is not forgotten either."""
     slow(made, 'a')
