@@ -346,6 +346,12 @@ static const char *label_of(const struct cli *cli)
     return arguments_value(&cli->arguments, "label");
 }
 
+/* A signal came before its turn: what ends with 0 has saved all. */
+static int not_run(const char *job, struct error *e)
+{
+    return error_set(e, ERROR_CANCELLED, "job '%.200s' was not run", job);
+}
+
 static int run_jobs(struct cli *cli, bool dry_run, struct error *e)
 {
     int status = EXIT_DONE;
@@ -355,7 +361,9 @@ static int run_jobs(struct cli *cli, bool dry_run, struct error *e)
     for (size_t i = 0; i < a->word_count; i++)
         if (command_job(cli, a->words[i], &job, e) < 0)
             return i == 0 ? -1 : neither(a->words[i], find_job(cli, a->words[0]), e);
-    for (size_t i = 0; i < a->word_count && !cancel_requested(); i++) {
+    for (size_t i = 0; i < a->word_count; i++) {
+        if (cancel_requested())
+            return not_run(a->words[i], e);
         const struct backup_request request = {
             .job = find_job(cli, a->words[i]), .dry_run = dry_run, .label = label_of(cli)};
         status = worse(status, run_job(cli, &request));
@@ -400,10 +408,12 @@ static int run_named(struct cli *cli, bool dry_run, struct error *e)
     return source ? run_sources(cli, first, dry_run, e) : run_jobs(cli, dry_run, e);
 }
 
-static int run_all(struct cli *cli, bool dry_run)
+static int run_all(struct cli *cli, bool dry_run, struct error *e)
 {
     int status = EXIT_DONE;
-    for (size_t i = 0; i < cli->engine.config->job_count && !cancel_requested(); i++) {
+    for (size_t i = 0; i < cli->engine.config->job_count; i++) {
+        if (cancel_requested())
+            return not_run(cli->engine.config->jobs[i].name, e);
         const struct backup_request request = {
             .job = &cli->engine.config->jobs[i], .dry_run = dry_run, .label = label_of(cli)};
         status = worse(status, run_job(cli, &request));
@@ -426,7 +436,7 @@ static int run(struct cli *cli, struct error *e)
     if (all && cli->engine.config->job_count == 0)
         return error_set(e, ERROR_CONFIG, "no job is configured in '%s'", cli->engine.config->directory);
     bool held = undo_recover(&cli->engine) > 0;
-    int status = all ? run_all(cli, dry_run) : run_named(cli, dry_run, e);
+    int status = all ? run_all(cli, dry_run, e) : run_named(cli, dry_run, e);
     return status < 0 ? status : worse(status, held ? EXIT_INCOMPLETE : EXIT_DONE);
 }
 

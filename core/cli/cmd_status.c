@@ -11,6 +11,8 @@
 #include "cli/command.h"
 #include "cli/status_view.h"
 #include "config/config.h"
+#include "job/due.h"
+#include "job/records.h"
 #include "job/status.h"
 
 #define EXIT_NAGIOS_UNKNOWN 3
@@ -51,6 +53,56 @@ static int give_metrics(struct cli *cli, const struct status *status, struct err
     return 0;
 }
 
+/* ---- health ---- */
+
+static bool failed(const struct status_job *job)
+{
+    const char *word = records_text(job->last, "status");
+    return word && (strcmp(word, "failed") == 0 || strcmp(word, "killed") == 0);
+}
+
+/* Does somebody have to look? */
+static bool is_looked_after(const struct status_job *job)
+{
+    return job->job->schedule || job->job->verify_every > 0;
+}
+
+/* What makes it unhealthy, into *why, and the exit status for it. */
+static int judge_health(const struct status *status, const char **why)
+{
+    bool looks = status->looked != INT64_MIN && status->now - status->looked < DUE_UNSEEN;
+    *why = NULL;
+    if (status->level >= STATUS_DAMAGED)
+        return status->level == STATUS_STALE ? EXIT_STALE : EXIT_DAMAGED;
+    *why = "neither 'cofre daemon' nor 'cofre due' has looked for what is due lately";
+    for (size_t i = 0; i < status->job_count; i++)
+        if (!looks && is_looked_after(&status->jobs[i]))
+            return EXIT_STALE;
+    *why = "the last run failed";
+    for (size_t i = 0; i < status->job_count; i++)
+        if (failed(&status->jobs[i]))
+            return EXIT_INCOMPLETE;
+    return EXIT_DONE;
+}
+
+/* One line. */
+static int give_health(struct cli *cli, const struct status *status)
+{
+    struct output *out = &cli->output;
+    char subject[STATUS_VIEW_SUBJECT];
+    const char *why;
+    int exit = judge_health(status, &why);
+    const struct status_problem *worst = status->problems;
+    if (exit == EXIT_DONE)
+        output_print(out, "healthy: %zu job%s\n", status->job_count, status->job_count == 1 ? "" : "s");
+    else if (why)
+        output_print(out, "unhealthy: %s\n", why);
+    else
+        output_print(out, "unhealthy: %s: %s\n", status_view_subject(worst, subject),
+                     output_escape(out, worst->text, strlen(worst->text)));
+    return exit;
+}
+
 /* ---- the forms ---- */
 
 static bool has_color(void)
@@ -72,6 +124,8 @@ static int give(struct cli *cli, const struct status *status, struct error *e)
         return give_metrics(cli, status, e) < 0 ? -1 : EXIT_DONE;
     if (arguments_has(&cli->arguments, "nagios"))
         return status_view_nagios(&cli->output, status);
+    if (arguments_has(&cli->arguments, "health"))
+        return give_health(cli, status);
     if (cli->output.json)
         status_view_json(&cli->output, status);
     else if (status_view_text(&cli->output, status, has_color(), e) < 0)
@@ -108,8 +162,8 @@ static int broken(struct cli *cli, struct error *e)
 static int check_forms(const struct cli *cli, struct error *e)
 {
     const struct arguments *a = &cli->arguments;
-    if (arguments_has(a, "nagios") + arguments_has(a, "prometheus") + cli->output.json > 1)
-        return error_set(e, ERROR_USAGE, "--nagios, --prometheus and --json exclude each other");
+    if (arguments_has(a, "nagios") + arguments_has(a, "prometheus") + arguments_has(a, "health") + cli->output.json > 1)
+        return error_set(e, ERROR_USAGE, "--health, --nagios, --prometheus and --json exclude each other");
     if (arguments_has(a, "output") && !arguments_has(a, "prometheus"))
         return error_set(e, ERROR_USAGE, "--output goes with --prometheus");
     return 0;
@@ -135,6 +189,7 @@ static int status(struct cli *cli, struct error *e)
 }
 
 static const struct argument_option options[] = {
+    {.name = "health", .help = "one line: are backups made, and is the newest of each young enough? for HEALTHCHECK"},
     {.name = "nagios", .help = "one line with performance data; ends with 0, 1, 2 or 3, as plugins of Nagios do"},
     {.name = "prometheus", .help = "metrics in the text format of Prometheus"},
     {.name = "output", .value = "FILE", .help = "write the metrics to this file, whole or not at all"},
@@ -143,7 +198,7 @@ static const struct argument_option options[] = {
 
 const struct command cmd_status = {
     .name = "status",
-    .usage = "status [JOB] [--nagios | --prometheus [--output FILE]]",
+    .usage = "status [JOB] [--health | --nagios | --prometheus [--output FILE]]",
     .summary = "how the jobs of this machine fare",
     .help = "Shows, for each job (or JOB) and each of its sinks: when the newest complete snapshot was made, how old\n"
             "it is, what came of the last run and how long it took, the size and how it changed, the last seven\n"
@@ -157,6 +212,8 @@ const struct command cmd_status = {
                 "13  the last verification found damage\n"
                 "14  something is older than max_age\n"
                 "78  the configuration cannot be used: no job can run\n"
+                "With --health: 0 healthy; 3 the last run of a job failed; 13, 14 and 78 as above, and 14 also when\n"
+                "neither daemon nor due has looked for two hours.\n"
                 "With --nagios: 0 OK, 1 WARNING, 2 CRITICAL (stale, damaged, or nothing can run), 3 UNKNOWN.\n"
                 "With --prometheus 0 once the metrics are written.",
     .options = options,

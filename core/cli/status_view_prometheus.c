@@ -203,6 +203,11 @@ void status_view_prometheus(struct bytes *text, const struct status *status)
                 "# HELP cofre_status_timestamp_seconds When this was written.\n"
                 "# TYPE cofre_status_timestamp_seconds gauge\ncofre_status_timestamp_seconds %.15g\n",
                 SECONDS(status ? status->now : clock_now()));
+    if (status && status->looked != INT64_MIN)
+        bytes_print(text,
+                    "# HELP cofre_due_look_timestamp_seconds When cofre due or cofre daemon looked last.\n"
+                    "# TYPE cofre_due_look_timestamp_seconds gauge\ncofre_due_look_timestamp_seconds %.15g\n",
+                    SECONDS(status->looked));
     for (size_t i = 0; status && i < sizeof metrics / sizeof metrics[0]; i++)
         print_metric(text, &metrics[i], status);
 }

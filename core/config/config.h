@@ -87,6 +87,7 @@ struct config_instance {
     char *key;         /* key file, NULL when encryption = none */
     bool trust_hosts;  /* re-use chunks that other hosts wrote */
     int64_t gc_repack; /* bytes of packs that one gc packs anew (default 10GiB) */
+    int64_t gc_every;  /* ms between two of them, as far as due does it, 0 = it does not (default 1d) */
     struct config_openpgp openpgp;
     /* archives only */
     enum config_compress compress;
@@ -127,6 +128,7 @@ struct config_job {
     const struct config_instance **sinks;
     size_t sink_count;
     char *schedule;       /* NULL = none */
+    int64_t verify_every; /* ms, 0 = never */
     int64_t max_age;      /* ms, 0 = none */
     int64_t max_duration; /* ms, 0 = none */
     struct config_retention retention;
@@ -148,6 +150,8 @@ struct config {
     char *log; /* [engine] log: absolute path of the file; NULL = there is none */
     char **plugin_dirs;
     size_t plugin_dir_count;
+    int64_t parallel_jobs; /* that due does at once (default 1) */
+    int64_t jitter;        /* ms that a job is due later than its schedule, at most (default 0) */
     struct config_instance *sources, *sinks;
     size_t source_count, sink_count;
     struct config_job *jobs;

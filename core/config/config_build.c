@@ -275,6 +275,7 @@ static int build_job(struct config *c, struct config_job *job, const struct sect
     if (section_check_keys(s, config_job_options, e) < 0 ||
         build_list(&sources, s, &job->sources, &job->source_count, e) < 0 ||
         build_list(&sinks, s, &job->sinks, &job->sink_count, e) < 0 || build_schedule(job, s, e) < 0 ||
+        take_number(&job->verify_every, s, config_job_options, "verify_every", e) < 0 ||
         take_number(&job->max_age, s, config_job_options, "max_age", e) < 0 ||
         take_number(&job->max_duration, s, config_job_options, "max_duration", e) < 0 ||
         config_retention_build(&job->retention, &job->retention, s, config_override_options, e) < 0)

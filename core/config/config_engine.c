@@ -177,6 +177,24 @@ static int build_log(struct config *config, const struct section *engine, struct
     return section_error_at_key(section_find(engine, "log"), e);
 }
 
+static int take_number(int64_t *out, const struct section *engine, const char *name, struct error *e)
+{
+    struct option_value v = {0};
+    if (section_value(engine, config_engine_options, name, &v, e) < 0)
+        return -1;
+    *out = v.number;
+    return 0;
+}
+
+static int build_due(struct config *config, const struct section *engine, struct error *e)
+{
+    const struct section none = {0};
+    const struct section *from = engine ? engine : &none;
+    if (take_number(&config->parallel_jobs, from, "parallel_jobs", e) < 0)
+        return -1;
+    return take_number(&config->jitter, from, "jitter", e);
+}
+
 int config_engine_defaults(struct config *config, struct error *e)
 {
     return build_host(config, NULL, e) < 0 || build_plugin_dirs(config, NULL, e) < 0 ? -1 : 0;
@@ -187,7 +205,7 @@ int config_engine_build(struct config *config, const struct section *engine, str
     if (engine && section_check_keys(engine, config_engine_options, e) < 0)
         return -1;
     if (build_host(config, engine, e) < 0 || build_plugin_dirs(config, engine, e) < 0 ||
-        build_log(config, engine, e) < 0)
+        build_log(config, engine, e) < 0 || build_due(config, engine, e) < 0)
         return -1;
     if (build_directory(config, &config->state_dir, engine, "state_dir", "/var/lib/cofre", "XDG_STATE_HOME",
                         "/.local/state/cofre", e) < 0)

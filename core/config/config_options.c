@@ -1,6 +1,7 @@
 #include "config/config.h"
 #include "config/config_build.h"
 
+#define DAY (INT64_C(24) * 3600 * 1000)                 /* ms */
 #define LONGEST (INT64_C(100) * 365 * 24 * 3600 * 1000) /* 100 years, ms */
 
 /* clang-format off */
@@ -36,6 +37,8 @@ const struct option config_engine_options[] = {
     {"env_file", OPTION_PATH, 0, NULL, 0, 0, NULL, "variables for ${NAME} and @env:NAME, as in .env of docker compose"},
     {"log", OPTION_STRING, 0, NULL, 0, 0, NULL, "file:PATH: a file that gets a line for each run of a job"},
     {"host", OPTION_STRING, 0, NULL, 0, 0, NULL, "this host's name in snapshots; default: the system's"},
+    {"parallel_jobs", OPTION_INTEGER, 0, "1", 1, 64, NULL, "how much due and daemon do at once"},
+    {"jitter", OPTION_DURATION, 0, "0", 0, DAY, NULL, "up to how much later than its schedule a job is due"},
     END_ROW,
 };
 
@@ -54,6 +57,7 @@ const struct option config_sink_options[] = {
     {"trust_hosts", OPTION_BOOLEAN, 0, "no", 0, 0, NULL, "re-use what other hosts have stored"},
     {"gc_repack", OPTION_SIZE, 0, "10GiB", 0, INT64_MAX, NULL,
      "how much of what holds little that is needed one gc packs anew; 0 = nothing"},
+    {"gc_every", OPTION_DURATION, 0, "1d", 0, LONGEST, NULL, "how often due does gc, with a key that may; 0 = never"},
     {"retry_for", OPTION_DURATION, 0, "5min", 1, LONGEST, NULL, "how long what fails in passing is tried again"},
     {"compress", OPTION_CHOICE, 0, "zstd", 0, 0, "zstd|gzip|none", "archive: how files are compressed"},
     {"level", OPTION_INTEGER, 0, "0", 0, 19, NULL, "archive: zstd 1 to 19, gzip 1 to 9; 0 = its default"},
@@ -73,6 +77,7 @@ const struct option config_job_options[] = {
     {"sources", OPTION_LIST, OPTION_REQUIRED, NULL, 0, 0, NULL, "what is saved: names of [source ...] sections"},
     {"sinks", OPTION_LIST, OPTION_REQUIRED, NULL, 0, 0, NULL, "where to: names of [sink ...] sections"},
     {"schedule", OPTION_STRING, 0, NULL, 0, 0, NULL, "when: minute hour day month weekday, or @daily, ..."},
+    {"verify_every", OPTION_DURATION, 0, NULL, 60000, LONGEST, NULL, "how often due reads back what is stored"},
     {"max_age", OPTION_DURATION, 0, NULL, 1, LONGEST, NULL, "status warns when the newest snapshot is older"},
     {"max_duration", OPTION_DURATION, 0, NULL, 1, LONGEST, NULL, "status warns when a run takes longer"},
     {"restore_stop", OPTION_STRING, 0, NULL, 0, 0, NULL, "services that restore --in-place stops, and starts again"},

@@ -10,6 +10,8 @@
 #include "config/secret.h"
 #include "config/section.h"
 
+#define MINUTE 60000 /* ms */
+
 static int fault(const struct section *s, const char *key, struct error *e)
 {
     return section_error_at_key(section_find(s, key), e);
@@ -224,12 +226,23 @@ static int build_space(struct config_instance *sink, const struct section *s, st
     return fault(s, "warn_space", e);
 }
 
+static int build_gc(struct config_instance *sink, const struct section *s, struct error *e)
+{
+    if (take_number(&sink->gc_every, s, "gc_every", e) < 0)
+        return -1;
+    if (sink->gc_every == 0 || sink->gc_every >= MINUTE)
+        return 0;
+    error_set(e, ERROR_CONFIG, "'gc_every': it is less than a minute");
+    error_hint(e, "write a duration such as 1d, or 0 for never");
+    return fault(s, "gc_every", e);
+}
+
 int config_sink_build(struct config_instance *sink, const struct section *s, struct error *e)
 {
     int64_t format = CONFIG_REPOSITORY, trust = 0, encryption = 0;
     int written = take_number(&encryption, s, "encryption", e);
     if (written < 0 || take_number(&trust, s, "trust_hosts", e) < 0 || take_number(&format, s, "format", e) < 0 ||
-        take_number(&sink->gc_repack, s, "gc_repack", e) < 0)
+        take_number(&sink->gc_repack, s, "gc_repack", e) < 0 || build_gc(sink, s, e) < 0)
         return -1;
     sink->trust_hosts = trust != 0;
     sink->encryption = written ? CONFIG_PLAIN : CONFIG_ENCRYPTED;

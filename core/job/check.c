@@ -11,9 +11,9 @@
 #include "config/secret.h"
 #include "format/vault.h"
 #include "job/formats.h"
-#include "job/idle.h"
 #include "job/prune.h"
 #include "job/services.h"
+#include "job/status.h"
 #include "job/undo.h"
 #include "openpgp/openpgp.h"
 #include "worker/engine.h"
@@ -286,14 +286,19 @@ static void check_sink(struct check *c, const struct config_instance *sink)
 }
 
 /* Who writes schedule believes that something runs. */
-static void check_idle_keys(struct check *c, const struct config_job *job)
+static void check_schedule(struct check *c, const struct config_job *job)
 {
-    char keys[128], text[200];
-    if (!idle_keys(job, keys, sizeof keys))
+    struct status status;
+    struct error e;
+    if (!job->schedule)
         return;
     snprintf(c->subject, sizeof c->subject, "job '%s'", job->name);
-    snprintf(text, sizeof text, "this version does not act on %s", keys);
-    report(c, LOG_WARNING, text, "run jobs from cron or a systemd timer", 0);
+    if (status_read(c->engine->config, job, &status, &e) < 0)
+        report_error(c, &e);
+    else if (status.jobs[0].unattended)
+        report(c, LOG_WARNING, "nobody looks after its schedule",
+               "let cron or a timer call 'cofre due' every five minutes, or run 'cofre daemon'", 0);
+    status_free(&status);
 }
 
 /* What restore_stop names, in the words of the plugin that is going to stop it. */
@@ -336,7 +341,7 @@ static void check_hooks(struct check *c, const struct config_job *job)
 
 static void check_job(struct check *c, const struct config_job *job)
 {
-    check_idle_keys(c, job);
+    check_schedule(c, job);
     for (size_t i = 0; i < job->source_count; i++)
         check_source(c, job->sources[i]);
     for (size_t i = 0; i < job->sink_count; i++)

@@ -11,20 +11,23 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "config/config.h"
-#include "config/schedule.h"
 #include "job/attempt.h"
+#include "job/due.h"
 #include "job/records.h"
 
 #define SECOND INT64_C(1000000000) /* ns */
-#define GRACE (3600 * SECOND)      /* that a run may begin later than the schedule says */
+#define HOUR (3600 * SECOND)
+#define RHYTHM 6 /* so many runs are one, */
 
 /* One job while its records are read, newest first. */
 struct reading {
     struct status *status;
     struct status_job *job;
     size_t complete[STATUS_DAYS], partly[STATUS_DAYS], runs[STATUS_DAYS];
-    int64_t day; /* today */
-    bool past;   /* what comes is older than all of the days */
+    int64_t day;           /* today */
+    int64_t began[RHYTHM]; /* the newest runs of the whole job, without a schedule */
+    size_t began_count;
+    bool past; /* what comes is older than all of the days */
 };
 
 /* Days since 1970 as the calendar here has them. */
@@ -58,6 +61,9 @@ static void take_run(struct reading *r, const json_t *record)
     int64_t day = r->day - day_of(records_time(record, "ended"));
     if (!r->job->last)
         r->job->last = json_incref((json_t *)(uintptr_t)record);
+    bool part = is(record, "snapshot_status", "partial") || json_array_size(json_object_get(record, "asked")) > 0;
+    if (!part && !r->job->job->schedule && r->began_count < RHYTHM)
+        r->began[r->began_count++] = records_time(record, "started");
     if (is(record, "status", "skipped"))
         return;
     if (!r->job->tried)
@@ -157,6 +163,11 @@ static bool knows_snapshots(const struct status_job *job)
     return all;
 }
 
+static bool knows_rhythm(const struct reading *r)
+{
+    return r->job->job->schedule || r->began_count == RHYTHM;
+}
+
 static bool knows_verified(const struct status_job *job)
 {
     bool all = true;
@@ -174,10 +185,11 @@ static bool has(const char *line, size_t length, const char *text)
 
 /* Parsing takes a hundred times as long as a look: may the line tell what is not known yet? Quotes inside of a text are
  * escaped, so these can be found in no other place. */
-static bool may_tell(const struct status_job *job, const char *line, size_t length)
+static bool may_tell(const struct reading *r, const char *line, size_t length)
 {
+    const struct status_job *job = r->job;
     char name[96];
-    bool may = (!job->tried && has(line, length, "\"command\":\"run\"")) ||
+    bool may = ((!job->tried || !knows_rhythm(r)) && has(line, length, "\"command\":\"run\"")) ||
                (job->sizes < 2 && has(line, length, "\"snapshot_status\":\"complete\"")) ||
                (!knows_verified(job) && has(line, length, verify));
     for (size_t i = 0; i < job->job->sink_count && !may; i++) {
@@ -195,9 +207,9 @@ static bool may_tell(const struct status_job *job, const char *line, size_t leng
 static bool visit(void *context, const char *line, size_t length)
 {
     struct reading *r = context;
-    if (r->past && knows_snapshots(r->job) && knows_verified(r->job))
+    if (r->past && knows_snapshots(r->job) && knows_verified(r->job) && knows_rhythm(r))
         return false;
-    if (r->past && !may_tell(r->job, line, length))
+    if (r->past && !may_tell(r, line, length))
         return true;
     json_t *record = records_parse(line, length);
     if (record)
@@ -256,19 +268,36 @@ static void sum_up(const struct reading *r)
     }
 }
 
-static void look_at_schedule(const struct status *status, struct status_job *job)
+static void look_at_schedule(const struct config *config, const struct status *status, struct status_job *job)
 {
-    struct schedule schedule;
-    struct error ignored;
+    struct due_rule rule;
     int64_t due, began = job->running;
-    if (!job->job->schedule || schedule_parse(job->job->schedule, &schedule, &ignored) < 0)
+    if (!due_rule_of(config, job->job, &rule))
         return;
-    if (!schedule_next(&schedule, status->now, &job->next))
+    if (!due_next(&rule, status->now, &job->next))
         job->next = INT64_MIN;
     if (job->last && records_time(job->last, "started") > began)
         began = records_time(job->last, "started");
-    if (began != INT64_MIN && schedule_next(&schedule, began, &due) && due + GRACE < status->now)
+    if (began != INT64_MIN && due_next(&rule, began, &due) && due + DUE_LATE < status->now)
         job->missed = due;
+    bool looks = status->looked != INT64_MIN && status->now - status->looked < DUE_UNSEEN;
+    job->unattended = !looks && (began == INT64_MIN || job->missed != INT64_MIN);
+}
+
+/* Runs at intervals that are much alike are not those of a person. */
+static void look_at_rhythm(struct reading *r)
+{
+    int64_t least = INT64_MAX, most = 0;
+    bool newest = r->began_count == RHYTHM && records_time(r->job->last, "started") == r->began[0];
+    if (!newest || r->job->running != INT64_MIN)
+        return;
+    for (size_t i = 0; i + 1 < RHYTHM; i++) {
+        int64_t interval = r->began[i] - r->began[i + 1];
+        least = interval < least ? interval : least;
+        most = interval > most ? interval : most;
+    }
+    if (least >= HOUR && most - least <= least / 2 && (r->status->now - r->began[0]) / 2 > most)
+        r->job->silent = most / 1000000;
 }
 
 static int read_job(const struct config *config, struct status *status, struct status_job *job, struct error *e)
@@ -283,6 +312,7 @@ static int read_job(const struct config *config, struct status *status, struct s
             records_back(directory, visit_verified, &job->sinks[i], e) < 0)
             return -1;
     sum_up(&r);
+    look_at_rhythm(&r);
     return 0;
 }
 
@@ -311,7 +341,7 @@ static void look_at_age(const struct status *status, struct status_job *job)
 
 int status_read(const struct config *config, const struct config_job *only, struct status *status, struct error *e)
 {
-    *status = (struct status){.now = clock_now()};
+    *status = (struct status){.now = clock_now(), .looked = due_looked(config)};
     if (!(status->jobs = calloc(config->job_count + 1, sizeof *status->jobs)))
         return error_memory(e);
     for (size_t i = 0; i < config->job_count; i++) {
@@ -326,7 +356,7 @@ int status_read(const struct config *config, const struct config_job *only, stru
             log_error(LOG_WARNING, &why);
             job->damaged = true;
         }
-        look_at_schedule(status, job);
+        look_at_schedule(config, status, job);
         look_at_age(status, job);
     }
     return status_judge(config, status, e);

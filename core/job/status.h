@@ -54,6 +54,9 @@ struct status_job {
     int64_t running; /* since; INT64_MIN = it is not */
     int64_t next;    /* when the schedule has it next; INT64_MIN = it has none */
     int64_t missed;  /* when the schedule had it, and no run began; INT64_MIN */
+    bool unattended; /* it has a schedule, and nobody looks after that: neither due, nor who else runs it */
+    int64_t silent;  /* ms between its runs while it had a rhythm without a schedule, and none has begun for twice as
+                      * long; 0 = neither */
     /* Of the newest complete snapshot of the whole job, and of the one before; sizes: how many of both are known. */
     uint64_t bytes, entries, bytes_before;
     unsigned sizes;
@@ -71,7 +74,8 @@ struct status_problem {
 };
 
 struct status {
-    int64_t now; /* ns */
+    int64_t now;    /* ns */
+    int64_t looked; /* when due or daemon looked last; INT64_MIN = never */
     struct status_job *jobs;
     size_t job_count;
     struct status_problem *problems; /* the worst first */

@@ -111,6 +111,23 @@ static int judge_record(const struct config *config, struct status *status, cons
                clock_format_shown(job->missed, when));
 }
 
+/* A job that no schedule and no cron runs. */
+static int judge_attendance(struct status *status, const struct status_job *job, struct error *e)
+{
+    char since[CLOCK_TEXT_MAX], ago[TEXT_AGE_MAX], usual[TEXT_AGE_MAX];
+    bool never = status->looked == INT64_MIN;
+    if (job->silent > 0)
+        return add(status, STATUS_WARNING, job->job, NULL, e,
+                   "no run has begun for %s, and it used to run every %s: nothing seems to run it any more",
+                   age(status, records_time(job->last, "started"), ago), text_age(job->silent, usual));
+    if (!job->unattended)
+        return 0;
+    return add(status, STATUS_WARNING, job->job, NULL, e,
+               "nobody looks after its schedule: 'cofre due' has %s%s: let cron or a timer call it every five minutes, "
+               "or run 'cofre daemon'",
+               never ? "never looked" : "not looked since ", never ? "" : clock_format_shown(status->looked, since));
+}
+
 static int judge_sinks(struct status *status, const struct status_job *job, struct error *e)
 {
     char old[TEXT_AGE_MAX], most[TEXT_AGE_MAX];
@@ -198,8 +215,9 @@ int status_judge(const struct config *config, struct status *status, struct erro
     for (size_t i = 0; i < status->job_count; i++) {
         const struct status_job *job = &status->jobs[i];
         if (judge_sinks(status, job, e) < 0 || judge_last(status, job, e) < 0 || judge_after(status, job, e) < 0 ||
-            judge_record(config, status, job, e) < 0 || judge_space(status, job, e) < 0 ||
-            judge_duration(status, job, e) < 0 || judge_faults(status, job->job, e) < 0)
+            judge_record(config, status, job, e) < 0 || judge_attendance(status, job, e) < 0 ||
+            judge_space(status, job, e) < 0 || judge_duration(status, job, e) < 0 ||
+            judge_faults(status, job->job, e) < 0)
             return -1;
     }
     if (status->problem_count > 0)

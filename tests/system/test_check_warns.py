@@ -1,4 +1,4 @@
-"""check says what an operator believes wrongly: of keys that do nothing, and of secrets that are not what they seem."""
+"""check says what an operator believes wrongly: of rules that do nothing, and of secrets that are not what they seem."""
 import pytest
 
 from support.cli import WRONG_KEY
@@ -8,16 +8,6 @@ from support.tree import plain_tree
 @pytest.fixture
 def made(world, tmp_path):
     return world.simple(plain_tree(tmp_path / 'tree', files=2))
-
-
-def test_keys_that_nothing_acts_on_yet(made):
-    made.job('job', schedule='@daily', max_age='2d', keep_daily=7)
-    for words in (('check', '--offline'), ('check',), ('check', 'job', '--offline')):
-        result = made.ok(*words)
-        assert result.err.count("job 'job': this version does not act on schedule\n") == 1
-    assert 'act on' not in made.ok('check', 'disk').text
-    made.job('job', keep_daily=7)
-    assert 'act on' not in made.ok('check').text
 
 
 def test_rules_with_a_key_that_may_not_remove(made):

@@ -23,6 +23,8 @@ LAYOUT = {
     'share/cmake/cofre/cofre-config.cmake', 'share/cmake/cofre/cofre-config-version.cmake',
     'share/cmake/cofre/cofre-targets.cmake', 'share/doc/cofre/containers.md', 'share/doc/cofre/format.md',
     'share/doc/cofre/plugin-guide.md',
+    *(f'lib/systemd/system/{name}' for name in ('cofre-due.service', 'cofre-due.timer', 'cofre-daemon.service')),
+    'share/doc/cofre/examples/cofre.cron', 'share/doc/cofre/examples/compose.yaml',
     'share/doc/cofre/decoder.py', 'share/doc/cofre/LICENSE',
     *(f'share/doc/cofre/examples/conf.d/{p.name}' for p in (TOP / 'conf.d').glob('*.conf')),
 }

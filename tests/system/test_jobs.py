@@ -154,3 +154,15 @@ def test_two_jobs_at_once_in_one_repository(world, tmp_path):
     for name in ('one', 'two'):
         world.ok('verify', name, '--all')
         assert_same_tree(tmp_path / name, world.restored(name, f'restored-{name}') / name)
+
+
+@pytest.mark.parametrize('words', [('job',), ('--all',)])
+def test_a_signal_before_its_turn(two_by_two, tmp_path, words):
+    """Wherever a request to end comes in the beginning: what ends with 0 has saved everything."""
+    before = len(two_by_two.snapshots())
+    for when in range(1, 12):
+        trace = ('strace', '-qq', '-o', tmp_path / 'trace', '-e', 'trace=rt_sigaction', '-e', f'inject=rt_sigaction:signal=SIGTERM:when={when}')
+        status = two_by_two('run', *words, prefix=trace).status
+        after = len(two_by_two.snapshots())
+        assert status != 0 or after == before + 1, when
+        before = after

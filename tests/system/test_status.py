@@ -7,7 +7,7 @@ import random
 import re
 import subprocess
 import time
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ import pytest
 
 from support.cli import BAD_CONFIG, CLEAN, DAMAGED, DONE, INCOMPLETE, OVERDUE
 from support.records import moment, place, records, write
+from support.schedule import next_due
 from support.tree import plain_tree
 
 DAY, HOUR = 86400, 3600
@@ -22,44 +23,6 @@ PLACES = ['UTC', 'Europe/Madrid', 'America/Sao_Paulo', 'Australia/Lord_Howe', 'A
 
 
 # ---- a second opinion ----
-
-def numbers(field: str, low: int, high: int) -> set[int]:
-    found: set[int] = set()
-    for part in field.split(','):
-        span, _, step = part.partition('/')
-        first, _, last = (f'{low}-{high}' if span == '*' else span).partition('-')
-        found |= set(range(int(first), int(last or first) + 1, int(step or 1)))
-    return found
-
-
-def next_due(schedule: str, after: float, zone: ZoneInfo) -> int:
-    """Every minute of the world's time, one by one; what a clock that is put on leaves out is due when that is over."""
-    minute, hour, day, month, weekday = schedule.split()
-    minutes, hours, days, months = numbers(minute, 0, 59), numbers(hour, 0, 23), numbers(day, 1, 31), numbers(month, 1, 12)
-    weekdays = {n % 7 for n in numbers(weekday, 0, 7)}
-    either = day[0] != '*' and weekday[0] != '*'
-    hourly = hours == set(range(24))
-
-    def chosen(t: datetime) -> bool:
-        in_month, in_week = t.day in days, t.isoweekday() % 7 in weekdays
-        return (t.month in months and (in_month or in_week if either else in_month and in_week)
-                and t.hour in hours and t.minute in minutes)
-
-    def wall(when: int) -> datetime:
-        return datetime.fromtimestamp(when, zone).replace(tzinfo=None, fold=0)
-
-    when = int(after) // 60 * 60 + 60
-    while True:
-        now, before = wall(when), wall(when - 60)
-        if chosen(now) and (hourly or now > max(wall(when - 60 * n) for n in range(1, 240))):
-            return when
-        while not hourly and (before := before + timedelta(minutes=1)) < now:
-            if chosen(before):
-                return when
-        # On a day without change the clock shows what is chosen in the chosen hours alone.
-        still = wall(when + DAY) - now == now - wall(when - DAY) == timedelta(days=1)
-        when += 60 * (60 - now.minute) if still and now.hour not in hours else 60
-
 
 def standing(job: dict, made: list[dict], own: dict[str, list[dict]], now: float, zone: ZoneInfo) -> dict:
     """What status has to say of a job."""
@@ -87,7 +50,7 @@ def standing(job: dict, made: list[dict], own: dict[str, list[dict]], now: float
                      else 'mixed' if any(one['status'] in ('complete', 'incomplete') for one in day) else 'bad' for day in by_day]}
 
 
-def level(told: dict, made: list[dict]) -> str:
+def level(told: dict, made: list[dict], now: float) -> str:
     runs = [one for one in made if one['command'] == 'run']
     if any(stale for *_, stale in told['sinks'].values()):
         return 'stale'
@@ -95,7 +58,12 @@ def level(told: dict, made: list[dict]) -> str:
         return 'damaged'
     if runs and (runs[-1]['status'] not in ('complete', 'partial') or told['missed'] or any(good is None for good, *_ in told['sinks'].values())):
         return 'warning'
-    return 'ok' if runs else 'unknown'
+    whole = [one['from'] for one in runs if one.get('snapshot_status') != 'partial'][::-1][:6]
+    gaps = [a - b for a, b in zip(whole, whole[1:])]
+    quiet = len(whole) == 6 and runs[-1]['from'] == whole[0] and min(gaps) >= HOUR and max(gaps) - min(gaps) <= min(gaps) / 2
+    if quiet and not told['next'] and (now - whole[0]) / 2 > max(gaps):
+        return 'warning'
+    return 'ok' if runs else 'warning' if told['next'] else 'unknown'
 
 
 def status_at(world, when: int, *words, zone: str = 'UTC', env: dict | None = None):
@@ -188,7 +156,7 @@ def test_random_histories(world, tmp_path, zone, seed):
         found = told(list(jobs), result.json())
         for name in jobs:
             assert found[name] == expected[name], (name, jobs[name], stamp, made[name][-3:])
-        worst = max((level(expected[name], made[name]) for name in jobs), key=['ok', 'unknown', 'warning', 'damaged', 'stale'].index)
+        worst = max((level(expected[name], made[name], now + 1) for name in jobs), key=['ok', 'unknown', 'warning', 'damaged', 'stale'].index)
         assert result.json()[-1]['status'] == worst
         assert result.status == {'stale': OVERDUE, 'damaged': DAMAGED, 'ok': DONE}.get(worst, INCOMPLETE)
 
@@ -417,6 +385,7 @@ def samples(text: str) -> dict:
 
 
 def test_prometheus(made, tmp_path):
+    made.ok('due')
     made.ok('verify')
     [one] = records(made)
     found = samples(made.ok('status', '--prometheus').out)

@@ -64,6 +64,8 @@ static const struct trial trials[] = {
     {.command = {{"gc", "disk"}}, .from = "disk"},
     {.command = {{"gc", "usb", "--json"}}, .from = "usb"},
     {.command = {{"pin", "job"}}, .from = "disk"},
+    {.command = {{"due"}}},
+    {.command = {{"due", "--dry-run", "--json"}}},
     {.command = {{"check"}}},
     {.command = {{"check", "--json"}}},
     {.command = {{"check", "--offline"}}},

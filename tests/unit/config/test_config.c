@@ -37,17 +37,20 @@ static void test_whole(void **state)
 {
     (void)state;
     struct config *c = parse(
-        "[engine]\nstate_dir = /st\ncache_dir = /ca\nplugin_dir = /a, /b\nhost = web-1\n"
+        "[engine]\nstate_dir = /st\ncache_dir = /ca\nplugin_dir = /a, /b\nhost = web-1\nparallel_jobs = 2\njitter = "
+        "1h\n"
         "[job j on e]\nkeep_daily = 30\nkeep_yearly = 0\n"
-        "[job j]\nsources = s, d\nsinks = d, e\nschedule = 0 2 * * *\nmax_age = 26h\nkeep_last = 3\n"
+        "[job j]\nsources = s, d\nsinks = d, e\nschedule = 0 2 * * *\nverify_every = 1w\nmax_age = 26h\nkeep_last = 3\n"
         "restore_stop = compose:echo except db\nrestore_order = d\n"
         "[source s]\nplugin = directory\npath = /s\nexclude = *.tmp, cache/\ntimeout = 1h\nretry_for = 0\nwait = 60s\n"
         "[source d]\nplugin = directory\npath = /d\nstall_timeout = 1min\n"
-        "[sink d]\nplugin = local\npath = /x\nkey = /k\ntrust_hosts = yes\nformat = repository\n"
+        "[sink d]\nplugin = local\npath = /x\nkey = /k\ntrust_hosts = yes\ngc_every = 0\nformat = repository\n"
         "[sink e]\nplugin = local\npath = /y\nencryption = none\n");
     assert_string_equal(c->state_dir, "/st");
     assert_string_equal(c->cache_dir, "/ca");
     assert_string_equal(c->host, "web-1");
+    assert_int_equal(c->parallel_jobs, 2);
+    assert_int_equal(c->jitter, 3600000);
     assert_int_equal(c->plugin_dir_count, 2);
     assert_string_equal(c->plugin_dirs[1], "/b");
     assert_int_equal(c->source_count, 2);
@@ -58,7 +61,7 @@ static void test_whole(void **state)
     assert_int_equal(config_find_source(c, "s", &s, &error), 0);
     assert_string_equal(s->plugin, "directory");
     assert_false(s->is_sink);
-    assert_int_equal(s->line, 17);
+    assert_int_equal(s->line, 20);
     assert_int_equal(s->timeout, 3600000);
     assert_int_equal(s->retry_for, 0);
     assert_int_equal(s->wait, 60000);
@@ -66,7 +69,7 @@ static void test_whole(void **state)
     assert_int_equal(s->key_count, 2);
     assert_string_equal(s->keys[1].name, "exclude");
     assert_string_equal(s->keys[1].value, "*.tmp, cache/");
-    assert_int_equal(s->keys[1].line, 20);
+    assert_int_equal(s->keys[1].line, 23);
     assert_true(s->keys[1].private_file);
     assert_int_equal(config_find_source(c, "d", &d, &error), 0);
     assert_int_equal(d->retry_for, 60000);
@@ -75,6 +78,7 @@ static void test_whole(void **state)
     assert_true(d->is_sink);
     assert_string_equal(d->key, "/k");
     assert_true(d->trust_hosts);
+    assert_int_equal(d->gc_every, 0);
     assert_int_equal(d->encryption, CONFIG_ENCRYPTED);
     assert_int_equal(d->key_count, 1);
     assert_int_equal(d->timeout, 0);
@@ -82,12 +86,14 @@ static void test_whole(void **state)
     assert_int_equal(config_find_sink(c, "e", &e, &error), 0);
     assert_int_equal(e->encryption, CONFIG_PLAIN);
     assert_null(e->key);
+    assert_int_equal(e->gc_every, 86400000);
     assert_int_equal(config_find_job(c, "j", &j, &error), 0);
     assert_int_equal(j->source_count, 2);
     assert_ptr_equal(j->sources[0], s);
     assert_int_equal(j->sink_count, 2);
     assert_ptr_equal(j->sinks[1], e);
     assert_string_equal(j->schedule, "0 2 * * *");
+    assert_int_equal(j->verify_every, 604800000);
     assert_int_equal(j->max_age, 93600000);
     assert_int_equal(j->retention.keep_last, 3);
     assert_string_equal(j->restore_stop, "compose:echo except db");
@@ -115,7 +121,10 @@ static void test_defaults(void **state)
         assert_string_equal(c->state_dir, "/var/lib/cofre");
         assert_string_equal(c->cache_dir, "/var/cache/cofre");
     }
+    assert_int_equal(c->parallel_jobs, 1);
+    assert_int_equal(c->jitter, 0);
     assert_null(c->jobs[0].schedule);
+    assert_int_equal(c->jobs[0].verify_every, 0);
     assert_int_equal(c->jobs[0].max_age, 0);
     assert_int_equal(c->jobs[0].retention.keep_last, -1);
     config_free(c);
@@ -217,7 +226,7 @@ static void test_bad_keys(void **state)
     static const struct bad_case cases[] = {
         {"[engine]\nstatedir = /x", "x.conf:2: unknown key 'statedir' in [engine]", "did you mean 'state_dir'?"},
         {"[engine]\nport = 1", "x.conf:2: unknown key 'port' in [engine]",
-         "known keys: state_dir, cache_dir, plugin_dir, env_file, log, host"},
+         "known keys: state_dir, cache_dir, plugin_dir, env_file, log, host, parallel_jobs, jitter"},
         {"[engine]\nhost = a\nhost = b", "x.conf:3: duplicate key 'host': it stands in line 2 already", ""},
         {"[engine]\nState_Dir = /x", "x.conf:2: what stands before '=' is no key: a key is made of a-z, 0-9 and '_'",
          "did you mean 'state_dir'?"},
@@ -285,6 +294,8 @@ static void test_bad_instances(void **state)
         {SINK "format = repositry", "x.conf:4: 'format': 'repositry' is none of repository, archive",
          "did you mean 'repository'?"},
         {SINK "trust_hosts = true", "x.conf:4: 'trust_hosts': 'true' is neither yes nor no", ""},
+        {SINK "gc_every = 1s", "x.conf:4: 'gc_every': it is less than a minute",
+         "write a duration such as 1d, or 0 for never"},
         {SINK "keep_last = 0", "x.conf:1: [sink d] keeps no snapshot at all", "*"},
         {SINK "keep_min = 0", "x.conf:4: 'keep_min': '0' is not between 1 and 100000", ""},
     };

@@ -1,0 +1,147 @@
+"""cofre daemon does what is due when it is due, hears of changes, and ends when it is told to."""
+import os
+import signal
+import socket
+import subprocess
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from support.cli import CLEAN
+from support.due import age, marks
+from support.records import open_attempts, place, records
+from support.tree import plain_tree
+from support.wait import wait_until
+
+YEARLY = f'0 0 1 {(time.localtime().tm_mon + 5) % 12 + 1} *'
+
+
+@pytest.fixture
+def made(world, tmp_path):
+    world.simple(plain_tree(tmp_path / 'tree', files=3))
+    world.job(schedule=YEARLY)
+    world.sink(gc_every=0)
+    return world
+
+
+@contextmanager
+def daemon(world, env: dict | None = None):
+    """A daemon at work, whose output and errors are the files .out and .err; it is ended by SIGTERM, with 0."""
+    out, err = world.base / 'out', world.base / 'err'
+    with out.open('w') as one, err.open('w') as two:
+        process = subprocess.Popen(world.command('daemon'), env=CLEAN | (env or {}), stdin=subprocess.DEVNULL, stdout=one, stderr=two)
+    process.out, process.err = out, err
+    try:
+        wait_until(lambda: 'at work: ' in err.read_text() or process.poll() is not None, 'the daemon')
+        yield process
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=100) == 0, err.read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def clock_at(second: int, minutes: int = 0) -> dict[str, str]:
+    """A clock that is ahead, by less than a minute and these, so that it shows this second; the kernel's timers do not know it, so the daemon looks
+    more often."""
+    [library] = Path('/usr/lib').glob('*/faketime/libfaketime.so.1')
+    return {'LD_PRELOAD': str(library), 'FAKETIME': f'+{(second - time.time()) % 60 + 60 * minutes:.3f}s', 'WATCHDOG_USEC': '500000'}
+
+
+def runs(world, job: str = 'job') -> int:
+    return len(records(world, job))
+
+
+def test_what_was_missed_is_done_at_once_and_a_line_says_so(made):
+    made.ok('due')
+    age(made, 400)
+    with daemon(made) as process:
+        wait_until(lambda: 'run job: done in' in process.out.read_text(), 'the run')
+        assert runs(made) == 1 and len(process.out.read_text().splitlines()) == 1
+        assert process.out.read_text()[:4].isdigit(), 'the time is in front'
+        assert made.ok('status', '--health').out == 'healthy: 1 job\n'
+        assert 'does what is due' in made.ok('due').err
+    assert 'ended by signal 15' in process.err.read_text() and runs(made) == 1
+
+
+@pytest.mark.preload
+def test_its_time_comes(made):
+    """Seconds before a full minute, by the daemon's clock; while the configuration is broken nothing is begun, and then it is caught up."""
+    made.job(schedule='* * * * *')
+    with daemon(made, env=clock_at(second=57)) as process:
+        assert runs(made) == 0
+        wait_until(lambda: runs(made) == 1, 'the run')
+        [one] = records(made)
+        assert one['status'] == 'complete'
+    with daemon(made, env=clock_at(second=54, minutes=1)) as process:
+        begun = time.monotonic()
+        broken = made.write('broken.conf', '[job x]\n')
+        process.send_signal(signal.SIGHUP)
+        wait_until(lambda: 'nothing is begun until it can' in process.err.read_text(), 'what is broken is said')
+        while time.monotonic() < begun + 8:
+            time.sleep(0.1)
+        assert runs(made) == 1 and 'run job' not in process.err.read_text()
+        broken.unlink()
+        process.send_signal(signal.SIGHUP)
+        wait_until(lambda: runs(made) == 2, 'the run')
+        assert 'the configuration was read again' in process.err.read_text()
+
+
+def test_a_new_job_is_heard_of(made):
+    with daemon(made) as process:
+        made.job('other', schedule=YEARLY)
+        process.send_signal(signal.SIGHUP)
+        wait_until(lambda: (made.base / 'state' / 'due').exists() and 'run other' in marks(made)['things'], 'the mark of the other job')
+        made.section('engine', state_dir=made.base / 'elsewhere', cache_dir=made.base / 'cache', host='testhost')
+        process.send_signal(signal.SIGHUP)
+        wait_until(lambda: 'state_dir is another one' in process.err.read_text(), 'what cannot be taken over')
+
+
+def test_what_is_at_work_ends_with_it(made):
+    built = made.binary.parent
+    made.section('engine', state_dir=made.base / 'state', cache_dir=made.base / 'cache', host='testhost',
+                 plugin_dir=f'{built / "plugins"}, {built / "tests" / "plugins"}')
+    made.section('source tree', plugin='faulty-source', habit='hang', at='backup', count=made.base / 'calls')
+    made.ok('due')
+    age(made, 400)
+    with daemon(made):
+        wait_until(lambda: open_attempts(made) and (made.base / 'calls').exists(), 'the run')
+    [one] = records(made)
+    assert (one['status'], one['class'], one['exit']) == ('failed', 'cancelled', 143) and not open_attempts(made)
+
+
+def test_a_service_manager_hears_of_it(made):
+    address = str(made.base / 'manager')
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(address)
+        manager.settimeout(60)
+        with daemon(made, env={'NOTIFY_SOCKET': address, 'WATCHDOG_USEC': '400000'}):
+            assert manager.recv(100) == b'READY=1'
+            assert [manager.recv(100) for _ in range(3)] == [b'WATCHDOG=1'] * 3
+
+
+def test_as_process_1_it_takes_care_of_orphans(made):
+    """A child that it never began ends, and is no zombie."""
+    def zombies(process) -> list[str]:
+        found = []
+        for one in Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split():
+            for child in Path(f'/proc/{one}/task/{one}/children').read_text().split():
+                found.append(Path(f'/proc/{child}/stat').read_text().split()[2])
+        return found
+    pause = made.base / 'pause'
+    os.mkfifo(pause)
+    with subprocess.Popen(['unshare', '--pid', '--fork', '--kill-child', 'sh', '-c', f'cat {pause} & exec "$@"', 'sh', *made.command('daemon')],
+                          env=CLEAN, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        assert 'at work' in process.stderr.readline()
+        assert zombies(process) == ['S']
+        pause.write_text('go on\n')
+        wait_until(lambda: zombies(process) == [], 'the orphan is taken care of')
+        process.kill()
+    assert place(made, 'job').exists() is False
+
+
+def test_a_broken_configuration_at_its_start(made):
+    made.write('broken.conf', '[job x]\n')
+    made.fails(78, 'daemon')
