@@ -55,7 +55,7 @@ _cofre_options()
     status) echo '--nagios --prometheus --output' ;;
     log) echo '--sink --since --check' ;;
     show) echo '--sink --record' ;;
-    ls | cat | unpin) echo '--sink' ;;
+    ls | cat | unpin | accept) echo '--sink' ;;
     pin) echo '--until --note --sink' ;;
     restore) echo '--into --in-place --set --keep-stopped --sink --yes' ;;
     verify) echo '--all --quick --sink' ;;

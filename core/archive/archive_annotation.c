@@ -1,4 +1,4 @@
-#include "archive/archive_pin.h"
+#include "archive/archive_annotation.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -14,44 +14,71 @@
 #include "snapshot/manifest_text.h"
 #include "worker/sink.h"
 
-#define KIND "cofre pin"
 #define FORMAT 1
-#define PIN_MAX ((size_t)64 << 10)
+#define OBJECT_MAX ((size_t)64 << 10)
 #define KEYS_MAX ((size_t)64 << 20)
 
-static void key_of(const char *job, const char *id, char key[ARCHIVE_KEY_SIZE])
+/* An archive keeps no proofs. */
+static const struct {
+    const char *prefix, *kind;
+} kinds[VAULT_ANNOTATION_KINDS] = {
+    [VAULT_PIN] = {"pins", "cofre pin"}, [VAULT_ACCEPTED] = {"accepted", "cofre accepted"}};
+
+static void key_of(enum vault_annotation_kind kind, const struct vault_name *name, char key[ARCHIVE_KEY_SIZE])
 {
-    snprintf(key, ARCHIVE_KEY_SIZE, "pins/%s/%s.json", job, id);
+    snprintf(key, ARCHIVE_KEY_SIZE, "%s/%s/%s.json", kinds[kind].prefix, name->job, name->id);
 }
 
-static bool parse_key(const char *key, struct vault_name *name)
+static bool parse_key(const char *key, struct vault_annotation *annotation)
 {
+    char prefix[16];
+    struct vault_name *name = &annotation->name;
     int end = 0;
-    return sscanf(key, "pins/%63[^/]/%23[^/.].json%n", name->job, name->id, &end) == 2 && end > 0 && key[end] == '\0' &&
-           text_is_name(name->job) && manifest_is_id(name->id);
+    if (sscanf(key, "%15[^/]/%63[^/]/%23[^/.].json%n", prefix, name->job, name->id, &end) != 3 || end == 0 ||
+        key[end] != '\0' || !text_is_name(name->job) || !manifest_is_id(name->id))
+        return false;
+    for (int i = 0; i < VAULT_ANNOTATION_KINDS; i++)
+        if (kinds[i].prefix && strcmp(kinds[i].prefix, prefix) == 0) {
+            annotation->kind = (enum vault_annotation_kind)i;
+            return true;
+        }
+    return false;
 }
 
 /* ---- writing ---- */
 
-static json_t *write_pin(const struct archive *archive, const struct vault_annotation *pin)
+/* Adds to the object. Not 0: memory is short. */
+static int write_pin(const struct vault_annotation *pin, json_t *json)
 {
-    char created[CLOCK_TEXT_MAX], until[CLOCK_TEXT_MAX];
+    char until[CLOCK_TEXT_MAX];
     AUTO_FREE char *note = manifest_text_escape(pin->note);
     if (!note)
-        return NULL;
-    return json_pack("{s:s, s:i, s:[], s:s, s:s, s:s, s:s, s:s, s:s*, s:s}", "kind", KIND, "format", FORMAT, "features",
-                     "archive", archive->marker.id, "host", pin->name.host, "job", pin->name.job, "snapshot",
-                     pin->name.id, "created", clock_format_exact(pin->at, created), "until",
-                     pin->until == VAULT_PIN_FOREVER ? NULL : clock_format_exact(pin->until, until), "note", note);
+        return -1;
+    int failed = json_object_set_new(json, "note", json_string(note));
+    if (pin->until != VAULT_PIN_FOREVER)
+        failed |= json_object_set_new(json, "until", json_string(clock_format_exact(pin->until, until)));
+    return failed;
 }
 
-int archive_pin_put(struct archive *archive, const struct vault_annotation *pin, struct error *e)
+static json_t *write_annotation(const struct archive *archive, const struct vault_annotation *a)
+{
+    char created[CLOCK_TEXT_MAX];
+    json_t *json = json_pack("{s:s, s:i, s:[], s:s, s:s, s:s, s:s, s:s}", "kind", kinds[a->kind].kind, "format", FORMAT,
+                             "features", "archive", archive->marker.id, "host", a->name.host, "job", a->name.job,
+                             "snapshot", a->name.id, "created", clock_format_exact(a->at, created));
+    if (json && (a->kind != VAULT_PIN || write_pin(a, json) == 0))
+        return json;
+    json_decref(json);
+    return NULL;
+}
+
+int archive_annotation_put(struct archive *archive, const struct vault_annotation *annotation, struct error *e)
 {
     char key[ARCHIVE_KEY_SIZE];
-    if (pin->kind != VAULT_PIN)
+    if (!kinds[annotation->kind].prefix)
         return error_set(e, ERROR_UNSUPPORTED, "an archive keeps no proofs");
-    key_of(pin->name.job, pin->name.id, key);
-    json_t *json = write_pin(archive, pin);
+    key_of(annotation->kind, &annotation->name, key);
+    json_t *json = write_annotation(archive, annotation);
     AUTO_FREE char *text = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
     json_decref(json);
     if (!text)
@@ -61,11 +88,12 @@ int archive_pin_put(struct archive *archive, const struct vault_annotation *pin,
     return 0;
 }
 
-int archive_pin_remove(struct archive *archive, const struct vault_name *name, bool *was, struct error *e)
+int archive_annotation_remove(struct archive *archive, enum vault_annotation_kind kind, const struct vault_name *name,
+                              bool *was, struct error *e)
 {
     char key[ARCHIVE_KEY_SIZE];
     uint64_t size;
-    key_of(name->job, name->id, key);
+    key_of(kind, name, key);
     *was = sink_stat(archive->sink, key, &size, e) == 0;
     if (!*was && e->class == ERROR_NOT_FOUND)
         return 0;
@@ -86,12 +114,13 @@ static const char *member(const json_t *json, const char *name)
     return json_string_value(json_object_get(json, name));
 }
 
-static int check_form(const struct archive *archive, const json_t *json, const char *key, const struct vault_name *name,
-                      struct error *e)
+static int check_form(const struct archive *archive, const json_t *json, const char *key,
+                      const struct vault_annotation *a, struct error *e)
 {
     const struct {
         const char *member, *value;
-    } wanted[] = {{"kind", KIND}, {"archive", archive->marker.id}, {"job", name->job}, {"snapshot", name->id}};
+    } wanted[] = {
+        {"kind", kinds[a->kind].kind}, {"archive", archive->marker.id}, {"job", a->name.job}, {"snapshot", a->name.id}};
     const json_t *features = json_object_get(json, "features");
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
         const char *value = member(json, wanted[i].member);
@@ -119,25 +148,31 @@ static int read_note(const json_t *json, const char *key, struct vault_annotatio
     return 0;
 }
 
-static int read_members(const struct archive *archive, const json_t *json, const char *key,
-                        struct vault_annotation *pin, struct error *e)
+static int read_pin(const json_t *json, const char *key, struct vault_annotation *pin, struct error *e)
 {
-    const char *host = member(json, "host"), *created = member(json, "created"), *until = member(json, "until");
-    if (check_form(archive, json, key, &pin->name, e) < 0)
-        return -1;
-    if (!host || !text_is_name(host))
-        return malformed(key, "host", e);
-    if (!created || !clock_parse_exact(created, &pin->at))
-        return malformed(key, "created", e);
+    const char *until = member(json, "until");
     pin->until = VAULT_PIN_FOREVER;
     if (json_object_get(json, "until") && (!until || !clock_parse_exact(until, &pin->until)))
         return malformed(key, "until", e);
-    snprintf(pin->name.host, sizeof pin->name.host, "%s", host);
     return read_note(json, key, pin, e);
 }
 
-static int parse(const struct archive *archive, const char *key, const struct bytes *text, struct vault_annotation *pin,
-                 struct error *e)
+static int read_members(const struct archive *archive, const json_t *json, const char *key, struct vault_annotation *a,
+                        struct error *e)
+{
+    const char *host = member(json, "host"), *created = member(json, "created");
+    if (check_form(archive, json, key, a, e) < 0)
+        return -1;
+    if (!host || !text_is_name(host))
+        return malformed(key, "host", e);
+    if (!created || !clock_parse_exact(created, &a->at))
+        return malformed(key, "created", e);
+    snprintf(a->name.host, sizeof a->name.host, "%s", host);
+    return a->kind == VAULT_PIN ? read_pin(json, key, a, e) : 0;
+}
+
+static int parse(const struct archive *archive, const char *key, const struct bytes *text,
+                 struct vault_annotation *annotation, struct error *e)
 {
     json_error_t where;
     if (json_limit_check(text->data, text->length, key, e) < 0)
@@ -147,27 +182,27 @@ static int parse(const struct archive *archive, const char *key, const struct by
         return error_memory(e);
     if (!json)
         return error_set(e, ERROR_INTEGRITY, "read '%s': it is not JSON: %s", key, where.text);
-    int result = read_members(archive, json, key, pin, e);
+    int result = read_members(archive, json, key, annotation, e);
     json_decref(json);
     return result;
 }
 
 struct reading {
     struct archive *archive;
-    archive_pin_found *found;
+    archive_annotation_found *found;
     void *context;
 };
 
-static int read_pin(void *context, const char *key, const struct bytes *object, const struct error *why,
-                    struct error *e)
+static int read_annotation(void *context, const char *key, const struct bytes *object, const struct error *why,
+                           struct error *e)
 {
     const struct reading *r = context;
-    struct vault_annotation pin = {.kind = VAULT_PIN};
+    struct vault_annotation annotation = {.kind = VAULT_PIN};
     struct error wrong = {.class = ERROR_NONE};
-    parse_key(key, &pin.name);
+    parse_key(key, &annotation);
     if (!object)
         wrong = *why;
-    else if (parse(r->archive, key, object, &pin, &wrong) == 0)
+    else if (parse(r->archive, key, object, &annotation, &wrong) == 0)
         wrong = (struct error){.class = ERROR_NONE};
     if (wrong.class == ERROR_NOT_FOUND) /* it went while we listed */
         return 0;
@@ -175,26 +210,32 @@ static int read_pin(void *context, const char *key, const struct bytes *object, 
         *e = wrong;
         return -1;
     }
-    return r->found(r->context, &pin, &wrong, e);
+    return r->found(r->context, &annotation, &wrong, e);
 }
 
-static int list_pin(void *context, const struct sink_object *object, struct error *e)
+static int list_annotation(void *context, const struct sink_object *object, struct error *e)
 {
     struct bytes *keys = context;
-    struct vault_name name;
-    if (parse_key(object->key, &name))
+    struct vault_annotation annotation;
+    if (parse_key(object->key, &annotation))
         bytes_put(keys, object->key, strlen(object->key) + 1);
-    return bytes_check(keys, "listing of pins", e);
+    return bytes_check(keys, "listing of pins and acceptances", e);
 }
 
-int archive_pin_each(struct archive *archive, const char *job, archive_pin_found *found, void *context, struct error *e)
+int archive_annotation_each(struct archive *archive, const char *job, archive_annotation_found *found, void *context,
+                            struct error *e)
 {
     AUTO_BYTES struct bytes keys = {.maximum = KEYS_MAX};
     struct reading r = {.archive = archive, .found = found, .context = context};
-    char prefix[80] = "pins/";
-    if (job)
-        snprintf(prefix, sizeof prefix, "pins/%s/", job);
-    if (sink_list(archive->sink, prefix, list_pin, &keys, e) < 0 || bytes_sort_texts(&keys, e) < 0)
+    for (int i = 0; i < VAULT_ANNOTATION_KINDS; i++) {
+        char prefix[96];
+        if (!kinds[i].prefix)
+            continue;
+        snprintf(prefix, sizeof prefix, "%s/%s%s", kinds[i].prefix, job ? job : "", job ? "/" : "");
+        if (sink_list(archive->sink, prefix, list_annotation, &keys, e) < 0)
+            return -1;
+    }
+    if (bytes_sort_texts(&keys, e) < 0)
         return -1;
-    return sink_get_each(archive->sink, (const char *)keys.data, keys.length, PIN_MAX, read_pin, &r, e);
+    return sink_get_each(archive->sink, (const char *)keys.data, keys.length, OBJECT_MAX, read_annotation, &r, e);
 }

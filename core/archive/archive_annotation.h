@@ -1,8 +1,8 @@
-/* Pins of an archive's snapshots: plain files `pins/JOB/ID.json`, which whoever can write there can make and remove.
- * docs/format.md, section 14.6.
+/* What is said of an archive's snapshots: pins, plain files `pins/JOB/ID.json`, and acceptances,
+ * `accepted/JOB/ID.json`, which whoever can write there can make and remove. docs/format.md, section 14.6.
  */
-#ifndef COFRE_ARCHIVE_ARCHIVE_PIN_H
-#define COFRE_ARCHIVE_ARCHIVE_PIN_H
+#ifndef COFRE_ARCHIVE_ARCHIVE_ANNOTATION_H
+#define COFRE_ARCHIVE_ARCHIVE_ANNOTATION_H
 
 #include <stdbool.h>
 
@@ -11,15 +11,17 @@
 struct archive;
 struct error;
 
-/* Store it, in the place of one that there is. Of another kind than a pin: ERROR_UNSUPPORTED. */
-int archive_pin_put(struct archive *archive, const struct vault_annotation *pin, struct error *e);
-int archive_pin_remove(struct archive *archive, const struct vault_name *name, bool *was, struct error *e);
+/* Store it, in the place of one that there is. A proof: ERROR_UNSUPPORTED. */
+int archive_annotation_put(struct archive *archive, const struct vault_annotation *annotation, struct error *e);
+/* *was: it was there. */
+int archive_annotation_remove(struct archive *archive, enum vault_annotation_kind kind, const struct vault_name *name,
+                              bool *was, struct error *e);
 
-/* A pin; or, of one that cannot be read, its job and id alone, and why. why: ERROR_NONE. */
-typedef int archive_pin_found(void *context, const struct vault_annotation *pin, const struct error *why,
-                              struct error *e);
-/* Each pin of the job (NULL = any), of whatever host. */
-int archive_pin_each(struct archive *archive, const char *job, archive_pin_found *found, void *context,
-                     struct error *e);
+/* An annotation; or, of one that cannot be read, its kind, job and id alone, and why. why: ERROR_NONE. */
+typedef int archive_annotation_found(void *context, const struct vault_annotation *annotation, const struct error *why,
+                                     struct error *e);
+/* Each of the job (NULL = any), of whatever host. */
+int archive_annotation_each(struct archive *archive, const char *job, archive_annotation_found *found, void *context,
+                            struct error *e);
 
 #endif

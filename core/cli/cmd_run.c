@@ -24,7 +24,9 @@ struct outcome {
 /* m: what was committed. */
 static const char *run_word(const struct outcome *outcome, const struct manifest *m)
 {
-    return !outcome->complete ? "incomplete" : m && m->partial ? "partial" : "complete";
+    if (!outcome->complete)
+        return "incomplete";
+    return m && manifest_is_suspect(m) ? "suspect" : m && m->partial ? "partial" : "complete";
 }
 
 static json_t *sink_names(struct output *out, const struct backup_result *result)
@@ -59,7 +61,7 @@ static void give_json(struct output *out, const struct outcome *outcome, bool fa
                                "snapshot", output_text(out, m && !outcome->dry_run ? m->id : NULL), "status",
                                failed               ? "failed"
                                : !outcome->complete ? "incomplete"
-                               : m                  ? view_state(m)
+                               : m                  ? view_state(m, NULL)
                                                     : "complete",
                                "dry_run", outcome->dry_run, "unpruned", r->unpruned, "sinks", sink_results(out, r),
                                "entries", output_number(m ? view_entries(m) : 0), "unchanged",
@@ -80,6 +82,8 @@ static void print_sources(struct output *out, const struct manifest *m, bool sto
             continue;
         }
         output_print(out, " %s entries, %s", view_count(s->entries, entries), text_size(s->bytes, size));
+        if (s->suspect)
+            output_print(out, ", SUSPECT: %s", output_escape(out, s->suspect, strlen(s->suspect)));
         if (s->problem_count)
             output_print(out, ", %s of them not whole", view_count(s->problem_count, problems));
         if (s->problem_count && stored)
@@ -105,14 +109,16 @@ static void give_text(struct output *out, const struct outcome *outcome)
 {
     const struct backup_result *r = &outcome->result;
     const struct manifest *m = r->manifest;
+    const bool suspect = m && manifest_is_suspect(m);
     char elapsed[TEXT_ELAPSED_MAX];
     text_elapsed(r->elapsed, elapsed);
     if (outcome->dry_run)
-        output_print(out, "job '%s' would be saved%s; looked at in %s, nothing was stored\n", outcome->job->name,
-                     outcome->complete ? "" : ", but incomplete", elapsed);
+        output_print(out, "job '%s' would be saved%s%s; looked at in %s, nothing was stored\n", outcome->job->name,
+                     outcome->complete ? "" : ", but incomplete", suspect ? ", and be suspect" : "", elapsed);
     else
-        output_print(out, "%sjob '%s' saved as %s, %s, in %s\n", m->partial ? "some sources of " : "",
-                     outcome->job->name, m->id, outcome->complete ? "complete" : "INCOMPLETE", elapsed);
+        output_print(out, "%sjob '%s' saved as %s, %s%s, in %s\n", m->partial ? "some sources of " : "",
+                     outcome->job->name, m->id, outcome->complete ? "complete" : "INCOMPLETE",
+                     suspect ? " and SUSPECT" : "", elapsed);
     if (m)
         print_sources(out, m, !outcome->dry_run);
     if (!outcome->dry_run)
@@ -125,11 +131,11 @@ static json_t *source_records(const struct manifest *m)
     json_t *list = json_array();
     for (size_t i = 0; m && i < m->source_count && list; i++) {
         const struct manifest_source *s = &m->sources[i];
-        json_t *row = json_pack("{s:s, s:s, s:o, s:s, s:I, s:I, s:I, s:I, s:o}", "name", s->name, "plugin", s->plugin,
-                                "plugin_version", attempt_json(s->plugin_version), "status",
-                                view_status((int)s->status), "entries", (json_int_t)s->entries, "bytes",
-                                (json_int_t)s->bytes, "vanished", (json_int_t)s->vanished, "problems",
-                                (json_int_t)s->problem_count, "error", attempt_json(s->error));
+        json_t *row = json_pack(
+            "{s:s, s:s, s:o, s:s, s:I, s:I, s:I, s:I, s:o, s:o}", "name", s->name, "plugin", s->plugin,
+            "plugin_version", attempt_json(s->plugin_version), "status", view_status((int)s->status), "entries",
+            (json_int_t)s->entries, "bytes", (json_int_t)s->bytes, "vanished", (json_int_t)s->vanished, "problems",
+            (json_int_t)s->problem_count, "error", attempt_json(s->error), "suspect", attempt_json(s->suspect));
         if (json_array_append_new(list, row) < 0) {
             json_decref(list);
             list = NULL;
@@ -223,7 +229,8 @@ static int run_job(struct cli *cli, const struct backup_request *request)
         const struct manifest *m = outcome.result.manifest;
         outcome.complete = dry_run ? (!m || m->status == MANIFEST_COMPLETE) && outcome.result.held == 0
                                    : backup_complete(&outcome.result);
-        status = outcome.complete && !outcome.result.unpruned ? EXIT_DONE : EXIT_INCOMPLETE;
+        bool suspect = m && manifest_is_suspect(m);
+        status = outcome.complete && !outcome.result.unpruned && !suspect ? EXIT_DONE : EXIT_INCOMPLETE;
         if (!cli->quiet)
             give_text(&cli->output, &outcome);
     }
@@ -397,8 +404,8 @@ const struct command cmd_run = {
                "nightly --dry-run",
     .statuses = "0   everything that was asked for is stored, durable and looked at again, in every sink\n"
                 "1   failed: nothing was committed\n"
-                "3   committed, but parts or sinks are missing, or a source is still frozen, or what no rule\n"
-                "    keeps could not be removed; each is named\n"
+                "3   committed, but parts or sinks are missing, or a source is suspect or still frozen, or what no\n"
+                "    rule keeps could not be removed; each is named\n"
                 "11  another run of the job is active\n"
                 "Of several jobs the worst counts: 0, then 3, then the first of any other status.",
     .options = options,

@@ -220,9 +220,9 @@ void command_attempt_result(const struct cli *cli, struct attempt *attempt, cons
 void command_tell_snapshot(struct attempt *attempt, const struct manifest *manifest)
 {
     char started[CLOCK_TEXT_MAX];
-    attempt_tell(attempt,
-                 json_pack("{s:s, s:s, s:s}", "snapshot", manifest->id, "snapshot_started",
-                           clock_format_exact(manifest->started, started), "snapshot_status", view_state(manifest)));
+    attempt_tell(attempt, json_pack("{s:s, s:s, s:s}", "snapshot", manifest->id, "snapshot_started",
+                                    clock_format_exact(manifest->started, started), "snapshot_status",
+                                    view_state(manifest, NULL)));
 }
 
 /* Not through the log: a person waits for this line, with neither time stamp nor level. */

@@ -17,9 +17,9 @@ struct snapshot_said;
 /* "complete", "incomplete", "missing". */
 const char *view_status(int status);
 
-/* The same of a whole snapshot, and "partial" where all is complete that was asked for, and that was not the whole job.
- */
-const char *view_state(const struct manifest *manifest);
+/* The same of a whole snapshot; where all is complete that was asked for, "suspect" unless somebody has accepted it,
+ * and "partial" where that was not the whole job. said: NULL = nothing. */
+const char *view_state(const struct manifest *manifest, const struct snapshot_said *said);
 
 /* The members of a snapshot object. sinks: names; taken. said: NULL = nothing. */
 json_t *view_manifest(struct output *out, const struct manifest *manifest, json_t *sinks,

@@ -23,8 +23,9 @@ struct reading {
     struct status *status;
     struct status_job *job;
     size_t complete[STATUS_DAYS], partly[STATUS_DAYS], runs[STATUS_DAYS];
-    int64_t day; /* today */
-    bool past;   /* what comes is older than all of the days */
+    int64_t day;      /* today */
+    json_t *accepted; /* ids of snapshots that were suspect, as members */
+    bool past;        /* what comes is older than all of the days */
 };
 
 /* Days since 1970 as the calendar here has them. */
@@ -53,18 +54,29 @@ static const json_t *find_row(const json_t *record, const char *sink)
 
 /* ---- what a record says ---- */
 
+/* As the run left it; a snapshot that somebody accepted later is as any other. */
+static const char *status_of(const struct reading *r, const json_t *record)
+{
+    const char *id = records_text(record, "snapshot");
+    return id && is(record, "status", "suspect") && json_object_get(r->accepted, id) ? "complete"
+                                                                                     : records_text(record, "status");
+}
+
 static void take_run(struct reading *r, const json_t *record)
 {
+    const char *word = status_of(r, record);
     int64_t day = r->day - day_of(records_time(record, "ended"));
-    if (!r->job->last)
+    if (!r->job->last) {
         r->job->last = json_incref((json_t *)(uintptr_t)record);
+        r->job->accepted = !is(record, "status", word);
+    }
     /* Of some sources alone: it says nothing of the job. */
     if (day < 0 || day >= STATUS_DAYS || is(record, "snapshot_status", "partial"))
         return;
     size_t at = (size_t)(STATUS_DAYS - 1 - day);
     r->runs[at]++;
-    r->complete[at] += is(record, "status", "complete");
-    r->partly[at] += is(record, "status", "incomplete");
+    r->complete[at] += strcmp(word, "complete") == 0;
+    r->partly[at] += strcmp(word, "incomplete") == 0 || strcmp(word, "suspect") == 0;
 }
 
 static void take_size(struct reading *r, const json_t *record)
@@ -82,18 +94,19 @@ static void take_size(struct reading *r, const json_t *record)
     job->sizes++;
 }
 
-/* A snapshot that came to sinks: by a run, or by a copy. */
-static void take_snapshot(struct reading *r, const json_t *record, bool run)
+/* A snapshot that came to sinks: by a run, or by a copy; or was accepted there. rows: they say of each sink whether it
+ * did. */
+static void take_snapshot(struct reading *r, const json_t *record, bool rows)
 {
     const char *id = records_text(record, "snapshot");
     int64_t began = records_time(record, "snapshot_started");
     if (!id || strlen(id) >= MANIFEST_ID_SIZE || !is(record, "snapshot_status", "complete") ||
-        (!run && !is(record, "status", "complete")))
+        (!rows && !is(record, "status", "complete")))
         return;
     for (size_t i = 0; i < r->job->job->sink_count; i++) {
         struct status_sink *s = &r->job->sinks[i];
         const json_t *row = find_row(record, s->sink->name);
-        if (!row || (run && !json_is_true(json_object_get(row, "committed"))) || began <= s->good)
+        if (!row || (rows && !json_is_true(json_object_get(row, "committed"))) || began <= s->good)
             continue;
         s->good = began;
         s->added = (uint64_t)records_number(row, "added");
@@ -136,8 +149,12 @@ static void take(struct reading *r, const json_t *record)
         take_size(r, record);
         take_space(r, record);
     }
-    if (run || is(record, "command", "copy"))
-        take_snapshot(r, record, run);
+    bool accept = is(record, "command", "accept");
+    if (run || accept || is(record, "command", "copy"))
+        take_snapshot(r, record, run || accept);
+    if (accept && records_text(record, "snapshot") &&
+        json_object_set_new(r->accepted, records_text(record, "snapshot"), json_true()) < 0)
+        r->job->damaged = true;
     if (is(record, "command", "verify"))
         for (size_t i = 0; i < r->job->job->sink_count; i++)
             take_verified(&r->job->sinks[i], record);
@@ -175,7 +192,7 @@ static bool may_tell(const struct status_job *job, const char *line, size_t leng
     char name[96];
     bool may = (!job->last && has(line, length, "\"command\":\"run\"")) ||
                (job->sizes < 2 && has(line, length, "\"snapshot_status\":\"complete\"")) ||
-               (!knows_verified(job) && has(line, length, verify));
+               (!knows_verified(job) && has(line, length, verify)) || has(line, length, "\"command\":\"accept\"");
     for (size_t i = 0; i < job->job->sink_count && !may; i++) {
         if (job->sinks[i].good != INT64_MIN)
             continue;
@@ -269,10 +286,15 @@ static void look_at_schedule(const struct status *status, struct status_job *job
 
 static int read_job(const struct config *config, struct status *status, struct status_job *job, struct error *e)
 {
-    struct reading r = {.status = status, .job = job, .day = day_of(status->now)};
+    struct reading r = {.status = status, .job = job, .day = day_of(status->now), .accepted = json_object()};
     char directory[PATH_MAX];
-    if (records_directory(config, job->job->name, NULL, directory, e) < 0 ||
-        attempt_each_open(directory, look_at_open, &r, e) < 0 || records_back(directory, visit, &r, e) < 0)
+    int result = r.accepted ? records_directory(config, job->job->name, NULL, directory, e) : error_memory(e);
+    if (result == 0)
+        result = attempt_each_open(directory, look_at_open, &r, e);
+    if (result == 0)
+        result = records_back(directory, visit, &r, e);
+    json_decref(r.accepted);
+    if (result < 0)
         return -1;
     for (size_t i = 0; i < job->job->sink_count; i++)
         if (records_directory(config, NULL, job->sinks[i].sink->name, directory, e) < 0 ||

@@ -250,10 +250,10 @@ def test_quiet_says_nothing_when_all_is_well(made, tmp_path):
 
 # ---- JSON
 
-SNAPSHOT = {'partial': bool, 'id': str, 'job': str, 'host': str, 'time': str, 'ended': str, 'status': str, 'sequence': int,
+SNAPSHOT = {'partial': bool, 'suspect': bool, 'accepted': bool, 'id': str, 'job': str, 'host': str, 'time': str, 'ended': str, 'status': str, 'sequence': int,
             'previous': (str, type(None)), 'version': str, 'sources': list, 'sinks': list, 'bytes': int, 'added': int,
             'label': (str, type(None)), 'pinned': (dict, type(None)), 'verified': (str, type(None)), 'proven': (str, type(None))}
-SOURCE = {'name': str, 'plugin': str, 'plugin_version': str, 'status': str, 'error': (str, type(None)), 'entries': int,
+SOURCE = {'name': str, 'plugin': str, 'plugin_version': str, 'status': str, 'error': (str, type(None)), 'suspect': (str, type(None)), 'entries': int,
           'bytes': int, 'vanished': int, 'problem_count': int, 'problems': list,
           'left_out_count': int, 'left_out': list, 'facts': dict, 'fact_kinds': dict, 'options': dict}
 ENTRY = {'source': str, 'path': str, 'kind': str, 'mode': str, 'size': (int, type(None)), 'mtime': (str, type(None)),
@@ -274,6 +274,7 @@ OTHERS = {'restored': {'source': str, 'status': str, 'entries': int, 'bytes': in
           'offer': {'name': str, 'options': str, 'about': str, 'covered_by': (str, type(None)), 'in_job': bool},
           'pin': {'sink': str, 'job': str, 'host': str, 'id': str, 'pinned': bool, 'until': (str, type(None)), 'note': (str, type(None))},
           'accepted': {'job': str, 'source': str, 'difference': str},
+          'acceptance': {'job': str, 'id': str, 'sink': str, 'was_suspect': bool},
           'finding': {'level': str, 'subject': str, 'text': str, 'hint': (str, type(None)), 'class': (str, type(None))},
           'repository': {'sink': str, 'plugin': str, 'repository': str, 'encryption': str, 'key_file': (str, type(None)),
                          'key': (str, type(None)), 'key_created': bool, 'existed': bool},
@@ -330,6 +331,7 @@ def test_json_of_every_command(made, tmp_path):
     assert (pin['id'], pin['pinned'], pin['until'], pin['note']) == (snapshot['id'], True, '2099-01-01T00:00:00.000000000Z', None)
     assert lines('show', 'job')[0]['pinned'] == {'until': pin['until'], 'note': ''}
     assert lines('unpin', 'job@latest')[0]['pinned'] is False
+    assert lines('accept', f'job@{snapshot["id"]}')[0]['was_suspect'] is False
     entries = lines('ls', 'job', 'tree')
     assert len(entries) == snapshot['sources'][0]['entries'] and entries[0]['path'] == ''
     assert lines('restore', 'job', '--into', tmp_path / 'into')[-1]['entries'] == len(entries)
