@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "cli/output.h"
+#include "cofre/plugin.h"
 #include "config/config.h"
 #include "job/snapshot.h"
 #include "snapshot/manifest.h"
@@ -157,6 +158,15 @@ json_t *view_snapshot(struct output *out, const struct snapshot *snapshot)
 const char *view_unread(const struct snapshot *snapshot)
 {
     return snapshot->sealed ? "sealed" : "unreadable";
+}
+
+const char *view_kind(uint32_t kind)
+{
+    static const char *const names[] = {
+        [COFRE_FILE] = "file",         [COFRE_DIRECTORY] = "directory", [COFRE_SYMLINK] = "symlink",
+        [COFRE_HARDLINK] = "hardlink", [COFRE_FIFO] = "fifo",           [COFRE_CHARACTER] = "character",
+        [COFRE_BLOCK] = "block",       [COFRE_SOCKET] = "socket",       [COFRE_STREAM] = "stream"};
+    return kind < sizeof names / sizeof names[0] && names[kind] ? names[kind] : "file";
 }
 
 uint64_t view_bytes(const struct manifest *manifest)

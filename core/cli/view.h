@@ -34,6 +34,9 @@ const char *view_unread(const struct snapshot *snapshot);
 uint64_t view_bytes(const struct manifest *manifest);
 uint64_t view_entries(const struct manifest *manifest);
 
+/* "file", "directory", ...: of COFRE_FILE, ... */
+const char *view_kind(uint32_t kind);
+
 /* "1,234,567" into out[VIEW_COUNT_MAX]. */
 const char *view_count(uint64_t number, char *out);
 #define VIEW_COUNT_MAX 32

@@ -15,7 +15,7 @@ from support.oracle import assert_same_tree
 from support.tree import plain_tree
 
 MANUAL = Path(__file__).resolve().parents[2] / 'docs/cofre.8'
-COMMANDS = ['init', 'check', 'discover', 'run', 'status', 'log', 'list', 'show', 'ls', 'cat', 'restore', 'verify', 'prune', 'gc', 'copy', 'accept',
+COMMANDS = ['init', 'check', 'discover', 'run', 'status', 'log', 'list', 'show', 'ls', 'cat', 'find', 'diff', 'restore', 'verify', 'prune', 'gc', 'copy', 'accept',
             'pin', 'unpin', 'key', 'plugin', 'version']
 
 
@@ -267,6 +267,8 @@ SUMMARY = {'run': {'job': str, 'snapshot': (str, type(None)), 'status': str, 'dr
            'prune': {'status': str, 'dry_run': bool, 'kept': int, 'removed': int, 'held': int, 'sinks': list},
            'check': {'status': str, 'errors': int, 'warnings': int},
            'discover': {'status': str, 'offers': int, 'covered': int, 'failed': int},
+           'diff': {'before': str, 'after': str, 'added': int, 'removed': int, 'changed': int, 'metadata': int, 'bytes_added': int,
+                    'bytes_removed': int},
            'copy': {'snapshot': str, 'job': str, 'from': str, 'to': str, 'status': str, 'existed': bool, 'objects': int,
                     'bytes': int}}
 OTHERS = {'restored': {'source': str, 'status': str, 'entries': int, 'bytes': int, 'without_metadata': int, 'problems': int},
@@ -275,6 +277,9 @@ OTHERS = {'restored': {'source': str, 'status': str, 'entries': int, 'bytes': in
           'pin': {'sink': str, 'job': str, 'host': str, 'id': str, 'pinned': bool, 'until': (str, type(None)), 'note': (str, type(None))},
           'accepted': {'job': str, 'source': str, 'difference': str},
           'acceptance': {'job': str, 'id': str, 'sink': str, 'was_suspect': bool},
+          'found': {'job': str, 'id': str, 'time': str, 'source': str, 'path': str, 'kind': str, 'size': int, 'mtime': str},
+          'difference': {'source': str, 'path': str, 'what': str, 'kind': str, 'size_before': (int, type(None)), 'size': (int, type(None)),
+                         'mtime_before': (str, type(None)), 'mtime': (str, type(None))},
           'finding': {'level': str, 'subject': str, 'text': str, 'hint': (str, type(None)), 'class': (str, type(None))},
           'repository': {'sink': str, 'plugin': str, 'repository': str, 'encryption': str, 'key_file': (str, type(None)),
                          'key': (str, type(None)), 'key_created': bool, 'existed': bool},
@@ -334,7 +339,13 @@ def test_json_of_every_command(made, tmp_path):
     assert lines('accept', f'job@{snapshot["id"]}')[0]['was_suspect'] is False
     entries = lines('ls', 'job', 'tree')
     assert len(entries) == snapshot['sources'][0]['entries'] and entries[0]['path'] == ''
-    assert lines('restore', 'job', '--into', tmp_path / 'into')[-1]['entries'] == len(entries)
+    assert len(lines('find', '*', 'job')) == len(entries)
+    (tmp_path / 'tree' / 'one-more').touch()
+    lines('run', 'job')
+    difference, total = lines('diff', 'job@latest~1', 'job')
+    assert (difference['what'], difference['path'], total['added']) == ('added', 'one-more', 1)
+    (tmp_path / 'tree' / 'one-more').unlink()
+    assert lines('restore', 'job@latest~1', '--into', tmp_path / 'into')[-1]['entries'] == len(entries)
     assert lines('verify', 'job')[-1]['status'] == 'verified'
     assert lines('check', '--offline')[-1]['status'] == 'ok'
     assert lines('discover')[-1]['status'] == 'complete'
