@@ -152,7 +152,7 @@ static bool visit(void *context, const char *line, size_t length)
     const char *id = record ? records_text(record, "snapshot") : NULL,
                *command = id ? records_text(record, "command") : "";
     bool run = strcmp(command, "run") == 0 && strlen(id) < MANIFEST_ID_SIZE;
-    if (strcmp(command, "accept") == 0 && json_object_set_new(last->accepted, id, json_true()) < 0)
+    if (record && records_accepted(record) && json_object_set_new(last->accepted, id, json_true()) < 0)
         last->no_memory = true;
     if (run && is_suspect(record) && !json_object_get(last->accepted, id))
         memcpy(last->id, id, strlen(id) + 1);

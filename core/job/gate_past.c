@@ -79,9 +79,7 @@ static void take_record(struct gate *g, const json_t *record)
     const json_t *rows = json_object_get(record, "sources");
     if (!id)
         return;
-    /* In some sinks at least. */
-    bool done = is(record, "status", "complete") || is(record, "status", "incomplete");
-    if (is(record, "command", "accept") && done && json_object_set_new(g->accepted, id, json_true()) < 0)
+    if (records_accepted(record) && json_object_set_new(g->accepted, id, json_true()) < 0)
         g->no_memory = true;
     bool accepted = json_object_get(g->accepted, id) != NULL;
     for (size_t i = 0; is(record, "command", "run") && i < json_array_size(rows); i++)

@@ -54,17 +54,17 @@ static const json_t *find_row(const json_t *record, const char *sink)
 
 /* ---- what a record says ---- */
 
-/* As the run left it; a snapshot that somebody accepted later is as any other. */
-static const char *status_of(const struct reading *r, const json_t *record)
+/* "status" or "snapshot_status" as the run left it; a snapshot that somebody accepted later is as any other. */
+static const char *word_of(const struct reading *r, const json_t *record, const char *member)
 {
-    const char *id = records_text(record, "snapshot");
-    return id && is(record, "status", "suspect") && json_object_get(r->accepted, id) ? "complete"
-                                                                                     : records_text(record, "status");
+    const char *id = records_text(record, "snapshot"), *word = records_text(record, member);
+    bool suspect = id && word && strcmp(word, "suspect") == 0;
+    return suspect && json_object_get(r->accepted, id) ? "complete" : word;
 }
 
 static void take_run(struct reading *r, const json_t *record)
 {
-    const char *word = status_of(r, record);
+    const char *word = word_of(r, record, "status");
     int64_t day = r->day - day_of(records_time(record, "ended"));
     if (!r->job->last) {
         r->job->last = json_incref((json_t *)(uintptr_t)record);
@@ -83,7 +83,8 @@ static void take_size(struct reading *r, const json_t *record)
 {
     struct status_job *job = r->job;
     uint64_t bytes = (uint64_t)records_number(record, "bytes");
-    if (!is(record, "snapshot_status", "complete") || job->sizes == 2)
+    const char *word = word_of(r, record, "snapshot_status");
+    if (!word || strcmp(word, "complete") != 0 || job->sizes == 2)
         return;
     if (job->sizes == 0) {
         job->bytes = bytes;
@@ -152,8 +153,7 @@ static void take(struct reading *r, const json_t *record)
     bool accept = is(record, "command", "accept");
     if (run || accept || is(record, "command", "copy"))
         take_snapshot(r, record, run || accept);
-    if (accept && records_text(record, "snapshot") &&
-        json_object_set_new(r->accepted, records_text(record, "snapshot"), json_true()) < 0)
+    if (records_accepted(record) && json_object_set_new(r->accepted, records_accepted(record), json_true()) < 0)
         r->job->damaged = true;
     if (is(record, "command", "verify"))
         for (size_t i = 0; i < r->job->job->sink_count; i++)
@@ -191,7 +191,8 @@ static bool may_tell(const struct status_job *job, const char *line, size_t leng
 {
     char name[96];
     bool may = (!job->last && has(line, length, "\"command\":\"run\"")) ||
-               (job->sizes < 2 && has(line, length, "\"snapshot_status\":\"complete\"")) ||
+               (job->sizes < 2 && (has(line, length, "\"snapshot_status\":\"complete\"") ||
+                                   has(line, length, "\"snapshot_status\":\"suspect\""))) ||
                (!knows_verified(job) && has(line, length, verify)) || has(line, length, "\"command\":\"accept\"");
     for (size_t i = 0; i < job->job->sink_count && !may; i++) {
         if (job->sinks[i].good != INT64_MIN)
