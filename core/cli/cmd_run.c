@@ -57,16 +57,13 @@ static void give_json(struct output *out, const struct outcome *outcome, bool fa
     const struct manifest *m = failed ? NULL : r->manifest;
     if (m && !outcome->dry_run)
         output_object(out, "snapshot", view_manifest(out, m, sink_names(out, r), NULL));
-    json_t *object = json_pack("{s:s, s:o, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "job", outcome->job->name,
-                               "snapshot", output_text(out, m && !outcome->dry_run ? m->id : NULL), "status",
-                               failed               ? "failed"
-                               : !outcome->complete ? "incomplete"
-                               : m                  ? view_state(m, NULL)
-                                                    : "complete",
-                               "dry_run", outcome->dry_run, "unpruned", r->unpruned, "sinks", sink_results(out, r),
-                               "entries", output_number(m ? view_entries(m) : 0), "unchanged",
-                               output_number(r->unchanged), "bytes", output_number(m ? view_bytes(m) : 0), "added",
-                               output_number(m ? m->added : 0), "elapsed", json_real((double)r->elapsed / 1000));
+    json_t *object =
+        json_pack("{s:s, s:o, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "job", outcome->job->name, "snapshot",
+                  output_text(out, m && !outcome->dry_run ? m->id : NULL), "status",
+                  failed ? "failed" : run_word(outcome, m), "dry_run", outcome->dry_run, "unpruned", r->unpruned,
+                  "sinks", sink_results(out, r), "entries", output_number(m ? view_entries(m) : 0), "unchanged",
+                  output_number(r->unchanged), "bytes", output_number(m ? view_bytes(m) : 0), "added",
+                  output_number(m ? m->added : 0), "elapsed", json_real((double)r->elapsed / 1000));
     output_object(out, "summary", object);
     output_flush(out);
 }

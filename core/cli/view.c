@@ -27,9 +27,11 @@ static void add_pair(struct output *out, json_t *object, const char *key, const 
 
 const char *view_state(const struct manifest *m, const struct snapshot_said *said)
 {
-    if (m->status == MANIFEST_COMPLETE && manifest_is_suspect(m) && !(said && said->accepted))
-        return "suspect";
-    return m->partial && m->status == MANIFEST_COMPLETE ? "partial" : view_status((int)m->status);
+    if (m->status != MANIFEST_COMPLETE)
+        return view_status((int)m->status);
+    if (m->partial)
+        return "partial";
+    return manifest_is_suspect(m) && !(said && said->accepted) ? "suspect" : "complete";
 }
 
 static json_t *options(struct output *out, const struct manifest_source *source)

@@ -17,8 +17,8 @@ struct snapshot_said;
 /* "complete", "incomplete", "missing". */
 const char *view_status(int status);
 
-/* The same of a whole snapshot; where all is complete that was asked for, "suspect" unless somebody has accepted it,
- * and "partial" where that was not the whole job. said: NULL = nothing. */
+/* The same of a whole snapshot; where all is complete that was asked for, "partial" when that was not the whole job,
+ * and else "suspect" unless somebody has accepted it. said: NULL = nothing. */
 const char *view_state(const struct manifest *manifest, const struct snapshot_said *said);
 
 /* The members of a snapshot object. sinks: names; taken. said: NULL = nothing. */

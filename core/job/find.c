@@ -192,8 +192,25 @@ static int look_at(struct finding *f, struct vault *vault, const struct manifest
     return 0;
 }
 
-static int look_at_all(struct finding *f, struct vaults *vaults, const struct snapshot_list *list, bool *prepared,
-                       size_t *unread, struct error *e)
+/* One by one, as they are asked for; why one cannot be used is said once. */
+enum readiness { UNTRIED, READY, USELESS };
+
+static int prepare(struct vault *vault, enum readiness *ready, struct error *e)
+{
+    if (*ready != UNTRIED)
+        return 0;
+    *ready = vault_prepare(vault, VAULT_READ, e) == 0 ? READY : USELESS;
+    if (*ready == READY)
+        return 0;
+    if (e->class == ERROR_MEMORY || cancel_requested())
+        return -1;
+    error_subject(e, "sink", sink_name(vault->sink));
+    log_error(LOG_WARNING, e);
+    return 0;
+}
+
+static int look_at_all(struct finding *f, struct vaults *vaults, const struct snapshot_list *list,
+                       enum readiness *ready, size_t *unread, struct error *e)
 {
     for (size_t i = list->count; i-- > 0;) {
         const struct snapshot *s = &list->items[i];
@@ -205,11 +222,10 @@ static int look_at_all(struct finding *f, struct vaults *vaults, const struct sn
         }
         size_t item = vaults_find(vaults, s->from);
         struct vault *vault = vaults->items[item].vault;
-        if (!prepared[item] && vault_prepare(vault, VAULT_READ, e) < 0)
+        if (prepare(vault, &ready[item], e) < 0 ||
+            (ready[item] == READY && look_at(f, vault, s->manifest, unread, e) < 0))
             return -1;
-        prepared[item] = true;
-        if (look_at(f, vault, s->manifest, unread, e) < 0)
-            return -1;
+        *unread += ready[item] == USELESS;
     }
     return 0;
 }
@@ -221,16 +237,16 @@ static int find_in(struct finding *f, const struct engine *engine, const char *j
     struct snapshot_list list = {0};
     size_t away = 0, damaged = 0;
     int result = vaults_choose(engine, job, f->request->sink, &vaults, e);
-    bool *prepared = result == 0 ? calloc(vaults.count + 1, sizeof *prepared) : NULL;
+    enum readiness *ready = result == 0 ? calloc(vaults.count + 1, sizeof *ready) : NULL;
     if (result == 0)
-        result = prepared ? snapshot_look(&vaults, job, engine->config->host, false, &list, &away, &damaged, e)
-                          : error_memory(e);
+        result = ready ? snapshot_look(&vaults, job, engine->config->host, false, &list, &away, &damaged, e)
+                       : error_memory(e);
     *unreachable += away;
     *unread += damaged;
     if (result == 0)
-        result = look_at_all(f, &vaults, &list, prepared, unread, e);
+        result = look_at_all(f, &vaults, &list, ready, unread, e);
     forget(f);
-    free(prepared);
+    free(ready);
     snapshot_list_free(&list);
     vaults_close(&vaults, NULL);
     return result;

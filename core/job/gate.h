@@ -52,7 +52,7 @@ bool gate_judge(const struct gate_rules *rules, const struct gate_past *past, co
 
 /* ---- a job's sources, and what they were ---- */
 
-/* directory: of records_directory. The job outlives it. */
+/* directory: of records_directory; records that cannot be read are a warning. The job outlives it. */
 int gate_load(const char *directory, const struct config_job *job, struct gate **gate, struct error *e);
 /* NULL is fine. */
 void gate_free(struct gate *gate);

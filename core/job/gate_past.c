@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "config/config.h"
 #include "job/records.h"
 #include "snapshot/manifest.h"
@@ -124,6 +125,18 @@ static bool visit(void *context, const char *line, size_t length)
     return gate_asks(g);
 }
 
+/* What cannot be read is no reason not to save. */
+static int read_records(struct gate *g, const char *directory, struct error *e)
+{
+    if (records_back(directory, visit, g, e) < 0) {
+        if (e->class == ERROR_MEMORY)
+            return -1;
+        error_context(e, "what the sources held before is not known from the records: ");
+        log_error(LOG_WARNING, e);
+    }
+    return g->no_memory ? error_memory(e) : 0;
+}
+
 int gate_load(const char *directory, const struct config_job *job, struct gate **gate, struct error *e)
 {
     struct gate *g = calloc(1, sizeof *g);
@@ -132,9 +145,7 @@ int gate_load(const char *directory, const struct config_job *job, struct gate *
     g->job = job;
     g->pasts = calloc(job->source_count, sizeof *g->pasts);
     g->accepted = json_object();
-    int result = g->pasts && g->accepted ? records_back(directory, visit, g, e) : error_memory(e);
-    if (result == 0 && g->no_memory)
-        result = error_memory(e);
+    int result = g->pasts && g->accepted ? read_records(g, directory, e) : error_memory(e);
     if (result < 0)
         gate_free(g);
     else

@@ -243,7 +243,7 @@ static void say_suspect(const struct snapshot *chosen, const struct snapshot *ne
         log_line(LOG_WARNING,
                  "this is snapshot %s of job '%s', which is suspect, as every other one is: see cofre show", chosen->id,
                  chosen->job);
-    else if (suspect > 0)
+    else
         log_line(LOG_WARNING,
                  "this is snapshot %s of job '%s': %s is newer and suspect, and was passed over%s: see cofre "
                  "show %s@%s",
@@ -254,11 +254,12 @@ static int choose_by_age(struct search *s, const struct snapshot_selector *selec
                          struct snapshot **chosen, size_t *passed, struct error *e)
 {
     const struct snapshot_list *list = &s->list;
-    const struct snapshot *suspicious = NULL; /* the newest of those */
-    size_t count = 0, suspect = 0;
+    size_t count = 0, suspect = 0, newest = 0; /* newest: of those that are suspect */
     *chosen = NULL;
     for (size_t i = list->count; i-- > 0 && !*chosen;) {
+        size_t had = list->count;
         int counted = is_future(&list->items[i]) ? -1 : look_into(s, i, selector->by, source, e);
+        newest -= suspect > 0 ? had - list->count : 0; /* those behind one that went moved up */
         if (counted < 0 && list->items[i].damaged == ERROR_NONE)
             return -1;
         *passed += counted < 0;
@@ -266,13 +267,13 @@ static int choose_by_age(struct search *s, const struct snapshot_selector *selec
         if (doubtful < 0)
             return -1;
         if (doubtful && suspect++ == 0)
-            suspicious = &list->items[i];
+            newest = i;
         if (counted > 0 && !doubtful && count++ == selector->back)
             *chosen = &list->items[i];
     }
     /* Better than nothing, but where it must be complete. */
-    if (!*chosen && count == 0 && suspicious && selector->by != SNAPSHOT_COMPLETE && selector->back == 0)
-        *chosen = (struct snapshot *)(uintptr_t)suspicious;
+    if (!*chosen && count == 0 && suspect > 0 && selector->by != SNAPSHOT_COMPLETE && selector->back == 0)
+        *chosen = &list->items[newest];
     if (list->count == 0)
         return no_snapshots(s->vaults.engine, selector, e);
     /* Where none has the source, the newest says why. */
@@ -283,7 +284,8 @@ static int choose_by_age(struct search *s, const struct snapshot_selector *selec
     if (!*chosen)
         return too_few(selector, count, e);
     say_passed(*chosen, *passed);
-    say_suspect(*chosen, suspicious, suspect);
+    if (suspect > 0)
+        say_suspect(*chosen, &list->items[newest], suspect);
     if (suspect == 0 && selector->by == SNAPSHOT_NEWEST)
         say_newer(list, source, *chosen);
     return 0;

@@ -266,6 +266,24 @@ def test_where_there_is_no_other_the_suspect_one_is_given(job):
     assert 'no' in job.fails(FAILED, 'show', 'job@complete').err
 
 
+def test_beside_another_host(job):
+    """In an archive whose a snapshot is only its manifest tells."""
+    built = job.binary.parent
+
+    def be(host: str, **options) -> None:
+        job.section('engine', state_dir=job.base / f'state-{host}', cache_dir=job.base / f'cache-{host}', host=host,
+                    plugin_dir=f'{built / "plugins"}, {built / "tests" / "plugins"}')
+        job.section('source memory', plugin='memory-source', streams='one.dump', size='1KiB', **options)
+
+    be('other')
+    job.ok('run', 'job')
+    be('testhost', min_size='1MiB')
+    for _ in range(2):
+        job.fails(INCOMPLETE, 'run', 'job')
+    result = job.ok('--json', 'show', 'job')
+    assert result.json()[-1]['id'] == job.snapshots()[-1] and 'as every other one is' in result.err, result
+
+
 def test_it_pushes_nothing_out(job):
     job.configure('4MiB', keep_last=1, keep_min=1)
     job.ok('run', 'job')

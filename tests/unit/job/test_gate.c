@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -107,6 +108,15 @@ static void test_no_records(void **state)
     expect(p, "tree", "");
     assert_false(gate_knows(p->gate));
     assert_true(gate_asks(p->gate));
+}
+
+/* A run goes on without them. */
+static void test_records_that_cannot_be_read(void **state)
+{
+    struct place *p = *state;
+    assert_int_equal(mkdir(p->path, 0700), 0);
+    expect(p, "tree", "");
+    assert_int_equal(rmdir(p->path), 0);
 }
 
 static void test_the_last_five(void **state)
@@ -226,6 +236,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_no_records, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_records_that_cannot_be_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_last_five, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_does_not_count, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_accepted_is_a_new_beginning, set_up, tear_down),
