@@ -2,6 +2,7 @@
 import random
 import statistics
 import subprocess
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import pytest
@@ -9,6 +10,8 @@ from support.cli import BAD_CONFIG, DONE, FAILED, INCOMPLETE, USAGE
 from support.decoder import Repository, read_manifest
 from support.postgres import cluster, running_cluster  # noqa: F401
 from support.records import place, records
+from support.redis_world import configure, servers, vault  # noqa: F401
+from test_redis_identity import put
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
@@ -451,6 +454,19 @@ def test_half_a_database(world, cluster):  # noqa: F811
     cluster.sql('TRUNCATE large', 'shop')
     result = world.fails(INCOMPLETE, 'run', 'job')
     assert "source 'db': suspect: it shrank by" in result.err, result
+
+
+def test_most_keys_are_gone(vault, servers):  # noqa: F811
+    server = servers()
+    put(server, 'session', 'bull', count=4000)
+    configure(vault, server)
+    vault.ok('run', 'job')
+    with closing(server.client()) as client:
+        client.many(('DEL', f'{word}:{n}:{"x" * (n % 40)}') for word in ('session', 'bull') for n in range(200, 4000))
+    result = vault.fails(INCOMPLETE, 'run', 'job')
+    assert "source 'app': suspect: it shrank by" in result.err, result
+    vault.ok('accept', 'job')
+    vault.ok('run', 'job')
 
 
 # ---- require_mount, require ----
