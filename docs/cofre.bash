@@ -30,18 +30,19 @@ _cofre_command()
 _cofre_words()
 {
     case $command in
-    '') echo 'init check discover run due daemon status log list show ls cat restore verify prune gc copy accept pin unpin key plugin version help' ;;
+    '') echo 'init check discover run due daemon status log list show ls cat find diff restore verify prune gc copy accept pin unpin key plugin version help' ;;
     init) _cofre_names sink ;;
     check) _cofre_names source; _cofre_names sink; _cofre_names job ;;
     run)
         _cofre_names job
         [[ $form ]] && _cofre_names source
         ;;
-    due | status | log | list | show | ls | cat | restore | verify | prune | copy | accept | pin | unpin) _cofre_names job ;;
+    find) [[ $form ]] && _cofre_names job ;;
+    due | status | log | list | show | ls | cat | diff | restore | verify | prune | copy | accept | pin | unpin) _cofre_names job ;;
     gc) _cofre_names sink ;;
     key) [[ $form ]] || echo 'create put prune show recover accept revoke' ;;
     plugin) [[ $form ]] || echo 'list describe' ;;
-    help) echo 'init check discover run due daemon status log list show ls cat restore verify prune gc copy accept pin unpin key plugin version' ;;
+    help) echo 'init check discover run due daemon status log list show ls cat find diff restore verify prune gc copy accept pin unpin key plugin version' ;;
     esac
 }
 
@@ -56,7 +57,7 @@ _cofre_options()
     status) echo '--health --nagios --prometheus --output' ;;
     log) echo '--sink --since --check' ;;
     show) echo '--sink --record' ;;
-    ls | cat | unpin) echo '--sink' ;;
+    ls | cat | find | diff | unpin | accept) echo '--sink' ;;
     pin) echo '--until --note --sink' ;;
     restore) echo '--into --in-place --set --keep-stopped --sink --yes' ;;
     verify) echo '--all --quick --sink' ;;

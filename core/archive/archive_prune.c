@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "archive/archive.h"
-#include "archive/archive_pin.h"
+#include "archive/archive_annotation.h"
 #include "archive/archive_removal.h"
 #include "base/bytes.h"
 #include "base/error.h"
@@ -25,7 +25,7 @@ struct place {
     char job[64], id[MANIFEST_ID_SIZE];
     bool manifest; /* there, so that it is a snapshot */
     bool removed;  /* a removal record names it */
-    bool pinned;
+    bool pinned, accepted;
     int64_t pinned_until;
     char host[64]; /* whose that record is */
 };
@@ -106,22 +106,26 @@ static int mark_removed(void *context, const struct verify_link *removed, struct
     return 0;
 }
 
-/* A pin that cannot be read may be what keeps it. */
-static int mark_pinned(void *context, const struct vault_annotation *pin, const struct error *why, struct error *e)
+/* What cannot be read may be what keeps it. */
+static int mark_annotation(void *context, const struct vault_annotation *a, const struct error *why, struct error *e)
 {
     const struct places *p = context;
     struct error said = *why;
     struct place wanted;
     (void)e;
-    memcpy(wanted.job, pin->name.job, sizeof wanted.job);
-    memcpy(wanted.id, pin->name.id, sizeof wanted.id);
+    memcpy(wanted.job, a->name.job, sizeof wanted.job);
+    memcpy(wanted.id, a->name.id, sizeof wanted.id);
     struct place *place = p->count > 0 ? bsearch(&wanted, p->items, p->count, sizeof *p->items, compare_places) : NULL;
     if (!place)
         return 0;
+    if (why->class == ERROR_NONE && a->kind == VAULT_ACCEPTED) {
+        place->accepted = true;
+        return 0;
+    }
     place->pinned = true;
-    place->pinned_until = why->class == ERROR_NONE ? pin->until : VAULT_PIN_FOREVER;
+    place->pinned_until = why->class == ERROR_NONE ? a->until : VAULT_PIN_FOREVER;
     if (why->class != ERROR_NONE) {
-        error_hint(&said, "its snapshot is kept; to say it anew: cofre pin, cofre unpin");
+        error_hint(&said, "its snapshot is kept; to say it anew: cofre pin, cofre unpin, cofre accept");
         log_error(LOG_WARNING, &said);
     }
     return 0;
@@ -142,6 +146,7 @@ static void fill_standing(struct vault_standing *s, const struct manifest *m, co
     s->ended = m->ended;
     s->complete = m->status == MANIFEST_COMPLETE;
     s->partial = m->partial;
+    s->suspect = manifest_is_suspect(m);
     memcpy(s->previous, m->previous_hash, sizeof s->previous);
     s->manifest = text;
 }
@@ -162,6 +167,7 @@ static int look_at(const struct looking *l, const struct place *place, struct er
     } else if (archive_read(l->archive, place->job, place->id, &inventory, &text, &why) == 0) {
         why.class = ERROR_NONE;
         fill_standing(&s, inventory.manifest, &text);
+        s.suspect = s.suspect && !place->accepted;
     } else if (!sink_is_of_object(&why)) {
         *e = why;
         return -1;
@@ -185,7 +191,7 @@ int archive_prune_standings(struct vault *vault, const char *host, const char *j
     if (result == 0)
         result = archive_prune_removals(vault, NULL, job, mark_removed, &places, e);
     if (result == 0)
-        result = archive_pin_each(own(vault), job, mark_pinned, &places, e);
+        result = archive_annotation_each(own(vault), job, mark_annotation, &places, e);
     for (size_t i = 0; result == 0 && i < places.count; i++)
         result = look_at(&looking, &places.items[i], e);
     free(places.items);
@@ -264,10 +270,13 @@ static int remove_one(struct archive *archive, const struct vault_name *name, st
     if (sink_remove(archive->sink, key, e) < 0 || sink_sync(archive->sink, e) < 0 ||
         sink_list(archive->sink, prefix, add_key, &keys, e) < 0)
         return -1;
-    bool pinned;
     if (keys.length > 0 && sink_remove_many(archive->sink, (const char *)keys.data, keys.length, e) < 0)
         return -1;
-    return archive_pin_remove(archive, name, &pinned, e) < 0 ? -1 : sink_sync(archive->sink, e);
+    bool was;
+    if (archive_annotation_remove(archive, VAULT_PIN, name, &was, e) < 0 ||
+        archive_annotation_remove(archive, VAULT_ACCEPTED, name, &was, e) < 0)
+        return -1;
+    return sink_sync(archive->sink, e);
 }
 
 int archive_prune_remove(struct vault *vault, const struct vault_removal *removals, size_t count, vault_gone *gone,

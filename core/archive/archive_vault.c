@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "archive/archive.h"
+#include "archive/archive_annotation.h"
 #include "archive/archive_copy.h"
 #include "archive/archive_gc.h"
 #include "archive/archive_init.h"
-#include "archive/archive_pin.h"
 #include "archive/archive_prune.h"
 #include "archive/archive_removal.h"
 #include "archive/archive_verify.h"
@@ -311,12 +311,12 @@ static int copy(struct vault *from, struct vault *to, const struct manifest *man
 
 static int annotate(struct vault *vault, const struct vault_annotation *annotation, struct error *e)
 {
-    return archive_pin_put(own(vault), annotation, e);
+    return archive_annotation_put(own(vault), annotation, e);
 }
 
 static int unpin(struct vault *vault, const struct vault_name *name, bool *was, struct error *e)
 {
-    return archive_pin_remove(own(vault), name, was, e);
+    return archive_annotation_remove(own(vault), VAULT_PIN, name, was, e);
 }
 
 struct telling {
@@ -325,12 +325,12 @@ struct telling {
     void *context;
 };
 
-static int tell_pin(void *context, const struct vault_annotation *pin, const struct error *why, struct error *e)
+static int tell(void *context, const struct vault_annotation *annotation, const struct error *why, struct error *e)
 {
     const struct telling *t = context;
     struct error wrong = *why;
     if (why->class == ERROR_NONE)
-        return !t->host || strcmp(t->host, pin->name.host) == 0 ? t->annotated(t->context, pin, e) : 0;
+        return !t->host || strcmp(t->host, annotation->name.host) == 0 ? t->annotated(t->context, annotation, e) : 0;
     error_subject(&wrong, "sink", t->sink);
     log_error(LOG_WARNING, &wrong);
     return 0;
@@ -340,7 +340,7 @@ static int annotations(struct vault *vault, const char *host, const char *job, v
                        void *context, struct error *e)
 {
     struct telling t = {.sink = sink_name(vault->sink), .host = host, .annotated = annotated, .context = context};
-    return archive_pin_each(own(vault), job, tell_pin, &t, e);
+    return archive_annotation_each(own(vault), job, tell, &t, e);
 }
 
 /* ---- check ---- */

@@ -26,12 +26,12 @@ static int list_status(size_t unreachable, size_t damaged)
     return unreachable || damaged ? EXIT_INCOMPLETE : EXIT_DONE;
 }
 
-/* "!gymdb" is missing in the snapshot, "gymdb?" incomplete. */
+/* "!gymdb" is missing in the snapshot, "gymdb?" incomplete, "gymdb~" suspect. */
 static void add_source(char *out, size_t size, const struct manifest_source *source)
 {
     char marked[80];
-    snprintf(marked, sizeof marked, "%s%.64s%s", source->status == MANIFEST_MISSING ? "!" : "", source->name,
-             source->status == MANIFEST_INCOMPLETE ? "?" : "");
+    snprintf(marked, sizeof marked, "%s%.64s%s%s", source->status == MANIFEST_MISSING ? "!" : "", source->name,
+             source->status == MANIFEST_INCOMPLETE ? "?" : "", source->suspect ? "~" : "");
     view_join(out, size, marked);
 }
 
@@ -47,15 +47,15 @@ static int add_manifest(struct table *t, const struct snapshot *snapshot, struct
                    : 0;
     for (size_t i = 0; i < m->source_count; i++)
         add_source(sources, sizeof sources, &m->sources[i]);
-    const char *cells[] = {clock_format_shown(m->started, time), view_state(m), sources, text_size(view_bytes(m), size),
-                           text_size(m->added, added)};
+    const char *cells[] = {clock_format_shown(m->started, time), view_state(m, snapshot->said), sources,
+                           text_size(view_bytes(m), size), text_size(m->added, added)};
     for (size_t i = 0; i < sizeof cells / sizeof cells[0]; i++)
         if (table_add(t, cells[i], e) < 0)
             return -1;
     return 0;
 }
 
-/* What is said of it besides: its label, pins and proofs. */
+/* What is said of it besides: its label, pins, proofs and acceptances. */
 static const char *remarks_of(struct output *out, const struct snapshot *snapshot, char remarks[CELL_MAX])
 {
     const struct manifest *m = snapshot->manifest;
@@ -65,6 +65,8 @@ static const char *remarks_of(struct output *out, const struct snapshot *snapsho
         view_join(remarks, CELL_MAX, output_escape(out, m->label, strlen(m->label)));
     if (said && said->pinned)
         view_join(remarks, CELL_MAX, "pinned");
+    if (said && said->accepted)
+        view_join(remarks, CELL_MAX, "accepted");
     if (m && said && view_proof(m, &said->verified) != 0)
         view_join(remarks, CELL_MAX, "verified");
     if (m && said && view_proof(m, &said->proven) != 0)
@@ -160,7 +162,7 @@ const struct command cmd_list = {
     .help = "Lists the snapshots of a job, or of all jobs, oldest first: when they were made, whether they are\n"
             "complete, how much they hold, how much they added to the repository, which sinks have them, and what is\n"
             "remarked of them: a label, that they are pinned, that all of them was verified.\n"
-            "!SOURCE is missing in the snapshot, SOURCE? is not whole.\n"
+            "!SOURCE is missing in the snapshot, SOURCE? is not whole, SOURCE~ is suspect: unlike what it was before.\n"
             "Status 'sealed' means that it is whole, and that only a put key is at hand, which cannot open\n"
             "manifests; 'unreadable' that its manifest cannot be read, and a warning says why.",
     .example = "cofre list\ncofre list nightly --sink nas\ncofre --json list nightly",
@@ -209,6 +211,8 @@ static void show_source(struct output *out, const struct manifest_source *s)
                  output_escape(out, version, strlen(version)), view_status((int)s->status));
     if (s->error)
         output_print(out, "  error     %s\n", output_escape(out, s->error, strlen(s->error)));
+    if (s->suspect)
+        output_print(out, "  suspect   %s\n", output_escape(out, s->suspect, strlen(s->suspect)));
     output_print(out, "  entries   %s, %s\n", view_count(s->entries, count), text_size(s->bytes, size));
     if (s->vanished)
         output_print(out, "  vanished  %s while the source was read\n", view_count(s->vanished, count));
@@ -243,6 +247,8 @@ static void show_said(struct output *out, const struct manifest *m, const struct
         output_print(out, "pinned    %s%s%s%s\n", said->until == VAULT_PIN_FOREVER ? "for ever" : "until ",
                      said->until == VAULT_PIN_FOREVER ? "" : clock_format_shown(said->until, time),
                      said->note[0] ? ": " : "", output_escape(out, said->note, strlen(said->note)));
+    if (said->accepted)
+        output_print(out, "accepted  it is as it should be, although it is suspect\n");
     show_proof(out, "verified", m, &said->verified);
     show_proof(out, "proven", m, &said->proven);
 }
@@ -252,7 +258,7 @@ static void show_manifest(struct output *out, const struct manifest *m, const ch
 {
     char time[CLOCK_TEXT_MAX], size[TEXT_SIZE_MAX], elapsed[TEXT_ELAPSED_MAX];
     output_print(out, "snapshot  %s\njob       %s\nhost      %s\n", m->id, m->job, m->host);
-    output_print(out, "status    %s\n", view_state(m));
+    output_print(out, "status    %s\n", view_state(m, said));
     output_print(out, "started   %s, took %s\n", clock_format_shown(m->started, time),
                  text_elapsed((m->ended - m->started) / 1000000, elapsed));
     output_print(out, "sinks     %s\n", sinks);
@@ -338,7 +344,7 @@ const struct command cmd_show = {
     .summary = "everything that is known of one snapshot",
     .help =
         "Shows one snapshot: its sources with their options and facts, what is missing or not whole and why,\n"
-        "its label, pins and proofs, and which sinks hold it. Without @ID it is the newest one.\n"
+        "its label, pins, proofs and acceptance, and which sinks hold it. Without @ID it is the newest one.\n"
         "With --record it shows the record of an attempt (cofre log) instead: ID is its id, or the beginning of it.",
     .example =
         "cofre show nightly\ncofre show nightly --record\ncofre show nightly@latest~1\ncofre show nightly@20261120T02",

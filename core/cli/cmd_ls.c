@@ -10,19 +10,14 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/view.h"
 #include "format/vault.h"
 #include "job/restore.h"
 #include "snapshot/record.h"
 
-static const struct {
-    const char *name;
-    char letter;
-} kinds[] = {
-    [COFRE_FILE] = {"file", '-'},       [COFRE_DIRECTORY] = {"directory", 'd'},
-    [COFRE_SYMLINK] = {"symlink", 'l'}, [COFRE_HARDLINK] = {"hardlink", 'h'},
-    [COFRE_FIFO] = {"fifo", 'p'},       [COFRE_CHARACTER] = {"character", 'c'},
-    [COFRE_BLOCK] = {"block", 'b'},     [COFRE_SOCKET] = {"socket", 's'},
-    [COFRE_STREAM] = {"stream", '='},
+static const char letters[] = {
+    [COFRE_FILE] = '-',      [COFRE_DIRECTORY] = 'd', [COFRE_SYMLINK] = 'l', [COFRE_HARDLINK] = 'h', [COFRE_FIFO] = 'p',
+    [COFRE_CHARACTER] = 'c', [COFRE_BLOCK] = 'b',     [COFRE_SOCKET] = 's',  [COFRE_STREAM] = '=',
 };
 
 /* What the listing needs to know for each entry. */
@@ -33,21 +28,21 @@ struct listing {
     bool named;       /* the source was named: its name before each path would be noise */
 };
 
-static uint32_t known_kind(uint32_t kind)
+static char letter_of(uint32_t kind)
 {
-    return kind < sizeof kinds / sizeof kinds[0] && kinds[kind].name ? kind : COFRE_FILE;
+    return kind < sizeof letters && letters[kind] ? letters[kind] : '-';
 }
 
 /* "rwxr-sr-t" */
 static void format_mode(uint32_t mode, char out[10])
 {
-    static const char letters[] = "rwxrwxrwx";
+    static const char bits[] = "rwxrwxrwx";
     static const struct {
         unsigned bit, at;
         char with, without;
     } special[] = {{04000, 2, 's', 'S'}, {02000, 5, 's', 'S'}, {01000, 8, 't', 'T'}};
     for (unsigned i = 0; i < 9; i++)
-        out[i] = mode & (0400u >> i) ? letters[i] : '-';
+        out[i] = mode & (0400u >> i) ? bits[i] : '-';
     for (unsigned i = 0; i < 3; i++)
         if (mode & special[i].bit)
             out[special[i].at] = out[special[i].at] == 'x' ? special[i].with : special[i].without;
@@ -84,7 +79,7 @@ static void print_entry(const struct listing *listing, const struct record *reco
     format_mode(entry->mode, mode);
     if (entry->mtime != COFRE_NO_TIME)
         clock_format_shown(entry->mtime, time);
-    output_print(out, "%c%s ", kinds[known_kind(entry->kind)].letter, mode);
+    output_print(out, "%c%s ", letter_of(entry->kind), mode);
     print_owner(out, entry);
     output_print(out, "%10s %25s ", entry->size >= 0 ? text_size((uint64_t)entry->size, size) : "?", time);
     if (!listing->named)
@@ -116,8 +111,8 @@ static void give_entry(const struct listing *listing, const struct record *recor
     snprintf(mode, sizeof mode, "%04o", (unsigned)(entry->mode & 07777));
     json_t *object = json_pack(
         "{s:s, s:o, s:s, s:s, s:o, s:o, s:I, s:I, s:o, s:o, s:o, s:o, s:s, s:o}", "source", listing->source, "path",
-        output_bytes(out, entry->path, entry->path_length), "kind", kinds[known_kind(entry->kind)].name, "mode", mode,
-        "size", entry->size >= 0 ? json_integer(entry->size) : json_null(), "mtime", output_time(entry->mtime), "uid",
+        output_bytes(out, entry->path, entry->path_length), "kind", view_kind(entry->kind), "mode", mode, "size",
+        entry->size >= 0 ? json_integer(entry->size) : json_null(), "mtime", output_time(entry->mtime), "uid",
         (json_int_t)entry->uid, "gid", (json_int_t)entry->gid, "user", output_text(out, entry->user), "group",
         output_text(out, entry->group), "link", output_bytes(out, entry->link, entry->link_length), "attributes",
         attribute_names(out, entry), "status", status_name(record->status), "error", output_text(out, record->error));

@@ -29,10 +29,11 @@ struct outcome {
 /* m: what was committed. */
 static const char *run_word(const struct outcome *outcome, const struct manifest *m)
 {
-    return outcome->result.skipped ? "skipped"
-           : !outcome->complete    ? "incomplete"
-           : m && m->partial       ? "partial"
-                                   : "complete";
+    if (outcome->result.skipped)
+        return "skipped";
+    if (!outcome->complete)
+        return "incomplete";
+    return m && manifest_is_suspect(m) ? "suspect" : m && m->partial ? "partial" : "complete";
 }
 
 static json_t *sink_names(struct output *out, const struct backup_result *result)
@@ -63,17 +64,13 @@ static void give_json(struct output *out, const struct outcome *outcome, bool fa
     const struct manifest *m = failed ? NULL : r->manifest;
     if (m && !outcome->dry_run)
         output_object(out, "snapshot", view_manifest(out, m, sink_names(out, r), NULL));
-    json_t *object = json_pack("{s:s, s:o, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "job", outcome->job->name,
-                               "snapshot", output_text(out, m && !outcome->dry_run ? m->id : NULL), "status",
-                               failed               ? "failed"
-                               : r->skipped         ? "skipped"
-                               : !outcome->complete ? "incomplete"
-                               : m                  ? view_state(m)
-                                                    : "complete",
-                               "dry_run", outcome->dry_run, "unpruned", r->unpruned, "sinks", sink_results(out, r),
-                               "entries", output_number(m ? view_entries(m) : 0), "unchanged",
-                               output_number(r->unchanged), "bytes", output_number(m ? view_bytes(m) : 0), "added",
-                               output_number(m ? m->added : 0), "elapsed", json_real((double)r->elapsed / 1000));
+    json_t *object =
+        json_pack("{s:s, s:o, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "job", outcome->job->name, "snapshot",
+                  output_text(out, m && !outcome->dry_run ? m->id : NULL), "status",
+                  failed ? "failed" : run_word(outcome, m), "dry_run", outcome->dry_run, "unpruned", r->unpruned,
+                  "sinks", sink_results(out, r), "entries", output_number(m ? view_entries(m) : 0), "unchanged",
+                  output_number(r->unchanged), "bytes", output_number(m ? view_bytes(m) : 0), "added",
+                  output_number(m ? m->added : 0), "elapsed", json_real((double)r->elapsed / 1000));
     output_object(out, "summary", object);
     output_flush(out);
 }
@@ -89,6 +86,8 @@ static void print_sources(struct output *out, const struct manifest *m, bool sto
             continue;
         }
         output_print(out, " %s entries, %s", view_count(s->entries, entries), text_size(s->bytes, size));
+        if (s->suspect)
+            output_print(out, ", SUSPECT: %s", output_escape(out, s->suspect, strlen(s->suspect)));
         if (s->problem_count)
             output_print(out, ", %s of them not whole", view_count(s->problem_count, problems));
         if (s->problem_count && stored)
@@ -114,16 +113,18 @@ static void give_text(struct output *out, const struct outcome *outcome)
 {
     const struct backup_result *r = &outcome->result;
     const struct manifest *m = r->manifest;
+    const bool suspect = m && manifest_is_suspect(m);
     char elapsed[TEXT_ELAPSED_MAX];
     text_elapsed(r->elapsed, elapsed);
     if (r->skipped)
         output_print(out, "job '%s' was skipped: hook 'before' ended with status %d\n", outcome->job->name, HOOK_SKIP);
     else if (outcome->dry_run)
-        output_print(out, "job '%s' would be saved%s; looked at in %s, nothing was stored\n", outcome->job->name,
-                     outcome->complete ? "" : ", but incomplete", elapsed);
+        output_print(out, "job '%s' would be saved%s%s; looked at in %s, nothing was stored\n", outcome->job->name,
+                     outcome->complete ? "" : ", but incomplete", suspect ? ", and be suspect" : "", elapsed);
     else
-        output_print(out, "%sjob '%s' saved as %s, %s, in %s\n", m->partial ? "some sources of " : "",
-                     outcome->job->name, m->id, outcome->complete ? "complete" : "INCOMPLETE", elapsed);
+        output_print(out, "%sjob '%s' saved as %s, %s%s, in %s\n", m->partial ? "some sources of " : "",
+                     outcome->job->name, m->id, outcome->complete ? "complete" : "INCOMPLETE",
+                     suspect ? " and SUSPECT" : "", elapsed);
     if (m)
         print_sources(out, m, !outcome->dry_run);
     if (!outcome->dry_run && !r->skipped)
@@ -136,11 +137,11 @@ static json_t *source_records(const struct manifest *m)
     json_t *list = json_array();
     for (size_t i = 0; m && i < m->source_count && list; i++) {
         const struct manifest_source *s = &m->sources[i];
-        json_t *row = json_pack("{s:s, s:s, s:o, s:s, s:I, s:I, s:I, s:I, s:o}", "name", s->name, "plugin", s->plugin,
-                                "plugin_version", attempt_json(s->plugin_version), "status",
-                                view_status((int)s->status), "entries", (json_int_t)s->entries, "bytes",
-                                (json_int_t)s->bytes, "vanished", (json_int_t)s->vanished, "problems",
-                                (json_int_t)s->problem_count, "error", attempt_json(s->error));
+        json_t *row = json_pack(
+            "{s:s, s:s, s:o, s:s, s:I, s:I, s:I, s:I, s:o, s:o}", "name", s->name, "plugin", s->plugin,
+            "plugin_version", attempt_json(s->plugin_version), "status", view_status((int)s->status), "entries",
+            (json_int_t)s->entries, "bytes", (json_int_t)s->bytes, "vanished", (json_int_t)s->vanished, "problems",
+            (json_int_t)s->problem_count, "error", attempt_json(s->error), "suspect", attempt_json(s->suspect));
         if (json_array_append_new(list, row) < 0) {
             json_decref(list);
             list = NULL;
@@ -248,7 +249,8 @@ static struct attempt *begin_attempt(const struct cli *cli, const struct backup_
 static int status_of(const struct outcome *outcome)
 {
     const struct backup_result *r = &outcome->result;
-    bool done = r->skipped || (outcome->complete && !r->unpruned);
+    bool suspect = r->manifest && manifest_is_suspect(r->manifest);
+    bool done = r->skipped || (outcome->complete && !r->unpruned && !suspect);
     return done && !outcome->after_failed ? EXIT_DONE : EXIT_INCOMPLETE;
 }
 
@@ -463,8 +465,8 @@ const struct command cmd_run = {
                "nightly --dry-run",
     .statuses = "0   everything that was asked for is stored, durable and looked at again, in every sink\n"
                 "1   failed: nothing was committed\n"
-                "3   committed, but parts or sinks are missing, or a source is still frozen, or what no rule\n"
-                "    keeps could not be removed; each is named\n"
+                "3   committed, but parts or sinks are missing, or a source is suspect or still frozen, or what no\n"
+                "    rule keeps could not be removed; each is named\n"
                 "11  another run of the job is active\n"
                 "Of several jobs the worst counts: 0, then 3, then the first of any other status.",
     .options = options,

@@ -57,7 +57,7 @@ static int give_metrics(struct cli *cli, const struct status *status, struct err
 
 static bool failed(const struct status_job *job)
 {
-    const char *word = records_text(job->last, "status");
+    const char *word = records_text(job->tried, "status");
     return word && (strcmp(word, "failed") == 0 || strcmp(word, "killed") == 0);
 }
 

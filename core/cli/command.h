@@ -103,6 +103,6 @@ void command_report(struct cli *cli, const struct error *e, int status);
 /* The rows, each in its own file. */
 extern const struct command cmd_init, cmd_check, cmd_discover, cmd_run, cmd_list, cmd_show, cmd_ls, cmd_cat,
     cmd_restore, cmd_verify, cmd_copy, cmd_gc, cmd_accept, cmd_pin, cmd_unpin, cmd_key, cmd_plugin, cmd_prune,
-    cmd_status, cmd_log, cmd_due, cmd_daemon, cmd_version;
+    cmd_status, cmd_log, cmd_find, cmd_diff, cmd_due, cmd_daemon, cmd_version;
 
 #endif

@@ -38,16 +38,17 @@ static void print_error(struct output *out, const char *subject, const char *esc
 
 static void print_errors(struct output *out, const json_t *record)
 {
-    static const char *const lists[] = {"sources", "sinks"};
+    static const char *const lists[] = {"sources", "sinks", "sources"};
+    static const char *const members[] = {"error", "error", "suspect"};
     if (records_text(record, "error")) {
         print_error(out, NULL, records_text(record, "error"));
         return;
     }
-    for (size_t k = 0; k < 2; k++) {
+    for (size_t k = 0; k < 3; k++) {
         const json_t *rows = json_object_get(record, lists[k]);
         for (size_t i = 0; i < json_array_size(rows); i++)
             print_error(out, records_text(json_array_get(rows, i), "name"),
-                        records_text(json_array_get(rows, i), "error"));
+                        records_text(json_array_get(rows, i), members[k]));
     }
 }
 

@@ -101,7 +101,8 @@ static int add_row(const struct status *status, const struct status_job *job, co
         ago(status, sink->good, age);
     }
     if (job->last)
-        snprintf(last, sizeof last, "%.60s", records_text(job->last, "status"));
+        snprintf(last, sizeof last, "%.60s",
+                 job->accepted && job->last == job->tried ? "accepted" : records_text(job->last, "status"));
     if (json_is_number(elapsed))
         text_elapsed((int64_t)(1000 * json_number_value(elapsed)), took);
     show_size(job, size, sizeof size);

@@ -108,7 +108,7 @@ static bool complete(const struct status_job *job, const struct status_sink *s, 
 {
     const char *word = records_text(job->tried, "status");
     (void)s;
-    *value = word && strcmp(word, "complete") == 0;
+    *value = word && (strcmp(word, "complete") == 0 || job->accepted);
     return job->tried != NULL;
 }
 

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "cli/output.h"
+#include "cofre/plugin.h"
 #include "config/config.h"
 #include "job/snapshot.h"
 #include "snapshot/manifest.h"
@@ -24,9 +25,13 @@ static void add_pair(struct output *out, json_t *object, const char *key, const 
         out->no_memory = true;
 }
 
-const char *view_state(const struct manifest *m)
+const char *view_state(const struct manifest *m, const struct snapshot_said *said)
 {
-    return m->partial && m->status == MANIFEST_COMPLETE ? "partial" : view_status((int)m->status);
+    if (m->status != MANIFEST_COMPLETE)
+        return view_status((int)m->status);
+    if (m->partial)
+        return "partial";
+    return manifest_is_suspect(m) && !(said && said->accepted) ? "suspect" : "complete";
 }
 
 static json_t *options(struct output *out, const struct manifest_source *source)
@@ -89,14 +94,14 @@ static json_t *left_out(struct output *out, const struct manifest_source *source
 
 static json_t *view_source(struct output *out, const struct manifest_source *s)
 {
-    return json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+    return json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
                      output_text(out, s->name), "plugin", output_text(out, s->plugin), "plugin_version",
                      output_text(out, s->plugin_version), "status", view_status((int)s->status), "error",
-                     output_text(out, s->error), "entries", output_number(s->entries), "bytes", output_number(s->bytes),
-                     "vanished", output_number(s->vanished), "problem_count", output_number(s->problem_count),
-                     "problems", problems(out, s), "left_out_count", output_number(s->left_out_count), "left_out",
-                     left_out(out, s), "facts", facts(out, s), "fact_kinds", fact_kinds(out, s), "options",
-                     options(out, s));
+                     output_text(out, s->error), "suspect", output_text(out, s->suspect), "entries",
+                     output_number(s->entries), "bytes", output_number(s->bytes), "vanished",
+                     output_number(s->vanished), "problem_count", output_number(s->problem_count), "problems",
+                     problems(out, s), "left_out_count", output_number(s->left_out_count), "left_out", left_out(out, s),
+                     "facts", facts(out, s), "fact_kinds", fact_kinds(out, s), "options", options(out, s));
 }
 
 int64_t view_proof(const struct manifest *manifest, const struct snapshot_proof *proof)
@@ -127,13 +132,14 @@ json_t *view_manifest(struct output *out, const struct manifest *m, json_t *sink
         if (json_array_append_new(sources, view_source(out, &m->sources[i])) < 0)
             out->no_memory = true;
     return json_pack(
-        "{s:s, s:o, s:o, s:o, s:o, s:s, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id", m->id,
-        "job", output_text(out, m->job), "host", output_text(out, m->host), "time", output_time(m->started), "ended",
-        output_time(m->ended), "status", view_state(m), "partial", m->partial, "sequence", output_number(m->sequence),
-        "previous", output_text(out, m->previous_id[0] ? m->previous_id : NULL), "version",
-        output_text(out, m->version), "sources", sources, "sinks", sinks, "bytes", output_number(view_bytes(m)),
-        "added", output_number(m->added), "label", output_text(out, m->label), "pinned", view_pin(out, said),
-        "verified", proof_time(m, &known->verified), "proven", proof_time(m, &known->proven));
+        "{s:s, s:o, s:o, s:o, s:o, s:s, s:b, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id",
+        m->id, "job", output_text(out, m->job), "host", output_text(out, m->host), "time", output_time(m->started),
+        "ended", output_time(m->ended), "status", view_state(m, said), "partial", m->partial, "suspect",
+        manifest_is_suspect(m), "accepted", known->accepted, "sequence", output_number(m->sequence), "previous",
+        output_text(out, m->previous_id[0] ? m->previous_id : NULL), "version", output_text(out, m->version), "sources",
+        sources, "sinks", sinks, "bytes", output_number(view_bytes(m)), "added", output_number(m->added), "label",
+        output_text(out, m->label), "pinned", view_pin(out, said), "verified", proof_time(m, &known->verified),
+        "proven", proof_time(m, &known->proven));
 }
 
 json_t *view_snapshot(struct output *out, const struct snapshot *snapshot)
@@ -154,6 +160,15 @@ json_t *view_snapshot(struct output *out, const struct snapshot *snapshot)
 const char *view_unread(const struct snapshot *snapshot)
 {
     return snapshot->sealed ? "sealed" : "unreadable";
+}
+
+const char *view_kind(uint32_t kind)
+{
+    static const char *const names[] = {
+        [COFRE_FILE] = "file",         [COFRE_DIRECTORY] = "directory", [COFRE_SYMLINK] = "symlink",
+        [COFRE_HARDLINK] = "hardlink", [COFRE_FIFO] = "fifo",           [COFRE_CHARACTER] = "character",
+        [COFRE_BLOCK] = "block",       [COFRE_SOCKET] = "socket",       [COFRE_STREAM] = "stream"};
+    return kind < sizeof names / sizeof names[0] && names[kind] ? names[kind] : "file";
 }
 
 uint64_t view_bytes(const struct manifest *manifest)

@@ -17,9 +17,9 @@ struct snapshot_said;
 /* "complete", "incomplete", "missing". */
 const char *view_status(int status);
 
-/* The same of a whole snapshot, and "partial" where all is complete that was asked for, and that was not the whole job.
- */
-const char *view_state(const struct manifest *manifest);
+/* The same of a whole snapshot; where all is complete that was asked for, "partial" when that was not the whole job,
+ * and else "suspect" unless somebody has accepted it. said: NULL = nothing. */
+const char *view_state(const struct manifest *manifest, const struct snapshot_said *said);
 
 /* The members of a snapshot object. sinks: names; taken. said: NULL = nothing. */
 json_t *view_manifest(struct output *out, const struct manifest *manifest, json_t *sinks,
@@ -33,6 +33,9 @@ const char *view_unread(const struct snapshot *snapshot);
 
 uint64_t view_bytes(const struct manifest *manifest);
 uint64_t view_entries(const struct manifest *manifest);
+
+/* "file", "directory", ...: of COFRE_FILE, ... */
+const char *view_kind(uint32_t kind);
 
 /* "1,234,567" into out[VIEW_COUNT_MAX]. */
 const char *view_count(uint64_t number, char *out);

@@ -81,6 +81,10 @@ struct config_instance {
     int64_t stall_timeout; /* ms without a byte moved (default 15min) */
     int64_t retry_for;     /* ms that what fails in passing is tried again (default 1min; sinks 5min) */
     int64_t wait;          /* sources: ms that the thing may be out of reach at first, also for check (default 0) */
+    /* sources only: the publish gate (job/gate.h) */
+    int64_t shrink;      /* see config_shrink_of */
+    int64_t min_size;    /* bytes, 0 = any */
+    int64_t min_entries; /* besides the root, 0 = any */
     /* sinks only */
     enum config_format format;
     enum config_encryption encryption;
@@ -131,6 +135,7 @@ struct config_job {
     int64_t verify_every; /* ms, 0 = never */
     int64_t max_age;      /* ms, 0 = none */
     int64_t max_duration; /* ms, 0 = none */
+    int64_t shrink;       /* see config_shrink_of */
     struct config_retention retention;
     char *restore_stop; /* what is stopped around a restore in place, in a plugin's words; NULL = nothing */
     const struct config_instance **restore_order; /* those of the sources that a restore in place begins with */
@@ -189,6 +194,11 @@ int config_find_sink(const struct config *config, const char *name, const struct
 
 /* ERROR_CONFIG when the instance has a fault. */
 int config_usable(const struct config_instance *instance, struct error *e);
+
+#define CONFIG_SHRINK_UNSET INT64_C(-1)
+/* By how many percent the source may shrink before a snapshot of the job is suspect: by its own section where that says
+ * so, else by the job's, else 50. 0 = off: by any. */
+int64_t config_shrink_of(const struct config_job *job, const struct config_instance *source);
 
 /* What holds for the job on that sink: its own override where that is set, else the job's, else the default. The rules
  * themselves may be set nowhere. */

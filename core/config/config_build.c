@@ -133,7 +133,10 @@ static int build_instance(struct config_instance *instance, struct section *s, s
         take_number(&instance->stall_timeout, s, own, "stall_timeout", e) < 0 ||
         take_number(&instance->retry_for, s, own, "retry_for", e) < 0)
         return -1;
-    if (s->kind == SECTION_SOURCE && take_number(&instance->wait, s, own, "wait", e) < 0)
+    if (s->kind == SECTION_SOURCE &&
+        (take_number(&instance->wait, s, own, "wait", e) < 0 || config_gate_shrink(&instance->shrink, s, own, e) < 0 ||
+         take_number(&instance->min_size, s, own, "min_size", e) < 0 ||
+         take_number(&instance->min_entries, s, own, "min_entries", e) < 0))
         return -1;
     if (s->kind == SECTION_SINK && config_sink_build(instance, s, e) < 0)
         return -1;
@@ -278,6 +281,7 @@ static int build_job(struct config *c, struct config_job *job, const struct sect
         take_number(&job->verify_every, s, config_job_options, "verify_every", e) < 0 ||
         take_number(&job->max_age, s, config_job_options, "max_age", e) < 0 ||
         take_number(&job->max_duration, s, config_job_options, "max_duration", e) < 0 ||
+        config_gate_shrink(&job->shrink, s, config_job_options, e) < 0 ||
         config_retention_build(&job->retention, &job->retention, s, config_override_options, e) < 0)
         return -1;
     if (take_number(&job->hook_timeout, s, config_job_options, "hook_timeout", e) < 0 ||

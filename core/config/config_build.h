@@ -26,6 +26,10 @@ int config_engine_defaults(struct config *config, struct error *e);
 /* What only sinks have: format, keys, OpenPGP. */
 int config_sink_build(struct config_instance *sink, const struct section *section, struct error *e);
 
+/* The key shrink of a section: percent, 0 = off, CONFIG_SHRINK_UNSET. own: the options of the section. */
+struct option;
+int config_gate_shrink(int64_t *shrink, const struct section *section, const struct option *own, struct error *e);
+
 /* The rules of a section, as far as they are set there. ERROR_CONFIG when they keep nothing at all, with what base sets
  * besides (which may be the same). options: those of the section. */
 struct config_retention;

@@ -46,6 +46,10 @@ const struct option config_source_options[] = {
     PLUGIN_ROW,
     {"retry_for", OPTION_DURATION, 0, "1min", 0, LONGEST, NULL, "how long what fails in passing is tried again"},
     {"wait", OPTION_DURATION, 0, "0", 0, LONGEST, NULL, "how long it may be out of reach at first, also for check"},
+    {"shrink", OPTION_STRING, 0, NULL, 0, 0, NULL,
+     "by how much it may shrink before a snapshot is suspect; off = by any; default: as the job says"},
+    {"min_size", OPTION_SIZE, 0, "0", 0, INT64_MAX, NULL, "with less in it a snapshot is suspect"},
+    {"min_entries", OPTION_INTEGER, 0, "0", 0, INT64_MAX, NULL, "with fewer entries in it a snapshot is suspect"},
     RUN_AS_ROW, TIMEOUT_ROW, STALL_ROW, END_ROW,
 };
 
@@ -80,6 +84,8 @@ const struct option config_job_options[] = {
     {"verify_every", OPTION_DURATION, 0, NULL, 60000, LONGEST, NULL, "how often due reads back what is stored"},
     {"max_age", OPTION_DURATION, 0, NULL, 1, LONGEST, NULL, "status warns when the newest snapshot is older"},
     {"max_duration", OPTION_DURATION, 0, NULL, 1, LONGEST, NULL, "status warns when a run takes longer"},
+    {"shrink", OPTION_STRING, 0, NULL, 0, 0, NULL,
+     "by how much a source may shrink before the snapshot is suspect; default 50%; off = by any"},
     {"restore_stop", OPTION_STRING, 0, NULL, 0, 0, NULL, "services that restore --in-place stops, and starts again"},
     {"restore_order", OPTION_LIST, 0, NULL, 0, 0, NULL, "sources that restore --in-place begins with, in this order"},
     {"before", OPTION_STRING, 0, NULL, 0, 0, NULL, "program that runs first; if it fails, the run does"},

@@ -121,7 +121,8 @@ struct vault_standing {
     uint64_t sequence;
     int64_t started, ended; /* ns */
     bool complete;          /* of the sources that were asked for */
-    bool partial, suspect;
+    bool partial;
+    bool suspect; /* and nobody has accepted it */
     bool unknown; /* its status says something that this version does not know */
     bool pinned;
     int64_t pinned_until; /* ns; INT64_MAX = for ever */
@@ -153,8 +154,9 @@ typedef int vault_removed(void *context, const struct verify_link *removed, stru
 /* ---- annotations ---- */
 
 /* What is said of a snapshot afterwards: a pin keeps it from being removed; a proof says that all of it was read and
- * was whole (verified), or that it was restored (proven). */
-enum vault_annotation_kind { VAULT_PIN, VAULT_VERIFIED, VAULT_PROVEN, VAULT_ANNOTATION_KINDS };
+ * was whole (verified), or that it was restored (proven); an acceptance, that it is as it should be although it is
+ * suspect. */
+enum vault_annotation_kind { VAULT_PIN, VAULT_VERIFIED, VAULT_PROVEN, VAULT_ACCEPTED, VAULT_ANNOTATION_KINDS };
 #define VAULT_PIN_FOREVER INT64_MAX
 #define VAULT_NOTE_MAX 1000
 struct vault_annotation {
@@ -164,8 +166,8 @@ struct vault_annotation {
     /* of a pin */
     int64_t until;                 /* ns; VAULT_PIN_FOREVER */
     char note[VAULT_NOTE_MAX + 1]; /* free text */
-    /* of a proof */
-    uint8_t hash[MANIFEST_HASH_SIZE]; /* of the manifest; of another one it says nothing */
+    /* of a proof or acceptance */
+    uint8_t hash[MANIFEST_HASH_SIZE]; /* of the manifest; of another one it says nothing. In an archive: zero, of any */
 };
 typedef int vault_annotated(void *context, const struct vault_annotation *annotation, struct error *e);
 

@@ -70,14 +70,16 @@ static int write_open(struct attempt *a, struct file_temporary *t, struct error 
     return file_make_durable(a->path, e);
 }
 
-/* Under a temporary name until it is locked and whole. */
+/* Under a temporary name until it is locked and whole. That begins alike for all, so that what a killed process left
+ * goes when the next one begins. */
 static int open_attempt(struct attempt *a, const char *id, struct error *e)
 {
-    char place[PATH_MAX];
+    char place[PATH_MAX], begun[PATH_MAX];
     struct file_temporary t;
     snprintf(place, sizeof place, "%.*s/attempts", PATH_MAX - 64, a->directory);
     snprintf(a->path, sizeof a->path, "%.*s/%s", PATH_MAX - ID_MAX - 2, place, id);
-    if (file_make_trusted(place, e) < 0 || file_temporary_make(&t, a->path, e) < 0)
+    snprintf(begun, sizeof begun, "%.*s/begun", PATH_MAX - 64, place);
+    if (file_make_trusted(place, e) < 0 || file_temporary_make(&t, begun, e) < 0)
         return -1;
     if (write_open(a, &t, e) == 0) {
         a->fd = t.fd;

@@ -12,6 +12,7 @@
 #include "job/destination.h"
 #include "job/expect.h"
 #include "job/freeze.h"
+#include "job/gate.h"
 #include "job/gather.h"
 #include "job/history.h"
 #include "job/past.h"
@@ -37,6 +38,7 @@ struct run {
     struct worker **sources; /* started and checked; opened, used and stopped one after another */
     struct freeze *freeze;
     struct expect *expect;
+    struct gate *gate;
     struct manifest *before[LOOK_BACK_MAX]; /* the last snapshots, the newest first, as far as somebody asks for them */
     size_t before_count;
     bool differs; /* from it, in a source at least */
@@ -157,19 +159,30 @@ static int read_before(struct run *run, const struct manifest *now, struct error
     return cancel_requested() ? (*e = why, -1) : 1;
 }
 
-/* Where this machine does not know what to expect, the snapshot before may tell; and a source may go on from it. That
- * it cannot be read is no failure. */
+static int learn_sizes(struct run *run, const struct manifest *before, struct error *e)
+{
+    bool accepted = false;
+    if (manifest_is_suspect(before) && destination_accepted(&run->to, before, &accepted, e) < 0)
+        return -1;
+    gate_learn(run->gate, before, accepted);
+    return 0;
+}
+
+/* Where this machine does not know what to expect, or how large the sources were, the snapshots before may tell; and a
+ * source may go on from one. That they cannot be read is no failure. */
 static int look_back(struct run *run, struct error *e)
 {
-    if (expect_load(run->to.state, &run->expect, e) < 0)
+    if (expect_load(run->to.state, &run->expect, e) < 0 || gate_load(run->to.state, run->job, &run->gate, e) < 0)
         return -1;
-    bool knows = expect_knows(run->expect);
+    bool knows = expect_knows(run->expect), learns = !gate_knows(run->gate);
     const struct manifest *now = run->manifest;
     int got = 0;
     while (got == 0 && run->before_count < LOOK_BACK_MAX && now->previous_id[0] != '\0' &&
-           (looks_further(run) || (run->before_count == 0 && !knows))) {
+           (looks_further(run) || (run->before_count == 0 && !knows) || (learns && gate_asks(run->gate)))) {
         got = read_before(run, now, e);
         now = got == 0 ? run->before[run->before_count - 1] : now;
+        if (got == 0 && learns && learn_sizes(run, now, e) < 0)
+            return -1;
     }
     if (got < 0)
         return -1;
@@ -178,12 +191,13 @@ static int look_back(struct run *run, struct error *e)
 
 /* ---- sources ---- */
 
-static int compare_source(struct run *run, struct manifest_source *row, uint64_t below, bool *source_failed,
-                          struct error *e)
+static int compare_source(struct run *run, size_t i, uint64_t below, bool *source_failed, struct error *e)
 {
     bool differs;
+    struct manifest_source *row = &run->manifest->sources[i];
     *source_failed = false;
-    if (expect_compare(run->expect, row, below, &differs, e) < 0)
+    if (expect_compare(run->expect, row, &differs, e) < 0 ||
+        gate_look(run->gate, run->job->sources[i], row, below, e) < 0)
         return -1;
     run->differs = run->differs || differs;
     return 0;
@@ -241,7 +255,7 @@ static int gather_source(struct reading *r, struct error *e)
     past_free(past);
     r->again = r->again && r->source_failed && !gather.begun;
     if (result == 0)
-        result = compare_source(run, gather.source, gather.below, &r->source_failed, e);
+        result = compare_source(run, r->i, gather.below, &r->source_failed, e);
     run->result->unchanged += gather.unchanged;
     return result;
 }
@@ -283,8 +297,9 @@ static int record_source(struct run *run, size_t i, bool *source_failed, struct 
 static void say_source(const struct manifest_source *row)
 {
     char size[TEXT_SIZE_MAX];
-    log_line(LOG_NOTICE, "source '%s': %llu entries, %s%s", row->name, (unsigned long long)row->entries,
-             text_size(row->bytes, size), row->status == MANIFEST_COMPLETE ? "" : ", incomplete");
+    log_line(LOG_NOTICE, "source '%s': %llu entries, %s%s%s", row->name, (unsigned long long)row->entries,
+             text_size(row->bytes, size), row->status == MANIFEST_COMPLETE ? "" : ", incomplete",
+             row->suspect ? ", suspect" : "");
 }
 
 /* A source that failed is a part that is missing. */
@@ -319,7 +334,7 @@ static int record_sources(struct run *run, struct error *e)
 
 /* ---- the run ---- */
 
-static void keep_expectations(const struct run *run)
+static void conclude(const struct run *run)
 {
     struct error e;
     if (!run->dry && expect_save(run->expect, &e) < 0)
@@ -328,6 +343,15 @@ static void keep_expectations(const struct run *run)
     if (run->differs)
         log_line(LOG_WARNING, "job '%s': if what differs from before is as it should be: cofre accept %s",
                  run->job->name, run->job->name);
+    if (!manifest_is_suspect(run->manifest))
+        return;
+    if (run->dry)
+        log_line(LOG_WARNING, "job '%s': the snapshot would be suspect", run->job->name);
+    else
+        log_line(LOG_WARNING,
+                 "job '%s': the snapshot is suspect and counts for nothing; if it is as it should be: "
+                 "cofre accept %s@%s",
+                 run->job->name, run->job->name, run->manifest->id);
 }
 
 /* In each sink that has the new snapshot; after a dry run none has. */
@@ -358,7 +382,7 @@ static int save(struct run *run, struct error *e)
         return -1;
     if (!run->dry && destination_commit(to, run->manifest, e) < 0)
         return -1;
-    keep_expectations(run);
+    conclude(run);
     prune_sinks(run);
     return 0;
 }
@@ -382,6 +406,7 @@ static void end_run(struct run *run)
     run->result->held = freeze_end(run->freeze, run->sources);
     destination_close(&run->to);
     expect_free(run->expect);
+    gate_free(run->gate);
     for (size_t i = 0; i < run->before_count; i++)
         manifest_free(run->before[i]);
     for (size_t i = 0; run->sources && i < run->job->source_count; i++)

@@ -35,6 +35,36 @@ static void note_copy(const struct vault *to, const struct manifest *manifest)
         log_line(LOG_WARNING, "the snapshot is copied, but this machine could not note it: %s", error_text(&e, text));
 }
 
+struct hearing {
+    const struct manifest *manifest;
+    struct vault_annotation acceptance;
+    bool heard;
+};
+
+static int hear(void *context, const struct vault_annotation *a, struct error *e)
+{
+    struct hearing *h = context;
+    (void)e;
+    if (a->kind != VAULT_ACCEPTED || strcmp(a->name.id, h->manifest->id) != 0 ||
+        memcmp(a->hash, h->manifest->hash, sizeof a->hash) != 0)
+        return 0;
+    h->acceptance = *a;
+    h->heard = true;
+    return 0;
+}
+
+/* What somebody has accepted in the one sink is accepted in the other, where the manifest is the same. */
+static void copy_acceptance(struct vault *from, struct vault *to, const struct manifest *manifest)
+{
+    struct hearing h = {.manifest = manifest};
+    struct error e;
+    if (!manifest_is_suspect(manifest) || (vault_annotations(from, manifest->host, manifest->job, hear, &h, &e) == 0 &&
+                                           (!h.heard || vault_annotate(to, &h.acceptance, &e) == 0)))
+        return;
+    error_context(&e, "the snapshot is copied, but not that it was accepted: ");
+    log_error(LOG_WARNING, &e);
+}
+
 int copy_run(struct vault *from, struct vault *to, const struct manifest *manifest, struct copy_result *result,
              struct error *e)
 {
@@ -53,5 +83,6 @@ int copy_run(struct vault *from, struct vault *to, const struct manifest *manife
     if (object.length > 0 && commit_manifest(to->sink, key, &object, e) < 0)
         return -1;
     note_copy(to, manifest);
+    copy_acceptance(from, to, manifest);
     return 0;
 }

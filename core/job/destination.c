@@ -131,6 +131,36 @@ int destination_before(struct destinations *d, const struct manifest *now, struc
     return -1;
 }
 
+struct asking {
+    const struct manifest *suspect;
+    bool accepted;
+};
+
+static int hear(void *context, const struct vault_annotation *a, struct error *e)
+{
+    struct asking *asking = context;
+    (void)e;
+    if (a->kind == VAULT_ACCEPTED && strcmp(a->name.id, asking->suspect->id) == 0 &&
+        memcmp(a->hash, asking->suspect->hash, sizeof a->hash) == 0)
+        asking->accepted = true;
+    return 0;
+}
+
+int destination_accepted(struct destinations *d, const struct manifest *suspect, bool *accepted, struct error *e)
+{
+    struct asking asking = {.suspect = suspect};
+    for (size_t i = 0; i < d->count && !asking.accepted; i++) {
+        struct vault *vault = d->items[i].vault;
+        if (!vault || vault_annotations(vault, suspect->host, suspect->job, hear, &asking, e) == 0)
+            continue;
+        if (e->class == ERROR_MEMORY || e->class == ERROR_CANCELLED)
+            return -1;
+        log_error(LOG_WARNING, e);
+    }
+    *accepted = asking.accepted;
+    return 0;
+}
+
 /* ---- sources ---- */
 
 int destination_start(struct destinations *d, const struct manifest *manifest, struct error *e)

@@ -38,6 +38,8 @@ struct destinations {
 int destination_open(struct destinations *d, struct backup_sink *results, struct manifest *manifest, struct error *e);
 /* The manifest has its id: the one before it, from the first sink that can give it. */
 int destination_before(struct destinations *d, const struct manifest *now, struct manifest **before, struct error *e);
+/* Has somebody accepted this suspect snapshot, in any of the sinks? A sink that cannot tell is passed over. */
+int destination_accepted(struct destinations *d, const struct manifest *suspect, bool *accepted, struct error *e);
 /* The manifest has its id: get ready to store. */
 int destination_start(struct destinations *d, const struct manifest *manifest, struct error *e);
 void destination_close(struct destinations *d);

@@ -18,8 +18,8 @@
 #define FILE_MAX_BYTES ((size_t)64 << 20)
 
 /* The file is one object: for each source {"expected": FINDINGS, "found": FINDINGS, "differences": [text, ...]}; the
- * last two only where they differ. FINDINGS = {"entries": has it any, "identity": {key: value}, "left_out": {name:
- * true}, "left_out_count": n}, its texts escaped as in a manifest. */
+ * last two only where they differ. FINDINGS = {"identity": {key: value}, "left_out": {name: true}, "left_out_count":
+ * n}, its texts escaped as in a manifest. */
 struct expect {
     char *path;
     json_t *sources;
@@ -34,8 +34,7 @@ static int damaged(const char *path, struct error *e)
 
 static bool is_findings(const json_t *value)
 {
-    return json_is_boolean(json_object_get(value, "entries")) && json_is_object(json_object_get(value, "identity")) &&
-           json_is_object(json_object_get(value, "left_out")) &&
+    return json_is_object(json_object_get(value, "identity")) && json_is_object(json_object_get(value, "left_out")) &&
            json_is_integer(json_object_get(value, "left_out_count"));
 }
 
@@ -121,7 +120,7 @@ static json_t *escaped_text(const char *text)
     return escaped ? json_string(escaped) : NULL;
 }
 
-static json_t *make_findings(const struct manifest_source *row, uint64_t below)
+static json_t *make_findings(const struct manifest_source *row)
 {
     json_t *identity = json_object(), *left_out = json_object();
     int result = identity && left_out ? 0 : -1;
@@ -131,22 +130,21 @@ static json_t *make_findings(const struct manifest_source *row, uint64_t below)
     for (size_t i = 0; result == 0 && i < row->left_out_listed; i++)
         result = put_escaped(left_out, row->left_out[i].name, json_true());
     json_int_t count = row->left_out_count > INT64_MAX ? INT64_MAX : (json_int_t)row->left_out_count;
-    json_t *findings = json_pack("{s:b, s:o, s:o, s:I}", "entries", below > 0, "identity", identity, "left_out",
-                                 left_out, "left_out_count", count);
+    json_t *findings =
+        json_pack("{s:o, s:o, s:I}", "identity", identity, "left_out", left_out, "left_out_count", count);
     if (result == 0)
         return findings;
     json_decref(findings);
     return NULL;
 }
 
-/* The manifest counts the root with the others, and does not say whether there is one. */
 int expect_learn(struct expect *expect, const struct manifest *before, struct error *e)
 {
     for (size_t i = 0; i < before->source_count; i++) {
         const struct manifest_source *row = &before->sources[i];
         if (row->status == MANIFEST_MISSING)
             continue;
-        json_t *findings = make_findings(row, row->entries > 0 ? row->entries - 1 : 0);
+        json_t *findings = make_findings(row);
         if (!findings || json_object_set_new(expect->sources, row->name, json_pack("{s:o}", "expected", findings)) < 0)
             return error_memory(e);
     }
@@ -207,18 +205,15 @@ static int compare_left_out(struct comparison *c, const json_t *expected, const 
 
 static int compare(struct comparison *c, const json_t *expected, const json_t *found, struct error *e)
 {
-    if (json_is_true(json_object_get(expected, "entries")) && json_is_false(json_object_get(found, "entries")) &&
-        differ(c, e, "nothing is in it, and there was something before: is it mounted?") < 0)
-        return -1;
     if (compare_identity(c, json_object_get(expected, "identity"), json_object_get(found, "identity"), e) < 0)
         return -1;
     return compare_left_out(c, expected, found, e);
 }
 
-int expect_compare(struct expect *expect, struct manifest_source *row, uint64_t below, bool *differs, struct error *e)
+int expect_compare(struct expect *expect, struct manifest_source *row, bool *differs, struct error *e)
 {
     const json_t *expected = json_object_get(json_object_get(expect->sources, row->name), "expected");
-    json_t *found = make_findings(row, below);
+    json_t *found = make_findings(row);
     struct comparison c = {.row = row, .differences = json_array()};
     int result = found && c.differences ? 0 : error_memory(e);
     if (result == 0 && row->entries == 0)

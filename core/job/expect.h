@@ -2,15 +2,14 @@
  * the operator accepted. Kept in the state directory, so that a server that cannot read its own history can compare,
  * too.
  *
- * Compared are the facts that say which thing was read, whether there is anything in it, and what is left out of it.
- * What differs makes the source incomplete, each night, until it is as before or accepted.
+ * Compared are the facts that say which thing was read, and what is left out of it. How much it is the publish gate
+ * (job/gate.h) looks at. What differs makes the source incomplete, each night, until it is as before or accepted.
  */
 #ifndef COFRE_JOB_EXPECT_H
 #define COFRE_JOB_EXPECT_H
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 struct error;
 struct expect;
@@ -27,9 +26,8 @@ bool expect_knows(const struct expect *expect);
 /* Where nothing is known, since the state was lost: take what the snapshot before says of its sources. */
 int expect_learn(struct expect *expect, const struct manifest *before, struct error *e);
 
-/* Compare with what a source has found. Each difference becomes a problem of its row. below: its entries besides the
- * source's own root. *differs: there was one. */
-int expect_compare(struct expect *expect, struct manifest_source *row, uint64_t below, bool *differs, struct error *e);
+/* Compare with what a source has found. Each difference becomes a problem of its row. *differs: there was one. */
+int expect_compare(struct expect *expect, struct manifest_source *row, bool *differs, struct error *e);
 
 /* After the commit: what was compared without a difference is expected from now on. Durable. */
 int expect_save(const struct expect *expect, struct error *e);

@@ -38,6 +38,8 @@ static int find_id(const struct snapshot_list *list, const struct snapshot_selec
 
 static bool is_meant(const struct snapshot *s, const struct snapshot_selector *selector)
 {
+    if (s->manifest && manifest_is_suspect(s->manifest) && !(s->said && s->said->accepted))
+        return false;
     return selector->by != SNAPSHOT_COMPLETE ||
            (s->manifest && s->manifest->status == MANIFEST_COMPLETE && !s->manifest->partial);
 }
@@ -100,6 +102,8 @@ int pin_run(const struct engine *engine, const struct pin_request *request, pin_
     if (result == 0)
         result =
             snapshot_look(&vaults, selector->job, engine->config->host, names_only, &list, unreachable, &damaged, e);
+    if (result == 0 && !names_only)
+        result = snapshot_annotate(&vaults, selector->job, engine->config->host, &list, e);
     if (result == 0)
         result = find(&list, selector, &snapshot, e);
     if (result == 0)

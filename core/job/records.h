@@ -60,6 +60,9 @@ const char *records_text(const json_t *record, const char *member);
 int64_t records_number(const json_t *record, const char *member);
 int64_t records_time(const json_t *record, const char *member); /* ns */
 
+/* The snapshot that it says was accepted, in a sink at least; NULL = it says nothing of the kind. */
+const char *records_accepted(const json_t *record);
+
 /* Is the chain whole? flaw is called for each place where it is not, in words. *count: lines. cut: older ones were cut
  * off. */
 struct records_chain {

@@ -45,6 +45,13 @@ int64_t records_time(const json_t *record, const char *member)
     return text && clock_parse_exact(text, &ns) ? ns : INT64_MIN;
 }
 
+const char *records_accepted(const json_t *record)
+{
+    const char *command = records_text(record, "command"), *status = records_text(record, "status");
+    bool done = status && (strcmp(status, "complete") == 0 || strcmp(status, "incomplete") == 0);
+    return command && strcmp(command, "accept") == 0 && done ? records_text(record, "snapshot") : NULL;
+}
+
 /* ---- oldest first ---- */
 
 static int open_records(const char *directory, char *path, int *fd, struct error *e)

@@ -170,6 +170,8 @@ static void forget_left_out(struct manifest_source *row)
 int row_missing(struct manifest_source *row, const struct error *why, struct error *e)
 {
     row->status = MANIFEST_MISSING;
+    free(row->suspect);
+    row->suspect = NULL;
     row->entries = row->bytes = row->vanished = row->catalogue_bytes = 0;
     forget_problems(row);
     forget_left_out(row);

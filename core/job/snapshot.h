@@ -32,7 +32,8 @@ struct snapshot_selector {
 /* ERROR_USAGE says what is wrong and shows the forms. */
 int snapshot_parse(const char *text, struct snapshot_selector *selector, struct error *e);
 
-/* What pins and proofs say of a snapshot, in any of the sinks. A proof counts of a manifest with that hash alone. */
+/* What pins, proofs and acceptances say of a snapshot, in any of the sinks. A proof counts of a manifest with that hash
+ * alone. */
 struct snapshot_proof {
     int64_t at; /* ns; 0 = none */
     uint8_t hash[MANIFEST_HASH_SIZE];
@@ -42,6 +43,7 @@ struct snapshot_said {
     int64_t until; /* ns; VAULT_PIN_FOREVER */
     char note[VAULT_NOTE_MAX + 1];
     struct snapshot_proof verified, proven;
+    bool accepted; /* of this very manifest, although it is suspect */
 };
 
 /* A snapshot and the sinks (of those asked) that hold it. manifest is NULL when it was not read, when it is sealed, or
@@ -82,7 +84,7 @@ int snapshot_names(const struct engine *engine, const char *job, const char *hos
 /* Either, of vaults that may be open already, and stay so. */
 int snapshot_look(struct vaults *vaults, const char *job, const char *host, bool names_only, struct snapshot_list *list,
                   size_t *unreachable, size_t *damaged, struct error *e);
-/* Look for pins and proofs of those in the list, in the vaults that are open; where that fails it is logged. */
+/* Look for what is said of those in the list, in the vaults that are open; where that fails it is logged. */
 int snapshot_annotate(const struct vaults *vaults, const char *job, const char *host, struct snapshot_list *list,
                       struct error *e);
 /* Say that its manifest cannot be read in a sink (a warning), and note it there. */
@@ -94,7 +96,9 @@ void snapshot_cannot_be_read(struct snapshot *snapshot, const char *sink, const 
  * and nothing is listed; otherwise names are listed, and manifests read, the newest first, until it is known which is
  * meant: nearly always that is the first. In a far store the difference is minutes. One whose manifest cannot be read
  * for what it is counts for no age: it is passed over, named in a warning, and counted in *passed, so that whoever goes
- * on with an older one can tell. One that cannot be reached is an error. */
+ * on with an older one can tell. One that cannot be reached is an error. One that is suspect, in the source that is
+ * asked for, is passed over likewise until somebody accepts it, and is named, but not counted: an age means it only
+ * where there is no other. */
 int snapshot_open(const struct engine *engine, const struct snapshot_selector *selector, const char *source,
                   const struct config_instance *sink, struct vault **vault, struct manifest **manifest, size_t *passed,
                   struct error *e);

@@ -1,4 +1,4 @@
-/* Of snapshots (snapshot.h): what pins and proofs say of them. */
+/* Of snapshots (snapshot.h): what pins, proofs and acceptances say of them. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,6 +51,14 @@ static void take_proof(struct snapshot_proof *proof, const struct vault_annotati
     memcpy(proof->hash, annotation->hash, sizeof proof->hash);
 }
 
+/* An archive's is of any manifest; of one that was not read its name must do. */
+static bool accepts(const struct snapshot *s, const struct vault_annotation *annotation)
+{
+    static const uint8_t any[MANIFEST_HASH_SIZE];
+    return !s->manifest || memcmp(annotation->hash, any, sizeof any) == 0 ||
+           memcmp(annotation->hash, s->manifest->hash, sizeof any) == 0;
+}
+
 static int take(void *context, const struct vault_annotation *annotation, struct error *e)
 {
     struct snapshot *s = find(context, &annotation->name);
@@ -58,7 +66,9 @@ static int take(void *context, const struct vault_annotation *annotation, struct
         return 0;
     if (!s->said && !(s->said = calloc(1, sizeof *s->said)))
         return error_memory(e);
-    if (annotation->kind == VAULT_PIN)
+    if (annotation->kind == VAULT_ACCEPTED)
+        s->said->accepted = s->said->accepted || accepts(s, annotation);
+    else if (annotation->kind == VAULT_PIN)
         take_pin(s->said, annotation);
     else
         take_proof(annotation->kind == VAULT_VERIFIED ? &s->said->verified : &s->said->proven, annotation);
@@ -76,7 +86,7 @@ int snapshot_annotate(const struct vaults *vaults, const char *job, const char *
         if (e->class == ERROR_MEMORY || e->class == ERROR_CANCELLED)
             return -1;
         error_subject(e, "sink", sink_name(vault->sink));
-        error_context(e, "pins and proofs cannot be looked at: ");
+        error_context(e, "what is said of snapshots cannot be looked at: ");
         log_error(LOG_WARNING, e);
     }
     return 0;

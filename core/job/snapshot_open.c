@@ -53,6 +53,15 @@ static bool counts(const struct snapshot *s, enum snapshot_by by, const char *so
     return !source || has_source(s, source);
 }
 
+/* Is what is asked for of it suspect, and nobody has accepted it? */
+static bool is_suspect(const struct snapshot *s, const char *source)
+{
+    if (!s->manifest || (s->said && s->said->accepted))
+        return false;
+    const struct manifest_source *row = source ? find_source(s->manifest, source) : NULL;
+    return row ? row->suspect != NULL : manifest_is_suspect(s->manifest);
+}
+
 /* count: how many count. */
 static int too_few(const struct snapshot_selector *selector, size_t count, struct error *e)
 {
@@ -102,6 +111,7 @@ struct search {
     struct vaults vaults;
     struct snapshot_list list;
     const char *job, *host;
+    bool annotated; /* it is known what is said of those in the list */
 };
 
 static int begin(struct search *s, const struct engine *engine, const char *job, const char *host,
@@ -215,20 +225,55 @@ static bool is_future(struct snapshot *it)
     return true;
 }
 
+/* What is suspect counts for no age until somebody has accepted it. -1: out of memory. */
+static int look_for_suspicion(struct search *s, const struct snapshot *it, const char *source, struct error *e)
+{
+    if (!is_suspect(it, source))
+        return 0;
+    if (!s->annotated && snapshot_annotate(&s->vaults, s->job, s->host, &s->list, e) < 0)
+        return -1;
+    s->annotated = true;
+    return is_suspect(it, source);
+}
+
+/* newest: of those that are suspect. */
+static void say_suspect(const struct snapshot *chosen, const struct snapshot *newest, size_t suspect)
+{
+    if (chosen == newest)
+        log_line(LOG_WARNING,
+                 "this is snapshot %s of job '%s', which is suspect, as every other one is: see cofre show", chosen->id,
+                 chosen->job);
+    else
+        log_line(LOG_WARNING,
+                 "this is snapshot %s of job '%s': %s is newer and suspect, and was passed over%s: see cofre "
+                 "show %s@%s",
+                 chosen->id, chosen->job, newest->id, suspect > 1 ? ", as others were" : "", chosen->job, newest->id);
+}
+
 static int choose_by_age(struct search *s, const struct snapshot_selector *selector, const char *source,
                          struct snapshot **chosen, size_t *passed, struct error *e)
 {
     const struct snapshot_list *list = &s->list;
-    size_t count = 0;
+    size_t count = 0, suspect = 0, newest = 0; /* newest: of those that are suspect */
     *chosen = NULL;
     for (size_t i = list->count; i-- > 0 && !*chosen;) {
+        size_t had = list->count;
         int counted = is_future(&list->items[i]) ? -1 : look_into(s, i, selector->by, source, e);
+        newest -= suspect > 0 ? had - list->count : 0; /* those behind one that went moved up */
         if (counted < 0 && list->items[i].damaged == ERROR_NONE)
             return -1;
         *passed += counted < 0;
-        if (counted > 0 && count++ == selector->back)
+        int doubtful = counted > 0 ? look_for_suspicion(s, &list->items[i], source, e) : 0;
+        if (doubtful < 0)
+            return -1;
+        if (doubtful && suspect++ == 0)
+            newest = i;
+        if (counted > 0 && !doubtful && count++ == selector->back)
             *chosen = &list->items[i];
     }
+    /* Better than nothing, but where it must be complete. */
+    if (!*chosen && count == 0 && suspect > 0 && selector->by != SNAPSHOT_COMPLETE && selector->back == 0)
+        *chosen = &list->items[newest];
     if (list->count == 0)
         return no_snapshots(s->vaults.engine, selector, e);
     /* Where none has the source, the newest says why. */
@@ -239,7 +284,9 @@ static int choose_by_age(struct search *s, const struct snapshot_selector *selec
     if (!*chosen)
         return too_few(selector, count, e);
     say_passed(*chosen, *passed);
-    if (selector->by == SNAPSHOT_NEWEST)
+    if (suspect > 0)
+        say_suspect(*chosen, &list->items[newest], suspect);
+    if (suspect == 0 && selector->by == SNAPSHOT_NEWEST)
         say_newer(list, source, *chosen);
     return 0;
 }

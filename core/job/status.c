@@ -27,7 +27,8 @@ struct reading {
     int64_t day;           /* today */
     int64_t began[RHYTHM]; /* the newest runs of the whole job, without a schedule */
     size_t began_count;
-    bool past; /* what comes is older than all of the days */
+    json_t *accepted; /* ids of snapshots that were suspect, as members */
+    bool past;        /* what comes is older than all of the days */
 };
 
 /* Days since 1970 as the calendar here has them. */
@@ -56,8 +57,17 @@ static const json_t *find_row(const json_t *record, const char *sink)
 
 /* ---- what a record says ---- */
 
+/* "status" or "snapshot_status" as the run left it; a snapshot that somebody accepted later is as any other. */
+static const char *word_of(const struct reading *r, const json_t *record, const char *member)
+{
+    const char *id = records_text(record, "snapshot"), *word = records_text(record, member);
+    bool suspect = id && word && strcmp(word, "suspect") == 0;
+    return suspect && json_object_get(r->accepted, id) ? "complete" : word;
+}
+
 static void take_run(struct reading *r, const json_t *record)
 {
+    const char *word = word_of(r, record, "status");
     int64_t day = r->day - day_of(records_time(record, "ended"));
     if (!r->job->last)
         r->job->last = json_incref((json_t *)(uintptr_t)record);
@@ -66,22 +76,25 @@ static void take_run(struct reading *r, const json_t *record)
         r->began[r->began_count++] = records_time(record, "started");
     if (is(record, "status", "skipped"))
         return;
-    if (!r->job->tried)
+    if (!r->job->tried) {
         r->job->tried = json_incref((json_t *)(uintptr_t)record);
+        r->job->accepted = !is(record, "status", word);
+    }
     /* Of some sources alone: it says nothing of the job. */
     if (day < 0 || day >= STATUS_DAYS || is(record, "snapshot_status", "partial"))
         return;
     size_t at = (size_t)(STATUS_DAYS - 1 - day);
     r->runs[at]++;
-    r->complete[at] += is(record, "status", "complete");
-    r->partly[at] += is(record, "status", "incomplete");
+    r->complete[at] += strcmp(word, "complete") == 0;
+    r->partly[at] += strcmp(word, "incomplete") == 0 || strcmp(word, "suspect") == 0;
 }
 
 static void take_size(struct reading *r, const json_t *record)
 {
     struct status_job *job = r->job;
     uint64_t bytes = (uint64_t)records_number(record, "bytes");
-    if (!is(record, "snapshot_status", "complete") || job->sizes == 2)
+    const char *word = word_of(r, record, "snapshot_status");
+    if (!word || strcmp(word, "complete") != 0 || job->sizes == 2)
         return;
     if (job->sizes == 0) {
         job->bytes = bytes;
@@ -92,18 +105,19 @@ static void take_size(struct reading *r, const json_t *record)
     job->sizes++;
 }
 
-/* A snapshot that came to sinks: by a run, or by a copy. */
-static void take_snapshot(struct reading *r, const json_t *record, bool run)
+/* A snapshot that came to sinks: by a run, or by a copy; or was accepted there. rows: they say of each sink whether it
+ * did. */
+static void take_snapshot(struct reading *r, const json_t *record, bool rows)
 {
     const char *id = records_text(record, "snapshot");
     int64_t began = records_time(record, "snapshot_started");
     if (!id || strlen(id) >= MANIFEST_ID_SIZE || !is(record, "snapshot_status", "complete") ||
-        (!run && !is(record, "status", "complete")))
+        (!rows && !is(record, "status", "complete")))
         return;
     for (size_t i = 0; i < r->job->job->sink_count; i++) {
         struct status_sink *s = &r->job->sinks[i];
         const json_t *row = find_row(record, s->sink->name);
-        if (!row || (run && !json_is_true(json_object_get(row, "committed"))) || began <= s->good)
+        if (!row || (rows && !json_is_true(json_object_get(row, "committed"))) || began <= s->good)
             continue;
         s->good = began;
         s->added = (uint64_t)records_number(row, "added");
@@ -146,8 +160,11 @@ static void take(struct reading *r, const json_t *record)
         take_size(r, record);
         take_space(r, record);
     }
-    if (run || is(record, "command", "copy"))
-        take_snapshot(r, record, run);
+    bool accept = is(record, "command", "accept");
+    if (run || accept || is(record, "command", "copy"))
+        take_snapshot(r, record, run || accept);
+    if (records_accepted(record) && json_object_set_new(r->accepted, records_accepted(record), json_true()) < 0)
+        r->job->damaged = true;
     if (is(record, "command", "verify"))
         for (size_t i = 0; i < r->job->job->sink_count; i++)
             take_verified(&r->job->sinks[i], record);
@@ -190,8 +207,9 @@ static bool may_tell(const struct reading *r, const char *line, size_t length)
     const struct status_job *job = r->job;
     char name[96];
     bool may = ((!job->tried || !knows_rhythm(r)) && has(line, length, "\"command\":\"run\"")) ||
-               (job->sizes < 2 && has(line, length, "\"snapshot_status\":\"complete\"")) ||
-               (!knows_verified(job) && has(line, length, verify));
+               (job->sizes < 2 && (has(line, length, "\"snapshot_status\":\"complete\"") ||
+                                   has(line, length, "\"snapshot_status\":\"suspect\""))) ||
+               (!knows_verified(job) && has(line, length, verify)) || has(line, length, "\"command\":\"accept\"");
     for (size_t i = 0; i < job->job->sink_count && !may; i++) {
         if (job->sinks[i].good != INT64_MIN)
             continue;
@@ -302,10 +320,15 @@ static void look_at_rhythm(struct reading *r)
 
 static int read_job(const struct config *config, struct status *status, struct status_job *job, struct error *e)
 {
-    struct reading r = {.status = status, .job = job, .day = day_of(status->now)};
+    struct reading r = {.status = status, .job = job, .day = day_of(status->now), .accepted = json_object()};
     char directory[PATH_MAX];
-    if (records_directory(config, job->job->name, NULL, directory, e) < 0 ||
-        attempt_each_open(directory, look_at_open, &r, e) < 0 || records_back(directory, visit, &r, e) < 0)
+    int result = r.accepted ? records_directory(config, job->job->name, NULL, directory, e) : error_memory(e);
+    if (result == 0)
+        result = attempt_each_open(directory, look_at_open, &r, e);
+    if (result == 0)
+        result = records_back(directory, visit, &r, e);
+    json_decref(r.accepted);
+    if (result < 0)
         return -1;
     for (size_t i = 0; i < job->job->sink_count; i++)
         if (records_directory(config, NULL, job->sinks[i].sink->name, directory, e) < 0 ||

@@ -51,6 +51,7 @@ struct status_job {
     const struct config_job *job;
     json_t *last;    /* the record of the newest run that has ended; NULL = none */
     json_t *tried;   /* the same of the newest that was not skipped */
+    bool accepted;   /* its snapshot was suspect, and somebody has accepted it since */
     int64_t running; /* since; INT64_MIN = it is not */
     int64_t next;    /* when the schedule has it next; INT64_MIN = it has none */
     int64_t missed;  /* when the schedule had it, and no run began; INT64_MIN */

@@ -45,11 +45,12 @@ static const char *age(const struct status *status, int64_t when, char out[TEXT_
 static const char *why(const json_t *record)
 {
     const char *text = records_text(record, "error");
-    static const char *const lists[] = {"sources", "sinks"};
-    for (size_t k = 0; k < 2 && !text; k++) {
+    static const char *const lists[] = {"sources", "sinks", "sources"};
+    static const char *const members[] = {"error", "error", "suspect"};
+    for (size_t k = 0; k < 3 && !text; k++) {
         const json_t *rows = json_object_get(record, lists[k]);
         for (size_t i = 0; i < json_array_size(rows) && !text; i++)
-            text = records_text(json_array_get(rows, i), "error");
+            text = records_text(json_array_get(rows, i), members[k]);
     }
     return text;
 }
@@ -78,7 +79,7 @@ static int judge_last(struct status *status, const struct status_job *job, struc
 {
     char when[TEXT_AGE_MAX];
     const char *word = job->tried ? records_text(job->tried, "status") : NULL;
-    if (!word || strcmp(word, "complete") == 0 || strcmp(word, "partial") == 0)
+    if (!word || strcmp(word, "complete") == 0 || strcmp(word, "partial") == 0 || job->accepted)
         return 0;
     const char *escaped = why(job->tried);
     char *text = escaped ? status_text(escaped) : NULL;
@@ -86,6 +87,7 @@ static int judge_last(struct status *status, const struct status_job *job, struc
                      age(status, records_time(job->tried, "ended"), when),
                      strcmp(word, "killed") == 0       ? "was killed"
                      : strcmp(word, "incomplete") == 0 ? "was incomplete"
+                     : strcmp(word, "suspect") == 0    ? "was suspect"
                                                        : "failed",
                      text ? ": " : "", ERROR_SHOWN, text ? text : "");
     free(text);

@@ -18,6 +18,7 @@ static const char *const prefixes[VAULT_ANNOTATION_KINDS] = {
     [VAULT_PIN] = "pins",
     [VAULT_VERIFIED] = "proofs/verified",
     [VAULT_PROVEN] = "proofs/proven",
+    [VAULT_ACCEPTED] = "accepted",
 };
 
 const char *annotation_prefix(enum vault_annotation_kind kind)
@@ -37,7 +38,7 @@ bool annotation_parse_key(const char *key, enum vault_annotation_kind *kind, str
 
 /* ---- writing ---- */
 
-/* Adds to the object; false when memory is short. */
+/* Adds to the object; false when memory is short. An acceptance is a proof that needs not say how. */
 static bool write_pin(const struct vault_annotation *a, json_t *json)
 {
     AUTO_FREE char *note = manifest_text_escape(a->note);
@@ -51,8 +52,9 @@ static bool write_pin(const struct vault_annotation *a, json_t *json)
 
 static bool write_proof(const struct vault_annotation *a, json_t *json)
 {
-    json_t *members = json_pack("{s:o, s:I, s:s}", "hash", statement_hex(a->hash, sizeof a->hash), "at",
-                                (json_int_t)a->at, "how", a->kind == VAULT_VERIFIED ? "content" : "restore");
+    static const char *const how[VAULT_ANNOTATION_KINDS] = {[VAULT_VERIFIED] = "content", [VAULT_PROVEN] = "restore"};
+    json_t *members = json_pack("{s:o, s:I, s:s*}", "hash", statement_hex(a->hash, sizeof a->hash), "at",
+                                (json_int_t)a->at, "how", how[a->kind]);
     bool done = members && json_object_update(json, members) == 0;
     json_decref(members);
     return done;
@@ -112,7 +114,7 @@ static int read_proof(const json_t *json, const char *key, struct vault_annotati
         return placed_malformed(key, "at", e);
     if (!statement_get_hex(json, "hash", a->hash, sizeof a->hash))
         return placed_malformed(key, "hash", e);
-    if (!json_is_string(json_object_get(json, "how")))
+    if (a->kind != VAULT_ACCEPTED && !json_is_string(json_object_get(json, "how")))
         return placed_malformed(key, "how", e);
     a->at = json_integer_value(at);
     return 0;

@@ -1,8 +1,9 @@
 /* Annotations: what is said of a snapshot afterwards. A pin keeps it from being removed; a proof says that all of it
- * was read and was whole, or that it was restored.
+ * was read and was whole, or that it was restored; an acceptance, that it is as it should be although it is suspect.
  *
  * Placed objects (placed.h), named as the snapshot: "pins/HOST/JOB/ID", "proofs/verified/HOST/JOB/ID",
- * "proofs/proven/HOST/JOB/ID". They may be replaced and removed. docs/format.md lists every member.
+ * "proofs/proven/HOST/JOB/ID", "accepted/HOST/JOB/ID". They may be replaced and removed. docs/format.md lists every
+ * member.
  */
 #ifndef COFRE_REPOSITORY_ANNOTATION_H
 #define COFRE_REPOSITORY_ANNOTATION_H
@@ -21,7 +22,7 @@ struct repository;
 #define ANNOTATION_OBJECT_MAX ((size_t)64 << 10)
 #define ANNOTATION_BODY_MAX ((size_t)64 << 10)
 
-/* "pins", "proofs/verified", "proofs/proven" */
+/* "pins", "proofs/verified", "proofs/proven", "accepted" */
 const char *annotation_prefix(enum vault_annotation_kind kind);
 /* Of which kind, and of which snapshot, is the annotation with this key? */
 bool annotation_parse_key(const char *key, enum vault_annotation_kind *kind, struct vault_name *name);

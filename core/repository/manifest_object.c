@@ -43,7 +43,8 @@ static void object_key_hash(const char *object_key, uint8_t hash[SEAL_HASH_SIZE]
 
 static uint32_t flags_of(const struct manifest *m)
 {
-    return (m->status == MANIFEST_COMPLETE ? 0 : MANIFEST_CLEAR_INCOMPLETE) | (m->partial ? MANIFEST_CLEAR_PARTIAL : 0);
+    return (m->status == MANIFEST_COMPLETE ? 0 : MANIFEST_CLEAR_INCOMPLETE) |
+           (m->partial ? MANIFEST_CLEAR_PARTIAL : 0) | (manifest_is_suspect(m) ? MANIFEST_CLEAR_SUSPECT : 0);
 }
 
 static void write_clear(const struct manifest *m, const char *object_key, uint8_t clear[CLEAR_SIZE])
@@ -153,8 +154,7 @@ static int parse(const struct seal_opened *opened, const struct bytes *body, con
     manifest_object_key(m->host, m->job, m->id, object_key);
     if (strcmp(object_key, name) != 0)
         return refuse(name, "it is the manifest of another snapshot under this name", e);
-    if (clear.started != m->started || clear.ended != m->ended ||
-        (clear.flags & MANIFEST_CLEAR_KNOWN & ~MANIFEST_CLEAR_SUSPECT) != flags_of(m))
+    if (clear.started != m->started || clear.ended != m->ended || (clear.flags & MANIFEST_CLEAR_KNOWN) != flags_of(m))
         return refuse(name, "its clear part says something else than its body", e);
     return manifest_check(m, name, e);
 }

@@ -141,7 +141,7 @@ static int mark_annotation(void *context, const char *key, const struct bytes *o
     }
     if (!mark.said.readable) {
         bool went = wrong.class == ERROR_NOT_FOUND;
-        error_hint(&wrong, "its snapshot is kept; to say it anew: cofre pin, cofre unpin, cofre verify");
+        error_hint(&wrong, "its snapshot is kept; to say it anew: cofre pin, cofre unpin, cofre verify, cofre accept");
         if (placed_pass_over(s->repository, &wrong, e) < 0)
             return -1;
         if (went)
@@ -198,6 +198,8 @@ static void apply_annotation(const struct mark *mark, struct vault_standing *sta
         standing->pinned = true;
     } else if (mark->said.kind == VAULT_VERIFIED) {
         standing->verified = ours;
+    } else if (mark->said.kind == VAULT_ACCEPTED) {
+        standing->suspect = standing->suspect && !ours;
     } else {
         standing->proven = ours;
     }

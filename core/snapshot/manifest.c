@@ -100,9 +100,19 @@ static int check_source(const struct manifest *m, size_t i, const char *name, st
     bool missing = source->status == MANIFEST_MISSING;
     if (missing && (!source->error || source->chunk_count > 0))
         return refuse(name, source->name, "is missing, but has a catalogue or no reason", e);
+    if (missing && source->suspect)
+        return refuse(name, source->name, "is missing, and said to be suspect", e);
     if (m->status == MANIFEST_COMPLETE && source->status != MANIFEST_COMPLETE)
         return refuse(name, source->name, "is not complete, but the snapshot is said to be", e);
     return check_catalogue(source, name, e);
+}
+
+bool manifest_is_suspect(const struct manifest *manifest)
+{
+    for (size_t i = 0; i < manifest->source_count; i++)
+        if (manifest->sources[i].suspect)
+            return true;
+    return false;
 }
 
 int manifest_check(const struct manifest *m, const char *name, struct error *e)

@@ -67,6 +67,7 @@ struct manifest_source {
     char *name, *plugin, *plugin_version;
     enum manifest_status status;
     char *error;                   /* MISSING: why */
+    char *suspect;                 /* not MISSING: how it is unlike those before (the publish gate); NULL = it is not */
     struct manifest_pair *options; /* as configured, without secrets */
     size_t option_count;
     struct manifest_fact *facts;
@@ -124,6 +125,9 @@ bool manifest_is_id(const char *text);
 /* Does its time lie more than a day after now (ns)? Nobody has made such a snapshot yet; who says so lies, or has a
  * clock that is wrong. */
 bool manifest_is_future(const char *id, int64_t now);
+
+/* Is a source of it suspect? Whether somebody has accepted it since, no manifest tells. */
+bool manifest_is_suspect(const struct manifest *manifest);
 
 /* Does it hold together? name is for messages. ERROR_INTEGRITY. */
 int manifest_check(const struct manifest *manifest, const char *name, struct error *e);

@@ -59,6 +59,7 @@ static const struct member source_members[] = {
     {"plugin_version", MEMBER_TEXT, .optional = true, FIELD(manifest_source, plugin_version)},
     {"status", MEMBER_STATUS, FIELD(manifest_source, status)},
     {"error", MEMBER_TEXT, .optional = true, FIELD(manifest_source, error)},
+    {"suspect", MEMBER_TEXT, .optional = true, FIELD(manifest_source, suspect)},
     {"options", MEMBER_LIST, LIST(manifest_source, options, option_count, &pair_shape, 4096)},
     {"facts", MEMBER_LIST, LIST(manifest_source, facts, fact_count, &fact_shape, MANIFEST_FACTS_MAX)},
     {"left_out_count", MEMBER_COUNT, FIELD(manifest_source, left_out_count)},

@@ -1,5 +1,6 @@
 /* directory: saves a directory tree of this machine, and puts entries of any source back into one. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,9 +17,10 @@
 #include "common/tree_write.h"
 
 struct conf {
-    const char *path;
+    const char *path, *require;
     struct cofre_list exclude, include;
-    int32_t exclude_caches, one_file_system, inodes, live_database, numeric_owner, overwrite, exact, devices, setuid;
+    int32_t require_mount, exclude_caches, one_file_system, inodes, live_database, numeric_owner, overwrite, exact,
+        devices, setuid;
 };
 
 enum { INODES_STABLE, INODES_UNSTABLE };
@@ -32,6 +34,9 @@ static const struct cofre_option rows[] = {
     COFRE_OPTION(struct conf, exclude_caches, BOOLEAN, 0, "no",
                  "leave out what is in directories marked by a CACHEDIR.TAG"),
     COFRE_OPTION(struct conf, one_file_system, BOOLEAN, 0, "yes", "do not enter mount points below path"),
+    COFRE_OPTION(struct conf, require_mount, BOOLEAN, 0, "no", "save nothing unless something is mounted at path"),
+    COFRE_OPTION(struct conf, require, STRING, 0, NULL,
+                 "save nothing unless this is there: a file, or directory, below path"),
     COFRE_OPTION_CHOICE(struct conf, inodes, 0, "stable", "stable|unstable",
                         "unstable: the file system gives files other inode numbers at each mount (sshfs, FUSE)"),
     COFRE_OPTION_CHOICE(struct conf, live_database, 0, "incomplete", "incomplete|accept",
@@ -59,6 +64,28 @@ static void directory_close(void *instance)
     free(d);
 }
 
+/* Has the path ".." for a component? */
+static bool leads_up(const char *path)
+{
+    for (const char *p = path; *p;) {
+        size_t n = strcspn(p, "/");
+        if (n == 2 && p[0] == '.' && p[1] == '.')
+            return true;
+        p += n + (p[n] == '/');
+    }
+    return false;
+}
+
+/* It is looked for below path, and nowhere else. */
+static int32_t check_require(const char *require, struct cofre_error *error)
+{
+    if (!require || (require[0] != '\0' && require[0] != '/' && !leads_up(require)))
+        return COFRE_OK;
+    cofre_fail(error, COFRE_E_CONFIG, "'require' names nothing below path: '%.200s'", require);
+    cofre_hint(error, "write a path that begins at path, such as .mounted");
+    return COFRE_E_CONFIG;
+}
+
 static int32_t directory_open(struct cofre_call *call, const void *conf, void **instance, struct cofre_error *error)
 {
     (void)call;
@@ -66,7 +93,9 @@ static int32_t directory_open(struct cofre_call *call, const void *conf, void **
     if (!d)
         return cofre_fail_errno(error, ENOMEM, "open the source");
     d->conf = conf;
-    int32_t status = pattern_compile(&d->exclude, "exclude", &d->conf->exclude, d->conf->path, error);
+    int32_t status = check_require(d->conf->require, error);
+    if (status == COFRE_OK)
+        status = pattern_compile(&d->exclude, "exclude", &d->conf->exclude, d->conf->path, error);
     if (status == COFRE_OK)
         status = pattern_compile(&d->include, "include", &d->conf->include, d->conf->path, error);
     if (status != COFRE_OK) {
@@ -89,13 +118,42 @@ static struct tree_read_options reading(const struct directory *d)
                                       .living_accepted = d->conf->live_database == LIVE_ACCEPT};
 }
 
-/* path begins a file system of its own, so that the numbers of the file system are those of the source. */
+/* Something is mounted at path, a directory from elsewhere too where the system can tell. */
 static bool is_mount_point(int root)
 {
     struct stat here, above;
+    struct statx more;
+    if (statx(root, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &more) == 0 &&
+        more.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT)
+        return more.stx_attributes & STATX_ATTR_MOUNT_ROOT;
     if (fstat(root, &here) != 0 || fstatat(root, "..", &above, 0) != 0)
         return false;
     return here.st_dev != above.st_dev || here.st_ino == above.st_ino;
+}
+
+/* Is what the section requires there? */
+static int32_t check_required(const struct conf *conf, int root, struct cofre_error *error)
+{
+    char quoted[FAILURE_QUOTE_MAX], wanted[FAILURE_QUOTE_MAX];
+    struct stat st;
+    failure_quote(conf->path, strlen(conf->path), quoted);
+    if (conf->require_mount && !is_mount_point(root)) {
+        cofre_fail(error, COFRE_E_NOT_FOUND, "nothing is mounted at '%s', and the section has require_mount = yes",
+                   quoted);
+        cofre_hint(error, "mount it: mount %s", quoted);
+        return COFRE_E_NOT_FOUND;
+    }
+    if (!conf->require || fstatat(root, conf->require, &st, 0) == 0)
+        return COFRE_OK;
+    int cause = errno;
+    failure_quote(conf->require, strlen(conf->require), wanted);
+    if (cause != ENOENT && cause != ENOTDIR)
+        return cofre_fail_errno(error, cause, "look for '%s' below '%s'", wanted, quoted);
+    cofre_fail(error, COFRE_E_NOT_FOUND, "'%s' is not below '%s', and the section has require = %s", wanted, quoted,
+               wanted);
+    cofre_hint(error, "is something not mounted? If all is as it should be, make that file: touch %s/%s", quoted,
+               wanted);
+    return COFRE_E_NOT_FOUND;
 }
 
 static void say_root(struct cofre_call *call, const char *path, int root)
@@ -128,6 +186,8 @@ static int32_t directory_check(void *instance, struct cofre_call *call, int32_t 
         cofre->finding(call, COFRE_LOG_ERROR, why.message, why.hint);
         return COFRE_OK;
     }
+    if (check_required(d->conf, root, &why) != COFRE_OK)
+        cofre->finding(call, COFRE_LOG_ERROR, why.message, why.hint);
     say_root(call, options.path, root);
     status = tree_check(call, &options, root, error);
     close(root);
@@ -158,11 +218,28 @@ static int32_t say_counts(struct cofre_call *call, const struct tree_read_counts
     return status;
 }
 
+/* Before anything is read. */
+static int32_t open_required(const struct conf *conf, struct cofre_error *error)
+{
+    int root;
+    if (!conf->require && !conf->require_mount)
+        return COFRE_OK;
+    int32_t status = root_open(conf->path, &root, error);
+    if (status != COFRE_OK)
+        return status;
+    status = check_required(conf, root, error);
+    close(root);
+    return status;
+}
+
 static int32_t directory_backup(void *instance, struct cofre_call *call, struct cofre_error *error)
 {
-    struct tree_read_options options = reading(instance);
+    const struct directory *d = instance;
+    struct tree_read_options options = reading(d);
     struct tree_read_counts counts;
-    int32_t status = tree_read(call, &options, &counts, error);
+    int32_t status = open_required(d->conf, error);
+    if (status == COFRE_OK)
+        status = tree_read(call, &options, &counts, error);
     if (status != COFRE_OK)
         return status;
     pattern_say_unused(options.exclude, "exclude", call);

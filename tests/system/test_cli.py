@@ -15,7 +15,7 @@ from support.oracle import assert_same_tree
 from support.tree import plain_tree
 
 MANUAL = Path(__file__).resolve().parents[2] / 'docs/cofre.8'
-COMMANDS = ['init', 'check', 'discover', 'run', 'due', 'daemon', 'status', 'log', 'list', 'show', 'ls', 'cat', 'restore', 'verify', 'prune', 'gc', 'copy', 'accept',
+COMMANDS = ['init', 'check', 'discover', 'run', 'due', 'daemon', 'status', 'log', 'list', 'show', 'ls', 'cat', 'find', 'diff', 'restore', 'verify', 'prune', 'gc', 'copy', 'accept',
             'pin', 'unpin', 'key', 'plugin', 'version']
 
 
@@ -250,10 +250,10 @@ def test_quiet_says_nothing_when_all_is_well(made, tmp_path):
 
 # ---- JSON
 
-SNAPSHOT = {'partial': bool, 'id': str, 'job': str, 'host': str, 'time': str, 'ended': str, 'status': str, 'sequence': int,
+SNAPSHOT = {'partial': bool, 'suspect': bool, 'accepted': bool, 'id': str, 'job': str, 'host': str, 'time': str, 'ended': str, 'status': str, 'sequence': int,
             'previous': (str, type(None)), 'version': str, 'sources': list, 'sinks': list, 'bytes': int, 'added': int,
             'label': (str, type(None)), 'pinned': (dict, type(None)), 'verified': (str, type(None)), 'proven': (str, type(None))}
-SOURCE = {'name': str, 'plugin': str, 'plugin_version': str, 'status': str, 'error': (str, type(None)), 'entries': int,
+SOURCE = {'name': str, 'plugin': str, 'plugin_version': str, 'status': str, 'error': (str, type(None)), 'suspect': (str, type(None)), 'entries': int,
           'bytes': int, 'vanished': int, 'problem_count': int, 'problems': list,
           'left_out_count': int, 'left_out': list, 'facts': dict, 'fact_kinds': dict, 'options': dict}
 ENTRY = {'source': str, 'path': str, 'kind': str, 'mode': str, 'size': (int, type(None)), 'mtime': (str, type(None)),
@@ -267,6 +267,8 @@ SUMMARY = {'run': {'job': str, 'snapshot': (str, type(None)), 'status': str, 'dr
            'prune': {'status': str, 'dry_run': bool, 'kept': int, 'removed': int, 'held': int, 'sinks': list},
            'check': {'status': str, 'errors': int, 'warnings': int},
            'discover': {'status': str, 'offers': int, 'covered': int, 'failed': int},
+           'diff': {'before': str, 'after': str, 'added': int, 'removed': int, 'changed': int, 'metadata': int, 'bytes_added': int,
+                    'bytes_removed': int},
            'copy': {'snapshot': str, 'job': str, 'from': str, 'to': str, 'status': str, 'existed': bool, 'objects': int,
                     'bytes': int}}
 OTHERS = {'restored': {'source': str, 'status': str, 'entries': int, 'bytes': int, 'without_metadata': int, 'problems': int},
@@ -274,6 +276,10 @@ OTHERS = {'restored': {'source': str, 'status': str, 'entries': int, 'bytes': in
           'offer': {'name': str, 'options': str, 'about': str, 'covered_by': (str, type(None)), 'in_job': bool},
           'pin': {'sink': str, 'job': str, 'host': str, 'id': str, 'pinned': bool, 'until': (str, type(None)), 'note': (str, type(None))},
           'accepted': {'job': str, 'source': str, 'difference': str},
+          'acceptance': {'job': str, 'id': str, 'sink': str, 'was_suspect': bool},
+          'found': {'job': str, 'id': str, 'time': str, 'source': str, 'path': str, 'kind': str, 'size': int, 'mtime': str},
+          'difference': {'source': str, 'path': str, 'what': str, 'kind': str, 'size_before': (int, type(None)), 'size': (int, type(None)),
+                         'mtime_before': (str, type(None)), 'mtime': (str, type(None))},
           'finding': {'level': str, 'subject': str, 'text': str, 'hint': (str, type(None)), 'class': (str, type(None))},
           'repository': {'sink': str, 'plugin': str, 'repository': str, 'encryption': str, 'key_file': (str, type(None)),
                          'key': (str, type(None)), 'key_created': bool, 'existed': bool},
@@ -330,9 +336,16 @@ def test_json_of_every_command(made, tmp_path):
     assert (pin['id'], pin['pinned'], pin['until'], pin['note']) == (snapshot['id'], True, '2099-01-01T00:00:00.000000000Z', None)
     assert lines('show', 'job')[0]['pinned'] == {'until': pin['until'], 'note': ''}
     assert lines('unpin', 'job@latest')[0]['pinned'] is False
+    assert lines('accept', f'job@{snapshot["id"]}')[0]['was_suspect'] is False
     entries = lines('ls', 'job', 'tree')
     assert len(entries) == snapshot['sources'][0]['entries'] and entries[0]['path'] == ''
-    assert lines('restore', 'job', '--into', tmp_path / 'into')[-1]['entries'] == len(entries)
+    assert len(lines('find', '*', 'job')) == len(entries)
+    (tmp_path / 'tree' / 'one-more').touch()
+    lines('run', 'job')
+    difference, total = lines('diff', 'job@latest~1', 'job')
+    assert (difference['what'], difference['path'], total['added']) == ('added', 'one-more', 1)
+    (tmp_path / 'tree' / 'one-more').unlink()
+    assert lines('restore', 'job@latest~1', '--into', tmp_path / 'into')[-1]['entries'] == len(entries)
     assert lines('verify', 'job')[-1]['status'] == 'verified'
     assert lines('check', '--offline')[-1]['status'] == 'ok'
     assert lines('discover')[-1]['status'] == 'complete'

@@ -1,4 +1,4 @@
-"""Which snapshot is meant, when a source failed in some of them."""
+"""Which snapshot is meant, when a source failed in some of them, or was suspect."""
 import json
 import shutil
 
@@ -27,12 +27,13 @@ def nights(world, tmp_path):
     return world
 
 
-def test_list_marks_what_is_missing_or_incomplete(nights):
+def test_list_marks_what_is_missing_or_suspect(nights):
     lines = nights.ok('list', 'job').out.splitlines()[1:]
-    assert [('!gym' in line, 'shop?' in line) for line in lines] == [(False, False), (True, True), (True, False)]
+    assert [('!gym' in line, 'shop~' in line) for line in lines] == [(False, False), (True, True), (True, False)]
     snapshots = [line for line in nights.ok('--json', 'list', 'job').json() if line['type'] == 'snapshot']
     assert [[source['status'] for source in s['sources']] for s in snapshots] == \
-        [['complete', 'complete'], ['missing', 'incomplete'], ['missing', 'complete']]
+        [['complete', 'complete'], ['missing', 'complete'], ['missing', 'complete']]
+    assert [s['suspect'] for s in snapshots] == [False, True, False]
 
 
 def test_the_newest_that_has_the_source(nights, tmp_path):

@@ -24,10 +24,19 @@ PLACES = ['UTC', 'Europe/Madrid', 'America/Sao_Paulo', 'Australia/Lord_Howe', 'A
 
 # ---- a second opinion ----
 
+def accepted_of(made: list[dict]) -> set[str]:
+    return {one['snapshot'] for one in made if one['command'] == 'accept' and one['status'] != 'failed'}
+
+
+def word(run: dict, accepted: set[str]) -> str:
+    return 'complete' if run['status'] == 'suspect' and run['snapshot'] in accepted else run['status']
+
+
 def standing(job: dict, made: list[dict], own: dict[str, list[dict]], now: float, zone: ZoneInfo) -> dict:
     """What status has to say of a job."""
     runs = [one for one in made if one['command'] == 'run']
-    whole = [one for one in runs if one.get('snapshot_status') == 'complete']
+    accepted = accepted_of(made)
+    whole = [one for one in runs if one.get('snapshot_status') in (('complete', 'suspect') if one.get('snapshot') in accepted else ('complete',))]
     today = datetime.fromtimestamp(now, zone).date()
     by_day = [[one for one in runs if (today - datetime.fromtimestamp(one['at'], zone).date()).days == 6 - n
                and one.get('snapshot_status') != 'partial'] for n in range(7)]
@@ -46,8 +55,8 @@ def standing(job: dict, made: list[dict], own: dict[str, list[dict]], now: float
     return {'last': runs[-1]['id'] if runs else None, 'sinks': sinks, 'next': due or None,
             'missed': missed if missed and missed + HOUR < now else None,
             'bytes': whole[-1]['bytes'] if whole else None, 'before': whole[-2]['bytes'] if len(whole) > 1 else None,
-            'days': ['none' if not day else 'good' if all(one['status'] == 'complete' for one in day)
-                     else 'mixed' if any(one['status'] in ('complete', 'incomplete') for one in day) else 'bad' for day in by_day]}
+            'days': ['none' if not day else 'good' if all(word(one, accepted) == 'complete' for one in day)
+                     else 'mixed' if any(one['status'] in ('complete', 'incomplete', 'suspect') for one in day) else 'bad' for day in by_day]}
 
 
 def level(told: dict, made: list[dict], now: float) -> str:
@@ -56,7 +65,7 @@ def level(told: dict, made: list[dict], now: float) -> str:
         return 'stale'
     if any(damaged for _, _, damaged, _ in told['sinks'].values()):
         return 'damaged'
-    if runs and (runs[-1]['status'] not in ('complete', 'partial') or told['missed'] or any(good is None for good, *_ in told['sinks'].values())):
+    if runs and (word(runs[-1], accepted_of(made)) not in ('complete', 'partial') or told['missed'] or any(good is None for good, *_ in told['sinks'].values())):
         return 'warning'
     whole = [one['from'] for one in runs if one.get('snapshot_status') != 'partial'][::-1][:6]
     gaps = [a - b for a, b in zip(whole, whole[1:])]
@@ -97,7 +106,7 @@ def random_record(rng: random.Random, number: int, start: int, sinks: list[str])
         status = rng.choice(['complete', 'failed'])
         return one | snapshot | {'command': 'copy', 'status': status, 'snapshot_status': rng.choice(['complete', 'incomplete']),
                                  'sinks': [{'name': rng.choice(sinks)}]}
-    kind = rng.choice(['complete'] * 5 + ['partial', 'incomplete', 'failed', 'killed'])
+    kind = rng.choice(['complete'] * 5 + ['partial', 'incomplete', 'failed', 'killed', 'suspect', 'suspect'])
     if kind in ('failed', 'killed'):
         return one | {'status': kind, 'command': 'run', 'error': 'sink \\x1b: no | way', 'bytes': 0,
                       'sinks': [{'name': sink, 'committed': False, 'added': 0, 'error': 'x'} for sink in sinks]}
@@ -111,6 +120,12 @@ def random_history(rng: random.Random, until: int, sinks: list[str]) -> list[dic
     gap = rng.choice([HOUR, 6 * HOUR, DAY, 3 * DAY])
     starts = sorted(until - rng.randrange(1, gap * rng.choice([1, 10, 30])) for _ in range(rng.choice([0, 1, 3, 12, 40])))
     made = [random_record(rng, n, start, sinks) for n, start in enumerate(starts)]
+    for run in [one for one in made if one.get('snapshot_status') == 'suspect' and rng.random() < 0.6]:
+        at = run['at'] + rng.choice([1, 100, 10 * DAY])
+        rows = [{'name': sink, 'committed': rng.random() < 0.8} for sink in sinks]
+        made.append({'id': f'{run["id"]}-accept', 'command': 'accept', 'started': moment(at), 'ended': moment(at), 'from': at, 'at': at, 'sinks': rows,
+                     'status': 'complete' if all(row['committed'] for row in rows) else 'incomplete' if any(row['committed'] for row in rows) else 'failed',
+                     'snapshot_status': 'complete', **{name: run[name] for name in ('snapshot', 'snapshot_started', 'began')}})
     return sorted((one for one in made if one['at'] < until), key=lambda one: one['at'])
 
 

@@ -311,7 +311,7 @@ OPTIONS, FACTS = (list_of({"key": text, "value": text}, most) for most in (4096,
 LEFT_OUT = list_of({"name": text, "why": text})
 SOURCE = {
     "name": word, "plugin": word, "plugin_version?": text, "status": partial(word, form=STATUS + "|missing"),
-    "error?": text, "options": OPTIONS, "facts": FACTS, "left_out_count": number, "left_out": LEFT_OUT,
+    "error?": text, "suspect?": text, "options": OPTIONS, "facts": FACTS, "left_out_count": number, "left_out": LEFT_OUT,
     "entries": number, "bytes": number, "vanished": number, "catalogue_bytes": number, "fingerprint_key": HEX16,
     "problem_count": number, "problems": list_of({"path": text, "error": text, "hint?": text}),
     "catalogue": list_of({"id": HEX32, "length": number, "first_record": number, "first_path": text}),
@@ -335,8 +335,9 @@ def read_manifest(repository, snapshot):
     check(f"snapshots/{m['host']}/{m['job']}/{m['id']}" == what, f"{what}: is another manifest")
     check(of in ("", m["host"]), f"{what}: signed by another host")
     started, ended, flags = struct.unpack("<qqI", clear[72:])
-    flagged = (m["status"] != "complete") + 2 * m.get("partial", False)
-    check((started, ended, flags & 3) == (m["started"], m["ended"], flagged), f"{what}: clear part and body differ")
+    suspect = any("suspect" in source for source in m["sources"])
+    flagged = (m["status"] != "complete") + 2 * m.get("partial", False) + 4 * suspect
+    check((started, ended, flags & 7) == (m["started"], m["ended"], flagged), f"{what}: clear part and body differ")
     m["sequence"], m["previous_hash"], m["hash"] = *struct.unpack("<Q32s", clear[:40]), H(data)
     check(0 < m["sequence"] < 2**63, f"{what}: wrong sequence number")
     check((clear[8:40] == ZERO) == ("previous" not in m), f"{what}: previous id and hash disagree")
@@ -348,6 +349,7 @@ def check_source(m, source, what):
     missing = source["status"] == "missing"
     check(m["status"] != "complete" or source["status"] == "complete", f"{what}: not complete")
     check(not missing or ("error" in source and not source["catalogue"]), f"{what}: missing, yet something is there")
+    check(not (missing and "suspect" in source), f"{what}: missing, and said to be suspect")
     check(len(source["problems"]) <= min(1000, source["problem_count"]), f"{what}: wrong number of problems")
     for i, chunk in enumerate(source["catalogue"]):
         check(1 <= chunk["length"] <= CHUNK_MAX and chunk["first_record"] <= chunk["length"], f"{what}: wrong chunk")

@@ -81,8 +81,8 @@ static void test_bad(void **state)
         {"database = g\ntimeuot = 3s", true, "x.conf:4: unknown key 'timeuot' in [source db] (plugin 'postgres')",
          "did you mean 'timeout'?"},
         {"database = g\nzzzzz = 3s", true, "x.conf:4: unknown key 'zzzzz' in [source db] (plugin 'postgres')",
-         "known keys: host, port, database, password, exclude, mode, plugin, retry_for, wait, run_as, "
-         "timeout, stall_timeout"},
+         "known keys: host, port, database, password, exclude, mode, plugin, retry_for, wait, shrink, "
+         "min_size, min_entries, run_as, timeout, stall_timeout"},
         {"database = g\nport = 70000", true, "x.conf:4: 'port': '70000' is not between 1 and 65535", ""},
         {"database = g\nmode = slo", true, "x.conf:4: 'mode': 'slo' is none of fast, slow", "did you mean 'slow'?"},
         {"database = g\nexclude = a,,b", true,

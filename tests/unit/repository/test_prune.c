@@ -180,6 +180,20 @@ static void test_standings(void **state)
         /* What cannot be read may be what keeps it. */
         assert_true(s[3].pinned && s[3].pinned_until == VAULT_PIN_FOREVER && !s[3].verified);
     }
+    annotate(p.put, VAULT_ACCEPTED, 2, 0, p.hashes[1]); /* of another manifest */
+    stand(p.prune, &stood);
+    assert_true(stood.standings[2].suspect);
+    annotate(p.put, VAULT_ACCEPTED, 2, 0, p.hashes[2]);
+    annotate(p.put, VAULT_ACCEPTED, 0, 0, p.hashes[0]); /* of what was never suspect */
+    for (struct repository **r = (struct repository *[]){p.full, p.put, p.prune, p.web, NULL}; *r; r++) {
+        stand(*r, &stood);
+        assert_true(!stood.standings[2].suspect && stood.standings[2].unknown && !stood.standings[2].pinned);
+        assert_true(!stood.standings[0].suspect);
+    }
+    /* What cannot be read accepts nothing, and may be what keeps it. */
+    flip_last(p.full, "accepted", 2);
+    stand(p.prune, &stood);
+    assert_true(stood.standings[2].suspect && stood.standings[2].pinned);
     flip_last(p.full, "snapshots", 2);
     stand(p.prune, &stood);
     assert_int_equal(stood.why[2], ERROR_INTEGRITY);

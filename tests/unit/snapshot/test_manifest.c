@@ -153,6 +153,31 @@ static void test_round_trip(void **state)
     bytes_free(&object);
 }
 
+/* The clear part says what the body does. */
+static void test_suspect(void **state)
+{
+    (void)state;
+    struct error e;
+    struct manifest_clear clear;
+    struct manifest m = sample(), *out;
+    struct bytes object = {.maximum = 1 << 20};
+    for (int suspect = 0; suspect < 2; suspect++) {
+        bytes_reset(&object);
+        sources[0].suspect = suspect ? TEXT("it shrank by 75 %, \xc3\xa9") : NULL;
+        seal_it(&m, put, &object);
+        assert_int_equal(manifest_object_peek(object.data, object.length, full, NAME, &clear, &e), 0);
+        assert_int_equal(clear.flags, MANIFEST_CLEAR_INCOMPLETE | (suspect ? MANIFEST_CLEAR_SUSPECT : 0));
+        assert_int_equal(manifest_object_open(object.data, object.length, full, NULL, NAME, &out, &e), 0);
+        assert_int_equal(manifest_is_suspect(out), suspect);
+        if (suspect)
+            assert_string_equal(out->sources[0].suspect, sources[0].suspect);
+        else
+            assert_null(out->sources[0].suspect);
+        manifest_free(out);
+    }
+    bytes_free(&object);
+}
+
 static void test_names(void **state)
 {
     (void)state;
@@ -230,6 +255,7 @@ static void test_contradictions(void **state)
     m = sample(), sources[0].catalogue_bytes++, refuse(&m, "another length");
     m = sample(), sources[0].problem_count = 0, refuse(&m, "problems");
     m = sample(), sources[1].error = NULL, refuse(&m, "no reason");
+    m = sample(), sources[1].suspect = TEXT("it shrank"), refuse(&m, "suspect");
     m = sample(), sources[0].entries = UINT64_MAX, refuse(&m, "entries");
     m = sample(), memcpy(m.previous_id, "20261119T020000Z-00000X", MANIFEST_ID_SIZE), refuse(&m, "previous");
 }
@@ -367,6 +393,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_suspect),
         cmocka_unit_test(test_large),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_signed_by_another_host),
