@@ -383,6 +383,18 @@ def test_what_fails_at_the_next_start_is_named(hooks):
     assert "hook 'after' ended with status 9" in result.err and hooks.owed() == []
 
 
+def test_what_others_could_have_written_is_not_run(hooks):
+    killed_at(hooks, 'before', kill_all)
+    (hooks.world.base / 'go').touch()
+    holds = hooks.world.base / 'state' / 'holds'
+    holds.chmod(0o777)
+    assert 'can be written by others' in hooks.world.fails(FAILED, 'check').text
+    assert hooks.ran() == ['before']
+    holds.chmod(0o700)
+    hooks.world.ok('check')
+    assert hooks.ran() == ['before', 'after']
+
+
 def test_the_next_run_waits_for_the_after_of_the_last(hooks):
     killed_at(hooks, 'after', subprocess.Popen.kill)
     process = hooks.start('run', 'job')
