@@ -1,6 +1,7 @@
 """The hooks of a job: what they get, when they run, what becomes of a run when they fail, and that what is owed is run once."""
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -443,6 +444,27 @@ def test_a_part_that_is_not_there_stops_nothing(hooks):
     hooks.calls.unlink()
     hooks.world.fails({FAILED, INCOMPLETE}, 'restore', 'job', 'tree:nowhere', '--in-place', '--yes')
     assert hooks.ran() == []
+
+
+def answered(hooks, answer: str) -> subprocess.CompletedProcess:
+    """A restore in place by somebody at a terminal."""
+    master, slave = pty.openpty()
+    os.write(master, answer.encode() + b'\n')
+    done = subprocess.run(hooks.world.command('restore', 'job', '--in-place'), env=CLEAN, stdin=slave, capture_output=True, timeout=60,
+                          check=False)
+    os.close(slave)
+    os.close(master)
+    return done
+
+
+def test_the_question_shows_them_and_none_runs_before_the_answer(hooks):
+    hooks.job(*RESTORE, before_restore=f"{hooks.program} 'two words'")
+    hooks.world.ok('run', 'job')
+    refused = answered(hooks, 'no')
+    assert f'Hook before_restore: {hooks.program} two words\n'.encode() in refused.stderr, refused.stderr
+    assert f'Hook after_restore: {hooks.program}\n'.encode() in refused.stderr and refused.returncode == FAILED
+    assert hooks.ran() == []
+    assert answered(hooks, 'yes').returncode == DONE and hooks.ran() == list(RESTORE)
 
 
 def test_services_are_stopped_for_a_restore_and_started_after_it_whatever_happens(hooks, tmp_path):
