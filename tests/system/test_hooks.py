@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.cli import BAD_CONFIG, CLEAN, DONE, FAILED, INCOMPLETE
+from support.durable import strace, whole_lines
 from support.wait import wait_until
 from support.watchdog import children, kill_with_watchdog, watchdogs
 
@@ -404,6 +405,21 @@ def test_the_next_run_waits_for_the_after_of_the_last(hooks):
     (hooks.world.base / 'go').touch()
     assert process.wait(60) == DONE
     assert hooks.ran() == ['before', 'after', 'ended', 'before', 'after', 'ended', 'on_success']
+
+
+def test_what_is_owed_is_durable_before_anything_is_run(hooks, tmp_path):
+    """And is forgotten when it has been done."""
+    hooks.world.job(before=f'touch {tmp_path}/began', after=f'touch {tmp_path}/ended')
+    assert strace(hooks.world, tmp_path / 'trace', 'run', 'job').status == DONE
+    lines = whole_lines((tmp_path / 'trace').read_text())
+
+    def first(call: str, text: str, begin: int = 0) -> int:
+        return next(number for number, line in enumerate(lines) if number >= begin and re.match(rf'\d+ +{call}', line) and text in line)
+
+    written = first('rename', '/holds/')
+    durable = first('fsync', '/holds>', written)
+    began, ended = first('openat', f'"{tmp_path}/began"'), first('openat', f'"{tmp_path}/ended"')
+    assert durable < began < ended < first('unlink', '/holds/', written)
 
 
 # ---- restore ----
