@@ -374,7 +374,8 @@ const struct command cmd_restore = {
             "database: without --in-place nothing that is there is replaced. With --into they are those of the plugin\n"
             "directory, such as setuid=yes.\n"
             "In place, what restore_stop of the job names is stopped before and started again after, whatever came of\n"
-            "it; the question says what. The sources in restore_order come first.",
+            "it; the question says what. The hooks before_restore and after_restore run around that. The sources in\n"
+            "restore_order come first.",
     .example = "cofre restore nightly --into /srv/restored\n"
                "cofre restore nightly@20261120T02 uploads:2026/11 --into /tmp/november\n"
                "cofre restore nightly uploads --in-place --yes\n"
@@ -383,7 +384,8 @@ const struct command cmd_restore = {
                 "1   failed: what is in the target is not to be trusted\n"
                 "3   restored, but some entries not, or not in full, or without their\n"
                 "    owner, mode or attributes, or a source is still frozen, or a service is\n"
-                "    not started again; or a newer snapshot cannot be read; each is named\n"
+                "    not started again, or hook after_restore failed; or a newer snapshot\n"
+                "    cannot be read; each is named\n"
                 "12  the key at hand cannot open the snapshot\n"
                 "13  something that is stored is damaged and did not come back; it is named",
     .options = options,

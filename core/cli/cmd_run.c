@@ -460,13 +460,14 @@ const struct command cmd_run = {
         "saved. Several jobs run one after another, and each has its turn whatever became of those before. With\n"
         "sources of one job, these alone are saved, as a partial snapshot: it is not what JOB or JOB@complete means,\n"
         "but what JOB SOURCE does. Afterwards snapshots that no keep_ rule keeps are removed from the sinks that have\n"
-        "the new one: see prune.",
+        "the new one: see prune. The hooks before and after run around all of it.",
     .example = "cofre run nightly --label 'before the move'\ncofre run nightly gymdb\ncofre run --all -q\ncofre run "
                "nightly --dry-run",
-    .statuses = "0   everything that was asked for is stored, durable and looked at again, in every sink\n"
+    .statuses = "0   everything that was asked for is stored, durable and looked at again, in every sink; or hook\n"
+                "    before has said that the run is to be skipped\n"
                 "1   failed: nothing was committed\n"
                 "3   committed, but parts or sinks are missing, or a source is suspect or still frozen, or what no\n"
-                "    rule keeps could not be removed; each is named\n"
+                "    rule keeps could not be removed, or hook after failed; each is named\n"
                 "11  another run of the job is active\n"
                 "Of several jobs the worst counts: 0, then 3, then the first of any other status.",
     .options = options,

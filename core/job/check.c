@@ -394,12 +394,12 @@ static int check_name(struct check *c, const char *name, struct error *e)
 /* What killed runs left is undone here too; what cannot be undone stands in the way of a run. */
 static void check_holds(struct check *c)
 {
-    char text[80];
+    char text[128];
     size_t left = undo_recover(c->engine);
     if (left == 0)
         return;
     snprintf(c->subject, sizeof c->subject, "holds");
-    snprintf(text, sizeof text, "%zu of killed runs could not be undone; each is named above", left);
+    snprintf(text, sizeof text, "%zu of killed runs could not be undone, or failed; each is named above", left);
     report(c, LOG_ERROR, text, NULL, ERROR_PERMANENT);
 }
 

@@ -173,8 +173,7 @@ static int wait_for(pid_t pid, int result, bool asked, struct hook_outcome *outc
         ;
     if (n == (ssize_t)sizeof *outcome)
         return 0;
-    error_set(e, ERROR_PERMANENT, "the process that ran it was killed");
-    return error_hint(e, "look at what else it has done");
+    return error_set(e, ERROR_PERMANENT, "the process that runs it was killed");
 }
 
 int hook_run(const struct hook *hook, int lock, const char *hold, struct hook_outcome *outcome, struct error *e)

@@ -58,7 +58,8 @@ struct hook_outcome {
 };
 /* Run it, and wait for it. lock: descriptor of a locked hold, which the runner has as long as it lives; -1 = none.
  * hold: the file that it removes when the hook is done: it is owed, and not ended when everything is cancelled; NULL =
- * none. 0: *outcome tells what came of it. -1: no runner could be started, or it was killed. */
+ * none. 0: *outcome tells what came of it. -1: no runner could be started, or
+ * it ended without a word: it was killed. */
 int hook_run(const struct hook *hook, int lock, const char *hold, struct hook_outcome *outcome, struct error *e);
 
 /* Every hook of the job that this is about can be run: before anything is. ERROR_CONFIG. */

@@ -293,17 +293,20 @@ int hook_runner_main(void)
     memset(&outcome, 0, sizeof outcome);
     outcome.status = -1;
     log_set_timestamps(!isatty(STDERR_FILENO));
-    int result = read_request(&request, &e);
+    if (read_request(&request, &e) < 0) {
+        log_error(LOG_ERROR, &e);
+        return 1;
+    }
     log_set_level((enum log_level)request.level);
-    if (result < 0 || run_program(&request, &outcome, &e) < 0)
+    if (run_program(&request, &outcome, &e) < 0)
         outcome.error = e;
-    if (outcome.error.class != ERROR_NONE && request.hook.job)
+    if (outcome.error.class != ERROR_NONE)
         error_subject(&outcome.error, "job", request.hook.job);
     if (request.hold && remove_hold(request.hold, &e) < 0)
         log_error(LOG_ERROR, &e);
     if (outcome.error.class != ERROR_NONE && is_alone()) /* nobody else says it */
         log_error(LOG_ERROR, &outcome.error);
-    result = file_write_all(HOOK_RUNNER_RESULT, &outcome, sizeof outcome, "what came of a hook", &e);
+    int result = file_write_all(HOOK_RUNNER_RESULT, &outcome, sizeof outcome, "what came of a hook", &e);
     hook_free(&request.hook);
     free(request.hold);
     return result < 0 ? 1 : 0;

@@ -20,7 +20,7 @@ enum {
 
 /* Is this process to be one? For main(). */
 bool hook_runner_is_one(int argc, char **argv);
-/* The exit status: 0 = the outcome was said. */
+/* The exit status: 0 = the outcome was said. Without one the hook was not run, and what is owed is still owed. */
 int hook_runner_main(void);
 
 #endif

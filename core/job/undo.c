@@ -233,6 +233,7 @@ int undo_run(struct undo *hold, struct worker *worker, struct error *e)
 {
     if (!hold)
         return 0;
+    ASSERT(!hold->text.hook);
     int result = worker ? undo[hold->text.what](worker, hold->id, e) : -1;
     if (result < 0 && (!worker || worker_failed(worker)))
         result = undo_afresh(hold, e);
@@ -327,6 +328,11 @@ static size_t collect(const struct engine *engine, const char *directory, struct
 static int recover_hook(struct undo *hold, struct error *e)
 {
     struct hook_outcome outcome;
+    /* It is going to be executed. */
+    if (file_check_trusted(hold->path, e) < 0) {
+        free_hold(hold);
+        return -1;
+    }
     if (undo_run_hook(hold, NULL, &outcome, e) < 0)
         return -1;
     *e = outcome.error;

@@ -1,6 +1,7 @@
 """The hooks of a job: what they get, when they run, what becomes of a run when they fail, and that what is owed is run once."""
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.cli import BAD_CONFIG, CLEAN, DONE, FAILED, INCOMPLETE
+from support.durable import strace, whole_lines
 from support.wait import wait_until
 from support.watchdog import children, kill_with_watchdog, watchdogs
 
@@ -383,6 +385,18 @@ def test_what_fails_at_the_next_start_is_named(hooks):
     assert "hook 'after' ended with status 9" in result.err and hooks.owed() == []
 
 
+def test_what_others_could_have_written_is_not_run(hooks):
+    killed_at(hooks, 'before', kill_all)
+    (hooks.world.base / 'go').touch()
+    holds = hooks.world.base / 'state' / 'holds'
+    holds.chmod(0o777)
+    assert 'can be written by others' in hooks.world.fails(FAILED, 'check').text
+    assert hooks.ran() == ['before']
+    holds.chmod(0o700)
+    hooks.world.ok('check')
+    assert hooks.ran() == ['before', 'after']
+
+
 def test_the_next_run_waits_for_the_after_of_the_last(hooks):
     killed_at(hooks, 'after', subprocess.Popen.kill)
     process = hooks.start('run', 'job')
@@ -391,6 +405,21 @@ def test_the_next_run_waits_for_the_after_of_the_last(hooks):
     (hooks.world.base / 'go').touch()
     assert process.wait(60) == DONE
     assert hooks.ran() == ['before', 'after', 'ended', 'before', 'after', 'ended', 'on_success']
+
+
+def test_what_is_owed_is_durable_before_anything_is_run(hooks, tmp_path):
+    """And is forgotten when it has been done."""
+    hooks.world.job(before=f'touch {tmp_path}/began', after=f'touch {tmp_path}/ended')
+    assert strace(hooks.world, tmp_path / 'trace', 'run', 'job').status == DONE
+    lines = whole_lines((tmp_path / 'trace').read_text())
+
+    def first(call: str, text: str, begin: int = 0) -> int:
+        return next(number for number, line in enumerate(lines) if number >= begin and re.match(rf'\d+ +{call}', line) and text in line)
+
+    written = first('rename', '/holds/')
+    durable = first('fsync', '/holds>', written)
+    began, ended = first('openat', f'"{tmp_path}/began"'), first('openat', f'"{tmp_path}/ended"')
+    assert durable < began < ended < first('unlink', '/holds/', written)
 
 
 # ---- restore ----
@@ -431,6 +460,27 @@ def test_a_part_that_is_not_there_stops_nothing(hooks):
     hooks.calls.unlink()
     hooks.world.fails({FAILED, INCOMPLETE}, 'restore', 'job', 'tree:nowhere', '--in-place', '--yes')
     assert hooks.ran() == []
+
+
+def answered(hooks, answer: str) -> subprocess.CompletedProcess:
+    """A restore in place by somebody at a terminal."""
+    master, slave = pty.openpty()
+    os.write(master, answer.encode() + b'\n')
+    done = subprocess.run(hooks.world.command('restore', 'job', '--in-place'), env=CLEAN, stdin=slave, capture_output=True, timeout=60,
+                          check=False)
+    os.close(slave)
+    os.close(master)
+    return done
+
+
+def test_the_question_shows_them_and_none_runs_before_the_answer(hooks):
+    hooks.job(*RESTORE, before_restore=f"{hooks.program} 'two words'")
+    hooks.world.ok('run', 'job')
+    refused = answered(hooks, 'no')
+    assert f'Hook before_restore: {hooks.program} two words\n'.encode() in refused.stderr, refused.stderr
+    assert f'Hook after_restore: {hooks.program}\n'.encode() in refused.stderr and refused.returncode == FAILED
+    assert hooks.ran() == []
+    assert answered(hooks, 'yes').returncode == DONE and hooks.ran() == list(RESTORE)
 
 
 def test_services_are_stopped_for_a_restore_and_started_after_it_whatever_happens(hooks, tmp_path):
