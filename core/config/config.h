@@ -32,6 +32,11 @@ struct config_key {
     bool private_file; /* nobody else can read the file: secrets may stand in it */
 };
 
+/* What a plugin does, and so an instance of it. */
+enum plugin_role { PLUGIN_SOURCE = 1, PLUGIN_SINK = 2 };
+/* "source", "sink". */
+const char *config_role_name(enum plugin_role role);
+
 enum config_format { CONFIG_REPOSITORY, CONFIG_ARCHIVE };
 enum config_encryption { CONFIG_ENCRYPTED, CONFIG_PLAIN };
 enum config_compress { CONFIG_ZSTD, CONFIG_GZIP, CONFIG_STORE };
@@ -68,7 +73,7 @@ struct config_retention {
 /* A source or a sink. */
 struct config_instance {
     char *name, *plugin;
-    bool is_sink;
+    enum plugin_role role;
     const char *file;
     unsigned line;
     /* A variable that the section names is not set: FILE:LINE and why, NULL = all are. Nothing below is set then, and
@@ -196,6 +201,8 @@ int config_check_syntax(const struct config_instance *instance, const struct opt
                         struct config_value **values, struct error *e);
 void config_values_free(struct config_value *values, size_t count);
 
+/* The engine's own keys in a section of that role. */
+const struct option *config_role_options(enum plugin_role role);
 /* The engine's own keys, for `check`, the manual and suggestions; end with a row without name. */
 extern const struct option config_engine_options[], config_source_options[], config_sink_options[],
     config_job_options[];

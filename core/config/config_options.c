@@ -82,3 +82,16 @@ const struct option config_job_options[] = {
 
 const struct option config_override_options[] = {KEEP_ROWS, PRUNE_ROW, END_ROW};
 /* clang-format on */
+
+const char *config_role_name(enum plugin_role role)
+{
+    static const char *const names[] = {[PLUGIN_SOURCE] = "source", [PLUGIN_SINK] = "sink"};
+    return names[role];
+}
+
+const struct option *config_role_options(enum plugin_role role)
+{
+    static const struct option *const tables[] = {
+        [PLUGIN_SOURCE] = config_source_options, [PLUGIN_SINK] = config_sink_options};
+    return tables[role];
+}

@@ -193,7 +193,7 @@ static struct worker *check_instance(struct check *c, const struct config_instan
     struct look look = {.check = c, .instance = instance, .role = role};
     struct error e;
     unsigned before = c->errors;
-    snprintf(c->subject, sizeof c->subject, "%s '%s'", role == PLUGIN_SOURCE ? "source" : "sink", instance->name);
+    snprintf(c->subject, sizeof c->subject, "%s '%s'", config_role_name(instance->role), instance->name);
     if (retry_run(c->offline ? 0 : instance->wait, try_look, &look, &e) < 0)
         report_error(c, &e);
     else if (c->offline && c->errors == before)

@@ -5,9 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "config/option.h"
-
-enum plugin_role { PLUGIN_SOURCE = 1, PLUGIN_SINK = 2 };
+#include "config/config.h"
 
 struct plugin_info {
     enum plugin_role role;

@@ -57,7 +57,7 @@ static void test_whole(void **state)
     struct error error;
     assert_int_equal(config_find_source(c, "s", &s, &error), 0);
     assert_string_equal(s->plugin, "directory");
-    assert_false(s->is_sink);
+    assert_int_equal(s->role, PLUGIN_SOURCE);
     assert_int_equal(s->line, 17);
     assert_int_equal(s->timeout, 3600000);
     assert_int_equal(s->retry_for, 0);
@@ -72,7 +72,7 @@ static void test_whole(void **state)
     assert_int_equal(d->retry_for, 60000);
     assert_int_equal(d->wait, 0);
     assert_int_equal(config_find_sink(c, "d", &d, &error), 0);
-    assert_true(d->is_sink);
+    assert_int_equal(d->role, PLUGIN_SINK);
     assert_string_equal(d->key, "/k");
     assert_true(d->trust_hosts);
     assert_int_equal(d->encryption, CONFIG_ENCRYPTED);
