@@ -160,7 +160,7 @@ static void print_option(struct output *out, const struct option *o)
 
 static void print_example(struct output *out, const struct plugin_info *p)
 {
-    output_print(out, "\nExample:\n  [%s NAME]\n  plugin = %s\n", role_name(p), p->name);
+    output_print(out, "\nExample:\n  [%s NAME]\n  plugin = %s\n", config_role_section(p->role), p->name);
     for (const char *at = or_nothing(p->example); *at;) {
         size_t n = strcspn(at, "\n");
         output_print(out, "  %s\n", output_escape(out, at, n));

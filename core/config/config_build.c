@@ -137,13 +137,16 @@ static int build_instance(struct config_instance *instance, enum plugin_role rol
         return -1;
     if (role == PLUGIN_SINK && config_sink_build(instance, s, e) < 0)
         return -1;
+    if (role == PLUGIN_NOTIFIER && config_notify_build(instance, s, e) < 0)
+        return -1;
     return move_keys(instance, s, own, e);
 }
 
 static int build_instances(struct config_instance **out, size_t *count, struct sections *all, enum plugin_role role,
                            struct error *e)
 {
-    static const enum section_kind kinds[] = {[PLUGIN_SOURCE] = SECTION_SOURCE, [PLUGIN_SINK] = SECTION_SINK};
+    static const enum section_kind kinds[] = {
+        [PLUGIN_SOURCE] = SECTION_SOURCE, [PLUGIN_SINK] = SECTION_SINK, [PLUGIN_NOTIFIER] = SECTION_NOTIFY};
     enum section_kind kind = kinds[role];
     *out = allocate(count_kind(all, kind), sizeof **out, e);
     if (!*out)
@@ -281,6 +284,8 @@ static int build_job(struct config *c, struct config_job *job, const struct sect
         take_number(&job->max_duration, s, config_job_options, "max_duration", e) < 0 ||
         config_retention_build(&job->retention, &job->retention, s, config_override_options, e) < 0)
         return -1;
+    if (config_notify_list(c, &c->notify, &job->notify, s, config_job_options, e) < 0)
+        return -1;
     return build_restore(c, job, s, e);
 }
 
@@ -372,6 +377,8 @@ int config_build_all(struct config *c, struct sections *all, struct error *e)
         if (all->items[i].kind == SECTION_ENGINE)
             engine = &all->items[i];
     if (expand_all(all, engine, e) < 0 || config_engine_build(c, engine, e) < 0 ||
+        build_instances(&c->notifiers, &c->notifier_count, all, PLUGIN_NOTIFIER, e) < 0 ||
+        (engine && config_notify_list(c, NULL, &c->notify, engine, config_engine_options, e) < 0) ||
         build_instances(&c->sources, &c->source_count, all, PLUGIN_SOURCE, e) < 0 ||
         build_instances(&c->sinks, &c->sink_count, all, PLUGIN_SINK, e) < 0 || build_jobs(c, all, e) < 0)
         return -1;

@@ -26,6 +26,13 @@ int config_engine_defaults(struct config *config, struct error *e);
 /* What only sinks have: format, keys, OpenPGP. */
 int config_sink_build(struct config_instance *sink, const struct section *section, struct error *e);
 
+/* What only notifiers have. */
+int config_notify_build(struct config_instance *notifier, const struct section *section, struct error *e);
+/* Who is told, as the section says; where it says nothing, as base does, which may be NULL. options: those of the
+ * section. Afterwards *notify can be freed. */
+int config_notify_list(const struct config *config, const struct config_notify *base, struct config_notify *notify,
+                       const struct section *section, const struct option *options, struct error *e);
+
 /* The rules of a section, as far as they are set there. ERROR_CONFIG when they keep nothing at all, with what base sets
  * besides (which may be the same). options: those of the section. */
 struct config_retention;

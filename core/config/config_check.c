@@ -164,7 +164,7 @@ static int take_default(const struct check *c, struct config_value *v, bool writ
         return 0;
     if (option->flags & OPTION_REQUIRED) {
         error_set(e, ERROR_CONFIG, "%s:%u: [%s %s] has no '%s', which plugin '%s' requires", c->instance->file,
-                  c->instance->line, config_role_name(c->instance->role), c->instance->name, option->name,
+                  c->instance->line, config_role_section(c->instance->role), c->instance->name, option->name,
                   c->instance->plugin);
         return error_hint(e, "%s (%s): %s", option->name, option_type_name(option->type), option->help);
     }

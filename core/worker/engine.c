@@ -11,6 +11,7 @@
 #include "worker/sink.h"
 #include "worker/worker.h"
 
+#define NOTIFIER_GRACE 2000            /* ms: it has nothing to put back */
 #define STALL_TIMEOUT (15 * 60 * 1000) /* ms; as the default of a section */
 
 void engine_report(const struct engine *engine, const char *stage, uint64_t entries, uint64_t bytes, uint64_t total)
@@ -37,7 +38,7 @@ static int check_role(const struct config_instance *instance, const struct worke
         return 0;
     return error_set(e, ERROR_CONFIG, "%s:%u: plugin '%s' is a %s, so it cannot be used in [%s %s]", instance->file,
                      instance->line, instance->plugin, config_role_name(worker_plugin(worker)->role),
-                     config_role_name(instance->role), instance->name);
+                     config_role_section((enum plugin_role)role), instance->name);
 }
 
 static int check_options(const struct config_instance *instance, const struct worker *worker, char *const *overrides,
@@ -80,6 +81,8 @@ static size_t most_secluded(const struct config *config)
         most += config->sources[i].key_count;
     for (size_t i = 0; i < config->sink_count; i++)
         most += config->sinks[i].key_count;
+    for (size_t i = 0; i < config->notifier_count; i++)
+        most += config->notifiers[i].key_count;
     return most;
 }
 
@@ -107,6 +110,8 @@ static char **list_secluded(const struct config *config, size_t *count)
         add(paths, count, config->sinks[i].openpgp.home);
         add_secrets(paths, count, &config->sinks[i]);
     }
+    for (size_t i = 0; i < config->notifier_count; i++)
+        add_secrets(paths, count, &config->notifiers[i]);
     return paths;
 }
 
@@ -156,6 +161,7 @@ static int start(const struct engine *engine, const struct config_instance *inst
         spec.common = common;
     }
     spec.patience = instance->retry_for;
+    spec.grace = role == PLUGIN_NOTIFIER ? NOTIFIER_GRACE : 0;
     struct worker *w;
     if (start_as(engine, instance, &spec, &w, e) < 0)
         return e->class == ERROR_CONFIG || e->class == ERROR_NOT_FOUND

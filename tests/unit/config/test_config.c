@@ -192,7 +192,7 @@ static void test_bad_sections(void **state)
         {"a = b", "x.conf:1: a key stands before the first [section]", ""},
         {"\n[sorce x]", "x.conf:2: unknown section 'sorce'", "did you mean 'source'?"},
         {"[Source x]", "x.conf:1: unknown section 'Source'", "did you mean 'source'?"},
-        {"[plugins]", "x.conf:1: unknown section 'plugins'", "sections: engine, source, sink, job"},
+        {"[plugins]", "x.conf:1: unknown section 'plugins'", "sections: engine, source, sink, notify, job"},
         {"[]", "x.conf:1: the section has no name", ""},
         {"[source]", "x.conf:1: write [source NAME]", ""},
         {"[sink a b]", "x.conf:1: write [sink NAME]", ""},
@@ -217,7 +217,7 @@ static void test_bad_keys(void **state)
     static const struct bad_case cases[] = {
         {"[engine]\nstatedir = /x", "x.conf:2: unknown key 'statedir' in [engine]", "did you mean 'state_dir'?"},
         {"[engine]\nport = 1", "x.conf:2: unknown key 'port' in [engine]",
-         "known keys: state_dir, cache_dir, plugin_dir, env_file, log, host"},
+         "known keys: state_dir, cache_dir, plugin_dir, env_file, log, host, notify, escalate"},
         {"[engine]\nhost = a\nhost = b", "x.conf:3: duplicate key 'host': it stands in line 2 already", ""},
         {"[engine]\nState_Dir = /x", "x.conf:2: what stands before '=' is no key: a key is made of a-z, 0-9 and '_'",
          "did you mean 'state_dir'?"},
