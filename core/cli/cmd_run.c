@@ -404,5 +404,6 @@ const struct command cmd_run = {
     .options = options,
     .words_min = 0,
     .words_max = (size_t)-1,
+    .flags = COMMAND_TELLS,
     .run = run,
 };

@@ -22,8 +22,8 @@ static int try_once(void *context, struct error *e)
     return call_simple(t->w, WIRE_NOTIFY, e);
 }
 
-int notifier_notify(struct worker *notifier, const struct notifier_event *event, struct error *e)
+int notifier_notify(struct worker *notifier, const struct notifier_event *event, int64_t patience, struct error *e)
 {
     struct telling telling = {.w = notifier, .event = event};
-    return retry_run(notifier->patience, try_once, &telling, e);
+    return retry_run(patience, try_once, &telling, e);
 }

@@ -14,8 +14,9 @@ struct notifier_event {
     const char *id, *event, *host, *job, *sink, *title, *text, *json;
 };
 
-/* Once it has been opened. Tried again for as long as the section says. ERROR_RETRY, ERROR_TIMEOUT: later it may work.
+/* Once it has been opened. Tried again for patience, ms, while it fails in passing. ERROR_RETRY, ERROR_TIMEOUT: later
+ * it may work.
  */
-int notifier_notify(struct worker *notifier, const struct notifier_event *event, struct error *e);
+int notifier_notify(struct worker *notifier, const struct notifier_event *event, int64_t patience, struct error *e);
 
 #endif

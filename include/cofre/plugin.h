@@ -536,7 +536,7 @@ struct cofre_event {
     const char *event;     /* "failure", "incomplete", "suspect", "stale", "recovered", "success", "space",
                             * "key_expiry", "removed", "test"; others are to come */
     const char *host, *job, *sink;
-    const char *title;     /* one line, at most 200 bytes */
+    const char *title;     /* one line, at most 255 bytes */
     const char *text;      /* all of it for people, in lines; at most 8,192 bytes */
     const char *json;      /* all of it for programs: one object, at most 65,536 bytes */
 };
