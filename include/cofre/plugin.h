@@ -550,8 +550,8 @@ struct cofre_notifier {
     void (*close)(void *instance);
     int32_t (*check)(void *instance, struct cofre_call *, int32_t depth, struct cofre_error *error);
     /* Tell it. COFRE_OK = whoever passes it on has taken it over. What could not be told is told again with later
-     * commands of cofre, for a week. PERMANENT is about this event, and those behind it are told; after any other class
-     * they wait, too. */
+     * commands of cofre, for a week. PERMANENT and RANGE are about this event, and those behind it are told; after any
+     * other class they wait, too. */
     int32_t (*notify)(void *instance, struct cofre_call *, const struct cofre_event *event, struct cofre_error *error);
 };
 

@@ -52,6 +52,8 @@ static int32_t command_check(void *instance, struct cofre_call *call, int32_t de
     char text[600];
     if (depth != COFRE_CHECK_OFFLINE && depth != COFRE_CHECK_CONNECT)
         return cofre_unknown(error, "check", "depth", (uint32_t)depth);
+    if (depth == COFRE_CHECK_OFFLINE)
+        return COFRE_OK;
     bool fine = access(command->conf->program, X_OK) == 0;
     if (fine)
         snprintf(text, sizeof text, "'%s' is there, and was not run", command->conf->program);
