@@ -236,9 +236,9 @@ static void identify(const json_t *record, char out[KEY_MAX])
     const char *class = records_text(record, "class"), *error = records_text(record, "error");
     const char *status = records_text(record, "status");
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (size_t k = 0; k < 3; k++) {
+    for (size_t k = 0; k < 2; k++) {
         const json_t *rows = json_object_get(record, k == 0 ? "sources" : "sinks");
-        for (size_t i = 0; k < 2 && i < json_array_size(rows); i++)
+        for (size_t i = 0; i < json_array_size(rows); i++)
             if (records_text(json_array_get(rows, i), "error"))
                 for (const char *p = records_text(json_array_get(rows, i), "name"); p && *p; p++)
                     hash = (hash ^ (uint8_t)*p) * UINT64_C(0x100000001b3);

@@ -19,6 +19,7 @@
 
 #define MEMORY_MAX ((size_t)64 << 20) /* bytes */
 #define CAUGHT_UP 1000                /* records at a place that are taken at once; what is older is passed over */
+#define REFUSALS 10                   /* events that are refused before it is enough for one command */
 #define LOCK_PATIENCE 30000           /* ms: who holds it reads some records, or writes a file */
 #define LOCK_LOOK 20                  /* ms */
 #define MILLISECOND INT64_C(1000000)  /* ns */
@@ -337,7 +338,8 @@ static int tell_one(struct telling *t, struct worker **worker, const json_t *obj
         return 1;
     if (!cancel_requested())
         say(t->notifier, object, &e);
-    return opened && is_refusal(&e) && json_object_set_new(t->passed, id, json_true()) == 0;
+    return opened && is_refusal(&e) && json_object_set_new(t->passed, id, json_true()) == 0 &&
+           json_object_size(t->passed) < REFUSALS;
 }
 
 static void tell(struct telling *t)

@@ -242,6 +242,32 @@ def test_killed_before_it_tells(made, ops):
     assert ops.names == ['success']
 
 
+def test_who_is_stopped_tells_nothing_any_more(made, ops, tmp_path):
+    """The next one does."""
+    made.section('sink stuck', plugin='local', path=tmp_path / 'stuck', format='archive',
+                 passphrase=f'@cmd:echo > {tmp_path}/at-work; sleep 1000')
+    made.job('stuck', sinks='stuck', notify='ops')
+    with subprocess.Popen(made.command('run', 'stuck'), env=CLEAN, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL) as process:
+        wait_until(lambda: (tmp_path / 'at-work').exists(), 'the run to be at work')
+        process.terminate()
+        process.wait(60)
+    assert not ops.events() and [one['event'] for one in memory(made)['queue']] == ['failure']
+    made.ok('gc', 'disk')
+    assert ops.names == ['failure'] and ops.events()[0]['job'] == 'stuck'
+
+
+def test_what_is_refused_again_and_again(made, ops):
+    """Each is tried, and then it is enough."""
+    ops.does('exit 1')
+    for _ in range(13):
+        made.ok('run', 'job')
+    assert len(memory(made)['queue']) == 13 and len(made.ok('gc', 'disk').err.split('will be told later')) == 1 + 10
+    ops.log.unlink()
+    ops.does('true')
+    made.ok('gc', 'disk')
+    assert ops.names == ['success'] * 13
+
+
 def test_several_at_once_tell_each_event_once(made, ops):
     jobs = [f'job{n}' for n in range(6)]
     for job in jobs:
