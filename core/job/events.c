@@ -287,6 +287,27 @@ static int take_good(json_t *memory, const struct events_listener *l, const char
                : 0;
 }
 
+/* What each sink of a run said of its keys; one that was not reached says nothing. */
+static int take_expiry(json_t *memory, const struct events_listener *l, const json_t *record, struct error *e)
+{
+    const json_t *rows = json_object_get(record, "sinks");
+    char key[KEY_MAX];
+    int result = 0;
+    for (size_t i = 0; i < json_array_size(rows) && result == 0; i++) {
+        const json_t *row = json_array_get(rows, i);
+        const char *name = records_text(row, "name"), *warning = records_text(row, "warning");
+        if (!name || (!warning && !json_is_true(json_object_get(row, "committed"))))
+            continue;
+        snprintf(key, sizeof key, "key_expiry %.63s", name);
+        json_t *object = warning ? events_of_expiry(l->host, record, name, warning) : NULL;
+        if (warning && !object)
+            return error_memory(e);
+        result = warning ? set_state(memory, l, key, "expires", records_time(record, "ended"), object, e)
+                         : end_state(memory, l, key, NULL, e);
+    }
+    return result;
+}
+
 int events_take_record(json_t *memory, const struct events_listener *l, const json_t *record, struct error *e)
 {
     char key[KEY_MAX];
@@ -299,6 +320,8 @@ int events_take_record(json_t *memory, const struct events_listener *l, const js
              : sink ? sink
                     : "");
     if (has_removed(record) && tell_once(memory, l, CONFIG_REMOVED, record, e) < 0)
+        return -1;
+    if (is(record, "command", "run") && take_expiry(memory, l, record, e) < 0)
         return -1;
     if (verdict == SAYS_NOTHING)
         return 0;

@@ -82,6 +82,8 @@ struct status_job;
 struct status_sink;
 json_t *events_of_stale(const char *host, int64_t now, const struct status_job *job, const struct status_sink *sink,
                         bool over);
+/* Of what a run has said will fail in the sink one day. */
+json_t *events_of_expiry(const char *host, const json_t *record, const char *sink, const char *warning);
 json_t *events_of_space(const char *host, int64_t now, const struct status_sink *sink);
 /* A copy that says that it is still so, since then. */
 json_t *events_reminder(const json_t *object, int64_t since, int64_t now);

@@ -223,6 +223,21 @@ json_t *events_of_space(const char *host, int64_t now, const struct status_sink 
     return events_object(&about);
 }
 
+json_t *events_of_expiry(const char *host, const json_t *record, const char *sink, const char *warning)
+{
+    char title[EVENTS_TITLE_MAX + 1], text[2048];
+    snprintf(title, sizeof title, "%.63s: a key of sink '%.63s' expires", host, sink);
+    snprintf(text, sizeof text, "%s\n%.1000s\nmore on %s: cofre check %s\n", title, warning, host, sink);
+    const struct events_about about = {.event = config_event_name(CONFIG_KEY_EXPIRY),
+                                       .level = levels[CONFIG_KEY_EXPIRY],
+                                       .host = host,
+                                       .sink = sink,
+                                       .time = records_time(record, "ended"),
+                                       .title = title,
+                                       .text = text};
+    return events_object(&about);
+}
+
 /* ---- again ---- */
 
 json_t *events_reminder(const json_t *object, int64_t since, int64_t now)

@@ -24,11 +24,12 @@
 /* What happens, each with the hour: records of runs,
  *   G complete, F failed, f failed with another number in its error, E failed with another error, K killed, I
  * incomplete, i incomplete of another source, S suspect, P complete of some sources, p failed of some sources, X a word
- * nobody knows with status 0, N failed because of another run; of verify: V verified, Q quickly, D damaged, O one
- * snapshot whole; of others: R a restore failed, C a copy is complete, c a copy failed, M prune removed, m it removed
- * nothing, H prune held back; of the status: A the job is stale, a no longer, B the sink is full, b no longer; and T
- * time goes by, - the network is away, + it is back, L the job is no concern any more. What arrives: the event, in
- * capitals when it is a reminder. */
+ * nobody knows with status 0, N failed because of another run; Y complete, and its sink says that a key expires,
+ *   y the same a day later, z complete, and it says nothing of the kind, Z failed, and did not come to it; of verify: V
+ * verified, Q quickly, D damaged, O one snapshot whole; of others: R a restore failed, C a copy is complete, c a copy
+ * failed, M prune removed, m it removed nothing, H prune held back; of the status: A the job is stale, a no longer, B
+ * the sink is full, b no longer; and T time goes by, - the network is away, + it is back, L the job is no concern any
+ * more. What arrives: the event, in capitals when it is a reminder. */
 static const struct {
     const char *happens;
     unsigned on;
@@ -89,6 +90,10 @@ static const struct {
     {"a0 T1", ALL, 24, 0, ""},
     {"A0 F1 G2 a2", BUT(CONFIG_SUCCESS), 24, 0, "stale failure recovered recovered"},
     {"B0 T1 B2 T24 b25 T99 B100", ALL, 24, 0, "space SPACE space"},
+    /* a key that expires: of the sink, whatever the run came to; its end is no news */
+    {"Y0 y1 y25 z26 Y27", BUT(CONFIG_SUCCESS), 24, 0, "key_expiry KEY_EXPIRY key_expiry"},
+    {"Y0 Z1 y2 T24", ONLY(CONFIG_KEY_EXPIRY), 24, 0, "key_expiry KEY_EXPIRY"},
+    {"Y0 Z1", ONLY(CONFIG_FAILURE), 24, 0, "failure"},
     /* what could not be told is told later, each once */
     {"- F0 G1 F2 + T3", BUT(CONFIG_SUCCESS), 24, 0, "failure recovered failure"},
     {"- F0 T24 T48 T72 + T73 T74 T96 T97", ALL, 24, 0, "failure FAILURE"},
@@ -140,6 +145,10 @@ static const struct {
     const char *json; /* members */
 } records[] = {
     {'G', "'command':'run','status':'complete','snapshot_status':'complete','exit':0"},
+    {'Y', "'command':'run','status':'complete','exit':0,'sinks':[{'name':'nas','committed':true,'warning':'in 59 d'}]"},
+    {'y', "'command':'run','status':'complete','exit':0,'sinks':[{'name':'nas','committed':true,'warning':'in 58 d'}]"},
+    {'z', "'command':'run','status':'complete','exit':0,'sinks':[{'name':'nas','committed':true,'warning':null}]"},
+    {'Z', "'command':'run','status':'failed','exit':1,'sinks':[{'name':'nas','committed':false,'warning':null}]"},
     {'F', "'command':'run','status':'failed','exit':1,'class':'permanent','error':'no room: 12 of 99 left'"},
     {'f', "'command':'run','status':'failed','exit':1,'class':'permanent','error':'no room: 3 of 100 left'"},
     {'E', "'command':'run','status':'failed','exit':1,'class':'permanent','error':'no such database'"},
