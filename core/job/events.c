@@ -102,7 +102,8 @@ int events_told(json_t *memory, const char *id, int64_t now, struct error *e)
             continue;
         if (note_time(memory, object, now, e) < 0)
             return -1;
-        json_array_remove(queue, i--);
+        json_array_remove(queue, i);
+        break; /* id may have been of it */
     }
     return json_object_set_new(memory, "dropped", json_integer(0)) < 0 ? error_memory(e) : 0;
 }

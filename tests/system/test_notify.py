@@ -318,7 +318,7 @@ def test_plugins_of_another_role(made, ops):
 
 
 @pytest.mark.parametrize('fault, says', [
-    ('hang', 'took longer than it may'), ('deaf', 'killed'), ('crash', 'signal 11'), ('exit', 'ended|exit'), ('nonsense', 'returned 7000'),
+    ('hang', 'took longer than it may'), ('deaf', 'killed'), ('crash', r'signal 11|exit\(1\)'), ('exit', 'ended|exit'), ('nonsense', 'returned 7000'),
     ('flood', 'not today|took longer'), ('mute', 'without saying why'), ('open', 'does not open'), ('entry', 'which there is not in this call')])
 def test_a_plugin_that_misbehaves_changes_nothing_for_the_run(made, fault, says):
     plugins = f'{made.binary.parent}/plugins, {made.binary.parent}/tests/plugins'
