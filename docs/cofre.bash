@@ -30,9 +30,9 @@ _cofre_command()
 _cofre_words()
 {
     case $command in
-    '') echo 'init check discover run due daemon status log list show ls cat find diff restore verify prune gc copy accept pin unpin key plugin version help' ;;
+    '') echo 'init check discover run due daemon status log notify list show ls cat find diff restore verify prune gc copy accept pin unpin key plugin version help' ;;
     init) _cofre_names sink ;;
-    check) _cofre_names source; _cofre_names sink; _cofre_names job ;;
+    check) _cofre_names source; _cofre_names sink; _cofre_names notify; _cofre_names job ;;
     run)
         _cofre_names job
         [[ $form ]] && _cofre_names source
@@ -41,8 +41,9 @@ _cofre_words()
     due | status | log | list | show | ls | cat | diff | restore | verify | prune | copy | accept | pin | unpin) _cofre_names job ;;
     gc) _cofre_names sink ;;
     key) [[ $form ]] || echo 'create put prune show recover accept revoke' ;;
+    notify) if [[ $form ]]; then _cofre_names notify; else echo 'test'; fi ;;
     plugin) [[ $form ]] || echo 'list describe' ;;
-    help) echo 'init check discover run due daemon status log list show ls cat find diff restore verify prune gc copy accept pin unpin key plugin version' ;;
+    help) echo 'init check discover run due daemon status log notify list show ls cat find diff restore verify prune gc copy accept pin unpin key plugin version' ;;
     esac
 }
 

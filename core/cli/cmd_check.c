@@ -86,7 +86,7 @@ const struct command cmd_check = {
     .usage = "check [NAME]... [--offline]",
     .summary = "is everything there that a run needs?",
     .help =
-        "Looks at the sources, sinks and jobs of these names, or at everything: configuration, plugins,\n"
+        "Looks at the sources, sinks, notifiers and jobs of these names, or at everything: configuration, plugins,\n"
         "whether the place can be reached, credentials, keys, free space. What is fine is said on standard\n"
         "output; warnings, and errors, which mean that a run will fail, on standard error. Nothing is changed, except\n"
         "that what a killed run left frozen is put back.",

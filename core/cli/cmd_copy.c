@@ -98,5 +98,6 @@ const struct command cmd_copy = {
     .options = options,
     .words_min = 1,
     .words_max = 1,
+    .flags = COMMAND_TELLS,
     .run = copy,
 };

@@ -225,5 +225,6 @@ const struct command cmd_gc = {
     .options = options,
     .words_min = 0,
     .words_max = 1,
+    .flags = COMMAND_TELLS,
     .run = gc,
 };

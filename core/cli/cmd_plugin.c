@@ -11,7 +11,7 @@
 
 static const char *role_name(const struct plugin_info *plugin)
 {
-    return plugin->role == PLUGIN_SINK ? "sink" : "source";
+    return config_role_name(plugin->role);
 }
 
 static const char *or_nothing(const char *text)
@@ -160,7 +160,7 @@ static void print_option(struct output *out, const struct option *o)
 
 static void print_example(struct output *out, const struct plugin_info *p)
 {
-    output_print(out, "\nExample:\n  [%s NAME]\n  plugin = %s\n", role_name(p), p->name);
+    output_print(out, "\nExample:\n  [%s NAME]\n  plugin = %s\n", config_role_section(p->role), p->name);
     for (const char *at = or_nothing(p->example); *at;) {
         size_t n = strcspn(at, "\n");
         output_print(out, "  %s\n", output_escape(out, at, n));
@@ -170,7 +170,7 @@ static void print_example(struct output *out, const struct plugin_info *p)
 
 static void print_plugin(struct output *out, const struct plugin_info *p)
 {
-    const struct option *common = p->role == PLUGIN_SINK ? config_sink_options : config_source_options;
+    const struct option *common = config_role_options(p->role);
     output_print(out, "%s %s: ", p->name, or_nothing(p->version));
     output_print(out, "%s\n", output_escape(out, or_nothing(p->summary), strlen(or_nothing(p->summary))));
     output_print(out, "a %s, license %s, %s\n\nOptions:\n", role_name(p), or_nothing(p->license), p->path);

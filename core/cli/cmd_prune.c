@@ -326,5 +326,6 @@ const struct command cmd_prune = {
     .options = options,
     .words_min = 0,
     .words_max = 1,
+    .flags = COMMAND_TELLS,
     .run = prune,
 };

@@ -391,5 +391,6 @@ const struct command cmd_restore = {
     .options = options,
     .words_min = 1,
     .words_max = (size_t)-1,
+    .flags = COMMAND_TELLS,
     .run = restore,
 };

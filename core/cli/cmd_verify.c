@@ -301,5 +301,6 @@ const struct command cmd_verify = {
     .options = options,
     .words_min = 0,
     .words_max = 1,
+    .flags = COMMAND_TELLS,
     .run = verify,
 };

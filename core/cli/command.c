@@ -18,9 +18,9 @@
 #define COMMANDS_MAX 32
 
 const struct command *const command_table[] = {
-    &cmd_init, &cmd_check,  &cmd_discover, &cmd_run,   &cmd_due,  &cmd_daemon,  &cmd_status,  &cmd_log,   &cmd_list,
-    &cmd_show, &cmd_ls,     &cmd_cat,      &cmd_find,  &cmd_diff, &cmd_restore, &cmd_verify,  &cmd_prune, &cmd_gc,
-    &cmd_copy, &cmd_accept, &cmd_pin,      &cmd_unpin, &cmd_key,  &cmd_plugin,  &cmd_version, NULL,
+    &cmd_init, &cmd_check, &cmd_discover, &cmd_run, &cmd_due,   &cmd_daemon, &cmd_status,  &cmd_log,     &cmd_notify,
+    &cmd_list, &cmd_show,  &cmd_ls,       &cmd_cat, &cmd_find,  &cmd_diff,   &cmd_restore, &cmd_verify,  &cmd_prune,
+    &cmd_gc,   &cmd_copy,  &cmd_accept,   &cmd_pin, &cmd_unpin, &cmd_key,    &cmd_plugin,  &cmd_version, NULL,
 };
 
 const struct argument_option command_global_options[] = {

@@ -30,7 +30,8 @@ enum {
     COMMAND_NO_CONFIG = 1,       /* looks at no configuration */
     COMMAND_OPTIONAL_CONFIG = 2, /* works with the defaults when there is none, or one that cannot be used */
     COMMAND_RESULT = 4,          /* what it prints is what it is for: if that cannot be written, it failed */
-    COMMAND_NO_JSON = 8
+    COMMAND_NO_JSON = 8,
+    COMMAND_TELLS = 16 /* afterwards the notifiers are told what came of it */
 };
 
 struct command {
@@ -103,6 +104,6 @@ void command_report(struct cli *cli, const struct error *e, int status);
 /* The rows, each in its own file. */
 extern const struct command cmd_init, cmd_check, cmd_discover, cmd_run, cmd_list, cmd_show, cmd_ls, cmd_cat,
     cmd_restore, cmd_verify, cmd_copy, cmd_gc, cmd_accept, cmd_pin, cmd_unpin, cmd_key, cmd_plugin, cmd_prune,
-    cmd_status, cmd_log, cmd_find, cmd_diff, cmd_due, cmd_daemon, cmd_version;
+    cmd_status, cmd_log, cmd_find, cmd_diff, cmd_due, cmd_daemon, cmd_notify, cmd_version;
 
 #endif

@@ -19,6 +19,7 @@
 #include "cli/stop.h"
 #include "host/host.h"
 #include "job/hook_runner.h"
+#include "job/notify.h"
 #include "job/watchdog.h"
 #include "repository/seal.h"
 
@@ -131,6 +132,8 @@ static int run(struct cli *cli, const struct command *command, struct error *e)
     int status = command->run(cli, e);
     watchdog_end();
     progress_stop();
+    if (command->flags & COMMAND_TELLS && !arguments_has(&cli->arguments, "dry-run"))
+        notify_all(&cli->engine);
     config_free(config);
     return status == EXIT_DONE && cli->passed > 0 ? EXIT_INCOMPLETE : status;
 }

@@ -56,7 +56,7 @@ static void print_key(struct output *out, const struct plugin_info *plugin, cons
  * configuration must not be. */
 static void print_instance(const struct cli *cli, struct output *out, const struct config_instance *instance)
 {
-    const char *kind = instance->is_sink ? "sink" : "source";
+    const char *kind = config_role_name(instance->role);
     struct worker *worker;
     char text[ERROR_TEXT_MAX];
     struct error e;

@@ -56,6 +56,11 @@ static void free_instances(struct config_instance *list, size_t count)
     free(list);
 }
 
+static void free_notify(struct config_notify *notify)
+{
+    free(notify->to);
+}
+
 static void free_jobs(struct config_job *list, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -65,6 +70,7 @@ static void free_jobs(struct config_job *list, size_t count)
         free(list[i].restore_order);
         free(list[i].sources);
         free(list[i].sinks);
+        free_notify(&list[i].notify);
         free(list[i].overrides);
         for (size_t k = 0; k < CONFIG_HOOKS; k++)
             config_hook_free(&list[i].hooks[k]);
@@ -80,6 +86,8 @@ void config_free(struct config *c)
     free_jobs(c->jobs, c->job_count);
     free_instances(c->sources, c->source_count);
     free_instances(c->sinks, c->sink_count);
+    free_instances(c->notifiers, c->notifier_count);
+    free_notify(&c->notify);
     free_strings(c->plugin_dirs, c->plugin_dir_count);
     free_strings(c->files, c->file_count);
     free(c->host);
@@ -349,6 +357,13 @@ int config_find_source(const struct config *c, const char *name, const struct co
 int config_find_sink(const struct config *c, const char *name, const struct config_instance **sink, struct error *e)
 {
     return find_instance(c, "sink", name, c->sinks, c->sink_count, sink, e);
+}
+
+int config_find_notifier(const struct config *c, const char *name, const struct config_instance **notifier,
+                         struct error *e)
+{
+    int found = find_instance(c, "notifier", name, c->notifiers, c->notifier_count, notifier, e);
+    return found < 0 ? -1 : config_usable(*notifier, e);
 }
 
 int config_usable(const struct config_instance *instance, struct error *e)

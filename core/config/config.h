@@ -3,7 +3,8 @@
  *   [engine]           at most once
  *   [source NAME]      plugin = P, and P's options
  *   [sink NAME]        plugin = P, the keys in config_sink_options, and P's options
- *   [job NAME]         sources, sinks, schedule, retention
+ *   [notify NAME]      plugin = P, the keys in config_notify_options, and P's options
+ *   [job NAME]         sources, sinks, schedule, retention, who is told
  *   [job NAME on SINK] what is different for one sink
  *
  * Loading checks everything that can be known without a plugin: syntax, names, duplicates, types of the engine's own
@@ -31,6 +32,13 @@ struct config_key {
     unsigned line;
     bool private_file; /* nobody else can read the file: secrets may stand in it */
 };
+
+/* What a plugin does, and so an instance of it. */
+enum plugin_role { PLUGIN_SOURCE = 1, PLUGIN_SINK = 2, PLUGIN_NOTIFIER = 3 };
+/* "source", "sink", "notifier". */
+const char *config_role_name(enum plugin_role role);
+/* As its sections are called: "source", "sink", "notify". */
+const char *config_role_section(enum plugin_role role);
 
 enum config_format { CONFIG_REPOSITORY, CONFIG_ARCHIVE };
 enum config_encryption { CONFIG_ENCRYPTED, CONFIG_PLAIN };
@@ -65,10 +73,26 @@ struct config_retention {
     int64_t prune;           /* enum config_prune (default: after each run) */
 };
 
-/* A source or a sink. */
+/* What can be told. */
+enum config_event {
+    CONFIG_FAILURE,
+    CONFIG_INCOMPLETE,
+    CONFIG_SUSPECT,
+    CONFIG_STALE,
+    CONFIG_RECOVERED,
+    CONFIG_SUCCESS,
+    CONFIG_SPACE,
+    CONFIG_KEY_EXPIRY,
+    CONFIG_REMOVED,
+    CONFIG_EVENTS
+};
+/* "failure", ... */
+const char *config_event_name(enum config_event event);
+
+/* A source, a sink or a notifier. */
 struct config_instance {
     char *name, *plugin;
-    bool is_sink;
+    enum plugin_role role;
     const char *file;
     unsigned line;
     /* A variable that the section names is not set: FILE:LINE and why, NULL = all are. Nothing below is set then, and
@@ -79,7 +103,7 @@ struct config_instance {
     char *run_as;          /* user that its worker runs as; NULL = the one that cofre runs as */
     int64_t timeout;       /* ms for one call, 0 = none (default) */
     int64_t stall_timeout; /* ms without a byte moved (default 15min) */
-    int64_t retry_for;     /* ms that what fails in passing is tried again (default 1min; sinks 5min) */
+    int64_t retry_for;     /* ms that what fails in passing is tried again (default 1min; sinks 5min, notifiers 30s) */
     int64_t wait;          /* sources: ms that the thing may be out of reach at first, also for check (default 0) */
     /* sources only: the publish gate (job/gate.h) */
     int64_t shrink;      /* see config_shrink_of */
@@ -100,6 +124,17 @@ struct config_instance {
     int64_t warn_space; /* sinks: status warns when so many percent are in use; 0 = none */
     /* sinks: of what other hosts store there */
     struct config_retention retention;
+    /* notifiers only */
+    unsigned on;    /* 1 << enum config_event */
+    int64_t remind; /* ms until what goes on is told again; 0 = never */
+};
+
+/* Who is told. */
+struct config_notify {
+    const struct config_instance **to;
+    size_t count;
+    const struct config_instance *later; /* who is told of what is still so after `after` ms; NULL = nobody */
+    int64_t after;
 };
 
 struct config_override {
@@ -141,7 +176,8 @@ struct config_job {
     const struct config_instance **restore_order; /* those of the sources that a restore in place begins with */
     size_t restore_order_count;
     struct config_hook hooks[CONFIG_HOOKS];
-    int64_t hook_timeout; /* ms (default 5min) */
+    int64_t hook_timeout;        /* ms (default 5min) */
+    struct config_notify notify; /* what [engine] says where the job says nothing */
     struct config_override *overrides;
     size_t override_count;
 };
@@ -157,8 +193,9 @@ struct config {
     size_t plugin_dir_count;
     int64_t parallel_jobs; /* that due does at once (default 1) */
     int64_t jitter;        /* ms that a job is due later than its schedule, at most (default 0) */
-    struct config_instance *sources, *sinks;
-    size_t source_count, sink_count;
+    struct config_instance *sources, *sinks, *notifiers;
+    size_t source_count, sink_count, notifier_count;
+    struct config_notify notify; /* [engine] */
     struct config_job *jobs;
     size_t job_count;
 };
@@ -189,6 +226,8 @@ void config_free(struct config *config);
 int config_find_job(const struct config *config, const char *name, const struct config_job **job, struct error *e);
 int config_find_source(const struct config *config, const char *name, const struct config_instance **source,
                        struct error *e);
+int config_find_notifier(const struct config *config, const char *name, const struct config_instance **notifier,
+                         struct error *e);
 int config_find_sink(const struct config *config, const char *name, const struct config_instance **sink,
                      struct error *e);
 
@@ -242,8 +281,10 @@ int config_check_syntax(const struct config_instance *instance, const struct opt
                         struct config_value **values, struct error *e);
 void config_values_free(struct config_value *values, size_t count);
 
+/* The engine's own keys in a section of that role. */
+const struct option *config_role_options(enum plugin_role role);
 /* The engine's own keys, for `check`, the manual and suggestions; end with a row without name. */
 extern const struct option config_engine_options[], config_source_options[], config_sink_options[],
-    config_job_options[];
+    config_notify_options[], config_job_options[];
 
 #endif

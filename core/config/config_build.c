@@ -113,13 +113,13 @@ static int build_plugin(struct config_instance *instance, const struct section *
     return section_error_at_key(section_find(s, "plugin"), e);
 }
 
-static int build_instance(struct config_instance *instance, struct section *s, struct error *e)
+static int build_instance(struct config_instance *instance, enum plugin_role role, struct section *s, struct error *e)
 {
-    const struct option *own = s->kind == SECTION_SINK ? config_sink_options : config_source_options;
+    const struct option *own = config_role_options(role);
     instance->file = s->file;
     instance->line = s->line;
     instance->name = text_copy(s->name);
-    instance->is_sink = s->kind == SECTION_SINK;
+    instance->role = role;
     if (!instance->name)
         return error_memory(e);
     if (s->fault) {
@@ -133,24 +133,29 @@ static int build_instance(struct config_instance *instance, struct section *s, s
         take_number(&instance->stall_timeout, s, own, "stall_timeout", e) < 0 ||
         take_number(&instance->retry_for, s, own, "retry_for", e) < 0)
         return -1;
-    if (s->kind == SECTION_SOURCE &&
+    if (role == PLUGIN_SOURCE &&
         (take_number(&instance->wait, s, own, "wait", e) < 0 || config_gate_shrink(&instance->shrink, s, own, e) < 0 ||
          take_number(&instance->min_size, s, own, "min_size", e) < 0 ||
          take_number(&instance->min_entries, s, own, "min_entries", e) < 0))
         return -1;
-    if (s->kind == SECTION_SINK && config_sink_build(instance, s, e) < 0)
+    if (role == PLUGIN_SINK && config_sink_build(instance, s, e) < 0)
+        return -1;
+    if (role == PLUGIN_NOTIFIER && config_notify_build(instance, s, e) < 0)
         return -1;
     return move_keys(instance, s, own, e);
 }
 
-static int build_instances(struct config_instance **out, size_t *count, struct sections *all, enum section_kind kind,
+static int build_instances(struct config_instance **out, size_t *count, struct sections *all, enum plugin_role role,
                            struct error *e)
 {
+    static const enum section_kind kinds[] = {
+        [PLUGIN_SOURCE] = SECTION_SOURCE, [PLUGIN_SINK] = SECTION_SINK, [PLUGIN_NOTIFIER] = SECTION_NOTIFY};
+    enum section_kind kind = kinds[role];
     *out = allocate(count_kind(all, kind), sizeof **out, e);
     if (!*out)
         return -1;
     for (size_t i = 0; i < all->count; i++)
-        if (all->items[i].kind == kind && build_instance(&(*out)[(*count)++], &all->items[i], e) < 0)
+        if (all->items[i].kind == kind && build_instance(&(*out)[(*count)++], role, &all->items[i], e) < 0)
             return -1;
     return 0;
 }
@@ -285,7 +290,8 @@ static int build_job(struct config *c, struct config_job *job, const struct sect
         config_retention_build(&job->retention, &job->retention, s, config_override_options, e) < 0)
         return -1;
     if (take_number(&job->hook_timeout, s, config_job_options, "hook_timeout", e) < 0 ||
-        config_hook_build(job->hooks, s, e) < 0)
+        config_hook_build(job->hooks, s, e) < 0 ||
+        config_notify_list(c, &c->notify, &job->notify, s, config_job_options, e) < 0)
         return -1;
     return build_restore(c, job, s, e);
 }
@@ -378,8 +384,10 @@ int config_build_all(struct config *c, struct sections *all, struct error *e)
         if (all->items[i].kind == SECTION_ENGINE)
             engine = &all->items[i];
     if (expand_all(all, engine, e) < 0 || config_engine_build(c, engine, e) < 0 ||
-        build_instances(&c->sources, &c->source_count, all, SECTION_SOURCE, e) < 0 ||
-        build_instances(&c->sinks, &c->sink_count, all, SECTION_SINK, e) < 0 || build_jobs(c, all, e) < 0)
+        build_instances(&c->notifiers, &c->notifier_count, all, PLUGIN_NOTIFIER, e) < 0 ||
+        (engine && config_notify_list(c, NULL, &c->notify, engine, config_engine_options, e) < 0) ||
+        build_instances(&c->sources, &c->source_count, all, PLUGIN_SOURCE, e) < 0 ||
+        build_instances(&c->sinks, &c->sink_count, all, PLUGIN_SINK, e) < 0 || build_jobs(c, all, e) < 0)
         return -1;
     for (size_t i = 0; i < all->count; i++)
         if (all->items[i].kind == SECTION_OVERRIDE && build_override(c, &all->items[i], e) < 0)

@@ -30,6 +30,13 @@ int config_sink_build(struct config_instance *sink, const struct section *sectio
 struct option;
 int config_gate_shrink(int64_t *shrink, const struct section *section, const struct option *own, struct error *e);
 
+/* What only notifiers have. */
+int config_notify_build(struct config_instance *notifier, const struct section *section, struct error *e);
+/* Who is told, as the section says; where it says nothing, as base does, which may be NULL. options: those of the
+ * section. Afterwards *notify can be freed. */
+int config_notify_list(const struct config *config, const struct config_notify *base, struct config_notify *notify,
+                       const struct section *section, const struct option *options, struct error *e);
+
 /* The rules of a section, as far as they are set there. ERROR_CONFIG when they keep nothing at all, with what base sets
  * besides (which may be the same). options: those of the section. */
 struct config_retention;

@@ -29,11 +29,6 @@ void config_values_free(struct config_value *values, size_t count)
     free(values);
 }
 
-static const char *kind_of(const struct config_instance *instance)
-{
-    return instance->is_sink ? "sink" : "source";
-}
-
 /* The index of the option, or -1. */
 static ptrdiff_t find_option(const struct check *c, const char *name, size_t length)
 {
@@ -108,7 +103,7 @@ static int unknown_override(const struct check *c, const char *text, size_t leng
     memcpy(name, text, n);
     name[n] = '\0';
     error_set(e, ERROR_USAGE, "--set: plugin '%s' of %s '%s' has no option '%s'", c->instance->plugin,
-              kind_of(c->instance), c->instance->name, name);
+              config_role_name(c->instance->role), c->instance->name, name);
     return section_suggest_option(name, c->options, NULL, e);
 }
 
@@ -138,9 +133,9 @@ static int take_override(const struct check *c, struct config_value *values, con
 
 static int unknown_key(const struct check *c, const struct config_key *key, struct error *e)
 {
-    const struct option *own = c->instance->is_sink ? config_sink_options : config_source_options;
-    error_set(e, ERROR_CONFIG, "unknown key '%s' in [%s %s] (plugin '%s')", key->name, kind_of(c->instance),
-              c->instance->name, c->instance->plugin);
+    const struct option *own = config_role_options(c->instance->role);
+    error_set(e, ERROR_CONFIG, "unknown key '%s' in [%s %s] (plugin '%s')", key->name,
+              config_role_name(c->instance->role), c->instance->name, c->instance->plugin);
     section_suggest_option(key->name, c->options, own, e);
     return section_error_at_key(key, e);
 }
@@ -169,7 +164,8 @@ static int take_default(const struct check *c, struct config_value *v, bool writ
         return 0;
     if (option->flags & OPTION_REQUIRED) {
         error_set(e, ERROR_CONFIG, "%s:%u: [%s %s] has no '%s', which plugin '%s' requires", c->instance->file,
-                  c->instance->line, kind_of(c->instance), c->instance->name, option->name, c->instance->plugin);
+                  c->instance->line, config_role_section(c->instance->role), c->instance->name, option->name,
+                  c->instance->plugin);
         return error_hint(e, "%s (%s): %s", option->name, option_type_name(option->type), option->help);
     }
     if (!option->fallback)

@@ -30,6 +30,10 @@
 #define PRUNE_ROW {"prune", OPTION_CHOICE, 0, NULL, 0, 0, "after_run|manual|elsewhere", \
                    "when snapshots that no rule keeps are removed; default after_run"}
 
+#define NOTIFY_ROWS(help) \
+    {"notify", OPTION_LIST, 0, NULL, 0, 0, NULL, help}, \
+    {"escalate", OPTION_STRING, 0, NULL, 0, 0, NULL, "24h: NAME: who is told of what is still so after that time"}
+
 const struct option config_engine_options[] = {
     {"state_dir", OPTION_PATH, 0, NULL, 0, 0, NULL, "what cofre must remember between runs"},
     {"cache_dir", OPTION_PATH, 0, NULL, 0, 0, NULL, "what cofre can make again"},
@@ -39,7 +43,7 @@ const struct option config_engine_options[] = {
     {"host", OPTION_STRING, 0, NULL, 0, 0, NULL, "this host's name in snapshots; default: the system's"},
     {"parallel_jobs", OPTION_INTEGER, 0, "1", 1, 64, NULL, "how much due and daemon do at once"},
     {"jitter", OPTION_DURATION, 0, "0", 0, DAY, NULL, "up to how much later than its schedule a job is due"},
-    END_ROW,
+    NOTIFY_ROWS("who is told of jobs that say nothing else: names of [notify ...] sections"), END_ROW,
 };
 
 const struct option config_source_options[] = {
@@ -77,6 +81,17 @@ const struct option config_sink_options[] = {
     RUN_AS_ROW, TIMEOUT_ROW, STALL_ROW, KEEP_ROWS, END_ROW,
 };
 
+const struct option config_notify_options[] = {
+    PLUGIN_ROW,
+    {"on", OPTION_LIST, 0, "failure, incomplete, suspect, stale, recovered, space, key_expiry", 0, 0, NULL,
+     "what is told: these, success, removed"},
+    {"remind", OPTION_DURATION, 0, "1d", 0, LONGEST, NULL, "how often what goes on is told again; 0 = never"},
+    {"retry_for", OPTION_DURATION, 0, "30s", 0, LONGEST, NULL, "how long what fails in passing is tried again"},
+    RUN_AS_ROW,
+    {"timeout", OPTION_DURATION, 0, "1min", 1, LONGEST, NULL, "longest time for one call"},
+    STALL_ROW, END_ROW,
+};
+
 const struct option config_job_options[] = {
     {"sources", OPTION_LIST, OPTION_REQUIRED, NULL, 0, 0, NULL, "what is saved: names of [source ...] sections"},
     {"sinks", OPTION_LIST, OPTION_REQUIRED, NULL, 0, 0, NULL, "where to: names of [sink ...] sections"},
@@ -95,8 +110,28 @@ const struct option config_job_options[] = {
     {"before_restore", OPTION_STRING, 0, NULL, 0, 0, NULL, "program that runs before a restore --in-place"},
     {"after_restore", OPTION_STRING, 0, NULL, 0, 0, NULL, "program that runs after it, whatever came of it"},
     {"hook_timeout", OPTION_DURATION, 0, "5min", 1, LONGEST, NULL, "each of these programs is ended after so long"},
-    KEEP_ROWS, PRUNE_ROW, END_ROW,
+    NOTIFY_ROWS("who is told of it: names of [notify ...] sections"), KEEP_ROWS, PRUNE_ROW, END_ROW,
 };
 
 const struct option config_override_options[] = {KEEP_ROWS, PRUNE_ROW, END_ROW};
 /* clang-format on */
+
+const char *config_role_name(enum plugin_role role)
+{
+    static const char *const names[] = {
+        [PLUGIN_SOURCE] = "source", [PLUGIN_SINK] = "sink", [PLUGIN_NOTIFIER] = "notifier"};
+    return names[role];
+}
+
+const char *config_role_section(enum plugin_role role)
+{
+    return role == PLUGIN_NOTIFIER ? "notify" : config_role_name(role);
+}
+
+const struct option *config_role_options(enum plugin_role role)
+{
+    static const struct option *const tables[] = {[PLUGIN_SOURCE] = config_source_options,
+                                                  [PLUGIN_SINK] = config_sink_options,
+                                                  [PLUGIN_NOTIFIER] = config_notify_options};
+    return tables[role];
+}

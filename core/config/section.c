@@ -12,7 +12,7 @@
 #define KEY_NAME_MAX 63
 #define WORDS 4
 
-static const char *const kind_names[] = {"engine", "source", "sink", "job"};
+static const char *const kind_names[] = {"engine", "source", "sink", "notify", "job"};
 #define KINDS (sizeof kind_names / sizeof kind_names[0])
 
 struct reading {
@@ -230,8 +230,8 @@ static const struct option *options_of(enum section_kind kind)
 {
     static const struct option *const tables[] = {
         [SECTION_ENGINE] = config_engine_options, [SECTION_SOURCE] = config_source_options,
-        [SECTION_SINK] = config_sink_options,     [SECTION_JOB] = config_job_options,
-        [SECTION_OVERRIDE] = config_job_options,
+        [SECTION_SINK] = config_sink_options,     [SECTION_NOTIFY] = config_notify_options,
+        [SECTION_JOB] = config_job_options,       [SECTION_OVERRIDE] = config_job_options,
     };
     return tables[kind];
 }
@@ -335,7 +335,7 @@ static int keep_fault(struct section *s, struct error *e)
     if (e->class != ERROR_NOT_FOUND)
         return -1;
     e->class = ERROR_CONFIG;
-    if (s->kind != SECTION_SOURCE && s->kind != SECTION_SINK)
+    if (s->kind != SECTION_SOURCE && s->kind != SECTION_SINK && s->kind != SECTION_NOTIFY)
         return -1;
     if (!s->fault)
         s->fault = text_copy(e->message);

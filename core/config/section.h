@@ -13,7 +13,7 @@ struct error;
 #define SECTION_MAX 4096    /* sections in a configuration */
 #define SECTION_KEY_MAX 256 /* keys in a section */
 
-enum section_kind { SECTION_ENGINE, SECTION_SOURCE, SECTION_SINK, SECTION_JOB, SECTION_OVERRIDE };
+enum section_kind { SECTION_ENGINE, SECTION_SOURCE, SECTION_SINK, SECTION_NOTIFY, SECTION_JOB, SECTION_OVERRIDE };
 
 struct section {
     enum section_kind kind;
@@ -35,8 +35,8 @@ struct sections {
 int section_read(struct sections *sections, const char *file, const void *text, size_t length, bool private_file,
                  struct error *e);
 /* Expand ${NAME} in all values of this section; a key whose value is empty then counts as not written. A variable that
- * is not set is an error where it would be needed whatever is done; a source or sink that has one gets it for its
- * fault, since it may not be needed. */
+ * is not set is an error where it would be needed whatever is done; a source, sink or notifier that has one gets it for
+ * its fault, since it may not be needed. */
 int section_expand(struct section *section, struct error *e);
 void section_free(struct sections *sections);
 /* Free keys, wiping the values: they may be secrets. */

@@ -32,8 +32,8 @@ int confine_watch(struct error *e);
 void confine_end_group(void);
 
 /* Whose rights and calls are left: enum plugin_role. */
-#define CONFINE_DESCRIBES 0 /* of neither role: it says what it is, and nothing else */
-#define CONFINE_MONITOR 3   /* host/monitor.h */
+#define CONFINE_DESCRIBES 0 /* of no role: it says what it is, and nothing else */
+#define CONFINE_MONITOR 4   /* host/monitor.h */
 
 /* Drop the capabilities that the role does not need, for good. */
 int confine_rights(int role, struct error *e);

@@ -10,6 +10,7 @@
 
 #define SOURCE (1u << PLUGIN_SOURCE)
 #define SINK (1u << PLUGIN_SINK)
+#define NOTIFIER (1u << PLUGIN_NOTIFIER)
 #define MONITOR (1u << CONFINE_MONITOR)
 
 /* What is not here no worker has: SYS_PTRACE above all, which opens the engine's memory with its keys, SYS_MODULE,
@@ -17,19 +18,19 @@
 static const struct {
     unsigned capability, roles;
 } kept[] = {
-    {CAP_DAC_OVERRIDE, SOURCE | SINK}, /* files of other users; a place that belongs to somebody else */
-    {CAP_DAC_READ_SEARCH, SOURCE | SINK | MONITOR},
-    {CAP_FOWNER, SOURCE | SINK}, /* modes and times of files of others, O_NOATIME */
-    {CAP_CHOWN, SOURCE},         /* restore: owners, */
-    {CAP_FSETID, SOURCE},        /* set-user-id with them, */
-    {CAP_SETFCAP, SOURCE},       /* file capabilities, */
-    {CAP_MKNOD, SOURCE},         /* devices */
-    {CAP_SYS_ADMIN, SOURCE},     /* trusted.* attributes; setns into the network of a container */
-    {CAP_SYS_RESOURCE, SOURCE},  /* a server for a trial restore may have more memory than a worker */
-    {CAP_SETUID, SOURCE},        /* programs that run as an application's user, */
-    {CAP_SETGID, SOURCE},
-    {CAP_KILL, SOURCE},        /* and end when their worker does */
-    {CAP_SYS_PTRACE, MONITOR}, /* /proc/PID/root, cwd, ns/net of others */
+    {CAP_DAC_OVERRIDE, SOURCE | SINK | NOTIFIER}, /* files of other users; a place that belongs to somebody else */
+    {CAP_DAC_READ_SEARCH, SOURCE | SINK | NOTIFIER | MONITOR},
+    {CAP_FOWNER, SOURCE | SINK | NOTIFIER}, /* modes and times of files of others, O_NOATIME */
+    {CAP_CHOWN, SOURCE | NOTIFIER},         /* restore: owners; the queue of a mail system */
+    {CAP_FSETID, SOURCE},                   /* restore: set-user-id, */
+    {CAP_SETFCAP, SOURCE},                  /* file capabilities, */
+    {CAP_MKNOD, SOURCE},                    /* devices */
+    {CAP_SYS_ADMIN, SOURCE},                /* trusted.* attributes; setns into the network of a container */
+    {CAP_SYS_RESOURCE, SOURCE},             /* a server for a trial restore may have more memory than a worker */
+    {CAP_SETUID, SOURCE | NOTIFIER},        /* programs that run as an application's user, or the mail system's, */
+    {CAP_SETGID, SOURCE | NOTIFIER},
+    {CAP_KILL, SOURCE | NOTIFIER}, /* and end when their worker does */
+    {CAP_SYS_PTRACE, MONITOR},     /* /proc/PID/root, cwd, ns/net of others */
 };
 
 static uint64_t of_role(int role)

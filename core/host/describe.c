@@ -28,15 +28,15 @@ static const size_t type_sizes[] = {
     [OPTION_SECRET] = sizeof(COFRE_CTYPE_SECRET),
 };
 
-/* What the engine itself takes from a section: in those of sinks more than in those of sources. */
-static bool reserved(const char *name, bool sink)
+/* What the engine itself takes from a section: in those of sinks and notifiers more than in those of sources. */
+static bool reserved(const char *name, enum plugin_role role)
 {
     static const char *const names[] = {"plugin",        "key",         "encryption", "format", "timeout",
                                         "stall_timeout", "trust_hosts", "retry_for",  "run_as", "wait"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         if (strcmp(name, names[i]) == 0)
             return true;
-    for (const struct option *row = config_sink_options; sink && row->name; row++)
+    for (const struct option *row = config_role_options(role); role != PLUGIN_SOURCE && row->name; row++)
         if (strcmp(name, row->name) == 0)
             return true;
     return strncmp(name, "keep_", 5) == 0;
@@ -102,9 +102,9 @@ static const char *clash(const struct describe *d, size_t i)
     return NULL;
 }
 
-static const char *row_fault(const struct cofre_option *row, uint32_t struct_bytes, bool sink)
+static const char *row_fault(const struct cofre_option *row, uint32_t struct_bytes, enum plugin_role role)
 {
-    if (reserved(row->name, sink))
+    if (reserved(row->name, role))
         return "has a name that is reserved for the engine";
     if (row->type < COFRE_STRING || row->type > COFRE_SECRET)
         return "is of an unknown type";
@@ -127,7 +127,7 @@ static int check_option(struct describe *d, size_t i, struct error *e)
     const struct cofre_option *row = d->rows[i];
     if (!row->name || !name_valid(row->name))
         return error_set(e, ERROR_CONFIG, "plugin '%s': option %zu has no valid name", d->path, i + 1);
-    const char *fault = row_fault(row, d->plugin.options.struct_bytes, d->plugin.sink != NULL);
+    const char *fault = row_fault(row, d->plugin.options.struct_bytes, d->role);
     if (!fault)
         fault = flags_fault(d, row);
     if (!fault)
@@ -184,8 +184,8 @@ static int take_source(struct describe *d, struct error *e)
     d->role = PLUGIN_SOURCE;
     if (!s->open || !s->close || !s->check || !s->backup || !s->restore)
         return refuse(e, d, "a source needs open, close, check, backup and restore");
-    if (s->capabilities & CRITICAL)
-        return refuse(e, d, UNKNOWN_CAPABILITY);
+    d->life = (struct describe_life){s->open, s->close, s->check};
+    d->capabilities = s->capabilities;
     if (s->freeze && !s->thaw)
         return refuse(e, d, "freeze needs thaw");
     if (s->services && !s->thaw)
@@ -208,12 +208,35 @@ static int take_sink(struct describe *d, struct error *e)
     d->role = PLUGIN_SINK;
     if (!s->open || !s->close || !s->check || !s->put || !s->get || !s->stat || !s->list || !s->remove)
         return refuse(e, d, "a sink needs open, close, check, put, get, stat, list and remove");
-    if (s->capabilities & CRITICAL)
-        return refuse(e, d, UNKNOWN_CAPABILITY);
+    d->life = (struct describe_life){s->open, s->close, s->check};
+    d->capabilities = s->capabilities;
     d->offers = (s->create ? PLUGIN_OFFERS_CREATE : 0u) | (s->sync ? PLUGIN_OFFERS_SYNC : 0u) |
                 (s->sweep ? PLUGIN_OFFERS_SWEEP : 0u) | (s->space ? PLUGIN_OFFERS_SPACE : 0u) |
                 (s->retain ? PLUGIN_OFFERS_RETAIN : 0u) | (s->remove_many ? PLUGIN_OFFERS_REMOVE_MANY : 0u);
     return 0;
+}
+
+static int take_notifier(struct describe *d, struct error *e)
+{
+    if (d->plugin.notifier->struct_size < LEVELS_NOTIFIER)
+        return refuse(e, d, "its table of a notifier is smaller than that of its level");
+    levels_copy(&d->notifier, sizeof d->notifier, d->plugin.notifier, d->plugin.notifier->struct_size);
+    const struct cofre_notifier *s = &d->notifier;
+    d->role = PLUGIN_NOTIFIER;
+    if (!s->open || !s->close || !s->check || !s->notify)
+        return refuse(e, d, "a notifier needs open, close, check and notify");
+    d->life = (struct describe_life){s->open, s->close, s->check};
+    d->capabilities = s->capabilities;
+    return 0;
+}
+
+static int take_role(struct describe *d, struct error *e)
+{
+    const struct cofre_plugin *p = &d->plugin;
+    if (!!p->source + !!p->sink + !!p->notifier != 1)
+        return refuse(e, d, "it must be exactly one of source, sink and notifier");
+    int result = p->source ? take_source(d, e) : p->sink ? take_sink(d, e) : take_notifier(d, e);
+    return result == 0 && (d->capabilities & CRITICAL) ? refuse(e, d, UNKNOWN_CAPABILITY) : result;
 }
 
 static int check_levels(const struct describe *d, struct error *e)
@@ -252,11 +275,7 @@ int describe_plugin(const struct cofre_plugin *plugin, const char *path, const c
     if (!d->plugin.name || strcmp(d->plugin.name, name) != 0)
         return error_set(e, ERROR_CONFIG, "plugin '%s' calls itself '%s', but the file is named '%s.so'", path,
                          d->plugin.name ? d->plugin.name : "", name);
-    if (!d->plugin.source == !d->plugin.sink)
-        return refuse(e, d, "it must be exactly one of source and sink");
-    if ((d->plugin.source ? take_source(d, e) : take_sink(d, e)) < 0)
-        return -1;
-    return check_options(d, e);
+    return take_role(d, e) < 0 ? -1 : check_options(d, e);
 }
 
 void describe_free(struct describe *d)
@@ -286,7 +305,7 @@ void describe_lend(const struct describe *d, struct plugin_info *plugin)
                                    .license = lend(p->license),
                                    .example = lend(p->example),
                                    .api_level = p->api_level,
-                                   .capabilities = d->source.capabilities | d->sink.capabilities,
+                                   .capabilities = d->capabilities,
                                    .offers = d->offers,
                                    .options = d->options,
                                    .option_count = d->option_count,

@@ -10,6 +10,13 @@
 
 struct error;
 
+/* What all roles have. */
+struct describe_life {
+    int32_t (*open)(struct cofre_call *, const void *conf, void **instance, struct cofre_error *error);
+    void (*close)(void *instance);
+    int32_t (*check)(void *instance, struct cofre_call *, int32_t depth, struct cofre_error *error);
+};
+
 /* A loaded plugin. Its role's table is copied, so that what an older plugin does not have is NULL. */
 struct describe {
     char *path;
@@ -17,6 +24,9 @@ struct describe {
     struct cofre_plugin plugin;
     struct cofre_source source;
     struct cofre_sink sink;
+    struct cofre_notifier notifier;
+    struct describe_life life;
+    uint64_t capabilities;
     uint32_t offers;
     struct option *options; /* texts are the plugin's */
     const struct cofre_option **rows;

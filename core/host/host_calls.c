@@ -32,7 +32,7 @@ static int32_t call_close(struct cofre_call *call, struct cursor *c, struct cofr
     struct host *host = call->host;
     host->ended = true;
     if (host->opened)
-        (host->plugin.role == PLUGIN_SOURCE ? host->plugin.source.close : host->plugin.sink.close)(host->instance);
+        host->plugin.life.close(host->instance);
     host->opened = false;
     values_free(&host->values);
     return COFRE_OK;
@@ -44,8 +44,7 @@ static int32_t call_check(struct cofre_call *call, struct cursor *c, struct cofr
     int32_t depth = cursor_u32(c) ? COFRE_CHECK_CONNECT : COFRE_CHECK_OFFLINE;
     int32_t class = host_discover_take(call, c, error);
     if (class == COFRE_OK)
-        class = (host->plugin.role == PLUGIN_SOURCE ? host->plugin.source.check
-                                                    : host->plugin.sink.check)(host->instance, call, depth, error);
+        class = host->plugin.life.check(host->instance, call, depth, error);
     host_discover_forget(call);
     return class;
 }
@@ -325,6 +324,21 @@ static int32_t call_retain(struct cofre_call *call, struct cursor *c, struct cof
                                             : sink(call)->retain(call->host->instance, call, key, until, error);
 }
 
+/* ---- notifiers ---- */
+
+static int32_t call_notify(struct cofre_call *call, struct cursor *c, struct cofre_error *error)
+{
+    struct cofre_event event = {.struct_size = sizeof event};
+    event.level = (int32_t)cursor_u32(c);
+    event.time = (int64_t)cursor_u64(c);
+    const char **const texts[] = {&event.id,   &event.event, &event.host, &event.job,
+                                  &event.sink, &event.title, &event.text, &event.json};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        *texts[i] = wire_text_required(c, WIRE_MAX_EVENT, NULL);
+    return c->failed ? host_calls_malformed(error)
+                     : call->host->plugin.notifier.notify(call->host->instance, call, &event, error);
+}
+
 /* ---- the table ---- */
 
 #define ANY 0
@@ -357,6 +371,7 @@ static const struct {
     [WIRE_SPACE] = {call_space, PLUGIN_SINK},
     [WIRE_RETAIN] = {call_retain, PLUGIN_SINK},
     [WIRE_REMOVE_MANY] = {call_remove_many, PLUGIN_SINK},
+    [WIRE_NOTIFY] = {call_notify, PLUGIN_NOTIFIER},
 };
 
 void host_calls_run(struct cofre_call *call, struct cursor *arguments, struct error *error)

@@ -1,5 +1,5 @@
-/* The calls by which a worker begins. In a process of its own it is confined first: a source when it is loaded, a sink,
- * whose files depend on its options, when it is opened. */
+/* The calls by which a worker begins. In a process of its own it is confined first: a source or a notifier when it is
+ * loaded, a sink, whose files depend on its options, when it is opened. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,22 +36,22 @@ static int load(struct host *host, const char *name, char *const *directories, s
     const struct cofre_plugin *(*entry)(const struct cofre_host *) = NULL;
     if (load_described(name, directories, count, &entry, &host->plugin, e) < 0)
         return -1;
-    if (host->own_process && ((host->plugin.source.capabilities | host->plugin.sink.capabilities) & COFRE_NO_NETWORK) &&
-        confine_network(e) < 0)
+    if (host->own_process && (host->plugin.capabilities & COFRE_NO_NETWORK) && confine_network(e) < 0)
         return -1;
     load_bind(entry, &host_table);
     return 0;
 }
 
-/* Of a source, or of a plugin that only describes itself. */
+/* Of a source or notifier, or of a plugin that only describes itself. */
 static int confine_and_load(struct host *host, int role, const char *name, char *const *directories, size_t count,
                             struct error *e)
 {
     const struct confine_places nothing = {.plugin_dirs = directories, .plugin_dir_count = count};
-    if (host->own_process && role == PLUGIN_SOURCE &&
-        (monitor_start(e) < 0 || confine_rights(role, e) < 0 || confine_calls(role, e) < 0))
+    if (host->own_process && role == PLUGIN_SOURCE && monitor_start(e) < 0)
         return -1;
-    if (host->own_process && role != PLUGIN_SOURCE && confine_sink(&nothing, e) < 0)
+    if (host->own_process && role != CONFINE_DESCRIBES && (confine_rights(role, e) < 0 || confine_calls(role, e) < 0))
+        return -1;
+    if (host->own_process && role == CONFINE_DESCRIBES && confine_sink(&nothing, e) < 0)
         return -1;
     if (host->own_process && confine_watch(e) < 0)
         return -1;
@@ -200,7 +200,7 @@ int32_t host_open_instance(struct cofre_call *call, struct cursor *c, struct cof
         values_free(&host->values);
         return host_fail(error, &why);
     }
-    class = (d->role == PLUGIN_SOURCE ? d->source.open : d->sink.open)(call, host->values.conf, &host->instance, error);
+    class = d->life.open(call, host->values.conf, &host->instance, error);
     if (class == COFRE_OK)
         host->opened = true;
     else

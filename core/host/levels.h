@@ -23,6 +23,7 @@
 #define LEVELS_SOURCE LEVELS_SIZE(cofre_source, scratch_drop)
 #define LEVELS_OBJECT LEVELS_SIZE(cofre_object, mtime)
 #define LEVELS_SINK LEVELS_SIZE(cofre_sink, space)
+#define LEVELS_NOTIFIER LEVELS_SIZE(cofre_notifier, notify)
 #define LEVELS_OFFER LEVELS_SIZE(cofre_offer, covered_by)
 #define LEVELS_HEAD LEVELS_SIZE(cofre_plugin, min_host_level) /* never changes */
 #define LEVELS_PLUGIN LEVELS_SIZE(cofre_plugin, environment)

@@ -50,6 +50,7 @@ void backup_result_free(struct backup_result *result)
     for (size_t i = 0; i < result->sink_count; i++) {
         free(result->sinks[i].error);
         free(result->sinks[i].plugin_version);
+        free(result->sinks[i].warning);
     }
     free(result->sinks);
     manifest_free(result->manifest);

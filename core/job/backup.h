@@ -18,6 +18,7 @@ struct backup_sink {
     char *plugin_version; /* NULL: it could not be opened */
     bool committed;
     char *error;              /* not committed: why; NULL else */
+    char *warning;            /* of what will fail there one day: a key expires; NULL = of nothing */
     uint64_t added;           /* stored bytes */
     int64_t space, available; /* bytes, when it was committed; 0 = the sink cannot tell */
 };

@@ -194,7 +194,7 @@ static struct worker *check_instance(struct check *c, const struct config_instan
     struct look look = {.check = c, .instance = instance, .role = role};
     struct error e;
     unsigned before = c->errors;
-    snprintf(c->subject, sizeof c->subject, "%s '%s'", role == PLUGIN_SOURCE ? "source" : "sink", instance->name);
+    snprintf(c->subject, sizeof c->subject, "%s '%s'", config_role_name(instance->role), instance->name);
     if (retry_run(c->offline ? 0 : instance->wait, try_look, &look, &e) < 0)
         report_error(c, &e);
     else if (c->offline && c->errors == before)
@@ -285,6 +285,20 @@ static void check_sink(struct check *c, const struct config_instance *sink)
     }
 }
 
+static void check_notifier(struct check *c, const struct config_instance *notifier)
+{
+    if (first_look(c, notifier))
+        worker_stop(check_instance(c, notifier, PLUGIN_NOTIFIER));
+}
+
+static void check_notify(struct check *c, const struct config_notify *notify)
+{
+    for (size_t i = 0; i < notify->count; i++)
+        check_notifier(c, notify->to[i]);
+    if (notify->later)
+        check_notifier(c, notify->later);
+}
+
 /* Who writes schedule believes that something runs. */
 static void check_schedule(struct check *c, const struct config_job *job)
 {
@@ -346,6 +360,7 @@ static void check_job(struct check *c, const struct config_job *job)
         check_source(c, job->sources[i]);
     for (size_t i = 0; i < job->sink_count; i++)
         check_sink(c, job->sinks[i]);
+    check_notify(c, &job->notify);
     check_services(c, job);
     check_hooks(c, job);
 }
@@ -353,7 +368,8 @@ static void check_job(struct check *c, const struct config_job *job)
 static int unknown(const struct config *config, const char *name, struct error *e)
 {
     size_t n = 0;
-    const char **names = calloc(config->job_count + config->source_count + config->sink_count + 1, sizeof *names);
+    const char **names = calloc(
+        config->job_count + config->source_count + config->sink_count + config->notifier_count + 1, sizeof *names);
     if (!names)
         return error_memory(e);
     for (size_t i = 0; i < config->job_count; i++)
@@ -362,13 +378,16 @@ static int unknown(const struct config *config, const char *name, struct error *
         names[n++] = config->sources[i].name;
     for (size_t i = 0; i < config->sink_count; i++)
         names[n++] = config->sinks[i].name;
+    for (size_t i = 0; i < config->notifier_count; i++)
+        names[n++] = config->notifiers[i].name;
     const char *nearest = text_nearest(name, names);
     free(names);
-    error_set(e, ERROR_USAGE, "no job, source or sink '%.80s' is configured in '%s'", name, config->directory);
+    error_set(e, ERROR_USAGE, "no job, source, sink or notifier '%.80s' is configured in '%s'", name,
+              config->directory);
     return nearest ? error_hint(e, "did you mean '%s'?", nearest) : -1;
 }
 
-/* A name may be that of a job, a source, a sink, or several of them. */
+/* A name may be that of a job, a source, a sink, a notifier, or several of them. */
 static int check_name(struct check *c, const char *name, struct error *e)
 {
     const struct config *config = c->engine->config;
@@ -386,6 +405,11 @@ static int check_name(struct check *c, const char *name, struct error *e)
     for (size_t i = 0; i < config->sink_count; i++)
         if (strcmp(config->sinks[i].name, name) == 0) {
             check_sink(c, &config->sinks[i]);
+            known = true;
+        }
+    for (size_t i = 0; i < config->notifier_count; i++)
+        if (strcmp(config->notifiers[i].name, name) == 0) {
+            check_notifier(c, &config->notifiers[i]);
             known = true;
         }
     return known ? 0 : unknown(config, name, e);
@@ -410,6 +434,8 @@ static void check_everything(struct check *c)
         check_source(c, &config->sources[i]);
     for (size_t i = 0; i < config->sink_count; i++)
         check_sink(c, &config->sinks[i]);
+    for (size_t i = 0; i < config->notifier_count; i++)
+        check_notifier(c, &config->notifiers[i]);
     for (size_t i = 0; i < config->job_count; i++)
         check_job(c, &config->jobs[i]);
 }
@@ -419,7 +445,8 @@ int check_run(const struct engine *engine, char *const *names, size_t name_count
 {
     struct check c = {.engine = engine, .offline = offline, .found = found, .context = context};
     int result = 0;
-    c.looked_at = calloc(engine->config->source_count + engine->config->sink_count + 1, sizeof *c.looked_at);
+    c.looked_at = calloc(engine->config->source_count + engine->config->sink_count + engine->config->notifier_count + 1,
+                         sizeof *c.looked_at);
     if (!c.looked_at)
         return error_memory(e);
     if (!offline)

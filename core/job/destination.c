@@ -30,13 +30,17 @@ static void drop(const struct destinations *d, struct destination *item, const s
         log_error(LOG_ERROR, why);
 }
 
+/* The first is kept for the record: who looks at that sees the others when it is mended. */
 static void warn(void *context, const char *text, const char *hint)
 {
+    const struct destination *item = context;
     struct error e;
     error_set(&e, ERROR_PERMANENT, "%s", text);
-    error_subject(&e, "sink", context);
+    error_subject(&e, "sink", item->config->name);
     error_hint(&e, "%s", hint);
     log_error(LOG_WARNING, &e);
+    if (!item->result->warning)
+        item->result->warning = text_copy(text);
 }
 
 /* What is to seal is shown to work before anything is read. */
@@ -48,7 +52,7 @@ static int open_one(struct destinations *d, struct destination *item, struct man
     for (size_t i = 0; i < d->count; i++)
         if (d->items[i].vault && vault_fits(d->items[i].vault, vault, e) < 0)
             return error_subject(e, "job", d->run.job->name);
-    if (vault_ready(vault, warn, (void *)(uintptr_t)item->config->name, e) < 0)
+    if (vault_ready(vault, warn, item, e) < 0)
         return -1;
     vault_sweep(vault);
     if (vault_prepare(vault, VAULT_SAVE, e) < 0)

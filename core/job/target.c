@@ -125,7 +125,7 @@ static int open_into(const struct engine *engine, const struct manifest *manifes
     char plugin[] = PLUGIN, name[64];
     snprintf(name, sizeof name, "%s", source->name);
     struct config_instance instance = {
-        .name = name, .plugin = plugin, .file = "--into", .stall_timeout = 15 * 60 * 1000};
+        .name = name, .plugin = plugin, .role = PLUGIN_SOURCE, .file = "--into", .stall_timeout = 15 * 60 * 1000};
     if (open_worker(engine, &instance, request, path, content, target, e) < 0)
         return -1;
     warn_of_others(target->marker);

@@ -5,9 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "config/option.h"
-
-enum plugin_role { PLUGIN_SOURCE = 1, PLUGIN_SINK = 2 };
+#include "config/config.h"
 
 struct plugin_info {
     enum plugin_role role;
@@ -16,7 +14,7 @@ struct plugin_info {
     char *environment; /* names of variables it reads; NULL = none */
     char *reads;       /* files it reads beside those of its options; NULL = none */
     uint32_t api_level;
-    uint64_t capabilities; /* COFRE_SOURCE_*, COFRE_SINK_* */
+    uint64_t capabilities; /* COFRE_SOURCE_*, COFRE_SINK_*, COFRE_NO_NETWORK */
     uint32_t offers;       /* PLUGIN_OFFERS_* */
     struct option *options;
     size_t option_count;

@@ -33,6 +33,7 @@ static const char *const call_names[WIRE_CALLS] = {
     [WIRE_SPACE] = "space",
     [WIRE_RETAIN] = "retain",
     [WIRE_REMOVE_MANY] = "remove many",
+    [WIRE_NOTIFY] = "notify",
 };
 
 const char *wire_call_name(uint32_t call)

@@ -26,6 +26,7 @@ struct plugin_info;
 #define WIRE_MAX_VALUE 65536 /* of attributes, facts */
 #define WIRE_MAX_CURSOR 1024
 #define WIRE_MAX_LOG 3000
+#define WIRE_MAX_EVENT 65536 /* of each text of an event */
 #define WIRE_MAX_OPTIONS 256
 #define WIRE_MAX_KEYS 1000 /* of one remove_many */
 
@@ -58,6 +59,7 @@ enum wire_call {
     WIRE_SPACE,
     WIRE_RETAIN,
     WIRE_REMOVE_MANY,
+    WIRE_NOTIFY,
     WIRE_CALLS
 };
 /* "backup", "put", ...: for messages. */

@@ -78,7 +78,7 @@ bool wire_plugin(struct cursor *c, struct plugin_info *plugin, bool *no_memory)
     memset(plugin, 0, sizeof *plugin);
     *no_memory = false;
     uint32_t role = cursor_u32(c);
-    if (role != PLUGIN_SOURCE && role != PLUGIN_SINK)
+    if (role < PLUGIN_SOURCE || role > PLUGIN_NOTIFIER)
         return false;
     plugin->role = (enum plugin_role)role;
     plugin->api_level = cursor_u32(c);

@@ -11,6 +11,7 @@
 #include "worker/sink.h"
 #include "worker/worker.h"
 
+#define NOTIFIER_GRACE 2000            /* ms: it has nothing to put back */
 #define STALL_TIMEOUT (15 * 60 * 1000) /* ms; as the default of a section */
 
 void engine_report(const struct engine *engine, const char *stage, uint64_t entries, uint64_t bytes, uint64_t total)
@@ -35,9 +36,9 @@ static int check_role(const struct config_instance *instance, const struct worke
 {
     if ((int)worker_plugin(worker)->role == role)
         return 0;
-    static const char *const roles[] = {[PLUGIN_SOURCE] = "source", [PLUGIN_SINK] = "sink"};
     return error_set(e, ERROR_CONFIG, "%s:%u: plugin '%s' is a %s, so it cannot be used in [%s %s]", instance->file,
-                     instance->line, instance->plugin, roles[worker_plugin(worker)->role], roles[role], instance->name);
+                     instance->line, instance->plugin, config_role_name(worker_plugin(worker)->role),
+                     config_role_section((enum plugin_role)role), instance->name);
 }
 
 static int check_options(const struct config_instance *instance, const struct worker *worker, char *const *overrides,
@@ -80,6 +81,8 @@ static size_t most_secluded(const struct config *config)
         most += config->sources[i].key_count;
     for (size_t i = 0; i < config->sink_count; i++)
         most += config->sinks[i].key_count;
+    for (size_t i = 0; i < config->notifier_count; i++)
+        most += config->notifiers[i].key_count;
     return most;
 }
 
@@ -107,6 +110,8 @@ static char **list_secluded(const struct config *config, size_t *count)
         add(paths, count, config->sinks[i].openpgp.home);
         add_secrets(paths, count, &config->sinks[i]);
     }
+    for (size_t i = 0; i < config->notifier_count; i++)
+        add_secrets(paths, count, &config->notifiers[i]);
     return paths;
 }
 
@@ -142,7 +147,7 @@ static int start(const struct engine *engine, const struct config_instance *inst
     char name[96], directory[PATH_MAX], common[PATH_MAX];
     if (config_usable(instance, e) < 0)
         return -1;
-    snprintf(name, sizeof name, "%s '%s'", role == PLUGIN_SOURCE ? "source" : "sink", instance->name);
+    snprintf(name, sizeof name, "%s '%s'", config_role_name(instance->role), instance->name);
     struct worker_spec spec = spec_of(engine, name, instance->plugin);
     spec.timeout = instance->timeout;
     spec.stall_timeout = instance->stall_timeout;
@@ -156,6 +161,7 @@ static int start(const struct engine *engine, const struct config_instance *inst
         spec.common = common;
     }
     spec.patience = instance->retry_for;
+    spec.grace = role == PLUGIN_NOTIFIER ? NOTIFIER_GRACE : 0;
     struct worker *w;
     if (start_as(engine, instance, &spec, &w, e) < 0)
         return e->class == ERROR_CONFIG || e->class == ERROR_NOT_FOUND
@@ -230,7 +236,7 @@ int engine_open_worker(const struct config_instance *instance, struct worker *wo
 {
     if (configure(instance, worker, overrides, override_count, e) < 0)
         return -1;
-    return retry_run(instance->is_sink ? 0 : engine_patience(instance), try_opening, worker, e);
+    return retry_run(instance->role == PLUGIN_SINK ? 0 : engine_patience(instance), try_opening, worker, e);
 }
 
 static int start_and_open(const struct engine *engine, const struct config_instance *instance, int role, bool undoes,
@@ -294,7 +300,7 @@ int engine_open_defaults(const struct engine *engine, const char *plugin, bool u
     char name[96];
     struct worker *w;
     snprintf(name, sizeof name, "%.80s", plugin);
-    const struct config_instance instance = {.name = name, .plugin = name, .file = "defaults"};
+    const struct config_instance instance = {.name = name, .plugin = name, .role = PLUGIN_SOURCE, .file = "defaults"};
     if (start_defaults(engine, plugin, undoes, &w, e) < 0)
         return -1;
     return keep(w, engine_try_worker(&instance, w, NULL, 0, e), worker);

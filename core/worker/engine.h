@@ -30,8 +30,8 @@ struct engine {
 
 void engine_report(const struct engine *engine, const char *stage, uint64_t entries, uint64_t bytes, uint64_t total);
 
-/* Start the worker of a configured source or sink. role: enum plugin_role that the plugin must have. Its options are
- * not looked at. */
+/* Start the worker of a configured source, sink or notifier. role: enum plugin_role that the plugin must have. Its
+ * options are not looked at. */
 int engine_load(const struct engine *engine, const struct config_instance *instance, int role, struct worker **worker,
                 struct error *e);
 /* The same, and check the section against the plugin's options, without opening it: secrets are resolved now, and kept

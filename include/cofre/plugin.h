@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: 0BSD
  *
- * cofre/plugin.h - how to write a source or a sink for cofre.
+ * cofre/plugin.h - how to write a source, a sink or a notifier for cofre.
  *
  * This header is the whole contract, and the manual: read it from top to bottom. It needs nothing but gcc or clang
  * (C99 or later, or C++11) and POSIX. A plugin links against nothing of ours; every service of the host arrives in a
@@ -9,9 +9,10 @@
  *
  *   source   reads an application's data (a directory, a database) and can put it back
  *   sink     stores objects: whole byte strings under a key (a disk, a bucket)
+ *   notifier tells somebody what happened (mail, a web hook)
  *
  * In this order: rules, surroundings, limits; levels; results and errors; options; the role of a source; the role of a
- * sink; the host's services, by call; the descriptor; helpers.
+ * sink; the role of a notifier; the host's services, by call; the descriptor; helpers.
  *
  * Life of an instance. The host runs each configured instance in a worker process of its own:
  *
@@ -23,6 +24,7 @@
  *   open -> services -> thaw -> close                  cofre restore, around all sources of a job
  *   open -> discover -> close                          cofre discover     (source)
  *   open -> put | get | stat | list | remove | ... -> close               (sink)
+ *   open -> notify ... -> close                                           (notifier)
  *
  * Rules that hold everywhere unless a comment says otherwise
  *
@@ -96,9 +98,10 @@
  *   left out      the first 1,000, and of these 1 MiB of texts, are named in the snapshot; all are counted. What could
  *                 not be read likewise
  *   id            COFRE_MAX_ID
- *   time          after a cancellation 10 s, for close 5 s, then SIGTERM, and SIGKILL a second later. A call has no
- *                 deadline unless the section has a `timeout`. One in which nothing moves (bytes, entries, progress) is
- *                 cancelled after `stall_timeout`, 15 minutes
+ *   time          after a cancellation 10 s, for close 5 s (notifiers 2 s and 1 s), then SIGTERM, and SIGKILL a
+ *                 second later. A call has no deadline unless the section has a `timeout`; that of a notifier has 1
+ *                 minute. One in which nothing moves (bytes, entries, progress) is cancelled after `stall_timeout`, 15
+ *                 minutes
  */
 #ifndef COFRE_PLUGIN_H
 #define COFRE_PLUGIN_H
@@ -140,17 +143,20 @@ extern "C" {
 /* ---- results and errors -------------------------------------------------------------------------------------------*/
 
 /* What becomes of a class. RETRY and BUSY are tried again, with growing pauses, each time named in the log: for
- * `retry_for` (sinks 5min, sources 1min), not before retry_after. Every other class is final for that call.
+ * `retry_for` (sinks 5min, sources 1min, notifiers 30s), not before retry_after. Every other class is final for that
+ * call.
  *
  *   sink     all calls but open, close and check; not a put of unknown size, nor a list of which much was given already
  *   source   open, and freeze, after a thaw of the same id; backup, with a fresh instance, as long as it has announced
  *            nothing and nothing is frozen; restore, after a thaw, as long as it has not called next. `cofre check`
  *            tries again for `wait` alone (default 0), as long as nothing was found
+ *   notifier open, and notify
  *
  * A source whose call failed is missing in the snapshot, and the other sources are saved; a sink that failed is left
  * out of the run, and the other sinks go on. When nothing could be saved or restored, the class becomes cofre's exit
- * status: AUTH 12, CONFIG 78, INTEGRITY of a sink's get or a source's restore 13, any other 1. An instance is used on
- * after an error, also after CANCELLED; not after a broken contract. */
+ * status: AUTH 12, CONFIG 78, INTEGRITY of a sink's get or a source's restore 13, any other 1. What a notifier could
+ * not tell is told later, and changes nothing for a run. An instance is used on after an error, also after CANCELLED;
+ * not after a broken contract. */
 enum {
     COFRE_OK = 0,
     COFRE_E_RETRY = 1,       /* may well work in a moment: throttled, connection reset, 5xx */
@@ -299,7 +305,7 @@ struct cofre_options {
  * know one refuses the plugin. Those of a source: */
 #define COFRE_SOURCE_RECORDED (1ull << 0)   /* backup looks at the facts of the snapshot before: recorded() */
 
-/* Of both roles. */
+/* Of all roles. */
 #define COFRE_NO_NETWORK (1ull << 31)       /* it needs none: sockets that lead off this machine are refused */
 
 /* What a source saves: entries of these kinds. */
@@ -517,6 +523,38 @@ struct cofre_sink {
     int32_t (*space)(void *instance, struct cofre_call *, struct cofre_space *space, struct cofre_error *error);
 };
 
+/* ---- the role of a notifier ----------------------------------------------------------------------------------------
+ */
+
+/* What is to be told. All is UTF-8 without control characters, but for line ends in text and json; nothing is NULL,
+ * and what does not apply is "". */
+struct cofre_event {
+    uint32_t struct_size;
+    int32_t level;         /* COFRE_LOG_ERROR = act, WARNING = look at it, NOTICE, INFO = good to know */
+    int64_t time;          /* ns, when it happened: that may be a while ago */
+    const char *id;        /* of [a-z0-9-]: the same when an event is told again, since nobody knows whether it was */
+    const char *event;     /* "failure", "incomplete", "suspect", "stale", "recovered", "success", "space",
+                            * "key_expiry", "removed", "test"; others are to come */
+    const char *host, *job, *sink;
+    const char *title;     /* one line, at most 255 bytes */
+    const char *text;      /* all of it for people, in lines; at most 8,192 bytes */
+    const char *json;      /* all of it for programs: one object, at most 65,536 bytes */
+};
+
+/* open, close, check and notify are required. */
+struct cofre_notifier {
+    uint32_t struct_size, reserved;
+    uint64_t capabilities;       /* none but COFRE_NO_NETWORK */
+    /* As those of a source. check tells nobody anything. */
+    int32_t (*open)(struct cofre_call *, const void *conf, void **instance, struct cofre_error *error);
+    void (*close)(void *instance);
+    int32_t (*check)(void *instance, struct cofre_call *, int32_t depth, struct cofre_error *error);
+    /* Tell it. COFRE_OK = whoever passes it on has taken it over. What could not be told is told again with later
+     * commands of cofre, for a week. PERMANENT and RANGE are about this event, and those behind it are told; after any
+     * other class they wait, too. */
+    int32_t (*notify)(void *instance, struct cofre_call *, const struct cofre_event *event, struct cofre_error *error);
+};
+
 /* ---- host services ------------------------------------------------------------------------------------------------
  *
  * By the call in which there are. In any other call they break the contract.
@@ -582,7 +620,7 @@ struct cofre_host {
     void (*progress)(struct cofre_call *, uint64_t done, uint64_t total);
     /* id, directory, common_directory, snapshot, recorded and configured, by call (- = breaks the contract):
      *
-     *                     open  check, discover  backup  restore  freeze, thaw   services       sinks
+     *                     open  check, discover  backup  restore  freeze, thaw   services       sinks, notifiers
      *   id                NULL  NULL             yes     yes      the one given  the one given  NULL
      *   directory         yes   yes              yes     yes      yes            yes            refused: UNSUPPORTED
      *   common_directory  yes   yes              yes     yes      yes            yes            refused: UNSUPPORTED
@@ -716,7 +754,7 @@ struct cofre_plugin {
     const char *example;                 /* the options of a working section, as INI lines */
     struct cofre_options options;
     const struct cofre_source *source;   /* exactly one role; a host that does not know it refuses the plugin */
-    const struct cofre_sink *sink;
+    const struct cofre_sink *sink;       /* (notifier: at the end) */
     /* What it sees of the engine's environment, from open on, besides PATH, TZ and the locale: names separated by
      * blanks; "AWS_*" is all that begin with AWS_. NULL = nothing. */
     const char *environment;
@@ -724,6 +762,7 @@ struct cofre_plugin {
      * the home directory of the user that it runs as; $NAME, the path in a variable of `environment`. Not what holds
      * cofre's keys, configuration or state. NULL = nothing. */
     const char *reads;
+    const struct cofre_notifier *notifier;
 };
 
 /* No tail padding, or an appended field could hide in it and seem to be there in older plugins. */
@@ -742,11 +781,13 @@ COFRE_TIGHT_(cofre_object, mtime);
 COFRE_TIGHT_(cofre_put, size);
 COFRE_TIGHT_(cofre_space, available);
 COFRE_TIGHT_(cofre_sink, space);
+COFRE_TIGHT_(cofre_event, json);
+COFRE_TIGHT_(cofre_notifier, notify);
 COFRE_TIGHT_(cofre_setting, value);
 COFRE_TIGHT_(cofre_section, setting_stride);
 COFRE_TIGHT_(cofre_offer, covered_by);
 COFRE_TIGHT_(cofre_host, open_process);
-COFRE_TIGHT_(cofre_plugin, reads);
+COFRE_TIGHT_(cofre_plugin, notifier);
 
 #if defined(__GNUC__)
 #define COFRE_EXPORT __attribute__((visibility("default")))

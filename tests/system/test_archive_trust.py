@@ -14,6 +14,7 @@ from support.archive import forge, manifest, snapshots, sum_of, tar_of
 from support.cli import BAD_CONFIG, DAMAGED, DONE, FAILED, INCOMPLETE, WRONG_KEY, execute, key_id
 from support.gnupg import Gnupg, another_gpg, stop_agent
 from support.oracle import assert_same_tree, compare_trees, tree_state
+from support.records import records
 from support.tree import plain_tree
 
 PHRASE = 'correct horse'
@@ -97,6 +98,8 @@ def test_warning_before_a_key_expires(world, make, ring):
     for command in (('check',), ('run', 'job')):
         result = world.ok(*command)
         assert ring.soon in result.text and 'expires in 29 days' in result.text and ring.alice not in result.err
+    [sink] = records(world)[-1]['sinks']
+    assert ring.soon in sink['warning'] and sink['error'] is None
 
 
 @pytest.mark.preload

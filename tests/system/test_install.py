@@ -74,6 +74,22 @@ def configured(directory: Path, *plugin_dirs: Path) -> Path:
     return conf
 
 
+def test_the_notifier_of_the_guide(prefix, tmp_path):
+    """Built as the source is, it rings."""
+    tmp_path.chmod(0o755)
+    (tmp_path / 'beep.c').write_text(block('## A whole notifier', 'c'))
+    command = block('## Build it', 'console').strip().replace('note', 'beep')
+    run('sh', '-ec', f'cd {tmp_path}\n{command} -Werror', env=CLEAN | {'PKG_CONFIG_PATH': f'{prefix}/share/pkgconfig'})
+    bell, conf = tmp_path / 'bell', configured(tmp_path, tmp_path, prefix / 'lib/cofre/plugins')
+    bell.touch()
+    (conf / 'note.conf').write_text(f'[engine]\nplugin_dir = {tmp_path}\nstate_dir = {tmp_path}/state\ncache_dir = {tmp_path}/cache\n'
+                                    f'[notify bell]\nplugin = beep\nterminal = {bell}\n')
+    run(prefix / 'bin/cofre', '--config-dir', conf, 'check')
+    run(prefix / 'bin/cofre', '--config-dir', conf, 'notify', 'test', 'bell')
+    assert bell.read_text() == ''  # good news
+    assert 'rings a bell' in run(prefix / 'bin/cofre', '--config-dir', conf, 'plugin', 'list').stdout
+
+
 def test_layout(prefix):
     assert {str(p.relative_to(prefix)) for p in prefix.rglob('*') if p.is_file()} == LAYOUT
     for path in prefix.rglob('*'):
@@ -206,7 +222,7 @@ static int32_t run(void *, struct cofre_call *call, struct cofre_error *error)
 static const struct cofre_source source = {sizeof source, 0, COFRE_SOURCE_RECORDED, do_open, do_close, do_check, NULL, run, run,
                                            NULL, NULL, NULL, NULL, NULL, NULL, NULL};
 static const struct cofre_plugin plugin = {sizeof plugin, COFRE_API_LEVEL, COFRE_API_LEVEL, 0, "cplusplus", "1", "", "0BSD", "",
-                                           COFRE_OPTIONS(conf, rows), &source, NULL, NULL, NULL};
+                                           COFRE_OPTIONS(conf, rows), &source, NULL, NULL, NULL, NULL};
 COFRE_PLUGIN(plugin)
 '''
 

@@ -60,7 +60,7 @@ static void test_whole(void **state)
     struct error error;
     assert_int_equal(config_find_source(c, "s", &s, &error), 0);
     assert_string_equal(s->plugin, "directory");
-    assert_false(s->is_sink);
+    assert_int_equal(s->role, PLUGIN_SOURCE);
     assert_int_equal(s->line, 20);
     assert_int_equal(s->timeout, 3600000);
     assert_int_equal(s->retry_for, 0);
@@ -75,7 +75,7 @@ static void test_whole(void **state)
     assert_int_equal(d->retry_for, 60000);
     assert_int_equal(d->wait, 0);
     assert_int_equal(config_find_sink(c, "d", &d, &error), 0);
-    assert_true(d->is_sink);
+    assert_int_equal(d->role, PLUGIN_SINK);
     assert_string_equal(d->key, "/k");
     assert_true(d->trust_hosts);
     assert_int_equal(d->gc_every, 0);
@@ -201,7 +201,7 @@ static void test_bad_sections(void **state)
         {"a = b", "x.conf:1: a key stands before the first [section]", ""},
         {"\n[sorce x]", "x.conf:2: unknown section 'sorce'", "did you mean 'source'?"},
         {"[Source x]", "x.conf:1: unknown section 'Source'", "did you mean 'source'?"},
-        {"[plugins]", "x.conf:1: unknown section 'plugins'", "sections: engine, source, sink, job"},
+        {"[plugins]", "x.conf:1: unknown section 'plugins'", "sections: engine, source, sink, notify, job"},
         {"[]", "x.conf:1: the section has no name", ""},
         {"[source]", "x.conf:1: write [source NAME]", ""},
         {"[sink a b]", "x.conf:1: write [sink NAME]", ""},
@@ -226,7 +226,7 @@ static void test_bad_keys(void **state)
     static const struct bad_case cases[] = {
         {"[engine]\nstatedir = /x", "x.conf:2: unknown key 'statedir' in [engine]", "did you mean 'state_dir'?"},
         {"[engine]\nport = 1", "x.conf:2: unknown key 'port' in [engine]",
-         "known keys: state_dir, cache_dir, plugin_dir, env_file, log, host, parallel_jobs, jitter"},
+         "known keys: state_dir, cache_dir, plugin_dir, env_file, log, host, parallel_jobs, jitter, notify, escalate"},
         {"[engine]\nhost = a\nhost = b", "x.conf:3: duplicate key 'host': it stands in line 2 already", ""},
         {"[engine]\nState_Dir = /x", "x.conf:2: what stands before '=' is no key: a key is made of a-z, 0-9 and '_'",
          "did you mean 'state_dir'?"},

@@ -74,7 +74,12 @@ static const struct row rows[] = {
     M(cofre_plugin, struct_size), M(cofre_plugin, api_level), M(cofre_plugin, min_host_level),
     M(cofre_plugin, reserved), M(cofre_plugin, name), M(cofre_plugin, version), M(cofre_plugin, summary),
     M(cofre_plugin, license), M(cofre_plugin, example), M(cofre_plugin, options), M(cofre_plugin, source),
-    M(cofre_plugin, sink), M(cofre_plugin, environment), M(cofre_plugin, reads),
+    M(cofre_plugin, sink), M(cofre_plugin, environment), M(cofre_plugin, reads), M(cofre_plugin, notifier),
+    M(cofre_event, struct_size), M(cofre_event, level), M(cofre_event, time), M(cofre_event, id),
+    M(cofre_event, event), M(cofre_event, host), M(cofre_event, job), M(cofre_event, sink), M(cofre_event, title),
+    M(cofre_event, text), M(cofre_event, json),
+    M(cofre_notifier, struct_size), M(cofre_notifier, reserved), M(cofre_notifier, capabilities),
+    M(cofre_notifier, open), M(cofre_notifier, close), M(cofre_notifier, check), M(cofre_notifier, notify),
     C(COFRE_OK), C(COFRE_E_RETRY), C(COFRE_E_PERMANENT), C(COFRE_E_NOT_FOUND), C(COFRE_E_EXISTS), C(COFRE_E_AUTH),
     C(COFRE_E_DENIED), C(COFRE_E_LOCKED), C(COFRE_E_NO_SPACE), C(COFRE_E_INTEGRITY), C(COFRE_E_CONFIG),
     C(COFRE_E_UNSUPPORTED), C(COFRE_E_RANGE), C(COFRE_E_BUSY), C(COFRE_E_CHANGED), C(COFRE_E_CANCELLED),
@@ -97,7 +102,7 @@ static const struct row rows[] = {
 static const struct row structs[] = {
     S(cofre_error), S(cofre_list), S(cofre_secret), S(cofre_option), S(cofre_options), S(cofre_attribute),
     S(cofre_entry), S(cofre_source), S(cofre_object), S(cofre_put), S(cofre_space), S(cofre_sink), S(cofre_setting),
-    S(cofre_section), S(cofre_offer), S(cofre_host), S(cofre_plugin),
+    S(cofre_section), S(cofre_offer), S(cofre_host), S(cofre_plugin), S(cofre_event), S(cofre_notifier),
 };
 /* clang-format on */
 

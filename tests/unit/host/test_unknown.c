@@ -12,7 +12,8 @@
 
 #include "cofre/plugin.h"
 
-static const char *const names[] = {"directory", "docker-volume", "local", "postgres", "redis", "rsync", "s3"};
+static const char *const names[] = {"command", "directory", "docker-volume", "http",  "local",
+                                    "mail",    "postgres",  "redis",         "rsync", "s3"};
 
 static const struct cofre_plugin *load(const char *name)
 {
@@ -34,8 +35,9 @@ static void test_unknown(void **state)
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const struct cofre_plugin *plugin = load(names[i]);
         struct cofre_error error = {.struct_size = sizeof error};
-        int32_t class =
-            plugin->source ? plugin->source->check(NULL, NULL, 7, &error) : plugin->sink->check(NULL, NULL, 7, &error);
+        int32_t class = plugin->source ? plugin->source->check(NULL, NULL, 7, &error)
+                        : plugin->sink ? plugin->sink->check(NULL, NULL, 7, &error)
+                                       : plugin->notifier->check(NULL, NULL, 7, &error);
         if (class != COFRE_E_UNSUPPORTED || !strstr(error.message, "does not know the depth 0x7"))
             fail_msg("%s: check of an unknown depth: %d, '%s'", names[i], class, error.message);
         if (!plugin->sink)

@@ -31,7 +31,7 @@ static const struct {
     {"wrong-name", ERROR_CONFIG, "calls itself 'right-name'", false},
     {"bad-table", ERROR_CONFIG, "option 'path' lies outside of the plugin's struct", false},
     {"critical", ERROR_CONFIG, "a capability that this version of cofre does not know", false},
-    {"two-roles", ERROR_CONFIG, "exactly one of source and sink", false},
+    {"two-roles", ERROR_CONFIG, "exactly one of source, sink and notifier", false},
     {"crash-at-load", ERROR_PLUGIN, "in the middle of load", true},
 };
 
