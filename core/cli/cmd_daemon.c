@@ -16,8 +16,10 @@
 #include "cli/stop.h"
 #include "cli/turn.h"
 #include "config/config.h"
+#include "job/notify.h"
 
-#define LOOK_EVERY 60000 /* ms */
+#define LOOK_EVERY 60000  /* ms */
+#define TELL_EVERY 300000 /* ms */
 
 struct daemon {
     struct cli *cli;
@@ -25,6 +27,7 @@ struct daemon {
     struct config *config;
     uint64_t files; /* what the files of the configuration looked like when they were read */
     bool broken;    /* they cannot be used since then: nothing is begun */
+    int64_t tell;   /* ms, monotonic: when notifiers are told the next time */
 };
 
 /* ---- who started us ---- */
@@ -139,6 +142,19 @@ static void take_turn(struct daemon *d)
         log_error(LOG_ERROR, &e);
 }
 
+/* What commands have to say they tell themselves; what becomes stale, is reminded of, or could not be told, nobody else
+ * tells. Between things, since it may take a while; signals are heard meanwhile. */
+static void tell(struct daemon *d)
+{
+    sigset_t blocked;
+    if (d->broken || stop_signal() || d->turn.child_count > 0 || clock_monotonic() < d->tell)
+        return;
+    d->tell = clock_monotonic() + TELL_EVERY;
+    ASSERT(sigprocmask(SIG_SETMASK, &d->turn.unblocked, &blocked) == 0);
+    notify_all(&d->cli->engine);
+    ASSERT(sigprocmask(SIG_SETMASK, &blocked, NULL) == 0);
+}
+
 static int work(struct daemon *d, struct error *e)
 {
     const struct sigaction action = {.sa_handler = on_hangup};
@@ -151,6 +167,7 @@ static int work(struct daemon *d, struct error *e)
     tell_manager("READY=1");
     for (;;) {
         take_turn(d);
+        tell(d);
         if (stop_signal() && d->turn.child_count == 0)
             break;
         tell_manager(stop_signal() ? "STOPPING=1" : "WATCHDOG=1");
@@ -185,7 +202,8 @@ const struct command cmd_daemon = {
         "Stays in the foreground and does what due does whenever something is due: for a container, or a service\n"
         "without a timer. Each thing that was done is a line on standard output; what went wrong is said on standard\n"
         "error. The configuration is read again when its files have changed, or on SIGHUP; while it cannot be used,\n"
-        "that is said, nothing is begun, and what becomes due waits. SIGTERM and SIGINT end what is at work, and then\n"
+        "that is said, nothing is begun, and what becomes due waits. Notifiers are told what no command tells: that a\n"
+        "snapshot is too old, and what could not be told before. SIGTERM and SIGINT end what is at work, and then\n"
         "the daemon, with status 0. As process 1 of a container it takes care of processes that nobody waits for.\n"
         "status --health tells whether all is well.",
     .example = "cofre daemon",

@@ -174,5 +174,6 @@ const struct command cmd_due = {
     .options = options,
     .words_min = 0,
     .words_max = (size_t)-1,
+    .flags = COMMAND_TELLS,
     .run = due,
 };

@@ -5,9 +5,9 @@
  *
  *   read    the id of the last record that was taken, by place: {"jobs/nightly": "cofre-..."}
  *   states  what is not as it should be: {"run job nightly": {event, identity, since, told, known, object}}. It stays,
- *           told or not, until a record or the status says that it is over. told: when, last, as it is, or
- *           when it came into the queue; null after it has changed. known: it was told in some form, so that its end is
- * news, too queue   what is to be told and was not yet, oldest first: objects as programs get them, with "queued"
+ *           told or not, until a record or the status says that it is over. told: when, last, as it is, or when it came
+ *           into the queue; null after it has changed. known: it was told in some form, so its end is news
+ *   queue   what is to be told and was not yet, oldest first: objects as programs get them, with "queued"
  *   dropped how many were taken out of the queue, untold, since something was told last
  *
  * failure, incomplete and suspect follow the records: of each command at each job or sink the last one counts. stale

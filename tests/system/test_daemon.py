@@ -11,6 +11,7 @@ import pytest
 
 from support.cli import CLEAN
 from support.due import age, marks
+from support.notify import Told
 from support.records import open_attempts, place, records
 from support.tree import plain_tree
 from support.wait import wait_until
@@ -52,6 +53,15 @@ def clock_at(second: int, minutes: int = 0) -> dict[str, str]:
 
 def runs(world, job: str = 'job') -> int:
     return len(records(world, job))
+
+
+def test_that_something_is_too_old_is_told(made, tmp_path):
+    """At its start, and while it waits."""
+    tmp_path.chmod(0o755)
+    ops = Told(made, tmp_path, on='stale')
+    made.job(schedule=YEARLY, notify='ops', max_age='1s')
+    with daemon(made):
+        wait_until(lambda: ops.names == ['stale'], 'who is told')
 
 
 def test_what_was_missed_is_done_at_once_and_a_line_says_so(made):

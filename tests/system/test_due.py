@@ -10,6 +10,7 @@ import pytest
 
 from support.cli import BUSY, CLEAN, DAMAGED, DONE, FAILED, INCOMPLETE, OVERDUE
 from support.due import age, due, marks
+from support.notify import Told
 from support.records import moment, open_attempts, place, records, write
 from support.tree import plain_tree
 from support.wait import wait_until
@@ -315,6 +316,23 @@ def test_a_rhythm_that_ended(made, gaps, said):
         made_ones.append(one | {'started': moment(when), 'ended': moment(when + 60), 'snapshot_started': moment(when)})
     write(place(made, 'job'), made_ones[::-1])
     assert ('nothing seems to run it any more' in made('status').out) == said
+
+
+def test_who_is_told(made, tmp_path):
+    """What is done tells itself; that something is too old, due tells, once."""
+    tmp_path.chmod(0o755)
+    ops = Told(made, tmp_path, on='success, stale, recovered')
+    made.job(schedule=YEARLY, notify='ops')
+    age(made, 400)
+    made.ok('due')
+    assert ops.names == ['success']
+    made.job(schedule=YEARLY, notify='ops', max_age='1s')
+    time.sleep(1.1)
+    made.ok('due', '--dry-run')
+    assert ops.names == ['success']
+    for _ in range(2):
+        made.ok('due')
+        assert ops.names == ['success', 'stale']
 
 
 def test_health(made):
