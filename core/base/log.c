@@ -120,6 +120,21 @@ bool log_unescape(const char *text, char *out)
     return true;
 }
 
+/* Is there anybody to read it? */
+static bool is_wanted(enum log_level level)
+{
+    return level <= threshold || (level <= LOG_NOTICE && log_get_service() != LOG_NO_SERVICE);
+}
+
+static void copy_line(enum log_level level, const char *name, const char *text)
+{
+    char line[4096];
+    if (log_get_service() == LOG_NO_SERVICE)
+        return;
+    snprintf(line, sizeof line, "%s%s", name, text);
+    log_to_service(&(struct log_entry){.level = level, .text = line});
+}
+
 static void write_line(enum log_level level, const char *label, const char *text)
 {
     static const char *const names[] = {[LOG_ERROR] = "error: ", [LOG_WARNING] = "warning: "};
@@ -128,7 +143,10 @@ static void write_line(enum log_level level, const char *label, const char *text
         clock_format_shown(clock_now(), stamp);
     const char *name = label ? label : level <= LOG_WARNING && names[level] ? names[level] : "";
     log_escape(text, strlen(text), safe, sizeof safe);
+    copy_line(level, name, safe);
     int n = snprintf(line, sizeof line, "%s%s%s%s\n", stamp, timestamps ? " " : "", name, safe);
+    if (level > threshold)
+        return;
     if (hook_before)
         hook_before();
     /* A log that cannot be written must not fail a backup. */
@@ -140,7 +158,7 @@ static void write_line(enum log_level level, const char *label, const char *text
 
 void log_line(enum log_level level, const char *format, ...)
 {
-    if (level > threshold)
+    if (!is_wanted(level))
         return;
     int saved = errno;
     char text[3072];
@@ -154,7 +172,7 @@ void log_line(enum log_level level, const char *format, ...)
 
 void log_error(enum log_level level, const struct error *e)
 {
-    if (level > threshold)
+    if (!is_wanted(level))
         return;
     int saved = errno;
     char text[ERROR_TEXT_MAX];
@@ -165,7 +183,7 @@ void log_error(enum log_level level, const struct error *e)
 
 void log_hint(enum log_level level, const char *hint)
 {
-    if (level > threshold || !hint || !hint[0])
+    if (!is_wanted(level) || !hint || !hint[0])
         return;
     int saved = errno;
     write_line(level, "  hint: ", hint);

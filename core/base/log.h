@@ -24,6 +24,25 @@ void log_set_timestamps(int on);
  */
 void log_set_hooks(void (*before)(void), void (*after)(void));
 
+/* The log of the system, which gets lines of LOG_NOTICE and what is more important besides, whatever the level of
+ * standard error is. That it cannot be reached is a warning there, once, and changes nothing else. */
+enum log_service { LOG_NO_SERVICE, LOG_SYSLOG, LOG_JOURNAL };
+void log_set_service(enum log_service service);
+enum log_service log_get_service(void);
+
+/* What only that log gets. text and values: escaped. id: 128 bits in hexadecimal, by which the journal knows the kind
+ * of message, or NULL; fields, with names in capitals, are for the journal alone. */
+struct log_field {
+    const char *name, *value;
+};
+struct log_entry {
+    enum log_level level;
+    const char *text, *id;
+    const struct log_field *fields;
+    size_t field_count;
+};
+void log_to_service(const struct log_entry *entry);
+
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The error's message at this level, and its hint as a second line. */

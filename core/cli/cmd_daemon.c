@@ -124,6 +124,7 @@ static void read_again(struct daemon *d)
     bool still = look_at_files(d->config) == files;
     config_free(d->config);
     d->cli->engine.config = d->config = config;
+    log_set_service(config->log_service);
     d->files = still ? look_at_files(config) : 0;
     log_line(LOG_NOTICE, "the configuration was read again");
 }
@@ -186,6 +187,7 @@ static int run_daemon(struct cli *cli, struct error *e)
     if (config_load(cli->config_dir, &d.config, e) < 0)
         return -1;
     cli->engine.config = d.config;
+    log_set_service(d.config->log_service);
     d.files = look_at_files(d.config);
     int status = work(&d, e);
     turn_close(&d.turn);

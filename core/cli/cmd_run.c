@@ -220,7 +220,7 @@ static void keep_line(const struct cli *cli, const struct outcome *outcome, int 
     const char *path = cli->engine.config->log;
     char text[ERROR_TEXT_MAX];
     struct error e;
-    if (!path || outcome->dry_run)
+    if ((!path && log_get_service() == LOG_NO_SERVICE) || outcome->dry_run)
         return;
     const struct run_log_line line = {.job = outcome->job->name,
                                       .status = why ? "failed" : run_word(outcome, m),
@@ -231,7 +231,8 @@ static void keep_line(const struct cli *cli, const struct outcome *outcome, int 
                                       .added = m ? m->added : 0,
                                       .elapsed = r->elapsed,
                                       .error = why ? error_text(why, text) : NULL};
-    if (run_log_write(path, &line, &e) < 0)
+    run_log_tell(&line);
+    if (path && run_log_write(path, &line, &e) < 0)
         log_error(LOG_WARNING, &e);
 }
 

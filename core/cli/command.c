@@ -241,11 +241,20 @@ void command_print_error(struct output *out, const struct error *e)
         (void)file_write_all(STDERR_FILENO, text, (size_t)n, "standard error", &ignored);
 }
 
+static void tell_service(const struct error *e)
+{
+    char text[ERROR_TEXT_MAX], line[2 * ERROR_TEXT_MAX], safe[2 * ERROR_TEXT_MAX];
+    snprintf(line, sizeof line, "error: %s%s%s", error_text(e, text), e->hint[0] ? "; " : "", e->hint);
+    log_escape(line, strlen(line), safe, sizeof safe);
+    log_to_service(&(struct log_entry){.level = LOG_ERROR, .text = safe});
+}
+
 void command_report(struct cli *cli, const struct error *e, int status)
 {
     struct output *out = &cli->output;
     char text[ERROR_TEXT_MAX];
     command_print_error(out, e);
+    tell_service(e);
     if (!out->json)
         return;
     json_t *object = json_pack("{s:s, s:o, s:o, s:i}", "class", error_class_name(e->class), "message",

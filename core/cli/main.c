@@ -127,6 +127,7 @@ static int run(struct cli *cli, const struct command *command, struct error *e)
     if (load_config(cli, command, &config, e) < 0)
         return -1;
     cli->engine.config = config;
+    log_set_service(config ? config->log_service : LOG_NO_SERVICE);
     progress_start(&cli->engine);
     stop_install();
     int status = command->run(cli, e);

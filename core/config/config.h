@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/log.h"
 #include "config/option.h"
 
 struct error;
@@ -188,7 +189,8 @@ struct config {
     size_t file_count;
     char *host; /* [engine] host, default: the system's host name, lower case, other bytes than [a-z0-9_-] as '-' */
     char *state_dir, *cache_dir;
-    char *log; /* [engine] log: absolute path of the file; NULL = there is none */
+    char *log;                    /* [engine] log: absolute path of the file; NULL = there is none */
+    enum log_service log_service; /* or the system's log */
     char **plugin_dirs;
     size_t plugin_dir_count;
     int64_t parallel_jobs; /* that due does at once (default 1) */

@@ -168,12 +168,18 @@ static int build_log(struct config *config, const struct section *engine, struct
     int written = engine ? section_value(engine, config_engine_options, "log", &v, e) : 0;
     if (written <= 0)
         return written;
-    bool fine = strncmp(v.text, "file:/", 6) == 0;
-    config->log = fine ? text_copy(v.text + 5) : NULL;
+    bool file = strncmp(v.text, "file:/", 6) == 0;
+    config->log_service = strcmp(v.text, "syslog") == 0    ? LOG_SYSLOG
+                          : strcmp(v.text, "journal") == 0 ? LOG_JOURNAL
+                                                           : LOG_NO_SERVICE;
+    config->log = file ? text_copy(v.text + 5) : NULL;
     option_value_free(&v);
-    if (fine)
+    if (file)
         return config->log ? 0 : error_memory(e);
-    error_set(e, ERROR_CONFIG, "'log': it must be file: and an absolute path, as in file:/var/log/cofre.log");
+    if (config->log_service != LOG_NO_SERVICE)
+        return 0;
+    error_set(e, ERROR_CONFIG,
+              "'log': it must be syslog, journal, or file: and an absolute path, as in file:/var/log/cofre.log");
     return section_error_at_key(section_find(engine, "log"), e);
 }
 

@@ -39,7 +39,7 @@ const struct option config_engine_options[] = {
     {"cache_dir", OPTION_PATH, 0, NULL, 0, 0, NULL, "what cofre can make again"},
     {"plugin_dir", OPTION_LIST, 0, NULL, 0, 0, NULL, "directories with plugins"},
     {"env_file", OPTION_PATH, 0, NULL, 0, 0, NULL, "variables for ${NAME} and @env:NAME, as in .env of docker compose"},
-    {"log", OPTION_STRING, 0, NULL, 0, 0, NULL, "file:PATH: a file that gets a line for each run of a job"},
+    {"log", OPTION_STRING, 0, NULL, 0, 0, NULL, "syslog, journal, or file:PATH, with a line for each run"},
     {"host", OPTION_STRING, 0, NULL, 0, 0, NULL, "this host's name in snapshots; default: the system's"},
     {"parallel_jobs", OPTION_INTEGER, 0, "1", 1, 64, NULL, "how much due and daemon do at once"},
     {"jitter", OPTION_DURATION, 0, "0", 0, DAY, NULL, "up to how much later than its schedule a job is due"},

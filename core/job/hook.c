@@ -75,8 +75,9 @@ int hook_check(const struct config_job *job, enum config_hook_kind first, enum c
 static int write_request(const struct hook *hook, const char *hold, int *fd, struct error *e)
 {
     json_t *encoded = hook_encode(hook);
-    json_t *json =
-        encoded ? json_pack("{s:o, s:s?, s:i}", "hook", encoded, "hold", hold, "level", log_get_level()) : NULL;
+    json_t *json = encoded ? json_pack("{s:o, s:s?, s:i, s:i}", "hook", encoded, "hold", hold, "level", log_get_level(),
+                                       "service", log_get_service())
+                           : NULL;
     AUTO_FREE char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
     if (!text)

@@ -34,8 +34,9 @@
 
 struct request {
     struct hook hook;
-    char *hold; /* NULL = it is not owed */
-    int level;  /* enum log_level */
+    char *hold;  /* NULL = it is not owed */
+    int level;   /* enum log_level */
+    int service; /* enum log_service */
 };
 
 /* A hook at work. */
@@ -262,7 +263,8 @@ static int remove_hold(char *path, struct error *e)
 static int decode_request(const char *text, size_t length, struct request *request)
 {
     json_t *json = json_loadb(text, length, 0, NULL), *hook, *hold = NULL;
-    int result = json_unpack(json, "{s:o, s:o, s:i}", "hook", &hook, "hold", &hold, "level", &request->level) < 0
+    int result = json_unpack(json, "{s:o, s:o, s:i, s:i}", "hook", &hook, "hold", &hold, "level", &request->level,
+                             "service", &request->service) < 0
                      ? -1
                      : hook_decode(hook, &request->hook);
     if (result == 0 && json_is_string(hold) && !(request->hold = text_copy(json_string_value(hold))))
@@ -298,6 +300,7 @@ int hook_runner_main(void)
         return 1;
     }
     log_set_level((enum log_level)request.level);
+    log_set_service((enum log_service)request.service);
     if (run_program(&request, &outcome, &e) < 0)
         outcome.error = e;
     if (outcome.error.class != ERROR_NONE)

@@ -127,6 +127,7 @@ int watchdog_main(char **argv)
         return error_exit_status(e.class);
     }
     const struct engine engine = {.config = config};
+    log_set_service(config->log_service);
     attempt_recover(config);
     size_t left = undo_recover(&engine);
     if (undo_wait(&engine, PATIENCE))
