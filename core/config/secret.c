@@ -65,7 +65,7 @@ static void drop_newline(struct found *f)
 
 static int as_config(struct error *e)
 {
-    if (e->class != ERROR_MEMORY)
+    if (e->class != ERROR_MEMORY && e->class != ERROR_CANCELLED)
         e->class = ERROR_CONFIG;
     return -1;
 }

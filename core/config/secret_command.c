@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -10,9 +9,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
+
+#define LOOK_EVERY 100 /* ms: whether everything is cancelled */
 
 struct child {
     pid_t pid;
@@ -93,16 +95,19 @@ static int drain(struct child *c, struct error *e)
 }
 
 /* Wait until the child has ended and its output was read. What it left running may hold the pipe open: only what is
- * there when the child ends counts. */
+ * there when the child ends counts. A cancellation ends it; what is asked for after one is needed to put things back.
+ */
 static int follow(struct child *c, int64_t timeout, struct error *e)
 {
-    bool ended = false;
+    bool ended = false, undoing = cancel_requested();
     while (!ended) {
         struct pollfd fds[] = {{.fd = c->handle, .events = POLLIN}, {.fd = c->output, .events = POLLIN}};
         int64_t left = c->deadline - clock_monotonic();
         if (left <= 0)
             return error_set(e, ERROR_CONFIG, "the secret's command was not done after %lld ms", (long long)timeout);
-        if (poll(fds, 2, left > INT_MAX ? INT_MAX : (int)left) < 0 && errno != EINTR)
+        if (cancel_requested() && !undoing)
+            return error_set(e, ERROR_CANCELLED, "cancelled while the secret's command was at work");
+        if (poll(fds, 2, left > LOOK_EVERY ? LOOK_EVERY : (int)left) < 0 && errno != EINTR)
             return failed("wait for the secret's command", errno, e);
         ended = fds[0].revents != 0;
         int end = c->output < 0 ? 0 : drain(c, e);

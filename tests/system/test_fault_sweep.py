@@ -142,7 +142,7 @@ def fail_calls(place: Place, faults, wanted: int, causes: tuple[str, ...], every
 
 @pytest.mark.parametrize('verb', PLACES)
 def test_failing_calls(place, faults, verb):
-    points, failures = fail_calls(place, faults, 1, ('EIO',), every=2)
+    points, failures = fail_calls(place, faults, 1, ('EIO',), every=4)
     assert points and not failures, f'{len(failures)} of {points}\n' + '\n'.join(failures[:5])
 
 

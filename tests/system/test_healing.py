@@ -19,6 +19,7 @@ def saved(world, tmp_path):
     for i in range(FILES):
         (tree / f'file{i}').write_bytes(os.urandom(3 << 20))
     world.simple(tree)
+    world.job(shrink='off')  # some of the tests take nearly all of it away
     world.ok('run', 'job')
     return tree
 

@@ -82,7 +82,7 @@ def sweep(removal: Removal, faults, step: str, wanted: int, part: slice = slice(
     assert not failures, f'{len(failures)} of {len(points)} points failed\n' + '\n'.join(failures[:5])
 
 
-@pytest.mark.parametrize('place', ['local', 's3', pytest.param('rsync', marks=pytest.mark.long)], indirect=True)
+@pytest.mark.parametrize('place', ['local', *(pytest.param(place, marks=pytest.mark.long) for place in ('s3', 'rsync'))], indirect=True)
 def test_killed_at_some_points(removal, place, faults, request):
     for step in STEPS:
         sweep(removal, faults, step, SHORT[request.node.callspec.params['place']])

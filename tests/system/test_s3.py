@@ -160,7 +160,7 @@ def test_manifests_of_a_far_store_are_read_side_by_side(ceph, bucket, host):
     assert took < 16 * seconds, f'{took:.2f} s'
 
 
-@pytest.mark.parametrize('parallel', [2, 16])
+@pytest.mark.parametrize('parallel', [2, pytest.param(16, marks=pytest.mark.long)])
 def test_a_restore_reads_ahead(ceph, bucket, host, parallel):
     """What is wanted is under way before it is wanted: a far store is read in less time than one request after another takes."""
     world = host('one', bucket, parallel=parallel)
