@@ -11,6 +11,7 @@ import pytest
 from support.archive import manifest
 from support.cli import CLEAN, DAMAGED, INCOMPLETE, OVERDUE, SNAPSHOT_ID, USAGE
 from support.decoder import Repository, read_manifest
+from support.faults import sample
 from support.tree import plain_tree
 from test_other_hosts import forged
 from test_status import samples
@@ -249,6 +250,24 @@ def test_what_another_host_has_forged(fleet):
     done = fleet('--json', 'status', '--all-hosts')
     assert told(done) == before and path.name in done.out and "the key of host 'web', not of host 'db'" in done.out, done
     assert [row['unreadable'] for row in done.json() if row['type'] == 'stored'] == [1, 0, 0]
+
+
+@pytest.mark.parametrize(('call', 'cause'), [('openat', 'EMFILE'), ('openat', 'EIO'), ('getdents64', 'EIO'), ('pread64', 'EIO')])
+def test_half_of_a_sink_is_never_told_for_all_of_it(fleet, faults, call, cause):
+    """Whatever fails: it is all as it stands, or one that cannot be read, or nothing."""
+    words = ('--json', 'status', '--all-hosts', '--sink', 'disk')
+    good = told(fleet(*words))
+    faults.fail_at(call, cause, 0, fleet, *words, below=fleet.repository)
+    outcomes = set()
+    for number in sample(faults.count(), 20):
+        result = faults.fail_at(call, cause, number, fleet, *words, below=fleet.repository, sticky=True)
+        found = told(result)
+        lost = sum(row['unreadable'] for row in result.json() if row['type'] == 'stored')
+        assert found.keys() == good.keys() or (not found and "sink 'disk'" in result.out and 'unknown' in result.out), result
+        assert not found or found == good or lost > 0, result
+        assert found == good or result.status in (INCOMPLETE, DAMAGED), result
+        outcomes.add(bool(found))
+    assert False in outcomes
 
 
 # ---- a state that is lost ----
