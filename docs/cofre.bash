@@ -55,7 +55,7 @@ _cofre_options()
     run) echo '--all --dry-run --label' ;;
     due) echo '--dry-run' ;;
     list) echo '--sink --all-hosts' ;;
-    status) echo '--health --nagios --prometheus --output' ;;
+    status) echo '--health --nagios --prometheus --output --from-sinks --sink --all-hosts --max-age' ;;
     log) echo '--sink --since --check' ;;
     show) echo '--sink --record' ;;
     ls | cat | find | diff | unpin | accept) echo '--sink' ;;
@@ -77,7 +77,7 @@ _cofre()
     case ${COMP_WORDS[COMP_CWORD - 1]} in
     --config-dir | --into | --output) mapfile -t COMPREPLY < <(compgen -d -- "$word") ; return ;;
     --sink | --from | --to) mapfile -t COMPREPLY < <(compgen -W "$(_cofre_names sink)" -- "$word") ; return ;;
-    --set) return ;;
+    --set | --max-age) return ;;
     esac
     if [[ $word == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$(_cofre_options)" -- "$word")

@@ -8,12 +8,15 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "cli/command.h"
 #include "cli/status_view.h"
+#include "cli/stored_view.h"
 #include "config/config.h"
 #include "job/due.h"
 #include "job/records.h"
 #include "job/status.h"
+#include "job/stored.h"
 
 #define EXIT_NAGIOS_UNKNOWN 3
 #define METRICS_MAX ((size_t)64 << 20)
@@ -39,18 +42,23 @@ static int write_public(const char *path, const struct bytes *text, struct error
     return result;
 }
 
+static int print_metrics(struct cli *cli, const struct bytes *text, struct error *e)
+{
+    const char *path = arguments_value(&cli->arguments, "output");
+    if (bytes_check(text, "metrics", e) < 0)
+        return -1;
+    if (path)
+        return write_public(path, text, e);
+    output_print(&cli->output, "%.*s", (int)text->length, (const char *)text->data);
+    return 0;
+}
+
 /* status NULL: the configuration cannot be used. */
 static int give_metrics(struct cli *cli, const struct status *status, struct error *e)
 {
-    const char *path = arguments_value(&cli->arguments, "output");
     AUTO_BYTES struct bytes text = {.maximum = METRICS_MAX};
     status_view_prometheus(&text, status);
-    if (bytes_check(&text, "metrics", e) < 0)
-        return -1;
-    if (path)
-        return write_public(path, &text, e);
-    output_print(&cli->output, "%.*s", (int)text.length, (const char *)text.data);
-    return 0;
+    return print_metrics(cli, &text, e);
 }
 
 /* ---- health ---- */
@@ -111,11 +119,11 @@ static bool has_color(void)
     return isatty(STDOUT_FILENO) && !(none && *none) && terminal && strcmp(terminal, "dumb") != 0;
 }
 
-static int exit_of(const struct status *status)
+static int exit_of(enum status_level level)
 {
-    if (status->level >= STATUS_DAMAGED)
-        return status->level == STATUS_STALE ? EXIT_STALE : EXIT_DAMAGED;
-    return status->level == STATUS_FINE ? EXIT_DONE : EXIT_INCOMPLETE;
+    if (level >= STATUS_DAMAGED)
+        return level == STATUS_STALE ? EXIT_STALE : EXIT_DAMAGED;
+    return level == STATUS_FINE ? EXIT_DONE : EXIT_INCOMPLETE;
 }
 
 static int give(struct cli *cli, const struct status *status, struct error *e)
@@ -130,7 +138,7 @@ static int give(struct cli *cli, const struct status *status, struct error *e)
         status_view_json(&cli->output, status);
     else if (status_view_text(&cli->output, status, has_color(), e) < 0)
         return -1;
-    return exit_of(status);
+    return exit_of(status->level);
 }
 
 static int look(struct cli *cli, struct error *e)
@@ -148,13 +156,62 @@ static int look(struct cli *cli, struct error *e)
     return result;
 }
 
+/* ---- from the sinks ---- */
+
+static bool is_from_sinks(const struct arguments *a)
+{
+    return arguments_has(a, "from-sinks") || arguments_has(a, "all-hosts") || arguments_has(a, "sink");
+}
+
+static int give_stored(struct cli *cli, const struct stored *stored, struct error *e)
+{
+    AUTO_BYTES struct bytes text = {.maximum = METRICS_MAX};
+    if (arguments_has(&cli->arguments, "prometheus")) {
+        stored_view_prometheus(&text, stored);
+        return print_metrics(cli, &text, e) < 0 ? -1 : EXIT_DONE;
+    }
+    if (arguments_has(&cli->arguments, "nagios"))
+        return stored_view_nagios(&cli->output, stored);
+    if (cli->output.json)
+        stored_view_json(&cli->output, stored);
+    else if (stored_view_text(&cli->output, stored, has_color(), e) < 0)
+        return -1;
+    return exit_of(stored->level);
+}
+
+static int look_at_sinks(struct cli *cli, struct error *e)
+{
+    const struct arguments *a = &cli->arguments;
+    const char *age = arguments_value(a, "max-age");
+    struct stored_request request = {.job = a->word_count > 0 ? a->words[0] : NULL,
+                                     .all_hosts = arguments_has(a, "all-hosts")};
+    const struct config_job *job;
+    struct stored stored;
+    if (command_sink(cli, arguments_value(a, "sink"), &request.sink, e) < 0 ||
+        command_snapshots_of(cli, request.job, request.sink, &job, e) < 0)
+        return -1;
+    if (age && (text_parse_duration(age, &request.max_age, e) < 0 || request.max_age == 0)) {
+        error_set(e, ERROR_USAGE, "--max-age: '%.80s' is no duration", age);
+        return error_hint(e, "write one such as 26h or 2d");
+    }
+    if (cli->engine.config->sink_count == 0)
+        return error_set(e, ERROR_CONFIG, "no sink is configured in '%s'", cli->engine.config->directory);
+    int result = stored_read(&cli->engine, &request, &stored, e) < 0 ? -1 : give_stored(cli, &stored, e);
+    stored_free(&stored);
+    return result;
+}
+
+/* ---- the command ---- */
+
 /* Nothing can run then: every form says so. */
 static int broken(struct cli *cli, struct error *e)
 {
     struct error why;
     if (arguments_has(&cli->arguments, "nagios"))
         return status_view_nagios_broken(&cli->output, e);
-    if (arguments_has(&cli->arguments, "prometheus") && give_metrics(cli, NULL, &why) < 0)
+    /* The metrics of sinks stay as they were: their time tells. */
+    if (arguments_has(&cli->arguments, "prometheus") && !is_from_sinks(&cli->arguments) &&
+        give_metrics(cli, NULL, &why) < 0)
         *e = why;
     return -1;
 }
@@ -164,6 +221,12 @@ static int check_forms(const struct cli *cli, struct error *e)
     const struct arguments *a = &cli->arguments;
     if (arguments_has(a, "nagios") + arguments_has(a, "prometheus") + arguments_has(a, "health") + cli->output.json > 1)
         return error_set(e, ERROR_USAGE, "--health, --nagios, --prometheus and --json exclude each other");
+    if (arguments_has(a, "health") && is_from_sinks(a))
+        return error_set(e, ERROR_USAGE, "--health is about this machine's records, and looks at no sink");
+    if (arguments_has(a, "max-age") && !is_from_sinks(a)) {
+        error_set(e, ERROR_USAGE, "--max-age goes with --from-sinks, --sink or --all-hosts");
+        return error_hint(e, "for the jobs of this machine, write max_age in their [job ...] sections");
+    }
     if (arguments_has(a, "output") && !arguments_has(a, "prometheus"))
         return error_set(e, ERROR_USAGE, "--output goes with --prometheus");
     return 0;
@@ -178,7 +241,7 @@ static int status(struct cli *cli, struct error *e)
     if (config_load(cli->config_dir, &config, e) < 0)
         return broken(cli, e);
     cli->engine.config = config;
-    int result = look(cli, e);
+    int result = is_from_sinks(&cli->arguments) ? look_at_sinks(cli, e) : look(cli, e);
     cli->engine.config = NULL;
     config_free(config);
     if (result >= 0 || !arguments_has(&cli->arguments, "nagios"))
@@ -193,23 +256,32 @@ static const struct argument_option options[] = {
     {.name = "nagios", .help = "one line with performance data; ends with 0, 1, 2 or 3, as plugins of Nagios do"},
     {.name = "prometheus", .help = "metrics in the text format of Prometheus"},
     {.name = "output", .value = "FILE", .help = "write the metrics to this file, whole or not at all"},
+    {.name = "from-sinks", .help = "what the sinks hold of this host, whatever records this machine has"},
+    {.name = "sink", .value = "SINK", .help = "the same of this sink alone"},
+    {.name = "all-hosts", .help = "the same of every host that stores in the sinks: one line per host, job and sink"},
+    {.name = "max-age", .value = "AGE", .help = "of sinks: how old a newest complete snapshot may be"},
     {0},
 };
 
 const struct command cmd_status = {
     .name = "status",
-    .usage = "status [JOB] [--health | --nagios | --prometheus [--output FILE]]",
+    .usage = "status [JOB] [--health | --nagios | --prometheus [--output FILE]]\n"
+             "status [JOB] {--from-sinks | [--sink SINK] [--all-hosts]} [--max-age AGE] [--nagios | --prometheus]",
     .summary = "how the jobs of this machine fare",
     .help = "Shows, for each job (or JOB) and each of its sinks: when the newest complete snapshot was made, how old\n"
             "it is, what came of the last run and how long it took, the size and how it changed, the last seven\n"
             "days (+ all runs complete, ~ some, x none, . no run; today is the last), when the schedule has the next\n"
             "run, and when all of it was last verified. Problems come first, in words. It reads the records that this\n"
-            "machine keeps, and no sink; what was done by other machines, and to the sinks by hand, it does not know.",
+            "machine keeps, and no sink; what was done by other machines, and to the sinks by hand, it does not know.\n"
+            "With --from-sinks, --sink or --all-hosts it reads the sinks instead: on a machine that keeps the sink of\n"
+            "a whole fleet, or when the records are lost. A prune key is enough. What is old is told by --max-age,\n"
+            "max_age of a job that is configured here, or max_age of the sink.",
     .example = "cofre status\ncofre status nightly --nagios\n"
-               "cofre status --prometheus --output /var/lib/prometheus/node-exporter/cofre.prom",
+               "cofre status --prometheus --output /var/lib/prometheus/node-exporter/cofre.prom\n"
+               "cofre status --all-hosts --sink vault --max-age 26h",
     .statuses = "0   all is well\n"
                 "3   there are problems, and each is named\n"
-                "13  the last verification found damage\n"
+                "13  the last verification found damage, or a manifest in a sink is not what was stored\n"
                 "14  something is older than max_age\n"
                 "78  the configuration cannot be used: no job can run\n"
                 "With --health: 0 healthy; 3 the last run of a job failed; 13, 14 and 78 as above, and 14 also when\n"

@@ -34,6 +34,11 @@ const char *status_view_level(int level)
     return levels[level];
 }
 
+const char *status_view_paint(int level)
+{
+    return paints[level];
+}
+
 const char *status_view_subject(const struct status_problem *problem, char *out)
 {
     snprintf(out, STATUS_VIEW_SUBJECT, "job '%s'%s%s%s", problem->job->name, problem->sink ? ", sink '" : "",

@@ -19,6 +19,10 @@ void status_view_json(struct output *out, const struct status *status);
 int status_view_nagios(struct output *out, const struct status *status);
 /* The same when the configuration cannot be used. */
 int status_view_nagios_broken(struct output *out, const struct error *why);
+/* Parts of such a line: "COFRE OK - " of an enum status_level, a text that is nothing but that, and the exit status. */
+void status_view_nagios_begin(struct output *out, int level);
+void status_view_nagios_text(struct output *out, const char *text);
+int status_view_nagios_exit(int level);
 
 /* Metrics in the text format of Prometheus, appended to text. status NULL: the configuration cannot be used. */
 void status_view_prometheus(struct bytes *text, const struct status *status);
@@ -28,5 +32,7 @@ void status_view_prometheus(struct bytes *text, const struct status *status);
 const char *status_view_subject(const struct status_problem *problem, char *out);
 /* "ok", "unknown", "warning", "stale" of an enum status_level. */
 const char *status_view_level(int level);
+/* What turns a terminal's colour for it on. */
+const char *status_view_paint(int level);
 
 #endif

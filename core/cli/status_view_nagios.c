@@ -17,8 +17,18 @@ static const struct {
     [STATUS_DAMAGED] = {"CRITICAL", 2}, [STATUS_STALE] = {"CRITICAL", 2},
 };
 
+void status_view_nagios_begin(struct output *out, int level)
+{
+    output_print(out, "COFRE %s - ", states[level].word);
+}
+
+int status_view_nagios_exit(int level)
+{
+    return states[level].exit;
+}
+
 /* One line: what is behind a | would be performance data. */
-static void print_text(struct output *out, const char *text)
+void status_view_nagios_text(struct output *out, const char *text)
 {
     AUTO_FREE char *line = text_copy(text);
     for (char *p = line; p && *p; p++)
@@ -65,10 +75,10 @@ int status_view_nagios(struct output *out, const struct status *status)
 {
     char subject[STATUS_VIEW_SUBJECT], age[TEXT_AGE_MAX];
     const struct status_sink *old = oldest(status);
-    output_print(out, "COFRE %s - ", states[status->level].word);
+    status_view_nagios_begin(out, (int)status->level);
     for (size_t i = 0; i < status->problem_count; i++) {
         output_print(out, "%s%s: ", i > 0 ? "; " : "", status_view_subject(&status->problems[i], subject));
-        print_text(out, status->problems[i].text);
+        status_view_nagios_text(out, status->problems[i].text);
     }
     if (status->problem_count == 0 && old)
         output_print(out, "%zu job%s, and no newest snapshot is older than %s", status->job_count,
@@ -81,7 +91,7 @@ int status_view_nagios_broken(struct output *out, const struct error *why)
 {
     char text[ERROR_TEXT_MAX];
     output_print(out, "COFRE CRITICAL - nothing can run: ");
-    print_text(out, error_text(why, text));
+    status_view_nagios_text(out, error_text(why, text));
     output_print(out, "\n");
     return states[STATUS_STALE].exit;
 }

@@ -104,9 +104,11 @@ static int judge_record(const struct config *config, struct status *status, cons
             job->job->name) < 0)
         return -1;
     if (!job->last && job->running == INT64_MIN && !job->damaged)
-        return add(status, STATUS_UNKNOWN, job->job, NULL, e,
-                   "no record of a run is on this machine: it never ran here, or what was in '%s' is lost",
-                   config->state_dir);
+        return add(
+            status, STATUS_UNKNOWN, job->job, NULL, e,
+            "no record of a run is on this machine: it never ran here, or what was in '%s' is lost: what the sinks "
+            "hold is shown by cofre status --from-sinks",
+            config->state_dir);
     if (job->missed == INT64_MIN)
         return 0;
     return add(status, STATUS_WARNING, job->job, NULL, e, "it was due at %s, and no run has begun since",

@@ -25,6 +25,7 @@ LAYOUT = {
     'share/doc/cofre/plugin-guide.md',
     *(f'lib/systemd/system/{name}' for name in ('cofre-due.service', 'cofre-due.timer', 'cofre-daemon.service')),
     'share/doc/cofre/examples/cofre.cron', 'share/doc/cofre/examples/compose.yaml',
+    'share/doc/cofre/examples/grafana-dashboard.json', 'share/doc/cofre/examples/prometheus-alerts.yml',
     'share/doc/cofre/decoder.py', 'share/doc/cofre/LICENSE',
     *(f'share/doc/cofre/examples/conf.d/{p.name}' for p in (TOP / 'conf.d').glob('*.conf')),
 }
