@@ -57,6 +57,7 @@ static int report(struct cli *cli, struct error *e)
         return -1;
     if (since == INT64_MIN)
         since = clock_now() - PERIOD;
+    since = since > 0 ? since : 0;
     if (since > clock_now())
         return error_set(e, ERROR_USAGE, "--since is in the future");
     if (config->job_count == 0)

@@ -9,6 +9,8 @@
 #include "base/text.h"
 #include "config/config.h"
 
+#define ELAPSED_MAX 1e9 /* s */
+
 /* One job while its records are read, newest first. */
 struct reading {
     const struct report *report;
@@ -57,6 +59,21 @@ static bool is_accepted(const struct reading *r, const json_t *record)
 }
 
 /* ---- runs ---- */
+
+/* A record may have been made by anybody who can write the file. */
+static uint64_t size_of(const json_t *record, const char *member)
+{
+    int64_t number = records_number(record, member);
+    return number > 0 ? (uint64_t)number : 0;
+}
+
+/* ms; -1 = not known */
+static int64_t elapsed_of(const json_t *record)
+{
+    const json_t *elapsed = json_object_get(record, "elapsed");
+    double seconds = json_number_value(elapsed);
+    return json_is_number(elapsed) && seconds >= 0 && seconds < ELAPSED_MAX ? (int64_t)(1000 * seconds) : -1;
+}
 
 static enum report_result result_of(const struct reading *r, const json_t *record)
 {
@@ -109,7 +126,6 @@ static struct report_run *add_run(struct reading *r)
 
 static void take_run(struct reading *r, const json_t *record)
 {
-    const json_t *elapsed = json_object_get(record, "elapsed");
     struct report_run *run = add_run(r);
     if (!run)
         return;
@@ -117,7 +133,7 @@ static void take_run(struct reading *r, const json_t *record)
     bool complete = is(record, "snapshot_status", "complete") || is_accepted(r, record);
     *run = (struct report_run){.started = records_time(record, "started"),
                                .ended = records_time(record, "ended"),
-                               .elapsed = json_is_number(elapsed) ? (int64_t)(1000 * json_number_value(elapsed)) : -1,
+                               .elapsed = elapsed_of(record),
                                .result = result,
                                .sized = result != REPORT_ASIDE && complete,
                                .id = keep(r, records_text(record, "id")),
@@ -128,8 +144,8 @@ static void take_run(struct reading *r, const json_t *record)
     r->job->results[result]++;
     if (!run->sized)
         return;
-    run->bytes = (uint64_t)records_number(record, "bytes");
-    run->added = (uint64_t)records_number(record, "added");
+    run->bytes = size_of(record, "bytes");
+    run->added = size_of(record, "added");
     r->job->bytes += run->bytes;
     r->job->added += run->added;
 }
@@ -142,7 +158,7 @@ static void take_sinks(struct reading *r, const json_t *record)
         bool committed = json_is_true(json_object_get(row, "committed"));
         sink->runs += row != NULL;
         sink->committed += committed;
-        sink->added += committed ? (uint64_t)records_number(row, "added") : 0;
+        sink->added += committed ? size_of(row, "added") : 0;
     }
 }
 
