@@ -138,6 +138,22 @@ def test_numbers(world, tmp_path, seed):
             assert f"job '{row['job']}': {row['runs'] or 'No'} run" in text
 
 
+def test_a_copy_elsewhere_is_left(world, tmp_path):
+    """Also one that was made later than the run, and is older than the time of the report."""
+    sinks_and_sources(world, tmp_path)
+    world.job(sources='tree, mail', sinks='near, far')
+    then = int(time.time()) - 10 * DAY
+    run = {'id': 'one', 'snapshot': '20261120T020000Z-000001', 'snapshot_started': moment(then), 'started': moment(then), 'ended': moment(then + 5),
+           'status': 'incomplete', 'snapshot_status': 'complete', 'sources': [{'name': 'tree', 'status': 'complete'}],
+           'sinks': [{'name': 'near', 'committed': True}, {'name': 'far', 'committed': False}]}
+    copy = {name: run[name] for name in ('snapshot', 'snapshot_started', 'snapshot_status', 'started')} | {
+        'id': 'two', 'command': 'copy', 'status': 'complete', 'ended': moment(then + 9), 'sinks': [{'name': 'far'}]}
+    for made, left in (([run], None), ([run, copy | {'status': 'failed'}], None), ([run, copy], 'far')):
+        write(place(world, 'job'), made)
+        [job] = [row for row in world.ok('--json', 'report', '--since', '1d').json() if row['type'] == 'job']
+        assert [(row['name'], row['elsewhere']) for row in job['sources']] == [('tree', left), ('mail', None)]
+
+
 # ---- the page ----
 
 VOID = {'meta', 'br', 'hr'}
@@ -227,6 +243,7 @@ def test_page(reported):
         counts = f'{row["complete"]} complete, {row["incomplete"]} incomplete or suspect, {row["failed"]} failed'
         assert (f'{row["runs"]} runs: {counts}' in text) == (row['runs'] > 0) and counts in text
     findings = [row['text'] for row in rows if row['type'] == 'finding']
+    assert all(any(finding in words for words in page.text('li')) for finding in findings if 'script' not in finding)
     assert len(page.all('li')) == len(findings) == rows[-1]['problems'] and f'{len(findings)} problems' in text
 
 
