@@ -30,7 +30,7 @@ _cofre_command()
 _cofre_words()
 {
     case $command in
-    '') echo 'init check discover run due daemon status log notify list show ls cat find diff restore verify prune gc copy accept pin unpin key plugin version help' ;;
+    '') echo 'init check discover run due daemon status report log notify list show ls cat find diff restore verify prune gc copy accept pin unpin key plugin version help' ;;
     init) _cofre_names sink ;;
     check) _cofre_names source; _cofre_names sink; _cofre_names notify; _cofre_names job ;;
     run)
@@ -43,7 +43,7 @@ _cofre_words()
     key) [[ $form ]] || echo 'create put prune show recover accept revoke' ;;
     notify) if [[ $form ]]; then _cofre_names notify; else echo 'test'; fi ;;
     plugin) [[ $form ]] || echo 'list describe' ;;
-    help) echo 'init check discover run due daemon status log notify list show ls cat find diff restore verify prune gc copy accept pin unpin key plugin version' ;;
+    help) echo 'init check discover run due daemon status report log notify list show ls cat find diff restore verify prune gc copy accept pin unpin key plugin version' ;;
     esac
 }
 
@@ -56,6 +56,7 @@ _cofre_options()
     due) echo '--dry-run' ;;
     list) echo '--sink --all-hosts' ;;
     status) echo '--health --nagios --prometheus --output --from-sinks --sink --all-hosts --max-age' ;;
+    report) echo '--html --since' ;;
     log) echo '--sink --since --check' ;;
     show) echo '--sink --record' ;;
     ls | cat | find | diff | unpin | accept) echo '--sink' ;;
@@ -75,7 +76,7 @@ _cofre()
     COMPREPLY=()
     _cofre_command
     case ${COMP_WORDS[COMP_CWORD - 1]} in
-    --config-dir | --into | --output) mapfile -t COMPREPLY < <(compgen -d -- "$word") ; return ;;
+    --config-dir | --into | --output | --html) mapfile -t COMPREPLY < <(compgen -d -- "$word") ; return ;;
     --sink | --from | --to) mapfile -t COMPREPLY < <(compgen -W "$(_cofre_names sink)" -- "$word") ; return ;;
     --set | --max-age) return ;;
     esac

@@ -99,23 +99,6 @@ static int choose(struct logging *l, struct error *e)
     return add_all(l, true, e) < 0 || add_all(l, false, e) < 0 ? -1 : 0;
 }
 
-/* A date, or how long ago. */
-static int read_since(struct logging *l, struct error *e)
-{
-    const char *text = arguments_value(&l->cli->arguments, "since");
-    int64_t ms;
-    struct error ignored;
-    l->since = INT64_MIN;
-    if (!text || clock_parse_shown(text, &l->since))
-        return 0;
-    if (text_parse_duration(text, &ms, &ignored) == 0) {
-        l->since = clock_now() - ms * 1000000;
-        return 0;
-    }
-    error_set(e, ERROR_USAGE, "'--since %.100s' is neither a date nor a duration", text);
-    return error_hint(e, "write 2026-11-20, 2026-11-20T02:00, or 7d");
-}
-
 /* ---- rows, by when they ended ---- */
 
 static int advance(struct logging *l, struct place *p, struct error *e)
@@ -228,7 +211,9 @@ static int log_records(struct cli *cli, struct error *e)
 {
     struct logging l = {.cli = cli};
     bool check = arguments_has(&cli->arguments, "check");
-    int status = read_since(&l, e) < 0 || choose(&l, e) < 0 ? -1 : check ? check_all(&l, e) : give_all(&l, e);
+    int status = command_since(cli, &l.since, e) < 0 || choose(&l, e) < 0 ? -1
+                 : check                                                  ? check_all(&l, e)
+                                                                          : give_all(&l, e);
     for (size_t i = 0; i < l.count; i++) {
         records_close(&l.places[i].reader);
         json_decref(l.places[i].next);

@@ -18,9 +18,10 @@
 #define COMMANDS_MAX 32
 
 const struct command *const command_table[] = {
-    &cmd_init, &cmd_check, &cmd_discover, &cmd_run, &cmd_due,   &cmd_daemon, &cmd_status,  &cmd_log,     &cmd_notify,
-    &cmd_list, &cmd_show,  &cmd_ls,       &cmd_cat, &cmd_find,  &cmd_diff,   &cmd_restore, &cmd_verify,  &cmd_prune,
-    &cmd_gc,   &cmd_copy,  &cmd_accept,   &cmd_pin, &cmd_unpin, &cmd_key,    &cmd_plugin,  &cmd_version, NULL,
+    &cmd_init,   &cmd_check, &cmd_discover, &cmd_run,    &cmd_due,    &cmd_daemon,  &cmd_status,
+    &cmd_report, &cmd_log,   &cmd_notify,   &cmd_list,   &cmd_show,   &cmd_ls,      &cmd_cat,
+    &cmd_find,   &cmd_diff,  &cmd_restore,  &cmd_verify, &cmd_prune,  &cmd_gc,      &cmd_copy,
+    &cmd_accept, &cmd_pin,   &cmd_unpin,    &cmd_key,    &cmd_plugin, &cmd_version, NULL,
 };
 
 const struct argument_option command_global_options[] = {
@@ -90,6 +91,22 @@ int command_snapshots_of(const struct cli *cli, const char *name, const struct c
     char hint[sizeof e->hint];
     snprintf(hint, sizeof hint, "%s", e->hint);
     return error_hint(e, "%s%sfor one that is not configured any more, say --sink SINK", hint, hint[0] ? "; " : "");
+}
+
+int command_since(const struct cli *cli, int64_t *since, struct error *e)
+{
+    const char *text = arguments_value(&cli->arguments, "since");
+    int64_t ms;
+    struct error ignored;
+    *since = INT64_MIN;
+    if (!text || clock_parse_shown(text, since))
+        return 0;
+    if (text_parse_duration(text, &ms, &ignored) == 0) {
+        *since = ms < clock_now() / 1000000 ? clock_now() - ms * 1000000 : 0;
+        return 0;
+    }
+    error_set(e, ERROR_USAGE, "'--since %.100s' is neither a date nor a duration", text);
+    return error_hint(e, "write 2026-11-20, 2026-11-20T02:00, or 7d");
 }
 
 bool command_job_uses(const struct config_job *job, const struct config_instance *sink)

@@ -61,6 +61,8 @@ int command_job(const struct cli *cli, const char *name, const struct config_job
  * machine where no job is configured at all, any name will do, and *job is NULL. */
 int command_snapshots_of(const struct cli *cli, const char *name, const struct config_instance *sink,
                          const struct config_job **job, struct error *e);
+/* What --since says, a date or how long ago, as ns; INT64_MIN when it was not given. ERROR_USAGE for anything else. */
+int command_since(const struct cli *cli, int64_t *since, struct error *e);
 /* Does the job write to this sink? */
 bool command_job_uses(const struct config_job *job, const struct config_instance *sink);
 
@@ -104,6 +106,6 @@ void command_report(struct cli *cli, const struct error *e, int status);
 /* The rows, each in its own file. */
 extern const struct command cmd_init, cmd_check, cmd_discover, cmd_run, cmd_list, cmd_show, cmd_ls, cmd_cat,
     cmd_restore, cmd_verify, cmd_copy, cmd_gc, cmd_accept, cmd_pin, cmd_unpin, cmd_key, cmd_plugin, cmd_prune,
-    cmd_status, cmd_log, cmd_find, cmd_diff, cmd_due, cmd_daemon, cmd_notify, cmd_version;
+    cmd_status, cmd_report, cmd_log, cmd_find, cmd_diff, cmd_due, cmd_daemon, cmd_notify, cmd_version;
 
 #endif

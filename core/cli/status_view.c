@@ -146,7 +146,7 @@ static int print_table(struct output *out, const struct status *status, bool col
     return result;
 }
 
-int status_view_text(struct output *out, const struct status *status, bool color, struct error *e)
+void status_view_problems(struct output *out, const struct status *status, bool color)
 {
     char subject[STATUS_VIEW_SUBJECT];
     for (size_t i = 0; i < status->problem_count; i++) {
@@ -157,6 +157,11 @@ int status_view_text(struct output *out, const struct status *status, bool color
     }
     if (status->problem_count > 0)
         output_print(out, "\n");
+}
+
+int status_view_text(struct output *out, const struct status *status, bool color, struct error *e)
+{
+    status_view_problems(out, status, color);
     return print_table(out, status, color, e);
 }
 
@@ -217,7 +222,7 @@ static json_t *job_json(struct output *out, const struct status *status, const s
                      sinks_json(out, status, job));
 }
 
-void status_view_json(struct output *out, const struct status *status)
+void status_view_findings(struct output *out, const struct status *status)
 {
     for (size_t i = 0; i < status->problem_count; i++) {
         const struct status_problem *p = &status->problems[i];
@@ -225,6 +230,11 @@ void status_view_json(struct output *out, const struct status *status)
                       json_pack("{s:s, s:s, s:o, s:o}", "level", levels[p->level], "job", p->job->name, "sink",
                                 output_text(out, p->sink ? p->sink->name : NULL), "text", output_text(out, p->text)));
     }
+}
+
+void status_view_json(struct output *out, const struct status *status)
+{
+    status_view_findings(out, status);
     for (size_t i = 0; i < status->job_count; i++)
         output_object(out, "status", job_json(out, status, &status->jobs[i]));
     output_object(out, "summary",

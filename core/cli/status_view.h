@@ -10,8 +10,12 @@ struct output;
 struct status;
 struct status_problem;
 
+/* The problems, and an empty line when there is one. color: for a terminal. */
+void status_view_problems(struct output *out, const struct status *status, bool color);
 /* Problems first, then one line for each job and sink. color: for a terminal. */
 int status_view_text(struct output *out, const struct status *status, bool color, struct error *e);
+/* The problems alone. */
+void status_view_findings(struct output *out, const struct status *status);
 void status_view_json(struct output *out, const struct status *status);
 
 /* One line with performance data, as plugins of Nagios print it; the exit status is returned: 0 OK, 1 WARNING,

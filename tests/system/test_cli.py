@@ -15,7 +15,7 @@ from support.oracle import assert_same_tree
 from support.tree import plain_tree
 
 MANUAL = Path(__file__).resolve().parents[2] / 'docs/cofre.8'
-COMMANDS = ['init', 'check', 'discover', 'run', 'due', 'daemon', 'status', 'log', 'notify', 'list', 'show', 'ls', 'cat', 'find', 'diff', 'restore', 'verify', 'prune', 'gc', 'copy', 'accept',
+COMMANDS = ['init', 'check', 'discover', 'run', 'due', 'daemon', 'status', 'report', 'log', 'notify', 'list', 'show', 'ls', 'cat', 'find', 'diff', 'restore', 'verify', 'prune', 'gc', 'copy', 'accept',
             'pin', 'unpin', 'key', 'plugin', 'version']
 
 
