@@ -4,7 +4,7 @@ import signal
 import socket
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -138,17 +138,20 @@ def test_as_process_1_it_takes_care_of_orphans(made):
         found = []
         for one in Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split():
             for child in Path(f'/proc/{one}/task/{one}/children').read_text().split():
-                found.append(Path(f'/proc/{child}/stat').read_text().split()[2])
+                with suppress(OSError):  # it ends meanwhile
+                    found.append(Path(f'/proc/{child}/stat').read_text().split()[2])
         return found
     pause = made.base / 'pause'
     os.mkfifo(pause)
     with subprocess.Popen(['unshare', '--pid', '--fork', '--kill-child', 'sh', '-c', f'cat {pause} & exec "$@"', 'sh', *made.command('daemon')],
                           env=CLEAN, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
-        assert 'at work' in process.stderr.readline()
-        assert zombies(process) == ['S']
-        pause.write_text('go on\n')
-        wait_until(lambda: zombies(process) == [], 'the orphan is taken care of')
-        process.kill()
+        try:
+            assert 'at work' in process.stderr.readline()
+            wait_until(lambda: zombies(process) == ['S'], 'the orphan')
+            pause.write_text('go on\n')
+            wait_until(lambda: zombies(process) == [], 'the orphan is taken care of')
+        finally:
+            process.kill()
     assert place(made, 'job').exists() is False
 
 
