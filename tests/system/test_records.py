@@ -165,7 +165,6 @@ def test_what_is_at_work_is_left_alone(made, at_work, tmp_path):
     made.ok('verify', 'job', '--sink', 'disk')
     assert [one['command'] for one in records(made)] == ['verify'] and len(open_attempts(made)) == 1
     at_work.send_signal(signal.SIGTERM)
-    (tmp_path / 'pipe').write_text('passphrase\n')
     at_work.wait()
     assert [one['exit'] for one in records(made)] == [0, 128 + signal.SIGTERM] and not open_attempts(made)
 
