@@ -144,16 +144,18 @@ static void take_turn(struct daemon *d)
 }
 
 /* What commands have to say they tell themselves; what becomes stale, is reminded of, or could not be told, nobody else
- * tells. Between things, since it may take a while; signals are heard meanwhile. */
-static void tell(struct daemon *d)
+ * tells. Between things, since it may take a while; signals are heard meanwhile. True: it did, so that what came in
+ * that time is not waited for any more. */
+static bool tell(struct daemon *d)
 {
     sigset_t blocked;
     if (d->broken || stop_signal() || d->turn.child_count > 0 || clock_monotonic() < d->tell)
-        return;
+        return false;
     d->tell = clock_monotonic() + TELL_EVERY;
     ASSERT(sigprocmask(SIG_SETMASK, &d->turn.unblocked, &blocked) == 0);
     notify_all(&d->cli->engine);
     ASSERT(sigprocmask(SIG_SETMASK, &blocked, NULL) == 0);
+    return true;
 }
 
 static int work(struct daemon *d, struct error *e)
@@ -168,11 +170,11 @@ static int work(struct daemon *d, struct error *e)
     tell_manager("READY=1");
     for (;;) {
         take_turn(d);
-        tell(d);
+        bool told = tell(d);
         if (stop_signal() && d->turn.child_count == 0)
             break;
         tell_manager(stop_signal() ? "STOPPING=1" : "WATCHDOG=1");
-        if (turn_wait(&d->turn, patience(), e) < 0) {
+        if (turn_wait(&d->turn, told ? 0 : patience(), e) < 0) {
             log_error(LOG_ERROR, e);
             clock_sleep(1000);
         }
