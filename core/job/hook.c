@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,11 +16,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "job/beside.h"
 #include "job/hook_runner.h"
 
 #define LOOK_EVERY 100 /* ms: whether everything is cancelled */
-
-extern char **environ;
 
 void hook_free(struct hook *hook)
 {
@@ -88,70 +86,13 @@ static int write_request(const struct hook *hook, const char *hold, int *fd, str
     return file_write_all(*fd, text, strlen(text), "a file in memory", e);
 }
 
-/* Asked to end is the engine, and it passes that on; or the runner itself, when it is sent to all of a service. */
-static int set_attributes(posix_spawnattr_t *attributes)
-{
-    sigset_t all, blocked;
-    sigfillset(&all);
-    sigemptyset(&blocked);
-    sigaddset(&blocked, SIGINT);
-    sigaddset(&blocked, SIGTERM);
-    sigaddset(&blocked, SIGHUP);
-    int result =
-        posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-    if (result == 0)
-        result = posix_spawnattr_setsigdefault(attributes, &all);
-    return result ? result : posix_spawnattr_setsigmask(attributes, &blocked);
-}
-
-/* fds[0] becomes HOOK_RUNNER_RESULT, the others HOOK_RUNNER_REQUEST_FD and those behind it; the last may be -1. Each is
- * beyond all of these numbers. */
-static int set_descriptors(posix_spawn_file_actions_t *actions, const int *fds)
-{
-    int result = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    if (result == 0)
-        result = posix_spawn_file_actions_adddup2(actions, fds[0], HOOK_RUNNER_RESULT);
-    for (int i = 1; result == 0 && i < HOOK_RUNNER_FDS && fds[i] >= 0; i++)
-        result = posix_spawn_file_actions_adddup2(actions, fds[i], HOOK_RUNNER_REQUEST_FD + i - 1);
-    int end = HOOK_RUNNER_REQUEST_FD + (fds[HOOK_RUNNER_FDS - 1] >= 0 ? 3 : 2);
-    return result ? result : posix_spawn_file_actions_addclosefrom_np(actions, end);
-}
-
-static int spawn(const int *fds, pid_t *pid)
-{
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    char name[] = "cofre", argument[] = HOOK_RUNNER_ARGUMENT;
-    char *const arguments[] = {name, argument, NULL};
-    int result = posix_spawn_file_actions_init(&actions);
-    if (result != 0)
-        return result;
-    if ((result = posix_spawnattr_init(&attributes)) != 0) {
-        posix_spawn_file_actions_destroy(&actions);
-        return result;
-    }
-    if ((result = set_attributes(&attributes)) == 0 && (result = set_descriptors(&actions, fds)) == 0)
-        result = posix_spawn(pid, "/proc/self/exe", &actions, &attributes, arguments, environ);
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&actions);
-    return result;
-}
-
-/* result: our end is closed by the caller. */
+/* Asked to end is the engine, and it passes that on; or the runner itself, when it is sent to all of a service. result:
+ * our end is closed by the caller. */
 static int start(int result, int request, int lock, pid_t *pid, struct error *e)
 {
     AUTO_CLOSE int own = pidfd_open(getpid(), 0);
-    const int given[HOOK_RUNNER_FDS] = {result, request, own, lock};
-    int fds[HOOK_RUNNER_FDS], failed = own < 0 ? errno : 0;
-    for (int i = 0; i < HOOK_RUNNER_FDS; i++) {
-        fds[i] = given[i] < 0 ? -1 : fcntl(given[i], F_DUPFD_CLOEXEC, HOOK_RUNNER_FREE);
-        if (given[i] >= 0 && fds[i] < 0)
-            failed = errno;
-    }
-    if (!failed)
-        failed = spawn(fds, pid);
-    for (int i = 0; i < HOOK_RUNNER_FDS; i++)
-        file_close_pointer(&fds[i]);
+    const int fds[] = {request, own, lock};
+    int failed = own < 0 ? errno : beside_start(HOOK_RUNNER_ARGUMENT, NULL, result, fds, lock < 0 ? 2 : 3, pid);
     return failed ? error_system(e, failed, "start a process for a hook") : 0;
 }
 

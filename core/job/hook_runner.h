@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 
+#include "job/beside.h"
+
 #define HOOK_RUNNER_ARGUMENT "hook"
 #define HOOK_RUNNER_REQUEST "cofre-hook" /* the name of the file in memory */
 
@@ -11,11 +13,9 @@
  * if there is one. */
 enum {
     HOOK_RUNNER_RESULT = 1,
-    HOOK_RUNNER_REQUEST_FD = 3,
+    HOOK_RUNNER_REQUEST_FD = BESIDE_FD,
     HOOK_RUNNER_ENGINE,
     HOOK_RUNNER_LOCK,
-    HOOK_RUNNER_FDS = 4,  /* so many */
-    HOOK_RUNNER_FREE = 16 /* beyond all of them */
 };
 
 /* Is this process to be one? For main(). */

@@ -1,10 +1,8 @@
 #include "job/watchdog.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
@@ -14,65 +12,24 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "job/attempt.h"
+#include "job/beside.h"
 #include "job/undo.h"
 #include "worker/engine.h"
 
 #define ARGUMENT "watchdog"
-#define PATIENCE 30000 /* ms; for who still has a lock: a hook that is being ended has some time for that */
-#define WATCHED 3      /* the descriptor of the process that is watched */
-
-extern char **environ;
+#define PATIENCE 30000    /* ms; for who still has a lock: a hook that is being ended has some time for that */
+#define WATCHED BESIDE_FD /* the descriptor of the process that is watched */
 
 static pid_t running; /* 0 = none */
 
 /* ---- the engine's side ---- */
 
-/* What asks the engine to end may be sent to all of a service's processes, and the engine be killed a little later. */
-static void block_requests(sigset_t *blocked)
-{
-    sigemptyset(blocked);
-    sigaddset(blocked, SIGINT);
-    sigaddset(blocked, SIGTERM);
-    sigaddset(blocked, SIGHUP);
-}
-
-/* Standard error stays, so that what is undone is said where the run's own lines went. Output and input do not: whoever
- * waits for their end waits for the run alone. */
-static int spawn(int watched, const char *config_directory, pid_t *pid)
-{
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t all, blocked;
-    char name[] = "cofre", argument[] = ARGUMENT;
-    char *const arguments[] = {name, argument, (char *)(uintptr_t)config_directory, NULL};
-    sigfillset(&all);
-    block_requests(&blocked);
-    int result = posix_spawn_file_actions_init(&actions);
-    if (result != 0)
-        return result;
-    if ((result = posix_spawnattr_init(&attributes)) != 0) {
-        posix_spawn_file_actions_destroy(&actions);
-        return result;
-    }
-    if ((result = posix_spawnattr_setflags(&attributes,
-                                           POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK)) == 0 &&
-        (result = posix_spawnattr_setsigdefault(&attributes, &all)) == 0 &&
-        (result = posix_spawnattr_setsigmask(&attributes, &blocked)) == 0 &&
-        (result = posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)) == 0 &&
-        (result = posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)) == 0 &&
-        (result = posix_spawn_file_actions_adddup2(&actions, watched, WATCHED)) == 0 &&
-        (result = posix_spawn_file_actions_addclosefrom_np(&actions, WATCHED + 1)) == 0)
-        result = posix_spawn(pid, "/proc/self/exe", &actions, &attributes, arguments, environ);
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&actions);
-    return result;
-}
-
 void watchdog_start(const char *config_directory)
 {
     if (running)
         return;
-    int own = pidfd_open(getpid(), 0), result = own < 0 ? errno : spawn(own, config_directory, &running);
+    int own = pidfd_open(getpid(), 0),
+        result = own < 0 ? errno : beside_start(ARGUMENT, config_directory, -1, &own, 1, &running);
     if (own >= 0)
         close(own);
     if (result == 0)
