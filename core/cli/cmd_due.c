@@ -49,14 +49,6 @@ static int add_row(struct table *table, const struct due_thing *thing, struct er
                : 0;
 }
 
-static bool is_named(const struct arguments *a, const struct due_thing *thing)
-{
-    bool named = a->word_count == 0;
-    for (size_t i = 0; i < a->word_count && thing->job; i++)
-        named = named || strcmp(a->words[i], thing->job->name) == 0;
-    return named;
-}
-
 static int give(struct cli *cli, const struct due_list *list, struct error *e)
 {
     static const struct table_column columns[] = {{"WHAT", 0}, {"DUE", 0}, {"WHEN", 0}, {"WHY", 0}};
@@ -65,7 +57,7 @@ static int give(struct cli *cli, const struct due_list *list, struct error *e)
     int result = 0;
     table_init(&table, columns, sizeof columns / sizeof columns[0]);
     for (size_t i = 0; i < list->count && result == 0; i++) {
-        if (!is_named(&cli->arguments, &list->items[i]))
+        if (!turn_is_wanted(cli->arguments.words, cli->arguments.word_count, &list->items[i]))
             continue;
         count++;
         now += list->items[i].decision.now;

@@ -118,7 +118,7 @@ static bool is_elsewhere(const struct config *config, const struct config_instan
 {
     struct config_retention retention;
     for (size_t i = 0; i < config->job_count; i++) {
-        if (!command_job_uses(&config->jobs[i], sink))
+        if (!config_job_uses(&config->jobs[i], sink))
             continue;
         config_retention_of(&config->jobs[i], sink, &retention);
         if (retention.prune == CONFIG_ELSEWHERE)

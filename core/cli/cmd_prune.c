@@ -250,7 +250,7 @@ static int check_chosen(const struct pruning *p, const struct config_job *job, c
                         bool all_hosts, struct error *e)
 {
     const struct config *config = p->cli->engine.config;
-    if (job && only && !all_hosts && !command_job_uses(job, only))
+    if (job && only && !all_hosts && !config_job_uses(job, only))
         return error_set(e, ERROR_USAGE, "job '%s' does not write to sink '%s'", job->name, only->name);
     if (config->job_count == 0 && !all_hosts)
         return error_set(e, ERROR_CONFIG, "no job is configured in '%s'", config->directory);
@@ -269,7 +269,7 @@ static int prune_chosen(struct pruning *p, struct error *e)
         (command_job(p->cli, name, &job, e) < 0 && !all_hosts) || check_chosen(p, job, only, all_hosts, e) < 0)
         return -1;
     for (size_t i = 0; i < config->job_count && !cancel_requested(); i++)
-        if ((!name || &config->jobs[i] == job) && (!only || command_job_uses(&config->jobs[i], only)))
+        if ((!name || &config->jobs[i] == job) && (!only || config_job_uses(&config->jobs[i], only)))
             prune_one(p, &config->jobs[i], only);
     if (all_hosts)
         prune_all_hosts(p, name, only);

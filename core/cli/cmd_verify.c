@@ -167,9 +167,9 @@ static int choose_sinks(struct verification *v, const char *job_name, struct err
         return error_memory(e);
     for (size_t i = 0; i < config->sink_count; i++) {
         const struct config_instance *sink = &config->sinks[i];
-        bool wanted = only ? sink == only : job ? command_job_uses(job, sink) : config->job_count == 0;
+        bool wanted = only ? sink == only : job ? config_job_uses(job, sink) : config->job_count == 0;
         for (size_t j = 0; j < config->job_count && !only && !job; j++)
-            wanted = wanted || command_job_uses(&config->jobs[j], sink);
+            wanted = wanted || config_job_uses(&config->jobs[j], sink);
         if (wanted)
             v->sinks[v->sink_count++] = sink;
     }

@@ -109,14 +109,6 @@ int command_since(const struct cli *cli, int64_t *since, struct error *e)
     return error_hint(e, "write 2026-11-20, 2026-11-20T02:00, or 7d");
 }
 
-bool command_job_uses(const struct config_job *job, const struct config_instance *sink)
-{
-    for (size_t i = 0; i < job->sink_count; i++)
-        if (job->sinks[i] == sink)
-            return true;
-    return false;
-}
-
 int command_open(struct cli *cli, const char *text, const char *what, struct vault **vault, struct manifest **manifest,
                  struct error *e)
 {

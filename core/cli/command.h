@@ -63,8 +63,6 @@ int command_snapshots_of(const struct cli *cli, const char *name, const struct c
                          const struct config_job **job, struct error *e);
 /* What --since says, a date or how long ago, as ns; INT64_MIN when it was not given. ERROR_USAGE for anything else. */
 int command_since(const struct cli *cli, int64_t *since, struct error *e);
-/* Does the job write to this sink? */
-bool command_job_uses(const struct config_job *job, const struct config_instance *sink);
 
 /* What JOB[@ID] in text means, on the sink of --sink when that was given: both to be freed by the caller. what:
  * SOURCE[:PATH] as it was typed, or NULL: JOB alone then means the newest that has the source. What was passed over for

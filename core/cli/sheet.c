@@ -89,7 +89,7 @@ static bool is_saved(const struct config *config, const struct config_instance *
                      const struct config_instance *sink)
 {
     for (size_t i = 0; i < config->job_count; i++)
-        for (size_t k = 0; k < config->jobs[i].source_count && command_job_uses(&config->jobs[i], sink); k++)
+        for (size_t k = 0; k < config->jobs[i].source_count && config_job_uses(&config->jobs[i], sink); k++)
             if (config->jobs[i].sources[k] == source)
                 return true;
     return false;
@@ -166,7 +166,7 @@ static void print_secrecy(struct output *out, const struct config_instance *sink
 static const char *first_job(const struct cli *cli, const struct config_instance *sink)
 {
     for (size_t i = 0; i < cli->engine.config->job_count; i++)
-        if (command_job_uses(&cli->engine.config->jobs[i], sink))
+        if (config_job_uses(&cli->engine.config->jobs[i], sink))
             return cli->engine.config->jobs[i].name;
     return "JOB";
 }

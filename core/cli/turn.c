@@ -109,11 +109,11 @@ static bool is_at_work(const struct turn *t, const struct due_thing *thing)
     return false;
 }
 
-static bool is_wanted(const struct turn *t, const struct due_thing *thing)
+bool turn_is_wanted(char *const *jobs, size_t job_count, const struct due_thing *thing)
 {
-    bool wanted = t->job_count == 0;
-    for (size_t i = 0; i < t->job_count && thing->job; i++)
-        wanted = wanted || strcmp(t->jobs[i], thing->job->name) == 0;
+    bool wanted = job_count == 0;
+    for (size_t i = 0; i < job_count && thing->job; i++)
+        wanted = wanted || strcmp(jobs[i], thing->job->name) == 0;
     return wanted;
 }
 
@@ -171,7 +171,7 @@ static int begin_due(struct turn *t, const struct due_list *list, int64_t now, s
         const struct due_thing *thing = &list->items[i];
         if (!thing->decision.now) {
             t->next = thing->decision.when < t->next ? thing->decision.when : t->next;
-        } else if (is_wanted(t, thing) && !is_at_work(t, thing)) {
+        } else if (turn_is_wanted(t->jobs, t->job_count, thing) && !is_at_work(t, thing)) {
             t->left += thing->busy;
             if (!thing->busy && t->child_count < most && begin(t, thing, now, e) < 0)
                 return -1;

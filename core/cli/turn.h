@@ -59,6 +59,9 @@ int turn_take(struct turn *turn, struct error *e);
  * at most so many ms. What children say is printed, and each that has ended gets a line. */
 int turn_wait(struct turn *turn, int64_t milliseconds, struct error *e);
 
+/* Is it of one of these jobs? None: everything is. */
+bool turn_is_wanted(char *const *jobs, size_t job_count, const struct due_thing *thing);
+
 /* No child is at work. */
 void turn_close(struct turn *turn);
 

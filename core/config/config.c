@@ -359,6 +359,14 @@ int config_find_sink(const struct config *c, const char *name, const struct conf
     return find_instance(c, "sink", name, c->sinks, c->sink_count, sink, e);
 }
 
+bool config_job_uses(const struct config_job *job, const struct config_instance *sink)
+{
+    for (size_t i = 0; i < job->sink_count; i++)
+        if (job->sinks[i] == sink)
+            return true;
+    return false;
+}
+
 int config_find_notifier(const struct config *c, const char *name, const struct config_instance **notifier,
                          struct error *e)
 {

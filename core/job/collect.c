@@ -7,14 +7,6 @@
 #include "job/history.h"
 #include "worker/engine.h"
 
-static bool uses(const struct config_job *job, const struct config_instance *sink)
-{
-    for (size_t i = 0; i < job->sink_count; i++)
-        if (job->sinks[i] == sink)
-            return true;
-    return false;
-}
-
 struct search {
     const char *id;
     bool found;
@@ -41,7 +33,7 @@ static int compare_state(struct vault *vault, struct error *e)
     const struct config *config = vault->engine->config;
     for (size_t i = 0; i < config->job_count; i++) {
         struct history history;
-        if (!uses(&config->jobs[i], vault->config))
+        if (!config_job_uses(&config->jobs[i], vault->config))
             continue;
         int result = history_of_job(config, config->jobs[i].name, &history, e);
         if (result == 0)

@@ -22,12 +22,6 @@ struct reading {
     char member[32];     /* "\"command\":\"run\"": quotes inside of a text are escaped, so it is found nowhere else */
 };
 
-static bool is(const json_t *record, const char *member, const char *word)
-{
-    const char *text = records_text(record, member);
-    return text && strcmp(text, word) == 0;
-}
-
 /* Of all sinks of the job, as far as it came so far that it says so. */
 static bool is_of_all(const struct config_job *job, const json_t *record)
 {
@@ -35,7 +29,7 @@ static bool is_of_all(const struct config_job *job, const json_t *record)
     for (size_t i = 0; rows && i < job->sink_count; i++) {
         bool found = false;
         for (size_t k = 0; k < json_array_size(rows); k++)
-            found = found || is(json_array_get(rows, k), "name", job->sinks[i]->name);
+            found = found || records_is(json_array_get(rows, k), "name", job->sinks[i]->name);
         if (!found)
             return false;
     }
@@ -58,9 +52,9 @@ static bool is_passing(const json_t *record)
 {
     static const enum error_class classes[] = {ERROR_RETRY, ERROR_TIMEOUT, ERROR_BUSY, ERROR_CANCELLED};
     const char *class = records_text(record, "class");
-    if (is(record, "status", "killed"))
+    if (records_is(record, "status", "killed"))
         return true;
-    if (!is(record, "status", "failed"))
+    if (!records_is(record, "status", "failed"))
         return false;
     for (size_t i = 0; class && i < sizeof classes / sizeof classes[0]; i++)
         if (strcmp(class, error_class_name(classes[i])) == 0)
@@ -74,7 +68,7 @@ static void take(struct reading *r, const json_t *record)
     const struct due_attempt attempt = {.began = records_time(record, "started"),
                                         .ended = records_time(record, "ended"),
                                         .passing = is_passing(record)};
-    if (!is(record, "command", r->command) || !is_whole(r->thing, record) || attempt.began > r->now + DUE_AHEAD)
+    if (!records_is(record, "command", r->command) || !is_whole(r->thing, record) || attempt.began > r->now + DUE_AHEAD)
         return;
     if (known->last.began == INT64_MIN)
         known->last = attempt;
@@ -141,7 +135,7 @@ static int take_mark(struct due_marks *marks, json_t *kept, struct due_thing *th
     json_t *mark = json_object_get(marks->things, due_name(thing, name));
     int64_t since = records_time(mark, "since");
     rule_text(thing, rule, sizeof rule);
-    bool holds = since != INT64_MIN && since <= now + DUE_AHEAD && is(mark, "rule", rule);
+    bool holds = since != INT64_MIN && since <= now + DUE_AHEAD && records_is(mark, "rule", rule);
     thing->known.since = holds ? since : now;
     marks->changed = marks->changed || !holds;
     mark = holds ? json_incref(mark)
@@ -150,14 +144,6 @@ static int take_mark(struct due_marks *marks, json_t *kept, struct due_thing *th
 }
 
 /* ---- which things there are ---- */
-
-static bool uses(const struct config_job *job, const struct config_instance *sink)
-{
-    for (size_t i = 0; i < job->sink_count; i++)
-        if (job->sinks[i] == sink)
-            return true;
-    return false;
-}
 
 /* May the key at hand remove? One that cannot be read is named by every run, and by check. */
 static bool may_remove(const struct config_instance *sink)
@@ -178,7 +164,7 @@ static bool is_collected(const struct config *config, const struct config_instan
     struct config_retention retention;
     bool used = config->job_count == 0;
     for (size_t i = 0; i < config->job_count; i++) {
-        if (!uses(&config->jobs[i], sink))
+        if (!config_job_uses(&config->jobs[i], sink))
             continue;
         config_retention_of(&config->jobs[i], sink, &retention);
         if (retention.prune == CONFIG_ELSEWHERE)

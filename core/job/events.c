@@ -151,8 +151,8 @@ static int set_state(json_t *memory, const struct events_listener *l, const char
                      json_t *object, struct error *e)
 {
     json_t *states = json_object_get(memory, "states"), *old = json_object_get(states, key);
-    const char *event = records_text(object, "event"), *was = records_text(old, "identity");
-    bool same = was && strcmp(was, identity) == 0 && strcmp(records_text(old, "event"), event) == 0;
+    const char *event = records_text(object, "event");
+    bool same = event && records_is(old, "identity", identity) && records_is(old, "event", event);
     json_t *since = old ? json_incref(json_object_get(old, "since")) : time_json(at);
     json_t *told = same ? json_incref(json_object_get(old, "told")) : json_null();
     json_t *state =
@@ -189,16 +189,10 @@ static const struct {
     {"skipped", SAYS_NOTHING},
 };
 
-static bool is(const json_t *record, const char *member, const char *word)
-{
-    const char *text = records_text(record, member);
-    return text && strcmp(text, word) == 0;
-}
-
 /* What finds one snapshot whole, or looks at half of it, does not take back that there was damage. */
 static bool looked_at_all(const json_t *record)
 {
-    return !is(record, "command", "verify") ||
+    return !records_is(record, "command", "verify") ||
            (!records_text(record, "snapshot") && !json_is_true(json_object_get(record, "quick")));
 }
 
@@ -207,11 +201,11 @@ static enum verdict judge(const json_t *record)
     enum verdict verdict =
         records_number(record, "exit") == 0 && json_is_integer(json_object_get(record, "exit")) ? SAYS_NOTHING : BAD;
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
-        if (is(record, "status", words[i].status))
+        if (records_is(record, "status", words[i].status))
             verdict = words[i].verdict;
-    if (is(record, "snapshot_status", "partial") && verdict != BAD)
+    if (records_is(record, "snapshot_status", "partial") && verdict != BAD)
         return SAYS_NOTHING; /* of some sources alone */
-    if (is(record, "snapshot_status", "suspect") && verdict != BAD)
+    if (records_is(record, "snapshot_status", "suspect") && verdict != BAD)
         return SUSPECT;
     return verdict == GOOD && !looked_at_all(record) ? SAYS_NOTHING : verdict;
 }
@@ -219,7 +213,7 @@ static enum verdict judge(const json_t *record)
 /* Somebody has typed it, and sees what comes of it: told once, and no state. */
 static bool is_by_hand(const json_t *record)
 {
-    return is(record, "command", "restore") || is(record, "command", "copy");
+    return records_is(record, "command", "restore") || records_is(record, "command", "copy");
 }
 
 static bool has_removed(const json_t *record)
@@ -283,7 +277,7 @@ static int take_good(json_t *memory, const struct events_listener *l, const char
         return error_memory(e);
     if (end_state(memory, l, key, recovered, e) < 0)
         return -1;
-    return is(record, "command", "run") && is(record, "status", "complete")
+    return records_is(record, "command", "run") && records_is(record, "status", "complete")
                ? tell_once(memory, l, CONFIG_SUCCESS, record, e)
                : 0;
 }
@@ -322,7 +316,7 @@ int events_take_record(json_t *memory, const struct events_listener *l, const js
                     : "");
     if (has_removed(record) && tell_once(memory, l, CONFIG_REMOVED, record, e) < 0)
         return -1;
-    if (is(record, "command", "run") && take_expiry(memory, l, record, e) < 0)
+    if (records_is(record, "command", "run") && take_expiry(memory, l, record, e) < 0)
         return -1;
     if (verdict == SAYS_NOTHING)
         return 0;

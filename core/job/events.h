@@ -68,13 +68,15 @@ int events_told(json_t *memory, const char *id, int64_t now, struct error *e);
  */
 struct events_about {
     const char *event; /* config_event_name, or "test" */
-    int level;         /* enum log_level */
+    int level;         /* LOG_ERROR to LOG_INFO */
     const char *host, *job, *sink, *command;
     int64_t time;
     const char *title, *text; /* cut where they are too long */
     const json_t *record;
 };
 json_t *events_object(const struct events_about *about);
+/* enum log_level of such an object. */
+int events_level(const json_t *object);
 /* The object of what a record says. */
 json_t *events_of_record(const char *host, enum config_event event, const json_t *record);
 /* Of a sink of a job that is stale (over: no longer), and of one that is full. */

@@ -13,9 +13,15 @@
 #include "job/status.h"
 #include "worker/id.h"
 
-static const char *level_name(int level)
+static const char *const level_names[] = {
+    [LOG_ERROR] = "error", [LOG_WARNING] = "warning", [LOG_NOTICE] = "notice", [LOG_INFO] = "info"};
+
+int events_level(const json_t *object)
 {
-    return level <= LOG_ERROR ? "error" : level == LOG_WARNING ? "warning" : level == LOG_NOTICE ? "notice" : "info";
+    int level = LOG_ERROR;
+    while (level < LOG_INFO && !records_is(object, "level", level_names[level]))
+        level++;
+    return level;
 }
 
 static const int levels[CONFIG_EVENTS] = {
@@ -62,7 +68,7 @@ json_t *events_object(const struct events_about *a)
     char id[ID_MAX];
     id_make(id);
     json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o}", "type", "event",
-                               "id", id, "event", a->event, "level", level_name(a->level), "host", a->host, "job",
+                               "id", id, "event", a->event, "level", level_names[a->level], "host", a->host, "job",
                                text_or_null(a->job), "sink", text_or_null(a->sink), "command", text_or_null(a->command),
                                "time", time_json(a->time), "since", json_null(), "reminder", 0, "title",
                                cut_text(a->title, EVENTS_TITLE_MAX), "text", cut_text(a->text, EVENTS_TEXT_MAX / 2));

@@ -24,14 +24,6 @@ int formats_open(const struct engine *engine, const struct config_instance *sink
     return vault_open(formats_of(sink), engine, sink, opened, vault, e);
 }
 
-static bool job_uses(const struct config_job *job, const struct config_instance *sink)
-{
-    for (size_t i = 0; i < job->sink_count; i++)
-        if (job->sinks[i] == sink)
-            return true;
-    return false;
-}
-
 /* Does the state know of snapshots of the job, and none of them in that repository? */
 static bool is_strange(const struct config *config, const struct config_job *job, const char *repository)
 {
@@ -47,7 +39,7 @@ static bool is_strange(const struct config *config, const struct config_job *job
 static void compare_with_state(const struct config *config, const struct config_instance *sink, const char *repository)
 {
     for (size_t i = 0; i < config->job_count; i++)
-        if (job_uses(&config->jobs[i], sink) && is_strange(config, &config->jobs[i], repository)) {
+        if (config_job_uses(&config->jobs[i], sink) && is_strange(config, &config->jobs[i], repository)) {
             log_line(LOG_WARNING,
                      "sink '%s': job '%s' of this machine has saved to other repositories, and never to %s, which is "
                      "there: was it made anew, or has somebody replaced it?",

@@ -59,19 +59,14 @@ void gate_learn(struct gate *gate, const struct manifest *before, bool accepted)
 
 /* ---- records ---- */
 
-static bool is(const json_t *object, const char *member, const char *word)
-{
-    const char *text = records_text(object, member);
-    return text && strcmp(text, word) == 0;
-}
-
 static void take_row(struct gate *g, const json_t *row, bool accepted)
 {
     const struct gate_size size = {(uint64_t)records_number(row, "entries"), (uint64_t)records_number(row, "bytes")};
     for (size_t i = 0; i < g->job->source_count; i++)
-        if (is(row, "name", g->job->sources[i]->name) && is(row, "plugin", g->job->sources[i]->plugin) &&
-            !is(row, "status", "missing"))
-            take(&g->pasts[i], size, is(row, "status", "complete"), records_text(row, "suspect") != NULL, accepted);
+        if (records_is(row, "name", g->job->sources[i]->name) &&
+            records_is(row, "plugin", g->job->sources[i]->plugin) && !records_is(row, "status", "missing"))
+            take(&g->pasts[i], size, records_is(row, "status", "complete"), records_text(row, "suspect") != NULL,
+                 accepted);
 }
 
 static void take_record(struct gate *g, const json_t *record)
@@ -83,7 +78,7 @@ static void take_record(struct gate *g, const json_t *record)
     if (records_accepted(record) && json_object_set_new(g->accepted, id, json_true()) < 0)
         g->no_memory = true;
     bool accepted = json_object_get(g->accepted, id) != NULL;
-    for (size_t i = 0; is(record, "command", "run") && i < json_array_size(rows); i++)
+    for (size_t i = 0; records_is(record, "command", "run") && i < json_array_size(rows); i++)
         take_row(g, json_array_get(rows, i), accepted);
 }
 

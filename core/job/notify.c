@@ -218,19 +218,6 @@ static int look(struct telling *t, struct error *e)
 
 /* ---- telling ---- */
 
-static int level_of(const json_t *object)
-{
-    static const struct {
-        const char *name;
-        int level;
-    } names[] = {{"error", LOG_ERROR}, {"warning", LOG_WARNING}, {"notice", LOG_NOTICE}};
-    const char *name = records_text(object, "level");
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (name && strcmp(name, names[i].name) == 0)
-            return names[i].level;
-    return LOG_INFO;
-}
-
 /* As a program is to see it; dropped: events that nobody will be told. */
 static json_t *as_told(const json_t *object, json_int_t dropped)
 {
@@ -258,7 +245,7 @@ static int notify_object(const struct config_instance *notifier, struct worker *
     AUTO_FREE char *json = object ? json_dumps(object, JSON_COMPACT) : NULL;
     if (!json)
         return error_memory(e);
-    const struct notifier_event event = {.level = level_of(object),
+    const struct notifier_event event = {.level = events_level(object),
                                          .time = records_time(object, "time"),
                                          .id = records_text(object, "id"),
                                          .event = records_text(object, "event"),

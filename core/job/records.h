@@ -60,6 +60,14 @@ const char *records_text(const json_t *record, const char *member);
 int64_t records_number(const json_t *record, const char *member);
 int64_t records_time(const json_t *record, const char *member); /* ns */
 
+bool records_is(const json_t *record, const char *member, const char *word);
+/* The row of that name in a list of it ("sources", "sinks"); NULL = there is none. */
+const json_t *records_row(const json_t *record, const char *list, const char *name);
+/* What went wrong: its own error, or the first of a source or a sink, or why a source is suspect; NULL = nothing is
+ * said.
+ */
+const char *records_why(const json_t *record);
+
 /* The snapshot that it says was accepted, in a sink at least; NULL = it says nothing of the kind. */
 const char *records_accepted(const json_t *record);
 

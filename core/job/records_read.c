@@ -45,11 +45,39 @@ int64_t records_time(const json_t *record, const char *member)
     return text && clock_parse_exact(text, &ns) ? ns : INT64_MIN;
 }
 
+bool records_is(const json_t *record, const char *member, const char *word)
+{
+    const char *text = records_text(record, member);
+    return text && strcmp(text, word) == 0;
+}
+
+const json_t *records_row(const json_t *record, const char *list, const char *name)
+{
+    const json_t *rows = json_object_get(record, list);
+    for (size_t i = 0; i < json_array_size(rows); i++)
+        if (records_is(json_array_get(rows, i), "name", name))
+            return json_array_get(rows, i);
+    return NULL;
+}
+
+const char *records_why(const json_t *record)
+{
+    static const struct {
+        const char *list, *member;
+    } places[] = {{"sources", "error"}, {"sinks", "error"}, {"sources", "suspect"}};
+    const char *text = records_text(record, "error");
+    for (size_t k = 0; k < sizeof places / sizeof places[0] && !text; k++) {
+        const json_t *rows = json_object_get(record, places[k].list);
+        for (size_t i = 0; i < json_array_size(rows) && !text; i++)
+            text = records_text(json_array_get(rows, i), places[k].member);
+    }
+    return text;
+}
+
 const char *records_accepted(const json_t *record)
 {
-    const char *command = records_text(record, "command"), *status = records_text(record, "status");
-    bool done = status && (strcmp(status, "complete") == 0 || strcmp(status, "incomplete") == 0);
-    return command && strcmp(command, "accept") == 0 && done ? records_text(record, "snapshot") : NULL;
+    bool done = records_is(record, "status", "complete") || records_is(record, "status", "incomplete");
+    return records_is(record, "command", "accept") && done ? records_text(record, "snapshot") : NULL;
 }
 
 /* ---- oldest first ---- */

@@ -37,21 +37,6 @@ double report_deduplication(uint64_t bytes, uint64_t added)
     return bytes == 0 ? -1 : added >= bytes ? 0 : 1 - (double)added / (double)bytes;
 }
 
-static bool is(const json_t *record, const char *member, const char *word)
-{
-    const char *text = records_text(record, member);
-    return text && strcmp(text, word) == 0;
-}
-
-static const json_t *find_row(const json_t *record, const char *list, const char *name)
-{
-    const json_t *rows = json_object_get(record, list);
-    for (size_t i = 0; i < json_array_size(rows); i++)
-        if (is(json_array_get(rows, i), "name", name))
-            return json_array_get(rows, i);
-    return NULL;
-}
-
 static bool is_accepted(const struct reading *r, const json_t *record)
 {
     const char *id = records_text(record, "snapshot");
@@ -77,27 +62,13 @@ static int64_t elapsed_of(const json_t *record)
 
 static enum report_result result_of(const struct reading *r, const json_t *record)
 {
-    if (is(record, "status", "skipped") || is(record, "snapshot_status", "partial") ||
+    if (records_is(record, "status", "skipped") || records_is(record, "snapshot_status", "partial") ||
         json_array_size(json_object_get(record, "asked")) > 0)
         return REPORT_ASIDE;
-    if (is(record, "status", "complete") || (is(record, "status", "suspect") && is_accepted(r, record)))
+    if (records_is(record, "status", "complete") || (records_is(record, "status", "suspect") && is_accepted(r, record)))
         return REPORT_COMPLETE;
-    return is(record, "status", "incomplete") || is(record, "status", "suspect") ? REPORT_PARTLY : REPORT_FAILED;
-}
-
-/* A run that failed in a source or a sink alone says so there. */
-static const char *why(const json_t *record)
-{
-    static const struct {
-        const char *list, *member;
-    } places[] = {{"sources", "error"}, {"sinks", "error"}, {"sources", "suspect"}};
-    const char *text = records_text(record, "error");
-    for (size_t k = 0; k < sizeof places / sizeof places[0] && !text; k++) {
-        const json_t *rows = json_object_get(record, places[k].list);
-        for (size_t i = 0; i < json_array_size(rows) && !text; i++)
-            text = records_text(json_array_get(rows, i), places[k].member);
-    }
-    return text;
+    return records_is(record, "status", "incomplete") || records_is(record, "status", "suspect") ? REPORT_PARTLY
+                                                                                                 : REPORT_FAILED;
 }
 
 /* NULL stays NULL. */
@@ -130,7 +101,7 @@ static void take_run(struct reading *r, const json_t *record)
     if (!run)
         return;
     enum report_result result = result_of(r, record);
-    bool complete = is(record, "snapshot_status", "complete") || is_accepted(r, record);
+    bool complete = records_is(record, "snapshot_status", "complete") || is_accepted(r, record);
     *run = (struct report_run){.started = records_time(record, "started"),
                                .ended = records_time(record, "ended"),
                                .elapsed = elapsed_of(record),
@@ -140,7 +111,7 @@ static void take_run(struct reading *r, const json_t *record)
                                .status = keep(r, records_text(record, "status")),
                                .snapshot = keep(r, records_text(record, "snapshot")),
                                .label = keep(r, records_text(record, "label")),
-                               .error = keep(r, why(record))};
+                               .error = keep(r, records_why(record))};
     r->job->results[result]++;
     if (!run->sized)
         return;
@@ -153,7 +124,7 @@ static void take_run(struct reading *r, const json_t *record)
 static void take_sinks(struct reading *r, const json_t *record)
 {
     for (size_t i = 0; i < r->job->status->job->sink_count; i++) {
-        const json_t *row = find_row(record, "sinks", r->job->status->sinks[i].sink->name);
+        const json_t *row = records_row(record, "sinks", r->job->status->sinks[i].sink->name);
         struct report_sink *sink = &r->job->sinks[i];
         bool committed = json_is_true(json_object_get(row, "committed"));
         sink->runs += row != NULL;
@@ -167,8 +138,8 @@ static void take_restore(struct reading *r, const json_t *record)
     int64_t ended = records_time(record, "ended");
     for (size_t i = 0; i < r->job->status->job->sink_count; i++) {
         struct report_sink *sink = &r->job->sinks[i];
-        if (is(record, "status", "complete") && ended > sink->restored &&
-            find_row(record, "sinks", r->job->status->sinks[i].sink->name))
+        if (records_is(record, "status", "complete") && ended > sink->restored &&
+            records_row(record, "sinks", r->job->status->sinks[i].sink->name))
             sink->restored = ended;
     }
 }
@@ -182,7 +153,7 @@ static const struct config_instance *away(const struct reading *r, const json_t 
     const char *copied = id ? json_string_value(json_object_get(r->copied, id)) : NULL;
     for (size_t i = 0; i < r->job->status->job->sink_count; i++) {
         const struct config_instance *sink = r->job->status->job->sinks[i];
-        const json_t *row = find_row(record, "sinks", sink->name);
+        const json_t *row = records_row(record, "sinks", sink->name);
         if (report_elsewhere(sink) &&
             (json_is_true(json_object_get(row, "committed")) || (copied && strcmp(copied, sink->name) == 0)))
             return sink;
@@ -197,8 +168,8 @@ static void take_sources(struct reading *r, const json_t *record)
     int64_t began = records_time(record, "snapshot_started");
     for (size_t i = 0; i < r->job->status->job->source_count && sink; i++) {
         struct report_source *source = &r->job->sources[i];
-        const json_t *row = find_row(record, "sources", source->source->name);
-        if (!is(row, "status", "complete") || (records_text(row, "suspect") && !is_accepted(r, record)) ||
+        const json_t *row = records_row(record, "sources", source->source->name);
+        if (!records_is(row, "status", "complete") || (records_text(row, "suspect") && !is_accepted(r, record)) ||
             began <= source->began)
             continue;
         source->sink = sink;
@@ -210,9 +181,9 @@ static void take_sources(struct reading *r, const json_t *record)
 static void take_copy(struct reading *r, const json_t *record)
 {
     const char *id = records_text(record, "snapshot");
-    for (size_t i = 0; i < r->job->status->job->sink_count && id && is(record, "status", "complete"); i++) {
+    for (size_t i = 0; i < r->job->status->job->sink_count && id && records_is(record, "status", "complete"); i++) {
         const struct config_instance *sink = r->job->status->job->sinks[i];
-        if (report_elsewhere(sink) && find_row(record, "sinks", sink->name) &&
+        if (report_elsewhere(sink) && records_row(record, "sinks", sink->name) &&
             json_object_set_new(r->copied, id, json_string(sink->name)) < 0)
             r->no_memory = true;
     }
@@ -225,11 +196,11 @@ static void take(struct reading *r, const json_t *record)
     bool within = records_time(record, "ended") >= r->report->since;
     if (records_accepted(record) && json_object_set_new(r->accepted, records_accepted(record), json_true()) < 0)
         r->no_memory = true;
-    if (is(record, "command", "copy"))
+    if (records_is(record, "command", "copy"))
         take_copy(r, record);
-    if (within && is(record, "command", "restore"))
+    if (within && records_is(record, "command", "restore"))
         take_restore(r, record);
-    if (!is(record, "command", "run"))
+    if (!records_is(record, "command", "run"))
         return;
     take_sources(r, record);
     if (!within)

@@ -39,22 +39,7 @@ static int64_t day_of(int64_t ns)
     return localtime_r(&when, &tm) ? (when + tm.tm_gmtoff) / 86400 : 0;
 }
 
-static bool is(const json_t *record, const char *member, const char *word)
-{
-    const char *text = records_text(record, member);
-    return text && strcmp(text, word) == 0;
-}
-
 /* The row of a sink in the record's list; NULL = none. */
-static const json_t *find_row(const json_t *record, const char *sink)
-{
-    const json_t *rows = json_object_get(record, "sinks");
-    for (size_t i = 0; i < json_array_size(rows); i++)
-        if (is(json_array_get(rows, i), "name", sink))
-            return json_array_get(rows, i);
-    return NULL;
-}
-
 /* ---- what a record says ---- */
 
 /* "status" or "snapshot_status" as the run left it; a snapshot that somebody accepted later is as any other. */
@@ -71,17 +56,18 @@ static void take_run(struct reading *r, const json_t *record)
     int64_t day = r->day - day_of(records_time(record, "ended"));
     if (!r->job->last)
         r->job->last = json_incref((json_t *)(uintptr_t)record);
-    bool part = is(record, "snapshot_status", "partial") || json_array_size(json_object_get(record, "asked")) > 0;
+    bool part =
+        records_is(record, "snapshot_status", "partial") || json_array_size(json_object_get(record, "asked")) > 0;
     if (!part && !r->job->job->schedule && r->began_count < RHYTHM)
         r->began[r->began_count++] = records_time(record, "started");
-    if (is(record, "status", "skipped"))
+    if (records_is(record, "status", "skipped"))
         return;
     if (!r->job->tried) {
         r->job->tried = json_incref((json_t *)(uintptr_t)record);
-        r->job->accepted = !is(record, "status", word);
+        r->job->accepted = !records_is(record, "status", word);
     }
     /* Of some sources alone: it says nothing of the job. */
-    if (day < 0 || day >= STATUS_DAYS || is(record, "snapshot_status", "partial"))
+    if (day < 0 || day >= STATUS_DAYS || records_is(record, "snapshot_status", "partial"))
         return;
     size_t at = (size_t)(STATUS_DAYS - 1 - day);
     r->runs[at]++;
@@ -111,12 +97,12 @@ static void take_snapshot(struct reading *r, const json_t *record, bool rows)
 {
     const char *id = records_text(record, "snapshot");
     int64_t began = records_time(record, "snapshot_started");
-    if (!id || strlen(id) >= MANIFEST_ID_SIZE || !is(record, "snapshot_status", "complete") ||
-        (!rows && !is(record, "status", "complete")))
+    if (!id || strlen(id) >= MANIFEST_ID_SIZE || !records_is(record, "snapshot_status", "complete") ||
+        (!rows && !records_is(record, "status", "complete")))
         return;
     for (size_t i = 0; i < r->job->job->sink_count; i++) {
         struct status_sink *s = &r->job->sinks[i];
-        const json_t *row = find_row(record, s->sink->name);
+        const json_t *row = records_row(record, "sinks", s->sink->name);
         if (!row || (rows && !json_is_true(json_object_get(row, "committed"))) || began <= s->good)
             continue;
         s->good = began;
@@ -130,7 +116,7 @@ static void take_space(struct reading *r, const json_t *record)
     int64_t when = records_time(record, "ended");
     for (size_t i = 0; i < r->job->job->sink_count; i++) {
         struct status_sink *s = &r->job->sinks[i];
-        const json_t *row = find_row(record, s->sink->name);
+        const json_t *row = records_row(record, "sinks", s->sink->name);
         int64_t space = records_number(row, "space"), available = records_number(row, "available");
         if (when <= s->measured || space <= 0 || available < 0 || available > space)
             continue;
@@ -142,30 +128,30 @@ static void take_space(struct reading *r, const json_t *record)
 
 static void take_verified(struct status_sink *s, const json_t *record)
 {
-    const json_t *row = find_row(record, s->sink->name);
+    const json_t *row = records_row(record, "sinks", s->sink->name);
     int64_t when = records_time(record, "ended");
     bool all = !records_text(record, "snapshot") && !json_is_true(json_object_get(record, "quick"));
-    if (row && all && is(row, "status", "verified") && when > s->verified)
+    if (row && all && records_is(row, "status", "verified") && when > s->verified)
         s->verified = when;
-    if (row && is(row, "status", "damaged") && when > s->damaged)
+    if (row && records_is(row, "status", "damaged") && when > s->damaged)
         s->damaged = when;
 }
 
 static void take(struct reading *r, const json_t *record)
 {
     r->past = records_time(record, "ended") < r->status->now - (STATUS_DAYS + 1) * 86400 * SECOND;
-    bool run = is(record, "command", "run");
+    bool run = records_is(record, "command", "run");
     if (run) {
         take_run(r, record);
         take_size(r, record);
         take_space(r, record);
     }
-    bool accept = is(record, "command", "accept");
-    if (run || accept || is(record, "command", "copy"))
+    bool accept = records_is(record, "command", "accept");
+    if (run || accept || records_is(record, "command", "copy"))
         take_snapshot(r, record, run || accept);
     if (records_accepted(record) && json_object_set_new(r->accepted, records_accepted(record), json_true()) < 0)
         r->job->damaged = true;
-    if (is(record, "command", "verify"))
+    if (records_is(record, "command", "verify"))
         for (size_t i = 0; i < r->job->job->sink_count; i++)
             take_verified(&r->job->sinks[i], record);
 }
@@ -244,7 +230,7 @@ static bool visit_verified(void *context, const char *line, size_t length)
     if (!has(line, length, verify))
         return true;
     json_t *record = records_parse(line, length);
-    if (record && is(record, "command", "verify"))
+    if (record && records_is(record, "command", "verify"))
         take_verified(s, record);
     bool older = record && records_time(record, "ended") <= s->verified;
     json_decref(record);
@@ -257,7 +243,7 @@ static void look_at_open(void *context, const struct attempt_open *open)
 {
     struct reading *r = context;
     int64_t started = records_time(open->record, "started");
-    if (!is(open->record, "command", "run"))
+    if (!records_is(open->record, "command", "run"))
         return;
     if (open->alive) {
         r->job->running = r->job->running < started ? started : r->job->running;

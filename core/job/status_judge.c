@@ -41,20 +41,6 @@ static const char *age(const struct status *status, int64_t when, char out[TEXT_
 
 /* ---- of a job ---- */
 
-/* A run that failed in a sink alone says so there. */
-static const char *why(const json_t *record)
-{
-    const char *text = records_text(record, "error");
-    static const char *const lists[] = {"sources", "sinks", "sources"};
-    static const char *const members[] = {"error", "error", "suspect"};
-    for (size_t k = 0; k < 3 && !text; k++) {
-        const json_t *rows = json_object_get(record, lists[k]);
-        for (size_t i = 0; i < json_array_size(rows) && !text; i++)
-            text = records_text(json_array_get(rows, i), members[k]);
-    }
-    return text;
-}
-
 /* It ran after whatever became of the run, and may have left things as they are during one. */
 static int judge_after(struct status *status, const struct status_job *job, struct error *e)
 {
@@ -81,7 +67,7 @@ static int judge_last(struct status *status, const struct status_job *job, struc
     const char *word = job->tried ? records_text(job->tried, "status") : NULL;
     if (!word || strcmp(word, "complete") == 0 || strcmp(word, "partial") == 0 || job->accepted)
         return 0;
-    const char *escaped = why(job->tried);
+    const char *escaped = records_why(job->tried);
     char *text = escaped ? status_text(escaped) : NULL;
     int result = add(status, STATUS_WARNING, job->job, NULL, e, "the last run, %s ago, %s%s%.*s",
                      age(status, records_time(job->tried, "ended"), when),
