@@ -147,7 +147,8 @@ def restore_point(bench: Bench, points: list[int], number: int) -> None:
         result = bench.world(*words, prefix=bench.faults.killat(points[(points.index(number) * 7 + 3) % len(points)]))
     if result.status != 0 and ((into / 'tree.incomplete').exists() or not (into / 'tree').exists()):
         bench.world.ok(*words)
-    # Else it was complete when it was killed, and is now refused, since something is there.
+    else:  # it was complete when it was killed, and is now refused, since something is there: what it left goes with any next command
+        bench.world.ok('list', 'job')
     assert [p.name for p in into.iterdir()] == ['tree'], number
     assert_same_tree(expected, into / 'tree')
     bench.assert_no_debris(number)
