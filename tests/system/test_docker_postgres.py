@@ -426,7 +426,10 @@ def test_cancelled_in_the_middle(world, docker):
 def test_killed_restore(world, docker, secret):
     """The next start removes what was half filled, and ends who fills it."""
     demanding(docker)
-    docker.sql('db', "CREATE TABLE much AS SELECT n, repeat(md5(n::text), 30) FROM generate_series(1, 30000) n", 'music')
+    body = 'FUNCTION slow(n int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN %s RETURN n; END $$'
+    for statement in ('CREATE ' + body % '', 'CREATE TABLE held AS SELECT 1 AS n', 'CREATE INDEX ON held (slow(n))',
+                      'CREATE OR REPLACE ' + body % 'PERFORM pg_catalog.pg_sleep(120);'):  # pg_restore waits when it makes the index
+        docker.sql('db', statement, 'music')
     configure(world, docker, password=secret)
     before = docker.sql('db', 'SELECT datname FROM pg_database ORDER BY 1')
     world.ok('run', 'job')
