@@ -108,22 +108,9 @@ int undo_text_make_hook(const struct hook *hook, struct undo_text *text, struct 
     return result == 0 && text->source && text->plugin && text->job && text->overrides ? 0 : error_memory(e);
 }
 
-static json_t *encode_overrides(const struct undo_text *text)
-{
-    json_t *rows = json_array();
-    for (size_t i = 0; rows && i < text->override_count; i++) {
-        AUTO_FREE char *row = manifest_text_escape(text->overrides[i]);
-        if (!row || json_array_append_new(rows, json_string(row)) < 0) {
-            json_decref(rows);
-            return NULL;
-        }
-    }
-    return rows;
-}
-
 char *undo_text_encode(const struct undo_text *text)
 {
-    json_t *overrides = encode_overrides(text);
+    json_t *overrides = manifest_text_list(text->overrides, text->override_count);
     json_t *json = overrides ? json_pack("{s:s, s:s, s:s, s:s, s:o}", "what", kinds[text->what].key, "source",
                                          text->source, "plugin", text->plugin, "job", text->job, "overrides", overrides)
                              : NULL;
@@ -140,23 +127,6 @@ static int damaged(const char *path, struct error *e)
 {
     error_set(e, ERROR_INTEGRITY, "hold '%s' is damaged: what it names may still be frozen or there", path);
     return error_hint(e, "look at the application, put it right, then remove the file");
-}
-
-static int take_overrides(const json_t *rows, const char *path, struct undo_text *text, struct error *e)
-{
-    text->overrides = calloc(json_array_size(rows) + 1, sizeof(char *));
-    if (!text->overrides)
-        return error_memory(e);
-    for (size_t i = 0; i < json_array_size(rows); i++) {
-        const char *value = json_string_value(json_array_get(rows, i));
-        char *copy = text_copy(value ? value : "%");
-        if (!copy)
-            return error_memory(e);
-        text->overrides[text->override_count++] = copy;
-        if (!manifest_text_unescape(copy))
-            return damaged(path, e);
-    }
-    return 0;
 }
 
 static int take_hook(const json_t *json, struct undo_text *text)
@@ -177,8 +147,7 @@ static int decode(json_t *json, const char *path, struct undo_text *text, struct
     const char *what, *source, *plugin, *job;
     json_t *overrides;
     if (json_unpack(json, "{s:s, s:s, s:s, s:s, s:o}", "what", &what, "source", &source, "plugin", &plugin, "job", &job,
-                    "overrides", &overrides) < 0 ||
-        !json_is_array(overrides))
+                    "overrides", &overrides) < 0)
         return damaged(path, e);
     size_t kind = 0;
     while (kind < KINDS && strcmp(kinds[kind].key, what) != 0)
@@ -191,7 +160,9 @@ static int decode(json_t *json, const char *path, struct undo_text *text, struct
         return error_memory(e);
     if (text->what == UNDO_HOOK && take_hook(json_object_get(json, "hook"), text) < 0)
         return damaged(path, e);
-    return take_overrides(overrides, path, text, e);
+    if (manifest_text_unlist(overrides, &text->overrides, &text->override_count, e) == 0)
+        return 0;
+    return e->class == ERROR_INTEGRITY ? damaged(path, e) : -1;
 }
 
 int undo_text_read(const char *path, struct undo_text *text, struct error *e)
