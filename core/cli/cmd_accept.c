@@ -4,12 +4,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "attempt/attempt.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "cli/command.h"
 #include "config/config.h"
 #include "job/accept.h"
-#include "job/attempt.h"
 #include "job/expect.h"
 #include "job/snapshot.h"
 #include "job/state.h"

@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/command.h"
-#include "job/check.h"
+#include "operation/check.h"
 
 struct tally {
     struct output *out;

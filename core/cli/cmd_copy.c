@@ -1,10 +1,10 @@
 /* cofre copy: bring a sink up to date from its sibling. */
+#include "attempt/attempt.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/view.h"
 #include "format/vault.h"
-#include "job/attempt.h"
 #include "job/copy.h"
 #include "job/formats.h"
 

@@ -16,7 +16,7 @@
 #include "cli/stop.h"
 #include "cli/turn.h"
 #include "config/config.h"
-#include "job/notify.h"
+#include "operation/notify.h"
 
 #define LOOK_EVERY 60000  /* ms */
 #define TELL_EVERY 300000 /* ms */

@@ -9,7 +9,7 @@
 #include "cli/table.h"
 #include "cli/turn.h"
 #include "config/config.h"
-#include "job/due.h"
+#include "operation/due.h"
 
 #define LOOK_EVERY 60000 /* ms, while something is at work */
 

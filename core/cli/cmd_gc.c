@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "attempt/attempt.h"
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -11,7 +12,6 @@
 #include "cli/command.h"
 #include "cli/view.h"
 #include "config/config.h"
-#include "job/attempt.h"
 #include "job/collect.h"
 #include "job/formats.h"
 

@@ -6,14 +6,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "attempt/attempt.h"
+#include "attempt/records.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/record_view.h"
 #include "cli/view.h"
-#include "job/attempt.h"
-#include "job/records.h"
 
 /* One file of records, and the next of them. */
 struct place {

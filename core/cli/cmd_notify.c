@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "cli/command.h"
-#include "job/notify.h"
+#include "operation/notify.h"
 
 static int notify(struct cli *cli, struct error *e)
 {

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "attempt/attempt.h"
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -12,7 +13,6 @@
 #include "cli/table.h"
 #include "cli/view.h"
 #include "format/vault.h"
-#include "job/attempt.h"
 #include "job/formats.h"
 #include "job/history.h"
 #include "job/prune.h"

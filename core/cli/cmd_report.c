@@ -9,7 +9,7 @@
 #include "cli/report_html.h"
 #include "cli/report_view.h"
 #include "config/config.h"
-#include "job/report.h"
+#include "operation/report.h"
 
 #define PAGE_MAX ((size_t)256 << 20)
 #define PERIOD (90 * INT64_C(86400000000000)) /* ns */

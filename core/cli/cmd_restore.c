@@ -5,6 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "attempt/attempt.h"
+#include "attempt/hook.h"
+#include "attempt/undo.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -14,11 +17,8 @@
 #include "cli/restore_report.h"
 #include "cli/view.h"
 #include "format/vault.h"
-#include "job/attempt.h"
-#include "job/hook.h"
 #include "job/restore.h"
 #include "job/services.h"
-#include "job/undo.h"
 #include "worker/sink.h"
 #include "worker/worker.h"
 

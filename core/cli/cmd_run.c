@@ -2,6 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attempt/attempt.h"
+#include "attempt/hook.h"
+#include "attempt/undo.h"
 #include "base/cancel.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -11,10 +14,7 @@
 #include "cli/run_log.h"
 #include "cli/stop.h"
 #include "cli/view.h"
-#include "job/attempt.h"
 #include "job/backup.h"
-#include "job/hook.h"
-#include "job/undo.h"
 
 /* What came of one job. */
 struct outcome {

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "attempt/records.h"
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -13,10 +14,9 @@
 #include "cli/status_view.h"
 #include "cli/stored_view.h"
 #include "config/config.h"
-#include "job/due.h"
-#include "job/records.h"
-#include "job/status.h"
-#include "job/stored.h"
+#include "operation/due.h"
+#include "operation/status.h"
+#include "operation/stored.h"
 
 #define EXIT_NAGIOS_UNKNOWN 3
 #define METRICS_MAX ((size_t)64 << 20)

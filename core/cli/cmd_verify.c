@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attempt/attempt.h"
 #include "base/cancel.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -10,7 +11,6 @@
 #include "cli/command.h"
 #include "cli/view.h"
 #include "format/vault.h"
-#include "job/attempt.h"
 #include "job/formats.h"
 #include "job/verify.h"
 

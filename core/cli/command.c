@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "attempt/attempt.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -12,7 +13,6 @@
 #include "cli/progress.h"
 #include "cli/stop.h"
 #include "cli/view.h"
-#include "job/attempt.h"
 #include "job/restore.h"
 
 #define COMMANDS_MAX 32

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "attempt/hook_runner.h"
+#include "attempt/watchdog.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -18,9 +20,7 @@
 #include "cli/progress.h"
 #include "cli/stop.h"
 #include "host/host.h"
-#include "job/hook_runner.h"
-#include "job/notify.h"
-#include "job/watchdog.h"
+#include "operation/notify.h"
 #include "repository/seal.h"
 
 /* A closed descriptor 0, 1 or 2 would be given to the next file that is opened, and then be written to as standard

@@ -5,13 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attempt/records.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "cli/command.h"
-#include "job/records.h"
-#include "job/status.h"
+#include "operation/status.h"
 
 /* ---- rows ---- */
 

@@ -1,4 +1,4 @@
-/* How the records of attempts (job/records.h) are shown. */
+/* How the records of attempts (attempt/records.h) are shown. */
 #ifndef COFRE_CLI_RECORD_VIEW_H
 #define COFRE_CLI_RECORD_VIEW_H
 

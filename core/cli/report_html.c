@@ -13,7 +13,7 @@
 #include "cli/status_view.h"
 #include "cli/view.h"
 #include "config/config.h"
-#include "job/report.h"
+#include "operation/report.h"
 
 #define TROUBLES 20 /* runs that were not complete, shown of each job */
 

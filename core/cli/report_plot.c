@@ -6,7 +6,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/text.h"
-#include "job/report.h"
+#include "operation/report.h"
 
 /* The picture, and the field of it that has the values. */
 #define WIDTH 360

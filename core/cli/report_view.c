@@ -11,7 +11,7 @@
 #include "cli/table.h"
 #include "cli/view.h"
 #include "config/config.h"
-#include "job/report.h"
+#include "operation/report.h"
 
 const char report_view_elsewhere[] =
     "Of each source, the newest snapshot with all of it in a sink elsewhere. A sink with plugin local counts as this "

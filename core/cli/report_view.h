@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "job/status.h"
+#include "operation/status.h"
 
 struct config;
 struct error;

@@ -3,14 +3,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "attempt/records.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/output.h"
 #include "cli/table.h"
 #include "config/config.h"
-#include "job/records.h"
-#include "job/status.h"
+#include "operation/status.h"
 
 #define RED "\033[31m"
 #define YELLOW "\033[33m"

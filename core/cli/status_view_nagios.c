@@ -7,7 +7,7 @@
 #include "cli/output.h"
 #include "cli/status_view.h"
 #include "config/config.h"
-#include "job/status.h"
+#include "operation/status.h"
 
 static const struct {
     const char *word;

@@ -1,12 +1,12 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "attempt/records.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "cli/status_view.h"
 #include "config/config.h"
-#include "job/records.h"
-#include "job/status.h"
+#include "operation/status.h"
 
 #define SECONDS(ns) ((double)((ns) / 1000000) / 1000)
 

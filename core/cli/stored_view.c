@@ -9,7 +9,7 @@
 #include "cli/status_view.h"
 #include "cli/table.h"
 #include "config/config.h"
-#include "job/stored.h"
+#include "operation/stored.h"
 
 #define SUBJECT_MAX 256
 

@@ -1,4 +1,4 @@
-/* How what is stored is shown (job/stored.h): to people, to programs, to Nagios and to Prometheus. */
+/* How what is stored is shown (operation/stored.h): to people, to programs, to Nagios and to Prometheus. */
 #ifndef COFRE_CLI_STORED_VIEW_H
 #define COFRE_CLI_STORED_VIEW_H
 

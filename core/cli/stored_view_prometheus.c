@@ -4,7 +4,7 @@
 #include "base/bytes.h"
 #include "cli/stored_view.h"
 #include "config/config.h"
-#include "job/stored.h"
+#include "operation/stored.h"
 
 #define SECONDS(ns) ((double)((ns) / 1000000) / 1000)
 

@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "attempt/attempt.h"
+#include "attempt/undo.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -17,8 +19,6 @@
 #include "cli/command.h"
 #include "cli/stop.h"
 #include "config/config.h"
-#include "job/attempt.h"
-#include "job/undo.h"
 
 #define ARGUMENTS_MAX 9
 

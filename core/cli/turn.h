@@ -1,5 +1,5 @@
-/* A turn: what is due (job/due.h) is looked for, and as much of it begun as may be at work at once, each thing in a
- * child of its own, so that whatever becomes of one costs no other. `due` takes turns until nothing is due any more,
+/* A turn: what is due (operation/due.h) is looked for, and as much of it begun as may be at work at once, each thing in
+ * a child of its own, so that whatever becomes of one costs no other. `due` takes turns until nothing is due any more,
  * `daemon` without end. One process of a configuration does that at a time.
  */
 #ifndef COFRE_CLI_TURN_H
@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "cli/child.h"
-#include "job/due.h"
+#include "operation/due.h"
 
 struct cli;
 struct error;

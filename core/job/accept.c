@@ -3,13 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attempt/records.h"
 #include "base/bytes.h"
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "config/config.h"
-#include "job/records.h"
 #include "job/snapshot.h"
 #include "job/vaults.h"
 #include "repository/seal.h"

@@ -2,11 +2,11 @@
 
 #include <stdlib.h>
 
+#include "attempt/undo.h"
 #include "base/cancel.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "config/config.h"
-#include "job/undo.h"
 #include "worker/engine.h"
 #include "worker/retry.h"
 #include "worker/source.h"

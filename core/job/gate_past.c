@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attempt/records.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "config/config.h"
-#include "job/records.h"
 #include "snapshot/manifest.h"
 
 const struct gate_past *gate_past_of(const struct gate *gate, const char *source)

@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attempt/undo.h"
 #include "base/cancel.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cofre/plugin.h"
 #include "config/config.h"
 #include "job/plugins.h"
-#include "job/undo.h"
 #include "worker/engine.h"
 #include "worker/source.h"
 #include "worker/worker.h"

@@ -7,12 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "attempt/undo.h"
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "job/restore.h"
-#include "job/undo.h"
 #include "snapshot/manifest.h"
 #include "worker/engine.h"
 #include "worker/source.h"

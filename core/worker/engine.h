@@ -23,7 +23,7 @@ struct engine_progress {
 struct engine {
     const struct config *config;
     worker_host *in_process; /* runs plugins in threads of this process; NULL = in worker processes */
-    bool watched;            /* this program is also its own watchdog: main() of job/watchdog.h is in it */
+    bool watched;            /* this program is also its own watchdog: main() of attempt/watchdog.h is in it */
     void (*progress)(void *context, const struct engine_progress *); /* may be NULL */
     void *progress_context;
 };

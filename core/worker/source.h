@@ -115,7 +115,8 @@ int source_restore_finish(struct worker *source, struct source_restored *restore
 /* ---- the rest ---- */
 
 /* Where the plugin offers it (PLUGIN_OFFERS_*); else ERROR_UNSUPPORTED. id: at most 63 bytes, durable before the call:
- * job/undo.h. thaw and scratch_drop run also while everything else is being cancelled; they give up the call at hand.
+ * attempt/undo.h. thaw and scratch_drop run also while everything else is being cancelled; they give up the call at
+ * hand.
  */
 int source_freeze(struct worker *source, const char *id, struct error *e);
 int source_thaw(struct worker *source, const char *id, struct error *e);

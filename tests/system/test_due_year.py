@@ -48,7 +48,7 @@ class Thing:
 
 
 class Driver:
-    """tests/unit/job/due_cases.c: the real thing, with a clock that is told."""
+    """tests/unit/operation/due_cases.c: the real thing, with a clock that is told."""
 
     def __init__(self, program, directory) -> None:
         self.process = subprocess.Popen([program, directory], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

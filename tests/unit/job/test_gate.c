@@ -13,12 +13,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "attempt/records.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "config/config.h"
 #include "job/gate.h"
 #include "job/gate_past.h"
-#include "job/records.h"
 #include "snapshot/manifest.h"
 
 #define NOW INT64_C(1795000000000000000)

@@ -4,9 +4,9 @@
 #include <dirent.h>
 #include <unistd.h>
 
-#include "worker/engine.h"
-#include "job/undo.h"
+#include "attempt/undo.h"
 #include "repository/seal.h"
+#include "worker/engine.h"
 #include "worker/source.h"
 
 static char directory[64];

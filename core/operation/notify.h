@@ -1,0 +1,21 @@
+/* Telling: what the records and the status say that somebody is to know (operation/events.h), to the notifiers of the
+ * configuration.
+ *
+ * What a notifier knows already, and what it could not be told yet, is in STATE/notify/NAME, durable before anything is
+ * told, and changed after each event that was: who is killed in between tells one event twice, and loses none.
+ */
+#ifndef COFRE_OPERATION_NOTIFY_H
+#define COFRE_OPERATION_NOTIFY_H
+
+struct config_instance;
+struct engine;
+struct error;
+
+/* Judge, tell, remember: for all notifiers. What cannot be told is told by the next call that can; it is a warning, and
+ * changes nothing for whoever calls. After a cancellation nothing is told, only remembered. */
+void notify_all(const struct engine *engine);
+
+/* Tell it an event named `test`, and remember nothing. */
+int notify_test(const struct engine *engine, const struct config_instance *notifier, struct error *e);
+
+#endif
