@@ -93,11 +93,14 @@ static bool is_rest(const char *marker, const char *snapshot)
            memcmp(text.data, snapshot, text.length) == 0;
 }
 
-/* It is up to whoever restores, and so only said. */
-static void warn_of_others(const char *marker)
+/* Of the place as it was written, with its links: it is up to whoever restores, and so only said. */
+static void warn_of_others(const char *into, const char *source)
 {
     struct error e;
-    if (file_check_trusted_place(marker, &e) == 0)
+    char place[PATH_MAX];
+    if (snprintf(place, sizeof place, "%s/%s.incomplete", into, source) >= (int)sizeof place)
+        error_set(&e, ERROR_RANGE, "path '%s' is too long to tell", into);
+    else if (file_check_trusted_place(place, &e) == 0)
         return;
     error_context(&e, "what is restored can be changed by others while it is written: ");
     log_error(LOG_WARNING, &e);
@@ -128,7 +131,7 @@ static int open_into(const struct engine *engine, const struct manifest *manifes
         .name = name, .plugin = plugin, .role = PLUGIN_SOURCE, .file = "--into", .stall_timeout = 15 * 60 * 1000};
     if (open_worker(engine, &instance, request, path, content, target, e) < 0)
         return -1;
-    warn_of_others(target->marker);
+    warn_of_others(request->into, source->name);
     /* From here on something is written. */
     return file_write(target->marker, snapshot, strlen(snapshot), FILE_PUBLIC, e);
 }

@@ -2,35 +2,26 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cofre/plugin.h"
+#include "common/way.h"
 
-int32_t root_open(const char *path, int *root, struct cofre_error *error)
+static int32_t open_root(const char *path, way_make *make, int *root, struct cofre_error *error)
 {
-    struct stat st;
-    /* Without the slash at its end, which would follow a symlink. */
-    size_t length = strlen(path);
-    while (length > 1 && path[length - 1] == '/')
-        length--;
-    char *plain = strndup(path, length);
-    if (!plain)
-        return cofre_fail_errno(error, ENOMEM, "open '%s'", path);
-    *root = open(plain, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    int errnum = errno;
-    bool link = *root < 0 && lstat(plain, &st) == 0 && S_ISLNK(st.st_mode);
-    free(plain);
-    if (*root >= 0)
+    int errnum = way_open(path, make, root, error);
+    if (errnum == 0)
         return COFRE_OK;
-    int32_t class = cofre_fail_errno(error, link ? ENOTDIR : errnum, "open '%s'", path);
-    if (link || errnum == ENOTDIR)
-        class = cofre_fail(error, COFRE_E_CONFIG, "open '%s': it is %s", path, link ? "a symlink" : "not a directory");
-    if (link)
+    if (errnum == WAY_REFUSED)
+        return COFRE_E_DENIED;
+    int32_t class = cofre_fail_errno(error, errnum, "open '%s'", path);
+    if (errnum == ELOOP || errnum == ENOTDIR)
+        class = cofre_fail(error, COFRE_E_CONFIG, "open '%s': it is %s", path,
+                           errnum == ELOOP ? "a symlink" : "not a directory");
+    if (errnum == ELOOP)
         cofre_hint(error, "set path to where the symlink leads");
     else if (class == COFRE_E_CONFIG)
         cofre_hint(error, "set path to its directory, with exclude = * and include = /NAME");
@@ -39,25 +30,19 @@ int32_t root_open(const char *path, int *root, struct cofre_error *error)
     return class;
 }
 
+int32_t root_open(const char *path, int *root, struct cofre_error *error)
+{
+    return open_root(path, NULL, root, error);
+}
+
+static int make_private(int above, const char *name)
+{
+    return mkdirat(above, name, 0700) == 0 ? 0 : errno;
+}
+
 int32_t root_make(const char *path, int *root, struct cofre_error *error)
 {
-    char *plain = strdup(path);
-    if (!plain)
-        return cofre_fail_errno(error, ENOMEM, "make '%s'", path);
-    int32_t status = COFRE_OK;
-    for (char *p = plain + 1; status == COFRE_OK && *plain; p++) {
-        if (*p != '/' && *p != '\0')
-            continue;
-        char end = *p;
-        *p = '\0';
-        if (mkdir(plain, 0700) != 0 && errno != EEXIST)
-            status = cofre_fail_errno(error, errno, "make the directory '%s'", plain);
-        *p = end;
-        if (!end)
-            break;
-    }
-    free(plain);
-    return status == COFRE_OK ? root_open(path, root, error) : status;
+    return open_root(path, make_private, root, error);
 }
 
 int32_t root_is_empty(int root, bool *empty, struct cofre_error *error)

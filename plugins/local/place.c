@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/way.h"
+
 void place_close_fd(int *fd)
 {
     if (*fd >= 0)
@@ -65,13 +67,15 @@ int32_t place_fail(struct cofre_error *error, int errnum, const char *format, ..
 
 #define OPEN_DIRECTORY (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
-static int32_t try_root(struct place *place, struct cofre_error *error)
+static int32_t try_root(struct place *place, way_make *make, struct cofre_error *error)
 {
-    place->root = open(place->path, OPEN_DIRECTORY);
-    if (place->root >= 0 || errno == ENOENT)
+    int errnum = way_open(place->path, make, &place->root, error);
+    if (errnum == 0 || (errnum == ENOENT && !make))
         return COFRE_OK;
-    if (errno != ELOOP && errno != ENOTDIR)
-        return place_fail(error, errno, "open directory '%s'", place->path);
+    if (errnum == WAY_REFUSED)
+        return COFRE_E_DENIED;
+    if (errnum != ELOOP && errnum != ENOTDIR)
+        return place_fail(error, errnum, "%s directory '%s'", make ? "make" : "open", place->path);
     cofre_fail(error, COFRE_E_CONFIG, "open directory '%s': not a directory", place->path);
     cofre_hint(error, "write the path of the directory itself, not of a link to it");
     return COFRE_E_CONFIG;
@@ -83,11 +87,10 @@ int32_t place_open(struct place *place, const char *path, struct cofre_error *er
     place->path = strdup(path);
     if (!place->path)
         return place_fail(error, ENOMEM, "open directory '%s'", path);
-    /* "link/" would be followed in spite of O_NOFOLLOW. */
-    size_t n = strlen(place->path);
+    size_t n = strlen(place->path); /* how it is named */
     while (n > 1 && place->path[n - 1] == '/')
         place->path[--n] = '\0';
-    int32_t result = try_root(place, error);
+    int32_t result = try_root(place, NULL, error);
     if (result)
         place_close(place);
     return result;
@@ -104,7 +107,7 @@ int32_t place_need(struct place *place, struct cofre_error *error)
 {
     if (place->root >= 0)
         return COFRE_OK;
-    int32_t result = try_root(place, error);
+    int32_t result = try_root(place, NULL, error);
     if (result || place->root >= 0)
         return result;
     cofre_fail(error, COFRE_E_NOT_FOUND, "directory '%s' does not exist", place->path);
@@ -129,34 +132,15 @@ static int sync_directory(int directory)
     return fd < 0 ? -1 : fsync(fd);
 }
 
-/* One step of place_create: from *at into name, made when missing. */
-static int step(int *at, const char *name)
+static int make_on_the_way(int above, const char *name)
 {
-    int next = openat(*at, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (next < 0 && errno == ENOENT) {
-        bool made;
-        if (make_directory(*at, name, &made) || sync_directory(*at))
-            return -1;
-        next = openat(*at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    }
-    if (next < 0)
-        return -1;
-    close(*at);
-    *at = next;
-    return 0;
+    bool made;
+    return make_directory(above, name, &made) || (made && sync_directory(above)) ? errno : 0;
 }
 
 int32_t place_create(struct place *place, struct cofre_error *error)
 {
-    char *copy = strdup(place->path), *rest = NULL;
-    PLACE_CLOSE int at = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-    int failed = copy && at >= 0 ? 0 : errno;
-    for (char *name = failed ? NULL : strtok_r(copy, "/", &rest); name && !failed; name = strtok_r(NULL, "/", &rest))
-        failed = step(&at, name) ? errno : 0;
-    free(copy);
-    if (failed)
-        return place_fail(error, failed, "make directory '%s'", place->path);
-    int32_t result = place_need(place, error);
+    int32_t result = place->root >= 0 ? COFRE_OK : try_root(place, make_on_the_way, error);
     PLACE_CLOSE int temporary = -1;
     return result ? result : place_temporary(place, true, &temporary, error);
 }

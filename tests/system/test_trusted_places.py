@@ -332,3 +332,27 @@ def test_a_config_that_was_replaced_is_no_reason_to_save_in_the_clear(made, tmp_
     result = made.fails(WRONG_KEY, 'run', 'job')
     hint = result.err.split('hint: ')[1]
     assert hint.startswith('somebody may have replaced the repository'), result
+
+
+@pytest.mark.parametrize('owner, changed', [(0, False), (NOBODY, True)])
+def test_links_on_the_way(world, tmp_path, owner, changed):
+    """An operator may have moved /srv elsewhere; who can change such a link must not choose what root reads, or where it writes."""
+    plain_tree(tmp_path / 'data' / 'tree', files=3)
+    (tmp_path / 'srv').symlink_to('data')
+    os.lchown(tmp_path / 'srv', owner, owner)
+    world.source('tree', tmp_path / 'data' / 'tree')
+    world.source('far', tmp_path / 'srv' / 'tree')
+    world.section('sink disk', plugin='local', path=tmp_path / 'repository', key=world.key)
+    world.section('sink far', plugin='local', path=tmp_path / 'srv' / 'repository', key=world.key)
+    world.job('job', 'tree', 'disk')
+    world.job('sources', 'far', 'disk')
+    world.job('sinks', 'tree', 'far')
+    world.ok('init', 'disk')
+    world.ok('run', 'job')
+    for words in (('init', 'far'), ('check', 'far'), ('run', 'sources'), ('run', 'sinks')):
+        result = world(*words)
+        assert (f"'{tmp_path}/srv' is a symlink that others can change" in result.text) == changed, result
+        assert result.status == DONE or (changed and result.status in FAILURES), result
+    assert {path.name for path in (tmp_path / 'data').iterdir()} == {'tree'} | (set() if changed else {'repository'})
+    result = world.ok('restore', 'job', '--into', tmp_path / 'srv' / 'into')
+    assert (f"the link '{tmp_path}/srv' belongs to user {NOBODY}" in result.err) == changed, result
