@@ -332,7 +332,7 @@ static int look_for_needs(struct gc *gc, const char *key, uint8_t manifest[SEAL_
     struct error why;
     *gone = false;
     manifest_object_parse_key(key, host, job, id);
-    if (needs_read(gc->repository, host, job, id, &needs, e) == 0) {
+    if (needs_read(gc->repository, host, job, id, NULL, &needs, e) == 0) {
         memcpy(manifest, needs.manifest, SEAL_HASH_SIZE);
         gc_mark_needs(gc, &needs, GARBAGE_NEEDED);
         return 0;
