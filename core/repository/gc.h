@@ -40,6 +40,7 @@ struct gc_host {
     uint64_t *used;    /* by row of garbage: bytes that snapshots need (gc_used_count); NULL = nobody has looked */
     int64_t newest;    /* start of its newest snapshot; and has that been signed with the full key? */
     bool has_full_key;
+    int64_t stored; /* when the last of its manifests was, by the store; INT64_MIN: that is not known */
     struct vault_garbage found;
 };
 

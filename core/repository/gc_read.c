@@ -38,7 +38,7 @@ static struct gc_host *host_of(struct gc *gc, const char *host, struct error *e)
     }
     gc->hosts = hosts;
     struct gc_host *added = &hosts[gc->host_count++];
-    *added = (struct gc_host){.number = number, .gone = {.maximum = ROWS_MAX}};
+    *added = (struct gc_host){.number = number, .stored = INT64_MIN, .gone = {.maximum = ROWS_MAX}};
     snprintf(added->name, sizeof added->name, "%s", host);
     garbage_begin(&added->garbage, gc->now);
     return added;
@@ -305,13 +305,22 @@ static int read_needs(struct gc *gc, struct error *e)
 
 /* ---- manifests ---- */
 
+struct manifest_listing {
+    struct gc *gc;
+    struct bytes keys; /* NUL terminated */
+};
+
 static int list_manifest(void *context, const struct sink_object *object, struct error *e)
 {
-    struct bytes *keys = context;
+    struct manifest_listing *l = context;
     char host[64], job[64], id[MANIFEST_ID_SIZE];
-    if (manifest_object_parse_key(object->key, host, job, id))
-        bytes_put(keys, object->key, strlen(object->key) + 1);
-    return bytes_check(keys, "listing of snapshots", e);
+    if (!manifest_object_parse_key(object->key, host, job, id))
+        return 0;
+    struct gc_host *of = gc_find_host(l->gc, pack_name_number(host));
+    if (of && object->mtime > of->stored)
+        of->stored = object->mtime;
+    bytes_put(&l->keys, object->key, strlen(object->key) + 1);
+    return bytes_check(&l->keys, "listing of snapshots", e);
 }
 
 /* They were not listed yet, or it is gone by now; else it is a doubt. */
@@ -323,7 +332,7 @@ static int look_for_needs(struct gc *gc, const char *key, uint8_t manifest[SEAL_
     struct error why;
     *gone = false;
     manifest_object_parse_key(key, host, job, id);
-    if (needs_read(gc->repository, host, job, id, &needs, e) == 0) {
+    if (needs_read(gc->repository, host, job, id, NULL, &needs, e) == 0) {
         memcpy(manifest, needs.manifest, SEAL_HASH_SIZE);
         gc_mark_needs(gc, &needs, GARBAGE_NEEDED);
         return 0;
@@ -437,10 +446,14 @@ static int check_orphans(const struct gc *gc, struct error *e)
 
 static int read_manifests(struct gc *gc, struct error *e)
 {
-    AUTO_BYTES struct bytes keys = {.maximum = ROWS_MAX};
+    struct manifest_listing l = {.gc = gc, .keys = {.maximum = ROWS_MAX}};
     struct sink *sink = gc->repository->sink;
-    if (sink_list(sink, "snapshots/", list_manifest, &keys, e) < 0 ||
-        sink_get_each(sink, (const char *)keys.data, keys.length, MANIFEST_OBJECT_MAX, take_manifest, gc, e) < 0)
+    int result = sink_list(sink, "snapshots/", list_manifest, &l, e);
+    if (result == 0)
+        result =
+            sink_get_each(sink, (const char *)l.keys.data, l.keys.length, MANIFEST_OBJECT_MAX, take_manifest, gc, e);
+    bytes_free(&l.keys);
+    if (result < 0)
         return -1;
     if (gc->healed == 0)
         return check_orphans(gc, e);

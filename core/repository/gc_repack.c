@@ -22,6 +22,7 @@
 
 #define UNUSED_PERCENT 5u /* of what is needed: so much may stay as it is */
 #define LIST_MAX ((size_t)256 << 20)
+#define RETIRED (INT64_C(60) * 86400 * 1000000000)
 
 struct repack {
     struct gc *gc;
@@ -323,10 +324,17 @@ static void count_packs(struct repack *r, const struct candidate *chosen, size_t
     }
 }
 
-/* Who has the full key packs his own anew. */
+/* Has it stored nothing for so long that it is taken to run no more? Where the store tells no times, none has. */
+static bool is_retired(const struct gc *gc, const struct gc_host *host)
+{
+    int64_t stored = host->stored != INT64_MIN && host->stored < gc->memory.since ? gc->memory.since : host->stored;
+    return stored != INT64_MIN && gc->now != INT64_MIN && gc->now - RETIRED > stored;
+}
+
+/* Who has the full key packs his own anew, as long as he runs. */
 static bool is_ours(const struct repack *r)
 {
-    return strcmp(r->host->name, r->gc->repository->host) == 0 || !r->host->has_full_key;
+    return strcmp(r->host->name, r->gc->repository->host) == 0 || !r->host->has_full_key || is_retired(r->gc, r->host);
 }
 
 static int repack_host(struct repack *r, struct error *e)

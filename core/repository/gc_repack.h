@@ -10,8 +10,11 @@
  * one be left behind. Interrupted anywhere, the next one begins again: what is in new packs already, which the index of
  * the full key tells, is not stored twice.
  *
- * A host that has the full key packs its own anew, since it goes by its own ledger; one with a put key goes by what the
- * full key says of its packs (index_set_authority).
+ * A host that has the full key packs its own anew, as long as it runs: what another has packed for it is not in its
+ * ledger, and it has to look into those packs first (foundling.h). One that has stored no snapshot for 60 days, by the
+ * store's clock, is taken to run no more. That spares work, and nothing else hangs on it: should it come back, all that
+ * holds between any two machines with the full key does. A host with a put key goes by what the full key says of its
+ * packs (index_set_authority).
  */
 #ifndef COFRE_REPOSITORY_GC_REPACK_H
 #define COFRE_REPOSITORY_GC_REPACK_H

@@ -16,6 +16,7 @@
 
 #define HOSTS_MAX 65535u
 #define KEYS_MAX ((size_t)16 << 20)
+#define LISTING_MAX ((size_t)256 << 20)
 #define SORT_AT ((size_t)256 << 10)
 #define PACKS_MAX ((size_t)52 << 20) /* bytes of their names */
 #define BODY_MAX (PACKS_MAX + (HOSTS_MAX * 68u))
@@ -292,22 +293,88 @@ int needs_read_key(struct repository *repository, const char *host, const char *
     return needs_open(repository, host, key, &object, needs, e);
 }
 
-int needs_read(struct repository *repository, const char *host, const char *job, const char *id, struct needs *needs,
-               struct error *e)
+/* ---- those of a snapshot, whichever of them can be read ---- */
+
+void needs_listing_free(struct needs_listing *listing)
+{
+    bytes_free(&listing->keys);
+    *listing = (struct needs_listing){0};
+}
+
+static int fill(struct needs_listing *l, const struct repository *repository, const char *host, struct error *e)
+{
+    if (strcmp(l->host, host) == 0)
+        return 0;
+    needs_listing_free(l);
+    l->keys.maximum = LISTING_MAX;
+    if (placed_list(repository, NEEDS_PREFIX, host, NULL, &l->keys, e) < 0) {
+        needs_listing_free(l);
+        return -1;
+    }
+    snprintf(l->host, sizeof l->host, "%s", host);
+    return 0;
+}
+
+/* Where the first of the sorted keys is that begins so, or comes behind that. */
+static size_t find_key(const struct bytes *keys, const char *beginning)
+{
+    const char *text = (const char *)keys->data;
+    size_t low = 0, high = keys->length;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        while (middle > low && text[middle - 1] != '\0')
+            middle--;
+        if (strcmp(text + middle, beginning) < 0)
+            low = middle + strlen(text + middle) + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The first of those keys, of that host, that can be read: from at on, as long as they begin so. -1: *e is as it was,
+ * or why the last one that was tried cannot be read. */
+static int read_first(struct repository *repository, const char *host, const struct bytes *keys, size_t at,
+                      const char *beginning, struct needs *needs, struct error *e)
+{
+    int result = -1;
+    for (const char *key; result < 0 && at < keys->length && sink_is_of_object(e); at += strlen(key) + 1) {
+        key = (const char *)keys->data + at;
+        if (strncmp(key, beginning, strlen(beginning)) != 0)
+            break;
+        result = needs_read_key(repository, host, key, needs, e);
+    }
+    return result;
+}
+
+/* What was listed before may have been replaced since. */
+static int read_anew(struct repository *repository, const char *host, const char *key, struct needs *needs,
+                     struct error *e)
 {
     AUTO_BYTES struct bytes keys = {.maximum = KEYS_MAX};
-    char key[201];
+    struct error why;
+    if (needs_list_anew(repository, key, &keys, &why) == 0)
+        return read_first(repository, host, &keys, 0, key, needs, e);
+    *e = why;
+    return -1;
+}
+
+int needs_read(struct repository *repository, const char *host, const char *job, const char *id,
+               struct needs_listing *listing, struct needs *needs, struct error *e)
+{
+    char key[201], beginning[202];
     struct error why;
     needs_key(host, job, id, key);
-    int result = needs_read_key(repository, host, key, needs, e);
-    if (result == 0 || !sink_is_of_object(e))
-        return result;
-    if (needs_list_anew(repository, key, &keys, &why) < 0) {
+    snprintf(beginning, sizeof beginning, "%s.", key);
+    if (needs_read_key(repository, host, key, needs, e) == 0)
+        return 0;
+    if (!listing || !sink_is_of_object(e))
+        return !sink_is_of_object(e) ? -1 : read_anew(repository, host, key, needs, e);
+    if (fill(listing, repository, host, &why) < 0) {
         *e = why;
         return -1;
     }
-    for (size_t at = 0; result < 0 && at < keys.length && sink_is_of_object(e);
-         at += strlen((const char *)keys.data + at) + 1)
-        result = needs_read_key(repository, host, (const char *)keys.data + at, needs, e);
-    return result;
+    if (read_first(repository, host, &listing->keys, find_key(&listing->keys, beginning), beginning, needs, e) == 0)
+        return 0;
+    return e->class == ERROR_NOT_FOUND ? read_anew(repository, host, key, needs, e) : -1;
 }

@@ -73,9 +73,18 @@ int needs_open(const struct repository *repository, const char *host, const char
 /* The object under that key, of that host. */
 int needs_read_key(struct repository *repository, const char *host, const char *key, struct needs *needs,
                    struct error *e);
-/* One of those of a snapshot, the one that was stored with it when it is there. ERROR_NOT_FOUND: there is none. */
-int needs_read(struct repository *repository, const char *host, const char *job, const char *id, struct needs *needs,
-               struct error *e);
+/* Which needs objects there are of one host, for who reads those of many snapshots: one listing does for all. Zeroed is
+ * empty. */
+struct needs_listing {
+    char host[64];
+    struct bytes keys; /* each NUL terminated, sorted */
+};
+void needs_listing_free(struct needs_listing *listing);
+/* One of those of a snapshot, the one that was stored with it when it is there. ERROR_NOT_FOUND: there is none.
+ * listing: filled when it is first needed, and when it is of another host; NULL: what is listed is of this snapshot
+ * alone. What was packed anew since it was filled is found all the same. */
+int needs_read(struct repository *repository, const char *host, const char *job, const char *id,
+               struct needs_listing *listing, struct needs *needs, struct error *e);
 
 /* Store them beside what there is, under a fresh key, "needs/" name ".HEX", into key[201]; name: HOST/JOB/ID. Of the
  * manifest whose hash is in needs->manifest. Read back, and durable once the sink was synced. */

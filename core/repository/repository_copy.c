@@ -346,7 +346,7 @@ static int put_needs(struct copy *c, const struct bytes *manifest, struct error 
     struct error ignored;
     uint8_t hash[SEAL_HASH_SIZE];
     seal_hash(manifest->data, manifest->length, hash);
-    if (c->result->existed && needs_read(c->to, m->host, m->job, m->id, &there, &ignored) == 0 &&
+    if (c->result->existed && needs_read(c->to, m->host, m->job, m->id, NULL, &there, &ignored) == 0 &&
         memcmp(there.manifest, hash, sizeof hash) == 0)
         return 0;
     if (needs_put(c->to, &c->lacking.needs, m, manifest, true, e) < 0 ||

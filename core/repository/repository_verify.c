@@ -39,7 +39,8 @@ struct verify {
     struct repository_annotation_proofs proofs; /* of what the last walk found */
     char snapshot[201];                         /* the one at hand: "HOST/JOB/ID" */
     struct needs needs;                         /* of it, in the first walk */
-    bool needs_lack;                            /* something that it needs is not among them */
+    struct needs_listing needs_listed;
+    bool needs_lack; /* something that it needs is not among them */
     char stage[96];
 };
 
@@ -106,7 +107,7 @@ static int load_needs(struct verify *v, const char *key, const struct bytes *man
     manifest_object_parse_key(key, host, job, id);
     needs_key(host, job, id, object);
     seal_hash(manifest->data, manifest->length, hash);
-    bool read = needs_read(v->repository, host, job, id, &v->needs, e) == 0;
+    bool read = needs_read(v->repository, host, job, id, &v->needs_listed, &v->needs, e) == 0;
     if (!read && !sink_is_of_object(e))
         return -1;
     if (!read)
@@ -434,7 +435,7 @@ static int miss_packs(struct verify *v, struct error *e)
         AUTO_NEEDS struct needs needs = {0};
         if (!manifest_object_parse_key((const char *)v->keys.data + at, host, job, id))
             continue;
-        bool read = needs_read(v->repository, host, job, id, &needs, e) == 0;
+        bool read = needs_read(v->repository, host, job, id, &v->needs_listed, &needs, e) == 0;
         if (!read && !sink_is_of_object(e))
             return -1;
         verify_packs_miss(&v->packs, read ? &needs : NULL);
@@ -479,6 +480,7 @@ int repository_verify(const struct engine *engine, struct repository *repository
     snprintf(v.stage, sizeof v.stage, "verifying %s", sink_name(repository->sink));
     int done = carry_out(&v, e);
     needs_free(&v.needs);
+    needs_listing_free(&v.needs_listed);
     bytes_free(&v.keys);
     repository_annotation_forget(&v.proofs);
     verify_packs_free(&v.packs);

@@ -184,11 +184,63 @@ def test_a_host_with_a_put_key_relies_on_it(world, tmp_path):
     assert_same_tree(tree, world.restored('job') / 'tree')
 
 
+def at(world, host, place):
+    """On a machine with that state and cache."""
+    world.section('engine', host=host, state_dir=world.base / place / 'state', cache_dir=world.base / place / 'cache')
+
+
+def at_keeper(world):
+    """On another machine that has the full key; the first one keeps what it has."""
+    (world.base / 'host').mkdir()
+    shutil.move(world.base / 'state', world.base / 'host/state')
+    shutil.move(world.base / 'cache', world.base / 'host/cache')
+    at(world, 'keeper', 'keeper')
+
+
 def test_a_host_with_the_full_key_does_its_own(sparse):
-    """Another machine that packed anew for it would only make it store everything again."""
-    shutil.rmtree(sparse.base / 'state')
-    sparse.section('engine', host='keeper', state_dir=sparse.base / 'state', cache_dir=sparse.base / 'cache')
+    """As long as it stores snapshots: another machine that packed anew for it would do its work a second time."""
+    at_keeper(sparse)
+    old(objects(sparse, ''), 50)
     assert gc(sparse)['moved']['objects'] == 0
+    old(objects(sparse, ''), 10)
+    os.utime(sparse.repository / 'snapshots/testhost/job' / sparse.last)
+    look_anew(sparse)
+    assert gc(sparse)['moved']['objects'] == 0, 'its newest one tells'
+
+
+def test_one_that_stores_none_any_more_is_done_for(sparse, tmp_path):
+    """And should it come back all the same, it relies on what was packed anew: nothing is stored twice, nothing lost."""
+    at_keeper(sparse)
+    old(objects(sparse, ''), 61)
+    found = collected(sparse)
+    assert found['removed']['bytes'] > 5.9 * LARGE, found
+    assert_right(sparse)
+    at(sparse, 'testhost', 'host')
+    before = size(sparse)
+    sparse.ok('run', 'job')
+    assert size(sparse) - before < 100_000
+    assert_right(sparse)
+    assert_same_tree(tmp_path / 'tree', sparse.restored('job') / 'tree')
+
+
+@pytest.mark.parametrize('days', [0, 2])
+def test_one_that_comes_back_in_the_middle_of_it(sparse, tmp_path, days):
+    """What was packed anew is stored and the old packs are planned, for no time or for longer than their grace, when it runs, and
+    collects as well."""
+    at_keeper(sparse)
+    old(objects(sparse, ''), 61)
+    assert gc(sparse)['moved']['objects'] == 1
+    old(objects(sparse, 'plans'), days)
+    at(sparse, 'testhost', 'host')
+    change(tmp_path / 'tree', 4, [FILES - 1])
+    sparse.ok('run', 'job')
+    at(sparse, 'keeper', 'keeper')
+    gc(sparse)
+    assert_right(sparse)
+    at(sparse, 'testhost', 'host')
+    collected(sparse)
+    assert_right(sparse)
+    assert_same_tree(tmp_path / 'tree', sparse.restored('job') / 'tree')
 
 
 def test_a_damaged_pack_stays_as_it_is(sparse):

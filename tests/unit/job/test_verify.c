@@ -3,6 +3,7 @@
 
 #include "format/vault.h"
 #include "job/verify.h"
+#include "repository/needs.h"
 #include "repository/repository_vault.h"
 
 #define LARGE 800000u
@@ -259,6 +260,47 @@ static void test_whole_elsewhere(void **state)
     assert_int_equal(said.result.snapshots, 3);
 }
 
+/* As packing anew leaves them: each under a key that only a listing tells. */
+static void move_needs(struct repository *r, const char *id)
+{
+    struct error e;
+    struct needs needs = {0};
+    char key[201], name[201], fresh[201];
+    needs_key(TRIAL_HOST, SNAPSHOTS_JOB, id, key);
+    snprintf(name, sizeof name, "%s/%s/%s", TRIAL_HOST, SNAPSHOTS_JOB, id);
+    if (needs_read(r, TRIAL_HOST, SNAPSHOTS_JOB, id, NULL, &needs, &e) < 0 ||
+        needs_put_anew(r, name, &needs, fresh, &e) < 0 || sink_sync(r->sink, &e) < 0)
+        fail_msg("%s", e.message);
+    needs_free(&needs);
+    trial_remove(r, key);
+}
+
+static int count_lists(const struct fixture *f)
+{
+    return memory_counts(trial_place(f->snapshots->trial, "one")).calls[MEMORY_LIST];
+}
+
+/* One more listing than when all is where it was first stored, however many snapshots there are. */
+static void test_packed_anew(void **state)
+{
+    struct fixture *f = *state;
+    struct said said;
+    char ids[6][MANIFEST_ID_SIZE];
+    struct repository *r = opened(f);
+    for (size_t i = 0; i < 6; i++)
+        snapshots_save(f->snapshots, r, old, 2, ids[i]);
+    int before = count_lists(f);
+    verify(f, true, &said);
+    int usual = count_lists(f) - before;
+    for (size_t i = 0; i < 6; i++)
+        move_needs(r, ids[i]);
+    before = count_lists(f);
+    verify(f, true, &said);
+    assert_int_equal(count_lists(f) - before, usual + 1);
+    assert_int_equal(said.count, 0);
+    repository_close(r);
+}
+
 static int tests(void)
 {
     const struct CMUnitTest all[] = {
@@ -270,6 +312,7 @@ static int tests(void)
         cmocka_unit_test_setup_teardown(test_damaged_objects, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_missing_snapshot, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_whole_elsewhere, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_packed_anew, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("job/verify", all, NULL, NULL);
 }

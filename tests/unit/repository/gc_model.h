@@ -120,7 +120,9 @@ struct actor {
 struct world {
     uint64_t random;
     enum safeguard without;
-    bool quiet; /* there are few runs, and so much time */
+    bool quiet;   /* there are few runs, and so much time */
+    bool retires; /* one of the hosts runs so seldom that all take it to run no more; it comes back in the middle of
+                     whatever they do */
     int64_t now;
     struct stored_pack packs[PACKS];
     struct stored_plan plans[PLANS];

@@ -1,7 +1,9 @@
 /* A model of all that is at work in a repository at once: six writers, two machines that collect garbage, one that
  * prunes. They run on a store in memory whose listings are late, are held up between any two operations for longer than
  * the grace, are killed, and their clocks are days off. What they decide by is the real code (garbage.h, plan.h).
- * Whatever happens, what was said to be committed is there.
+ * Whatever happens, what was said to be committed is there. Each of the collectors packs anew whatever it comes upon,
+ * of any host, whether that host runs, or has not for months and comes back: who does it for whom is no matter of
+ * safety.
  *
  * Without arguments: some hundred schedules, and each safeguard is taken away in turn, which must be found.
  *   unit_gc_model SCHEDULES [SEED [SAFEGUARD]]
@@ -38,6 +40,8 @@ static const long passed_over[SAFEGUARDS] = {
     [MOVED_NEEDS_ARE_ADDED] = 18800,
     [LOOK_BEFORE_OLD_NEEDS_GO] = 14800,
 };
+
+#define RETIRED (61 * 24 * HOUR)
 
 /* ---- the pruner ---- */
 
@@ -89,6 +93,12 @@ static int64_t pause_of(struct world *w)
     return GRACE / 2 + model_below(w, 3 * GRACE);
 }
 
+static int64_t rest_of(struct world *w, int i)
+{
+    int64_t rest = model_below(w, i >= WRITERS ? 6 * HOUR : w->quiet ? 20 * 24 * HOUR : 20 * HOUR);
+    return w->retires && i < WRITERS && w->actors[i].host == 0 ? rest + RETIRED : rest;
+}
+
 static void step(struct world *w, int i)
 {
     struct actor *a = &w->actors[i];
@@ -105,7 +115,7 @@ static void step(struct world *w, int i)
     a->wake = w->now + pause_of(w);
     if (a->phase < 0) {
         a->phase = 0;
-        a->wake += model_below(w, i >= WRITERS ? 6 * HOUR : w->quiet ? 20 * 24 * HOUR : 20 * HOUR);
+        a->wake += rest_of(w, i);
     }
 }
 
@@ -115,6 +125,7 @@ static void begin_world(struct world *w, uint64_t seed, enum safeguard without)
     w->random = seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
     w->without = without;
     w->quiet = seed % 4 == 0;
+    w->retires = seed % 8 == 0;
     w->now = 20000 * 24 * HOUR;
     for (int i = 0; i < 8; i++)
         model_draw(w);
