@@ -15,6 +15,12 @@
 #include "cli/stop.h"
 #include "cli/view.h"
 #include "job/backup.h"
+<<<<<<< HEAD
+=======
+#include "attempt/hook.h"
+#include "attempt/undo.h"
+#include "job/gate.h"
+>>>>>>> afccbc1
 
 /* What came of one job. */
 struct outcome {
@@ -142,7 +148,8 @@ static json_t *source_records(const struct manifest *m)
             "plugin_version", attempt_json(s->plugin_version), "status", view_status((int)s->status), "entries",
             (json_int_t)s->entries, "bytes", (json_int_t)s->bytes, "vanished", (json_int_t)s->vanished, "problems",
             (json_int_t)s->problem_count, "error", attempt_json(s->error), "suspect", attempt_json(s->suspect));
-        if (json_array_append_new(list, row) < 0) {
+        bool failed = row && s->part_count > 0 && json_object_set_new(row, "parts", gate_parts(s)) < 0;
+        if (json_array_append_new(list, row) < 0 || failed) {
             json_decref(list);
             list = NULL;
         }

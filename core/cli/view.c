@@ -92,13 +92,26 @@ static json_t *left_out(struct output *out, const struct manifest_source *source
     return list;
 }
 
+static json_t *parts(struct output *out, const struct manifest_source *source)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < source->part_count && list; i++) {
+        const struct manifest_part *part = &source->parts[i];
+        if (json_array_append_new(list, json_pack("{s:o, s:o, s:o}", "name", output_text(out, part->name), "entries",
+                                                  output_number(part->entries), "bytes", output_number(part->bytes))) <
+            0)
+            out->no_memory = true;
+    }
+    return list;
+}
+
 static json_t *view_source(struct output *out, const struct manifest_source *s)
 {
-    return json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+    return json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
                      output_text(out, s->name), "plugin", output_text(out, s->plugin), "plugin_version",
                      output_text(out, s->plugin_version), "status", view_status((int)s->status), "error",
                      output_text(out, s->error), "suspect", output_text(out, s->suspect), "entries",
-                     output_number(s->entries), "bytes", output_number(s->bytes), "vanished",
+                     output_number(s->entries), "bytes", output_number(s->bytes), "parts", parts(out, s), "vanished",
                      output_number(s->vanished), "problem_count", output_number(s->problem_count), "problems",
                      problems(out, s), "left_out_count", output_number(s->left_out_count), "left_out", left_out(out, s),
                      "facts", facts(out, s), "fact_kinds", fact_kinds(out, s), "options", options(out, s));

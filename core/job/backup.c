@@ -165,8 +165,7 @@ static int learn_sizes(struct run *run, const struct manifest *before, struct er
     bool accepted = false;
     if (manifest_is_suspect(before) && destination_accepted(&run->to, before, &accepted, e) < 0)
         return -1;
-    gate_learn(run->gate, before, accepted);
-    return 0;
+    return gate_learn(run->gate, before, accepted, e);
 }
 
 /* Where this machine does not know what to expect, or how large the sources were, the snapshots before may tell; and a

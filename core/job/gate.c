@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attempt/attempt.h"
+#include "attempt/records.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -53,6 +55,8 @@ static void say(char why[GATE_WHY_MAX], const char *format, ...)
 {
     size_t used = strlen(why);
     va_list arguments;
+    if (used + sizeof "; " > GATE_WHY_MAX)
+        return;
     if (used > 0)
         used += (size_t)snprintf(why + used, GATE_WHY_MAX - used, "; ");
     va_start(arguments, format);
@@ -60,22 +64,32 @@ static void say(char why[GATE_WHY_MAX], const char *format, ...)
     va_end(arguments);
 }
 
-static void compare(const struct gate_rules *rules, const struct gate_past *past, const struct gate_size *now,
-                    uint64_t below, char why[GATE_WHY_MAX])
+static bool is_something(struct gate_size size)
+{
+    return size.entries > 1 || size.bytes > 0;
+}
+
+/* what: "it", or which part of it. */
+static void compare(const struct gate_rules *rules, const char *what, struct gate_size was, struct gate_size now,
+                    char why[GATE_WHY_MAX])
 {
     char is[TEXT_SIZE_MAX], before[TEXT_SIZE_MAX];
+    if (shrank(was.bytes, now.bytes, rules->shrink, GATE_LEAST_BYTES))
+        say(why, "%s shrank by %u %%, from %s to %s", what, percent(was.bytes, now.bytes), text_size(was.bytes, before),
+            text_size(now.bytes, is));
+    if (shrank(was.entries, now.entries, rules->shrink, GATE_LEAST_ENTRIES))
+        say(why, "%s has %u %% fewer entries than before: %llu, and there were %llu", what,
+            percent(was.entries, now.entries), (unsigned long long)now.entries, (unsigned long long)was.entries);
+}
+
+static void compare_whole(const struct gate_rules *rules, const struct gate_past *past, const struct gate_size *now,
+                          uint64_t below, char why[GATE_WHY_MAX])
+{
     const struct gate_size was = usual(past);
-    bool nothing = below == 0 || (now->entries == 1 && now->bytes == 0);
-    if (nothing && (was.entries > 1 || was.bytes > 0)) {
+    if (is_something(was) && (below == 0 || !is_something(*now)))
         say(why, "nothing is in it, and there was something before: is it mounted?");
-        return;
-    }
-    if (shrank(was.bytes, now->bytes, rules->shrink, GATE_LEAST_BYTES))
-        say(why, "it shrank by %u %%, from %s to %s", percent(was.bytes, now->bytes), text_size(was.bytes, before),
-            text_size(now->bytes, is));
-    if (shrank(was.entries, now->entries, rules->shrink, GATE_LEAST_ENTRIES))
-        say(why, "it has %u %% fewer entries than before: %llu, and there were %llu",
-            percent(was.entries, now->entries), (unsigned long long)now->entries, (unsigned long long)was.entries);
+    else
+        compare(rules, "it", was, *now, why);
 }
 
 bool gate_judge(const struct gate_rules *rules, const struct gate_past *past, const struct gate_size *now,
@@ -84,7 +98,7 @@ bool gate_judge(const struct gate_rules *rules, const struct gate_past *past, co
     char is[TEXT_SIZE_MAX], least[TEXT_SIZE_MAX];
     why[0] = '\0';
     if (rules->shrink > 0 && past->count > 0)
-        compare(rules, past, now, below, why);
+        compare_whole(rules, past, now, below, why);
     if (now->bytes < rules->min_size)
         say(why, "it has %s, less than min_size (%s)", text_size(now->bytes, is), text_size(rules->min_size, least));
     if (below < rules->min_entries)
@@ -93,7 +107,134 @@ bool gate_judge(const struct gate_rules *rules, const struct gate_past *past, co
     return why[0] != '\0';
 }
 
+/* ---- parts ---- */
+
+struct parts {
+    const struct gate_rules *rules;
+    json_t *const *before; /* as gate_judge_parts has them */
+    size_t count;
+    char *why;
+    size_t suspect;
+};
+
+static const json_t *find_part(const json_t *list, const char *name)
+{
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (records_is(json_array_get(list, i), "name", name))
+            return json_array_get(list, i);
+    return NULL;
+}
+
+static struct gate_size size_of(const json_t *part)
+{
+    return (struct gate_size){(uint64_t)records_number(part, "entries"), (uint64_t)records_number(part, "bytes")};
+}
+
+/* What the part was in those snapshots that had it. */
+static struct gate_past past_of_part(const struct parts *p, const char *name)
+{
+    struct gate_past past = {.count = 0};
+    for (size_t i = 0; i < p->count; i++) {
+        const json_t *part = find_part(p->before[i], name);
+        if (part)
+            past.sizes[past.count++] = size_of(part);
+    }
+    return past;
+}
+
+/* now: NULL = it is not there. One that was there for a night or two, as what somebody tries out is, may go. */
+static void judge_part(struct parts *p, const char *name, const json_t *now)
+{
+    char shown[128], what[sizeof shown + 8], why[GATE_WHY_MAX] = "";
+    const struct gate_past past = past_of_part(p, name);
+    if (past.count == 0)
+        return;
+    const struct gate_size was = usual(&past);
+    snprintf(what, sizeof what, "'%s'", log_escape(name, strlen(name), shown, sizeof shown));
+    if (!now && is_something(was) && past.count > p->count / 2)
+        say(why, "%s is not in it, and was before", what);
+    else if (now && is_something(was) && !is_something(size_of(now)))
+        say(why, "%s is empty, and was not before", what);
+    else if (now)
+        compare(p->rules, what, was, size_of(now), why);
+    if (why[0] != '\0' && p->suspect++ < GATE_PARTS_SAID)
+        say(p->why, "%s", why);
+}
+
+/* Those that are not there any more: each once, at the newest snapshot that has it. */
+static void judge_gone(struct parts *p, const json_t *now, const json_t *except)
+{
+    for (size_t i = 0; i < p->count; i++)
+        for (size_t k = 0; k < json_array_size(p->before[i]); k++) {
+            const char *name = records_text(json_array_get(p->before[i], k), "name");
+            bool again = !name || find_part(now, name) || json_object_get(except, name);
+            for (size_t newer = 0; newer < i && !again; newer++)
+                again = find_part(p->before[newer], name) != NULL;
+            if (!again)
+                judge_part(p, name, NULL);
+        }
+}
+
+void gate_judge_parts(const struct gate_rules *rules, const json_t *now, json_t *const *before, size_t count,
+                      const json_t *except, char why[GATE_WHY_MAX])
+{
+    struct parts p = {.rules = rules, .before = before, .count = count, .why = why};
+    if (rules->shrink == 0)
+        return;
+    for (size_t i = 0; i < json_array_size(now); i++) {
+        const char *name = records_text(json_array_get(now, i), "name");
+        if (name && !json_object_get(except, name))
+            judge_part(&p, name, json_array_get(now, i));
+    }
+    judge_gone(&p, now, except);
+    if (p.suspect > GATE_PARTS_SAID)
+        say(why, "and %zu more of its parts", p.suspect - GATE_PARTS_SAID);
+}
+
+json_t *gate_parts(const struct manifest_source *row)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < row->part_count && list; i++) {
+        const struct manifest_part *part = &row->parts[i];
+        json_t *one = json_pack("{s:o, s:I, s:I}", "name", attempt_json(part->name), "entries",
+                                (json_int_t)part->entries, "bytes", (json_int_t)part->bytes);
+        if (json_array_append_new(list, one) < 0) {
+            json_decref(list);
+            list = NULL;
+        }
+    }
+    return list;
+}
+
 /* ---- of a job ---- */
+
+/* What a problem is said of by name, as parts are named. NULL: out of memory. */
+static json_t *problem_paths(const struct manifest_source *row)
+{
+    json_t *paths = json_object();
+    for (size_t i = 0; i < row->problems_listed && paths; i++) {
+        json_t *path = attempt_json(row->problems[i].path);
+        if (!path || json_object_set_new(paths, json_string_value(path), json_true()) < 0) {
+            json_decref(paths);
+            paths = NULL;
+        }
+        json_decref(path);
+    }
+    return paths;
+}
+
+static int look_at_parts(const struct gate *gate, const struct gate_rules *rules, const struct manifest_source *row,
+                         char why[GATE_WHY_MAX], struct error *e)
+{
+    json_t *now = gate_parts(row), *except = problem_paths(row);
+    int result = now && except ? 0 : error_memory(e);
+    if (result == 0)
+        gate_judge_parts(rules, now, gate_parts_before(gate, row->name), gate_past_of(gate, row->name)->count, except,
+                         why);
+    json_decref(now);
+    json_decref(except);
+    return result;
+}
 
 int gate_look(const struct gate *gate, const struct config_instance *source, struct manifest_source *row,
               uint64_t below, struct error *e)
@@ -103,7 +244,11 @@ int gate_look(const struct gate *gate, const struct config_instance *source, str
                                      .min_size = (uint64_t)source->min_size,
                                      .min_entries = (uint64_t)source->min_entries};
     const struct gate_size now = {.entries = row->entries, .bytes = row->bytes};
-    if (!gate_judge(&rules, gate_past_of(gate, source->name), &now, below, why))
+    gate_judge(&rules, gate_past_of(gate, source->name), &now, below, why);
+    /* Where there is nothing at all, that is said. */
+    if (below > 0 && look_at_parts(gate, &rules, row, why, e) < 0)
+        return -1;
+    if (why[0] == '\0')
         return 0;
     log_line(LOG_WARNING, "source '%s': suspect: %s", row->name, why);
     row->suspect = text_copy(why);

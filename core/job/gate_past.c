@@ -10,12 +10,22 @@
 #include "config/config.h"
 #include "snapshot/manifest.h"
 
-const struct gate_past *gate_past_of(const struct gate *gate, const char *source)
+static size_t find(const struct gate *gate, const char *source)
 {
     size_t i = 0;
     while (strcmp(gate->job->sources[i]->name, source) != 0)
         i++;
-    return &gate->pasts[i];
+    return i;
+}
+
+const struct gate_past *gate_past_of(const struct gate *gate, const char *source)
+{
+    return &gate->pasts[find(gate, source)];
+}
+
+json_t *const *gate_parts_before(const struct gate *gate, const char *source)
+{
+    return gate->parts[find(gate, source)];
 }
 
 bool gate_knows(const struct gate *gate)
@@ -34,39 +44,56 @@ bool gate_asks(const struct gate *gate)
     return false;
 }
 
-/* One that was suspect and is accepted is a new beginning. */
-static void take(struct gate_past *past, struct gate_size size, bool complete, bool suspect, bool accepted)
+/* Does one of the source count? One that was suspect and is accepted is a new beginning. */
+static bool counts(const struct gate_past *past, bool complete, bool suspect, bool accepted)
 {
-    if (past->full || (suspect ? !accepted : !complete))
-        return;
+    return !past->full && (suspect ? accepted : complete);
+}
+
+/* parts: taken. */
+static void take(struct gate *gate, size_t i, struct gate_size size, json_t *parts, bool suspect)
+{
+    struct gate_past *past = &gate->pasts[i];
+    gate->parts[i][past->count] = parts;
     past->sizes[past->count++] = size;
     past->full = suspect || past->count == GATE_BEFORE;
 }
 
 /* ---- manifests ---- */
 
-void gate_learn(struct gate *gate, const struct manifest *before, bool accepted)
+static int learn_row(struct gate *gate, size_t i, const struct manifest_source *row, bool accepted, struct error *e)
+{
+    if (strcmp(row->name, gate->job->sources[i]->name) != 0 ||
+        strcmp(row->plugin, gate->job->sources[i]->plugin) != 0 || row->status == MANIFEST_MISSING ||
+        !counts(&gate->pasts[i], row->status == MANIFEST_COMPLETE, row->suspect != NULL, accepted))
+        return 0;
+    json_t *parts = gate_parts(row);
+    if (!parts)
+        return error_memory(e);
+    take(gate, i, (struct gate_size){row->entries, row->bytes}, parts, row->suspect != NULL);
+    return 0;
+}
+
+int gate_learn(struct gate *gate, const struct manifest *before, bool accepted, struct error *e)
 {
     for (size_t i = 0; i < gate->job->source_count; i++)
-        for (size_t k = 0; k < before->source_count; k++) {
-            const struct manifest_source *row = &before->sources[k];
-            if (strcmp(row->name, gate->job->sources[i]->name) == 0 &&
-                strcmp(row->plugin, gate->job->sources[i]->plugin) == 0 && row->status != MANIFEST_MISSING)
-                take(&gate->pasts[i], (struct gate_size){row->entries, row->bytes}, row->status == MANIFEST_COMPLETE,
-                     row->suspect != NULL, accepted);
-        }
+        for (size_t k = 0; k < before->source_count; k++)
+            if (learn_row(gate, i, &before->sources[k], accepted, e) < 0)
+                return -1;
+    return 0;
 }
 
 /* ---- records ---- */
 
 static void take_row(struct gate *g, const json_t *row, bool accepted)
 {
+    bool suspect = records_text(row, "suspect") != NULL;
     const struct gate_size size = {(uint64_t)records_number(row, "entries"), (uint64_t)records_number(row, "bytes")};
     for (size_t i = 0; i < g->job->source_count; i++)
         if (records_is(row, "name", g->job->sources[i]->name) &&
-            records_is(row, "plugin", g->job->sources[i]->plugin) && !records_is(row, "status", "missing"))
-            take(&g->pasts[i], size, records_is(row, "status", "complete"), records_text(row, "suspect") != NULL,
-                 accepted);
+            records_is(row, "plugin", g->job->sources[i]->plugin) && !records_is(row, "status", "missing") &&
+            counts(&g->pasts[i], records_is(row, "status", "complete"), suspect, accepted))
+            take(g, i, size, json_incref(json_object_get(row, "parts")), suspect);
 }
 
 static void take_record(struct gate *g, const json_t *record)
@@ -139,8 +166,9 @@ int gate_load(const char *directory, const struct config_job *job, struct gate *
         return error_memory(e);
     g->job = job;
     g->pasts = calloc(job->source_count, sizeof *g->pasts);
+    g->parts = calloc(job->source_count, sizeof *g->parts);
     g->accepted = json_object();
-    int result = g->pasts && g->accepted ? read_records(g, directory, e) : error_memory(e);
+    int result = g->pasts && g->parts && g->accepted ? read_records(g, directory, e) : error_memory(e);
     if (result < 0)
         gate_free(g);
     else
@@ -152,7 +180,11 @@ void gate_free(struct gate *gate)
 {
     if (!gate)
         return;
+    for (size_t i = 0; gate->parts && i < gate->job->source_count; i++)
+        for (size_t k = 0; k < GATE_BEFORE; k++)
+            json_decref(gate->parts[i][k]);
     json_decref(gate->accepted);
+    free(gate->parts);
     free(gate->pasts);
     free(gate);
 }

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "cofre/plugin.h"
 #include "format/saver.h"
 #include "job/row.h"
 #include "repository/baseline.h"
@@ -24,10 +25,41 @@ struct state {
     char path[4096]; /* of the entry at hand, for messages; cut when longer */
     size_t path_length;
     uint64_t entries, bytes;
-    bool rooted; /* the first entry is the source's own root */
+    uint64_t content;           /* bytes of the entry at hand so far */
+    struct manifest_part *part; /* in which it is; NULL = in none */
+    bool rooted;                /* the first entry is the source's own root */
     int64_t reported;
     char stage[96];
 };
+
+static int begin_part(struct state *s, const char *path, size_t n, struct error *e)
+{
+    s->content = 0;
+    s->part = NULL;
+    if (!(worker_plugin(s->gather->worker)->capabilities & COFRE_SOURCE_PARTS))
+        return 0;
+    if (row_part(s->gather->source, path, n, &s->part, e) < 0)
+        return -1;
+    if (s->part)
+        s->part->entries++;
+    return 0;
+}
+
+static void add_content(struct state *s, uint64_t n)
+{
+    s->bytes += n;
+    s->content += n;
+    if (s->part)
+        s->part->bytes += n;
+}
+
+static void drop_content(struct state *s)
+{
+    s->bytes -= s->content;
+    if (s->part)
+        s->part->bytes -= s->content;
+    s->content = 0;
+}
 
 static int on_entry(struct state *s, const struct source_event *event, struct error *e)
 {
@@ -36,24 +68,27 @@ static int on_entry(struct state *s, const struct source_event *event, struct er
     s->entries++;
     s->path_length = entry->path_length < sizeof s->path ? entry->path_length : sizeof s->path - 1;
     memcpy(s->path, entry->path, s->path_length);
+    if (begin_part(s, entry->path, entry->path_length, e) < 0)
+        return -1;
     return saver_entry(s->gather->savers, entry, e);
 }
 
 static int on_data(struct state *s, const struct source_event *event, struct error *e)
 {
-    s->bytes += event->length;
+    add_content(s, event->length);
     return saver_data(s->gather->savers, event->bytes, event->length, e);
 }
 
 static int on_hole(struct state *s, const struct source_event *event, struct error *e)
 {
-    s->bytes += event->length;
+    add_content(s, event->length);
     return saver_hole(s->gather->savers, event->length, e);
 }
 
 static int on_restart(struct state *s, const struct source_event *event, struct error *e)
 {
     (void)event;
+    drop_content(s);
     return saver_restart(s->gather->savers, e);
 }
 
@@ -66,6 +101,8 @@ static int on_end(struct state *s, const struct source_event *event, struct erro
     const char *why = status == RECORD_WHOLE ? NULL : result->message;
     if (why && row_problem(s->gather->source, s->path, s->path_length, why, result->hint, e) < 0)
         return -1;
+    if (status == RECORD_UNREADABLE)
+        drop_content(s);
     return saver_end(s->gather->savers, status, why, e);
 }
 
@@ -74,11 +111,12 @@ static int on_unchanged(struct state *s, const struct source_event *event, struc
     struct gather *g = s->gather;
     struct baseline_entry entry;
     if (baseline_take(g->baseline, event->ordinal, &entry, e) < 0 ||
-        source_taken_over(g->worker, entry.path, entry.path_length, entry.kind, e) < 0)
+        source_taken_over(g->worker, entry.path, entry.path_length, entry.kind, e) < 0 ||
+        begin_part(s, entry.path, entry.path_length, e) < 0)
         return -1;
     s->rooted = s->rooted || entry.path_length == 0;
     s->entries++;
-    s->bytes += entry.size;
+    add_content(s, entry.size);
     g->unchanged++;
     return saver_unchanged(g->savers, entry.records, entry.records_length, entry.size, e);
 }

@@ -148,6 +148,38 @@ int row_fact(struct manifest_source *row, const char *key, const char *value, ui
     return fact->key && fact->value ? 0 : error_memory(e);
 }
 
+int row_part(struct manifest_source *row, const char *path, size_t n, struct manifest_part **part, struct error *e)
+{
+    const char *slash = memchr(path, '/', n);
+    size_t length = slash ? (size_t)(slash - path) : n;
+    struct manifest_part *last = row->part_count > 0 ? &row->parts[row->part_count - 1] : NULL;
+    *part = NULL;
+    if (length == 0 || length > MANIFEST_PART_NAME_MAX || path[0] == '.')
+        return 0;
+    if (last && strlen(last->name) == length && memcmp(last->name, path, length) == 0) {
+        *part = last;
+        return 0;
+    }
+    if (row->part_count == MANIFEST_PARTS_MAX)
+        return 0;
+    struct manifest_part *parts = realloc(row->parts, (row->part_count + 1) * sizeof *parts);
+    if (!parts)
+        return error_memory(e);
+    row->parts = parts;
+    *part = &parts[row->part_count++];
+    **part = (struct manifest_part){.name = copy_bytes(path, length)};
+    return (*part)->name ? 0 : error_memory(e);
+}
+
+static void forget_parts(struct manifest_source *row)
+{
+    for (size_t i = 0; i < row->part_count; i++)
+        free(row->parts[i].name);
+    free(row->parts);
+    row->parts = NULL;
+    row->part_count = 0;
+}
+
 static void forget_problems(struct manifest_source *row)
 {
     for (size_t i = 0; i < row->problems_listed; i++) {
@@ -173,6 +205,7 @@ int row_missing(struct manifest_source *row, const struct error *why, struct err
     free(row->suspect);
     row->suspect = NULL;
     row->entries = row->bytes = row->vanished = row->catalogue_bytes = 0;
+    forget_parts(row);
     forget_problems(row);
     forget_left_out(row);
     for (size_t i = 0; i < row->chunk_count; i++)

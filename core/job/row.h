@@ -7,6 +7,7 @@
 
 struct config_instance;
 struct error;
+struct manifest_part;
 struct manifest_source;
 struct plugin_info;
 
@@ -22,6 +23,10 @@ int row_problem(struct manifest_source *row, const char *path, size_t n, const c
 int row_left_out(struct manifest_source *row, const char *name, size_t n, const char *why, struct error *e);
 /* flags: COFRE_FACT_*. */
 int row_fact(struct manifest_source *row, const char *key, const char *value, uint32_t flags, struct error *e);
+
+/* The part in which an entry at path (n bytes) lies, for counting: paths come in path order. *part: the row's, valid
+ * until the next call; NULL = it lies in none, or in one beyond the first MANIFEST_PARTS_MAX. */
+int row_part(struct manifest_source *row, const char *path, size_t n, struct manifest_part **part, struct error *e);
 
 /* A source that failed is a part that is missing; nothing of it is kept. */
 int row_missing(struct manifest_source *row, const struct error *why, struct error *e);

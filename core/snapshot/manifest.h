@@ -21,6 +21,8 @@ struct error;
 #define MANIFEST_LEFT_OUT_MAX 1000u
 #define MANIFEST_LISTED_MAX ((size_t)1 << 20) /* bytes of the texts of either that are listed by who writes one */
 #define MANIFEST_FACTS_MAX 50000u
+#define MANIFEST_PARTS_MAX 200u
+#define MANIFEST_PART_NAME_MAX 255u               /* bytes, for who writes one */
 #define MANIFEST_FACT_BYTES_MAX ((size_t)4 << 20) /* keys and values of a source */
 
 enum manifest_status {
@@ -63,6 +65,12 @@ struct manifest_problem {
     char *hint; /* NULL = none */
 };
 
+/* Of a source whose plugin says that the first component of a path is one (COFRE_SOURCE_PARTS). */
+struct manifest_part {
+    char *name; /* raw bytes */
+    uint64_t entries, bytes;
+};
+
 struct manifest_source {
     char *name, *plugin, *plugin_version;
     enum manifest_status status;
@@ -75,8 +83,10 @@ struct manifest_source {
     uint64_t left_out_count; /* the first MANIFEST_LEFT_OUT_MAX are listed, as far as they have room */
     struct manifest_left_out *left_out;
     size_t left_out_listed;
-    uint64_t entries;       /* records that are no continuation */
-    uint64_t bytes;         /* of content, holes included */
+    uint64_t entries;            /* records that are no continuation */
+    uint64_t bytes;              /* of content, holes included */
+    struct manifest_part *parts; /* the first MANIFEST_PARTS_MAX, in path order; none: the plugin knows no parts */
+    size_t part_count;
     uint64_t vanished;      /* entries that were gone before they could be read */
     uint64_t problem_count; /* unreadable or changed entries; the first MANIFEST_PROBLEMS_MAX likewise */
     struct manifest_problem *problems;

@@ -39,6 +39,13 @@ static const struct member problem_members[] = {
 };
 static const struct shape problem_shape = SHAPE(problem_members);
 
+static const struct member part_members[] = {
+    {"name", MEMBER_PATH, FIELD(manifest_part, name)},
+    {"entries", MEMBER_COUNT, FIELD(manifest_part, entries)},
+    {"bytes", MEMBER_COUNT, FIELD(manifest_part, bytes)},
+};
+static const struct shape part_shape = SHAPE(part_members);
+
 static const struct member chunk_members[] = {
     {"id", MEMBER_HEX, FIELD(manifest_chunk, id)},
     {"length", MEMBER_COUNT, FIELD(manifest_chunk, length)},
@@ -66,6 +73,7 @@ static const struct member source_members[] = {
     {"left_out", MEMBER_LIST, LIST(manifest_source, left_out, left_out_listed, &left_out_shape, MANIFEST_LEFT_OUT_MAX)},
     {"entries", MEMBER_COUNT, FIELD(manifest_source, entries)},
     {"bytes", MEMBER_COUNT, FIELD(manifest_source, bytes)},
+    {"parts", MEMBER_LIST, .optional = true, LIST(manifest_source, parts, part_count, &part_shape, MANIFEST_PARTS_MAX)},
     {"vanished", MEMBER_COUNT, FIELD(manifest_source, vanished)},
     {"problem_count", MEMBER_COUNT, FIELD(manifest_source, problem_count)},
     {"problems", MEMBER_LIST, LIST(manifest_source, problems, problems_listed, &problem_shape, MANIFEST_PROBLEMS_MAX)},

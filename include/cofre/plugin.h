@@ -304,6 +304,10 @@ struct cofre_options {
 /* Capability bits. The low 32 bits are advice, which a host may ignore; the high 32 are critical: a host that does not
  * know one refuses the plugin. Those of a source: */
 #define COFRE_SOURCE_RECORDED (1ull << 0)   /* backup looks at the facts of the snapshot before: recorded() */
+/* The first component of each path names a part that people know by this name (a database, a volume): a snapshot in
+ * which one vanished or came back much smaller is suspect, whatever the others hold. A component that begins with "."
+ * is none. */
+#define COFRE_SOURCE_PARTS (1ull << 1)
 
 /* Of all roles. */
 #define COFRE_NO_NETWORK (1ull << 31)       /* it needs none: sockets that lead off this machine are refused */

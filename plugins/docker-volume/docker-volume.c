@@ -200,6 +200,7 @@ static int32_t docker_services(void *instance, struct cofre_call *call, int32_t 
 
 static const struct cofre_source source = {
     .struct_size = sizeof source,
+    .capabilities = COFRE_SOURCE_PARTS,
     .open = docker_open,
     .close = docker_close,
     .check = docker_check,

@@ -295,6 +295,7 @@ static int32_t postgres_estimate(void *instance, struct cofre_call *call, int64_
 
 static const struct cofre_source source = {
     .struct_size = sizeof source,
+    .capabilities = COFRE_SOURCE_PARTS,
     .open = postgres_open,
     .close = postgres_close,
     .check = postgres_check,

@@ -11,6 +11,7 @@
 
 struct conf {
     struct cofre_list streams;
+    struct cofre_list small;
     int64_t size;
     int64_t files;
     int64_t file_size;
@@ -26,6 +27,7 @@ struct conf {
 
 static const struct cofre_option rows[] = {
     COFRE_OPTION(struct conf, streams, LIST, 0, NULL, "names of streams, in path order"),
+    COFRE_OPTION(struct conf, small, LIST, 0, NULL, "those of them that have one byte"),
     COFRE_OPTION(struct conf, size, SIZE, 0, "0", "bytes of each stream"),
     COFRE_OPTION_RANGE(struct conf, files, INTEGER, 0, "0", 0, 99999999, "how many files"),
     COFRE_OPTION(struct conf, file_size, SIZE, 0, "0", "bytes of each file"),
@@ -180,6 +182,14 @@ static int32_t say_runs(struct cofre_call *call, struct cofre_error *error)
     return cofre->fact(call, "memory.after", cofre->snapshot(call), 0, error);
 }
 
+static int64_t size_of(const struct conf *conf, const char *stream)
+{
+    for (size_t i = 0; i < conf->small.count; i++)
+        if (strcmp(conf->small.items[i], stream) == 0)
+            return 1;
+    return conf->size;
+}
+
 static int32_t source_backup(void *instance, struct cofre_call *call, struct cofre_error *error)
 {
     const struct conf *conf = instance;
@@ -190,7 +200,8 @@ static int32_t source_backup(void *instance, struct cofre_call *call, struct cof
         TRY(send_entry(conf, call, COFRE_FILE, path, conf->file_size, stamp, error));
     }
     for (size_t i = 0; i < conf->streams.count; i++)
-        TRY(send_entry(conf, call, COFRE_STREAM, conf->streams.items[i], conf->size, 0, error));
+        TRY(send_entry(conf, call, COFRE_STREAM, conf->streams.items[i], size_of(conf, conf->streams.items[i]), 0,
+                       error));
     for (size_t i = 0; i < conf->left_out.count; i++)
         TRY(cofre->left_out(call, conf->left_out.items[i], strlen(conf->left_out.items[i]), "it is closed", error));
     if (conf->counted)
@@ -275,7 +286,7 @@ static int32_t source_facts(void *instance, struct cofre_call *call, struct cofr
 
 static const struct cofre_source role = {
     .struct_size = sizeof role,
-    .capabilities = COFRE_SOURCE_RECORDED,
+    .capabilities = COFRE_SOURCE_RECORDED | COFRE_SOURCE_PARTS,
     .open = source_open,
     .close = source_close,
     .check = source_check,

@@ -1,4 +1,5 @@
 """The publish gate: what is unlike it was before is suspect, counts for nothing until it is accepted, and is told everywhere."""
+import json
 import random
 import statistics
 import subprocess
@@ -176,6 +177,136 @@ def test_no_false_alarm_in_an_ordinary_year(judge):
         assert not alarms, alarms[:3]
 
 
+# ---- parts ----
+
+Parts = dict[str, tuple[int, int]]
+PART_WORDS = {'is not in it': 'gone', 'is empty': 'empty', 'shrank by': 'bytes', 'fewer entries than before': 'entries'}
+
+
+@dataclass
+class PartCase:
+    """now and before (the newest first): what each part has, as (entries, bytes)."""
+    now: Parts
+    before: list[Parts]
+    shrink: int = 50
+    said: set[str] = field(default_factory=set)  # parts of which the plugin says that they could not be read
+
+    def text(self) -> str:
+        now, *before = ([{'name': name, 'entries': entries, 'bytes': size} for name, (entries, size) in parts.items()] for parts in (self.now, *self.before))
+        return json.dumps({'shrink': self.shrink, 'now': now, 'before': before, 'except': dict.fromkeys(self.said, True)})
+
+
+def part_suspicions(case: PartCase) -> set[str]:
+    found = set()
+    for name in {name for parts in (case.now, *case.before) for name in parts} - case.said:
+        past = [parts[name] for parts in case.before if name in parts]
+        if not past or not case.shrink:
+            continue
+        if name in case.now:
+            found |= {f'{name} {what}' for what in suspicions(Case(case.now[name], past, case.shrink, rooted=False))}
+        elif len(past) > len(case.before) // 2 and tuple(map(statistics.median_low, zip(*past))) > (1, 0):
+            found.add(f'{name} gone')
+    return found
+
+
+@pytest.fixture(scope='module')
+def judge_parts(binary):
+    def ask(cases: list[PartCase]) -> list[set[str]]:
+        done = subprocess.run([binary.parent / 'tests' / 'gate_cases', 'parts'], input='\n'.join(case.text() for case in cases), capture_output=True,
+                              text=True, check=True, timeout=60)
+        lines = done.stdout.split('\n')[:-1]
+        assert len(lines) == len(cases)
+        return [set(said(line)) for line in lines]
+
+    def said(line: str):
+        name = ''
+        for reason in line.split('; ') if line else ():
+            if reason.endswith('more of its parts'):
+                yield reason
+                continue
+            name = reason.split("'")[1]
+            yield from (f'{name} {what}' for words, what in PART_WORDS.items() if words in reason)
+
+    return ask
+
+
+DATABASES = {'shop.dump': (1, 8 * GIB), 'crm.dump': (1, 400 * MIB), 'wiki.dump': (1, 3 * MIB), 'globals.sql': (1, 4000)}
+VOLUMES = {'uploads': (9000, 20 * GIB), 'config': (12, 9000), 'cache': (1, 0), 'mails': (400, GIB)}
+
+
+def changed(parts: Parts, *gone: str, **others: tuple[int, int]) -> Parts:
+    return {name: size for name, size in parts.items() if name not in gone} | {name.replace('_', '.'): size for name, size in others.items()}
+
+
+PART_CASES = {
+    'the same again': (PartCase(DATABASES, [DATABASES] * 5), ''),
+    'one of three databases came back empty': (PartCase(changed(DATABASES, crm_dump=(1, 1800)), [DATABASES] * 5), 'crm.dump bytes'),
+    'the smallest of them did': (PartCase(changed(DATABASES, wiki_dump=(1, 1800)), [DATABASES] * 5), 'wiki.dump bytes'),
+    'one of them is not there': (PartCase(changed(DATABASES, 'wiki.dump'), [DATABASES] * 5), 'wiki.dump gone'),
+    'and could not be read, as the plugin says': (PartCase(changed(DATABASES, 'wiki.dump'), [DATABASES] * 5, said={'wiki.dump'}), ''),
+    'one is new': (PartCase(changed(DATABASES, new_dump=(1, 5)), [DATABASES] * 5), ''),
+    'one is new since a night, and goes': (PartCase(DATABASES, [changed(DATABASES, try_dump=(1, GIB))] + [DATABASES] * 4), ''),
+    'since two nights': (PartCase(DATABASES, [changed(DATABASES, try_dump=(1, GIB))] * 2 + [DATABASES] * 3), ''),
+    'since three nights': (PartCase(DATABASES, [changed(DATABASES, try_dump=(1, GIB))] * 3 + [DATABASES] * 2), 'try.dump gone'),
+    'one is new since a night, and is empty now': (PartCase(changed(VOLUMES, new=(1, 0)), [changed(VOLUMES, new=(40, GIB))] + [VOLUMES] * 4), 'new empty'),
+    'a renamed database': (PartCase(changed(DATABASES, 'crm.dump', crm2_dump=(1, 400 * MIB)), [DATABASES] * 5), 'crm.dump gone'),
+    'a vacuumed database': (PartCase(changed(DATABASES, crm_dump=(1, 210 * MIB)), [DATABASES] * 5), ''),
+    'an empty volume': (PartCase(changed(VOLUMES, config=(1, 0)), [VOLUMES] * 5), 'config empty'),
+    'one that was always empty goes': (PartCase(changed(VOLUMES, 'cache'), [VOLUMES] * 5), ''),
+    'most files of one are gone': (PartCase(changed(VOLUMES, mails=(20, 900 * MIB)), [VOLUMES] * 5), 'mails entries'),
+    'both of one': (PartCase(changed(VOLUMES, mails=(20, 9)), [VOLUMES] * 5), 'mails entries mails bytes'),
+    'a few files less of a small one': (PartCase(changed(VOLUMES, config=(4, 900)), [VOLUMES] * 5), ''),
+    'one shrank, another grew': (PartCase(changed(VOLUMES, mails=(400, 9 * MIB), uploads=(9000, 30 * GIB)), [VOLUMES] * 5), 'mails bytes'),
+    'one odd night before': (PartCase(VOLUMES, [changed(VOLUMES, mails=(90_000, 900 * GIB)), *[VOLUMES] * 4]), ''),
+    'the first run ever': (PartCase(VOLUMES, []), ''),
+    'the second, one less': (PartCase(changed(VOLUMES, 'mails'), [VOLUMES]), 'mails gone'),
+    'nothing was known of parts': (PartCase(VOLUMES, [{}] * 5), ''),
+    'shrink = 95%': (PartCase(changed(VOLUMES, mails=(400, 100 * MIB)), [VOLUMES] * 5, shrink=95), ''),
+    'shrink = off': (PartCase({}, [VOLUMES] * 5, shrink=0), ''),
+    'many at once': (PartCase({'a': (1, 9)}, [dict.fromkeys('abcdefg', (9, 9))] * 5), 'b gone, c gone, d gone, and 3 more of its parts'),
+}
+
+
+def test_part_cases(judge_parts):
+    for (name, (case, wanted)), got in zip(PART_CASES.items(), judge_parts([case for case, _ in PART_CASES.values()])):
+        if name == 'many at once':
+            assert got == set(wanted.split(', ')), got
+        else:
+            words = wanted.split()
+            assert got == {f'{part} {what}' for part, what in zip(words[::2], words[1::2])} == part_suspicions(case), f'{name}: {got}'
+
+
+def test_a_second_implementation_of_parts(judge_parts):
+    r = random.Random(3)
+
+    def size() -> tuple[int, int]:
+        return r.choice([1, r.randrange(1, 40)]), r.choice([0, r.randrange(300 * KIB)])
+
+    def parts() -> Parts:
+        return {name: size() for name in 'abc' if r.random() < .7}
+
+    cases = [PartCase(parts(), [parts() for _ in range(r.randrange(6))], r.choice([0, 1, 50, 50, 99]), {name for name in 'ab' if r.random() < .1})
+             for _ in range(5000)]
+    for case, got in zip(cases, judge_parts(cases)):
+        wanted = part_suspicions(case)
+        if len({one.split()[0] for one in wanted}) <= 3:
+            assert got == wanted, case
+
+
+def test_no_false_alarm_of_parts_in_an_ordinary_year(judge_parts):
+    """The sources of the firm as volumes of one, and now and then a database that somebody tries something with for a night or two."""
+    for seed in range(10):
+        r = random.Random(seed)
+        nights = [dict(night) for night in ordinary_year(r)]
+        for n in range(20, len(nights), 45):
+            tried = (r.randrange(1, 90), r.randrange(GIB))
+            for night in range(r.randrange(1, 3)):
+                nights[n + night][f'try{n}'] = tried
+        cases = [PartCase(nights[n], [nights[k] for k in range(n - 1, max(n - 6, -1), -1)]) for n in range(len(nights))]
+        alarms = [case for case, got in zip(cases, judge_parts(cases)) if got]
+        assert not alarms, alarms[:2]
+
+
 # ---- runs ----
 
 @pytest.fixture(params=['repository', 'archive'])
@@ -190,8 +321,8 @@ def job(world, request):
         world.sink()
     world.format = request.param
 
-    def configure(size: str, **options) -> None:
-        world.section('source memory', plugin='memory-source', streams='one.dump', size=size)
+    def configure(size: str, streams: str = 'one.dump', small: str | None = None, **options) -> None:
+        world.section('source memory', plugin='memory-source', streams=streams, size=size, **({'small': small} if small else {}))
         world.job(sources='memory', sinks='disk', **options)
 
     world.configure = configure
@@ -240,6 +371,32 @@ def test_the_old_size_again_needs_no_acceptance(job):
     job.fails(INCOMPLETE, 'run', 'job')
     job.configure('4MiB')
     job.ok('run', 'job')
+
+
+THREE = 'crm.dump, shop.dump, wiki.dump'
+
+
+@pytest.mark.parametrize('lost', [False, True])
+def test_one_part_of_three(job, lost):
+    """Also when the state is lost: then the manifests tell."""
+    job.configure('1MiB', THREE)
+    job.ok('run', 'job')
+    first = job.ok('--json', 'show', 'job').json()[-1]['sources'][0]
+    assert first['parts'] == [{'name': name, 'entries': 1, 'bytes': MIB} for name in THREE.split(', ')]
+    assert records(job)[0]['sources'][0]['parts'] == first['parts']
+    if lost:
+        place(job, 'job').unlink()
+    job.configure('1MiB', THREE, small='shop.dump')
+    result = job.fails(INCOMPLETE, 'run', 'job')
+    assert "source 'memory': suspect: 'shop.dump' shrank by 99 %, from 1.0 MiB to 1 B" in result.err, result
+    job.configure('1MiB', 'crm.dump, wiki.dump')
+    result = job.fails(INCOMPLETE, 'run', 'job')
+    assert "suspect: 'shop.dump' is not in it, and was before" in result.err, result
+    job.ok('accept', 'job')
+    job.ok('run', 'job')
+    job.configure('1MiB', THREE)
+    job.ok('run', 'job')
+    job.ok('verify', '--all')
 
 
 def test_a_suspect_one_is_no_age(job):
@@ -454,6 +611,23 @@ def test_half_a_database(world, cluster):  # noqa: F811
     cluster.sql('TRUNCATE large', 'shop')
     result = world.fails(INCOMPLETE, 'run', 'job')
     assert "source 'db': suspect: it shrank by" in result.err, result
+
+
+def test_one_of_three_databases(world, cluster):  # noqa: F811
+    """It is empty; the sum of all hides it."""
+    for name, rows in ('crm', 3000), ('forum', 90_000), ('wiki', 90_000):
+        cluster.sql(f'CREATE DATABASE {name}')
+        cluster.sql(f"CREATE TABLE t AS SELECT n, md5(n::text) || md5((-n)::text) AS text FROM generate_series(1, {rows}) n", name)
+    world.section('source db', plugin='postgres', host=cluster.sockets, port=cluster.port, user='postgres', databases='crm, forum, wiki')
+    world.sink()
+    world.job(sources='db')
+    world.ok('init', 'disk')
+    world.ok('run', 'job')
+    world.ok('run', 'job')
+    cluster.sql('TRUNCATE t', 'crm')
+    result = world.fails(INCOMPLETE, 'run', 'job')
+    assert "source 'db': suspect: 'crm.dump' shrank by 9" in result.err, result
+    assert 'forum' not in world.ok('show', f'job@{world.snapshots()[-1]}').out.partition('suspect   ')[2].partition('\n')[0]
 
 
 def test_most_keys_are_gone(vault, servers):  # noqa: F811

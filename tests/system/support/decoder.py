@@ -312,7 +312,7 @@ LEFT_OUT = list_of({"name": text, "why": text})
 SOURCE = {
     "name": word, "plugin": word, "plugin_version?": text, "status": partial(word, form=STATUS + "|missing"),
     "error?": text, "suspect?": text, "options": OPTIONS, "facts": FACTS, "left_out_count": number, "left_out": LEFT_OUT,
-    "entries": number, "bytes": number, "vanished": number, "catalogue_bytes": number, "fingerprint_key": HEX16,
+    "entries": number, "bytes": number, "parts?": list_of({"name": text, "entries": number, "bytes": number}, 200), "vanished": number, "catalogue_bytes": number, "fingerprint_key": HEX16,
     "problem_count": number, "problems": list_of({"path": text, "error": text, "hint?": text}),
     "catalogue": list_of({"id": HEX32, "length": number, "first_record": number, "first_path": text}),
 }

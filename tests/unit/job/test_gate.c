@@ -179,7 +179,8 @@ static void learn(struct gate *gate, uint64_t entries, enum manifest_status stat
                                      .entries = entries,
                                      .bytes = 10 * entries};
     const struct manifest m = {.sources = &source, .source_count = 1};
-    gate_learn(gate, &m, accepted);
+    struct error e;
+    assert_int_equal(gate_learn(gate, &m, accepted, &e), 0);
 }
 
 static void test_manifests(void **state)
@@ -197,6 +198,78 @@ static void test_manifests(void **state)
     assert_int_equal(past->sizes[0].entries, 9);
     assert_int_equal(past->sizes[1].entries, 6);
     assert_true(gate_knows(p->gate));
+}
+
+/* ---- parts ---- */
+
+static void run_with_parts(struct place *p, const char *id, json_t *parts)
+{
+    json_t *one = row("tree", "complete", 100, NULL);
+    assert_int_equal(json_object_set_new(one, "parts", parts), 0);
+    append(p, "run", "complete", id, json_pack("[o]", one));
+}
+
+static json_t *part(const char *name, int entries, int bytes)
+{
+    return json_pack("{s:s, s:i, s:i}", "name", name, "entries", entries, "bytes", bytes);
+}
+
+/* What the gate says of a source that has these. */
+static void judge(struct place *p, struct manifest_part *parts, size_t count, const char *problem, const char *wanted)
+{
+    struct error e;
+    char path[32], why[] = "it cannot be read";
+    snprintf(path, sizeof path, "%s", problem ? problem : "");
+    struct manifest_problem one = {.path = path, .error = why};
+    struct manifest_source now = {.name = p->sources[0].name,
+                                  .entries = 100,
+                                  .bytes = 1000,
+                                  .parts = parts,
+                                  .part_count = count,
+                                  .problems = &one,
+                                  .problems_listed = problem ? 1 : 0};
+    expect(p, "tree", "100 100 100");
+    assert_int_equal(gate_look(p->gate, &p->sources[0], &now, 99, &e), 0);
+    if (wanted)
+        assert_non_null(now.suspect ? strstr(now.suspect, wanted) : NULL);
+    else
+        assert_null(now.suspect);
+    free(now.suspect);
+}
+
+static void test_parts_from_records(void **state)
+{
+    struct place *p = *state;
+    char shop[] = "shop", odd[] = "\xff\n", young[] = "new";
+    for (int i = 0; i < 3; i++)
+        run_with_parts(p, "id", json_pack("[o, o]", part("shop", 40, 400000), part("\\xff\\n", 1, 9)));
+    struct manifest_part parts[] = {{shop, 40, 400000}, {odd, 1, 9}, {young, 1, 0}};
+    judge(p, parts, 3, NULL, NULL);
+    judge(p, parts, 1, NULL, "is not in it, and was before");
+    judge(p, parts, 1, "\xff\n", NULL);
+    judge(p, parts + 1, 1, NULL, "'shop' is not in it");
+    judge(p, parts + 1, 1, "shop", NULL);
+    judge(p, parts + 1, 1, "shop/cart", "'shop' is not in it");
+    parts[0].bytes = 100000;
+    judge(p, parts, 2, NULL, "'shop' shrank by 75 %");
+    parts[0] = (struct manifest_part){shop, 1, 0};
+    judge(p, parts, 2, NULL, "'shop' is empty");
+}
+
+static void test_parts_from_manifests(void **state)
+{
+    struct place *p = *state;
+    struct error e;
+    char name[] = "tree", plugin[] = "directory", shop[] = "shop";
+    struct manifest_part part = {shop, 4, 40};
+    struct manifest_source source = {
+        .name = name, .plugin = plugin, .entries = 5, .bytes = 50, .parts = &part, .part_count = 1};
+    const struct manifest m = {.sources = &source, .source_count = 1};
+    expect(p, "tree", "");
+    assert_int_equal(gate_learn(p->gate, &m, false, &e), 0);
+    const json_t *got = json_array_get(gate_parts_before(p->gate, "tree")[0], 0);
+    assert_string_equal(json_string_value(json_object_get(got, "name")), "shop");
+    assert_int_equal(json_integer_value(json_object_get(got, "bytes")), 40);
 }
 
 /* What its section says wins over what the job's does. */
@@ -241,6 +314,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_does_not_count, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_accepted_is_a_new_beginning, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_manifests, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_parts_from_records, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_parts_from_manifests, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rules_of_a_source, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
