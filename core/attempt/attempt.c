@@ -273,7 +273,7 @@ static void each_path(const char *directory, void (*visit)(void *context, const 
     for (const struct dirent *row = d ? readdir(d) : NULL; row; row = readdir(d)) {
         if (row->d_name[0] == '.' || strstr(row->d_name, ".tmp") || strlen(row->d_name) >= ID_MAX)
             continue;
-        snprintf(path, sizeof path, "%.*s/%s", PATH_MAX - ID_MAX - 2, place, row->d_name);
+        snprintf(path, sizeof path, "%.*s/%.*s", PATH_MAX - ID_MAX - 2, place, ID_MAX - 1, row->d_name);
         visit(context, path);
     }
     if (d)

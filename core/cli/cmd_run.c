@@ -15,12 +15,7 @@
 #include "cli/stop.h"
 #include "cli/view.h"
 #include "job/backup.h"
-<<<<<<< HEAD
-=======
-#include "attempt/hook.h"
-#include "attempt/undo.h"
 #include "job/gate.h"
->>>>>>> afccbc1
 
 /* What came of one job. */
 struct outcome {

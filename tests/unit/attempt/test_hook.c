@@ -102,11 +102,18 @@ static void test_environment(void **state)
     setenv("PATH", "/evil", 1);
     setenv("COFRE_JOB", "other", 1);
     char **environment = hook_environment(&hook);
-    static const char *const expected[] = {
-        "PATH=" CONFIG_HOOK_PATH, "HOME=/home/me",         "TZ=UTC",
-        "COFRE_JOB=nightly",      "COFRE_HOOK=after",      "COFRE_COMMAND=run",
-        "COFRE_HOST=web",         "COFRE_RECORD_ID=ID",    "COFRE_STATUS=incomplete",
-        "COFRE_EXIT=3",           "COFRE_SINKS=nas,other", "COFRE_SNAPSHOT=20260101T000000Z-abcdef"};
+    static const char *const expected[] = {("PATH=" CONFIG_HOOK_PATH),
+                                           "HOME=/home/me",
+                                           "TZ=UTC",
+                                           "COFRE_JOB=nightly",
+                                           "COFRE_HOOK=after",
+                                           "COFRE_COMMAND=run",
+                                           "COFRE_HOST=web",
+                                           "COFRE_RECORD_ID=ID",
+                                           "COFRE_STATUS=incomplete",
+                                           "COFRE_EXIT=3",
+                                           "COFRE_SINKS=nas,other",
+                                           "COFRE_SNAPSHOT=20260101T000000Z-abcdef"};
     size_t count = 0;
     while (environment[count])
         count++;

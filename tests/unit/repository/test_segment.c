@@ -156,7 +156,7 @@ static void test_merge(void **state)
     (void)state;
     struct segment *parts[3];
     uint8_t dropped[3][2] = {{0}};
-    struct segment_source sources[3] = {{NULL}};
+    struct segment_source sources[3] = {0};
     for (uint32_t i = 0; i < 3; i++) {
         uint8_t name[SEAL_HASH_SIZE];
         parts[i] = write_batch(i * PACKS);
