@@ -16,16 +16,16 @@
 #define YELLOW "\033[33m"
 #define GREEN "\033[32m"
 
-static const char *const levels[] = {[STATUS_FINE] = "ok",
-                                     [STATUS_UNKNOWN] = "unknown",
-                                     [STATUS_WARNING] = "warning",
-                                     [STATUS_DAMAGED] = "damaged",
-                                     [STATUS_STALE] = "stale"};
-static const char *const paints[] = {[STATUS_FINE] = GREEN,
-                                     [STATUS_UNKNOWN] = YELLOW,
-                                     [STATUS_WARNING] = YELLOW,
-                                     [STATUS_DAMAGED] = RED,
-                                     [STATUS_STALE] = RED};
+static const char *const levels[] = {[PROBLEM_NONE] = "ok",
+                                     [PROBLEM_UNKNOWN] = "unknown",
+                                     [PROBLEM_WARNING] = "warning",
+                                     [PROBLEM_DAMAGED] = "damaged",
+                                     [PROBLEM_STALE] = "stale"};
+static const char *const paints[] = {[PROBLEM_NONE] = GREEN,
+                                     [PROBLEM_UNKNOWN] = YELLOW,
+                                     [PROBLEM_WARNING] = YELLOW,
+                                     [PROBLEM_DAMAGED] = RED,
+                                     [PROBLEM_STALE] = RED};
 static const char *const day_words[] = {
     [STATUS_NO_RUN] = "none", [STATUS_GOOD] = "good", [STATUS_MIXED] = "mixed", [STATUS_BAD] = "bad"};
 
@@ -39,10 +39,17 @@ const char *status_view_paint(int level)
     return paints[level];
 }
 
-const char *status_view_subject(const struct status_problem *problem, char *out)
+const char *status_view_subject(const struct problem *problem, char *out)
 {
-    snprintf(out, STATUS_VIEW_SUBJECT, "job '%s'%s%s%s", problem->job->name, problem->sink ? ", sink '" : "",
-             problem->sink ? problem->sink->name : "", problem->sink ? "'" : "");
+    const char *const names[] = {problem->of.host, problem->of.job, problem->of.sink};
+    static const char *const what[] = {"host", "job", "sink"};
+    int n = 0;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (names[i])
+            n += snprintf(out + n, STATUS_VIEW_SUBJECT - (size_t)n, "%s%s '%.63s'", n > 0 ? ", " : "", what[i],
+                          names[i]);
+    if (n == 0)
+        snprintf(out, STATUS_VIEW_SUBJECT, "this machine");
     return out;
 }
 
@@ -81,16 +88,10 @@ static const char *show_days(const struct status_job *job, char out[STATUS_DAYS 
     return out;
 }
 
-static enum status_level level_of(const struct status *status, const struct status_job *job,
-                                  const struct status_sink *sink)
+static enum problem_level level_of(const struct status *status, const struct status_job *job,
+                                   const struct status_sink *sink)
 {
-    enum status_level level = STATUS_FINE;
-    for (size_t i = 0; i < status->problem_count; i++) {
-        const struct status_problem *p = &status->problems[i];
-        if (p->job == job->job && (!p->sink || p->sink == sink->sink) && p->level > level)
-            level = p->level;
-    }
-    return level;
+    return problem_worst(&status->problems, (struct problem_subject){.job = job->job->name, .sink = sink->sink->name});
 }
 
 static int add_row(const struct status *status, const struct status_job *job, const struct status_sink *sink,
@@ -146,22 +147,22 @@ static int print_table(struct output *out, const struct status *status, bool col
     return result;
 }
 
-void status_view_problems(struct output *out, const struct status *status, bool color)
+void status_view_problems(struct output *out, const struct problem_list *problems, bool color)
 {
     char subject[STATUS_VIEW_SUBJECT];
-    for (size_t i = 0; i < status->problem_count; i++) {
-        const struct status_problem *p = &status->problems[i];
+    for (size_t i = 0; i < problems->count; i++) {
+        const struct problem *p = &problems->items[i];
         output_print(out, "%s%s%s: %s: ", color ? paints[p->level] : "", levels[p->level], color ? "\033[0m" : "",
                      status_view_subject(p, subject));
         output_print(out, "%s\n", output_escape(out, p->text, strlen(p->text)));
     }
-    if (status->problem_count > 0)
-        output_print(out, "\n");
 }
 
 int status_view_text(struct output *out, const struct status *status, bool color, struct error *e)
 {
-    status_view_problems(out, status, color);
+    status_view_problems(out, &status->problems, color);
+    if (status->problems.count > 0)
+        output_print(out, "\n");
     return print_table(out, status, color, e);
 }
 
@@ -224,11 +225,11 @@ static json_t *job_json(struct output *out, const struct status *status, const s
 
 void status_view_findings(struct output *out, const struct status *status)
 {
-    for (size_t i = 0; i < status->problem_count; i++) {
-        const struct status_problem *p = &status->problems[i];
+    for (size_t i = 0; i < status->problems.count; i++) {
+        const struct problem *p = &status->problems.items[i];
         output_object(out, "finding",
-                      json_pack("{s:s, s:s, s:o, s:o}", "level", levels[p->level], "job", p->job->name, "sink",
-                                output_text(out, p->sink ? p->sink->name : NULL), "text", output_text(out, p->text)));
+                      json_pack("{s:s, s:o, s:o, s:o}", "level", levels[p->level], "job", output_text(out, p->of.job),
+                                "sink", output_text(out, p->of.sink), "text", output_text(out, p->text)));
     }
 }
 
@@ -238,6 +239,6 @@ void status_view_json(struct output *out, const struct status *status)
     for (size_t i = 0; i < status->job_count; i++)
         output_object(out, "status", job_json(out, status, &status->jobs[i]));
     output_object(out, "summary",
-                  json_pack("{s:s, s:o, s:o}", "status", levels[status->level], "time", output_time(status->now),
-                            "problems", output_number(status->problem_count)));
+                  json_pack("{s:s, s:o, s:o}", "status", levels[status->problems.level], "time",
+                            output_time(status->now), "problems", output_number(status->problems.count)));
 }

@@ -379,7 +379,7 @@ void status_free(struct status *status)
         free(status->jobs[i].sinks);
     }
     free(status->jobs);
-    free(status->problems);
+    problem_free(&status->problems);
     *status = (struct status){0};
 }
 

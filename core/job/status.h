@@ -9,21 +9,13 @@
 
 #include <jansson.h>
 
+#include "job/problem.h"
 #include "snapshot/manifest.h"
 
 struct config;
 struct config_instance;
 struct config_job;
 struct error;
-
-/* From the best to the worst. */
-enum status_level {
-    STATUS_FINE,
-    STATUS_UNKNOWN, /* records that cannot be read, or are not there */
-    STATUS_WARNING,
-    STATUS_DAMAGED, /* the last verification found damage */
-    STATUS_STALE    /* older than max_age */
-};
 
 #define STATUS_DAYS 7
 /* The runs that ended on one day, in local time. */
@@ -67,21 +59,12 @@ struct status_job {
     struct status_sink *sinks;         /* as the job has them */
 };
 
-struct status_problem {
-    enum status_level level;
-    const struct config_job *job;       /* NULL = none in particular */
-    const struct config_instance *sink; /* likewise */
-    char text[1536];
-};
-
 struct status {
     int64_t now;    /* ns */
     int64_t looked; /* when due or daemon looked last; INT64_MIN = never */
     struct status_job *jobs;
     size_t job_count;
-    struct status_problem *problems; /* the worst first */
-    size_t problem_count;
-    enum status_level level;
+    struct problem_list problems;
 };
 
 /* Of one job, or of all (NULL). To be freed also after an error. Records that cannot be read are a problem of their
