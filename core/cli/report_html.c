@@ -207,6 +207,34 @@ static void put_sinks(struct page *page)
     PRINT(page, "</section>\n");
 }
 
+static void put_place(struct page *page, const struct status_place *place)
+{
+    char text[STATUS_FULL_TEXT];
+    int64_t now = page->report->status.now;
+    PRINT(page, "<tr>");
+    put_head(page, place->sink->name);
+    snprintf(text, sizeof text, "%.0f %%", place->space > 0 ? status_percent(place) : 0);
+    put_number(page, place->space > 0 ? text : "");
+    put_number(page, place->space > 0 ? text_size(place->available, text) : "");
+    put_number(page, place->space > 0 ? text_size(place->space, text) : "");
+    put_number(page, place->growth > 0 ? text_size((uint64_t)place->growth, text) : "");
+    put_cell(page, status_full_text(place, now, text));
+    PRINT(page, "</tr>\n");
+}
+
+static void put_places(struct page *page)
+{
+    static const char *const titles[] = {"Sink", "#Full", "#Left", "#Of", "#Grows by, a day", "Forecast", NULL};
+    const struct status *status = &page->report->status;
+    PRINT(page, "<section><h2>Sinks</h2>\n<p class=\"soft\">How full their places were at the end of the last run, "
+                "where they can tell; and when they will be full, if they grow as in the last weeks.</p>\n");
+    begin_table(page, "Sinks", titles);
+    for (size_t i = 0; i < status->place_count; i++)
+        put_place(page, &status->places[i]);
+    end_table(page);
+    PRINT(page, "</section>\n");
+}
+
 static void put_source(struct page *page, const struct report_job *job, const struct report_source *source)
 {
     char age[TEXT_AGE_MAX], when[CLOCK_TEXT_MAX];
@@ -378,6 +406,7 @@ void report_html_write(struct bytes *text, struct output *out, const struct conf
     put_top(&page, config);
     put_problems(&page);
     put_sinks(&page);
+    put_places(&page);
     put_losses(&page);
     for (size_t i = 0; i < report->status.job_count; i++)
         put_job(&page, &report->jobs[i]);

@@ -30,8 +30,8 @@ const char *report_view_age(int64_t now, int64_t when, char *out)
 const char *report_view_full(const struct status_sink *sink, char *out)
 {
     out[0] = '\0';
-    if (sink->space > 0)
-        snprintf(out, 16, "%.0f %%", 100 * (double)(sink->space - sink->available) / (double)sink->space);
+    if (sink->place->space > 0)
+        snprintf(out, 16, "%.0f %%", status_percent(sink->place));
     return out;
 }
 
@@ -160,6 +160,7 @@ int report_view_text(struct output *out, const struct config *config, const stru
         output_print(out, "\n");
     if (print_sinks(out, report, e) < 0)
         return -1;
+    status_view_sinks(out, status);
     output_print(out, "\n");
     for (size_t i = 0; i < status->job_count; i++)
         output_print(out, "job '%s': %s\n", report->jobs[i].status->job->name,
@@ -275,6 +276,7 @@ void report_view_json(struct output *out, const struct config *config, const str
     status_view_findings(out, status);
     for (size_t i = 0; i < status->job_count; i++)
         give_job(out, report, &report->jobs[i]);
+    status_view_places(out, status);
     for (size_t i = 0; i < report->chain_count; i++) {
         const struct report_chain *c = &report->chains[i];
         snprintf(name, sizeof name, "%s '%.63s'", c->job ? "job" : "sink", c->job ? c->job : c->sink);

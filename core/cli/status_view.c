@@ -15,6 +15,7 @@
 #define RED "\033[31m"
 #define YELLOW "\033[33m"
 #define GREEN "\033[32m"
+#define SINK_LINE 256
 
 static const char *const levels[] = {[PROBLEM_NONE] = "ok",
                                      [PROBLEM_UNKNOWN] = "unknown",
@@ -100,8 +101,8 @@ static int add_row(const struct status *status, const struct status_job *job, co
     char good[CLOCK_TEXT_MAX] = "never", age[TEXT_AGE_MAX] = "", last[64] = "never", took[TEXT_ELAPSED_MAX] = "";
     char full[8] = "", size[48] = "", days[STATUS_DAYS + 1], next[32] = "", verified[TEXT_AGE_MAX];
     const json_t *elapsed = json_object_get(job->last, "elapsed");
-    if (sink->space > 0)
-        snprintf(full, sizeof full, "%.0f %%", 100 * (double)(sink->space - sink->available) / (double)sink->space);
+    if (sink->place->space > 0)
+        snprintf(full, sizeof full, "%.0f %%", status_percent(sink->place));
     if (sink->good != INT64_MIN) {
         clock_format_shown(sink->good, good);
         ago(status, sink->good, age);
@@ -158,15 +159,48 @@ void status_view_problems(struct output *out, const struct problem_list *problem
     }
 }
 
+/* "82 % full, 1.1 TiB of 6 TiB left, full about 2027-03-14 (in 15 weeks)"; "" when nothing is known. */
+static const char *show_place(const struct status_place *p, int64_t now, char out[SINK_LINE])
+{
+    char left[TEXT_SIZE_MAX], size[TEXT_SIZE_MAX], full[STATUS_FULL_TEXT];
+    out[0] = '\0';
+    status_full_text(p, now, full);
+    if (p->space > 0)
+        snprintf(out, SINK_LINE, "%.0f %% full, %s of %s left%s%s", status_percent(p), text_size(p->available, left),
+                 text_size(p->space, size), full[0] ? ", " : "", full);
+    return out;
+}
+
+void status_view_sinks(struct output *out, const struct status *status)
+{
+    char line[SINK_LINE];
+    bool any = false;
+    for (size_t i = 0; i < status->place_count; i++) {
+        const struct status_place *p = &status->places[i];
+        if (!show_place(p, status->now, line)[0])
+            continue;
+        output_print(out, "%ssink '%s': %s\n", any ? "" : "\n", p->sink->name, line);
+        any = true;
+    }
+}
+
 int status_view_text(struct output *out, const struct status *status, bool color, struct error *e)
 {
     status_view_problems(out, &status->problems, color);
     if (status->problems.count > 0)
         output_print(out, "\n");
-    return print_table(out, status, color, e);
+    if (print_table(out, status, color, e) < 0)
+        return -1;
+    status_view_sinks(out, status);
+    return 0;
 }
 
 /* ---- JSON ---- */
+
+static json_t *space_json(const struct status_place *place, uint64_t bytes)
+{
+    return place->space > 0 ? output_number(bytes) : json_null();
+}
 
 static json_t *sinks_json(struct output *out, const struct status *status, const struct status_job *job)
 {
@@ -175,12 +209,11 @@ static json_t *sinks_json(struct output *out, const struct status *status, const
         const struct status_sink *s = &job->sinks[i];
         bool good = s->good != INT64_MIN;
         json_t *age = good ? json_real((double)((status->now - s->good) / 1000000) / 1000) : json_null();
-        json_t *row =
-            json_pack("{s:s, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "name", s->sink->name, "snapshot",
-                      output_text(out, good ? s->good_id : NULL), "last_good", output_time(s->good), "age", age,
-                      "stale", s->stale, "added", good ? output_number(s->added) : json_null(), "verified",
-                      output_time(s->verified), "space", s->space > 0 ? output_number(s->space) : json_null(),
-                      "available", s->space > 0 ? output_number(s->available) : json_null());
+        json_t *row = json_pack("{s:s, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "name", s->sink->name, "snapshot",
+                                output_text(out, good ? s->good_id : NULL), "last_good", output_time(s->good), "age",
+                                age, "stale", s->stale, "added", good ? output_number(s->added) : json_null(),
+                                "verified", output_time(s->verified), "space", space_json(s->place, s->place->space),
+                                "available", space_json(s->place, s->place->available));
         if (json_array_append_new(list, row) < 0)
             out->no_memory = true;
     }
@@ -233,11 +266,24 @@ void status_view_findings(struct output *out, const struct status *status)
     }
 }
 
+void status_view_places(struct output *out, const struct status *status)
+{
+    for (size_t i = 0; i < status->place_count; i++) {
+        const struct status_place *p = &status->places[i];
+        output_object(out, "sink",
+                      json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "sink", p->sink->name, "measured",
+                                output_time(p->measured), "space", space_json(p, p->space), "available",
+                                space_json(p, p->available), "growth",
+                                p->growth > 0 ? json_real(p->growth) : json_null(), "full", output_time(p->full)));
+    }
+}
+
 void status_view_json(struct output *out, const struct status *status)
 {
     status_view_findings(out, status);
     for (size_t i = 0; i < status->job_count; i++)
         output_object(out, "status", job_json(out, status, &status->jobs[i]));
+    status_view_places(out, status);
     output_object(out, "summary",
                   json_pack("{s:s, s:o, s:o}", "status", levels[status->problems.level], "time",
                             output_time(status->now), "problems", output_number(status->problems.count)));

@@ -15,8 +15,11 @@ struct status;
 void status_view_problems(struct output *out, const struct problem_list *problems, bool color);
 /* Problems first, then one line for each job and sink. color: for a terminal. */
 int status_view_text(struct output *out, const struct status *status, bool color, struct error *e);
-/* The problems alone. */
+/* An empty line, and one for each sink of which something is known. */
+void status_view_sinks(struct output *out, const struct status *status);
+/* The problems alone; and the sinks. */
 void status_view_findings(struct output *out, const struct status *status);
+void status_view_places(struct output *out, const struct status *status);
 void status_view_json(struct output *out, const struct status *status);
 
 /* One line with performance data, as plugins of Nagios print it; the exit status is returned: 0 OK, 1 WARNING,

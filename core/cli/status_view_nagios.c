@@ -68,6 +68,13 @@ static void print_performance(struct output *out, const struct status *status)
         if (job->sizes > 0)
             output_print(out, " '%s size'=%lluB;;;0", job->job->name, (unsigned long long)job->bytes);
     }
+    for (size_t i = 0; i < status->place_count; i++) {
+        const struct status_place *p = &status->places[i];
+        if (p->space == 0)
+            continue;
+        output_print(out, " '%s used'=%.1f%%;", p->sink->name, status_percent(p));
+        output_print(out, p->sink->warn_space > 0 ? "%lld;;0;100" : ";;0;100", (long long)p->sink->warn_space);
+    }
     output_print(out, "\n");
 }
 

@@ -21,6 +21,11 @@ static struct problem_subject of_sink(const struct config_job *job, const struct
     return (struct problem_subject){.job = job->name, .sink = sink->name};
 }
 
+static struct problem_subject of_place(const struct status_place *place)
+{
+    return (struct problem_subject){.sink = place->sink->name};
+}
+
 static const char *age(const struct status *status, int64_t when, char out[TEXT_AGE_MAX])
 {
     return text_age((status->now - when) / 1000000, out);
@@ -134,21 +139,6 @@ static int judge_sinks(struct status *status, const struct status_job *job, stru
     return 0;
 }
 
-static int judge_space(struct status *status, const struct status_job *job, struct error *e)
-{
-    char size[TEXT_SIZE_MAX], left[TEXT_SIZE_MAX], when[TEXT_AGE_MAX];
-    for (size_t i = 0; i < job->job->sink_count; i++) {
-        const struct status_sink *s = &job->sinks[i];
-        double full = s->space > 0 ? 100 * (double)(s->space - s->available) / (double)s->space : 0;
-        if (s->sink->warn_space > 0 && full >= (double)s->sink->warn_space &&
-            problem_add(&status->problems, PROBLEM_WARNING, of_sink(job->job, s->sink), e,
-                        "it was %.0f %% full %s ago: %s of %s left", full, age(status, s->measured, when),
-                        text_size(s->available, left), text_size(s->space, size)) < 0)
-            return -1;
-    }
-    return 0;
-}
-
 static int judge_duration(struct status *status, const struct status_job *job, struct error *e)
 {
     char took[TEXT_AGE_MAX], most[TEXT_AGE_MAX];
@@ -182,6 +172,25 @@ static int judge_faults(struct status *status, const struct config_job *job, str
     return 0;
 }
 
+/* ---- of a sink ---- */
+
+static int judge_space(struct status *status, const struct status_place *place, struct error *e)
+{
+    char size[TEXT_SIZE_MAX], left[TEXT_SIZE_MAX], when[TEXT_AGE_MAX], full[STATUS_FULL_TEXT], grown[TEXT_SIZE_MAX];
+    if (status_is_full(place) &&
+        problem_add(&status->problems, PROBLEM_WARNING, of_place(place), e, "it was %.0f %% full %s ago: %s of %s left",
+                    status_percent(place), age(status, place->measured, when), text_size(place->available, left),
+                    text_size(place->space, size)) < 0)
+        return -1;
+    if (!status_is_filling(place, status->now))
+        return 0;
+    return problem_add(&status->problems, PROBLEM_WARNING, of_place(place), e,
+                       "it is going to be %s: %s are left, and it grows by %s a day: make room, or see what grows: "
+                       "cofre log",
+                       status_full_text(place, status->now, full), text_size(place->available, left),
+                       text_size((uint64_t)place->growth, grown));
+}
+
 /* ---- all of them ---- */
 
 int status_judge(const struct config *config, struct status *status, struct error *e)
@@ -190,10 +199,12 @@ int status_judge(const struct config *config, struct status *status, struct erro
         const struct status_job *job = &status->jobs[i];
         if (judge_sinks(status, job, e) < 0 || judge_last(status, job, e) < 0 || judge_after(status, job, e) < 0 ||
             judge_record(config, status, job, e) < 0 || judge_attendance(status, job, e) < 0 ||
-            judge_space(status, job, e) < 0 || judge_duration(status, job, e) < 0 ||
-            judge_faults(status, job->job, e) < 0)
+            judge_duration(status, job, e) < 0 || judge_faults(status, job->job, e) < 0)
             return -1;
     }
+    for (size_t i = 0; i < status->place_count; i++)
+        if (judge_space(status, &status->places[i], e) < 0)
+            return -1;
     problem_sort(&status->problems);
     return 0;
 }
