@@ -245,9 +245,10 @@ static json_t *last_json(const struct status_job *job)
 
 static json_t *job_json(struct output *out, const struct status *status, const struct status_job *job)
 {
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "job", job->job->name, "last",
-                     last_json(job), "running", output_time(job->running), "next", output_time(job->next), "missed",
-                     output_time(job->missed), "max_age",
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "job", job->job->name,
+                     "last", last_json(job), "running", output_time(job->running), "next", output_time(job->next),
+                     "missed", output_time(job->missed), "elapsed_usual",
+                     job->usual > 0 ? json_real((double)job->usual / 1000) : json_null(), "max_age",
                      job->job->max_age > 0 ? json_real((double)job->job->max_age / 1000) : json_null(), "bytes",
                      job->sizes > 0 ? output_number(job->bytes) : json_null(), "bytes_before",
                      job->sizes > 1 ? output_number(job->bytes_before) : json_null(), "entries",

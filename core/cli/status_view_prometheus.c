@@ -89,6 +89,13 @@ static bool duration(const struct status_job *job, const struct status_sink *s, 
     return number(job->tried, "elapsed", value);
 }
 
+static bool usual(const struct status_job *job, const struct status_sink *s, double *value)
+{
+    (void)s;
+    *value = (double)job->usual / 1000;
+    return job->usual > 0;
+}
+
 static bool exit_status(const struct status_job *job, const struct status_sink *s, double *value)
 {
     (void)s;
@@ -145,6 +152,7 @@ static const struct metric {
     {"cofre_snapshot_entries", "Entries in that snapshot.", false, entries},
     {"cofre_run_timestamp_seconds", "When the last run ended, whatever came of it.", false, ended},
     {"cofre_run_duration_seconds", "How long it took.", false, duration},
+    {"cofre_run_usual_duration_seconds", "How long it took before: the median of ten complete runs.", false, usual},
     {"cofre_run_exit_status", "Its exit status.", false, exit_status},
     {"cofre_run_complete", "1 when everything was stored in every sink.", false, complete},
     {"cofre_run_active", "1 while a run is at work.", false, running},

@@ -60,6 +60,7 @@ struct status_sink {
     bool first_known; /* while records are read */
 };
 
+#define STATUS_USUAL 10
 struct status_job {
     const struct config_job *job;
     json_t *last;    /* the record of the newest run that has ended; NULL = none */
@@ -71,6 +72,9 @@ struct status_job {
     bool unattended; /* it has a schedule, and nobody looks after that: neither due, nor who else runs it */
     int64_t silent;  /* ms between its runs while it had a rhythm without a schedule, and none has begun for twice as
                       * long; 0 = neither */
+    /* ms that it takes: the lower median of the last STATUS_USUAL complete runs of the whole job, before the one that
+     * is at work, or else that was tried last; 0 = fewer than three are known. */
+    int64_t usual;
     /* Of the newest complete snapshot of the whole job, and of the one before; sizes: how many of both are known. */
     uint64_t bytes, entries, bytes_before;
     unsigned sizes;

@@ -14,8 +14,10 @@
 
 #define SECOND INT64_C(1000000000) /* ns */
 #define HOUR (3600 * SECOND)
-#define RHYTHM 6 /* so many runs are one */
-#define DATE 11  /* bytes: "2026-11-20" */
+#define USUAL_LEAST 3 /* runs */
+#define RHYTHM 6      /* so many runs are one */
+#define TOOK_MAX 1e12 /* ms */
+#define DATE 11       /* bytes: "2026-11-20" */
 
 /* One job while its records are read, newest first. */
 struct reading {
@@ -25,6 +27,10 @@ struct reading {
     int64_t day;           /* today */
     int64_t began[RHYTHM]; /* the newest runs of the whole job, without a schedule */
     size_t began_count;
+    struct {
+        int64_t began, took;  /* ns, ms */
+    } took[STATUS_USUAL + 1]; /* the newest complete runs of the whole job */
+    size_t took_count;
     json_t *accepted;    /* ids of snapshots that were suspect, as members */
     bool past;           /* what comes is older than all of the days, */
     bool older;          /* or would be older than what tells a trend */
@@ -50,6 +56,15 @@ static const char *word_of(const struct reading *r, const json_t *record, const 
     return suspect && json_object_get(r->accepted, id) ? "complete" : word;
 }
 
+static void take_duration(struct reading *r, const json_t *record)
+{
+    double took = 1000 * json_number_value(json_object_get(record, "elapsed"));
+    if (r->took_count > STATUS_USUAL || !records_is(record, "status", "complete") || !(took >= 0 && took < TOOK_MAX))
+        return;
+    r->took[r->took_count].began = records_time(record, "started");
+    r->took[r->took_count++].took = (int64_t)took;
+}
+
 static void take_run(struct reading *r, const json_t *record)
 {
     const char *word = word_of(r, record, "status");
@@ -60,6 +75,8 @@ static void take_run(struct reading *r, const json_t *record)
         records_is(record, "snapshot_status", "partial") || json_array_size(json_object_get(record, "asked")) > 0;
     if (!part && !r->job->job->schedule && r->began_count < RHYTHM)
         r->began[r->began_count++] = records_time(record, "started");
+    if (!part)
+        take_duration(r, record);
     if (records_is(record, "status", "skipped"))
         return;
     if (!r->job->tried) {
@@ -169,6 +186,11 @@ static bool knows_snapshots(const struct status_job *job)
     return all;
 }
 
+static bool knows_usual(const struct reading *r)
+{
+    return r->took_count > STATUS_USUAL;
+}
+
 static bool knows_rhythm(const struct reading *r)
 {
     return r->job->job->schedule || r->began_count == RHYTHM;
@@ -182,7 +204,7 @@ static bool knows_verified(const struct status_job *job)
     return all;
 }
 
-static const char verify[] = "\"command\":\"verify\"";
+static const char run[] = "\"command\":\"run\"", verify[] = "\"command\":\"verify\"";
 
 static bool has(const char *line, size_t length, const char *text)
 {
@@ -195,7 +217,8 @@ static bool may_tell(const struct reading *r, const char *line, size_t length)
 {
     const struct status_job *job = r->job;
     char name[96];
-    bool may = ((!job->tried || !knows_rhythm(r)) && has(line, length, "\"command\":\"run\"")) ||
+    bool may = ((!job->tried || !knows_rhythm(r)) && has(line, length, run)) ||
+               (!knows_usual(r) && has(line, length, run) && has(line, length, "\"status\":\"complete\"")) ||
                (job->sizes < 2 && (has(line, length, "\"snapshot_status\":\"complete\"") ||
                                    has(line, length, "\"snapshot_status\":\"suspect\""))) ||
                (!knows_verified(job) && has(line, length, verify)) || has(line, length, "\"command\":\"accept\"");
@@ -225,7 +248,7 @@ static bool tells_trend(struct reading *r, const char *line, size_t length)
 {
     const char *date = date_of(line, length);
     r->older = r->older || (date && memcmp(date, r->oldest, DATE - 1) < 0);
-    if (r->older || !date || memcmp(date, r->day_told, DATE - 1) == 0 || !has(line, length, "\"command\":\"run\""))
+    if (r->older || !date || memcmp(date, r->day_told, DATE - 1) == 0 || !has(line, length, run))
         return false;
     memcpy(r->day_told, date, DATE - 1);
     return true;
@@ -235,7 +258,7 @@ static bool visit(void *context, const char *line, size_t length)
 {
     struct reading *r = context;
     bool wanted = !r->past || tells_trend(r, line, length);
-    if (r->older && knows_snapshots(r->job) && knows_verified(r->job) && knows_rhythm(r))
+    if (r->older && knows_snapshots(r->job) && knows_verified(r->job) && knows_rhythm(r) && knows_usual(r))
         return false;
     if (!wanted && !may_tell(r, line, length))
         return true;
@@ -312,6 +335,27 @@ static void look_at_rhythm(struct reading *r)
         r->job->silent = most / 1000000;
 }
 
+static int by_value(const void *a, const void *b)
+{
+    const int64_t *x = a, *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+static void look_at_usual(struct reading *r)
+{
+    int64_t took[STATUS_USUAL], before = r->job->running;
+    size_t count = 0;
+    if (before == INT64_MIN)
+        before = records_time(r->job->tried, "started");
+    for (size_t i = 0; i < r->took_count && count < STATUS_USUAL; i++)
+        if (r->took[i].began < before)
+            took[count++] = r->took[i].took;
+    if (count < USUAL_LEAST)
+        return;
+    qsort(took, count, sizeof *took, by_value);
+    r->job->usual = took[(count - 1) / 2];
+}
+
 int status_job_read(const struct config *config, struct status *status, struct status_job *job, struct error *e)
 {
     struct reading r = {.status = status, .job = job, .day = day_of(status->now), .accepted = json_object()};
@@ -334,5 +378,6 @@ int status_job_read(const struct config *config, struct status *status, struct s
             job->sinks[i].first = INT64_MIN;
     sum_up(&r);
     look_at_rhythm(&r);
+    look_at_usual(&r);
     return 0;
 }

@@ -9,7 +9,9 @@
 #include "job/records.h"
 #include "job/status.h"
 
-#define ERROR_SHOWN 1000 /* bytes */
+#define ERROR_SHOWN 1000        /* bytes */
+#define SLOW 3                  /* times as long as usual is much longer, */
+#define SLOW_LEAST (10 * 60000) /* when it is so many ms more */
 
 static struct problem_subject of_job(const struct config_job *job)
 {
@@ -139,23 +141,49 @@ static int judge_sinks(struct status *status, const struct status_job *job, stru
     return 0;
 }
 
-static int judge_duration(struct status *status, const struct status_job *job, struct error *e)
+/* ms that the last run took; 0: that is not known, or it was not of the whole job. */
+static int64_t elapsed_of(const json_t *run)
 {
-    char took[TEXT_AGE_MAX], most[TEXT_AGE_MAX];
-    int64_t longest = job->job->max_duration, elapsed = 0;
-    if (longest == 0)
-        return 0;
-    if (job->tried)
-        elapsed = (int64_t)(1000 * json_number_value(json_object_get(job->tried, "elapsed")));
-    if (job->running != INT64_MIN && (status->now - job->running) / 1000000 > longest)
+    bool part = records_is(run, "snapshot_status", "partial") || json_array_size(json_object_get(run, "asked")) > 0;
+    double elapsed = 1000 * json_number_value(json_object_get(run, "elapsed"));
+    return !part && elapsed > 0 && elapsed < 1e12 ? (int64_t)elapsed : 0;
+}
+
+/* Who stores everything for the first time takes its time. */
+static bool is_first(const struct status_job *job, bool running)
+{
+    int64_t began = records_time(job->tried, "started");
+    for (size_t i = 0; i < job->job->sink_count; i++)
+        if (running ? job->sinks[i].good == INT64_MIN : job->sinks[i].first == began && began != INT64_MIN)
+            return true;
+    return false;
+}
+
+static int judge_elapsed(struct status *status, const struct status_job *job, bool running, int64_t elapsed,
+                         struct error *e)
+{
+    char took[TEXT_AGE_MAX], other[TEXT_AGE_MAX];
+    const char *what = running ? "a run is at work for" : "the last run took";
+    int64_t longest = job->job->max_duration, usual = job->usual;
+    text_age(elapsed, took);
+    if (longest > 0 && elapsed > longest)
         return problem_add(&status->problems, PROBLEM_WARNING, of_job(job->job), e,
-                           "a run is at work for %s, longer than max_duration (%s)", age(status, job->running, took),
-                           text_age(longest, most));
-    if (elapsed <= longest)
+                           "%s %s, longer than max_duration (%s)", what, took, text_age(longest, other));
+    if (usual == 0 || elapsed <= SLOW * usual || elapsed - usual < SLOW_LEAST || is_first(job, running))
         return 0;
     return problem_add(&status->problems, PROBLEM_WARNING, of_job(job->job), e,
-                       "the last run took %s, longer than max_duration (%s)", text_age(elapsed, took),
-                       text_age(longest, most));
+                       "%s %s, and usually it takes %s: what changed? cofre log %s shows what each took", what, took,
+                       text_age(usual, other), job->job->name);
+}
+
+/* Of the run that is at work, or else of the last. */
+static int judge_duration(struct status *status, const struct status_job *job, struct error *e)
+{
+    size_t before = status->problems.count;
+    bool running = job->running != INT64_MIN;
+    if (running && judge_elapsed(status, job, true, (status->now - job->running) / 1000000, e) < 0)
+        return -1;
+    return status->problems.count > before ? 0 : judge_elapsed(status, job, false, elapsed_of(job->tried), e);
 }
 
 static int judge_faults(struct status *status, const struct config_job *job, struct error *e)

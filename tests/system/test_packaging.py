@@ -59,7 +59,7 @@ def test_they_call_what_there_is(world, tmp_path):
 
 # ---- what watches it ----
 
-WORDS = {'time', 'sum', 'count', 'max', 'vector', 'or', 'on', 'group_left', 'instance', 'backup', 'sink', 'host'}
+WORDS = {'time', 'sum', 'count', 'max', 'vector', 'or', 'and', 'on', 'group_left', 'instance', 'backup', 'sink', 'host'}
 
 
 @pytest.fixture(scope='module')

@@ -1,5 +1,7 @@
 """What status warns of with numbers, and that each of its forms says the same: from records as a machine would have them."""
+import json
 import re
+import subprocess
 import time
 from datetime import datetime, timezone
 
@@ -7,7 +9,7 @@ import pytest
 
 from support.cli import DONE, INCOMPLETE
 from support.notify import Told
-from support.records import history, place, write
+from support.records import history, moment, place, write
 from support.tree import plain_tree
 from test_status import samples, seconds
 
@@ -129,3 +131,85 @@ def test_too_little_is_known(machine):
              second=history(NOW, lambda day: 800 + 20 * day, 1000, days=9, sinks=('nas', 'usb')))
     assert sinks(machine)['nas']['full'] is None
     nothing_said(machine)
+
+
+# ---- runs that take longer than they used to ----
+
+MINUTE = 60
+
+
+def took(*minutes: float, **more) -> list[dict]:
+    """A run a day, the last of them today."""
+    made = history(NOW, lambda day: 100, 1000, days=len(minutes), sinks=('nas',), **more)
+    return [one | {'elapsed': 60.0 * length} for one, length in zip(made, minutes)]
+
+
+USED_TO = [20, 25, 22, 19, 30, 20, 21, 22, 20]
+
+
+def test_a_run_that_took_much_longer_than_usual(machine):
+    remember(machine, first=took(*USED_TO, 90))
+    said_everywhere(machine, "job 'first': the last run took 1 h 30 min, and usually it takes 21 min: what changed[?] cofre log first")
+    [row] = [one for one in machine('--json', 'status', 'first').json() if one['type'] == 'status']
+    assert row['elapsed_usual'] == 21 * MINUTE
+    assert samples(machine('status', '--prometheus').out)['cofre_run_usual_duration_seconds', (('backup', 'first'),)] == 21 * MINUTE
+    machine.job('first', sinks='nas', max_duration='1h')
+    [(_, _, _, text)] = findings(machine)
+    assert text == 'the last run took 1 h 30 min, longer than max_duration (1 h)', 'that is said once'
+
+
+@pytest.mark.parametrize('minutes', [
+    [*USED_TO, 60],
+    [0.1] * 9 + [9],
+    [300],
+    [20, 20, 300],
+    [300, *USED_TO],
+    [300, 300, 300, 20, 20, 300],
+    [*USED_TO, *[90] * 6],
+], ids=['less than three times', 'a small job', 'the first', 'too few', 'the first was long', 'half of them are', 'it is usual by now'])
+def test_a_run_that_takes_as_long_as_ever(machine, minutes):
+    remember(machine, first=took(*minutes))
+    nothing_said(machine)
+
+
+def test_runs_that_tell_nothing_of_how_long_it_takes(machine):
+    """Neither those of some sources, nor those that failed, nor was there a sink before that is new."""
+    short = [one | {'elapsed': 1.0, 'status': 'failed', 'snapshot_status': None} for one in took(*[1] * 9)]
+    usual = took(*[90] * 10)
+    remember(machine, first=[x for pair in zip(short, usual) for x in pair])
+    nothing_said(machine)
+    remember(machine, first=took(*USED_TO) + [took(90)[0] | {'asked': ['tree']}])
+    nothing_said(machine)
+    made = took(*USED_TO, 90)
+    machine.job('first', sinks='nas, usb')
+    made[-1]['sinks'] = [made[-1]['sinks'][0] | {'name': sink} for sink in ('nas', 'usb')]
+    remember(machine, first=made)
+    nothing_said(machine)
+
+
+def at_work(world, job: str, since: float, **more) -> subprocess.Popen:
+    attempt = place(world, job).parent / 'attempts' / 'cofre-20261130t020000z-ab12cd'
+    attempt.parent.mkdir(mode=0o700, exist_ok=True)
+    attempt.write_text(json.dumps({'id': attempt.name, 'command': 'run', 'job': job, 'started': moment(since)} | more))
+    attempt.chmod(0o600)
+    holder = subprocess.Popen(['flock', attempt, 'sh', '-c', 'echo held; cat'], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert holder.stdout.readline() == b'held\n'
+    return holder
+
+
+def test_a_run_that_is_at_work_for_much_longer_than_usual(machine):
+    remember(machine, first=took(*USED_TO))
+    for since, problem in ((NOW - 60 * MINUTE, False), (NOW - 100 * MINUTE, True)):
+        with at_work(machine, 'first', since) as holder:
+            told = findings(machine)
+            holder.stdin.close()
+        assert bool(told) == problem, told
+    assert told[0][3].startswith('a run is at work for 1 h 40 min, and usually it takes 21 min')
+
+
+def test_while_a_run_is_at_work_the_last_is_still_too_long(machine):
+    remember(machine, first=took(*USED_TO, 90))
+    with at_work(machine, 'first', NOW - MINUTE) as holder:
+        told = findings(machine)
+        holder.stdin.close()
+    assert told and told[0][3].startswith('the last run took 1 h 30 min')
