@@ -219,15 +219,19 @@ static void put_place(struct page *page, const struct status_place *place)
     put_number(page, place->space > 0 ? text_size(place->space, text) : "");
     put_number(page, place->growth > 0 ? text_size((uint64_t)place->growth, text) : "");
     put_cell(page, status_full_text(place, now, text));
+    put_number(page, place->reached == INT64_MIN ? "" : report_view_age(now, place->reached, text));
     PRINT(page, "</tr>\n");
 }
 
 static void put_places(struct page *page)
 {
-    static const char *const titles[] = {"Sink", "#Full", "#Left", "#Of", "#Grows by, a day", "Forecast", NULL};
+    static const char *const titles[] = {"Sink",     "#Full",    "#Left", "#Of", "#Grows by, a day",
+                                         "Forecast", "#Reached", NULL};
     const struct status *status = &page->report->status;
     PRINT(page, "<section><h2>Sinks</h2>\n<p class=\"soft\">How full their places were at the end of the last run, "
-                "where they can tell; and when they will be full, if they grow as in the last weeks.</p>\n");
+                "where they can tell; when they will be full, if they grow as in the last weeks; and how long ago "
+                "something was last done "
+                "there.</p>\n");
     begin_table(page, "Sinks", titles);
     for (size_t i = 0; i < status->place_count; i++)
         put_place(page, &status->places[i]);

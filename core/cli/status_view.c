@@ -159,15 +159,21 @@ void status_view_problems(struct output *out, const struct problem_list *problem
     }
 }
 
-/* "82 % full, 1.1 TiB of 6 TiB left, full about 2027-03-14 (in 15 weeks)"; "" when nothing is known. */
-static const char *show_place(const struct status_place *p, int64_t now, char out[SINK_LINE])
+/* "82 % full, 1.1 TiB of 6 TiB left, full about 2027-03-14 (in 15 weeks), last reached 3 h ago"; "" when nothing is
+ * known. */
+static const char *show_place(const struct status *status, const struct status_place *p, char out[SINK_LINE])
 {
-    char left[TEXT_SIZE_MAX], size[TEXT_SIZE_MAX], full[STATUS_FULL_TEXT];
+    char left[TEXT_SIZE_MAX], size[TEXT_SIZE_MAX], full[STATUS_FULL_TEXT], reached[TEXT_AGE_MAX];
+    int n = 0;
     out[0] = '\0';
-    status_full_text(p, now, full);
     if (p->space > 0)
-        snprintf(out, SINK_LINE, "%.0f %% full, %s of %s left%s%s", status_percent(p), text_size(p->available, left),
-                 text_size(p->space, size), full[0] ? ", " : "", full);
+        n += snprintf(out, SINK_LINE, "%.0f %% full, %s of %s left", status_percent(p), text_size(p->available, left),
+                      text_size(p->space, size));
+    if (status_full_text(p, status->now, full)[0])
+        n += snprintf(out + n, SINK_LINE - (size_t)n, ", %s", full);
+    if (p->reached != INT64_MIN)
+        snprintf(out + n, SINK_LINE - (size_t)n, "%slast reached %s ago", n > 0 ? ", " : "",
+                 ago(status, p->reached, reached));
     return out;
 }
 
@@ -177,7 +183,7 @@ void status_view_sinks(struct output *out, const struct status *status)
     bool any = false;
     for (size_t i = 0; i < status->place_count; i++) {
         const struct status_place *p = &status->places[i];
-        if (!show_place(p, status->now, line)[0])
+        if (!show_place(status, p, line)[0])
             continue;
         output_print(out, "%ssink '%s': %s\n", any ? "" : "\n", p->sink->name, line);
         any = true;
@@ -272,9 +278,9 @@ void status_view_places(struct output *out, const struct status *status)
     for (size_t i = 0; i < status->place_count; i++) {
         const struct status_place *p = &status->places[i];
         output_object(out, "sink",
-                      json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "sink", p->sink->name, "measured",
-                                output_time(p->measured), "space", space_json(p, p->space), "available",
-                                space_json(p, p->available), "growth",
+                      json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "sink", p->sink->name, "reached",
+                                output_time(p->reached), "measured", output_time(p->measured), "space",
+                                space_json(p, p->space), "available", space_json(p, p->available), "growth",
                                 p->growth > 0 ? json_real(p->growth) : json_null(), "full", output_time(p->full)));
     }
 }

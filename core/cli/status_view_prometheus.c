@@ -180,6 +180,11 @@ static bool full(const struct status_place *p, double *value)
     return time_value(p->full, value);
 }
 
+static bool reached(const struct status_place *p, double *value)
+{
+    return time_value(p->reached, value);
+}
+
 static const struct {
     const char *name, *help;
     bool (*value)(const struct status_place *place, double *value);
@@ -187,6 +192,7 @@ static const struct {
     {"cofre_sink_size_bytes", "Size of the place of the sink, at the last run.", space},
     {"cofre_sink_available_bytes", "What of it was left then.", available},
     {"cofre_sink_full_timestamp_seconds", "When it will be full, going by the last weeks.", full},
+    {"cofre_sink_reached_timestamp_seconds", "When something was last done there, by whichever command.", reached},
 };
 
 static void print_places(struct bytes *out, const struct status *status)

@@ -1,5 +1,6 @@
 #include "job/status.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -82,6 +83,34 @@ static int make_places(const struct config *config, const struct config_job *onl
     return 0;
 }
 
+struct looking {
+    struct status_place *place;
+    int64_t now;
+};
+
+static bool visit_place(void *context, const char *line, size_t length)
+{
+    struct looking *l = context;
+    int64_t reached = l->place->reached;
+    json_t *record = records_parse(line, length);
+    if (record)
+        status_place_take(l->place, l->now, record);
+    bool older = record && records_time(record, "ended") <= reached;
+    json_decref(record);
+    return !older && l->place->reached == reached;
+}
+
+/* What is recorded of a sink alone. */
+static void look_at_place(const struct config *config, const struct status *status, struct status_place *place)
+{
+    struct looking l = {.place = place, .now = status->now};
+    char directory[PATH_MAX];
+    struct error e;
+    if (records_directory(config, NULL, place->sink->name, directory, &e) < 0 ||
+        records_back(directory, visit_place, &l, &e) < 0)
+        log_error(LOG_WARNING, &e);
+}
+
 /* As if the first snapshots of jobs had always been there: they come once. */
 static void forecast(struct status *status)
 {
@@ -136,6 +165,8 @@ int status_read(const struct config *config, const struct config_job *only, stru
         look_at_schedule(config, status, job);
         look_at_age(status, job);
     }
+    for (size_t i = 0; i < status->place_count; i++)
+        look_at_place(config, status, &status->places[i]);
     forecast(status);
     if (only)
         keep(status, only);
@@ -147,6 +178,8 @@ void status_free(struct status *status)
     for (size_t i = 0; i < status->job_count; i++)
         free_job(&status->jobs[i]);
     free(status->jobs);
+    for (size_t i = 0; i < status->place_count; i++)
+        status_place_free(&status->places[i]);
     free(status->places);
     problem_free(&status->problems);
     *status = (struct status){0};

@@ -41,6 +41,11 @@ struct status_place {
     struct status_measure days[STATUS_TREND]; /* the last of each day; the first is today */
     double growth;                            /* bytes a day; not above 0: it does not grow, or that is not known */
     int64_t full;                             /* when it will be, if that goes on */
+    int64_t reached;                          /* when something was done there last, by whichever command */
+    int64_t failed;                           /* when something last could not be, */
+    json_t *why;                              /* and why, escaped; NULL = nothing failed */
+    int64_t told;                             /* when a run said last whether a key is going to expire, */
+    json_t *expiry;                           /* and what it said, escaped; NULL = none is */
 };
 
 /* One sink of a job. Times are ns, INT64_MIN = never, as far as the records know. */
@@ -107,6 +112,8 @@ char *status_text(const char *escaped);
 double status_growth(const struct status_measure days[STATUS_TREND]);
 /* When it will be full by that; INT64_MIN = it does not grow, not within two years, or was not measured lately. */
 int64_t status_full(const struct status_place *place, int64_t now);
+/* Did everything that was tried fail, and for days nothing has worked there? */
+bool status_is_away(const struct status_place *place, int64_t now);
 /* Is it as full as warn_space says, or going to be within warn_full? */
 bool status_is_full(const struct status_place *place);
 bool status_is_filling(const struct status_place *place, int64_t now);
@@ -125,6 +132,7 @@ void status_place_take(struct status_place *place, int64_t now, const json_t *re
 void status_place_level(struct status_place *place, int64_t when, uint64_t bytes);
 /* At last. */
 void status_place_forecast(struct status_place *place, int64_t now);
+void status_place_free(struct status_place *place);
 /* Fills in the problems. */
 int status_judge(const struct config *config, struct status *status, struct error *e);
 

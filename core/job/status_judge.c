@@ -219,6 +219,35 @@ static int judge_space(struct status *status, const struct status_place *place, 
                        text_size((uint64_t)place->growth, grown));
 }
 
+static int judge_reach(struct status *status, const struct status_place *place, struct error *e)
+{
+    char since[CLOCK_TEXT_MAX], ago[TEXT_AGE_MAX], tried[TEXT_AGE_MAX];
+    if (!status_is_away(place, status->now))
+        return 0;
+    char *why = place->why ? status_text(json_string_value(place->why)) : NULL;
+    int result = problem_add(&status->problems, PROBLEM_WARNING, of_place(place), e,
+                             "nothing has worked there since %s, %s ago; the last try, %s ago, failed%s%.*s: bring it "
+                             "within reach; or, when it "
+                             "is away on purpose, take it out of 'sinks' of its jobs, and let cofre copy bring it up "
+                             "to date when it is back",
+                             clock_format_shown(place->reached, since), age(status, place->reached, ago),
+                             age(status, place->failed, tried), why ? ": " : "", ERROR_SHOWN, why ? why : "");
+    free(why);
+    return result;
+}
+
+static int judge_expiry(struct status *status, const struct status_place *place, struct error *e)
+{
+    char ago[TEXT_AGE_MAX];
+    if (!place->expiry)
+        return 0;
+    char *text = status_text(json_string_value(place->expiry));
+    int result = problem_add(&status->problems, PROBLEM_WARNING, of_place(place), e, "the last run said, %s ago: %.*s",
+                             age(status, place->told, ago), ERROR_SHOWN, text ? text : "");
+    free(text);
+    return result;
+}
+
 /* ---- all of them ---- */
 
 int status_judge(const struct config *config, struct status *status, struct error *e)
@@ -231,7 +260,8 @@ int status_judge(const struct config *config, struct status *status, struct erro
             return -1;
     }
     for (size_t i = 0; i < status->place_count; i++)
-        if (judge_space(status, &status->places[i], e) < 0)
+        if (judge_reach(status, &status->places[i], e) < 0 || judge_space(status, &status->places[i], e) < 0 ||
+            judge_expiry(status, &status->places[i], e) < 0)
             return -1;
     problem_sort(&status->problems);
     return 0;

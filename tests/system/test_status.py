@@ -199,7 +199,7 @@ def test_a_good_night(made):
     done = made.ok('status')
     [title, row, empty, sink] = done.out.splitlines()
     assert title.split()[:5] == ['JOB', 'SINK', 'FULL', 'LAST', 'GOOD'] and row.split()[:2] == ['job', 'disk'] and 'complete' in row and STRIP.search(row)
-    assert done.err == '' and '\x1b' not in done.out and empty == '' and re.match(r"sink 'disk': \d+ % full, .* left$", sink)
+    assert done.err == '' and '\x1b' not in done.out and empty == '' and re.match(r"sink 'disk': \d+ % full, .* left, last reached \d+ s ago$", sink)
     made.ok('status', 'job')
     made.fails(2, 'status', 'jbo')
 

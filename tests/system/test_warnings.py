@@ -71,7 +71,7 @@ def test_when_a_place_will_be_full(machine):
     remember(machine, lambda day: 400 + 10 * day)
     found = sinks(machine)['nas']
     assert 9.5 < found['growth'] / (1 << 30) < 10.5 and abs(seconds(found['full']) - NOW - 31 * DAY) < DAY
-    assert f"\nsink 'nas': 69 % full, 310.0 GiB of 1000.0 GiB left, full about {found['full'][:10]} (in 4 weeks)\n" in machine.ok('status').out
+    assert f"\nsink 'nas': 69 % full, 310.0 GiB of 1000.0 GiB left, full about {found['full'][:10]} (in 4 weeks), last reached " in machine.ok('status').out
     assert samples(machine.ok('status', '--prometheus').out)['cofre_sink_full_timestamp_seconds', (('sink', 'nas'),)] == pytest.approx(seconds(found['full']), abs=1)
     assert "'nas used'=69.0%;;;0;100" in machine.ok('status', '--nagios').out
     assert f"full about {found['full'][:10]} (in 4 weeks)" in machine.ok('report').out
@@ -213,3 +213,92 @@ def test_while_a_run_is_at_work_the_last_is_still_too_long(machine):
         told = findings(machine)
         holder.stdin.close()
     assert told and told[0][3].startswith('the last run took 1 h 30 min')
+
+
+# ---- sinks that are out of reach ----
+
+AWAY = 'the place is not there'
+
+
+def lost(one: dict, sink: str, error: str | None = AWAY) -> dict:
+    """That run, which did not reach the sink."""
+    rows = [row | ({'committed': False, 'error': error, 'space': None, 'available': None} if row['name'] == sink else {}) for row in one['sinks']]
+    return one | {'status': 'incomplete', 'sinks': rows}
+
+
+def away_for(days: int, error: str | None = AWAY) -> list[dict]:
+    made = history(NOW - 3600, lambda day: 100, 1000, sinks=('nas', 'usb'))
+    return made[:30 - days] + [lost(one, 'usb', error) for one in made[30 - days:]]
+
+
+@pytest.mark.parametrize('days', [1, 3, 4, 12, 29])
+def test_a_sink_that_nothing_reaches(machine, days):
+    remember(machine, second=away_for(days))
+    reached = NOW - 3600 - days * DAY
+    assert abs(seconds(sinks(machine)['usb']['reached']) - reached) < 5 and abs(seconds(sinks(machine)['nas']['reached']) - NOW) < 5
+    assert f"sink 'usb': last reached {days} d 1 h ago" in machine('status').out or f'left, last reached {days} d 1 h ago' in machine('status').out
+    assert samples(machine('status', '--prometheus').out)['cofre_sink_reached_timestamp_seconds', (('sink', 'usb'),)] == pytest.approx(reached, abs=5)
+    told = [text for _, job, sink, text in findings(machine) if (job, sink) == (None, 'usb')]
+    assert bool(told) == (days >= 3)
+    if told:
+        said_everywhere(machine, rf"sink 'usb': nothing has worked there since \S+, {days} d 1 h ago; the last try, 1 h ago, failed: {AWAY}: bring it")
+
+
+@pytest.mark.parametrize('more', [
+    {'command': 'verify', 'sinks': [{'name': 'usb', 'status': 'verified'}]},
+    {'command': 'verify', 'sinks': [{'name': 'usb', 'status': 'damaged'}]},
+    {'command': 'prune', 'sinks': [{'host': 'testhost', 'job': 'second', 'sink': 'usb', 'error': None}]},
+    {'command': 'copy', 'status': 'complete', 'sinks': [{'name': 'usb'}]},
+    {'command': 'restore', 'status': 'complete', 'sinks': [{'name': 'usb'}]},
+    {'command': 'gc', 'status': 'collected', 'sink': 'usb', 'job': None},
+], ids=lambda more: more['command'])
+def test_whatever_reaches_a_sink_counts(machine, more):
+    at = moment(NOW - 2 * DAY)
+    one = {'started': at, 'ended': at, 'status': 'done'} | more
+    made = away_for(9)
+    remember(machine, second=sorted([*made, one] if 'job' not in more else made, key=lambda each: each['ended']))
+    if 'job' in more:
+        write(place(machine, None, 'usb'), [one])
+    assert seconds(sinks(machine)['usb']['reached']) == NOW - 2 * DAY
+    assert not any('nothing has worked' in text for *_, text in findings(machine))
+
+
+@pytest.mark.parametrize('more', [
+    {'command': 'verify', 'sinks': [{'name': 'usb', 'status': 'failed', 'error': AWAY}]},
+    {'command': 'gc', 'status': 'failed', 'sink': 'usb', 'job': None, 'error': AWAY},
+    {'command': 'restore', 'status': 'failed', 'sinks': [{'name': 'usb'}], 'error': AWAY},
+    {'command': 'gc', 'status': 'killed', 'sink': 'usb', 'job': None, 'error': None},
+], ids=lambda more: f"{more['command']} {more.get('status')}")
+def test_what_did_not_reach_it_does_not(machine, more):
+    at = moment(NOW - 2 * DAY)
+    one = {'started': at, 'ended': at, 'status': 'failed'} | more
+    made = away_for(9)
+    remember(machine, second=sorted([*made, one] if 'job' not in more else made, key=lambda each: each['ended']))
+    if 'job' in more:
+        write(place(machine, None, 'usb'), [one])
+    assert any('nothing has worked' in text for *_, text in findings(machine))
+
+
+def test_a_sink_that_nobody_needed_is_not_away(machine):
+    """A job that runs once a week; one that fails before it comes to the sink; one that took it out on purpose."""
+    remember(machine, second=away_for(9)[:-9])
+    assert not any('nothing has worked' in text for *_, text in findings(machine))
+    remember(machine, second=[one | {'status': 'failed'} for one in away_for(9, None)])
+    assert not any('nothing has worked' in text for *_, text in findings(machine))
+    remember(machine, second=away_for(9))
+    machine.job('second', sinks='nas')
+    assert set(sinks(machine)) == {'nas'} and not any('nothing has worked' in text for *_, text in findings(machine))
+
+
+# ---- keys ----
+
+def test_a_key_that_expires(machine):
+    made = history(NOW, lambda day: 100, 1000, sinks=('nas',))
+    warned = made[-1] | {'sinks': [made[-1]['sinks'][0] | {'warning': "the OpenPGP key 'A' expires in 9 days"}]}
+    remember(machine, first=[*made[:-1], warned])
+    said_everywhere(machine, r"sink 'nas': the last run said, \d+ s ago: the OpenPGP key 'A' expires in 9 days")
+    remember(machine, first=[*made[:-2], warned | {'ended': made[-2]['ended']}, made[-1]])
+    nothing_said(machine)
+    remember(machine, first=[*made[:-2], warned | {'ended': made[-2]['ended']}, lost(made[-1], 'nas')],
+             second=history(NOW - 9 * DAY, lambda day: 100, 1000, sinks=('nas', 'usb')))
+    assert any('expires in 9 days' in text for *_, text in findings(machine)), 'one that was not reached says nothing'

@@ -253,7 +253,8 @@ static void start(struct world *w, unsigned on, int remind, int wait)
     w->sink = (struct config_instance){.name = sink, .role = PLUGIN_SINK, .warn_space = 80};
     w->sinks[0] = &w->sink;
     w->job = (struct config_job){.name = job, .sinks = w->sinks, .sink_count = 1, .max_age = 3600000};
-    w->place = (struct status_place){.sink = &w->sink, .measured = START, .space = 100, .full = INT64_MIN};
+    w->place = (struct status_place){
+        .sink = &w->sink, .measured = START, .space = 100, .full = INT64_MIN, .reached = INT64_MIN};
     w->status_sink = (struct status_sink){.sink = &w->sink, .place = &w->place, .good = START};
     w->status_job = (struct status_job){.job = &w->job, .sinks = &w->status_sink};
     w->status = (struct status){.jobs = &w->status_job, .job_count = 1, .places = &w->place, .place_count = 1};
