@@ -254,6 +254,11 @@ void status_view_prometheus(struct bytes *text, const struct status *status)
                     SECONDS(status->looked));
     for (size_t i = 0; status && i < sizeof metrics / sizeof metrics[0]; i++)
         print_metric(text, &metrics[i], status);
-    if (status)
-        print_places(text, status);
+    if (!status)
+        return;
+    print_places(text, status);
+    print_head(text, "cofre_clock_behind_seconds",
+               "By how much the clock is behind what the records say; 0 when it is not.");
+    bytes_print(text, "cofre_clock_behind_seconds %.15g\n",
+                status->seen > status->now ? SECONDS(status->seen - status->now) : 0);
 }

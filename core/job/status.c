@@ -11,6 +11,8 @@
 #include "job/due.h"
 #include "job/records.h"
 
+#define APART (INT64_C(300) * 1000000000) /* ns: so far right clocks may be apart, as for prune and gc */
+
 static void look_at_schedule(const struct config *config, const struct status *status, struct status_job *job)
 {
     struct due_rule rule;
@@ -37,7 +39,8 @@ static struct status_place *place_of(const struct status *status, const struct c
 
 static int make_job(const struct status *status, const struct config_job *from, struct status_job *job, struct error *e)
 {
-    *job = (struct status_job){.job = from, .running = INT64_MIN, .next = INT64_MIN, .missed = INT64_MIN};
+    *job = (struct status_job){
+        .job = from, .running = INT64_MIN, .next = INT64_MIN, .missed = INT64_MIN, .future = INT64_MIN};
     if (!(job->sinks = calloc(from->sink_count, sizeof *job->sinks)))
         return error_memory(e);
     for (size_t i = 0; i < from->sink_count; i++)
@@ -84,26 +87,41 @@ static int make_places(const struct config *config, const struct config_job *onl
 }
 
 struct looking {
+    struct status *status;
     struct status_place *place;
-    int64_t now;
+    bool began;
 };
+
+bool status_is_future(int64_t when, int64_t now)
+{
+    return when > now && when - now > APART;
+}
+
+void status_see(struct status *status, const json_t *record)
+{
+    int64_t ended = records_time(record, "ended");
+    status->seen = ended > status->seen ? ended : status->seen;
+}
 
 static bool visit_place(void *context, const char *line, size_t length)
 {
     struct looking *l = context;
     int64_t reached = l->place->reached;
     json_t *record = records_parse(line, length);
+    if (!l->began)
+        status_see(l->status, record);
+    l->began = true;
     if (record)
-        status_place_take(l->place, l->now, record);
+        status_place_take(l->place, l->status->now, record);
     bool older = record && records_time(record, "ended") <= reached;
     json_decref(record);
     return !older && l->place->reached == reached;
 }
 
 /* What is recorded of a sink alone. */
-static void look_at_place(const struct config *config, const struct status *status, struct status_place *place)
+static void look_at_place(const struct config *config, struct status *status, struct status_place *place)
 {
-    struct looking l = {.place = place, .now = status->now};
+    struct looking l = {.status = status, .place = place};
     char directory[PATH_MAX];
     struct error e;
     if (records_directory(config, NULL, place->sink->name, directory, &e) < 0 ||
@@ -146,6 +164,7 @@ static void keep(struct status *status, const struct config_job *only)
 int status_read(const struct config *config, const struct config_job *only, struct status *status, struct error *e)
 {
     *status = (struct status){.now = clock_now(), .looked = due_looked(config)};
+    status->seen = status->looked;
     status->jobs = calloc(config->job_count + 1, sizeof *status->jobs);
     if (!status->jobs)
         return error_memory(e);

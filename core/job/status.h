@@ -75,8 +75,10 @@ struct status_job {
     int64_t next;    /* when the schedule has it next; INT64_MIN = it has none */
     int64_t missed;  /* when the schedule had it, and no run began; INT64_MIN */
     bool unattended; /* it has a schedule, and nobody looks after that: neither due, nor who else runs it */
-    int64_t silent;  /* ms between its runs while it had a rhythm without a schedule, and none has begun for twice as
-                      * long; 0 = neither */
+    int64_t future;  /* when the latest snapshot was begun that lies in the future: it is none of those below */
+    char future_id[MANIFEST_ID_SIZE];
+    int64_t silent; /* ms between its runs while it had a rhythm without a schedule, and none has begun for twice as
+                     * long; 0 = neither */
     /* ms that it takes: the lower median of the last STATUS_USUAL complete runs of the whole job, before the one that
      * is at work, or else that was tried last; 0 = fewer than three are known. */
     int64_t usual;
@@ -92,6 +94,7 @@ struct status_job {
 struct status {
     int64_t now;    /* ns */
     int64_t looked; /* when due or daemon looked last; INT64_MIN = never */
+    int64_t seen;   /* the latest that this machine wrote down last, of each job and sink; INT64_MIN = nothing */
     struct status_job *jobs;
     size_t job_count;
     struct status_place *places; /* of the sinks of these jobs */
@@ -112,6 +115,10 @@ char *status_text(const char *escaped);
 double status_growth(const struct status_measure days[STATUS_TREND]);
 /* When it will be full by that; INT64_MIN = it does not grow, not within two years, or was not measured lately. */
 int64_t status_full(const struct status_place *place, int64_t now);
+/* Is that time later than now, by more than right clocks may be apart? */
+bool status_is_future(int64_t when, int64_t now);
+/* What was written down last. */
+void status_see(struct status *status, const json_t *record);
 /* Did everything that was tried fail, and for days nothing has worked there? */
 bool status_is_away(const struct status_place *place, int64_t now);
 /* Is it as full as warn_space says, or going to be within warn_full? */

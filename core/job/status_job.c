@@ -31,7 +31,8 @@ struct reading {
         int64_t began, took;  /* ns, ms */
     } took[STATUS_USUAL + 1]; /* the newest complete runs of the whole job */
     size_t took_count;
-    json_t *accepted;    /* ids of snapshots that were suspect, as members */
+    json_t *accepted; /* ids of snapshots that were suspect, as members */
+    bool began_reading;
     bool past;           /* what comes is older than all of the days, */
     bool older;          /* or would be older than what tells a trend */
     char oldest[DATE];   /* day of that, */
@@ -108,6 +109,14 @@ static void take_size(struct reading *r, const json_t *record)
     job->sizes++;
 }
 
+static void take_future(struct status_job *job, int64_t began, const char *id)
+{
+    if (began <= job->future)
+        return;
+    job->future = began;
+    snprintf(job->future_id, sizeof job->future_id, "%s", id);
+}
+
 /* A snapshot that came to sinks: by a run, or by a copy; or was accepted there. rows: they say of each sink whether it
  * did. */
 static void take_snapshot(struct reading *r, const json_t *record, bool rows)
@@ -122,6 +131,10 @@ static void take_snapshot(struct reading *r, const json_t *record, bool rows)
         const json_t *row = records_row(record, "sinks", s->sink->name);
         if (!row || (rows && !json_is_true(json_object_get(row, "committed"))) || began <= s->good)
             continue;
+        if (status_is_future(began, r->status->now)) {
+            take_future(r->job, began, id);
+            continue;
+        }
         s->good = began;
         s->added = (uint64_t)records_number(row, "added");
         memcpy(s->good_id, id, strlen(id) + 1);
@@ -156,6 +169,9 @@ static void take_verified(struct status_sink *s, const json_t *record)
 
 static void take(struct reading *r, const json_t *record)
 {
+    if (!r->began_reading)
+        status_see(r->status, record);
+    r->began_reading = true;
     r->past = records_time(record, "ended") < r->status->now - (STATUS_DAYS + 1) * 86400 * SECOND;
     bool run = records_is(record, "command", "run");
     if (run) {

@@ -186,6 +186,17 @@ static int judge_duration(struct status *status, const struct status_job *job, s
     return status->problems.count > before ? 0 : judge_elapsed(status, job, false, elapsed_of(job->tried), e);
 }
 
+static int judge_future(struct status *status, const struct status_job *job, struct error *e)
+{
+    char when[CLOCK_TEXT_MAX];
+    if (job->future == INT64_MIN)
+        return 0;
+    return problem_add(&status->problems, PROBLEM_WARNING, of_job(job->job), e,
+                       "snapshot %s lies in the future, at %s, and counts for nothing until then: either this "
+                       "machine's clock is wrong, or it was when that was made",
+                       job->future_id, clock_format_shown(job->future, when));
+}
+
 static int judge_faults(struct status *status, const struct config_job *job, struct error *e)
 {
     for (size_t i = 0; i < job->source_count; i++)
@@ -248,15 +259,32 @@ static int judge_expiry(struct status *status, const struct status_place *place,
     return result;
 }
 
+/* ---- of the machine ---- */
+
+static int judge_clock(struct status *status, struct error *e)
+{
+    char now[CLOCK_TEXT_MAX], seen[CLOCK_TEXT_MAX], behind[TEXT_AGE_MAX];
+    if (!status_is_future(status->seen, status->now))
+        return 0;
+    return problem_add(&status->problems, PROBLEM_WARNING, (struct problem_subject){0}, e,
+                       "its time, %s, is %s behind what it has written down itself, at %s: set the clock right; until "
+                       "then ages, and what is due, may be wrong, and prune and gc may refuse",
+                       clock_format_shown(status->now, now), text_age((status->seen - status->now) / 1000000, behind),
+                       clock_format_shown(status->seen, seen));
+}
+
 /* ---- all of them ---- */
 
 int status_judge(const struct config *config, struct status *status, struct error *e)
 {
+    if (judge_clock(status, e) < 0)
+        return -1;
     for (size_t i = 0; i < status->job_count; i++) {
         const struct status_job *job = &status->jobs[i];
         if (judge_sinks(status, job, e) < 0 || judge_last(status, job, e) < 0 || judge_after(status, job, e) < 0 ||
             judge_record(config, status, job, e) < 0 || judge_attendance(status, job, e) < 0 ||
-            judge_duration(status, job, e) < 0 || judge_faults(status, job->job, e) < 0)
+            judge_duration(status, job, e) < 0 || judge_future(status, job, e) < 0 ||
+            judge_faults(status, job->job, e) < 0)
             return -1;
     }
     for (size_t i = 0; i < status->place_count; i++)

@@ -11,7 +11,7 @@ from support.cli import DONE, INCOMPLETE
 from support.notify import Told
 from support.records import history, moment, place, write
 from support.tree import plain_tree
-from test_status import samples, seconds
+from test_status import samples, seconds, status_at
 
 DAY = 86400
 NOW = int(time.time()) - 5
@@ -302,3 +302,49 @@ def test_a_key_that_expires(machine):
     remember(machine, first=[*made[:-2], warned | {'ended': made[-2]['ended']}, lost(made[-1], 'nas')],
              second=history(NOW - 9 * DAY, lambda day: 100, 1000, sinks=('nas', 'usb')))
     assert any('expires in 9 days' in text for *_, text in findings(machine)), 'one that was not reached says nothing'
+
+
+# ---- clocks ----
+
+def later(made: list[dict], by: float) -> list[dict]:
+    """As a clock that was ahead had them."""
+    return [one | {name: moment(seconds(one[name]) + by) for name in ('started', 'ended', 'snapshot_started')} for one in made]
+
+
+@pytest.mark.preload
+def test_a_clock_that_was_put_back(machine, tmp_path):
+    for sink in ('nas', 'usb'):
+        machine.ok('init', sink)
+    for job in ('first', 'second'):
+        machine.ok('run', job)
+    machine.ok('verify')
+    machine.ok('status')
+    assert samples(machine.ok('status', '--prometheus').out)['cofre_clock_behind_seconds', ()] == 0
+    back = int(time.time()) - 3 * DAY
+    done = status_at(machine, back, 'status')
+    assert done.status == INCOMPLETE and re.match(
+        r'warning: this machine: its time, \S+, is (3 d|2 d 23 h) behind what it has written down itself, at \S+: set the clock right', done.out), done
+    assert re.search(r"job 'first': snapshot \S+ lies in the future, at \S+, and counts for nothing until then", done.out)
+    assert 'COFRE WARNING - this machine: its time' in status_at(machine, back, 'status', '--nagios').out
+    assert 'warning: this machine: its time' in status_at(machine, back, 'report').out
+    found = [one for one in status_at(machine, back, '--json', 'status').json() if one['type'] == 'finding']
+    assert (found[0]['job'], found[0]['sink']) == (None, None)
+    metrics = samples(status_at(machine, back, 'status', '--prometheus').out)
+    assert abs(metrics['cofre_clock_behind_seconds', ()] - 3 * DAY) < 60
+    done = status_at(machine, back, 'run', 'first')
+    assert done.status == DONE and 'lies in the future' in done.err, 'a snapshot of a wrong time is better than none'
+    assert status_at(machine, int(time.time()) - 120, 'status').status == DONE, 'right clocks are not the same either'
+
+
+def test_a_clock_that_was_ahead_once(machine):
+    """What it made then does not hide how old the newest is that counts."""
+    made = history(NOW - 2 * DAY, lambda day: 100, 1000, days=9, sinks=('nas',))
+    ahead = later([made[-1] | {'snapshot': '20300101T000000Z-ab12cd'}], 400 * DAY)
+    machine.job('first', sinks='nas', max_age='26h')
+    remember(machine, first=made[:-1] + ahead)
+    told = findings(machine, 'first')
+    assert [level for level, *_ in told] == ['stale', 'warning', 'warning'] and 'its time' in told[1][3], told
+    assert 'snapshot 20300101T000000Z-ab12cd lies in the future' in told[2][3]
+    remember(machine, first=[*made[:-1], *ahead, *history(NOW, lambda day: 100, 1000, days=1, sinks=('nas',))])
+    [(level, job, _, text)] = findings(machine, 'first')
+    assert (level, job) == ('warning', 'first') and 'snapshot 20300101T000000Z-ab12cd lies in the future' in text, 'the clock is right again'
