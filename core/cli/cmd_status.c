@@ -80,8 +80,8 @@ static int judge_health(const struct status *status, const char **why)
 {
     bool looks = status->looked != INT64_MIN && status->now - status->looked < DUE_UNSEEN;
     *why = NULL;
-    if (status->level >= STATUS_DAMAGED)
-        return status->level == STATUS_STALE ? EXIT_STALE : EXIT_DAMAGED;
+    if (status->problems.level >= PROBLEM_DAMAGED)
+        return status->problems.level == PROBLEM_STALE ? EXIT_STALE : EXIT_DAMAGED;
     *why = "neither 'cofre daemon' nor 'cofre due' has looked for what is due lately";
     for (size_t i = 0; i < status->job_count; i++)
         if (!looks && is_looked_after(&status->jobs[i]))
@@ -100,7 +100,7 @@ static int give_health(struct cli *cli, const struct status *status)
     char subject[STATUS_VIEW_SUBJECT];
     const char *why;
     int exit = judge_health(status, &why);
-    const struct status_problem *worst = status->problems;
+    const struct problem *worst = status->problems.items;
     if (exit == EXIT_DONE)
         output_print(out, "healthy: %zu job%s\n", status->job_count, status->job_count == 1 ? "" : "s");
     else if (why)
@@ -119,11 +119,11 @@ static bool has_color(void)
     return isatty(STDOUT_FILENO) && !(none && *none) && terminal && strcmp(terminal, "dumb") != 0;
 }
 
-static int exit_of(enum status_level level)
+static int exit_of(enum problem_level level)
 {
-    if (level >= STATUS_DAMAGED)
-        return level == STATUS_STALE ? EXIT_STALE : EXIT_DAMAGED;
-    return level == STATUS_FINE ? EXIT_DONE : EXIT_INCOMPLETE;
+    if (level >= PROBLEM_DAMAGED)
+        return level == PROBLEM_STALE ? EXIT_STALE : EXIT_DAMAGED;
+    return level == PROBLEM_NONE ? EXIT_DONE : EXIT_INCOMPLETE;
 }
 
 static int give(struct cli *cli, const struct status *status, struct error *e)
@@ -138,7 +138,7 @@ static int give(struct cli *cli, const struct status *status, struct error *e)
         status_view_json(&cli->output, status);
     else if (status_view_text(&cli->output, status, has_color(), e) < 0)
         return -1;
-    return exit_of(status->level);
+    return exit_of(status->problems.level);
 }
 
 static int look(struct cli *cli, struct error *e)
@@ -176,7 +176,7 @@ static int give_stored(struct cli *cli, const struct stored *stored, struct erro
         stored_view_json(&cli->output, stored);
     else if (stored_view_text(&cli->output, stored, has_color(), e) < 0)
         return -1;
-    return exit_of(stored->level);
+    return exit_of(stored->problems.level);
 }
 
 static int look_at_sinks(struct cli *cli, struct error *e)

@@ -122,9 +122,9 @@ static void end_table(struct page *page)
     PRINT(page, "</tbody></table></div>\n");
 }
 
-static const char *class_of(enum status_level level)
+static const char *class_of(enum problem_level level)
 {
-    return level == STATUS_FINE ? "good" : level >= STATUS_DAMAGED ? "bad" : "warn";
+    return level == PROBLEM_NONE ? "good" : level >= PROBLEM_DAMAGED ? "bad" : "warn";
 }
 
 /* ---- the machine ---- */
@@ -142,12 +142,12 @@ static void put_top(struct page *page, const struct config *config)
         "<body><header><h1>Backups of %s</h1>\n<p class=\"soft\">From %s to %s, by cofre %s.</p>\n",
         config->host, style, config->host, clock_format_shown(page->report->since, since),
         clock_format_shown(status->now, now), COFRE_VERSION);
-    PRINT(page, "<p class=\"verdict %s\">", class_of(status->level));
-    if (status->problem_count == 0)
+    PRINT(page, "<p class=\"verdict %s\">", class_of(status->problems.level));
+    if (status->problems.count == 0)
         PRINT(page, "No problem is known.");
     else
-        PRINT(page, "%zu problem%s; the worst: %s.", status->problem_count, status->problem_count == 1 ? "" : "s",
-              status_view_level((int)status->level));
+        PRINT(page, "%zu problem%s; the worst: %s.", status->problems.count, status->problems.count == 1 ? "" : "s",
+              status_view_level((int)status->problems.level));
     PRINT(page, "</p></header>\n<main>\n");
 }
 
@@ -155,11 +155,11 @@ static void put_problems(struct page *page)
 {
     const struct status *status = &page->report->status;
     char subject[STATUS_VIEW_SUBJECT];
-    if (status->problem_count == 0)
+    if (status->problems.count == 0)
         return;
     PRINT(page, "<section><h2>Problems</h2>\n<ul>\n");
-    for (size_t i = 0; i < status->problem_count; i++) {
-        const struct status_problem *p = &status->problems[i];
+    for (size_t i = 0; i < status->problems.count; i++) {
+        const struct problem *p = &status->problems.items[i];
         PRINT(page, "<li><strong class=\"%s\">%s</strong>: ", class_of(p->level), status_view_level((int)p->level));
         put(page, status_view_subject(p, subject));
         PRINT(page, ": ");
@@ -175,7 +175,7 @@ static void put_sink(struct page *page, const struct report_job *job, size_t at)
     const struct report_sink *r = &job->sinks[at];
     int64_t now = page->report->status.now;
     char text[64];
-    enum status_level level = report_view_level(s);
+    enum problem_level level = report_view_level(s);
     PRINT(page, "<tr>");
     put_head(page, job->status->job->name);
     put_cell(page, s->sink->name);
@@ -203,6 +203,38 @@ static void put_sinks(struct page *page)
     for (size_t i = 0; i < page->report->status.job_count; i++)
         for (size_t k = 0; k < page->report->jobs[i].status->job->sink_count; k++)
             put_sink(page, &page->report->jobs[i], k);
+    end_table(page);
+    PRINT(page, "</section>\n");
+}
+
+static void put_place(struct page *page, const struct status_place *place)
+{
+    char text[STATUS_FULL_TEXT];
+    int64_t now = page->report->status.now;
+    PRINT(page, "<tr>");
+    put_head(page, place->sink->name);
+    snprintf(text, sizeof text, "%.0f %%", place->space > 0 ? status_percent(place) : 0);
+    put_number(page, place->space > 0 ? text : "");
+    put_number(page, place->space > 0 ? text_size(place->available, text) : "");
+    put_number(page, place->space > 0 ? text_size(place->space, text) : "");
+    put_number(page, place->growth > 0 ? text_size((uint64_t)place->growth, text) : "");
+    put_cell(page, status_full_text(place, now, text));
+    put_number(page, place->reached == INT64_MIN ? "" : report_view_age(now, place->reached, text));
+    PRINT(page, "</tr>\n");
+}
+
+static void put_places(struct page *page)
+{
+    static const char *const titles[] = {"Sink",     "#Full",    "#Left", "#Of", "#Grows by, a day",
+                                         "Forecast", "#Reached", NULL};
+    const struct status *status = &page->report->status;
+    PRINT(page, "<section><h2>Sinks</h2>\n<p class=\"soft\">How full their places were at the end of the last run, "
+                "where they can tell; when they will be full, if they grow as in the last weeks; and how long ago "
+                "something was last done "
+                "there.</p>\n");
+    begin_table(page, "Sinks", titles);
+    for (size_t i = 0; i < status->place_count; i++)
+        put_place(page, &status->places[i]);
     end_table(page);
     PRINT(page, "</section>\n");
 }
@@ -378,6 +410,7 @@ void report_html_write(struct bytes *text, struct output *out, const struct conf
     put_top(&page, config);
     put_problems(&page);
     put_sinks(&page);
+    put_places(&page);
     put_losses(&page);
     for (size_t i = 0; i < report->status.job_count; i++)
         put_job(&page, &report->jobs[i]);

@@ -30,18 +30,18 @@ const char *report_view_age(int64_t now, int64_t when, char *out)
 const char *report_view_full(const struct status_sink *sink, char *out)
 {
     out[0] = '\0';
-    if (sink->space > 0)
-        snprintf(out, 16, "%.0f %%", 100 * (double)(sink->space - sink->available) / (double)sink->space);
+    if (sink->place->space > 0)
+        snprintf(out, 16, "%.0f %%", status_percent(sink->place));
     return out;
 }
 
-enum status_level report_view_level(const struct status_sink *sink)
+enum problem_level report_view_level(const struct status_sink *sink)
 {
     if (sink->stale)
-        return STATUS_STALE;
+        return PROBLEM_STALE;
     if (sink->damaged > sink->verified)
-        return STATUS_DAMAGED;
-    return sink->good == INT64_MIN ? STATUS_WARNING : STATUS_FINE;
+        return PROBLEM_DAMAGED;
+    return sink->good == INT64_MIN ? PROBLEM_WARNING : PROBLEM_NONE;
 }
 
 const char *report_view_line(const struct report_job *job, char out[REPORT_VIEW_LINE])
@@ -155,9 +155,12 @@ int report_view_text(struct output *out, const struct config *config, const stru
     char since[CLOCK_TEXT_MAX], now[CLOCK_TEXT_MAX], text[REPORT_VIEW_LINE], count[VIEW_COUNT_MAX];
     output_print(out, "Backups of %s, from %s to %s\n\n", config->host, clock_format_shown(report->since, since),
                  clock_format_shown(status->now, now));
-    status_view_problems(out, status, false);
+    status_view_problems(out, &status->problems, false);
+    if (status->problems.count > 0)
+        output_print(out, "\n");
     if (print_sinks(out, report, e) < 0)
         return -1;
+    status_view_sinks(out, status);
     output_print(out, "\n");
     for (size_t i = 0; i < status->job_count; i++)
         output_print(out, "job '%s': %s\n", report->jobs[i].status->job->name,
@@ -273,6 +276,7 @@ void report_view_json(struct output *out, const struct config *config, const str
     status_view_findings(out, status);
     for (size_t i = 0; i < status->job_count; i++)
         give_job(out, report, &report->jobs[i]);
+    status_view_places(out, status);
     for (size_t i = 0; i < report->chain_count; i++) {
         const struct report_chain *c = &report->chains[i];
         snprintf(name, sizeof name, "%s '%.63s'", c->job ? "job" : "sink", c->job ? c->job : c->sink);
@@ -282,6 +286,6 @@ void report_view_json(struct output *out, const struct config *config, const str
                                 output_text(out, c->flaw[0] ? c->flaw : NULL)));
     }
     output_object(out, "summary",
-                  json_pack("{s:s, s:o, s:o}", "status", status_view_level((int)status->level), "problems",
-                            output_number(status->problem_count), "chains_broken", output_number(report->flawed)));
+                  json_pack("{s:s, s:o, s:o}", "status", status_view_level((int)status->problems.level), "problems",
+                            output_number(status->problems.count), "chains_broken", output_number(report->flawed)));
 }

@@ -28,7 +28,7 @@ const char *report_view_age(int64_t now, int64_t when, char *out);
 /* "81 %", or "" when it is not known, into out[16]. Returns out. */
 const char *report_view_full(const struct status_sink *sink, char *out);
 /* Of one sink of a job: fine, damaged, stale, or a warning when no complete snapshot is known to be there. */
-enum status_level report_view_level(const struct status_sink *sink);
+enum problem_level report_view_level(const struct status_sink *sink);
 /* What is taken to outlive the machine. */
 extern const char report_view_elsewhere[];
 

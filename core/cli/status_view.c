@@ -15,17 +15,18 @@
 #define RED "\033[31m"
 #define YELLOW "\033[33m"
 #define GREEN "\033[32m"
+#define SINK_LINE 256
 
-static const char *const levels[] = {[STATUS_FINE] = "ok",
-                                     [STATUS_UNKNOWN] = "unknown",
-                                     [STATUS_WARNING] = "warning",
-                                     [STATUS_DAMAGED] = "damaged",
-                                     [STATUS_STALE] = "stale"};
-static const char *const paints[] = {[STATUS_FINE] = GREEN,
-                                     [STATUS_UNKNOWN] = YELLOW,
-                                     [STATUS_WARNING] = YELLOW,
-                                     [STATUS_DAMAGED] = RED,
-                                     [STATUS_STALE] = RED};
+static const char *const levels[] = {[PROBLEM_NONE] = "ok",
+                                     [PROBLEM_UNKNOWN] = "unknown",
+                                     [PROBLEM_WARNING] = "warning",
+                                     [PROBLEM_DAMAGED] = "damaged",
+                                     [PROBLEM_STALE] = "stale"};
+static const char *const paints[] = {[PROBLEM_NONE] = GREEN,
+                                     [PROBLEM_UNKNOWN] = YELLOW,
+                                     [PROBLEM_WARNING] = YELLOW,
+                                     [PROBLEM_DAMAGED] = RED,
+                                     [PROBLEM_STALE] = RED};
 static const char *const day_words[] = {
     [STATUS_NO_RUN] = "none", [STATUS_GOOD] = "good", [STATUS_MIXED] = "mixed", [STATUS_BAD] = "bad"};
 
@@ -39,10 +40,17 @@ const char *status_view_paint(int level)
     return paints[level];
 }
 
-const char *status_view_subject(const struct status_problem *problem, char *out)
+const char *status_view_subject(const struct problem *problem, char *out)
 {
-    snprintf(out, STATUS_VIEW_SUBJECT, "job '%s'%s%s%s", problem->job->name, problem->sink ? ", sink '" : "",
-             problem->sink ? problem->sink->name : "", problem->sink ? "'" : "");
+    const char *const names[] = {problem->of.host, problem->of.job, problem->of.sink};
+    static const char *const what[] = {"host", "job", "sink"};
+    int n = 0;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (names[i])
+            n += snprintf(out + n, STATUS_VIEW_SUBJECT - (size_t)n, "%s%s '%.63s'", n > 0 ? ", " : "", what[i],
+                          names[i]);
+    if (n == 0)
+        snprintf(out, STATUS_VIEW_SUBJECT, "this machine");
     return out;
 }
 
@@ -81,16 +89,10 @@ static const char *show_days(const struct status_job *job, char out[STATUS_DAYS 
     return out;
 }
 
-static enum status_level level_of(const struct status *status, const struct status_job *job,
-                                  const struct status_sink *sink)
+static enum problem_level level_of(const struct status *status, const struct status_job *job,
+                                   const struct status_sink *sink)
 {
-    enum status_level level = STATUS_FINE;
-    for (size_t i = 0; i < status->problem_count; i++) {
-        const struct status_problem *p = &status->problems[i];
-        if (p->job == job->job && (!p->sink || p->sink == sink->sink) && p->level > level)
-            level = p->level;
-    }
-    return level;
+    return problem_worst(&status->problems, (struct problem_subject){.job = job->job->name, .sink = sink->sink->name});
 }
 
 static int add_row(const struct status *status, const struct status_job *job, const struct status_sink *sink,
@@ -99,8 +101,8 @@ static int add_row(const struct status *status, const struct status_job *job, co
     char good[CLOCK_TEXT_MAX] = "never", age[TEXT_AGE_MAX] = "", last[64] = "never", took[TEXT_ELAPSED_MAX] = "";
     char full[8] = "", size[48] = "", days[STATUS_DAYS + 1], next[32] = "", verified[TEXT_AGE_MAX];
     const json_t *elapsed = json_object_get(job->last, "elapsed");
-    if (sink->space > 0)
-        snprintf(full, sizeof full, "%.0f %%", 100 * (double)(sink->space - sink->available) / (double)sink->space);
+    if (sink->place->space > 0)
+        snprintf(full, sizeof full, "%.0f %%", status_percent(sink->place));
     if (sink->good != INT64_MIN) {
         clock_format_shown(sink->good, good);
         ago(status, sink->good, age);
@@ -146,26 +148,65 @@ static int print_table(struct output *out, const struct status *status, bool col
     return result;
 }
 
-void status_view_problems(struct output *out, const struct status *status, bool color)
+void status_view_problems(struct output *out, const struct problem_list *problems, bool color)
 {
     char subject[STATUS_VIEW_SUBJECT];
-    for (size_t i = 0; i < status->problem_count; i++) {
-        const struct status_problem *p = &status->problems[i];
+    for (size_t i = 0; i < problems->count; i++) {
+        const struct problem *p = &problems->items[i];
         output_print(out, "%s%s%s: %s: ", color ? paints[p->level] : "", levels[p->level], color ? "\033[0m" : "",
                      status_view_subject(p, subject));
         output_print(out, "%s\n", output_escape(out, p->text, strlen(p->text)));
     }
-    if (status->problem_count > 0)
-        output_print(out, "\n");
+}
+
+/* "82 % full, 1.1 TiB of 6 TiB left, full about 2027-03-14 (in 15 weeks), last reached 3 h ago"; "" when nothing is
+ * known. */
+static const char *show_place(const struct status *status, const struct status_place *p, char out[SINK_LINE])
+{
+    char left[TEXT_SIZE_MAX], size[TEXT_SIZE_MAX], full[STATUS_FULL_TEXT], reached[TEXT_AGE_MAX];
+    int n = 0;
+    out[0] = '\0';
+    if (p->space > 0)
+        n += snprintf(out, SINK_LINE, "%.0f %% full, %s of %s left", status_percent(p), text_size(p->available, left),
+                      text_size(p->space, size));
+    if (status_full_text(p, status->now, full)[0])
+        n += snprintf(out + n, SINK_LINE - (size_t)n, ", %s", full);
+    if (p->reached != INT64_MIN)
+        snprintf(out + n, SINK_LINE - (size_t)n, "%slast reached %s ago", n > 0 ? ", " : "",
+                 ago(status, p->reached, reached));
+    return out;
+}
+
+void status_view_sinks(struct output *out, const struct status *status)
+{
+    char line[SINK_LINE];
+    bool any = false;
+    for (size_t i = 0; i < status->place_count; i++) {
+        const struct status_place *p = &status->places[i];
+        if (!show_place(status, p, line)[0])
+            continue;
+        output_print(out, "%ssink '%s': %s\n", any ? "" : "\n", p->sink->name, line);
+        any = true;
+    }
 }
 
 int status_view_text(struct output *out, const struct status *status, bool color, struct error *e)
 {
-    status_view_problems(out, status, color);
-    return print_table(out, status, color, e);
+    status_view_problems(out, &status->problems, color);
+    if (status->problems.count > 0)
+        output_print(out, "\n");
+    if (print_table(out, status, color, e) < 0)
+        return -1;
+    status_view_sinks(out, status);
+    return 0;
 }
 
 /* ---- JSON ---- */
+
+static json_t *space_json(const struct status_place *place, uint64_t bytes)
+{
+    return place->space > 0 ? output_number(bytes) : json_null();
+}
 
 static json_t *sinks_json(struct output *out, const struct status *status, const struct status_job *job)
 {
@@ -174,12 +215,11 @@ static json_t *sinks_json(struct output *out, const struct status *status, const
         const struct status_sink *s = &job->sinks[i];
         bool good = s->good != INT64_MIN;
         json_t *age = good ? json_real((double)((status->now - s->good) / 1000000) / 1000) : json_null();
-        json_t *row =
-            json_pack("{s:s, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "name", s->sink->name, "snapshot",
-                      output_text(out, good ? s->good_id : NULL), "last_good", output_time(s->good), "age", age,
-                      "stale", s->stale, "added", good ? output_number(s->added) : json_null(), "verified",
-                      output_time(s->verified), "space", s->space > 0 ? output_number(s->space) : json_null(),
-                      "available", s->space > 0 ? output_number(s->available) : json_null());
+        json_t *row = json_pack("{s:s, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "name", s->sink->name, "snapshot",
+                                output_text(out, good ? s->good_id : NULL), "last_good", output_time(s->good), "age",
+                                age, "stale", s->stale, "added", good ? output_number(s->added) : json_null(),
+                                "verified", output_time(s->verified), "space", space_json(s->place, s->place->space),
+                                "available", space_json(s->place, s->place->available));
         if (json_array_append_new(list, row) < 0)
             out->no_memory = true;
     }
@@ -211,9 +251,10 @@ static json_t *last_json(const struct status_job *job)
 
 static json_t *job_json(struct output *out, const struct status *status, const struct status_job *job)
 {
-    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "job", job->job->name, "last",
-                     last_json(job), "running", output_time(job->running), "next", output_time(job->next), "missed",
-                     output_time(job->missed), "max_age",
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "job", job->job->name,
+                     "last", last_json(job), "running", output_time(job->running), "next", output_time(job->next),
+                     "missed", output_time(job->missed), "elapsed_usual",
+                     job->usual > 0 ? json_real((double)job->usual / 1000) : json_null(), "max_age",
                      job->job->max_age > 0 ? json_real((double)job->job->max_age / 1000) : json_null(), "bytes",
                      job->sizes > 0 ? output_number(job->bytes) : json_null(), "bytes_before",
                      job->sizes > 1 ? output_number(job->bytes_before) : json_null(), "entries",
@@ -224,11 +265,23 @@ static json_t *job_json(struct output *out, const struct status *status, const s
 
 void status_view_findings(struct output *out, const struct status *status)
 {
-    for (size_t i = 0; i < status->problem_count; i++) {
-        const struct status_problem *p = &status->problems[i];
+    for (size_t i = 0; i < status->problems.count; i++) {
+        const struct problem *p = &status->problems.items[i];
         output_object(out, "finding",
-                      json_pack("{s:s, s:s, s:o, s:o}", "level", levels[p->level], "job", p->job->name, "sink",
-                                output_text(out, p->sink ? p->sink->name : NULL), "text", output_text(out, p->text)));
+                      json_pack("{s:s, s:o, s:o, s:o}", "level", levels[p->level], "job", output_text(out, p->of.job),
+                                "sink", output_text(out, p->of.sink), "text", output_text(out, p->text)));
+    }
+}
+
+void status_view_places(struct output *out, const struct status *status)
+{
+    for (size_t i = 0; i < status->place_count; i++) {
+        const struct status_place *p = &status->places[i];
+        output_object(out, "sink",
+                      json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "sink", p->sink->name, "reached",
+                                output_time(p->reached), "measured", output_time(p->measured), "space",
+                                space_json(p, p->space), "available", space_json(p, p->available), "growth",
+                                p->growth > 0 ? json_real(p->growth) : json_null(), "full", output_time(p->full)));
     }
 }
 
@@ -237,7 +290,8 @@ void status_view_json(struct output *out, const struct status *status)
     status_view_findings(out, status);
     for (size_t i = 0; i < status->job_count; i++)
         output_object(out, "status", job_json(out, status, &status->jobs[i]));
+    status_view_places(out, status);
     output_object(out, "summary",
-                  json_pack("{s:s, s:o, s:o}", "status", levels[status->level], "time", output_time(status->now),
-                            "problems", output_number(status->problem_count)));
+                  json_pack("{s:s, s:o, s:o}", "status", levels[status->problems.level], "time",
+                            output_time(status->now), "problems", output_number(status->problems.count)));
 }

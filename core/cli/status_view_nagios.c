@@ -13,8 +13,8 @@ static const struct {
     const char *word;
     int exit;
 } states[] = {
-    [STATUS_FINE] = {"OK", 0},          [STATUS_UNKNOWN] = {"UNKNOWN", 3}, [STATUS_WARNING] = {"WARNING", 1},
-    [STATUS_DAMAGED] = {"CRITICAL", 2}, [STATUS_STALE] = {"CRITICAL", 2},
+    [PROBLEM_NONE] = {"OK", 0},          [PROBLEM_UNKNOWN] = {"UNKNOWN", 3}, [PROBLEM_WARNING] = {"WARNING", 1},
+    [PROBLEM_DAMAGED] = {"CRITICAL", 2}, [PROBLEM_STALE] = {"CRITICAL", 2},
 };
 
 void status_view_nagios_begin(struct output *out, int level)
@@ -68,23 +68,36 @@ static void print_performance(struct output *out, const struct status *status)
         if (job->sizes > 0)
             output_print(out, " '%s size'=%lluB;;;0", job->job->name, (unsigned long long)job->bytes);
     }
+    for (size_t i = 0; i < status->place_count; i++) {
+        const struct status_place *p = &status->places[i];
+        if (p->space == 0)
+            continue;
+        output_print(out, " '%s used'=%.1f%%;", p->sink->name, status_percent(p));
+        output_print(out, p->sink->warn_space > 0 ? "%lld;;0;100" : ";;0;100", (long long)p->sink->warn_space);
+    }
     output_print(out, "\n");
+}
+
+void status_view_nagios_problems(struct output *out, const struct problem_list *problems)
+{
+    char subject[STATUS_VIEW_SUBJECT];
+    for (size_t i = 0; i < problems->count; i++) {
+        output_print(out, "%s%s: ", i > 0 ? "; " : "", status_view_subject(&problems->items[i], subject));
+        status_view_nagios_text(out, problems->items[i].text);
+    }
 }
 
 int status_view_nagios(struct output *out, const struct status *status)
 {
-    char subject[STATUS_VIEW_SUBJECT], age[TEXT_AGE_MAX];
+    char age[TEXT_AGE_MAX];
     const struct status_sink *old = oldest(status);
-    status_view_nagios_begin(out, (int)status->level);
-    for (size_t i = 0; i < status->problem_count; i++) {
-        output_print(out, "%s%s: ", i > 0 ? "; " : "", status_view_subject(&status->problems[i], subject));
-        status_view_nagios_text(out, status->problems[i].text);
-    }
-    if (status->problem_count == 0 && old)
+    status_view_nagios_begin(out, (int)status->problems.level);
+    status_view_nagios_problems(out, &status->problems);
+    if (status->problems.count == 0 && old)
         output_print(out, "%zu job%s, and no newest snapshot is older than %s", status->job_count,
                      status->job_count == 1 ? "" : "s", text_age((status->now - old->good) / 1000000, age));
     print_performance(out, status);
-    return states[status->level].exit;
+    return states[status->problems.level].exit;
 }
 
 int status_view_nagios_broken(struct output *out, const struct error *why)
@@ -93,5 +106,5 @@ int status_view_nagios_broken(struct output *out, const struct error *why)
     output_print(out, "COFRE CRITICAL - nothing can run: ");
     status_view_nagios_text(out, error_text(why, text));
     output_print(out, "\n");
-    return states[STATUS_STALE].exit;
+    return states[PROBLEM_STALE].exit;
 }

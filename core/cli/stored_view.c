@@ -11,22 +11,10 @@
 #include "config/config.h"
 #include "operation/stored.h"
 
-#define SUBJECT_MAX 256
-
 static const char *const words[STORED_STATES] = {
     [STORED_COMPLETE] = "complete", [STORED_PARTIAL] = "partial", [STORED_INCOMPLETE] = "incomplete",
     [STORED_SUSPECT] = "suspect",   [STORED_UNKNOWN] = "unknown",
 };
-
-/* "host 'web', job 'nightly', sink 'nas'" */
-static const char *subject(const struct stored_problem *p, char out[SUBJECT_MAX])
-{
-    if (p->row)
-        snprintf(out, SUBJECT_MAX, "host '%s', job '%s', sink '%s'", p->row->host, p->row->job, p->sink->name);
-    else
-        snprintf(out, SUBJECT_MAX, "sink '%s'", p->sink->name);
-    return out;
-}
 
 /* ---- text ---- */
 
@@ -61,8 +49,10 @@ static int add_row(const struct stored *stored, const struct stored_row *row, bo
                            number(row->states[STORED_INCOMPLETE], incomplete),
                            ago(stored, row->verified, "never", verified),
                            ago(stored, row->proven, "never", proven)};
+    const struct problem_subject of = {.host = row->host, .job = row->job, .sink = row->sink->name};
+    const char *paint = color ? status_view_paint((int)problem_worst(&stored->problems, of)) : NULL;
     for (size_t i = 0; i < sizeof cells / sizeof cells[0]; i++)
-        if (table_add_painted(t, cells[i], color && i <= 5 ? status_view_paint((int)row->level) : NULL, e) < 0)
+        if (table_add_painted(t, cells[i], i <= 5 ? paint : NULL, e) < 0)
             return -1;
     return 0;
 }
@@ -85,14 +75,8 @@ static int print_table(struct output *out, const struct stored *stored, bool col
 
 int stored_view_text(struct output *out, const struct stored *stored, bool color, struct error *e)
 {
-    char whose[SUBJECT_MAX];
-    for (size_t i = 0; i < stored->problem_count; i++) {
-        const struct stored_problem *p = &stored->problems[i];
-        output_print(out, "%s%s%s: %s: ", color ? status_view_paint((int)p->level) : "",
-                     status_view_level((int)p->level), color ? "\033[0m" : "", subject(p, whose));
-        output_print(out, "%s\n", output_escape(out, p->text, strlen(p->text)));
-    }
-    if (stored->problem_count > 0 && stored->row_count > 0)
+    status_view_problems(out, &stored->problems, color);
+    if (stored->problems.count > 0 && stored->row_count > 0)
         output_print(out, "\n");
     return print_table(out, stored, color, e);
 }
@@ -120,19 +104,18 @@ static json_t *row_json(struct output *out, const struct stored *stored, const s
 
 void stored_view_json(struct output *out, const struct stored *stored)
 {
-    for (size_t i = 0; i < stored->problem_count; i++) {
-        const struct stored_problem *p = &stored->problems[i];
+    for (size_t i = 0; i < stored->problems.count; i++) {
+        const struct problem *p = &stored->problems.items[i];
         output_object(out, "finding",
                       json_pack("{s:s, s:o, s:o, s:s, s:o}", "level", status_view_level((int)p->level), "host",
-                                output_text(out, p->row ? p->row->host : NULL), "job",
-                                output_text(out, p->row ? p->row->job : NULL), "sink", p->sink->name, "text",
-                                output_text(out, p->text)));
+                                output_text(out, p->of.host), "job", output_text(out, p->of.job), "sink", p->of.sink,
+                                "text", output_text(out, p->text)));
     }
     for (size_t i = 0; i < stored->row_count; i++)
         output_object(out, "stored", row_json(out, stored, &stored->rows[i]));
     output_object(out, "summary",
-                  json_pack("{s:s, s:o, s:o}", "status", status_view_level((int)stored->level), "time",
-                            output_time(stored->now), "problems", output_number(stored->problem_count)));
+                  json_pack("{s:s, s:o, s:o}", "status", status_view_level((int)stored->problems.level), "time",
+                            output_time(stored->now), "problems", output_number(stored->problems.count)));
 }
 
 /* ---- Nagios ---- */
@@ -154,20 +137,17 @@ static void print_performance(struct output *out, const struct stored *stored)
 
 int stored_view_nagios(struct output *out, const struct stored *stored)
 {
-    char whose[SUBJECT_MAX], age[TEXT_AGE_MAX];
+    char age[TEXT_AGE_MAX];
     int64_t oldest = stored->now;
-    status_view_nagios_begin(out, (int)stored->level);
-    for (size_t i = 0; i < stored->problem_count; i++) {
-        output_print(out, "%s%s: ", i > 0 ? "; " : "", subject(&stored->problems[i], whose));
-        status_view_nagios_text(out, stored->problems[i].text);
-    }
+    status_view_nagios_begin(out, (int)stored->problems.level);
+    status_view_nagios_problems(out, &stored->problems);
     for (size_t i = 0; i < stored->row_count; i++)
         oldest = stored->rows[i].good < oldest ? stored->rows[i].good : oldest;
-    if (stored->problem_count == 0 && stored->row_count == 0)
+    if (stored->problems.count == 0 && stored->row_count == 0)
         output_print(out, "nothing is stored");
-    else if (stored->problem_count == 0)
+    else if (stored->problems.count == 0)
         output_print(out, "%zu job%s of hosts in sinks, and no newest snapshot is older than %s", stored->row_count,
                      stored->row_count == 1 ? "" : "s", ago(stored, oldest, "", age));
     print_performance(out, stored);
-    return status_view_nagios_exit((int)stored->level);
+    return status_view_nagios_exit((int)stored->problems.level);
 }

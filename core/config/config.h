@@ -123,6 +123,7 @@ struct config_instance {
     int64_t level;      /* 0 = the compressor's default */
     int64_t threads;    /* 0 = one for each processor */
     int64_t warn_space; /* sinks: status warns when so many percent are in use; 0 = none */
+    int64_t warn_full;  /* sinks: status warns when it will be full within so long, ms (default 14d); 0 = never */
     int64_t max_age;    /* sinks: of what others store there, ms; 0 = none */
     /* sinks: of what other hosts store there */
     struct config_retention retention;

@@ -78,6 +78,8 @@ const struct option config_sink_options[] = {
     {"recovery_to", OPTION_LIST, 0, NULL, 0, 0, NULL, "repository: OpenPGP recipients who can get the key back"},
     {"recovery_passphrase", OPTION_SECRET, 0, NULL, 0, 0, NULL, "repository: passphrase that gets the key back"},
     {"warn_space", OPTION_STRING, 0, NULL, 0, 0, NULL, "status warns when it is so full, such as 80%"},
+    {"warn_full", OPTION_DURATION, 0, "14d", 0, LONGEST, NULL,
+     "status warns when it will be full within so long, going by the last weeks; 0 = never"},
     {"max_age", OPTION_DURATION, 0, NULL, 1, LONGEST, NULL,
      "status --all-hosts warns when what a host has stored is older"},
     RUN_AS_ROW, TIMEOUT_ROW, STALL_ROW, KEEP_ROWS, END_ROW,

@@ -417,6 +417,11 @@ int history_continue(const struct history *history, struct manifest *manifest, s
 {
     manifest->sequence = 1;
     bool future = manifest_is_future(history->newest, manifest->started);
+    if (future) {
+        log_line(LOG_WARNING, "snapshot '%s' of this job lies in the future: this one is going to look older than it",
+                 history->newest);
+        log_hint(LOG_WARNING, "see that this machine's clock is right");
+    }
     manifest_make_id(manifest->started, future ? "" : history->newest, manifest->id);
     if (history->count == 0)
         return 0;

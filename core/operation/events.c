@@ -339,43 +339,29 @@ static int take_stale(json_t *memory, const struct events_listener *l, const str
     return s->stale ? set_state(memory, l, key, "stale", l->now, object, e) : end_state(memory, l, key, object, e);
 }
 
-/* As it was measured last, for whichever job. */
-static const struct status_sink *newest_measure(const struct status *status, const struct config_instance *sink)
-{
-    const struct status_sink *newest = NULL;
-    for (size_t i = 0; i < status->job_count; i++)
-        for (size_t k = 0; k < status->jobs[i].job->sink_count; k++) {
-            const struct status_sink *s = &status->jobs[i].sinks[k];
-            if (s->sink == sink && s->space > 0 && (!newest || s->measured > newest->measured))
-                newest = s;
-        }
-    return newest;
-}
-
-static int take_space(json_t *memory, const struct events_listener *l, const struct status *status,
-                      const struct config_instance *sink, struct error *e)
+static int take_space(json_t *memory, const struct events_listener *l, const struct status_place *place,
+                      struct error *e)
 {
     char key[KEY_MAX];
-    const struct status_sink *s = newest_measure(status, sink);
-    snprintf(key, sizeof key, "space %.63s", sink->name);
-    bool full = s && sink->warn_space > 0 &&
-                100 * (double)(s->space - s->available) / (double)s->space >= (double)sink->warn_space;
-    if (!full)
+    bool full = status_is_full(place);
+    snprintf(key, sizeof key, "space %.63s", place->sink->name);
+    if (!full && !status_is_filling(place, l->now))
         return end_state(memory, l, key, NULL, e);
-    if (l->delay(l->context, NULL, sink->name) < 0)
+    if (l->delay(l->context, NULL, place->sink->name) < 0)
         return 0;
-    json_t *object = events_of_space(l->host, l->now, s);
-    return object ? set_state(memory, l, key, "space", l->now, object, e) : error_memory(e);
+    json_t *object = events_of_space(l->host, l->now, place);
+    return object ? set_state(memory, l, key, full ? "full" : "filling", l->now, object, e) : error_memory(e);
 }
 
 int events_take_status(json_t *memory, const struct events_listener *l, const struct status *status, struct error *e)
 {
     for (size_t i = 0; i < status->job_count; i++)
-        for (size_t k = 0; k < status->jobs[i].job->sink_count; k++) {
-            const struct status_sink *s = &status->jobs[i].sinks[k];
-            if (take_stale(memory, l, &status->jobs[i], s, e) < 0 || take_space(memory, l, status, s->sink, e) < 0)
+        for (size_t k = 0; k < status->jobs[i].job->sink_count; k++)
+            if (take_stale(memory, l, &status->jobs[i], &status->jobs[i].sinks[k], e) < 0)
                 return -1;
-        }
+    for (size_t i = 0; i < status->place_count; i++)
+        if (take_space(memory, l, &status->places[i], e) < 0)
+            return -1;
     return 0;
 }
 

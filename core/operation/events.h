@@ -79,14 +79,15 @@ json_t *events_object(const struct events_about *about);
 int events_level(const json_t *object);
 /* The object of what a record says. */
 json_t *events_of_record(const char *host, enum config_event event, const json_t *record);
-/* Of a sink of a job that is stale (over: no longer), and of one that is full. */
+/* Of a sink of a job that is stale (over: no longer), and of one that is full, or will be soon. */
 struct status_job;
+struct status_place;
 struct status_sink;
 json_t *events_of_stale(const char *host, int64_t now, const struct status_job *job, const struct status_sink *sink,
                         bool over);
 /* Of what a run has said will fail in the sink one day. */
 json_t *events_of_expiry(const char *host, const json_t *record, const char *sink, const char *warning);
-json_t *events_of_space(const char *host, int64_t now, const struct status_sink *sink);
+json_t *events_of_space(const char *host, int64_t now, const struct status_place *place);
 /* A copy that says that it is still so, since then. */
 json_t *events_reminder(const json_t *object, int64_t since, int64_t now);
 

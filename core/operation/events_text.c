@@ -211,18 +211,26 @@ json_t *events_of_stale(const char *host, int64_t now, const struct status_job *
     return events_object(&about);
 }
 
-json_t *events_of_space(const char *host, int64_t now, const struct status_sink *s)
+json_t *events_of_space(const char *host, int64_t now, const struct status_place *p)
 {
     char title[EVENTS_TITLE_MAX + 1], text[1024], size[TEXT_SIZE_MAX], left[TEXT_SIZE_MAX], when[CLOCK_TEXT_MAX];
-    double full = 100 * (double)(s->space - s->available) / (double)s->space;
-    snprintf(title, sizeof title, "%.63s: sink '%.63s' is %.0f %% full", host, s->sink->name, full);
-    snprintf(text, sizeof text, "%s\n%s of %s were left at %s, and warn_space is %lld%%\n", title,
-             text_size(s->available, left), text_size(s->space, size), clock_format_shown(s->measured, when),
-             (long long)s->sink->warn_space);
+    char full[STATUS_FULL_TEXT], limit[64] = "", grown[TEXT_SIZE_MAX];
+    status_full_text(p, now, full);
+    if (status_is_full(p)) {
+        snprintf(title, sizeof title, "%.63s: sink '%.63s' is %.0f %% full", host, p->sink->name, status_percent(p));
+        snprintf(limit, sizeof limit, ", and warn_space is %lld%%", (long long)p->sink->warn_space);
+    } else {
+        snprintf(title, sizeof title, "%.63s: sink '%.63s' is going to be %s", host, p->sink->name, full);
+    }
+    int n = snprintf(text, sizeof text, "%s\n%s of %s were left at %s%s\n", title, text_size(p->available, left),
+                     text_size(p->space, size), clock_format_shown(p->measured, when), limit);
+    if (full[0])
+        snprintf(text + n, sizeof text - (size_t)n, "it grows by %s a day, and will be %s\n",
+                 text_size((uint64_t)p->growth, grown), full);
     const struct events_about about = {.event = config_event_name(CONFIG_SPACE),
                                        .level = levels[CONFIG_SPACE],
                                        .host = host,
-                                       .sink = s->sink->name,
+                                       .sink = p->sink->name,
                                        .time = now,
                                        .title = title,
                                        .text = text};

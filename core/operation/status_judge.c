@@ -1,4 +1,3 @@
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,28 +9,23 @@
 #include "config/config.h"
 #include "operation/status.h"
 
-#define ERROR_SHOWN 1000 /* bytes */
+#define ERROR_SHOWN 1000        /* bytes */
+#define SLOW 3                  /* times as long as usual is much longer, */
+#define SLOW_LEAST (10 * 60000) /* when it is so many ms more */
 
-static int add(struct status *status, enum status_level level, const struct config_job *job,
-               const struct config_instance *sink, struct error *e, const char *format, ...)
-    __attribute__((format(printf, 6, 7)));
-
-static int add(struct status *status, enum status_level level, const struct config_job *job,
-               const struct config_instance *sink, struct error *e, const char *format, ...)
+static struct problem_subject of_job(const struct config_job *job)
 {
-    struct status_problem *grown = reallocarray(status->problems, status->problem_count + 1, sizeof *grown);
-    va_list arguments;
-    if (!grown)
-        return error_memory(e);
-    status->problems = grown;
-    struct status_problem *p = &grown[status->problem_count++];
-    *p = (struct status_problem){.level = level, .job = job, .sink = sink};
-    va_start(arguments, format);
-    vsnprintf(p->text, sizeof p->text, format, arguments);
-    va_end(arguments);
-    if (level > status->level)
-        status->level = level;
-    return 0;
+    return (struct problem_subject){.job = job->name};
+}
+
+static struct problem_subject of_sink(const struct config_job *job, const struct config_instance *sink)
+{
+    return (struct problem_subject){.job = job->name, .sink = sink->name};
+}
+
+static struct problem_subject of_place(const struct status_place *place)
+{
+    return (struct problem_subject){.sink = place->sink->name};
 }
 
 static const char *age(const struct status *status, int64_t when, char out[TEXT_AGE_MAX])
@@ -52,8 +46,9 @@ static int judge_after(struct status *status, const struct status_job *job, stru
         if (!hook || strcmp(hook, "after") != 0 || !escaped)
             continue;
         char *text = status_text(escaped);
-        int result = add(status, STATUS_WARNING, job->job, NULL, e, "at the end of the last run, %s ago: %.*s",
-                         age(status, records_time(job->last, "ended"), when), ERROR_SHOWN, text ? text : "");
+        int result = problem_add(&status->problems, PROBLEM_WARNING, of_job(job->job), e,
+                                 "at the end of the last run, %s ago: %.*s",
+                                 age(status, records_time(job->last, "ended"), when), ERROR_SHOWN, text ? text : "");
         free(text);
         if (result < 0)
             return -1;
@@ -69,13 +64,13 @@ static int judge_last(struct status *status, const struct status_job *job, struc
         return 0;
     const char *escaped = records_why(job->tried);
     char *text = escaped ? status_text(escaped) : NULL;
-    int result = add(status, STATUS_WARNING, job->job, NULL, e, "the last run, %s ago, %s%s%.*s",
-                     age(status, records_time(job->tried, "ended"), when),
-                     strcmp(word, "killed") == 0       ? "was killed"
-                     : strcmp(word, "incomplete") == 0 ? "was incomplete"
-                     : strcmp(word, "suspect") == 0    ? "was suspect"
-                                                       : "failed",
-                     text ? ": " : "", ERROR_SHOWN, text ? text : "");
+    int result = problem_add(&status->problems, PROBLEM_WARNING, of_job(job->job), e, "the last run, %s ago, %s%s%.*s",
+                             age(status, records_time(job->tried, "ended"), when),
+                             strcmp(word, "killed") == 0       ? "was killed"
+                             : strcmp(word, "incomplete") == 0 ? "was incomplete"
+                             : strcmp(word, "suspect") == 0    ? "was suspect"
+                                                               : "failed",
+                             text ? ": " : "", ERROR_SHOWN, text ? text : "");
     free(text);
     return result;
 }
@@ -85,20 +80,20 @@ static int judge_record(const struct config *config, struct status *status, cons
 {
     char when[CLOCK_TEXT_MAX];
     if (job->damaged &&
-        add(status, STATUS_UNKNOWN, job->job, NULL, e,
-            "some of its records cannot be read, so this may not be the whole truth: cofre log %s --check",
-            job->job->name) < 0)
+        problem_add(&status->problems, PROBLEM_UNKNOWN, of_job(job->job), e,
+                    "some of its records cannot be read, so this may not be the whole truth: cofre log %s --check",
+                    job->job->name) < 0)
         return -1;
     if (!job->last && job->running == INT64_MIN && !job->damaged)
-        return add(
-            status, STATUS_UNKNOWN, job->job, NULL, e,
+        return problem_add(
+            &status->problems, PROBLEM_UNKNOWN, of_job(job->job), e,
             "no record of a run is on this machine: it never ran here, or what was in '%s' is lost: what the sinks "
             "hold is shown by cofre status --from-sinks",
             config->state_dir);
     if (job->missed == INT64_MIN)
         return 0;
-    return add(status, STATUS_WARNING, job->job, NULL, e, "it was due at %s, and no run has begun since",
-               clock_format_shown(job->missed, when));
+    return problem_add(&status->problems, PROBLEM_WARNING, of_job(job->job), e,
+                       "it was due at %s, and no run has begun since", clock_format_shown(job->missed, when));
 }
 
 /* A job that no schedule and no cron runs. */
@@ -107,15 +102,16 @@ static int judge_attendance(struct status *status, const struct status_job *job,
     char since[CLOCK_TEXT_MAX], ago[TEXT_AGE_MAX], usual[TEXT_AGE_MAX];
     bool never = status->looked == INT64_MIN;
     if (job->silent > 0)
-        return add(status, STATUS_WARNING, job->job, NULL, e,
-                   "no run has begun for %s, and it used to run every %s: nothing seems to run it any more",
-                   age(status, records_time(job->last, "started"), ago), text_age(job->silent, usual));
+        return problem_add(&status->problems, PROBLEM_WARNING, of_job(job->job), e,
+                           "no run has begun for %s, and it used to run every %s: nothing seems to run it any more",
+                           age(status, records_time(job->last, "started"), ago), text_age(job->silent, usual));
     if (!job->unattended)
         return 0;
-    return add(status, STATUS_WARNING, job->job, NULL, e,
-               "nobody looks after its schedule: 'cofre due' has %s%s: let cron or a timer call it every five minutes, "
-               "or run 'cofre daemon'",
-               never ? "never looked" : "not looked since ", never ? "" : clock_format_shown(status->looked, since));
+    return problem_add(
+        &status->problems, PROBLEM_WARNING, of_job(job->job), e,
+        "nobody looks after its schedule: 'cofre due' has %s%s: let cron or a timer call it every five minutes, "
+        "or run 'cofre daemon'",
+        never ? "never looked" : "not looked since ", never ? "" : clock_format_shown(status->looked, since));
 }
 
 static int judge_sinks(struct status *status, const struct status_job *job, struct error *e)
@@ -125,92 +121,176 @@ static int judge_sinks(struct status *status, const struct status_job *job, stru
         const struct status_sink *s = &job->sinks[i];
         int result = 0;
         if (s->stale && s->good == INT64_MIN)
-            result =
-                add(status, STATUS_STALE, job->job, s->sink, e,
-                    "no complete snapshot is known to be there, and max_age is %s", text_age(job->job->max_age, most));
+            result = problem_add(&status->problems, PROBLEM_STALE, of_sink(job->job, s->sink), e,
+                                 "no complete snapshot is known to be there, and max_age is %s",
+                                 text_age(job->job->max_age, most));
         else if (s->stale)
-            result = add(status, STATUS_STALE, job->job, s->sink, e,
-                         "the newest complete snapshot is %s old, older than max_age (%s)", age(status, s->good, old),
-                         text_age(job->job->max_age, most));
+            result = problem_add(&status->problems, PROBLEM_STALE, of_sink(job->job, s->sink), e,
+                                 "the newest complete snapshot is %s old, older than max_age (%s)",
+                                 age(status, s->good, old), text_age(job->job->max_age, most));
         else if (s->good == INT64_MIN && job->last)
-            result = add(status, STATUS_WARNING, job->job, s->sink, e, "no complete snapshot is known to be there");
+            result = problem_add(&status->problems, PROBLEM_WARNING, of_sink(job->job, s->sink), e,
+                                 "no complete snapshot is known to be there");
         if (result == 0 && s->damaged > s->verified)
-            result = add(status, STATUS_DAMAGED, job->job, s->sink, e,
-                         "a verification, %s ago, found damage, and none has found all of it whole since",
-                         age(status, s->damaged, old));
+            result = problem_add(&status->problems, PROBLEM_DAMAGED, of_sink(job->job, s->sink), e,
+                                 "a verification, %s ago, found damage, and none has found all of it whole since",
+                                 age(status, s->damaged, old));
         if (result < 0)
             return -1;
     }
     return 0;
 }
 
-static int judge_space(struct status *status, const struct status_job *job, struct error *e)
+/* ms that the last run took; 0: that is not known, or it was not of the whole job. */
+static int64_t elapsed_of(const json_t *run)
 {
-    char size[TEXT_SIZE_MAX], left[TEXT_SIZE_MAX], when[TEXT_AGE_MAX];
-    for (size_t i = 0; i < job->job->sink_count; i++) {
-        const struct status_sink *s = &job->sinks[i];
-        double full = s->space > 0 ? 100 * (double)(s->space - s->available) / (double)s->space : 0;
-        if (s->sink->warn_space > 0 && full >= (double)s->sink->warn_space &&
-            add(status, STATUS_WARNING, job->job, s->sink, e, "it was %.0f %% full %s ago: %s of %s left", full,
-                age(status, s->measured, when), text_size(s->available, left), text_size(s->space, size)) < 0)
-            return -1;
-    }
-    return 0;
+    bool part = records_is(run, "snapshot_status", "partial") || json_array_size(json_object_get(run, "asked")) > 0;
+    double elapsed = 1000 * json_number_value(json_object_get(run, "elapsed"));
+    return !part && elapsed > 0 && elapsed < 1e12 ? (int64_t)elapsed : 0;
 }
 
+/* Who stores everything for the first time takes its time. */
+static bool is_first(const struct status_job *job, bool running)
+{
+    int64_t began = records_time(job->tried, "started");
+    for (size_t i = 0; i < job->job->sink_count; i++)
+        if (running ? job->sinks[i].good == INT64_MIN : job->sinks[i].first == began && began != INT64_MIN)
+            return true;
+    return false;
+}
+
+static int judge_elapsed(struct status *status, const struct status_job *job, bool running, int64_t elapsed,
+                         struct error *e)
+{
+    char took[TEXT_AGE_MAX], other[TEXT_AGE_MAX];
+    const char *what = running ? "a run is at work for" : "the last run took";
+    int64_t longest = job->job->max_duration, usual = job->usual;
+    text_age(elapsed, took);
+    if (longest > 0 && elapsed > longest)
+        return problem_add(&status->problems, PROBLEM_WARNING, of_job(job->job), e,
+                           "%s %s, longer than max_duration (%s)", what, took, text_age(longest, other));
+    if (usual == 0 || elapsed <= SLOW * usual || elapsed - usual < SLOW_LEAST || is_first(job, running))
+        return 0;
+    return problem_add(&status->problems, PROBLEM_WARNING, of_job(job->job), e,
+                       "%s %s, and usually it takes %s: what changed? cofre log %s shows what each took", what, took,
+                       text_age(usual, other), job->job->name);
+}
+
+/* Of the run that is at work, or else of the last. */
 static int judge_duration(struct status *status, const struct status_job *job, struct error *e)
 {
-    char took[TEXT_AGE_MAX], most[TEXT_AGE_MAX];
-    int64_t longest = job->job->max_duration, elapsed = 0;
-    if (longest == 0)
+    size_t before = status->problems.count;
+    bool running = job->running != INT64_MIN;
+    if (running && judge_elapsed(status, job, true, (status->now - job->running) / 1000000, e) < 0)
+        return -1;
+    return status->problems.count > before ? 0 : judge_elapsed(status, job, false, elapsed_of(job->tried), e);
+}
+
+static int judge_future(struct status *status, const struct status_job *job, struct error *e)
+{
+    char when[CLOCK_TEXT_MAX];
+    if (job->future == INT64_MIN)
         return 0;
-    if (job->tried)
-        elapsed = (int64_t)(1000 * json_number_value(json_object_get(job->tried, "elapsed")));
-    if (job->running != INT64_MIN && (status->now - job->running) / 1000000 > longest)
-        return add(status, STATUS_WARNING, job->job, NULL, e, "a run is at work for %s, longer than max_duration (%s)",
-                   age(status, job->running, took), text_age(longest, most));
-    if (elapsed <= longest)
-        return 0;
-    return add(status, STATUS_WARNING, job->job, NULL, e, "the last run took %s, longer than max_duration (%s)",
-               text_age(elapsed, took), text_age(longest, most));
+    return problem_add(&status->problems, PROBLEM_WARNING, of_job(job->job), e,
+                       "snapshot %s lies in the future, at %s, and counts for nothing until then: either this "
+                       "machine's clock is wrong, or it was when that was made",
+                       job->future_id, clock_format_shown(job->future, when));
 }
 
 static int judge_faults(struct status *status, const struct config_job *job, struct error *e)
 {
     for (size_t i = 0; i < job->source_count; i++)
-        if (job->sources[i]->fault && add(status, STATUS_WARNING, job, NULL, e, "source '%s' cannot be used: %s",
-                                          job->sources[i]->name, job->sources[i]->fault) < 0)
+        if (job->sources[i]->fault &&
+            problem_add(&status->problems, PROBLEM_WARNING, of_job(job), e, "source '%s' cannot be used: %s",
+                        job->sources[i]->name, job->sources[i]->fault) < 0)
             return -1;
     for (size_t i = 0; i < job->sink_count; i++)
-        if (job->sinks[i]->fault &&
-            add(status, STATUS_WARNING, job, job->sinks[i], e, "it cannot be used: %s", job->sinks[i]->fault) < 0)
+        if (job->sinks[i]->fault && problem_add(&status->problems, PROBLEM_WARNING, of_sink(job, job->sinks[i]), e,
+                                                "it cannot be used: %s", job->sinks[i]->fault) < 0)
             return -1;
     return 0;
 }
 
-/* ---- all of them ---- */
+/* ---- of a sink ---- */
 
-static int worst_first(const void *a, const void *b)
+static int judge_space(struct status *status, const struct status_place *place, struct error *e)
 {
-    const struct status_problem *x = a, *y = b;
-    if (x->level != y->level)
-        return x->level > y->level ? -1 : 1;
-    if (x->job != y->job)
-        return x->job < y->job ? -1 : 1;
-    return strcmp(x->text, y->text);
+    char size[TEXT_SIZE_MAX], left[TEXT_SIZE_MAX], when[TEXT_AGE_MAX], full[STATUS_FULL_TEXT], grown[TEXT_SIZE_MAX];
+    if (status_is_full(place) &&
+        problem_add(&status->problems, PROBLEM_WARNING, of_place(place), e, "it was %.0f %% full %s ago: %s of %s left",
+                    status_percent(place), age(status, place->measured, when), text_size(place->available, left),
+                    text_size(place->space, size)) < 0)
+        return -1;
+    if (!status_is_filling(place, status->now))
+        return 0;
+    return problem_add(&status->problems, PROBLEM_WARNING, of_place(place), e,
+                       "it is going to be %s: %s are left, and it grows by %s a day: make room, or see what grows: "
+                       "cofre log",
+                       status_full_text(place, status->now, full), text_size(place->available, left),
+                       text_size((uint64_t)place->growth, grown));
 }
+
+static int judge_reach(struct status *status, const struct status_place *place, struct error *e)
+{
+    char since[CLOCK_TEXT_MAX], ago[TEXT_AGE_MAX], tried[TEXT_AGE_MAX];
+    if (!status_is_away(place, status->now))
+        return 0;
+    char *why = place->why ? status_text(json_string_value(place->why)) : NULL;
+    int result = problem_add(&status->problems, PROBLEM_WARNING, of_place(place), e,
+                             "nothing has worked there since %s, %s ago; the last try, %s ago, failed%s%.*s: bring it "
+                             "within reach; or, when it "
+                             "is away on purpose, take it out of 'sinks' of its jobs, and let cofre copy bring it up "
+                             "to date when it is back",
+                             clock_format_shown(place->reached, since), age(status, place->reached, ago),
+                             age(status, place->failed, tried), why ? ": " : "", ERROR_SHOWN, why ? why : "");
+    free(why);
+    return result;
+}
+
+static int judge_expiry(struct status *status, const struct status_place *place, struct error *e)
+{
+    char ago[TEXT_AGE_MAX];
+    if (!place->expiry)
+        return 0;
+    char *text = status_text(json_string_value(place->expiry));
+    int result = problem_add(&status->problems, PROBLEM_WARNING, of_place(place), e, "the last run said, %s ago: %.*s",
+                             age(status, place->told, ago), ERROR_SHOWN, text ? text : "");
+    free(text);
+    return result;
+}
+
+/* ---- of the machine ---- */
+
+static int judge_clock(struct status *status, struct error *e)
+{
+    char now[CLOCK_TEXT_MAX], seen[CLOCK_TEXT_MAX], behind[TEXT_AGE_MAX];
+    if (!status_is_future(status->seen, status->now))
+        return 0;
+    return problem_add(&status->problems, PROBLEM_WARNING, (struct problem_subject){0}, e,
+                       "its time, %s, is %s behind what it has written down itself, at %s: set the clock right; until "
+                       "then ages, and what is due, may be wrong, and prune and gc may refuse",
+                       clock_format_shown(status->now, now), text_age((status->seen - status->now) / 1000000, behind),
+                       clock_format_shown(status->seen, seen));
+}
+
+/* ---- all of them ---- */
 
 int status_judge(const struct config *config, struct status *status, struct error *e)
 {
+    if (judge_clock(status, e) < 0)
+        return -1;
     for (size_t i = 0; i < status->job_count; i++) {
         const struct status_job *job = &status->jobs[i];
         if (judge_sinks(status, job, e) < 0 || judge_last(status, job, e) < 0 || judge_after(status, job, e) < 0 ||
             judge_record(config, status, job, e) < 0 || judge_attendance(status, job, e) < 0 ||
-            judge_space(status, job, e) < 0 || judge_duration(status, job, e) < 0 ||
+            judge_duration(status, job, e) < 0 || judge_future(status, job, e) < 0 ||
             judge_faults(status, job->job, e) < 0)
             return -1;
     }
-    if (status->problem_count > 0)
-        qsort(status->problems, status->problem_count, sizeof *status->problems, worst_first);
+    for (size_t i = 0; i < status->place_count; i++)
+        if (judge_reach(status, &status->places[i], e) < 0 || judge_space(status, &status->places[i], e) < 0 ||
+            judge_expiry(status, &status->places[i], e) < 0)
+            return -1;
+    problem_sort(&status->problems);
     return 0;
 }

@@ -40,7 +40,7 @@ void stored_free(struct stored *stored)
         free(stored->sinks[i].why);
     free(stored->rows);
     free(stored->sinks);
-    free(stored->problems);
+    problem_free(&stored->problems);
     *stored = (struct stored){0};
 }
 

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "operation/status.h"
+#include "operation/problem.h"
 #include "snapshot/manifest.h"
 
 struct config_instance;
@@ -44,7 +44,6 @@ struct stored_row {
     bool damaged; /* one of these has lost its integrity */
     char *why;    /* what is wrong with one of these; NULL = there is none */
     bool stale;
-    enum status_level level;
 };
 
 struct stored_sink {
@@ -54,22 +53,13 @@ struct stored_sink {
     char *why;         /* why it was not reached, or what is wrong with one of these; NULL = nothing */
 };
 
-struct stored_problem {
-    enum status_level level;
-    const struct stored_row *row;       /* NULL = of all of the sink */
-    const struct config_instance *sink; /* likewise of the row */
-    char text[1536];
-};
-
 struct stored {
     int64_t now; /* ns: when it was looked at */
     struct stored_row *rows;
     size_t row_count; /* by host, job and sink */
     struct stored_sink *sinks;
     size_t sink_count;
-    struct stored_problem *problems; /* the worst first */
-    size_t problem_count;
-    enum status_level level;
+    struct problem_list problems;
 };
 
 struct stored_request {

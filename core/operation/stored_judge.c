@@ -1,8 +1,3 @@
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/error.h"
 #include "base/text.h"
 #include "config/config.h"
@@ -10,27 +5,9 @@
 
 #define SHOWN 1000 /* bytes of an error */
 
-static int add(struct stored *stored, enum status_level level, const struct config_instance *sink,
-               struct stored_row *row, struct error *e, const char *format, ...) __attribute__((format(printf, 6, 7)));
-
-static int add(struct stored *stored, enum status_level level, const struct config_instance *sink,
-               struct stored_row *row, struct error *e, const char *format, ...)
+static struct problem_subject of_row(const struct stored_row *row)
 {
-    struct stored_problem *grown = reallocarray(stored->problems, stored->problem_count + 1, sizeof *grown);
-    va_list arguments;
-    if (!grown)
-        return error_memory(e);
-    stored->problems = grown;
-    struct stored_problem *p = &grown[stored->problem_count++];
-    *p = (struct stored_problem){.level = level, .row = row, .sink = sink};
-    va_start(arguments, format);
-    vsnprintf(p->text, sizeof p->text, format, arguments);
-    va_end(arguments);
-    if (row && level > row->level)
-        row->level = level;
-    if (level > stored->level)
-        stored->level = level;
-    return 0;
+    return (struct problem_subject){.host = row->host, .job = row->job, .sink = row->sink->name};
 }
 
 static int judge_age(struct stored *stored, struct stored_row *row, struct error *e)
@@ -40,13 +17,14 @@ static int judge_age(struct stored *stored, struct stored_row *row, struct error
     row->stale = row->max_age > 0 && (row->good == INT64_MIN || age > row->max_age);
     text_age(row->max_age, most);
     if (row->good == INT64_MIN && row->stale)
-        return add(stored, STATUS_STALE, row->sink, row, e, "no complete snapshot is there, and max_age is %s", most);
+        return problem_add(&stored->problems, PROBLEM_STALE, of_row(row), e,
+                           "no complete snapshot is there, and max_age is %s", most);
     if (row->good == INT64_MIN)
-        return add(stored, STATUS_WARNING, row->sink, row, e, "no complete snapshot is there");
+        return problem_add(&stored->problems, PROBLEM_WARNING, of_row(row), e, "no complete snapshot is there");
     if (!row->stale)
         return 0;
-    return add(stored, STATUS_STALE, row->sink, row, e,
-               "the newest complete snapshot is %s old, older than max_age (%s)", text_age(age, old), most);
+    return problem_add(&stored->problems, PROBLEM_STALE, of_row(row), e,
+                       "the newest complete snapshot is %s old, older than max_age (%s)", text_age(age, old), most);
 }
 
 static int judge_last(struct stored *stored, struct stored_row *row, struct error *e)
@@ -59,43 +37,40 @@ static int judge_last(struct stored *stored, struct stored_row *row, struct erro
     char old[TEXT_AGE_MAX];
     if (row->last == INT64_MIN || !what[row->last_state])
         return 0;
-    return add(stored, STATUS_WARNING, row->sink, row, e, "the newest snapshot, %s, %s old, %s", row->last_id,
-               text_age((stored->now - row->last) / 1000000, old), what[row->last_state]);
+    return problem_add(&stored->problems, PROBLEM_WARNING, of_row(row), e, "the newest snapshot, %s, %s old, %s",
+                       row->last_id, text_age((stored->now - row->last) / 1000000, old), what[row->last_state]);
 }
 
 static int judge_objects(struct stored *stored, struct stored_row *row, struct error *e)
 {
-    if (row->future > 0 && add(stored, STATUS_WARNING, row->sink, row, e,
-                               "%zu snapshot%s of the future: is this machine's clock right? Otherwise somebody lies, "
-                               "or had a wrong clock",
-                               row->future, row->future == 1 ? " is" : "s are") < 0)
+    if (row->future > 0 &&
+        problem_add(&stored->problems, PROBLEM_WARNING, of_row(row), e,
+                    "%zu snapshot%s of the future: is this machine's clock right? Otherwise somebody lies, "
+                    "or had a wrong clock",
+                    row->future, row->future == 1 ? " is" : "s are") < 0)
         return -1;
     if (row->unreadable == 0)
         return 0;
-    return add(stored, row->damaged ? STATUS_DAMAGED : STATUS_WARNING, row->sink, row, e,
-               "%zu snapshot%s cannot be read, such as %.*s", row->unreadable, row->unreadable == 1 ? "" : "s", SHOWN,
-               row->why);
+    return problem_add(&stored->problems, row->damaged ? PROBLEM_DAMAGED : PROBLEM_WARNING, of_row(row), e,
+                       "%zu snapshot%s cannot be read, such as %.*s", row->unreadable, row->unreadable == 1 ? "" : "s",
+                       SHOWN, row->why);
+}
+
+static struct problem_subject of_sink(const struct stored_sink *sink)
+{
+    return (struct problem_subject){.sink = sink->sink->name};
 }
 
 static int judge_sink(struct stored *stored, const struct stored_sink *sink, struct error *e)
 {
     if (!sink->reached)
-        return add(stored, STATUS_UNKNOWN, sink->sink, NULL, e, "it cannot be looked at: %.*s", SHOWN, sink->why);
+        return problem_add(&stored->problems, PROBLEM_UNKNOWN, of_sink(sink), e, "it cannot be looked at: %.*s", SHOWN,
+                           sink->why);
     if (sink->unreadable == 0)
         return 0;
-    return add(stored, STATUS_DAMAGED, sink->sink, NULL, e,
-               "%zu snapshot%s of nobody knows which host cannot be read, such as %.*s", sink->unreadable,
-               sink->unreadable == 1 ? "" : "s", SHOWN, sink->why);
-}
-
-static int worst_first(const void *a, const void *b)
-{
-    const struct stored_problem *x = a, *y = b;
-    if (x->level != y->level)
-        return x->level > y->level ? -1 : 1;
-    if (x->row != y->row)
-        return x->row < y->row ? -1 : 1;
-    return strcmp(x->text, y->text);
+    return problem_add(&stored->problems, PROBLEM_DAMAGED, of_sink(sink), e,
+                       "%zu snapshot%s of nobody knows which host cannot be read, such as %.*s", sink->unreadable,
+                       sink->unreadable == 1 ? "" : "s", SHOWN, sink->why);
 }
 
 int stored_judge(struct stored *stored, struct error *e)
@@ -108,7 +83,6 @@ int stored_judge(struct stored *stored, struct error *e)
         if (judge_age(stored, row, e) < 0 || judge_last(stored, row, e) < 0 || judge_objects(stored, row, e) < 0)
             return -1;
     }
-    if (stored->problem_count > 0)
-        qsort(stored->problems, stored->problem_count, sizeof *stored->problems, worst_first);
+    problem_sort(&stored->problems);
     return 0;
 }

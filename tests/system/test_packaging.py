@@ -2,12 +2,14 @@
 import json
 import re
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 import yaml
 
 from support.cli import CLEAN
+from support.records import history, place, records, write
 from support.tree import plain_tree
 
 TOP = Path(__file__).resolve().parents[2]
@@ -57,7 +59,7 @@ def test_they_call_what_there_is(world, tmp_path):
 
 # ---- what watches it ----
 
-WORDS = {'time', 'sum', 'count', 'max', 'vector', 'or', 'on', 'group_left', 'predict_linear', 'instance', 'backup', 'sink', 'host', 'd'}
+WORDS = {'time', 'sum', 'count', 'max', 'vector', 'or', 'and', 'on', 'group_left', 'instance', 'backup', 'sink', 'host'}
 
 
 @pytest.fixture(scope='module')
@@ -75,6 +77,7 @@ def written(world, tmp_path) -> dict[str, set[str]]:
     world.ok('run', 'job')
     world.ok('verify', 'job')
     world.ok('due')
+    write(place(world, 'job'), history(time.time(), lambda day: 10 + day, 100) + records(world))
     text = world.ok('status', '--prometheus').out + world.ok('status', '--prometheus', '--all-hosts', '--max-age', '26h').out
     found = {name: set() for name in re.findall(r'^# TYPE (\w+) gauge$', text, re.M)}
     for name, labels in re.findall(r'^(\w+)(?:\{(.*)\})? \S+$', text, re.M):

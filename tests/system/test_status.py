@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from support.cli import BAD_CONFIG, CLEAN, DAMAGED, DONE, INCOMPLETE, OVERDUE
-from support.records import moment, place, records, write
+from support.records import history, moment, place, records, write
 from support.schedule import next_due
 from support.tree import plain_tree
 
@@ -197,9 +197,9 @@ def fail_a_run(world) -> None:
 
 def test_a_good_night(made):
     done = made.ok('status')
-    [title, row] = done.out.splitlines()
+    [title, row, empty, sink] = done.out.splitlines()
     assert title.split()[:5] == ['JOB', 'SINK', 'FULL', 'LAST', 'GOOD'] and row.split()[:2] == ['job', 'disk'] and 'complete' in row and STRIP.search(row)
-    assert done.err == '' and '\x1b' not in done.out
+    assert done.err == '' and '\x1b' not in done.out and empty == '' and re.match(r"sink 'disk': \d+ % full, .* left, last reached \d+ s ago$", sink)
     made.ok('status', 'job')
     made.fails(2, 'status', 'jbo')
 
@@ -270,7 +270,7 @@ def test_a_place_that_is_full(made, tmpfs):
     made.ok('status')
     made.ok('run', 'job')
     done = made.fails(INCOMPLETE, 'status')
-    assert re.search(r"job 'job', sink 'small': it was (7[6-9]|8\d) % full \d+ s ago", done.out) and re.search(r'small +(7[6-9]|8\d) % ', done.out), done
+    assert re.search(r"warning: sink 'small': it was (7[6-9]|8\d) % full \d+ s ago", done.out) and re.search(r'small +(7[6-9]|8\d) % ', done.out), done
     for value in ('80', '0%', '100%', 'x%', '-5%'):
         made.sink('small', path=small / 'repository', warn_space=value)
         assert 'warn_space' in made.fails(BAD_CONFIG, 'status').err
@@ -344,7 +344,7 @@ def test_lines_that_are_no_records(made):
 
 # ---- Nagios ----
 
-PERFORMANCE = re.compile(r"'[^'=]+'=-?\d+(\.\d+)?(s|B)?(;\d*){0,4}")
+PERFORMANCE = re.compile(r"'[^'=]+'=-?\d+(\.\d+)?(s|B|%)?(;\d*){0,4}")
 
 
 @pytest.mark.preload
@@ -353,7 +353,7 @@ def test_nagios(made):
     text, _, data = one.out.rstrip('\n').partition(' | ')
     assert one.status == 0 and text.startswith('COFRE OK - 1 job') and one.out.count('\n') == 1
     parts = re.findall(r"'[^']*'=\S+", data)
-    assert len(parts) == 3 and all(PERFORMANCE.fullmatch(part) for part in parts) and re.match(r"'job on disk age'=\d+s;;93600;0", data), data
+    assert len(parts) == 4 and all(PERFORMANCE.fullmatch(part) for part in parts) and re.match(r"'job on disk age'=\d+s;;93600;0", data), data
     fail_a_run(made)
     one = made('status', '--nagios')
     assert one.status == 1 and one.out.startswith('COFRE WARNING - ') and one.out.count('|') == one.out.count('\n') == 1
@@ -403,7 +403,8 @@ def test_prometheus(made, tmp_path):
     made.ok('due')
     made.ok('verify')
     [one] = records(made)
-    found = samples(made.ok('status', '--prometheus').out)
+    write(place(made, 'job'), history(time.time() - 8 * DAY, lambda day: 10 + day, 100, days=28) + [one])
+    found = samples(made('status', '--prometheus').out)
     job, sink = (('backup', 'job'),), (('backup', 'job'), ('sink', 'disk'))
     assert found['cofre_config_valid', ()] == 1 and found['cofre_build_info', (('version', '0.1.0'),)] == 1
     assert int(found['cofre_snapshot_timestamp_seconds', sink]) == seconds(one['snapshot_started'])

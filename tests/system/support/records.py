@@ -31,6 +31,19 @@ def moment(seconds: float) -> str:
     return datetime.fromtimestamp(int(seconds), timezone.utc).strftime('%Y-%m-%dT%H:%M:%S.000000000Z')
 
 
+def history(until: float, used, space: int, days: int = 30, sinks: tuple[str, ...] = ('disk',), unit: int = 1 << 30, **more) -> list[dict]:
+    """A run a day, the last at `until`: its snapshot is complete, and used(day) units of space are in use after it."""
+    made = []
+    for day in range(days):
+        at = until - (days - 1 - day) * 86400
+        rows = [{'name': sink, 'plugin': 'local', 'committed': True, 'added': 5, 'space': space * unit, 'available': (space - used(day)) * unit,
+                 'warning': None, 'error': None} for sink in sinks]
+        made.append({'id': f'cofre-day{day:03}', 'started': moment(at - 60), 'ended': moment(at), 'status': 'complete',
+                     'snapshot': datetime.fromtimestamp(int(at) - 60, timezone.utc).strftime('%Y%m%dT%H%M%SZ-ab12cd'), 'snapshot_status': 'complete',
+                     'snapshot_started': moment(at - 60), 'bytes': 5, 'entries': 5, 'elapsed': 60.0, 'sinks': rows} | more)
+    return made
+
+
 def write(path: Path, made: list[dict], before: bytes | None = None) -> None:
     """A file of records; each gets what all have."""
     path.parent.mkdir(parents=True, exist_ok=True)

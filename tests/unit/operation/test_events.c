@@ -128,6 +128,7 @@ struct world {
     struct config_instance sink;
     const struct config_instance *sinks[1];
     struct config_job job;
+    struct status_place place;
     struct status_sink status_sink;
     struct status_job status_job;
     struct status status;
@@ -209,7 +210,7 @@ static void take_status(struct world *w)
     struct error e;
     w->status.now = w->listener.now;
     w->status_sink.stale = w->stale;
-    w->status_sink.available = w->full ? 5 : 50;
+    w->place.available = w->full ? 5 : 50;
     if (events_take_status(w->memory, &w->listener, &w->status, &e) < 0 ||
         events_settle(w->memory, &w->listener, &e) < 0)
         fail_msg("%s", e.message);
@@ -252,9 +253,11 @@ static void start(struct world *w, unsigned on, int remind, int wait)
     w->sink = (struct config_instance){.name = sink, .role = PLUGIN_SINK, .warn_space = 80};
     w->sinks[0] = &w->sink;
     w->job = (struct config_job){.name = job, .sinks = w->sinks, .sink_count = 1, .max_age = 3600000};
-    w->status_sink = (struct status_sink){.sink = &w->sink, .good = START, .measured = START, .space = 100};
+    w->place = (struct status_place){
+        .sink = &w->sink, .measured = START, .space = 100, .full = INT64_MIN, .reached = INT64_MIN};
+    w->status_sink = (struct status_sink){.sink = &w->sink, .place = &w->place, .good = START};
     w->status_job = (struct status_job){.job = &w->job, .sinks = &w->status_sink};
-    w->status = (struct status){.jobs = &w->status_job, .job_count = 1};
+    w->status = (struct status){.jobs = &w->status_job, .job_count = 1, .places = &w->place, .place_count = 1};
     assert_non_null(w->memory);
     assert_true(events_valid(w->memory));
 }
