@@ -88,16 +88,49 @@ int archive_annotation_put(struct archive *archive, const struct vault_annotatio
     return 0;
 }
 
+static int is_there(struct archive *archive, enum vault_annotation_kind kind, const struct vault_name *name, bool *is,
+                    struct error *e)
+{
+    struct error why;
+    char key[ARCHIVE_KEY_SIZE];
+    uint64_t size;
+    key_of(kind, name, key);
+    *is = sink_stat(archive->sink, key, &size, &why) == 0;
+    if (*is || why.class == ERROR_NOT_FOUND)
+        return 0;
+    *e = why;
+    return error_subject(e, "sink", sink_name(archive->sink));
+}
+
+struct asking {
+    struct archive *archive;
+    const struct vault_name *names;
+    bool *are;
+};
+
+static int ask(void *context, size_t i, struct error *e)
+{
+    const struct asking *a = context;
+    return is_there(a->archive, VAULT_PIN, &a->names[i], &a->are[i], e);
+}
+
+int archive_annotation_pinned(struct archive *archive, const struct vault_name *names, size_t count, bool *are,
+                              struct error *e)
+{
+    struct asking a = {.archive = archive, .names = names, .are = are};
+    return sink_each(archive->sink, count, ask, &a, e);
+}
+
 int archive_annotation_remove(struct archive *archive, enum vault_annotation_kind kind, const struct vault_name *name,
                               bool *was, struct error *e)
 {
     char key[ARCHIVE_KEY_SIZE];
-    uint64_t size;
     key_of(kind, name, key);
-    *was = sink_stat(archive->sink, key, &size, e) == 0;
-    if (!*was && e->class == ERROR_NOT_FOUND)
+    if (is_there(archive, kind, name, was, e) < 0)
+        return -1;
+    if (!*was)
         return 0;
-    if (!*was || sink_remove(archive->sink, key, e) < 0 || sink_sync(archive->sink, e) < 0)
+    if (sink_remove(archive->sink, key, e) < 0 || sink_sync(archive->sink, e) < 0)
         return error_subject(e, "sink", sink_name(archive->sink));
     return 0;
 }

@@ -13,6 +13,9 @@ struct error;
 
 /* Store it, in the place of one that there is. A proof: ERROR_UNSUPPORTED. */
 int archive_annotation_put(struct archive *archive, const struct vault_annotation *annotation, struct error *e);
+/* As vault_pinned says. */
+int archive_annotation_pinned(struct archive *archive, const struct vault_name *names, size_t count, bool *are,
+                              struct error *e);
 /* *was: it was there. */
 int archive_annotation_remove(struct archive *archive, enum vault_annotation_kind kind, const struct vault_name *name,
                               bool *was, struct error *e);

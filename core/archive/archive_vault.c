@@ -319,6 +319,11 @@ static int unpin(struct vault *vault, const struct vault_name *name, bool *was, 
     return archive_annotation_remove(own(vault), VAULT_PIN, name, was, e);
 }
 
+static int pinned(struct vault *vault, const struct vault_name *names, size_t count, bool *are, struct error *e)
+{
+    return archive_annotation_pinned(own(vault), names, count, are, e);
+}
+
 struct telling {
     const char *sink, *host;
     vault_annotated *annotated;
@@ -333,7 +338,8 @@ static int tell(void *context, const struct vault_annotation *annotation, const 
         return !t->host || strcmp(t->host, annotation->name.host) == 0 ? t->annotated(t->context, annotation, e) : 0;
     error_subject(&wrong, "sink", t->sink);
     log_error(LOG_WARNING, &wrong);
-    return 0;
+    const struct vault_annotation unreadable = {.kind = annotation->kind, .name = annotation->name, .unreadable = true};
+    return t->annotated(t->context, &unreadable, e);
 }
 
 static int annotations(struct vault *vault, const char *host, const char *job, vault_annotated *annotated,
@@ -384,6 +390,7 @@ const struct vault_format archive_vault = {
     .gc = archive_gc,
     .annotate = annotate,
     .unpin = unpin,
+    .pinned = pinned,
     .annotations = annotations,
     .check = check,
 };

@@ -16,14 +16,17 @@
 #define CELL_MAX 512
 
 /* Not everything could be looked at: what was printed may not be all. */
-static int list_status(size_t unreachable, size_t damaged)
+static int list_status(size_t unreachable, size_t damaged, bool unsaid)
 {
     if (unreachable)
         log_line(LOG_WARNING, "%zu sink%s could not be looked at: there may be more snapshots", unreachable,
                  unreachable == 1 ? "" : "s");
     if (damaged)
         log_line(LOG_WARNING, "%zu snapshot%s cannot be read", damaged, damaged == 1 ? "" : "s");
-    return unreachable || damaged ? EXIT_INCOMPLETE : EXIT_DONE;
+    if (unsaid)
+        log_line(LOG_WARNING,
+                 "what is said of snapshots cannot all be read: there may be pins, proofs and acceptances besides");
+    return unreachable || damaged || unsaid ? EXIT_INCOMPLETE : EXIT_DONE;
 }
 
 /* "!gymdb" is missing in the snapshot, "gymdb?" incomplete, "gymdb~" suspect. */
@@ -65,6 +68,8 @@ static const char *remarks_of(struct output *out, const struct snapshot *snapsho
         view_join(remarks, CELL_MAX, output_escape(out, m->label, strlen(m->label)));
     if (said && said->pinned)
         view_join(remarks, CELL_MAX, "pinned");
+    if (said && said->unread)
+        view_join(remarks, CELL_MAX, "pinned?");
     if (said && said->accepted)
         view_join(remarks, CELL_MAX, "accepted");
     if (m && said && view_proof(m, &said->verified) != 0)
@@ -145,8 +150,9 @@ static int list(struct cli *cli, struct error *e)
         output_object(&cli->output, "snapshot", view_snapshot(&cli->output, &snapshots.items[i]));
     if (snapshots.count == 0 && !unreachable)
         say_nothing(cli, name, sink);
+    bool unsaid = snapshots.unsaid;
     snapshot_list_free(&snapshots);
-    return result < 0 ? -1 : list_status(unreachable, damaged);
+    return result < 0 ? -1 : list_status(unreachable, damaged, unsaid);
 }
 
 static const struct argument_option list_options[] = {
@@ -161,13 +167,15 @@ const struct command cmd_list = {
     .summary = "which snapshots are there",
     .help = "Lists the snapshots of a job, or of all jobs, oldest first: when they were made, whether they are\n"
             "complete, how much they hold, how much they added to the repository, which sinks have them, and what is\n"
-            "remarked of them: a label, that they are pinned, that all of them was verified.\n"
+            "remarked of them: a label, that they are pinned (pinned?: something is said of it that cannot be read,\n"
+            "and keeps it as a pin does), that all of them was verified.\n"
             "!SOURCE is missing in the snapshot, SOURCE? is not whole, SOURCE~ is suspect: unlike what it was before.\n"
             "Status 'sealed' means that it is whole, and that only a put key is at hand, which cannot open\n"
             "manifests; 'unreadable' that its manifest cannot be read, and a warning says why.",
     .example = "cofre list\ncofre list nightly --sink nas\ncofre --json list nightly",
     .statuses = "0   all of it\n"
-                "3   a sink could not be looked at, or a snapshot cannot be read: there may be more than is listed",
+                "3   a sink could not be looked at, or a snapshot or what is said of it cannot be read: there may be\n"
+                "    more than is listed",
     .options = list_options,
     .words_min = 0,
     .words_max = 1,
@@ -247,6 +255,8 @@ static void show_said(struct output *out, const struct manifest *m, const struct
         output_print(out, "pinned    %s%s%s%s\n", said->until == VAULT_PIN_FOREVER ? "for ever" : "until ",
                      said->until == VAULT_PIN_FOREVER ? "" : clock_format_shown(said->until, time),
                      said->note[0] ? ": " : "", output_escape(out, said->note, strlen(said->note)));
+    if (said->unread)
+        output_print(out, "remark    something that is said of it cannot be read, and keeps it as a pin does\n");
     if (said->accepted)
         output_print(out, "accepted  it is as it should be, although it is suspect\n");
     show_proof(out, "verified", m, &said->verified);
@@ -301,8 +311,9 @@ static int show_manifest_of(struct cli *cli, const struct manifest *m, const cha
     const struct snapshot_said *said = found ? found->said : NULL;
     show_manifest(&cli->output, m, sinks, said);
     output_object(&cli->output, "snapshot", view_manifest(&cli->output, m, names, said));
+    bool unsaid = snapshots.unsaid;
     snapshot_list_free(&snapshots);
-    return list_status(unreachable, 0);
+    return list_status(unreachable, 0, unsaid);
 }
 
 static int show_record(struct cli *cli, struct error *e)

@@ -141,6 +141,11 @@ int vault_unpin(struct vault *vault, const struct vault_name *name, bool *was, s
     return vault->format->unpin(vault, name, was, e);
 }
 
+int vault_pinned(struct vault *vault, const struct vault_name *names, size_t count, bool *are, struct error *e)
+{
+    return vault->format->pinned(vault, names, count, are, e);
+}
+
 int vault_annotations(struct vault *vault, const char *host, const char *job, vault_annotated *annotated, void *context,
                       struct error *e)
 {

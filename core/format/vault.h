@@ -162,7 +162,10 @@ enum vault_annotation_kind { VAULT_PIN, VAULT_VERIFIED, VAULT_PROVEN, VAULT_ACCE
 struct vault_annotation {
     enum vault_annotation_kind kind;
     struct vault_name name; /* of the snapshot */
-    int64_t at;             /* ns: when it was said */
+    /* What it says cannot be read, or does not count: nothing but kind and name is known. host is "" where the name of
+     * the object does not tell it. */
+    bool unreadable;
+    int64_t at; /* ns: when it was said */
     /* of a pin */
     int64_t until;                 /* ns; VAULT_PIN_FOREVER */
     char note[VAULT_NOTE_MAX + 1]; /* free text */
@@ -269,9 +272,10 @@ struct vault_format {
     int (*removals)(struct vault *vault, const char *host, const char *job, vault_removed *removed, void *context,
                     struct error *e);
     bool (*may_remove)(struct vault *vault, const char *host);
-    /* See vault_annotate, vault_unpin, vault_annotations. */
+    /* See vault_annotate, vault_unpin, vault_pinned, vault_annotations. */
     int (*annotate)(struct vault *vault, const struct vault_annotation *annotation, struct error *e);
     int (*unpin)(struct vault *vault, const struct vault_name *name, bool *was, struct error *e);
+    int (*pinned)(struct vault *vault, const struct vault_name *names, size_t count, bool *are, struct error *e);
     int (*annotations)(struct vault *vault, const char *host, const char *job, vault_annotated *annotated,
                        void *context, struct error *e);
     /* See vault_collect. */
@@ -344,8 +348,11 @@ bool vault_may_remove(struct vault *vault, const char *host);
 int vault_annotate(struct vault *vault, const struct vault_annotation *annotation, struct error *e);
 /* *was: there was a pin. */
 int vault_unpin(struct vault *vault, const struct vault_name *name, bool *was, struct error *e);
+/* are[i]: there is a pin of the snapshot names[i], whatever it says, as its own name tells and no listing. They are
+ * asked for side by side where the sink takes several requests at once. */
+int vault_pinned(struct vault *vault, const struct vault_name *names, size_t count, bool *are, struct error *e);
 /* Each annotation of snapshots of that host and job (NULL = any), in any order, whether the snapshot is there or not.
- * One that is not valid is logged, and says nothing. Where a format offers none there are none. */
+ * One that is not valid is logged, and told of as unreadable. Where a format offers none there are none. */
 int vault_annotations(struct vault *vault, const char *host, const char *job, vault_annotated *annotated, void *context,
                       struct error *e);
 

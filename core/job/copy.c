@@ -45,7 +45,7 @@ static int hear(void *context, const struct vault_annotation *a, struct error *e
 {
     struct hearing *h = context;
     (void)e;
-    if (a->kind != VAULT_ACCEPTED || strcmp(a->name.id, h->manifest->id) != 0 ||
+    if (a->unreadable || a->kind != VAULT_ACCEPTED || strcmp(a->name.id, h->manifest->id) != 0 ||
         memcmp(a->hash, h->manifest->hash, sizeof a->hash) != 0)
         return 0;
     h->acceptance = *a;

@@ -144,7 +144,7 @@ static int hear(void *context, const struct vault_annotation *a, struct error *e
 {
     struct asking *asking = context;
     (void)e;
-    if (a->kind == VAULT_ACCEPTED && strcmp(a->name.id, asking->suspect->id) == 0 &&
+    if (!a->unreadable && a->kind == VAULT_ACCEPTED && strcmp(a->name.id, asking->suspect->id) == 0 &&
         memcmp(a->hash, asking->suspect->hash, sizeof a->hash) == 0)
         asking->accepted = true;
     return 0;

@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "config/config.h"
 #include "job/history.h"
@@ -165,6 +166,31 @@ static void not_allowed(const char *job, bool other, struct error *e)
                other ? "" : "; and write prune = elsewhere in [job ", other ? "" : job, other ? "" : "]");
 }
 
+/* That a listing is silent on a pin would be the end of its snapshot: of each that is to go, the pin is asked for by
+ * its name. names, are: room for all. What a record names already was looked at then. */
+static int look_for_pins(const struct prune *p, struct vault_name *names, bool *are, struct error *e)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < p->count; i++)
+        if (p->actions[i] == PRUNE_REMOVE && !p->standings[i].pinned && !p->standings[i].removed)
+            names[count++] = p->standings[i].name;
+    if (count > 0 && vault_pinned(p->vault, names, count, are, e) < 0)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        if (are[i]) {
+            error_set(e, ERROR_PERMANENT, "snapshot %s has a pin that was not listed", names[i].id);
+            return error_hint(e, "prune again; if it stays so, the place does not list all that it has");
+        }
+    return 0;
+}
+
+static int doubt_pins(const struct prune *p, struct error *e)
+{
+    AUTO_FREE struct vault_name *names = calloc(p->count + 1, sizeof *names);
+    AUTO_FREE bool *are = calloc(p->count + 1, sizeof *are);
+    return names && are ? look_for_pins(p, names, are, e) : error_memory(e);
+}
+
 /* Why what no rule keeps stays all the same. */
 static void restrain(struct prune *p, const struct standings *all, int64_t now)
 {
@@ -181,6 +207,9 @@ static void restrain(struct prune *p, const struct standings *all, int64_t now)
     } else if (!p->request->yes && retention_is_much(p->standings, p->decisions, p->count)) {
         too_much(p, why);
         hold_all(p, "it is more than half at once, which needs --yes");
+    } else if (doubt_pins(p, why) < 0) {
+        error_consequence(why, "nothing is removed, as there is a doubt: ");
+        hold_all(p, "there is a doubt");
     }
 }
 

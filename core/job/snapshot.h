@@ -44,6 +44,7 @@ struct snapshot_said {
     char note[VAULT_NOTE_MAX + 1];
     struct snapshot_proof verified, proven;
     bool accepted; /* of this very manifest, although it is suspect */
+    bool unread;   /* and something else, which cannot be read: it may be a pin */
 };
 
 /* A snapshot and the sinks (of those asked) that hold it. manifest is NULL when it was not read, when it is sealed, or
@@ -64,6 +65,7 @@ struct snapshot {
 struct snapshot_list {
     struct snapshot *items; /* oldest first */
     size_t count;
+    bool unsaid; /* not all that is said of them could be read, which was logged */
 };
 void snapshot_list_free(struct snapshot_list *list);
 /* Remove one; those behind it move up. */
@@ -84,7 +86,8 @@ int snapshot_names(const struct engine *engine, const char *job, const char *hos
 /* Either, of vaults that may be open already, and stay so. */
 int snapshot_look(struct vaults *vaults, const char *job, const char *host, bool names_only, struct snapshot_list *list,
                   size_t *unreachable, size_t *damaged, struct error *e);
-/* Look for what is said of those in the list, in the vaults that are open; where that fails it is logged. */
+/* Look for what is said of those in the list, in the vaults that are open; where that fails it is logged, and noted in
+ * list->unsaid. */
 int snapshot_annotate(const struct vaults *vaults, const char *job, const char *host, struct snapshot_list *list,
                       struct error *e);
 /* Say that its manifest cannot be read in a sink (a warning), and note it there. */

@@ -16,7 +16,7 @@ static int compare_id(const void *id, const void *snapshot)
 static bool is_of(const struct snapshot *s, const struct vault_name *name)
 {
     return strcmp(s->id, name->id) == 0 && strcmp(s->job, name->job) == 0 &&
-           (!s->host || strcmp(s->host, name->host) == 0);
+           (!s->host || name->host[0] == '\0' || strcmp(s->host, name->host) == 0);
 }
 
 /* The list is in the order of ids, of which several hosts may have the same. */
@@ -61,12 +61,15 @@ static bool accepts(const struct snapshot *s, const struct vault_annotation *ann
 
 static int take(void *context, const struct vault_annotation *annotation, struct error *e)
 {
-    struct snapshot *s = find(context, &annotation->name);
+    struct snapshot_list *list = context;
+    struct snapshot *s = find(list, &annotation->name);
     if (!s)
         return 0;
     if (!s->said && !(s->said = calloc(1, sizeof *s->said)))
         return error_memory(e);
-    if (annotation->kind == VAULT_ACCEPTED)
+    if (annotation->unreadable)
+        s->said->unread = list->unsaid = true;
+    else if (annotation->kind == VAULT_ACCEPTED)
         s->said->accepted = s->said->accepted || accepts(s, annotation);
     else if (annotation->kind == VAULT_PIN)
         take_pin(s->said, annotation);
@@ -87,6 +90,7 @@ int snapshot_annotate(const struct vaults *vaults, const char *job, const char *
             return -1;
         error_subject(e, "sink", sink_name(vault->sink));
         error_context(e, "what is said of snapshots cannot be looked at: ");
+        list->unsaid = true;
         log_error(LOG_WARNING, e);
     }
     return 0;

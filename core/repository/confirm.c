@@ -1,6 +1,7 @@
 #include "repository/confirm.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,23 +85,39 @@ static int ask(struct repository *repository, const char *key, uint64_t size, st
 }
 
 /* It costs one request, as asking for the size does. */
-static int compare_object(struct repository *repository, const char *key, const struct bytes *object, struct error *e)
+static int compare_object(struct repository *repository, const struct confirm_stored *stored, struct error *e)
 {
-    AUTO_BYTES struct bytes there = {.maximum = object->length + 1};
-    if (sink_get(repository->sink, key, object->length, &there, e) < 0)
-        return e->class == ERROR_NOT_FOUND ? missing(key, e) : -1;
-    if (check_size(key, there.length, object->length, e) < 0)
+    AUTO_BYTES struct bytes there = {.maximum = stored->size + 1};
+    uint8_t hash[SEAL_HASH_SIZE];
+    if (sink_get(repository->sink, stored->key, stored->size, &there, e) < 0)
+        return e->class == ERROR_NOT_FOUND ? missing(stored->key, e) : -1;
+    if (check_size(stored->key, there.length, stored->size, e) < 0)
         return -1;
-    if (memcmp(there.data, object->data, object->length) == 0)
+    seal_hash(there.data, there.length, hash);
+    if (memcmp(hash, stored->hash, sizeof hash) == 0)
         return 0;
-    error_set(e, ERROR_PERMANENT, "'%s' was read back, and is not what was stored", key);
+    error_set(e, ERROR_PERMANENT, "'%s' was read back, and is not what was stored", stored->key);
     return error_hint(e, "the sink does not keep what it is given, or something between changes it");
+}
+
+struct confirm_stored confirm_stored_of(const char *key, const struct bytes *object)
+{
+    struct confirm_stored stored = {.size = object->length};
+    snprintf(stored.key, sizeof stored.key, "%s", key);
+    seal_hash(object->data, object->length, stored.hash);
+    return stored;
+}
+
+int confirm_stored(struct repository *repository, const struct confirm_stored *stored, struct error *e)
+{
+    return stored->size > 0 && stored->size <= READ_BACK ? compare_object(repository, stored, e)
+                                                         : ask(repository, stored->key, stored->size, e);
 }
 
 int confirm_object(struct repository *repository, const char *key, const struct bytes *object, struct error *e)
 {
-    return object->length > 0 && object->length <= READ_BACK ? compare_object(repository, key, object, e)
-                                                             : ask(repository, key, object->length, e);
+    const struct confirm_stored stored = confirm_stored_of(key, object);
+    return confirm_stored(repository, &stored, e);
 }
 
 static int ask_for_each(const struct confirm *c, struct repository *r, struct error *e)

@@ -39,7 +39,16 @@ int confirm_note(struct confirm *confirm, const struct pack_name *name, uint64_t
 /* Look at all that was noted, and forget it. Missing, of another size, other bytes: ERROR_PERMANENT, which names the
  * object. */
 int confirm_packs(struct confirm *confirm, struct repository *repository, struct error *e);
-/* The same of one object: it is there, and what was stored; of a large one, that it has its size. */
+/* An object that was stored, for who looks at it later. */
+struct confirm_stored {
+    char key[201];
+    uint64_t size;
+    uint8_t hash[SEAL_HASH_SIZE];
+};
+struct confirm_stored confirm_stored_of(const char *key, const struct bytes *object);
+/* The same of one object: it is there, and what was stored; of a large one, that it has its size. What another
+ * connection has stored is there once the sink was synced. */
+int confirm_stored(struct repository *repository, const struct confirm_stored *stored, struct error *e);
 int confirm_object(struct repository *repository, const char *key, const struct bytes *object, struct error *e);
 
 /* Read a pack back: all of it, or, with the full key and without whole, its header and the chunk alone.

@@ -1,8 +1,10 @@
 /* Of gc_repack.h: the needs of snapshots whose packs were packed anew. */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "repository/confirm.h"
 #include "repository/gc.h"
 #include "repository/gc_repack.h"
 #include "repository/needs.h"
@@ -16,8 +18,10 @@ struct moving {
     const struct gc_move *moves;
     size_t count;
     struct needs targets; /* all packs that have got something */
-    struct bytes fresh;   /* keys of needs that were stored, and */
-    struct bytes old;     /* of those that they replace, NUL terminated */
+    struct bytes groups;  /* of the needs of each snapshot: the first row, const struct gc_needs * */
+    pthread_mutex_t lock; /* of what follows */
+    struct bytes fresh;   /* needs that were stored: struct confirm_stored; and */
+    struct bytes old;     /* keys of those that they replace, NUL terminated */
 };
 
 static int compare_prefix(const struct gc_move *move, uint32_t host, const uint8_t *prefix)
@@ -85,35 +89,66 @@ static int read_old(struct moving *m, const struct gc_needs *row, struct needs *
     return note_key(keys, key, e);
 }
 
-/* rows: of one snapshot. */
-static int move_snapshot(struct moving *m, const struct gc_needs *rows, size_t count, struct error *e)
+static int note_moved(struct moving *m, const struct confirm_stored *fresh, const struct bytes *old, struct error *e)
 {
+    pthread_mutex_lock(&m->lock);
+    bytes_put(&m->fresh, fresh, sizeof *fresh);
+    bytes_put(&m->old, old->data, old->length);
+    int result = bytes_check(&m->fresh, "list of needs", e) < 0 ? -1 : bytes_check(&m->old, "list of needs", e);
+    pthread_mutex_unlock(&m->lock);
+    return result;
+}
+
+/* Those of one snapshot; by any thread. */
+static int move_snapshot(void *context, size_t group, struct error *e)
+{
+    struct moving *m = context;
+    const struct gc_needs *rows = ((const struct gc_needs *const *)(const void *)m->groups.data)[group];
+    size_t count = gc_needs_group(m->gc, rows);
     AUTO_BYTES struct bytes keys = {.maximum = KEYS_MAX};
     AUTO_NEEDS struct needs new = {0};
+    struct confirm_stored fresh;
     bool changed = false, gone = false;
-    char key[201];
     for (size_t i = 0; i < count && !gone; i++)
         if (!rows[i].bad && read_old(m, &rows[i], &new, &changed, &gone, &keys, e) < 0)
             return -1;
     if (!changed || gone)
         return 0;
     needs_sort(&new);
-    if (needs_put_anew(m->gc->repository, rows->name, &new, key, e) < 0 || note_key(&m->fresh, key, e) < 0)
-        return -1;
-    bytes_put(&m->old, keys.data, keys.length);
-    return bytes_check(&m->old, "list of needs", e);
+    return needs_put_anew(m->gc->repository, rows->name, &new, &fresh, e) < 0 ? -1 : note_moved(m, &fresh, &keys, e);
+}
+
+static const struct confirm_stored *fresh_of(const struct moving *m, size_t *count)
+{
+    *count = m->fresh.length / sizeof(struct confirm_stored);
+    return (const struct confirm_stored *)(const void *)m->fresh.data;
+}
+
+/* By any thread. */
+static int look_at(void *context, size_t i, struct error *e)
+{
+    const struct moving *m = context;
+    size_t count;
+    return confirm_stored(m->gc->repository, fresh_of(m, &count) + i, e);
 }
 
 static int put_all(struct moving *m, struct error *e)
 {
+    struct sink *sink = m->gc->repository->sink;
     size_t count, of;
     const struct gc_needs *rows = gc_needs_of(m->gc, &count);
     for (size_t i = 0; i < count; i += of) {
-        of = gc_needs_group(m->gc, &rows[i]);
-        if (rows[i].has_manifest && move_snapshot(m, &rows[i], of, e) < 0)
-            return -1;
+        const struct gc_needs *first = &rows[i];
+        of = gc_needs_group(m->gc, first);
+        if (first->has_manifest)
+            bytes_put(&m->groups, &first, sizeof(const struct gc_needs *));
     }
-    return sink_sync(m->gc->repository->sink, e);
+    if (bytes_check(&m->groups, "list of needs", e) < 0 ||
+        sink_each(sink, m->groups.length / sizeof(const struct gc_needs *), move_snapshot, m, e) < 0 ||
+        sink_sync(sink, e) < 0)
+        return -1;
+    fresh_of(m, &count);
+    return sink_each(sink, count, look_at, m, e);
 }
 
 /* One that is locked stays: it names more than is needed, no less. */
@@ -138,9 +173,19 @@ static int check(struct moving *m, struct error *e)
     return planned.length == 0 ? 0 : error_set(e, ERROR_CHANGED, "another gc is going to remove what was packed anew");
 }
 
+static void remove_fresh(const struct moving *m)
+{
+    AUTO_BYTES struct bytes keys = {.maximum = KEYS_MAX};
+    struct error ignored;
+    size_t count;
+    const struct confirm_stored *fresh = fresh_of(m, &count);
+    for (size_t i = 0; i < count; i++)
+        bytes_put(&keys, fresh[i].key, strlen(fresh[i].key) + 1);
+    remove_keys(m->gc, &keys, &ignored);
+}
+
 static int move_all(struct moving *m, struct error *e)
 {
-    struct error ignored;
     for (size_t i = 0; i < m->count; i++)
         if (needs_add(&m->targets, &m->moves[i].to, e) < 0)
             return -1;
@@ -149,7 +194,7 @@ static int move_all(struct moving *m, struct error *e)
         return -1;
     if (check(m, e) == 0)
         return remove_keys(m->gc, &m->old, e);
-    remove_keys(m->gc, &m->fresh, &ignored); /* they name more than is there; the next gc removes nothing by them */
+    remove_fresh(m); /* they name more than is there; the next gc removes nothing by them */
     return -1;
 }
 
@@ -158,10 +203,13 @@ int gc_move_needs(struct gc *gc, const struct bytes *moves, struct error *e)
     struct moving m = {.gc = gc,
                        .moves = (const struct gc_move *)(const void *)moves->data,
                        .count = moves->length / sizeof(struct gc_move),
+                       .groups = {.maximum = KEYS_MAX},
+                       .lock = PTHREAD_MUTEX_INITIALIZER,
                        .fresh = {.maximum = KEYS_MAX},
                        .old = {.maximum = KEYS_MAX}};
     int result = m.count == 0 ? 0 : move_all(&m, e);
     needs_free(&m.targets);
+    bytes_free(&m.groups);
     bytes_free(&m.fresh);
     bytes_free(&m.old);
     return result;

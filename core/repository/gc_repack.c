@@ -4,24 +4,23 @@
 #include <string.h>
 
 #include "base/cancel.h"
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "flow/line.h"
 #include "repository/chunker.h"
-#include "repository/confirm.h"
 #include "repository/gc.h"
+#include "repository/gc_uploader.h"
 #include "repository/gc_used.h"
 #include "repository/index.h"
-#include "repository/index_body.h"
 #include "repository/key.h"
-#include "repository/needs.h"
 #include "repository/pack.h"
 #include "repository/repository.h"
 #include "worker/sink.h"
 
 #define UNUSED_PERCENT 5u /* of what is needed: so much may stay as it is */
 #define LIST_MAX ((size_t)256 << 20)
+#define READERS 3u /* packs that are read at once */
 #define RETIRED (INT64_C(60) * 86400 * 1000000000)
 
 struct repack {
@@ -29,14 +28,10 @@ struct repack {
     struct gc_host *host; /* whose packs are at hand */
     struct gc_used used;
     uint64_t left; /* bytes of packs that may still be moved */
-    struct pack *pack;
     struct pack_decompressor *decompressor;
     uint8_t *plain;
-    struct bytes body; /* of the index object for new packs that none describes yet */
-    uint32_t body_packs, body_chunks;
-    struct confirm confirm;
-    struct bytes filling; /* hashes of old packs that have chunks in the pack at hand */
-    struct bytes moves;   /* struct gc_move */
+    struct gc_uploader *uploader; /* of that host */
+    struct bytes moves;           /* struct gc_move */
 };
 
 /* ---- which ---- */
@@ -131,59 +126,6 @@ static size_t choose(struct repack *r, struct candidate *all, size_t count)
     return n;
 }
 
-/* ---- new packs ---- */
-
-static int put_index(struct repack *r, struct error *e)
-{
-    uint8_t name[SEAL_HASH_SIZE];
-    uint64_t size;
-    if (r->body_packs == 0)
-        return 0;
-    index_body_end(&r->body, r->body_packs);
-    if (sink_sync(r->gc->repository->sink, e) < 0 || confirm_packs(&r->confirm, r->gc->repository, e) < 0 ||
-        repository_store_index(r->gc->repository, r->host->name, &r->body, name, &size, e) < 0)
-        return -1;
-    bytes_reset(&r->body);
-    index_body_begin(&r->body, r->host->name, clock_now());
-    r->body_packs = r->body_chunks = 0;
-    return 0;
-}
-
-static int note_moves(struct repack *r, const struct pack_name *to, struct error *e)
-{
-    for (size_t at = 0; at < r->filling.length; at += SEAL_HASH_SIZE) {
-        const struct gc_move move = {.from = pack_name_of(r->host->name, r->filling.data + at), .to = *to};
-        bytes_put(&r->moves, &move, sizeof move);
-    }
-    bytes_reset(&r->filling);
-    return bytes_check(&r->moves, "list of packs", e);
-}
-
-static int send(struct repack *r, struct error *e)
-{
-    struct repository *repository = r->gc->repository;
-    char key[201];
-    if (r->pack->count == 0)
-        return 0;
-    if (pack_finish(r->pack, e) < 0)
-        return -1;
-    const struct pack_name name = pack_name_of(r->host->name, r->pack->name);
-    pack_name_key(&name, key);
-    if (sink_put(repository->sink, key, r->pack->data, r->pack->length, true, e) < 0 ||
-        confirm_note(&r->confirm, &name, r->pack->length, r->pack->chunks, r->pack->count, e) < 0 ||
-        note_moves(r, &name, e) < 0)
-        return -1;
-    index_body_add_pack(&r->body, r->pack->name, r->pack->length, r->pack->chunks, r->pack->count);
-    r->body_packs++;
-    r->body_chunks += r->pack->count;
-    r->host->found.made.objects++;
-    r->host->found.made.bytes += r->pack->length;
-    pack_begin(r->pack);
-    if (bytes_check(&r->body, "index", e) < 0)
-        return -1;
-    return r->body_chunks >= INDEX_BODY_CHUNKS ? put_index(r, e) : 0;
-}
-
 /* ---- chunks ---- */
 
 /* Another pack that has it, by the word of the full key, and stays. */
@@ -206,15 +148,6 @@ static bool is_elsewhere(const struct repack *r, const struct pack_chunk *chunk,
     return false;
 }
 
-static int note_filling(struct repack *r, const uint8_t *from, struct error *e)
-{
-    size_t n = r->filling.length;
-    if (n > 0 && memcmp(r->filling.data + n - SEAL_HASH_SIZE, from, SEAL_HASH_SIZE) == 0)
-        return 0;
-    bytes_put(&r->filling, from, SEAL_HASH_SIZE);
-    return bytes_check(&r->filling, "list of packs", e);
-}
-
 /* Opened, and so proved; then sealed anew as it was compressed, which opening has left in its place. */
 static int move_chunk(struct repack *r, const struct seal_box *box, const struct pack_name *from,
                       const struct pack_chunk *chunk, uint8_t *bytes, const char *key, struct error *e)
@@ -227,12 +160,9 @@ static int move_chunk(struct repack *r, const struct seal_box *box, const struct
         return bytes_check(&r->moves, "list of packs", e);
     }
     uint8_t *sealed = bytes + chunk->offset;
-    if (pack_full(r->pack) && send(r, e) < 0)
+    if (pack_open_chunk(r->decompressor, r->gc->repository->key, box, chunk, sealed, r->plain, key, e) < 0)
         return -1;
-    if (pack_open_chunk(r->decompressor, r->gc->repository->key, box, chunk, sealed, r->plain, key, e) < 0 ||
-        pack_add(r->pack, chunk->id, chunk->plain, sealed, chunk->stored - SEAL_OVERHEAD, e) < 0)
-        return -1;
-    return note_filling(r, from->hash, e);
+    return gc_uploader_add(r->uploader, from->hash, chunk, sealed, chunk->stored - SEAL_OVERHEAD, e);
 }
 
 /* What it says of its chunks counts when it is the pack of that name, byte for byte. */
@@ -263,54 +193,107 @@ static int move_chunks(struct repack *r, const struct pack_name *from, const str
     return 0;
 }
 
-/* One that is damaged stays as it is, whatever was moved of it: verify says what is lost. */
-static int move_pack(void *context, const char *key, const struct bytes *object, const struct error *why,
-                     struct error *e)
+/* ---- old packs ---- */
+
+/* One that is read. */
+struct old_pack {
+    struct pack_name name;
+    char key[201];
+    struct bytes object;
+    struct error why; /* ERROR_NONE: it was read */
+};
+
+/* By any thread. */
+static int read_pack(void *context, size_t worker, void *item, struct error *e)
 {
-    struct repack *r = context;
-    struct pack_name from;
+    const struct repack *r = context;
+    struct old_pack *old = item;
+    (void)worker;
     if (cancel_requested())
         return error_set(e, ERROR_CANCELLED, "gc was not finished");
-    pack_name_parse_key(key, &from);
-    if (!object)
-        *e = *why;
-    if (object && move_chunks(r, &from, object, key, e) == 0) {
+    pack_name_key(&old->name, old->key);
+    bytes_reset(&old->object);
+    old->why = (struct error){.class = ERROR_NONE};
+    (void)sink_get(r->gc->repository->sink, old->key, PACK_SIZE_MAX, &old->object, &old->why);
+    return 0;
+}
+
+/* One that is damaged stays as it is, whatever was moved of it: verify says what is lost. */
+static int move_pack(void *context, void *item, struct error *e)
+{
+    struct repack *r = context;
+    const struct old_pack *old = item;
+    bool read = old->why.class == ERROR_NONE;
+    if (!read)
+        *e = old->why;
+    if (read && move_chunks(r, &old->name, &old->object, old->key, e) == 0) {
         r->host->found.moved.objects++;
-        r->host->found.moved.bytes += object->length;
+        r->host->found.moved.bytes += old->object.length;
         return 0;
     }
-    if (e->class != ERROR_INTEGRITY && !(why && sink_is_of_object(why)))
+    if (e->class != ERROR_INTEGRITY && (read || !sink_is_of_object(e)))
         return -1;
-    r->host->garbage.marks[garbage_find(&r->host->garbage, from.hash)] |= GARBAGE_KEPT;
-    repository_doubt(r->gc->repository, &from);
+    r->host->garbage.marks[garbage_find(&r->host->garbage, old->name.hash)] |= GARBAGE_KEPT;
+    repository_doubt(r->gc->repository, &old->name);
     error_subject(e, "sink", sink_name(r->gc->repository->sink));
     error_context(e, "what is needed of it is not packed anew: ");
     log_error(LOG_WARNING, e);
     return 0;
 }
 
+static int submit(struct repack *r, struct line *line, const struct candidate *chosen, struct error *e)
+{
+    void *item;
+    if (line_slot(line, &item, e) < 0)
+        return -1;
+    struct old_pack *old = item;
+    old->name = pack_name_of(r->host->name, garbage_packs(&r->host->garbage)[chosen->row].name);
+    return line_submit(line, e);
+}
+
+/* Some at a time, and moved in their order. */
+static int read_packs(struct repack *r, const struct candidate *chosen, size_t count, struct error *e)
+{
+    unsigned parallel = sink_parallel(r->gc->repository->sink);
+    size_t readers = parallel < READERS ? parallel : READERS;
+    AUTO_FREE struct old_pack *old = calloc(readers + 1, sizeof *old);
+    void *items[READERS + 1];
+    struct line *line = NULL;
+    if (!old)
+        return error_memory(e);
+    for (size_t i = 0; i <= readers; i++) {
+        old[i].object.maximum = PACK_SIZE_MAX + 1;
+        items[i] = &old[i];
+    }
+    const struct line_spec spec = {.slots = readers + 1,
+                                   .workers = readers,
+                                   .items = items,
+                                   .work = read_pack,
+                                   .consume = move_pack,
+                                   .context = r};
+    int result = line_new(&spec, &line, e);
+    for (size_t i = 0; result == 0 && i < count; i++)
+        result = submit(r, line, &chosen[i], e);
+    if (result == 0)
+        result = line_drain(line, e);
+    line_free(line);
+    for (size_t i = 0; i <= readers; i++)
+        bytes_free(&old[i].object);
+    return result;
+}
+
 /* ---- one host ---- */
 
 static int move_packs(struct repack *r, const struct candidate *chosen, size_t count, struct error *e)
 {
-    AUTO_BYTES struct bytes keys = {.maximum = LIST_MAX};
-    for (size_t i = 0; i < count; i++) {
-        const struct pack_name name = pack_name_of(r->host->name, garbage_packs(&r->host->garbage)[chosen[i].row].name);
-        char key[201];
-        pack_name_key(&name, key);
-        bytes_put(&keys, key, strlen(key) + 1);
+    for (size_t i = 0; i < count; i++)
         r->host->garbage.marks[chosen[i].row] |= GARBAGE_MOVED;
-    }
-    if (bytes_check(&keys, "list of packs", e) < 0)
+    if (gc_uploader_new(r->gc->repository, r->host, &r->moves, &r->uploader, e) < 0)
         return -1;
-    index_body_begin(&r->body, r->host->name, clock_now());
-    int result =
-        sink_get_each(r->gc->repository->sink, (const char *)keys.data, keys.length, PACK_SIZE_MAX, move_pack, r, e);
+    int result = read_packs(r, chosen, count, e);
     if (result == 0)
-        result = send(r, e);
-    if (result == 0)
-        result = put_index(r, e);
-    bytes_reset(&r->body);
+        result = gc_uploader_finish(r->uploader, e);
+    gc_uploader_free(r->uploader);
     return result;
 }
 
@@ -371,26 +354,18 @@ static int load(struct repack *r, struct error *e)
 
 static int begin(struct repack *r, struct error *e)
 {
-    r->body.maximum = INDEX_BODY_MAX;
-    r->filling.maximum = r->moves.maximum = LIST_MAX;
-    confirm_begin(&r->confirm);
+    r->moves.maximum = LIST_MAX;
     r->plain = malloc(CHUNKER_MAXIMUM);
     if (!r->plain)
         return error_memory(e);
-    if (pack_new(r->gc->repository->key, &r->pack, e) < 0)
-        return -1;
     return pack_decompressor_new(&r->decompressor, e);
 }
 
 static void end(struct repack *r)
 {
-    pack_free(r->pack);
     pack_decompressor_free(r->decompressor);
     free(r->plain);
-    bytes_free(&r->body);
-    bytes_free(&r->filling);
     bytes_free(&r->moves);
-    confirm_free(&r->confirm);
     gc_used_free(&r->used);
 }
 

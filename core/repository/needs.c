@@ -178,35 +178,39 @@ static int encode(const struct needs *needs, struct bytes *body, struct error *e
 
 /* manifest: the hash of its bytes. */
 static int put(struct repository *r, const char *key, const struct needs *needs, const uint8_t *manifest, bool replace,
-               struct error *e)
+               struct confirm_stored *stored, struct error *e)
 {
     AUTO_BYTES struct bytes body = {.maximum = BODY_MAX}, sealed = {.maximum = NEEDS_OBJECT_MAX};
     if (encode(needs, &body, e) < 0 ||
         placed_seal(r, SEAL_NEEDS, key, manifest, SEAL_HASH_SIZE, &body, &sealed, e) < 0 ||
         sink_put(r->sink, key, sealed.data, sealed.length, !replace, e) < 0)
         return -1;
-    return confirm_object(r, key, &sealed, e);
+    *stored = confirm_stored_of(key, &sealed);
+    return 0;
 }
 
 int needs_put(struct repository *repository, const struct needs *needs, const struct manifest *manifest,
               const struct bytes *object, bool replace, struct error *e)
 {
     uint8_t hash[SEAL_HASH_SIZE];
+    struct confirm_stored stored;
     char key[201];
     needs_key(manifest->host, manifest->job, manifest->id, key);
     seal_hash(object->data, object->length, hash);
-    return put(repository, key, needs, hash, replace, e) < 0 ? -1 : sink_sync(repository->sink, e);
+    if (put(repository, key, needs, hash, replace, &stored, e) < 0 || confirm_stored(repository, &stored, e) < 0)
+        return -1;
+    return sink_sync(repository->sink, e);
 }
 
-int needs_put_anew(struct repository *repository, const char *name, const struct needs *needs, char *key,
-                   struct error *e)
+int needs_put_anew(struct repository *repository, const char *name, const struct needs *needs,
+                   struct confirm_stored *stored, struct error *e)
 {
     uint8_t random[8];
-    char hex[2 * sizeof random + 1];
+    char hex[2 * sizeof random + 1], key[201];
     seal_random(random, sizeof random);
-    int n = snprintf(key, 201, NEEDS_PREFIX "/%s.%s", name, text_hex(random, sizeof random, hex));
-    ASSERT(n > 0 && n < 201);
-    return put(repository, key, needs, needs->manifest, false, e);
+    int n = snprintf(key, sizeof key, NEEDS_PREFIX "/%s.%s", name, text_hex(random, sizeof random, hex));
+    ASSERT(n > 0 && n < (int)sizeof key);
+    return put(repository, key, needs, needs->manifest, false, stored, e);
 }
 
 static bool ascends(const uint8_t *packs, size_t count)

@@ -20,6 +20,7 @@
 #include "base/bytes.h"
 #include "repository/pack_name.h"
 
+struct confirm_stored;
 struct error;
 struct index;
 struct index_pack;
@@ -86,10 +87,10 @@ void needs_listing_free(struct needs_listing *listing);
 int needs_read(struct repository *repository, const char *host, const char *job, const char *id,
                struct needs_listing *listing, struct needs *needs, struct error *e);
 
-/* Store them beside what there is, under a fresh key, "needs/" name ".HEX", into key[201]; name: HOST/JOB/ID. Of the
- * manifest whose hash is in needs->manifest. Read back, and durable once the sink was synced. */
-int needs_put_anew(struct repository *repository, const char *name, const struct needs *needs, char *key,
-                   struct error *e);
+/* Store them beside what there is, under a fresh key, "needs/" name ".HEX"; name: HOST/JOB/ID. Of the manifest whose
+ * hash is in needs->manifest. Durable once the sink was synced; then *stored is to be looked at (confirm_stored). */
+int needs_put_anew(struct repository *repository, const char *name, const struct needs *needs,
+                   struct confirm_stored *stored, struct error *e);
 /* The keys of those that were stored beside the one under that key, each NUL terminated, appended to *keys. */
 int needs_list_anew(const struct repository *repository, const char *key, struct bytes *keys, struct error *e);
 

@@ -120,15 +120,47 @@ void repository_annotation_forget(struct repository_annotation_proofs *proofs)
 
 /* ---- of one ---- */
 
+static int is_pinned(const struct repository *r, const struct vault_name *name, bool *is, struct error *e)
+{
+    struct error why;
+    char key[201];
+    uint64_t size;
+    placed_key(annotation_prefix(VAULT_PIN), name, key);
+    *is = sink_stat(r->sink, key, &size, &why) == 0;
+    if (*is || why.class == ERROR_NOT_FOUND)
+        return 0;
+    *e = why;
+    return error_subject(e, "sink", sink_name(r->sink));
+}
+
+struct asking {
+    const struct repository *repository;
+    const struct vault_name *names;
+    bool *are;
+};
+
+static int ask(void *context, size_t i, struct error *e)
+{
+    const struct asking *a = context;
+    return is_pinned(a->repository, &a->names[i], &a->are[i], e);
+}
+
+int repository_annotation_pinned(struct vault *vault, const struct vault_name *names, size_t count, bool *are,
+                                 struct error *e)
+{
+    struct asking a = {.repository = vault->own, .names = names, .are = are};
+    return sink_each(a.repository->sink, count, ask, &a, e);
+}
+
 int repository_annotation_unpin(struct vault *vault, const struct vault_name *name, bool *was, struct error *e)
 {
     struct repository *r = vault->own;
     char key[201];
-    uint64_t size;
     placed_key(annotation_prefix(VAULT_PIN), name, key);
-    *was = sink_stat(r->sink, key, &size, e) == 0;
+    if (is_pinned(r, name, was, e) < 0)
+        return -1;
     if (!*was)
-        return e->class == ERROR_NOT_FOUND ? 0 : error_subject(e, "sink", sink_name(r->sink));
+        return 0;
     if (check_may(r, name->host, e) < 0)
         return -1;
     if (sink_remove(r->sink, key, e) < 0 || sink_sync(r->sink, e) < 0)
@@ -146,13 +178,17 @@ static int read_annotation(void *context, const char *key, const struct bytes *o
                            struct error *e)
 {
     const struct reading *r = context;
-    struct vault_annotation annotation;
+    struct vault_annotation annotation = {.unreadable = true};
     struct error wrong;
+    if (object && annotation_open(r->repository, key, object, &annotation, &wrong) == 0)
+        return r->annotated(r->context, &annotation, e);
     if (!object)
-        return placed_pass_over(r->repository, why, e);
-    if (annotation_open(r->repository, key, object, &annotation, &wrong) < 0)
-        return placed_pass_over(r->repository, &wrong, e);
-    return r->annotated(r->context, &annotation, e);
+        wrong = *why;
+    if (placed_pass_over(r->repository, &wrong, e) < 0)
+        return -1;
+    annotation = (struct vault_annotation){.unreadable = true};
+    annotation_parse_key(key, &annotation.kind, &annotation.name);
+    return wrong.class == ERROR_NOT_FOUND ? 0 : r->annotated(r->context, &annotation, e);
 }
 
 int repository_annotation_each(struct vault *vault, const char *host, const char *job, vault_annotated *annotated,

@@ -10,6 +10,8 @@ struct repository;
 
 /* As in the table of formats (format/vault.h). */
 int repository_annotation_put(struct vault *vault, const struct vault_annotation *annotation, struct error *e);
+int repository_annotation_pinned(struct vault *vault, const struct vault_name *names, size_t count, bool *are,
+                                 struct error *e);
 int repository_annotation_unpin(struct vault *vault, const struct vault_name *name, bool *was, struct error *e);
 int repository_annotation_each(struct vault *vault, const char *host, const char *job, vault_annotated *annotated,
                                void *context, struct error *e);

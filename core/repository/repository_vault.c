@@ -405,6 +405,7 @@ const struct vault_format repository_vault = {
     .may_remove = repository_prune_may_remove,
     .annotate = repository_annotation_put,
     .unpin = repository_annotation_unpin,
+    .pinned = repository_annotation_pinned,
     .annotations = repository_annotation_each,
     .gc = gc,
     .check = check,

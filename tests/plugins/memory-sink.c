@@ -5,6 +5,7 @@
 
 #include <cofre/plugin.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -12,6 +13,7 @@
 struct conf {
     const char *place;
     int64_t parallel, latency, latency_lists, meet;
+    const char *hold;
     const char *fail;
     int64_t fail_at, fail_times;
     int32_t fail_class;
@@ -23,6 +25,9 @@ static const struct cofre_option rows[] = {
     COFRE_OPTION(struct conf, latency, INTEGER, 0, "0", "ms that a put or get takes"),
     COFRE_OPTION(struct conf, latency_lists, INTEGER, 0, "0", "ms that a listing takes"),
     COFRE_OPTION(struct conf, meet, INTEGER, 0, "0", "puts and gets wait until so many have been under way at once"),
+    COFRE_OPTION(struct conf, hold, STRING, 0, "",
+                 "puts and whole gets of keys that begin so end when two of their "
+                 "kind have been about to at once, or after a while"),
     COFRE_OPTION(struct conf, fail, STRING, 0, "", "the call that fails: open, put, get, stat, list, remove, sync"),
     COFRE_OPTION(struct conf, fail_at, INTEGER, 0, "1", "the first one that fails, of all that the place has had"),
     COFRE_OPTION(struct conf, fail_times, INTEGER, 0, "0", "how many fail, 0 = all from then on"),
@@ -60,6 +65,7 @@ struct place {
     struct object *objects;
     struct memory_counts counts;
     int now, lists; /* puts and gets, listings under way */
+    int held[2];    /* puts, gets */
 };
 
 struct instance {
@@ -170,6 +176,26 @@ static void leave(const struct instance *in)
     pthread_mutex_unlock(&lock);
 }
 
+#define HELD_MAX 20000 /* ms */
+
+/* get: 1; put: 0. All of it has been sent, or taken. */
+static void hold(const struct instance *in, int get, const char *key)
+{
+    struct place *p = in->place;
+    int *most = get ? &p->counts.most_held_gets : &p->counts.most_held_puts;
+    if (!in->conf->hold[0] || strncmp(key, in->conf->hold, strlen(in->conf->hold)) != 0)
+        return;
+    pthread_mutex_lock(&lock);
+    *most = ++p->held[get] > *most ? p->held[get] : *most;
+    for (int ms = 0; *most < 2 && ms < HELD_MAX; ms++) {
+        pthread_mutex_unlock(&lock);
+        pause_for(1);
+        pthread_mutex_lock(&lock);
+    }
+    p->held[get]--;
+    pthread_mutex_unlock(&lock);
+}
+
 static int32_t sink_open(struct cofre_call *call, const void *conf, void **instance, struct cofre_error *error)
 {
     (void)call;
@@ -261,6 +287,8 @@ static int32_t sink_put(void *instance, struct cofre_call *call, const char *key
         if (result == COFRE_OK)
             result = collect(call, object, error);
         if (result == COFRE_OK)
+            hold(in, 0, key);
+        if (result == COFRE_OK)
             result = store(in, object, put->flags & COFRE_PUT_IF_ABSENT, error);
         leave(in);
     }
@@ -318,6 +346,7 @@ static int32_t sink_get(void *instance, struct cofre_call *call, const char *key
 {
     struct instance *in = instance;
     char *bytes = NULL;
+    bool whole = offset == 0 && length < 0;
     int32_t result = begin(in, MEMORY_GET, error);
     if (result != COFRE_OK)
         return result;
@@ -326,6 +355,8 @@ static int32_t sink_get(void *instance, struct cofre_call *call, const char *key
         result = cut_out(in, key, offset, &length, &bytes, error);
     if (result == COFRE_OK)
         result = send(call, bytes, (size_t)length, error);
+    if (result == COFRE_OK && whole)
+        hold(in, 1, key);
     leave(in);
     free(bytes);
     return result;

@@ -19,6 +19,8 @@ struct memory_counts {
     int closed;              /* instances */
     int most;                /* puts and gets under way at once */
     int most_lists;          /* listings, likewise */
+    int most_held_puts;      /* of those that `hold` names, about to end at once */
+    int most_held_gets;      /* likewise */
 };
 
 /* The symbol "memory_sink_counts" of the plugin. */

@@ -400,6 +400,12 @@ for prefix in ('packs/', 'plans/'):
     listing(prefix, fails_on_its_second_page, gc=FAILED)
 
 
+@doubt('bucket', 'has a pin that was not listed', prune=INCOMPLETE)
+def a_pin_that_is_not_listed(scene: Scene):
+    scene.world.ok('pin', f'job@{min(scene.removal.states)}')
+    scene.place.server.faults.append(Fault('list', lambda h: nothing_is_told(h) if h.query['prefix'].startswith('pins/') else True, NEVER))
+
+
 def needed_packs(scene: Scene) -> list[str]:
     copy = scene.removal.elsewhere().world
     repository = Repository(str(copy.repository), str(copy.key), True)

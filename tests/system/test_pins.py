@@ -80,6 +80,25 @@ def test_a_label_is_shown(world, saved, second_opinion, tmp_path):
         world.fails(USAGE, 'run', 'job', '--label', label)
 
 
+@pytest.mark.parametrize('sink', ['disk', 'plain'])
+def test_what_cannot_be_read_is_said(world, saved, tmp_path, sink):
+    """It may be what keeps the snapshot, and so it does: list and show do not pass over it in silence."""
+    world.ok('pin', f'job@{saved[0]}', '--sink', sink)
+    [pin] = [path for path in ((world.repository if sink == 'disk' else tmp_path / 'plain') / 'pins').rglob('*') if path.is_file()]
+    pin.write_bytes(b'garbage')
+    for words in (('list', 'job'), ('show', f'job@{saved[0]}')):
+        result = world.fails(INCOMPLETE, *words, '--sink', sink)
+        assert pin.name in result.err and 'cannot all be read' in result.err, result
+        assert 'pinned?' in result.out or 'keeps it as a pin does' in result.out, result
+        assert pin.name in world.fails(INCOMPLETE, '--json', *words, '--sink', sink).err
+    assert 'pinned?' not in world.fails(INCOMPLETE, 'show', f'job@{saved[1]}', '--sink', sink).out
+    world.job(sinks='disk, other, plain', keep_last=1, keep_min=1)
+    result = world('prune', 'job', '--sink', sink, '--yes')
+    assert pin.name in result.err and pin.exists(), result
+    left = {row['id'] for row in world('--json', 'list', 'job', '--sink', sink).json()[1:]}
+    assert left == {saved[0], saved[2]}, left
+
+
 @pytest.mark.every_sink
 def test_verify_notes_what_is_whole(world, tmp_path):
     """Of all content that was read, and not of names alone; and not of a snapshot that is damaged."""

@@ -25,11 +25,13 @@ static struct memory {
     struct vault_standing items[MOST];
     bool unreadable[MOST];
     size_t count;
-    size_t listed;      /* then the listing fails; 0 = it is whole */
-    bool may;           /* the key may remove */
-    size_t stubborn;    /* of that many, from the first on, the removal fails */
-    size_t batches;     /* calls of remove that work; the next one fails */
-    size_t calls, gone; /* of remove; snapshots removed */
+    size_t listed;                 /* then the listing fails; 0 = it is whole */
+    bool may;                      /* the key may remove */
+    size_t stubborn;               /* of that many, from the first on, the removal fails */
+    size_t batches;                /* calls of remove that work; the next one fails */
+    size_t calls, gone;            /* of remove; snapshots removed */
+    char pinned[MANIFEST_ID_SIZE]; /* has a pin that is not listed */
+    bool silent;                   /* nobody can say whether there are such */
 } memory;
 
 /* What was told. */
@@ -81,6 +83,14 @@ static int take(struct vault *vault, const struct vault_removal *removals, size_
     return 0;
 }
 
+static int pinned(struct vault *vault, const struct vault_name *names, size_t count, bool *are, struct error *e)
+{
+    (void)vault;
+    for (size_t i = 0; i < count; i++)
+        are[i] = strcmp(names[i].id, memory.pinned) == 0;
+    return memory.silent ? error_set(e, ERROR_RETRY, "the place is away") : 0;
+}
+
 static bool may(struct vault *vault, const char *host)
 {
     (void)vault;
@@ -102,7 +112,7 @@ static int removals(struct vault *vault, const char *host, const char *job, vaul
 }
 
 static const struct vault_format format = {
-    .standings = standings, .remove = take, .removals = removals, .may_remove = may};
+    .standings = standings, .remove = take, .removals = removals, .may_remove = may, .pinned = pinned};
 
 /* ---- what is there ---- */
 
@@ -208,6 +218,32 @@ static void test_much_needs_a_person(void **state)
     said = (struct said){.kept = 0};
     prune((struct prune_request){.yes = true});
     expect(4, 5, 0);
+}
+
+/* It would have been kept, had it been listed: then the listing may lack more. A dry run says the same. */
+static void test_a_pin_that_is_not_listed(void **state)
+{
+    (void)state;
+    add("here", "nightly", 6);
+    memcpy(memory.pinned, memory.items[1].name.id, sizeof memory.pinned);
+    for (int dry = 0; dry < 2; dry++) {
+        said = (struct said){.kept = 0};
+        prune((struct prune_request){.dry_run = dry});
+        expect(4, 0, 2);
+        assert_int_equal(memory.calls, 0);
+        assert_non_null(strstr(said.why.message, memory.pinned));
+    }
+    memory.pinned[0] = '\0';
+    memory.silent = true;
+    said = (struct said){.kept = 0};
+    prune((struct prune_request){.dry_run = false});
+    expect(4, 0, 2);
+    assert_non_null(strstr(said.why.message, "away"));
+    memory.silent = false;
+    memcpy(memory.pinned, memory.items[4].name.id, sizeof memory.pinned); /* it stays in any case */
+    said = (struct said){.kept = 0};
+    prune((struct prune_request){.dry_run = false});
+    expect(4, 2, 0);
 }
 
 static void test_many_go_in_several_records(void **state)
@@ -358,6 +394,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_removes_what_no_rule_keeps, set_up),
         cmocka_unit_test_setup(test_much_needs_a_person, set_up),
+        cmocka_unit_test_setup(test_a_pin_that_is_not_listed, set_up),
         cmocka_unit_test_setup(test_many_go_in_several_records, set_up),
         cmocka_unit_test_setup(test_a_record_that_cannot_be_stored, set_up),
         cmocka_unit_test_setup(test_one_that_cannot_be_removed, set_up),

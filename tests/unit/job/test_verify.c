@@ -3,6 +3,7 @@
 
 #include "format/vault.h"
 #include "job/verify.h"
+#include "repository/confirm.h"
 #include "repository/needs.h"
 #include "repository/repository_vault.h"
 
@@ -265,11 +266,12 @@ static void move_needs(struct repository *r, const char *id)
 {
     struct error e;
     struct needs needs = {0};
-    char key[201], name[201], fresh[201];
+    struct confirm_stored fresh;
+    char key[201], name[201];
     needs_key(TRIAL_HOST, SNAPSHOTS_JOB, id, key);
     snprintf(name, sizeof name, "%s/%s/%s", TRIAL_HOST, SNAPSHOTS_JOB, id);
     if (needs_read(r, TRIAL_HOST, SNAPSHOTS_JOB, id, NULL, &needs, &e) < 0 ||
-        needs_put_anew(r, name, &needs, fresh, &e) < 0 || sink_sync(r->sink, &e) < 0)
+        needs_put_anew(r, name, &needs, &fresh, &e) < 0 || sink_sync(r->sink, &e) < 0)
         fail_msg("%s", e.message);
     needs_free(&needs);
     trial_remove(r, key);

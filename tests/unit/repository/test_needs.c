@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "repository/confirm.h"
 #include "repository/index.h"
 #include "repository/needs.h"
 #include "repository/placed.h"
@@ -139,18 +140,20 @@ static void test_anew(void **state)
     struct bytes keys = {.maximum = 1000};
     struct vault_name name;
     struct error e;
-    char bytes[] = "the manifest", key[201], fresh[201];
+    char bytes[] = "the manifest", key[201];
+    struct confirm_stored stored;
     const struct bytes of = {.data = (uint8_t *)bytes, .length = sizeof bytes};
     struct repository *r = trial_open(t, "one", 1, "");
     add(&needs, TRIAL_HOST, 3);
     add(&more, TRIAL_HOST, 4);
     assert_int_equal(needs_put(r, &needs, &manifest, &of, false, &e), 0);
     seal_hash(bytes, sizeof bytes, more.manifest);
-    assert_int_equal(needs_put_anew(r, TRIAL_HOST "/job/20261120T020000Z-ab12cd", &more, fresh, &e), 0);
+    assert_int_equal(needs_put_anew(r, TRIAL_HOST "/job/20261120T020000Z-ab12cd", &more, &stored, &e), 0);
+    assert_int_equal(confirm_stored(r, &stored, &e), 0);
     needs_key(TRIAL_HOST, "job", manifest.id, key);
     assert_int_equal(needs_list_anew(r, key, &keys, &e), 0);
-    assert_string_equal((const char *)keys.data, fresh);
-    assert_true(placed_parse_key("needs", fresh, &name));
+    assert_string_equal((const char *)keys.data, stored.key);
+    assert_true(placed_parse_key("needs", stored.key, &name));
     assert_string_equal(name.id, manifest.id);
     assert_false(placed_parse_key("snapshots", "snapshots/web1/job/20261120T020000Z-ab12cd.0011223344556677", &name));
     assert_false(placed_parse_key("needs", "needs/web1/job/20261120T020000Z-ab12cd.00112233445566", &name));
@@ -164,7 +167,7 @@ static void test_anew(void **state)
     assert_int_equal(sink_remove(r->sink, key, &e), 0);
     assert_int_equal(needs_read(r, TRIAL_HOST, "job", manifest.id, NULL, &read, &e), 0);
     assert_true(has(&read, TRIAL_HOST, 4));
-    assert_int_equal(sink_remove(r->sink, fresh, &e), 0);
+    assert_int_equal(sink_remove(r->sink, stored.key, &e), 0);
     needs_free(&read);
     assert_int_equal(needs_read(r, TRIAL_HOST, "job", manifest.id, NULL, &read, &e), -1);
     assert_int_equal(e.class, ERROR_NOT_FOUND);
