@@ -81,6 +81,11 @@ static int judge_sink(struct stored *stored, const struct stored_sink *sink, str
 {
     if (!sink->reached)
         return add(stored, STATUS_UNKNOWN, sink->sink, NULL, e, "it cannot be looked at: %.*s", SHOWN, sink->why);
+    if (sink->more > 0 && add(stored, STATUS_DAMAGED, sink->sink, NULL, e,
+                              "there are more than %u hosts and jobs, and nothing is said of the %zu snapshot%s of the "
+                              "others: somebody may have made names",
+                              STORED_ROWS_MAX, sink->more, sink->more == 1 ? "" : "s") < 0)
+        return -1;
     if (sink->unreadable == 0)
         return 0;
     return add(stored, STATUS_DAMAGED, sink->sink, NULL, e,
