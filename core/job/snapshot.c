@@ -20,6 +20,8 @@
 #include "worker/sink.h"
 
 #define NAMES_MAX ((size_t)256 << 20) /* bytes of the names of all snapshots in a sink */
+/* Of one sink that are shown and said: who may add can add a million that nobody can read. */
+#define UNREADABLE_MAX 1000u
 
 static int bad_selector(const char *text, struct error *e)
 {
@@ -161,7 +163,8 @@ struct taking {
     struct vault *vault;
     const char *host; /* NULL = any */
     bool names_only;
-    unsigned late;      /* manifests that the sink did not give in time */
+    unsigned late; /* manifests that the sink did not give in time */
+    size_t unreadable;
     struct bytes names; /* struct vault_name each: to be read */
 };
 
@@ -233,6 +236,8 @@ static int take_manifest(void *context, const struct vault_name *name, struct ma
         *e = *why;
         return -1;
     }
+    if (!manifest && !sealed && ++t->unreadable > UNREADABLE_MAX)
+        return 0;
     if (whose.host[0] == '\0')
         snprintf(whose.host, sizeof whose.host, "%s", manifest ? manifest->host : t->vault->engine->config->host);
     if (t->host && strcmp(t->host, whose.host) != 0) {
@@ -267,6 +272,9 @@ static int look_at(struct vaults *vaults, size_t item, const char *job, const ch
         result = vault_read_all(t.vault, (const struct vault_name *)t.names.data,
                                 t.names.length / sizeof(struct vault_name), take_manifest, &t, e);
     bytes_free(&t.names);
+    if (t.unreadable > UNREADABLE_MAX)
+        log_line(LOG_WARNING, "sink '%s': %zu more snapshots cannot be read, and are not shown",
+                 vaults->items[item].sink->name, t.unreadable - UNREADABLE_MAX);
     return result < 0 ? error_subject(e, "sink", vaults->items[item].sink->name) : 0;
 }
 

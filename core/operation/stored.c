@@ -21,7 +21,7 @@ struct looking {
     const struct stored_request *request;
     const struct config *config;
     struct stored_sink *sink;
-    size_t last; /* the row that was found last: what is told comes mostly host by host */
+    size_t first; /* of its rows, which are in the order of their names */
 };
 
 size_t stored_count(const struct stored_row *row)
@@ -46,13 +46,6 @@ void stored_free(struct stored *stored)
 
 /* ---- rows ---- */
 
-static bool is_row(const struct looking *l, size_t i, const char *host, const char *job)
-{
-    const struct stored_row *row = &l->stored->rows[i];
-    return i < l->stored->row_count && row->sink == l->sink->sink && strcmp(row->job, job) == 0 &&
-           strcmp(row->host, host) == 0;
-}
-
 static const struct config_job *find_job(const struct config *config, const char *host, const char *job)
 {
     for (size_t i = 0; i < config->job_count && strcmp(host, config->host) == 0; i++)
@@ -69,30 +62,60 @@ static int64_t max_age_of(const struct looking *l, const char *host, const char 
     return own && own->max_age > 0 ? own->max_age : l->sink->sink->max_age;
 }
 
-/* The row of that host and job in this sink, made when there is none; NULL = out of memory. */
-static struct stored_row *row_of(struct looking *l, const char *host, const char *job)
+static int compare_names(const struct stored_row *row, const char *host, const char *job)
+{
+    int order = strcmp(row->host, host);
+    return order ? order : strcmp(row->job, job);
+}
+
+/* Where the row of that host and job is among those of this sink, or belongs. */
+static size_t find_row(const struct looking *l, const char *host, const char *job)
+{
+    size_t low = l->first, high = l->stored->row_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (compare_names(&l->stored->rows[middle], host, job) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static int insert_row(struct looking *l, size_t at, const char *host, const char *job, struct error *e)
 {
     struct stored *s = l->stored;
-    for (size_t i = is_row(l, l->last, host, job) ? l->last : 0; i < s->row_count; i++)
-        if (is_row(l, i, host, job)) {
-            l->last = i;
-            return &s->rows[i];
-        }
-    struct stored_row *grown = reallocarray(s->rows, s->row_count + 1, sizeof *grown);
-    if (!grown)
-        return NULL;
-    s->rows = grown;
-    l->last = s->row_count++;
-    struct stored_row *row = &grown[l->last];
-    *row = (struct stored_row){.sink = l->sink->sink,
-                               .max_age = max_age_of(l, host, job),
-                               .good = INT64_MIN,
-                               .last = INT64_MIN,
-                               .verified = INT64_MIN,
-                               .proven = INT64_MIN};
-    snprintf(row->host, sizeof row->host, "%s", host);
-    snprintf(row->job, sizeof row->job, "%s", job);
-    return row;
+    struct stored_row *rows = reallocarray(s->rows, s->row_count + 1, sizeof *rows);
+    if (!rows)
+        return error_memory(e);
+    s->rows = rows;
+    memmove(&rows[at + 1], &rows[at], (s->row_count++ - at) * sizeof *rows);
+    rows[at] = (struct stored_row){.sink = l->sink->sink,
+                                   .max_age = max_age_of(l, host, job),
+                                   .good = INT64_MIN,
+                                   .last = INT64_MIN,
+                                   .verified = INT64_MIN,
+                                   .proven = INT64_MIN};
+    snprintf(rows[at].host, sizeof rows[at].host, "%s", host);
+    snprintf(rows[at].job, sizeof rows[at].job, "%s", job);
+    return 0;
+}
+
+/* The row of that host and job in this sink, made when there is none; NULL = there are as many as may be. */
+static int row_of(struct looking *l, const char *host, const char *job, struct stored_row **row, struct error *e)
+{
+    struct stored *s = l->stored;
+    size_t at = find_row(l, host, job);
+    bool there = at < s->row_count && compare_names(&s->rows[at], host, job) == 0;
+    *row = NULL;
+    if (!there && s->row_count - l->first >= STORED_ROWS_MAX) {
+        l->sink->more++;
+        return 0;
+    }
+    if (!there && insert_row(l, at, host, job, e) < 0)
+        return -1;
+    *row = &s->rows[at];
+    return 0;
 }
 
 /* ---- what stands in a sink ---- */
@@ -147,9 +170,11 @@ static int take_unreadable(struct looking *l, const struct vault_name *name, con
         l->sink->unreadable++;
         return note(&l->sink->why, name, why, e);
     }
-    struct stored_row *row = row_of(l, name->host, name->job);
+    struct stored_row *row;
+    if (row_of(l, name->host, name->job, &row, e) < 0)
+        return -1;
     if (!row)
-        return error_memory(e);
+        return 0;
     row->unreadable++;
     row->damaged = row->damaged || why->class == ERROR_INTEGRITY;
     return note(&row->why, name, why, e);
@@ -164,9 +189,11 @@ static int stands(void *context, const struct vault_standing *s, const struct er
         return 0;
     if (why->class != ERROR_NONE)
         return take_unreadable(l, &s->name, why, e);
-    struct stored_row *row = row_of(l, s->name.host, s->name.job);
+    struct stored_row *row;
+    if (row_of(l, s->name.host, s->name.job, &row, e) < 0)
+        return -1;
     if (!row)
-        return error_memory(e);
+        return 0;
     if (manifest_is_future(s->name.id, l->stored->now) || s->started > l->stored->now + DAY)
         row->future++;
     else
@@ -176,47 +203,50 @@ static int stands(void *context, const struct vault_standing *s, const struct er
 
 /* ---- sinks ---- */
 
-/* What was to be there, whether it is or not. */
+/* What is to be there, whether it is or not, and whatever else is. */
 static int expect(struct looking *l, struct error *e)
 {
     const struct config *config = l->config;
+    struct stored_row *row;
     for (size_t i = 0; i < config->job_count; i++) {
         const struct config_job *job = &config->jobs[i];
         bool wanted = !l->request->job || strcmp(job->name, l->request->job) == 0;
         for (size_t k = 0; k < job->sink_count && wanted; k++)
-            if (job->sinks[k] == l->sink->sink && !row_of(l, config->host, job->name))
-                return error_memory(e);
+            if (job->sinks[k] == l->sink->sink && row_of(l, config->host, job->name, &row, e) < 0)
+                return -1;
     }
     return 0;
 }
 
 /* Half of what a sink holds would be taken for all of it. */
-static int give_up(struct looking *l, size_t rows, const struct error *why, struct error *e)
+static int give_up(struct looking *l, const struct error *why, struct error *e)
 {
     char text[ERROR_TEXT_MAX], said[ERROR_TEXT_MAX + sizeof why->hint];
     if (why->class == ERROR_MEMORY || why->class == ERROR_CANCELLED || cancel_requested()) {
         *e = *why;
         return -1;
     }
-    while (l->stored->row_count > rows)
+    while (l->stored->row_count > l->first)
         free(l->stored->rows[--l->stored->row_count].why);
     snprintf(said, sizeof said, "%s%s%s", error_text(why, text), why->hint[0] ? ": " : "", why->hint);
     free(l->sink->why);
-    l->sink->unreadable = 0;
+    l->sink->unreadable = l->sink->more = 0;
     return (l->sink->why = text_copy(said)) ? 0 : error_memory(e);
 }
 
 static int look_at(struct vaults *vaults, size_t item, struct looking *l, struct error *e)
 {
     const char *host = l->request->all_hosts ? NULL : l->config->host;
-    size_t rows = l->stored->row_count;
     struct vault *vault;
     struct error why;
+    l->first = l->stored->row_count;
+    if (expect(l, e) < 0)
+        return -1;
     if (vaults_open(vaults, item, &vault, &why) < 0 ||
         vault_standings(vault, host, l->request->job, stands, l, &why) < 0)
-        return give_up(l, rows, &why, e);
+        return give_up(l, &why, e);
     l->sink->reached = true;
-    return expect(l, e);
+    return 0;
 }
 
 static int compare_rows(const void *a, const void *b)

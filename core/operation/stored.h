@@ -46,10 +46,14 @@ struct stored_row {
     bool stale;
 };
 
+/* Of one sink: whoever may add can name a million. */
+#define STORED_ROWS_MAX 10000u
+
 struct stored_sink {
     const struct config_instance *sink;
     bool reached;
     size_t unreadable; /* snapshots that nobody can say the host of */
+    size_t more;       /* snapshots of hosts and jobs beyond STORED_ROWS_MAX: nothing is said of those */
     char *why;         /* why it was not reached, or what is wrong with one of these; NULL = nothing */
 };
 

@@ -66,6 +66,12 @@ static int judge_sink(struct stored *stored, const struct stored_sink *sink, str
     if (!sink->reached)
         return problem_add(&stored->problems, PROBLEM_UNKNOWN, of_sink(sink), e, "it cannot be looked at: %.*s", SHOWN,
                            sink->why);
+    if (sink->more > 0 &&
+        problem_add(&stored->problems, PROBLEM_DAMAGED, of_sink(sink), e,
+                    "there are more than %u hosts and jobs, and nothing is said of the %zu snapshot%s of the others: "
+                    "somebody may have made names",
+                    STORED_ROWS_MAX, sink->more, sink->more == 1 ? "" : "s") < 0)
+        return -1;
     if (sink->unreadable == 0)
         return 0;
     return problem_add(&stored->problems, PROBLEM_DAMAGED, of_sink(sink), e,

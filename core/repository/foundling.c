@@ -90,16 +90,15 @@ static int prove(struct foundling *c, const uint8_t name[SEAL_HASH_SIZE], struct
     char key[201];
     repository_index_key(r->host, name, key);
     if (compare_packs_of(c, name, e) < 0) {
-        error_subject(e, "sink", sink_name(r->sink));
         if (!reader_is_damage(e))
-            return -1;
-        log_error(LOG_WARNING, e);
+            return error_subject(e, "sink", sink_name(r->sink));
+        repository_warn(r, e);
         return 0;
     }
     if (!c->lies)
         return repository_own_index(r, name, e);
-    log_line(LOG_WARNING, "sink '%s': '%s' says of packs what their own directories do not; it is not relied on",
-             sink_name(r->sink), key);
+    error_set(e, ERROR_INTEGRITY, "'%s' says of packs what their own directories do not; it is not relied on", key);
+    repository_warn(r, e);
     return 0;
 }
 

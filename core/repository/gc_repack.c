@@ -235,9 +235,8 @@ static int move_pack(void *context, void *item, struct error *e)
         return -1;
     r->host->garbage.marks[garbage_find(&r->host->garbage, old->name.hash)] |= GARBAGE_KEPT;
     repository_doubt(r->gc->repository, &old->name);
-    error_subject(e, "sink", sink_name(r->gc->repository->sink));
     error_context(e, "what is needed of it is not packed anew: ");
-    log_error(LOG_WARNING, e);
+    repository_warn(r->gc->repository, e);
     return 0;
 }
 

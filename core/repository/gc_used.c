@@ -124,9 +124,8 @@ static int walk_or_keep(struct walk *w, const struct gc_needs *rows, size_t coun
     if (!walked && !sink_is_of_object(e))
         return -1;
     if (!walked) {
-        error_subject(e, "sink", sink_name(w->gc->repository->sink));
         error_context(e, "what it needs is not packed anew: '%s': ", key);
-        log_error(LOG_WARNING, e);
+        repository_warn(w->gc->repository, e);
     }
     for (size_t i = 0; i < count; i++)
         if (!rows[i].bad && keep(w->gc, &rows[i], e) < 0)

@@ -8,17 +8,24 @@
 
 #include "base/text.h"
 
-#define HOSTS_MAX 65536
+/* As many as a listing has keys (SEEN_MAX): whoever may add a key can name a host by it, and the names of others must
+ * not find all numbers taken. */
+#define PAGE 4096u
+#define PAGES 4096u
 
 struct host {
     char name[64];
     uint32_t number;
 };
 
+struct page {
+    _Atomic(const struct host *) hosts[PAGE];
+};
+
 static struct {
     pthread_mutex_t lock;
     void *tree;
-    _Atomic(const struct host *) all[HOSTS_MAX]; /* by number; what is there stays */
+    _Atomic(struct page *) pages[PAGES]; /* by number; what is there stays */
     uint32_t count;
 } hosts = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -27,9 +34,18 @@ static int compare_hosts(const void *a, const void *b)
     return strcmp(((const struct host *)a)->name, ((const struct host *)b)->name);
 }
 
+static struct page *page_locked(uint32_t number)
+{
+    _Atomic(struct page *) *page = &hosts.pages[number / PAGE];
+    if (!*page)
+        *page = calloc(1, sizeof(struct page));
+    return *page;
+}
+
 static uint32_t add_locked(const char *name)
 {
-    struct host *host = hosts.count + 1 < HOSTS_MAX ? malloc(sizeof *host) : NULL;
+    struct page *page = hosts.count + 1 < PAGE * PAGES ? page_locked(hosts.count + 1) : NULL;
+    struct host *host = page ? malloc(sizeof *host) : NULL;
     if (!host)
         return 0;
     snprintf(host->name, sizeof host->name, "%s", name);
@@ -38,7 +54,7 @@ static uint32_t add_locked(const char *name)
         free(host);
         return 0;
     }
-    hosts.all[++hosts.count] = host;
+    page->hosts[++hosts.count % PAGE] = host;
     return host->number;
 }
 
@@ -57,7 +73,8 @@ uint32_t pack_name_number(const char *host)
 
 const char *pack_name_host(const struct pack_name *name)
 {
-    const struct host *host = hosts.all[name->host];
+    const struct page *page = name->host < PAGE * PAGES ? hosts.pages[name->host / PAGE] : NULL;
+    const struct host *host = page ? page->hosts[name->host % PAGE] : NULL;
     return host ? host->name : "";
 }
 

@@ -17,7 +17,7 @@ struct pack_name {
     uint32_t host; /* 0 = not known */
 };
 
-/* The number of a host; 0 when it is no name, or the 65,536th. By any thread. */
+/* The number of a host; 0 when it is no name, or the 16,777,216th. By any thread. */
 uint32_t pack_name_number(const char *host);
 /* What it stands for, "" for 0; lasts as long as the process. */
 const char *pack_name_host(const struct pack_name *name);

@@ -129,14 +129,13 @@ int placed_list(const struct repository *repository, const char *prefix, const c
     return sink_list(repository->sink, below, list_key, &l, e) < 0 ? -1 : bytes_sort_texts(keys, e);
 }
 
-int placed_pass_over(const struct repository *repository, const struct error *why, struct error *e)
+int placed_pass_over(struct repository *repository, const struct error *why, struct error *e)
 {
     *e = *why;
-    error_subject(e, "sink", sink_name(repository->sink));
     if (!sink_is_of_object(why))
-        return -1;
+        return error_subject(e, "sink", sink_name(repository->sink));
     if (why->class != ERROR_NOT_FOUND) /* it went while we listed */
-        log_error(LOG_WARNING, e);
+        repository_warn(repository, e);
     return 0;
 }
 

@@ -45,7 +45,7 @@ int placed_list(const struct repository *repository, const char *prefix, const c
                 struct bytes *keys, struct error *e);
 /* What is wrong with one object that says nothing then: 0, and it was logged; or -1 with *e, when the place is out of
  * reach or memory is short, so that nothing can be said of it. */
-int placed_pass_over(const struct repository *repository, const struct error *why, struct error *e);
+int placed_pass_over(struct repository *repository, const struct error *why, struct error *e);
 
 /* Bodies that are JSON: an object with format, features, repository, host and job, to which the kind adds its members.
  * NULL = out of memory. */

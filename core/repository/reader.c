@@ -143,8 +143,7 @@ static void warn(struct reader *r, const uint8_t pack[SEAL_HASH_SIZE], const str
     if (count > 0 && lfind(pack, r->warned.data, &count, SEAL_HASH_SIZE, seal_hash_compare))
         return;
     struct error e = *why;
-    error_subject(&e, "sink", sink_name(r->repository->sink));
-    log_error(LOG_WARNING, &e);
+    repository_warn(r->repository, &e);
     bytes_put(&r->warned, pack, SEAL_HASH_SIZE);
     if (r->warned.failed)
         bytes_reset(&r->warned);

@@ -19,6 +19,7 @@
 #include "worker/sink.h"
 #include "worker/worker.h"
 
+#define WARNINGS_SAID 50u /* of single objects */
 #define DEAR 2000         /* ms */
 #define MANY_PACKS 200000 /* for a page of each 256th of them a store lists as often as for all, one after another */
 
@@ -271,10 +272,19 @@ static void merge_index(const struct repository *repository)
     log_error(LOG_WARNING, &e);
 }
 
+void repository_warn(struct repository *repository, struct error *why)
+{
+    error_subject(why, "sink", sink_name(repository->sink));
+    log_error(++repository->warned <= WARNINGS_SAID ? LOG_WARNING : LOG_DEBUG, why);
+}
+
 void repository_close(struct repository *repository)
 {
     if (!repository)
         return;
+    if (repository->warned > WARNINGS_SAID)
+        log_line(LOG_WARNING, "sink '%s': %zu more such warnings were left out; -v says all",
+                 sink_name(repository->sink), (size_t)repository->warned - WARNINGS_SAID);
     if (repository->doubted > 0)
         log_line(
             LOG_NOTICE,

@@ -42,6 +42,7 @@ struct repository {
     char *damaged;          /* directory of doubts (doubt.h) */
     char *ledger;           /* file (ledger.h) */
     _Atomic size_t doubted; /* packs that were found damaged since it was opened */
+    _Atomic size_t warned;  /* repository_warn */
     bool trust_hosts;
     bool plain; /* encryption = none */
     struct key *key;
@@ -67,6 +68,10 @@ struct repository {
  * None there: ERROR_NOT_INITIALISED. Another key: ERROR_AUTH. */
 int repository_open(struct sink *sink, const struct repository_spec *spec, struct repository **repository,
                     struct error *e);
+/* Something is wrong with one object, which is passed over. Whoever may add can add a million: the first are said, the
+ * others only with -v, and counted when the repository is closed. The sink is put before it. */
+void repository_warn(struct repository *repository, struct error *why);
+
 /* Frees the sink. NULL is fine. */
 void repository_close(struct repository *repository);
 

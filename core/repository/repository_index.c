@@ -32,20 +32,24 @@ struct listed_object {
 
 struct listing {
     struct bytes *rows;
-    const char *sink;
+    struct repository *repository;
 };
 
 static int list_index(void *context, const struct sink_object *object, struct error *e)
 {
     const struct listing *l = context;
     struct listed_object row = {.host = ""};
-    if (object->size > INDEX_OBJECT_MAX)
-        log_line(LOG_WARNING, "sink '%s': object '%s' has %llu bytes: it is no index object", l->sink, object->key,
-                 (unsigned long long)object->size);
-    else if (repository_parse_index_key(object->key, row.host, row.name))
+    struct error why;
+    if (object->size > INDEX_OBJECT_MAX) {
+        error_set(&why, ERROR_INTEGRITY, "object '%s' has %llu bytes: it is no index object", object->key,
+                  (unsigned long long)object->size);
+        repository_warn(l->repository, &why);
+    } else if (repository_parse_index_key(object->key, row.host, row.name)) {
         bytes_put(l->rows, &row, sizeof row);
-    else /* what is not ours is said, and left alone */
-        log_line(LOG_WARNING, "sink '%s': object '%s' does not belong to a repository", l->sink, object->key);
+    } else { /* what is not ours is said, and left alone */
+        error_set(&why, ERROR_INTEGRITY, "object '%s' does not belong to a repository", object->key);
+        repository_warn(l->repository, &why);
+    }
     return bytes_check(l->rows, "listing of index objects", e);
 }
 
@@ -124,8 +128,7 @@ static int absorb_object(struct repository *r, const struct listed_object *liste
         return 0; /* collected between listing and reading */
     if (e->class != ERROR_INTEGRITY && e->class != ERROR_AUTH)
         return -1;
-    error_subject(e, "sink", sink_name(r->sink));
-    log_error(LOG_WARNING, e);
+    repository_warn(r, e);
     return final ? index_pass_over(r->index, listed->host, listed->name, e) : 0;
 }
 
@@ -238,7 +241,7 @@ static int heed_revoked(struct repository *r, struct error *e)
 /* Which index objects there are, sorted, to *rows; what is gone counts no more. *covered: objects that are no news. */
 static int list_objects(struct repository *r, struct bytes *rows, size_t *covered, struct error *e)
 {
-    struct listing l = {.rows = rows, .sink = sink_name(r->sink)};
+    struct listing l = {.rows = rows, .repository = r};
     char prefix[80];
     bool remembered;
     snprintf(prefix, sizeof prefix, r->own_alone ? "index/%s/" : "index/", r->host);

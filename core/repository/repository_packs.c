@@ -32,9 +32,10 @@ static int list_pack(void *context, const struct sink_object *object, struct err
     struct index_pack pack = {.size = object->size <= PACK_SIZE_MAX ? (uint32_t)object->size : UINT32_MAX};
     if (pack_name_parse_key(object->key, &pack.name))
         bytes_put(&l->rows, &pack, sizeof pack);
-    else
-        log_line(LOG_WARNING, "sink '%s': object '%s' does not belong to a repository", sink_name(l->repository->sink),
-                 object->key);
+    else {
+        error_set(e, ERROR_INTEGRITY, "object '%s' does not belong to a repository", object->key);
+        repository_warn(l->repository, e);
+    }
     l->more = l->most > 0 && l->rows.length > l->most * sizeof pack;
     if (l->more)
         return error_set(e, ERROR_RANGE, "there are more than %zu packs", l->most);

@@ -39,7 +39,7 @@ static int list_plans(struct repository *r, struct bytes *keys, struct error *e)
 }
 
 struct plans_reading {
-    const struct repository *repository;
+    struct repository *repository;
     int (*found)(void *context, const char *key, const char *host, const struct plan *plan, struct error *e);
     void *context;
 };
@@ -60,10 +60,9 @@ static int take_plan(void *context, const char *key, const struct bytes *object,
     } else if (e->class == ERROR_NOT_FOUND) {
         result = 0;
     } else if (e->class == ERROR_INTEGRITY || e->class == ERROR_AUTH) {
-        error_subject(e, "sink", sink_name(reading->repository->sink));
         if (!e->hint[0])
             error_hint(e, "nobody heeds it, and no gc removes it: remove the object by hand");
-        log_error(LOG_WARNING, e);
+        repository_warn(reading->repository, e);
         result = 0;
     }
     plan_free(&plan);

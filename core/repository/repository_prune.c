@@ -25,7 +25,7 @@ static struct repository *own(const struct vault *vault)
 
 /* removed->object: the record's key. */
 struct recalling {
-    const struct repository *repository;
+    struct repository *repository;
     vault_removed *removed;
     void *context;
 };

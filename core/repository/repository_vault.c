@@ -88,7 +88,8 @@ static int list(struct vault *vault, const char *host, const char *job, vault_sn
         const char *key = (const char *)keys.data + at;
         struct vault_name name;
         if (!manifest_object_parse_key(key, name.host, name.job, name.id)) {
-            log_line(LOG_WARNING, "sink '%s': object '%s' is no snapshot's name", sink_name(vault->sink), key);
+            error_set(e, ERROR_INTEGRITY, "object '%s' is no snapshot's name", key);
+            repository_warn(own(vault), e);
             continue;
         }
         if ((!host || strcmp(host, name.host) == 0) && (!job || strcmp(job, name.job) == 0))
@@ -136,10 +137,9 @@ static int read_all(struct vault *vault, const struct vault_name *names, size_t 
                                                 : repository_each_manifest(own(vault), &keys, read_next, &reading, e);
 }
 
-static int not_ours(const struct repository *r, struct error *e)
+static int not_ours(struct repository *r, struct error *e)
 {
-    error_subject(e, "sink", sink_name(r->sink));
-    log_error(LOG_WARNING, e);
+    repository_warn(r, e);
     return 0;
 }
 

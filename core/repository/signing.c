@@ -84,8 +84,7 @@ static int read_row(void *context, const char *key, const struct bytes *object, 
         *e = wrong;
         return -1;
     }
-    error_subject(&wrong, "sink", sink_name(rows->repository->sink));
-    log_error(LOG_WARNING, &wrong);
+    repository_warn(rows->repository, &wrong);
     return 0;
 }
 

@@ -616,3 +616,41 @@ def test_a_listing_that_lies(far, server, tmp_path):
         server.faults = []
     assert_same_tree(tmp_path / 'tree', far.restored('job@latest', 'out', '--sink', 'second') / 'tree')
     assert_same_tree(tmp_path / 'tree', far.restored('job@latest', 'out of disk', '--sink', 'disk') / 'tree')
+
+
+# ---- a great many
+
+def plant(world, prefix: str, count: int) -> None:
+    (world.repository / prefix).mkdir(parents=True, exist_ok=True)
+    for i in range(count):
+        (world.repository / prefix / f'20200101T{i // 3600:02}{i // 60 % 60:02}{i % 60:02}Z-{i:06x}').write_bytes(b'x' * 300)
+
+
+def test_of_many_a_few_are_said(world, tmp_path):
+    """Whoever may add can add as many as he likes: nobody gets a line, or a row, for each."""
+    world.simple(plain_tree(tmp_path / 'tree', files=2))
+    world.ok('run', 'job')
+    plant(world, 'snapshots/testhost/job', 1100)
+    plant(world, 'pins/testhost/job', 70)
+    plant(world, 'plans/testhost', 70)
+    result = world('list', 'job')
+    assert result.status == INCOMPLETE and len(result.ids) == 1001, result.status
+    assert 'warning: sink \'disk\': 100 more snapshots cannot be read, and are not shown' in result.err
+    assert 'warning: sink \'disk\': 20 more such warnings were left out; -v says all' in result.err
+    assert result.err.count("'pins/") == 50
+    assert world('-v', 'list', 'job').err.count("'pins/") == 70
+    result = world.ok('run', 'job')
+    assert result.err.count("'plans/") == 50 and 'more such warnings were left out' in result.err
+    assert_same_tree(tmp_path / 'tree', world.restored() / 'tree')
+
+
+@pytest.mark.long
+def test_of_many_hosts_a_few_are_shown(world, tmp_path):
+    """Those of this machine's own jobs are, whatever comes before them in the alphabet."""
+    world.simple(plain_tree(tmp_path / 'tree', files=2))
+    world.ok('run', 'job')
+    for i in range(10_050):
+        plant(world, f'snapshots/a{i}/job', 1)
+    result = world('status', '--all-hosts', '--sink', 'disk')
+    assert result.status == DAMAGED and 'there are more than 10000 hosts and jobs' in result.text, result.err
+    assert 'the 51 snapshots of the others' in result.text and 'testhost' in result.out

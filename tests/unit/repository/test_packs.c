@@ -150,6 +150,25 @@ static void test_stopped(void **state)
     repository_close(r);
 }
 
+/* Names that somebody has made up leave room for those that count. */
+static void test_many_hosts(void **state)
+{
+    char key[201], again[201];
+    struct pack_name first, name;
+    (void)state;
+    for (unsigned i = 0; i < 70000; i++) {
+        snprintf(key, sizeof key, "packs/h%u/00/%064x", i, 0);
+        if (!pack_name_parse_key(key, &name))
+            fail_msg("'%s' is no name", key);
+        first = i == 0 ? name : first;
+    }
+    pack_name_key(&name, again);
+    assert_string_equal(again, key);
+    assert_string_equal(pack_name_host(&first), "h0");
+    assert_false(pack_name_is(&first, &name));
+    assert_string_equal(pack_name_host(&(struct pack_name){.host = UINT32_C(1) << 24}), "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -158,6 +177,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_many_are_news, trial_set_up, trial_tear_down),
         cmocka_unit_test_setup_teardown(test_one_part_fails, trial_set_up, trial_tear_down),
         cmocka_unit_test_setup_teardown(test_stopped, trial_set_up, trial_tear_down),
+        cmocka_unit_test(test_many_hosts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
