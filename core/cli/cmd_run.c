@@ -16,10 +16,12 @@
 #include "cli/view.h"
 #include "job/backup.h"
 #include "job/gate.h"
+#include "operation/notify.h"
 
 /* What came of one job. */
 struct outcome {
     const struct config_job *job;
+    bool partial;           /* only some of its sources are asked for */
     bool dry_run, complete; /* complete: everything that was asked for */
     struct backup_result result;
     struct attempt *attempt;
@@ -198,7 +200,11 @@ static int run_before(void *context, struct error *e)
 {
     struct outcome *outcome = context;
     progress_pause(); /* what hooks write goes to the terminal past us */
-    return hook_begin(&outcome->hooks, e);
+    enum hook_begun begun = hook_begin(&outcome->hooks, e);
+    /* Who is not told of the end of such a run does not wait for it. */
+    if (begun == HOOK_GO_ON && !outcome->partial)
+        notify_start(outcome->hooks.engine, outcome->job, attempt_record(outcome->attempt, NULL));
+    return begun;
 }
 
 static void run_after(void *context, const struct backup_result *result, const struct error *why)
@@ -264,7 +270,8 @@ static int run_job(struct cli *cli, const struct backup_request *asked)
     struct error e;
     const struct config_job *job = asked->job;
     const bool dry_run = asked->dry_run;
-    struct outcome outcome = {.job = job, .dry_run = dry_run};
+    struct outcome outcome = {
+        .job = job, .partial = asked->sources && asked->source_count < job->source_count, .dry_run = dry_run};
     struct backup_request request = *asked;
     int status;
     if (!dry_run) {

@@ -85,6 +85,7 @@ enum config_event {
     CONFIG_SPACE,
     CONFIG_KEY_EXPIRY,
     CONFIG_REMOVED,
+    CONFIG_START,
     CONFIG_EVENTS
 };
 /* "failure", ... */

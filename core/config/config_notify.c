@@ -12,6 +12,7 @@ static const char *const event_names[CONFIG_EVENTS + 1] = {
     [CONFIG_FAILURE] = "failure", [CONFIG_INCOMPLETE] = "incomplete", [CONFIG_SUSPECT] = "suspect",
     [CONFIG_STALE] = "stale",     [CONFIG_RECOVERED] = "recovered",   [CONFIG_SUCCESS] = "success",
     [CONFIG_SPACE] = "space",     [CONFIG_KEY_EXPIRY] = "key_expiry", [CONFIG_REMOVED] = "removed",
+    [CONFIG_START] = "start",
 };
 
 const char *config_event_name(enum config_event event)

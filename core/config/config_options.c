@@ -88,7 +88,7 @@ const struct option config_sink_options[] = {
 const struct option config_notify_options[] = {
     PLUGIN_ROW,
     {"on", OPTION_LIST, 0, "failure, incomplete, suspect, stale, recovered, space, key_expiry", 0, 0, NULL,
-     "what is told: these, success, removed"},
+     "what is told: these, success, removed, start"},
     {"remind", OPTION_DURATION, 0, "1d", 0, LONGEST, NULL, "how often what goes on is told again; 0 = never"},
     {"retry_for", OPTION_DURATION, 0, "30s", 0, LONGEST, NULL, "how long what fails in passing is tried again"},
     RUN_AS_ROW,

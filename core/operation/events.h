@@ -11,7 +11,8 @@
  *   dropped how many were taken out of the queue, untold, since something was told last
  *
  * failure, incomplete and suspect follow the records: of each command at each job or sink the last one counts. stale
- * and space follow the status. success and removed are no states: each record that says so is told once.
+ * and space follow the status. success and removed are no states: each record that says so is told once. start is in no
+ * memory: it is told at once, or never.
  */
 #ifndef COFRE_OPERATION_EVENTS_H
 #define COFRE_OPERATION_EVENTS_H
@@ -79,6 +80,8 @@ json_t *events_object(const struct events_about *about);
 int events_level(const json_t *object);
 /* The object of what a record says. */
 json_t *events_of_record(const char *host, enum config_event event, const json_t *record);
+/* Of a job that begins, whose record has no end yet. */
+json_t *events_of_start(const char *host, const json_t *record);
 /* Of a sink of a job that is stale (over: no longer), and of one that is full, or will be soon. */
 struct status_job;
 struct status_place;

@@ -28,6 +28,7 @@ static const int levels[CONFIG_EVENTS] = {
     [CONFIG_FAILURE] = LOG_ERROR, [CONFIG_INCOMPLETE] = LOG_WARNING, [CONFIG_SUSPECT] = LOG_WARNING,
     [CONFIG_STALE] = LOG_ERROR,   [CONFIG_RECOVERED] = LOG_NOTICE,   [CONFIG_SUCCESS] = LOG_INFO,
     [CONFIG_SPACE] = LOG_WARNING, [CONFIG_KEY_EXPIRY] = LOG_WARNING, [CONFIG_REMOVED] = LOG_NOTICE,
+    [CONFIG_START] = LOG_INFO,
 };
 
 /* The longest beginning of at most `most` bytes that is no part of a character. */
@@ -179,6 +180,26 @@ json_t *events_of_record(const char *host, enum config_event event, const json_t
                                        .time = records_time(record, "ended"),
                                        .title = title,
                                        .text = (const char *)b.data,
+                                       .record = record};
+    return events_object(&about);
+}
+
+json_t *events_of_start(const char *host, const json_t *record)
+{
+    char title[EVENTS_TITLE_MAX + 1], text[1024], began[CLOCK_TEXT_MAX];
+    const char *job = records_text(record, "job"), *command = records_text(record, "command");
+    snprintf(title, sizeof title, "%.63s: %.20s of job '%.64s' has begun", host, command ? command : "",
+             job ? job : "");
+    snprintf(text, sizeof text, "%s\nbegun %s\nmore on %s: cofre status %.64s\n", title,
+             clock_format_shown(records_time(record, "started"), began), host, job ? job : "");
+    const struct events_about about = {.event = config_event_name(CONFIG_START),
+                                       .level = levels[CONFIG_START],
+                                       .host = host,
+                                       .job = job,
+                                       .command = command,
+                                       .time = records_time(record, "started"),
+                                       .title = title,
+                                       .text = text,
                                        .record = record};
     return events_object(&about);
 }

@@ -392,6 +392,53 @@ void notify_all(const struct engine *engine)
     status_free(&status);
 }
 
+/* ---- a start ---- */
+
+/* A copy of the section has the patience that a run has for it. */
+static int tell_start(const struct engine *engine, const struct config_instance *notifier, int64_t patience,
+                      const json_t *object, struct error *e)
+{
+    struct config_instance hasty = *notifier;
+    struct worker *worker = NULL;
+    hasty.timeout = notifier->timeout > 0 && notifier->timeout < patience ? notifier->timeout : patience;
+    hasty.retry_for = 0;
+    int result = engine_open(engine, &hasty, PLUGIN_NOTIFIER, NULL, 0, &worker, e);
+    if (result == 0)
+        result = notify_object(&hasty, worker, object, e);
+    worker_stop(worker);
+    return result;
+}
+
+static bool wants_start(const struct config_job *job, const struct config_instance *notifier)
+{
+    return (notifier->on & 1u << CONFIG_START) && delay_in(&job->notify, notifier) == 0;
+}
+
+void notify_start(const struct engine *engine, const struct config_job *job, json_t *record)
+{
+    const struct config *config = engine->config;
+    json_t *object = record ? events_of_start(config->host, record) : NULL;
+    int64_t until = clock_monotonic() + NOTIFY_START_ALL;
+    for (size_t i = 0; i < config->notifier_count && !cancel_requested(); i++) {
+        const struct config_instance *notifier = &config->notifiers[i];
+        int64_t left = until - clock_monotonic();
+        struct error e;
+        if (!wants_start(job, notifier))
+            continue;
+        int result = left > 0
+                         ? tell_start(engine, notifier, left < NOTIFY_START_EACH ? left : NOTIFY_START_EACH, object, &e)
+                         : error_set(&e, ERROR_TIMEOUT, "the others took all the time that there is for it");
+        if (result == 0 || cancel_requested())
+            continue;
+        error_consequence(&e, "the start of job '%s' was not told: ", job->name);
+        if (!e.subject[0])
+            error_subject(&e, "notifier", notifier->name);
+        log_error(LOG_WARNING, &e);
+    }
+    json_decref(object);
+    json_decref(record);
+}
+
 int notify_test(const struct engine *engine, const struct config_instance *notifier, struct error *e)
 {
     char title[EVENTS_TITLE_MAX + 1], text[EVENTS_TITLE_MAX + 200];

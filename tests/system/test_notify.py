@@ -201,6 +201,33 @@ def test_what_a_program_leaves_running_is_killed(made, ops, tmp_path):
     wait_until(lambda: not left_behind(ops), 'the end of what it left')
 
 
+def test_a_start_is_told_at_once_or_never(made, ops, tmp_path):
+    made.section('notify ops', plugin='command', program=ops.program, retry_for=0, on='start, success, failure')
+    made.ok('run', 'job')
+    start, end = ops.events()
+    assert (start['event'], start['level'], start['job'], start['command']) == ('start', 'info', 'job', 'run')
+    assert start['title'] == "testhost: run of job 'job' has begun" and start['time'] == start['record']['started'] == records(made)[0]['started']
+    assert end['event'] == 'success' and end['record']['id'] == start['record']['id'] and 'ended' not in start['record']
+    made.ok('run', 'job', '--dry-run')
+    made.source('other', tmp_path / 'tree')
+    made.job(sources='tree, other', notify='ops')
+    made.ok('run', 'job', 'tree')  # a part, whose end is told to nobody either
+    made.job(sources='tree, other', notify='ops', before='sh:exit 75')
+    made.ok('run', 'job')
+    assert ops.names == ['start', 'success']
+    made.job(notify='ops')
+    made.section('notify ops', plugin='command', program=ops.program, on='start, success', timeout='10min', retry_for='10min')
+    ops.does('exec sleep 1000', before='exec sleep 1000')
+    breaks(made)  # nothing but the start is told
+    result = made.fails(FAILURES, 'run', 'job')
+    assert "the start of job 'job' was not told" in result.err and 'later' not in result.err, result
+    assert not memory(made)['queue'] and not left_behind(ops)
+    mends(made)
+    ops.does('true')
+    made.ok('run', 'job')
+    assert ops.names == ['start', 'success'] * 2
+
+
 def test_killed_while_it_tells(made, ops):
     """It was told, and cofre did not get to know: once more, and no more than that; nothing is lost."""
     ops.does('kill -9 $(cut -d" " -f4 /proc/$PPID/stat)')

@@ -197,6 +197,28 @@ def test_secrets_are_nowhere_to_be_seen(world, server, tmp_path):
     assert 'chmod 600' in world.fails(BAD_CONFIG, 'notify', 'test', 'web').err
 
 
+def test_healthchecks(world, tmp_path):
+    """Start before end, also when the start hangs: which it then is not told again."""
+    web = BadHttp({'/uuid/start': status(200), '/uuid/0': status(200), '/uuid/1': status(200), '/stuck': silent})
+    tmp_path.chmod(0o755)
+    world.simple(plain_tree(tmp_path / 'tree', files=3))
+    hook(world, 'hc', f'{web.url}/uuid/{{failed}}', on='success, failure', remind=0)
+    hook(world, 'hc-start', f'{web.url}/uuid/start', on='start')
+    hook(world, 'stuck', f'{web.url}/stuck', on='start', timeout='10min', retry_for='10min')
+    world.job(notify='hc, hc-start, stuck')
+    result = world.ok('run', 'job')
+    assert "notifier 'stuck': the start of job 'job' was not told" in result.err, result
+    asked = [one['path'] for one in web.requests]
+    assert sorted(asked) == ['/stuck', '/uuid/0', '/uuid/start'] and asked[-1] == '/uuid/0'
+    world.ok('gc', 'disk')
+    assert len(web.requests) == 3
+    world.section('notify stuck', plugin='command', program='/bin/true')
+    world.key.rename(tmp_path / 'away')
+    world.fails({1, 12, 78}, 'run', 'job')
+    assert [one['path'] for one in web.requests][3:] in (['/uuid/1'], ['/uuid/start', '/uuid/1'])
+    web.close()
+
+
 def test_what_it_asks_to_wait_is_heeded(world, server):
     """Retry-After beyond retry_for: not tried again now."""
     hook(world, 'slow', f'{server.url}/{SECRET}/too-many', retry_for='3s')
