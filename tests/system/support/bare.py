@@ -46,8 +46,9 @@ def apt_options() -> list[str]:
 class Bare:
     def __init__(self, root: Path, suite: str) -> None:
         self.root = root
-        done = subprocess.run(['mmdebstrap', '--mode=root', '--variant=apt', *apt_options(), suite, root, '-'], text=True,
-                              input='\n'.join(apt_sources(suite)), capture_output=True, check=False)
+        # What it installs, now and later, need not outlive this machine's power.
+        words = ['mmdebstrap', '--mode=root', '--variant=apt', '--dpkgopt=force-unsafe-io', *apt_options(), suite, root, '-']
+        done = subprocess.run(words, text=True, input='\n'.join(apt_sources(suite)), capture_output=True, check=False)
         assert done.returncode == 0, done.stderr
 
     def put_project(self, place: str) -> None:

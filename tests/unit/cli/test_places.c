@@ -18,7 +18,7 @@
 
 #define PATIENCE 1000 /* s; for one trial on a machine that has other work */
 #define MANY_FILES 4096
-#define CALLERS 3 /* that make a place, unless --callers says how many */
+#define CALLERS 2 /* that make a place, unless --callers says how many */
 #define FRESH 30  /* tries in one world: each adds a snapshot */
 
 int cofre_main(int argc, char **argv);

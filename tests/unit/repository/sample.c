@@ -24,6 +24,7 @@
 
 #define LARGE (3u << 20)
 #define HOLE (5u << 20)
+#define MANY 9000
 #define ID "20261120T020000Z-ab12cd"
 #define TIME INT64_C(1700000000123456789)
 
@@ -179,9 +180,9 @@ static void add_files(struct source *source)
     unreadable.entry.size = 99;
     add(source, &unreadable);
     /* Enough to make the catalogue several chunks. */
-    for (unsigned i = 0; i < 20000; i++) {
-        char path[200];
-        snprintf(path, sizeof path, "\xff/%05u-%0100u", i, i);
+    for (unsigned i = 0; i < MANY; i++) {
+        char path[300];
+        snprintf(path, sizeof path, "\xff/%05u-%0240u", i, i);
         add_plain(source, COFRE_FIFO, path, 0600, NULL);
     }
     extent = (struct catalogue_extent){.offset = 0, .length = 6};
