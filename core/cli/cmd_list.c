@@ -291,19 +291,19 @@ static const struct snapshot *find(const struct snapshot_list *snapshots, const 
     return NULL;
 }
 
-static int show_manifest_of(struct cli *cli, const struct manifest *m, const char *opened, struct error *e)
+static int show_manifest_of(struct cli *cli, const struct manifest *m, struct vault *opened, struct error *e)
 {
     struct snapshot_list snapshots = {0};
     const struct config_instance *sink;
     size_t unreachable = 0;
     if (command_sink(cli, arguments_value(&cli->arguments, "sink"), &sink, e) < 0 ||
-        snapshot_names(&cli->engine, m->job, m->host, sink, &snapshots, &unreachable, e) < 0)
+        snapshot_names(&cli->engine, m->job, m->host, sink, opened, &snapshots, &unreachable, e) < 0)
         return -1;
     const struct snapshot *found = find(&snapshots, m);
     char sinks[CELL_MAX] = "";
     json_t *names = json_array();
     for (size_t i = 0; i < (found ? found->sink_count : 1); i++) {
-        const char *name = found ? found->sinks[i]->name : opened;
+        const char *name = found ? found->sinks[i]->name : sink_name(opened->sink);
         view_join(sinks, sizeof sinks, name);
         if (json_array_append_new(names, output_text(&cli->output, name)) < 0)
             cli->output.no_memory = true;
@@ -337,7 +337,7 @@ static int show(struct cli *cli, struct error *e)
     }
     if (command_open(cli, a->words[0], NULL, &vault, &manifest, e) < 0)
         return -1;
-    int status = show_manifest_of(cli, manifest, sink_name(vault->sink), e);
+    int status = show_manifest_of(cli, manifest, vault, e);
     manifest_free(manifest);
     vault_close(vault);
     return status;

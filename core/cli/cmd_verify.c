@@ -185,7 +185,7 @@ static int narrow(struct verification *v, const struct snapshot_selector *select
     struct snapshot_list list = {0};
     size_t unreachable = 0, kept = 0;
     const struct config_instance *only = v->sink_count == 1 ? v->sinks[0] : NULL;
-    if (snapshot_names(&v->cli->engine, selector->job, config->host, only, &list, &unreachable, e) < 0)
+    if (snapshot_names(&v->cli->engine, selector->job, config->host, only, NULL, &list, &unreachable, e) < 0)
         return -1;
     for (size_t i = 0; i < v->sink_count; i++) {
         bool held = false;

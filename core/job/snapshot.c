@@ -311,13 +311,17 @@ int snapshot_look(struct vaults *vaults, const char *job, const char *host, bool
     return 0;
 }
 
+/* opened: one of them that is open already, and stays so; NULL = none. */
 static int list_all(const struct engine *engine, const char *job, const char *host, const struct config_instance *sink,
-                    bool names_only, struct snapshot_list *list, size_t *unreachable, size_t *damaged, struct error *e)
+                    struct vault *opened, bool names_only, struct snapshot_list *list, size_t *unreachable,
+                    size_t *damaged, struct error *e)
 {
     struct vaults vaults;
     if (seal_init(e) < 0)
         return -1;
     int result = vaults_choose(engine, job, sink, &vaults, e);
+    if (result == 0 && opened)
+        vaults.items[vaults_find(&vaults, opened->config)].vault = opened;
     if (result == 0)
         result = snapshot_look(&vaults, job, host, names_only, list, unreachable, damaged, e);
     if (result == 0 && snapshot_annotate(&vaults, job, host, list, e) < 0) {
@@ -326,19 +330,19 @@ static int list_all(const struct engine *engine, const char *job, const char *ho
     }
     if (result == 0 && !names_only)
         history_warn_gone(&vaults, list, job, host);
-    vaults_close(&vaults, NULL);
+    vaults_close(&vaults, opened);
     return result;
 }
 
 int snapshot_list(const struct engine *engine, const char *job, const char *host, const struct config_instance *sink,
                   struct snapshot_list *list, size_t *unreachable, size_t *damaged, struct error *e)
 {
-    return list_all(engine, job, host, sink, false, list, unreachable, damaged, e);
+    return list_all(engine, job, host, sink, NULL, false, list, unreachable, damaged, e);
 }
 
 int snapshot_names(const struct engine *engine, const char *job, const char *host, const struct config_instance *sink,
-                   struct snapshot_list *list, size_t *unreachable, struct error *e)
+                   struct vault *opened, struct snapshot_list *list, size_t *unreachable, struct error *e)
 {
     size_t damaged;
-    return list_all(engine, job, host, sink, true, list, unreachable, &damaged, e);
+    return list_all(engine, job, host, sink, opened, true, list, unreachable, &damaged, e);
 }

@@ -79,9 +79,10 @@ int snapshot_list(const struct engine *engine, const char *job, const char *host
                   struct snapshot_list *list, size_t *unreachable, size_t *damaged, struct error *e);
 
 /* The same by their names alone, which costs one listing of each sink: no manifests, and nothing is known of damage.
- * Those whose host is not known may be of another. */
+ * Those whose host is not known may be of another. opened: one of the sinks that is open already, and stays so; NULL =
+ * none. */
 int snapshot_names(const struct engine *engine, const char *job, const char *host, const struct config_instance *sink,
-                   struct snapshot_list *list, size_t *unreachable, struct error *e);
+                   struct vault *opened, struct snapshot_list *list, size_t *unreachable, struct error *e);
 
 /* Either, of vaults that may be open already, and stay so. */
 int snapshot_look(struct vaults *vaults, const char *job, const char *host, bool names_only, struct snapshot_list *list,

@@ -88,13 +88,13 @@ static void check_extents(struct table *t, const struct record *record)
     const struct catalogue_extent *last = NULL;
     for (size_t i = 0; i < record->extent_count && t->usable && t->writer; i++) {
         const struct catalogue_extent *extent = &record->extents[i];
-        uint64_t end = extent->offset + extent->length;
+        uint64_t end = extent->offset + extent->length, length;
         if (catalogue_is_hole(extent) ||
             (last && memcmp(last->id, extent->id, SEAL_HASH_SIZE) == 0 && end <= last->offset + last->length))
             continue;
         last = extent;
-        t->usable = writer_has(t->writer, extent->id, end) &&
-                    !(t->usage && usage_is_low(t->usage, extent->id, writer_length(t->writer, extent->id)));
+        t->usable = writer_has(t->writer, extent->id, end, &length) &&
+                    !(t->usage && usage_is_low(t->usage, extent->id, length));
     }
 }
 

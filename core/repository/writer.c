@@ -63,15 +63,18 @@ struct writer {
     struct line *line;
 };
 
-/* The sinks that lack a chunk of at least n bytes. Their indexes change only in a checkpoint, when the line is empty.
- */
-static uint32_t lacking(const struct writer *w, const uint8_t id[SEAL_HASH_SIZE], uint64_t n)
+/* The sinks that lack a chunk of at least n bytes. *length: as the first sink has it; 0 = it has none. Their indexes
+ * change only in a checkpoint, when the line is empty. */
+static uint32_t lacking(const struct writer *w, const uint8_t id[SEAL_HASH_SIZE], uint64_t n, uint64_t *length)
 {
     uint32_t mask = 0;
     struct index_location location;
+    *length = 0;
     for (size_t i = 0; i < uploader_sink_count(w->uploader); i++) {
-        const struct repository *r = uploader_sink(w->uploader, i)->repository;
-        if (!repository_has(r, id, &location) || location.chunk.plain < n)
+        bool has = repository_has(uploader_sink(w->uploader, i)->repository, id, &location);
+        if (has && i == 0)
+            *length = location.chunk.plain;
+        if (!has || location.chunk.plain < n)
             mask |= UINT32_C(1) << i;
     }
     return mask;
@@ -82,8 +85,9 @@ static int compress_item(void *context, size_t worker, void *slot, struct error 
 {
     struct writer *w = context;
     struct item *item = slot;
+    uint64_t stored;
     seal_chunk_id(w->key, item->plain, item->length, item->id);
-    item->mask = lacking(w, item->id, 0);
+    item->mask = lacking(w, item->id, 0, &stored);
     if (item->mask == 0)
         return 0;
     return pack_compress(w->compressors[worker], item->plain, item->length, item->compressed,
@@ -172,15 +176,9 @@ void writer_free(struct writer *writer)
     free(writer);
 }
 
-bool writer_has(const struct writer *writer, const uint8_t id[SEAL_HASH_SIZE], uint64_t n)
+bool writer_has(const struct writer *writer, const uint8_t id[SEAL_HASH_SIZE], uint64_t n, uint64_t *length)
 {
-    return idset_has(writer->fresh, id) || lacking(writer, id, n) == 0;
-}
-
-uint64_t writer_length(const struct writer *writer, const uint8_t id[SEAL_HASH_SIZE])
-{
-    struct index_location location;
-    return repository_has(uploader_sink(writer->uploader, 0)->repository, id, &location) ? location.chunk.plain : 0;
+    return lacking(writer, id, n, length) == 0 || idset_has(writer->fresh, id);
 }
 
 /* Hand the lane's chunk to the line, by swapping buffers with a free item. */

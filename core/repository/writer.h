@@ -55,9 +55,7 @@ int writer_drain(struct writer *writer, struct error *e);
 int writer_checkpoint(struct writer *writer, struct error *e);
 
 /* Is this chunk, of at least n bytes, present in every sink? Lengths of those stored since the last checkpoint are not
- * looked at. After writer_drain. */
-bool writer_has(const struct writer *writer, const uint8_t id[SEAL_HASH_SIZE], uint64_t n);
-/* The length of the chunk, as the first sink's index has it; 0 = it has none, or the chunk is new. */
-uint64_t writer_length(const struct writer *writer, const uint8_t id[SEAL_HASH_SIZE]);
+ * looked at. *length: as the first sink's index has it; 0 = it has none, or the chunk is new. After writer_drain. */
+bool writer_has(const struct writer *writer, const uint8_t id[SEAL_HASH_SIZE], uint64_t n, uint64_t *length);
 
 #endif

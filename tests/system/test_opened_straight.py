@@ -57,6 +57,7 @@ def test_one_manifest_and_one_worker(made, cost, tmp_path):
                            'job@complete': {newest}, f'job@{middle[:-1]}': {middle}}.items():
         done = cost('ls', selector, 'tree')
         assert (done.manifests, done.workers, done.listed) == (read, 1, selector != f'job@{middle}'), (selector, vars(done))
+    assert cost('show', f'job@{middle}').workers == 1, 'which sinks have it is asked of the one that is open'
     for number, (selector, chosen) in enumerate(((f'job@{middle}', middle), ('job', newest))):
         # The other worker is that of the target.
         done = cost('restore', selector, '--into', tmp_path / f'restored-{number}')
