@@ -369,6 +369,7 @@ static void check(struct vault *vault, struct vault_reporter *to)
 }
 
 const struct vault_format archive_vault = {
+    .name = "archive",
     .saver = &archive_saver,
     .connections = ARCHIVE_CONNECTIONS,
     .open = open_archive,

@@ -6,12 +6,8 @@
 #include "cli/command.h"
 #include "cli/sheet.h"
 #include "format/vault.h"
+#include "job/formats.h"
 #include "job/init.h"
-
-static const char *what_is_held(const struct config_instance *sink)
-{
-    return sink->format == CONFIG_ARCHIVE ? "archive" : "repository";
-}
 
 static json_t *describe(struct output *out, const struct config_instance *sink, const struct init_result *result)
 {
@@ -29,9 +25,9 @@ static int init(struct cli *cli, struct error *e)
     if (command_sink(cli, cli->arguments.words[0], &sink, e) < 0 || init_run(&cli->engine, sink, &result, e) < 0)
         return -1;
     if (result.existed)
-        log_line(LOG_NOTICE, "sink '%s' has its %s already; nothing was changed", sink->name, what_is_held(sink));
+        log_line(LOG_NOTICE, "sink '%s' has its %s already; nothing was changed", sink->name, formats_of(sink)->name);
     else
-        log_line(LOG_NOTICE, "sink '%s' has its %s now%s", sink->name, what_is_held(sink),
+        log_line(LOG_NOTICE, "sink '%s' has its %s now%s", sink->name, formats_of(sink)->name,
                  result.key_created ? ", with a new key" : "");
     output_object(&cli->output, "repository", cli->output.json ? describe(&cli->output, sink, &result) : NULL);
     if (cli->output.json)

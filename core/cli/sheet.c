@@ -8,6 +8,24 @@
 #include "job/init.h"
 #include "worker/worker.h"
 
+typedef void secrecy(struct output *out, const struct config_instance *sink, const struct init_result *result);
+
+static secrecy print_key_secrecy, print_openpgp_secrecy;
+
+/* What the sheet says of each format. */
+static const struct {
+    const char *title;
+    const char *section;                 /* that a section says to have it */
+    const char *recipients, *passphrase; /* what it calls what OpenPGP wraps something for */
+    secrecy *print_secrecy;
+    const char *without;
+} formats[] = {
+    [CONFIG_REPOSITORY] = {"Repository:", "", "recovery_to = ", "recovery_passphrase", print_key_secrecy,
+                           "its documentation, docs/format.md, specifies every byte of the repository"},
+    [CONFIG_ARCHIVE] = {"Archive:   ", "format = archive\n", "encrypt_to = ", "passphrase", print_openpgp_secrecy,
+                        "sha256sum -c SHA256SUMS, then gpg -d, zstd -d and tar -x; see its README"},
+};
+
 /* As a configuration has it: no character in it needs an escape, but what was expanded must not be again. */
 static void print_value(struct output *out, const char *name, const char *value)
 {
@@ -29,12 +47,11 @@ static void print_secret(struct output *out, const char *name, const char *text)
 static void print_openpgp(struct output *out, const struct config_instance *sink)
 {
     const struct config_openpgp *o = &sink->openpgp;
-    bool archive = sink->format == CONFIG_ARCHIVE;
     for (size_t i = 0; i < o->recipient_count; i++)
-        output_print(out, "%s%s", i > 0 ? ", " : archive ? "encrypt_to = " : "recovery_to = ", o->recipients[i]);
+        output_print(out, "%s%s", i > 0 ? ", " : formats[sink->format].recipients, o->recipients[i]);
     if (o->recipient_count > 0)
         output_print(out, "\n");
-    print_secret(out, archive ? "passphrase" : "recovery_passphrase", o->passphrase.text);
+    print_secret(out, formats[sink->format].passphrase, o->passphrase.text);
     if (o->signer)
         output_print(out, "sign_with = %s\n", o->signer);
     if (o->home)
@@ -78,8 +95,7 @@ static void print_sink(const struct cli *cli, struct output *out, const struct c
     print_instance(cli, out, sink);
     if (sink->key)
         print_value(out, "key", sink->key);
-    if (sink->format == CONFIG_ARCHIVE)
-        output_print(out, "format = archive\n");
+    output_print(out, "%s", formats[sink->format].section);
     if (sink->encryption == CONFIG_PLAIN)
         output_print(out, "encryption = none\n");
     print_openpgp(out, sink);
@@ -112,8 +128,10 @@ static void print_sources(const struct cli *cli, struct output *out, const struc
     }
 }
 
-static void print_archive_secrecy(struct output *out, const struct config_instance *sink)
+static void print_openpgp_secrecy(struct output *out, const struct config_instance *sink,
+                                  const struct init_result *result)
 {
+    (void)result;
     if (sink->openpgp.recipient_count > 0)
         output_print(
             out,
@@ -126,8 +144,10 @@ static void print_archive_secrecy(struct output *out, const struct config_instan
 }
 
 /* In plain words, what is lost when the key file is. */
-static void print_loss(struct output *out, const struct config_instance *sink, const struct init_result *result)
+static void print_key_secrecy(struct output *out, const struct config_instance *sink, const struct init_result *result)
 {
+    output_print(out, "Key file:    %s\n", output_escape(out, sink->key, strlen(sink->key)));
+    output_print(out, "Key id:      %s\n\n", result->key);
     if (result->recoverable)
         output_print(
             out,
@@ -154,13 +174,7 @@ static void print_secrecy(struct output *out, const struct config_instance *sink
             "There is no encryption: WHOEVER CAN READ THE PLACE CAN READ THE DATA, and there is no key to lose.\n\n");
         return;
     }
-    if (sink->format == CONFIG_ARCHIVE) {
-        print_archive_secrecy(out, sink);
-        return;
-    }
-    output_print(out, "Key file:    %s\n", output_escape(out, sink->key, strlen(sink->key)));
-    output_print(out, "Key id:      %s\n\n", result->key);
-    print_loss(out, sink, result);
+    formats[sink->format].print_secrecy(out, sink, result);
 }
 
 static const char *first_job(const struct cli *cli, const struct config_instance *sink)
@@ -176,9 +190,8 @@ void sheet_print(struct cli *cli, const struct config_instance *sink, const stru
     struct output *out = &cli->output;
     const char *job = first_job(cli, sink);
     output_print(out, "cofre recovery sheet\n====================\n\n");
-    output_print(out, "%s  %s, in sink '%s' of host '%s'\n",
-                 sink->format == CONFIG_ARCHIVE ? "Archive:   " : "Repository:", result->repository, sink->name,
-                 cli->engine.config->host);
+    output_print(out, "%s  %s, in sink '%s' of host '%s'\n", formats[sink->format].title, result->repository,
+                 sink->name, cli->engine.config->host);
     print_secrecy(out, sink, result);
     output_print(out, "To restore on a new machine:\n\n  1. Install cofre %s or later%s.\n", COFRE_VERSION,
                  sink->key ? ", and put the key file back, readable by root alone" : "");
@@ -194,9 +207,5 @@ void sheet_print(struct cli *cli, const struct config_instance *sink, const stru
     output_print(out, "\n  3. See what is there, and get it back:\n\n");
     output_print(out, "      cofre list --sink %s\n", sink->name);
     output_print(out, "      cofre restore %s --sink %s --into /srv/restored\n\n", job, sink->name);
-    if (sink->format == CONFIG_ARCHIVE)
-        output_print(out, "Without cofre: sha256sum -c SHA256SUMS, then gpg -d, zstd -d and tar -x; see its README.\n");
-    else
-        output_print(out,
-                     "Without cofre: its documentation, docs/format.md, specifies every byte of the repository.\n");
+    output_print(out, "Without cofre: %s.\n", formats[sink->format].without);
 }

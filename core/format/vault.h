@@ -221,6 +221,7 @@ enum vault_purpose { VAULT_READ, VAULT_SAVE };
 void vault_reporter_warn(void *reporter, const char *text, const char *hint);
 
 struct vault_format {
+    const char *name;                /* "repository", "archive" */
     const struct saver_calls *saver; /* how it is written */
     unsigned connections;            /* without which nothing works: least of struct sink_spec */
     /* Fill in everything but engine, config, sink and format. The sink is open, and taken; after an error nothing is

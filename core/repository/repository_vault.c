@@ -381,6 +381,7 @@ static void check_offline(const struct config_instance *sink, struct vault_repor
 }
 
 const struct vault_format repository_vault = {
+    .name = "repository",
     .saver = &repository_saver,
     .connections = 1,
     .open = open_repository,
