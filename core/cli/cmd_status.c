@@ -271,8 +271,10 @@ const struct command cmd_status = {
     .help = "Shows, for each job (or JOB) and each of its sinks: when the newest complete snapshot was made, how old\n"
             "it is, what came of the last run and how long it took, the size and how it changed, the last seven\n"
             "days (+ all runs complete, ~ some, x none, . no run; today is the last), when the schedule has the next\n"
-            "run, and when all of it was last verified. Problems come first, in words. It reads the records that this\n"
-            "machine keeps, and no sink; what was done by other machines, and to the sinks by hand, it does not know.\n"
+            "run, and when all of it was last verified. Then, for each sink: how full it is, when it will be full, if\n"
+            "it goes on as in the last weeks, and when it was last reached. Problems come first, in words. It reads\n"
+            "the records that this machine keeps, and no sink; what was done by other machines, and to the sinks by\n"
+            "hand, it does not know.\n"
             "With --from-sinks, --sink or --all-hosts it reads the sinks instead: on a machine that keeps the sink of\n"
             "a whole fleet, or when the records are lost. A prune key is enough. What is old is told by --max-age,\n"
             "max_age of a job that is configured here, or max_age of the sink.",

@@ -133,7 +133,7 @@ const char *status_full_text(const struct status_place *place, int64_t now, char
 /* Parts of status_read. What the records of the job say, and its attempts that are at work. */
 int status_job_read(const struct config *config, struct status *status, struct status_job *job, struct error *e);
 void status_place_begin(struct status_place *place, const struct config_instance *sink);
-/* A record of a job, or of the sink, in whatever order they come. */
+/* A record of a job, or of the sink, in whatever order they come; one of the future says nothing. */
 void status_place_take(struct status_place *place, int64_t now, const json_t *record);
 /* When all have come: so many bytes that came then are no growth. */
 void status_place_level(struct status_place *place, int64_t when, uint64_t bytes);

@@ -152,7 +152,8 @@ static void take_first(struct reading *r, const json_t *record)
         if (s->first_known || !json_is_true(json_object_get(row, "committed")))
             continue;
         s->first = records_time(record, "started");
-        s->first_added = (uint64_t)records_number(row, "added");
+        int64_t added = records_number(row, "added");
+        s->first_added = added > 0 ? (uint64_t)added : 0;
     }
 }
 

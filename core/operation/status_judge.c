@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "operation/status.h"
 
+#define ELAPSED_MAX 1e12        /* ms */
 #define ERROR_SHOWN 1000        /* bytes */
 #define SLOW 3                  /* times as long as usual is much longer, */
 #define SLOW_LEAST (10 * 60000) /* when it is so many ms more */
@@ -141,18 +142,20 @@ static int judge_sinks(struct status *status, const struct status_job *job, stru
     return 0;
 }
 
-/* ms that the last run took; 0: that is not known, or it was not of the whole job. */
+/* ms that a run took; 0: that is not known. */
 static int64_t elapsed_of(const json_t *run)
 {
-    bool part = records_is(run, "snapshot_status", "partial") || json_array_size(json_object_get(run, "asked")) > 0;
     double elapsed = 1000 * json_number_value(json_object_get(run, "elapsed"));
-    return !part && elapsed > 0 && elapsed < 1e12 ? (int64_t)elapsed : 0;
+    return elapsed > 0 && elapsed < ELAPSED_MAX ? (int64_t)elapsed : 0;
 }
 
-/* Who stores everything for the first time takes its time. */
-static bool is_first(const struct status_job *job, bool running)
+/* Is it unlike the usual: of some sources alone, or the first that stores everything in a sink? */
+static bool is_unusual(const struct status_job *job, bool running)
 {
     int64_t began = records_time(job->tried, "started");
+    if (!running && (records_is(job->tried, "snapshot_status", "partial") ||
+                     json_array_size(json_object_get(job->tried, "asked")) > 0))
+        return true;
     for (size_t i = 0; i < job->job->sink_count; i++)
         if (running ? job->sinks[i].good == INT64_MIN : job->sinks[i].first == began && began != INT64_MIN)
             return true;
@@ -169,7 +172,7 @@ static int judge_elapsed(struct status *status, const struct status_job *job, bo
     if (longest > 0 && elapsed > longest)
         return problem_add(&status->problems, PROBLEM_WARNING, of_job(job->job), e,
                            "%s %s, longer than max_duration (%s)", what, took, text_age(longest, other));
-    if (usual == 0 || elapsed <= SLOW * usual || elapsed - usual < SLOW_LEAST || is_first(job, running))
+    if (usual == 0 || elapsed <= SLOW * usual || elapsed - usual < SLOW_LEAST || is_unusual(job, running))
         return 0;
     return problem_add(&status->problems, PROBLEM_WARNING, of_job(job->job), e,
                        "%s %s, and usually it takes %s: what changed? cofre log %s shows what each took", what, took,

@@ -82,10 +82,10 @@ double status_percent(const struct status_place *place)
 const char *status_full_text(const struct status_place *place, int64_t now, char *out)
 {
     char when[CLOCK_TEXT_MAX];
-    long long days = place->full - now < DAY ? 0 : (place->full - now + DAY / 2) / DAY;
     out[0] = '\0';
     if (place->full == INT64_MIN)
         return out;
+    long long days = place->full - now < DAY ? 0 : (place->full - now + DAY / 2) / DAY;
     clock_format_shown(place->full, when);
     if (days < 1)
         snprintf(out, STATUS_FULL_TEXT, "full within a day");
@@ -168,10 +168,12 @@ void status_place_take(struct status_place *place, int64_t now, const json_t *re
 {
     const json_t *row = records_row(record, "sinks", place->sink->name);
     int64_t when = records_time(record, "ended");
+    if (when == INT64_MIN || status_is_future(when, now))
+        return;
     take_reached(place, record, when);
     take_expiry(place, record, when);
     int64_t space = records_number(row, "space"), available = records_number(row, "available");
-    if (when == INT64_MIN || space <= 0 || available < 0 || available > space)
+    if (space <= 0 || available < 0 || available > space)
         return;
     if (when > place->measured) {
         place->measured = when;

@@ -10,8 +10,13 @@
 
 #include <cmocka.h>
 
+#include <limits.h>
+
 #include "base/clock.h"
+#include "base/error.h"
+#include "base/file.h"
 #include "config/config.h"
+#include "attempt/records.h"
 #include "operation/status.h"
 
 #define DAY (INT64_C(86400) * 1000000000)
@@ -218,9 +223,116 @@ static void test_what_a_record_may_say(void **state)
     assert_int_equal(place.days[0].when, NOW);
 }
 
+/* ---- all of it, hour after hour ---- */
+
+struct machine {
+    char state[64], directory[128];
+    struct config *config;
+};
+
+static void append(const struct machine *m, int64_t when, const char *error)
+{
+    char ended[CLOCK_TEXT_MAX], began[CLOCK_TEXT_MAX], id[CLOCK_TEXT_MAX];
+    struct error e;
+    bool good = !error;
+    clock_format_exact(when, ended);
+    clock_format_exact(when - DAY / 24, began);
+    json_t *row = json_pack("{s:s, s:b, s:s?}", "name", "nas", "committed", good, "error", error);
+    json_t *record = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:f, s:[o]}", "id",
+                               clock_format_compact(when, id), "command", "run", "started", began, "ended", ended,
+                               "status", good ? "complete" : "incomplete", "snapshot", "20270101T000000Z-ab12cd",
+                               "snapshot_status", "complete", "snapshot_started", began, "elapsed", 60.0, "sinks", row);
+    assert_int_equal(records_append(m->directory, record, &e), 0);
+    json_decref(record);
+}
+
+static int begin(void **state)
+{
+    struct machine *m = calloc(1, sizeof *m);
+    char text[512], directory[PATH_MAX];
+    struct error e;
+    assert_non_null(m);
+    snprintf(m->state, sizeof m->state, "/tmp/cofre-status-XXXXXX");
+    assert_non_null(mkdtemp(m->state));
+    snprintf(text, sizeof text,
+             "[engine]\nhost = web\nstate_dir = %s\ncache_dir = /c\n[source s]\nplugin = directory\n[sink nas]\n"
+             "plugin = local\nencryption = none\n[job j]\nsources = s\nsinks = nas\n",
+             m->state);
+    if (config_parse("x.conf", text, strlen(text), true, &m->config, &e) < 0 ||
+        records_directory(m->config, "j", NULL, directory, &e) < 0 || file_make_trusted(directory, &e) < 0)
+        fail_msg("%s", e.message);
+    snprintf(m->directory, sizeof m->directory, "%.100s", directory);
+    *state = m;
+    return 0;
+}
+
+static int end(void **state)
+{
+    struct machine *m = *state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf %s", m->state);
+    assert_int_equal(system(command), 0);
+    config_free(m->config);
+    free(m);
+    clock_release();
+    return 0;
+}
+
+/* How many problems of the machine, of the sink and of the job are said at that time? */
+static void expect(const struct machine *m, int64_t now, size_t of_machine, size_t of_sink, size_t of_job)
+{
+    struct status status;
+    struct error e;
+    size_t found[3] = {0};
+    clock_set(now);
+    assert_int_equal(status_read(m->config, NULL, &status, &e), 0);
+    for (size_t i = 0; i < status.problems.count; i++)
+        found[status.problems.items[i].of.job ? 2 : status.problems.items[i].of.sink ? 1 : 0]++;
+    if (found[0] != of_machine || found[1] != of_sink || found[2] != of_job)
+        fail_msg("%lld hours: %zu of the machine, %zu of the sink, %zu of the job, first: %s",
+                 (long long)((now - NOW) / (DAY / 24)), found[0], found[1], found[2],
+                 status.problems.count ? status.problems.items[0].text : "");
+    status_free(&status);
+}
+
+static void test_a_sink_goes_out_of_reach(void **state)
+{
+    const struct machine *m = *state;
+    clock_set(NOW);
+    for (int day = 10; day > 0; day--)
+        append(m, NOW - day * DAY, NULL);
+    expect(m, NOW, 0, 0, 0);
+    append(m, NOW, "it is not there");
+    expect(m, NOW, 0, 0, 1);
+    append(m, NOW + DAY, "it is not there");
+    append(m, NOW + 2 * DAY, "it is not there");
+    expect(m, NOW + 2 * DAY, 0, 0, 1);
+    /* three days since the last that worked, and a try that failed */
+    expect(m, NOW + 2 * DAY + DAY / 24, 0, 1, 1);
+    append(m, NOW + 3 * DAY, NULL);
+    expect(m, NOW + 3 * DAY, 0, 0, 0);
+}
+
+static void test_a_clock_is_put_back(void **state)
+{
+    const struct machine *m = *state;
+    clock_set(NOW);
+    for (int day = 10; day >= 0; day--)
+        append(m, NOW - day * DAY, NULL);
+    expect(m, NOW, 0, 0, 0);
+    expect(m, NOW - 299 * (DAY / 86400), 0, 0, 0);
+    expect(m, NOW - 301 * (DAY / 86400), 1, 0, 0);
+    expect(m, NOW - DAY / 2, 1, 0, 1);
+    /* as far back as there was nothing, nothing is known */
+    expect(m, NOW - 400 * DAY, 1, 0, 2);
+    expect(m, NOW + DAY, 0, 0, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_a_sink_goes_out_of_reach, begin, end),
+        cmocka_unit_test_setup_teardown(test_a_clock_is_put_back, begin, end),
         cmocka_unit_test(test_growth),
         cmocka_unit_test(test_forecast),
         cmocka_unit_test(test_first_snapshots_are_no_growth),
