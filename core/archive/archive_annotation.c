@@ -204,8 +204,8 @@ static int read_members(const struct archive *archive, const json_t *json, const
     return a->kind == VAULT_PIN ? read_pin(json, key, a, e) : 0;
 }
 
-static int parse(const struct archive *archive, const char *key, const struct bytes *text,
-                 struct vault_annotation *annotation, struct error *e)
+int archive_annotation_parse(const struct archive *archive, const char *key, const struct bytes *text,
+                             struct vault_annotation *annotation, struct error *e)
 {
     json_error_t where;
     if (json_limit_check(text->data, text->length, key, e) < 0)
@@ -235,7 +235,7 @@ static int read_annotation(void *context, const char *key, const struct bytes *o
     parse_key(key, &annotation);
     if (!object)
         wrong = *why;
-    else if (parse(r->archive, key, object, &annotation, &wrong) == 0)
+    else if (archive_annotation_parse(r->archive, key, object, &annotation, &wrong) == 0)
         wrong = (struct error){.class = ERROR_NONE};
     if (wrong.class == ERROR_NOT_FOUND) /* it went while we listed */
         return 0;

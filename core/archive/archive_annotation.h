@@ -9,6 +9,7 @@
 #include "format/vault.h"
 
 struct archive;
+struct bytes;
 struct error;
 
 /* Store it, in the place of one that there is. A proof: ERROR_UNSUPPORTED. */
@@ -19,6 +20,10 @@ int archive_annotation_pinned(struct archive *archive, const struct vault_name *
 /* *was: it was there. */
 int archive_annotation_remove(struct archive *archive, enum vault_annotation_kind kind, const struct vault_name *name,
                               bool *was, struct error *e);
+
+/* Of its bytes: what the key says of it stands in *annotation. */
+int archive_annotation_parse(const struct archive *archive, const char *key, const struct bytes *text,
+                             struct vault_annotation *annotation, struct error *e);
 
 /* An annotation; or, of one that cannot be read, its kind, job and id alone, and why. why: ERROR_NONE. */
 typedef int archive_annotation_found(void *context, const struct vault_annotation *annotation, const struct error *why,

@@ -224,6 +224,13 @@ static int parse(const struct reading *r, const char *key, const char *job, cons
     return result;
 }
 
+int archive_removal_parse(struct archive *archive, const char *job, const struct bytes *text, vault_removed *removed,
+                          void *context, struct error *why, struct error *e)
+{
+    const struct reading r = {.archive = archive, .removed = removed, .context = context};
+    return parse(&r, "a removal record", job, text, why, e);
+}
+
 static int check_signature(struct archive *archive, const char *key, const struct bytes *text, struct error *e)
 {
     AUTO_BYTES struct bytes signature = {.maximum = SIGNATURE_MAX};

@@ -14,6 +14,7 @@
 #include "format/vault.h"
 
 struct archive;
+struct bytes;
 struct error;
 
 /* One of the snapshots, with its place in the history: hash of the manifest, and of the one before in all its forms. */
@@ -31,6 +32,11 @@ struct archive_removal_row {
 /* Put a record, durably: it names these, at most VAULT_REMOVALS_MAX, which are not yet removed. */
 int archive_removal_put(struct archive *archive, const char *host, const char *job,
                         const struct archive_removal_row *rows, size_t count, struct error *e);
+
+/* Of the bytes of a record of that job: each snapshot that it names. *why: ERROR_NONE, or what is wrong with it, and
+ * then none is told. */
+int archive_removal_parse(struct archive *archive, const char *job, const struct bytes *text, vault_removed *removed,
+                          void *context, struct error *why, struct error *e);
 
 /* Each snapshot of that host and job (NULL = any) that a record names; and each record that is not valid, with why. */
 int archive_removal_list(struct archive *archive, const char *host, const char *job, vault_removed *removed,

@@ -47,17 +47,22 @@ static int parse(const json_t *root, struct marker *marker, struct error *e)
     return read_probe(root, marker) ? 0 : error_set(e, ERROR_INTEGRITY, "read '%s': its probe is damaged", KEY);
 }
 
+int marker_parse(const void *p, size_t n, struct marker *marker, struct error *e)
+{
+    if (json_limit_check(p, n, KEY, e) < 0)
+        return -1;
+    json_t *root = json_loadb(p, n, JSON_REJECT_DUPLICATES, NULL);
+    int result = parse(root, marker, e);
+    json_decref(root);
+    return result;
+}
+
 int marker_read(struct sink *sink, struct marker *marker, struct error *e)
 {
     AUTO_BYTES struct bytes text = {.maximum = MAXIMUM + 1};
     if (sink_get(sink, KEY, MAXIMUM, &text, e) < 0)
         return -1;
-    if (json_limit_check(text.data, text.length, KEY, e) < 0)
-        return -1;
-    json_t *root = json_loadb((const char *)text.data, text.length, JSON_REJECT_DUPLICATES, NULL);
-    int result = parse(root, marker, e);
-    json_decref(root);
-    return result;
+    return marker_parse(text.data, text.length, marker, e);
 }
 
 /* ---- the probe ---- */

@@ -24,7 +24,9 @@ struct marker {
     size_t probe_length; /* 0 = there is none */
 };
 
-/* ERROR_NOT_FOUND: there is none. ERROR_INTEGRITY, ERROR_UNSUPPORTED: not one of ours. */
+/* Of its bytes. ERROR_INTEGRITY, ERROR_UNSUPPORTED: not one of ours. */
+int marker_parse(const void *p, size_t n, struct marker *marker, struct error *e);
+/* ERROR_NOT_FOUND: there is none; else as marker_parse. */
 int marker_read(struct sink *sink, struct marker *marker, struct error *e);
 /* Make the archive in its place, if the place is empty. *existed: there was one already, and the passphrase is its own
  * (ERROR_AUTH). ERROR_EXISTS: the place holds something else. pgp: with a passphrase; NULL = there is none. */

@@ -15,7 +15,7 @@ static bool parse(char *line, struct listing_row *row)
 {
     struct tm tm = {0};
     int at = 0;
-    if (sscanf(line, "%*10s %" SCNd64 " %d/%d/%d %d:%d:%d %n", &row->size, &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
+    if (sscanf(line, "%*10s %" SCNd64 " %4d/%2d/%2d %2d:%2d:%2d %n", &row->size, &tm.tm_year, &tm.tm_mon, &tm.tm_mday,
                &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &at) != 7 ||
         at == 0 || line[at] == '\0')
         return false;

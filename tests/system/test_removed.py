@@ -225,20 +225,23 @@ def test_a_prune_key_that_was_revoked(removed, world, tmp_path):
     assert 'revoked' in result.text and late.name in result.text and gone(result), result
 
 
-def test_verify_looks_at_pins_and_proofs(removed, world):
+@pytest.mark.parametrize('prefix, said, wrong', [
+    ('pins', {'note': 'a%C3%A4b', 'created': 1}, {'created': 'now'}),
+    ('proofs/verified', {'at': 1, 'hash': '11' * 32, 'how': 'verify'}, {'hash': 'none'}),
+    ('accepted', {'at': 1, 'hash': '11' * 32}, {'at': 'now'})])
+def test_verify_looks_at_what_is_said_of_snapshots(removed, world, prefix, said, wrong):
     """Who may say it of the host says it; of another repository, host or snapshot it is damage."""
     put, web = Forger(world.put_key()), Forger(world.put_key('web.key', 'web'))
-    key = f'pins/testhost/job/{removed.ids[0]}'
-    said = {'note': 'a%C3%A4b', 'created': 1}
+    key = f'{prefix}/testhost/job/{removed.ids[0]}'
     assert world('verify', 'job').status == DONE
     for forger in (put, removed.prune):
         removed.put(key, forger.annotation(key, removed.repository, **said))
         world.ok('verify', 'job')
-    for wrong in (web.annotation(key, removed.repository, **said), put.annotation(key, bytes(16), **said),
-                  put.annotation(key.replace(removed.ids[0], removed.ids[1]), removed.repository, **said),
-                  put.annotation(key, removed.repository, **said, features=['more']),
-                  put.annotation(key, removed.repository, **(said | {'created': 'now'}))):
-        removed.put(key, wrong)
+    for forged in (web.annotation(key, removed.repository, **said), put.annotation(key, bytes(16), **said),
+                   put.annotation(key.replace(removed.ids[0], removed.ids[1]), removed.repository, **said),
+                   put.annotation(key, removed.repository, **said, features=['more']),
+                   put.annotation(key, removed.repository, **(said | wrong))):
+        removed.put(key, forged)
         assert key in world.fails(DAMAGED, 'verify', 'job').text
 
 
