@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "config/config.h"
+#include "job/leftover.h"
 #include "job/records.h"
 #include "job/status.h"
 
@@ -188,6 +189,57 @@ static int judge_faults(struct status *status, const struct config_job *job, str
     return 0;
 }
 
+static int judge_leftover(struct status *status, const struct config_job *job, const char *source,
+                          const json_t *leftover, struct error *e)
+{
+    char when[TEXT_AGE_MAX];
+    const char *escaped[] = {records_text(leftover, "what"), records_text(leftover, "removal")};
+    char *what = status_text(escaped[0] ? escaped[0] : ""), *removal = status_text(escaped[1] ? escaped[1] : "");
+    int64_t since = records_time(leftover, "since");
+    int result = what && removal
+                     ? add(status, STATUS_WARNING, job, NULL, e,
+                           "source '%s': a restore has left %.500s, known for %s, which no job saves; when all is "
+                           "well: %.500s",
+                           source, what, age(status, since == INT64_MIN ? status->now : since, when), removal)
+                     : error_memory(e);
+    free(what);
+    free(removal);
+    return result;
+}
+
+static bool has_source(const struct config_job *job, const struct config_instance *source)
+{
+    for (size_t i = 0; i < job->source_count; i++)
+        if (job->sources[i] == source)
+            return true;
+    return false;
+}
+
+/* Of a source of several jobs at the first. */
+static int judge_leftovers(const struct config *config, struct status *status, size_t at, struct error *e)
+{
+    const struct config_job *job = status->jobs[at].job;
+    int result = 0;
+    for (size_t i = 0; i < job->source_count && result == 0; i++) {
+        const struct config_instance *source = job->sources[i];
+        struct error why;
+        json_t *list;
+        bool seen = false;
+        for (size_t k = 0; k < at && !seen; k++)
+            seen = has_source(status->jobs[k].job, source);
+        if (seen)
+            continue;
+        if (leftover_read(config, source->name, &list, &why) < 0)
+            result =
+                add(status, STATUS_UNKNOWN, job, NULL, e, "what restores of source '%s' have left is not known: %s: %s",
+                    source->name, why.message, why.hint);
+        for (size_t k = 0; result == 0 && k < json_array_size(list); k++)
+            result = judge_leftover(status, job, source->name, json_array_get(list, k), e);
+        json_decref(list);
+    }
+    return result;
+}
+
 /* ---- all of them ---- */
 
 static int worst_first(const void *a, const void *b)
@@ -207,7 +259,7 @@ int status_judge(const struct config *config, struct status *status, struct erro
         if (judge_sinks(status, job, e) < 0 || judge_last(status, job, e) < 0 || judge_after(status, job, e) < 0 ||
             judge_record(config, status, job, e) < 0 || judge_attendance(status, job, e) < 0 ||
             judge_space(status, job, e) < 0 || judge_duration(status, job, e) < 0 ||
-            judge_faults(status, job->job, e) < 0)
+            judge_faults(status, job->job, e) < 0 || judge_leftovers(config, status, i, e) < 0)
             return -1;
     }
     if (status->problem_count > 0)
