@@ -63,7 +63,7 @@ _cofre_options()
     pin) echo '--until --note --sink' ;;
     restore) echo '--into --in-place --set --keep-stopped --sink --yes' ;;
     verify) echo '--all --quick --sink' ;;
-    prune) echo '--all-hosts --dry-run --sink --yes' ;;
+    prune) echo '--all-hosts --other-hosts --dry-run --sink --yes' ;;
     copy) echo '--from --to' ;;
     gc) echo '--dry-run --now --yes' ;;
     key) echo '--host --since --id' ;;

@@ -24,7 +24,9 @@ static const char *why(const struct due_thing *thing)
         return "waits: something else is at work there";
     if (thing->decision.why != DUE_IN_TIME)
         return texts[thing->decision.why];
-    return thing->what == DUE_RUN ? "schedule" : thing->what == DUE_VERIFY ? "verify_every" : "gc_every";
+    static const char *const rules[] = {
+        [DUE_RUN] = "schedule", [DUE_VERIFY] = "verify_every", [DUE_PRUNE] = "prune_every", [DUE_GC] = "gc_every"};
+    return rules[thing->what];
 }
 
 static void give_json(struct output *out, const struct due_thing *thing)

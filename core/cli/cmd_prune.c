@@ -262,13 +262,13 @@ static int prune_chosen(struct pruning *p, struct error *e)
     const struct config *config = p->cli->engine.config;
     const struct arguments *a = &p->cli->arguments;
     const char *name = a->word_count > 0 ? a->words[0] : NULL;
-    bool all_hosts = arguments_has(a, "all-hosts");
+    bool others = arguments_has(a, "other-hosts"), all_hosts = others || arguments_has(a, "all-hosts");
     const struct config_instance *only;
     const struct config_job *job = NULL;
     if (command_sink(p->cli, arguments_value(a, "sink"), &only, e) < 0 ||
         (command_job(p->cli, name, &job, e) < 0 && !all_hosts) || check_chosen(p, job, only, all_hosts, e) < 0)
         return -1;
-    for (size_t i = 0; i < config->job_count && !cancel_requested(); i++)
+    for (size_t i = 0; i < config->job_count && !others && !cancel_requested(); i++)
         if ((!name || &config->jobs[i] == job) && (!only || config_job_uses(&config->jobs[i], only)))
             prune_one(p, &config->jobs[i], only);
     if (all_hosts)
@@ -300,6 +300,7 @@ static int prune(struct cli *cli, struct error *e)
 
 static const struct argument_option options[] = {
     {.name = "all-hosts", .help = "also what other hosts store, by the keep_ rules of the sinks' sections"},
+    {.name = "other-hosts", .help = "only what other hosts store, likewise"},
     {.name = "dry-run", .help = "show what would be removed, and why; remove nothing"},
     {.name = "sink", .value = "SINK", .help = "in this sink only"},
     {.name = "yes", .help = "also when it is more than half of a job's snapshots, or years lie between them"},
@@ -308,7 +309,7 @@ static const struct argument_option options[] = {
 
 const struct command cmd_prune = {
     .name = "prune",
-    .usage = "prune [JOB] [--sink SINK] [--all-hosts] [--dry-run] [--yes]",
+    .usage = "prune [JOB] [--sink SINK] [--all-hosts | --other-hosts] [--dry-run] [--yes]",
     .summary = "remove the snapshots that no rule keeps",
     .help =
         "Decides by the keep_ rules of the job which of its snapshots stay in each of its sinks, and removes the\n"

@@ -137,6 +137,7 @@ static void give_text(struct output *out, const struct outcome *outcome)
 
 static json_t *source_records(const struct manifest *m)
 {
+    char section[GATE_SECTION_MAX];
     json_t *list = json_array();
     for (size_t i = 0; m && i < m->source_count && list; i++) {
         const struct manifest_source *s = &m->sources[i];
@@ -145,7 +146,9 @@ static json_t *source_records(const struct manifest *m)
             "plugin_version", attempt_json(s->plugin_version), "status", view_status((int)s->status), "entries",
             (json_int_t)s->entries, "bytes", (json_int_t)s->bytes, "vanished", (json_int_t)s->vanished, "problems",
             (json_int_t)s->problem_count, "error", attempt_json(s->error), "suspect", attempt_json(s->suspect));
-        bool failed = row && s->part_count > 0 && json_object_set_new(row, "parts", gate_parts(s)) < 0;
+        bool failed = row && s->part_count > 0 &&
+                      (json_object_set_new(row, "section", json_string(gate_section(s, section))) < 0 ||
+                       json_object_set_new(row, "parts", gate_parts(s)) < 0);
         if (json_array_append_new(list, row) < 0 || failed) {
             json_decref(list);
             list = NULL;

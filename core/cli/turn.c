@@ -20,7 +20,7 @@
 #include "cli/stop.h"
 #include "config/config.h"
 
-#define ARGUMENTS_MAX 9
+#define ARGUMENTS_MAX 11
 
 /* ---- opening ---- */
 
@@ -135,6 +135,10 @@ static int start(const struct turn *t, struct turn_child *c, struct error *e)
     else if (t->quiet)
         words[n++] = "-q";
     words[n++] = due_command(c->what);
+    if (c->what == DUE_PRUNE) {
+        words[n++] = "--other-hosts";
+        words[n++] = "--sink";
+    }
     words[n++] = c->subject;
     for (size_t i = 0; i < n; i++)
         arguments[i] = (char *)(uintptr_t)words[i];

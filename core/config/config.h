@@ -114,10 +114,11 @@ struct config_instance {
     /* sinks only */
     enum config_format format;
     enum config_encryption encryption;
-    char *key;         /* key file, NULL when encryption = none */
-    bool trust_hosts;  /* re-use chunks that other hosts wrote */
-    int64_t gc_repack; /* bytes of packs that one gc packs anew (default 10GiB) */
-    int64_t gc_every;  /* ms between two of them, as far as due does it, 0 = it does not (default 1d) */
+    char *key;           /* key file, NULL when encryption = none */
+    bool trust_hosts;    /* re-use chunks that other hosts wrote */
+    int64_t gc_repack;   /* bytes of packs that one gc packs anew (default 10GiB) */
+    int64_t prune_every; /* ms between two prunes of what other hosts store, as far as due does it; 0 = it does not */
+    int64_t gc_every;    /* ms between two of them, as far as due does it, 0 = it does not (default 1d) */
     struct config_openpgp openpgp;
     /* archives only */
     enum config_compress compress;

@@ -66,6 +66,8 @@ const struct option config_sink_options[] = {
     {"gc_repack", OPTION_SIZE, 0, "10GiB", 0, INT64_MAX, NULL,
      "how much of what holds little that is needed one gc packs anew; 0 = nothing"},
     {"gc_every", OPTION_DURATION, 0, "1d", 0, LONGEST, NULL, "how often due does gc, with a key that may; 0 = never"},
+    {"prune_every", OPTION_DURATION, 0, "0", 0, LONGEST, NULL,
+     "how often due removes what other hosts store and no keep_ rule here keeps; 0 = never"},
     {"retry_for", OPTION_DURATION, 0, "5min", 1, LONGEST, NULL, "how long what fails in passing is tried again"},
     {"compress", OPTION_CHOICE, 0, "zstd", 0, 0, "zstd|gzip|none", "archive: how files are compressed"},
     {"level", OPTION_INTEGER, 0, "0", 0, 19, NULL, "archive: zstd 1 to 19, gzip 1 to 9; 0 = its default"},

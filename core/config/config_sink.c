@@ -226,15 +226,28 @@ static int build_space(struct config_instance *sink, const struct section *s, st
     return fault(s, "warn_space", e);
 }
 
-static int build_gc(struct config_instance *sink, const struct section *s, struct error *e)
+static int build_every(int64_t *every, const struct section *s, const char *key, struct error *e)
 {
-    if (take_number(&sink->gc_every, s, "gc_every", e) < 0)
+    if (take_number(every, s, key, e) < 0)
         return -1;
-    if (sink->gc_every == 0 || sink->gc_every >= MINUTE)
+    if (*every == 0 || *every >= MINUTE)
         return 0;
-    error_set(e, ERROR_CONFIG, "'gc_every': it is less than a minute");
+    error_set(e, ERROR_CONFIG, "'%s': it is less than a minute", key);
     error_hint(e, "write a duration such as 1d, or 0 for never");
-    return fault(s, "gc_every", e);
+    return fault(s, key, e);
+}
+
+/* After its rules. */
+static int build_prune(struct config_instance *sink, const struct section *s, struct error *e)
+{
+    if (build_every(&sink->prune_every, s, "prune_every", e) < 0)
+        return -1;
+    if (sink->prune_every == 0 || config_retention_rules(&sink->retention))
+        return 0;
+    error_set(e, ERROR_CONFIG,
+              "'prune_every': no keep_ rule is in this section, so that nothing would ever be removed");
+    error_hint(e, "write what stays of each job of other hosts, such as keep_daily = 30");
+    return fault(s, "prune_every", e);
 }
 
 int config_sink_build(struct config_instance *sink, const struct section *s, struct error *e)
@@ -243,13 +256,14 @@ int config_sink_build(struct config_instance *sink, const struct section *s, str
     int written = take_number(&encryption, s, "encryption", e);
     if (written < 0 || take_number(&trust, s, "trust_hosts", e) < 0 || take_number(&format, s, "format", e) < 0 ||
         take_number(&sink->gc_repack, s, "gc_repack", e) < 0 || take_number(&sink->max_age, s, "max_age", e) < 0 ||
-        take_number(&sink->warn_full, s, "warn_full", e) < 0 || build_gc(sink, s, e) < 0)
+        take_number(&sink->warn_full, s, "warn_full", e) < 0 || build_every(&sink->gc_every, s, "gc_every", e) < 0)
         return -1;
     sink->trust_hosts = trust != 0;
     sink->encryption = written ? CONFIG_PLAIN : CONFIG_ENCRYPTED;
     sink->format = (enum config_format)format;
     if (check_format(s, sink->format, e) < 0 || build_space(sink, s, e) < 0 ||
-        config_retention_build(&sink->retention, &sink->retention, s, config_sink_options, e) < 0)
+        config_retention_build(&sink->retention, &sink->retention, s, config_sink_options, e) < 0 ||
+        build_prune(sink, s, e) < 0)
         return -1;
     if (sink->format == CONFIG_ARCHIVE)
         return build_archive(sink, s, written > 0, e);

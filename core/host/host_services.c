@@ -340,6 +340,25 @@ static void host_finding(struct cofre_call *call, int32_t level, const char *tex
     finding_lost(call, host_send(call, WIRE_FINDING, &error), &error);
 }
 
+static void host_leftover(struct cofre_call *call, const char *what, const char *removal)
+{
+    struct cofre_error ignored = {.struct_size = sizeof ignored};
+    if (!what || !what[0] || !removal || !removal[0]) {
+        host_broke(call, NULL, "named what a restore has left without a text");
+        return;
+    }
+    if (call->lent) {
+        host_broke(call, NULL, "named what a restore has left between reserve and commit");
+        return;
+    }
+    struct bytes *frame = host_frame(call);
+    wire_put_text(frame, what, strnlen(what, WIRE_MAX_LEFTOVER));
+    wire_put_text(frame, removal, strnlen(removal, WIRE_MAX_LEFTOVER));
+    /* What cannot be sent, because the call was cancelled, is named by the next one. */
+    if (!frame->failed)
+        send_bytes(call, WIRE_LEFTOVER, frame->data, frame->length, false, &ignored);
+}
+
 static int32_t host_commit(struct cofre_call *call, size_t length, struct cofre_error *error)
 {
     int32_t class = host_content_commit(call, length, error);
@@ -388,4 +407,5 @@ const struct cofre_host host_table = {
     .configured = host_discover_configured,
     .offer = host_discover_offer,
     .open_process = host_open_process,
+    .leftover = host_leftover,
 };

@@ -14,6 +14,7 @@
 #include "job/freeze.h"
 #include "job/gate.h"
 #include "job/gather.h"
+#include "job/leftover.h"
 #include "job/history.h"
 #include "job/past.h"
 #include "job/prune.h"
@@ -253,6 +254,8 @@ static int gather_source(struct reading *r, struct error *e)
     if (result == 0)
         result = gather_run(&gather, &r->source_failed, e);
     past_free(past);
+    if (result == 0 && !run->dry)
+        leftover_note(run->engine->config, run->job->sources[r->i]->name, run->sources[r->i], true);
     r->again = r->again && r->source_failed && !gather.begun;
     if (result == 0)
         result = compare_source(run, r->i, gather.below, &r->source_failed, e);

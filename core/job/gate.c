@@ -206,6 +206,20 @@ json_t *gate_parts(const struct manifest_source *row)
     return list;
 }
 
+const char *gate_section(const struct manifest_source *row, char out[GATE_SECTION_MAX])
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < row->option_count; i++)
+        for (size_t k = 0; k < 2; k++) {
+            const char *p = k == 0 ? row->options[i].key : row->options[i].value;
+            do /* with its end */
+                hash = (hash ^ (uint8_t)*p) * UINT64_C(0x100000001b3);
+            while (*p++);
+        }
+    snprintf(out, GATE_SECTION_MAX, "%016llx", (unsigned long long)hash);
+    return out;
+}
+
 /* ---- of a job ---- */
 
 /* What a problem is said of by name, as parts are named. NULL: out of memory. */
@@ -226,11 +240,12 @@ static json_t *problem_paths(const struct manifest_source *row)
 static int look_at_parts(const struct gate *gate, const struct gate_rules *rules, const struct manifest_source *row,
                          char why[GATE_WHY_MAX], struct error *e)
 {
-    json_t *now = gate_parts(row), *except = problem_paths(row);
+    char section[GATE_SECTION_MAX];
+    json_t *now = gate_parts(row), *except = problem_paths(row), *before[GATE_BEFORE];
+    size_t count = gate_parts_before(gate, row->name, gate_section(row, section), before);
     int result = now && except ? 0 : error_memory(e);
     if (result == 0)
-        gate_judge_parts(rules, now, gate_parts_before(gate, row->name), gate_past_of(gate, row->name)->count, except,
-                         why);
+        gate_judge_parts(rules, now, before, count, except, why);
     json_decref(now);
     json_decref(except);
     return result;

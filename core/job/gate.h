@@ -12,7 +12,9 @@
  *   has less than its min_size or min_entries.
  * So is it when one of its parts, which its plugin alone knows (COFRE_SOURCE_PARTS), shrank so or is empty, against the
  * median of those of the snapshots that had it, or is not there and most of them had something in it. A part that is
- * new is compared with nothing, and one that is not there because it could not be read is named by the plugin.
+ * new is compared with nothing, and one that is not there because it could not be read is named by the plugin. Parts
+ * are compared with those of the snapshots that were made with the same options alone: what somebody took out of the
+ * section is missed by nobody.
  */
 #ifndef COFRE_JOB_GATE_H
 #define COFRE_JOB_GATE_H
@@ -35,6 +37,7 @@ struct manifest_source;
 #define GATE_LEAST_ENTRIES ((uint64_t)10)
 #define GATE_PARTS_SAID 3 /* what there is beyond is counted */
 #define GATE_WHY_MAX 1024
+#define GATE_SECTION_MAX 17
 
 /* ---- the judge: a pure function ---- */
 
@@ -67,6 +70,8 @@ void gate_judge_parts(const struct gate_rules *rules, const json_t *now, json_t 
 /* The parts of a source as they stand in a record: a list of objects with "name", "entries", "bytes". NULL: out of
  * memory. */
 json_t *gate_parts(const struct manifest_source *row);
+/* The options that it has, as a record has them: a text that is another one when one of them is. Returns out. */
+const char *gate_section(const struct manifest_source *row, char out[GATE_SECTION_MAX]);
 
 /* directory: of records_directory; records that cannot be read are a warning. The job outlives it. */
 int gate_load(const char *directory, const struct config_job *job, struct gate **gate, struct error *e);

@@ -23,9 +23,13 @@ const struct gate_past *gate_past_of(const struct gate *gate, const char *source
     return &gate->pasts[find(gate, source)];
 }
 
-json_t *const *gate_parts_before(const struct gate *gate, const char *source)
+size_t gate_parts_before(const struct gate *gate, const char *source, const char *section, json_t *before[GATE_BEFORE])
 {
-    return gate->parts[find(gate, source)];
+    size_t i = find(gate, source), count = 0;
+    for (size_t k = 0; k < gate->pasts[i].count; k++)
+        if (strcmp(gate->parts[i][k].section, section) == 0)
+            before[count++] = gate->parts[i][k].list;
+    return count;
 }
 
 bool gate_knows(const struct gate *gate)
@@ -51,10 +55,12 @@ static bool counts(const struct gate_past *past, bool complete, bool suspect, bo
 }
 
 /* parts: taken. */
-static void take(struct gate *gate, size_t i, struct gate_size size, json_t *parts, bool suspect)
+static void take(struct gate *gate, size_t i, struct gate_size size, json_t *parts, const char *section, bool suspect)
 {
     struct gate_past *past = &gate->pasts[i];
-    gate->parts[i][past->count] = parts;
+    struct gate_parts *known = &gate->parts[i][past->count];
+    known->list = parts;
+    snprintf(known->section, sizeof known->section, "%s", section ? section : "");
     past->sizes[past->count++] = size;
     past->full = suspect || past->count == GATE_BEFORE;
 }
@@ -67,10 +73,12 @@ static int learn_row(struct gate *gate, size_t i, const struct manifest_source *
         strcmp(row->plugin, gate->job->sources[i]->plugin) != 0 || row->status == MANIFEST_MISSING ||
         !counts(&gate->pasts[i], row->status == MANIFEST_COMPLETE, row->suspect != NULL, accepted))
         return 0;
+    char section[GATE_SECTION_MAX];
     json_t *parts = gate_parts(row);
     if (!parts)
         return error_memory(e);
-    take(gate, i, (struct gate_size){row->entries, row->bytes}, parts, row->suspect != NULL);
+    take(gate, i, (struct gate_size){row->entries, row->bytes}, parts, gate_section(row, section),
+         row->suspect != NULL);
     return 0;
 }
 
@@ -93,7 +101,7 @@ static void take_row(struct gate *g, const json_t *row, bool accepted)
         if (records_is(row, "name", g->job->sources[i]->name) &&
             records_is(row, "plugin", g->job->sources[i]->plugin) && !records_is(row, "status", "missing") &&
             counts(&g->pasts[i], records_is(row, "status", "complete"), suspect, accepted))
-            take(g, i, size, json_incref(json_object_get(row, "parts")), suspect);
+            take(g, i, size, json_incref(json_object_get(row, "parts")), records_text(row, "section"), suspect);
 }
 
 static void take_record(struct gate *g, const json_t *record)
@@ -182,7 +190,7 @@ void gate_free(struct gate *gate)
         return;
     for (size_t i = 0; gate->parts && i < gate->job->source_count; i++)
         for (size_t k = 0; k < GATE_BEFORE; k++)
-            json_decref(gate->parts[i][k]);
+            json_decref(gate->parts[i][k].list);
     json_decref(gate->accepted);
     free(gate->parts);
     free(gate->pasts);

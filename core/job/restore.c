@@ -15,6 +15,7 @@
 #include "format/vault.h"
 #include "job/parts.h"
 #include "job/past.h"
+#include "job/leftover.h"
 #include "job/play.h"
 #include "job/services.h"
 #include "job/snapshot.h"
@@ -282,6 +283,8 @@ static int restore_source(const struct engine *engine, struct vault *vault, cons
     int done = target_open(engine, manifest, source, request, &p->target, e);
     if (done == 0 && (done = put_all(p, vault, manifest, result, e)) == 0)
         done = target_finish(&p->target, e);
+    if (!request->into && p->target.worker)
+        leftover_note(engine->config, source->name, p->target.worker, false);
     close_target(&p->target, result);
     if (done == 0)
         say_restored(p);

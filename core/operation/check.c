@@ -12,6 +12,7 @@
 #include "config/secret.h"
 #include "format/vault.h"
 #include "job/formats.h"
+#include "job/leftover.h"
 #include "job/prune.h"
 #include "job/services.h"
 #include "openpgp/openpgp.h"
@@ -137,6 +138,7 @@ struct look {
     const struct config_instance *instance;
     int role;
     bool again;            /* not the first time */
+    unsigned errors;       /* that were found before */
     struct worker *worker; /* of a sink that is fine: what is stored there is looked at with it */
 };
 
@@ -178,6 +180,8 @@ static int try_look(void *context, struct error *e)
     int result = worker_check(worker, !c->offline, on_finding, c, e);
     if (result < 0 && c->said > before && e->class == ERROR_RETRY)
         e->class = ERROR_PERMANENT;
+    if (result == 0 && !c->offline && look->role == PLUGIN_SOURCE && c->errors == look->errors)
+        leftover_note(c->engine->config, look->instance->name, worker, true);
     if (result == 0 && look->instance->run_as)
         say_user(c, look->instance);
     if (result == 0 && !c->offline && look->role == PLUGIN_SINK)
@@ -191,7 +195,7 @@ static int try_look(void *context, struct error *e)
  * for what the section says may be starting. The worker of a sink, open, or NULL. */
 static struct worker *check_instance(struct check *c, const struct config_instance *instance, int role)
 {
-    struct look look = {.check = c, .instance = instance, .role = role};
+    struct look look = {.check = c, .instance = instance, .role = role, .errors = c->errors};
     struct error e;
     unsigned before = c->errors;
     snprintf(c->subject, sizeof c->subject, "%s '%s'", config_role_name(instance->role), instance->name);

@@ -1,9 +1,9 @@
 /* Due: what has to be done on this machine now, and when the next of each thing is.
  *
- * A thing is the run of a job (schedule), its verification (verify_every), or the gc of a sink (gc_every). Each has a
- * rule, which says of every moment when the next time after it is. What is due is decided by the records alone
- * (attempt/records.h), whoever made them, and by a mark for each thing, which due itself keeps (due_marks): since when
- * it is looked after, or when it was begun last.
+ * A thing is the run of a job (schedule), its verification (verify_every), the prune of what other hosts store in a
+ * sink (prune_every), or its gc (gc_every). Each has a rule, which says of every moment when the next time after it is.
+ * What is due is decided by the records alone (attempt/records.h), whoever made them, and by a mark for each thing,
+ * which due itself keeps (due_marks): since when it is looked after, or when it was begun last.
  *
  *   - A thing is due once the first time after its last attempt, or its mark, has come; so what was missed several
  *     times is caught up once, and what was never done waits for its first time.
@@ -74,12 +74,12 @@ struct due_decision due_decide(const struct due_rule *rule, const struct due_kno
 
 /* ---- looking ---- */
 
-enum due_what { DUE_RUN, DUE_VERIFY, DUE_GC };
+enum due_what { DUE_RUN, DUE_VERIFY, DUE_PRUNE, DUE_GC };
 
 struct due_thing {
     enum due_what what;
-    const struct config_job *job;       /* NULL: gc */
-    const struct config_instance *sink; /* of gc, else NULL */
+    const struct config_job *job;       /* NULL: prune, gc */
+    const struct config_instance *sink; /* of prune and gc, else NULL */
     struct due_rule rule;
     struct due_known known;
     bool busy; /* something of the job, or of the sink, is at work */
@@ -107,15 +107,15 @@ void due_marks_free(struct due_marks *marks);
 /* When somebody who does what is due looked last, as far as the file says; INT64_MIN: never, or it cannot be read. */
 int64_t due_looked(const struct config *config);
 
-/* The command that does it: "run", "verify", "gc". */
+/* The command that does it: "run", "verify", "prune", "gc". */
 const char *due_command(enum due_what what);
 /* "run nightly", "verify nightly", "gc nas" into out[DUE_NAME_MAX]. Returns out. */
 #define DUE_NAME_MAX 80
 const char *due_name(const struct due_thing *thing, char *out);
 
-/* All things of the configuration, as they stand: what is due now first, runs before verifications before gc, and of
- * those the longest due; then the others, the next first. Things that have no mark get one, of now; the marks of things
- * that there are no more go. */
+/* All things of the configuration, as they stand: what is due now first, runs before verifications before prune before
+ * gc, and of those the longest due; then the others, the next first. Things that have no mark get one, of now; the
+ * marks of things that there are no more go. */
 int due_look(const struct config *config, struct due_marks *marks, int64_t now, struct due_list *list, struct error *e);
 void due_list_free(struct due_list *list);
 

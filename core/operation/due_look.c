@@ -41,7 +41,7 @@ static bool is_whole(const struct due_thing *thing, const json_t *record)
 {
     if (thing->what == DUE_RUN)
         return json_array_size(json_object_get(record, "asked")) == 0;
-    if (thing->what == DUE_GC)
+    if (!thing->job)
         return true;
     return !json_is_true(json_object_get(record, "quick")) && !records_text(record, "snapshot") &&
            is_of_all(thing->job, record);
@@ -174,6 +174,11 @@ static bool is_collected(const struct config *config, const struct config_instan
     return used && sink->gc_every > 0 && !sink->fault && may_remove(sink);
 }
 
+static bool is_pruned(const struct config_instance *sink)
+{
+    return sink->prune_every > 0 && !sink->fault && may_remove(sink);
+}
+
 static void list_things(const struct config *config, struct due_list *list)
 {
     struct due_rule rule;
@@ -187,6 +192,9 @@ static void list_things(const struct config *config, struct due_list *list)
     }
     for (size_t i = 0; i < config->sink_count; i++) {
         const struct config_instance *sink = &config->sinks[i];
+        if (is_pruned(sink))
+            list->items[list->count++] =
+                (struct due_thing){.what = DUE_PRUNE, .sink = sink, .rule = {.every = sink->prune_every * MS}};
         if (is_collected(config, sink))
             list->items[list->count++] =
                 (struct due_thing){.what = DUE_GC, .sink = sink, .rule = {.every = sink->gc_every * MS}};
@@ -227,7 +235,7 @@ static int decide_all(const struct config *config, struct due_marks *marks, json
 
 int due_look(const struct config *config, struct due_marks *marks, int64_t now, struct due_list *list, struct error *e)
 {
-    *list = (struct due_list){.items = calloc(2 * config->job_count + config->sink_count + 1, sizeof *list->items)};
+    *list = (struct due_list){.items = calloc(2 * (config->job_count + config->sink_count) + 1, sizeof *list->items)};
     json_t *kept = json_object();
     int result = list->items && kept ? 0 : error_memory(e);
     if (result == 0) {

@@ -17,7 +17,8 @@
 
 const char *due_command(enum due_what what)
 {
-    static const char *const commands[] = {[DUE_RUN] = "run", [DUE_VERIFY] = "verify", [DUE_GC] = "gc"};
+    static const char *const commands[] = {
+        [DUE_RUN] = "run", [DUE_VERIFY] = "verify", [DUE_PRUNE] = "prune", [DUE_GC] = "gc"};
     return commands[what];
 }
 

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "config/config.h"
+#include "job/leftover.h"
 #include "operation/status.h"
 
 #define ELAPSED_MAX 1e12        /* ms */
@@ -262,6 +263,64 @@ static int judge_expiry(struct status *status, const struct status_place *place,
     return result;
 }
 
+/* ---- what restores have left ---- */
+
+static int judge_leftover(struct status *status, const struct config_job *job, const char *source,
+                          const json_t *leftover, struct error *e)
+{
+    char when[TEXT_AGE_MAX];
+    const char *escaped[] = {records_text(leftover, "what"), records_text(leftover, "removal")};
+    int64_t since = records_time(leftover, "since");
+    char *what = status_text(escaped[0] ? escaped[0] : ""), *removal = status_text(escaped[1] ? escaped[1] : "");
+    int result = what && removal
+                     ? problem_add(&status->problems, PROBLEM_WARNING, of_job(job), e,
+                                   "source '%s': a restore has left %.500s, known for %s, which no job saves; when all "
+                                   "is well: %.500s",
+                                   source, what, age(status, since == INT64_MIN ? status->now : since, when), removal)
+                     : error_memory(e);
+    free(what);
+    free(removal);
+    return result;
+}
+
+static bool has_source(const struct config_job *job, const struct config_instance *source)
+{
+    for (size_t i = 0; i < job->source_count; i++)
+        if (job->sources[i] == source)
+            return true;
+    return false;
+}
+
+static int judge_source(const struct config *config, struct status *status, const struct config_job *job,
+                        const char *source, struct error *e)
+{
+    struct error why;
+    json_t *list = NULL;
+    int result = 0;
+    if (leftover_read(config, source, &list, &why) < 0)
+        result =
+            problem_add(&status->problems, PROBLEM_UNKNOWN, of_job(job), e,
+                        "what restores of source '%s' have left is not known: %s: %s", source, why.message, why.hint);
+    for (size_t i = 0; result == 0 && i < json_array_size(list); i++)
+        result = judge_leftover(status, job, source, json_array_get(list, i), e);
+    json_decref(list);
+    return result;
+}
+
+/* Of a source of several jobs at the first. */
+static int judge_leftovers(const struct config *config, struct status *status, size_t at, struct error *e)
+{
+    const struct config_job *job = status->jobs[at].job;
+    for (size_t i = 0; i < job->source_count; i++) {
+        bool seen = false;
+        for (size_t k = 0; k < at && !seen; k++)
+            seen = has_source(status->jobs[k].job, job->sources[i]);
+        if (!seen && judge_source(config, status, job, job->sources[i]->name, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 /* ---- of the machine ---- */
 
 static int judge_clock(struct status *status, struct error *e)
@@ -287,7 +346,7 @@ int status_judge(const struct config *config, struct status *status, struct erro
         if (judge_sinks(status, job, e) < 0 || judge_last(status, job, e) < 0 || judge_after(status, job, e) < 0 ||
             judge_record(config, status, job, e) < 0 || judge_attendance(status, job, e) < 0 ||
             judge_duration(status, job, e) < 0 || judge_future(status, job, e) < 0 ||
-            judge_faults(status, job->job, e) < 0)
+            judge_faults(status, job->job, e) < 0 || judge_leftovers(config, status, i, e) < 0)
             return -1;
     }
     for (size_t i = 0; i < status->place_count; i++)

@@ -26,6 +26,7 @@ struct plugin_info;
 #define WIRE_MAX_VALUE 65536 /* of attributes, facts */
 #define WIRE_MAX_CURSOR 1024
 #define WIRE_MAX_LOG 3000
+#define WIRE_MAX_LEFTOVER 1000
 #define WIRE_MAX_EVENT 65536 /* of each text of an event */
 #define WIRE_MAX_OPTIONS 256
 #define WIRE_MAX_KEYS 1000 /* of one remove_many */
@@ -88,7 +89,8 @@ enum wire_frame {
     WIRE_OBJECT,   /* u64 size, u64 mtime, key */
     WIRE_LEFT_OUT, /* name, why */
     WIRE_ASKED,    /* restore: for the first entry; nothing comes before it */
-    WIRE_OFFER     /* name, options, about, optionally the source that covers it */
+    WIRE_OFFER,    /* name, options, about, optionally the source that covers it */
+    WIRE_LEFTOVER  /* what, removal */
 };
 
 void wire_put_text(struct bytes *b, const char *text, size_t length);

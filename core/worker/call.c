@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cancel.h"
@@ -151,6 +152,27 @@ static int take_log(struct worker *w, struct cursor *c, struct error *e)
     return 0;
 }
 
+static int take_leftover(struct worker *w, struct cursor *c, struct error *e)
+{
+    const char *what = wire_text_required(c, WIRE_MAX_LEFTOVER, NULL);
+    const char *removal = wire_text_required(c, WIRE_MAX_LEFTOVER, NULL);
+    if (!what || !removal || !cursor_done(c))
+        return malformed(w, e);
+    if (w->leftover_count == WORKER_LEFTOVERS_MAX)
+        return 0;
+    struct worker_leftover *grown = reallocarray(w->leftovers, w->leftover_count + 1, sizeof *grown);
+    if (!grown)
+        return error_memory(e);
+    w->leftovers = grown;
+    struct worker_leftover *one = &grown[w->leftover_count++];
+    *one = (struct worker_leftover){.what = text_copy(what), .removal = text_copy(removal)};
+    if (!one->what || !one->removal)
+        return error_memory(e);
+    redact_text(&w->redact, one->what);
+    redact_text(&w->redact, one->removal);
+    return 0;
+}
+
 /* What a class is in a plugin and what it is in the engine, whose exit status it becomes: "busy" is there another run
  * of the same job, "integrity" damage in what is stored. */
 static enum error_class class_here(uint32_t kind, enum error_class class)
@@ -189,7 +211,7 @@ int call_poll(struct worker *w, struct channel_frame *frame, struct error *e)
             return call_offence(w, e, "overwrote the ring to the engine");
         if (got == 0)
             return 2;
-        bool aside = frame->type == WIRE_LOG || frame->type == WIRE_RESULT;
+        bool aside = frame->type == WIRE_LOG || frame->type == WIRE_RESULT || frame->type == WIRE_LEFTOVER;
         if (frame->type != WIRE_LOG)
             w->since = 0;
         if (frame->type == WIRE_DATA)
@@ -203,7 +225,7 @@ int call_poll(struct worker *w, struct channel_frame *frame, struct error *e)
         struct cursor c = cursor_of(to->data, to->length);
         if (frame->type == WIRE_RESULT)
             return take_result(w, &c, e);
-        if (take_log(w, &c, e) < 0)
+        if (frame->type == WIRE_LEFTOVER ? take_leftover(w, &c, e) < 0 : take_log(w, &c, e) < 0)
             return -1;
     }
 }

@@ -49,6 +49,8 @@ struct worker {
     struct plugin_info plugin;
     bool opened;
     const struct configured *configured; /* NULL = none */
+    struct worker_leftover *leftovers;
+    size_t leftover_count;
     struct redact redact;
 
     struct error failure; /* with a class: the worker is of no use any more, and why */

@@ -265,6 +265,12 @@ static void end_worker(struct worker *w)
     }
 }
 
+const struct worker_leftover *worker_leftovers(const struct worker *w, size_t *count)
+{
+    *count = w->leftover_count;
+    return w->leftovers;
+}
+
 void worker_stop(struct worker *w)
 {
     if (!w)
@@ -283,6 +289,11 @@ void worker_stop(struct worker *w)
     for (uint64_t i = 0; i < w->kept; i++)
         free(w->problems[i].path);
     free(w->problems);
+    for (size_t i = 0; i < w->leftover_count; i++) {
+        free(w->leftovers[i].what);
+        free(w->leftovers[i].removal);
+    }
+    free(w->leftovers);
     free(w->attributes);
     free(w->secluded);
     free(w->instance);

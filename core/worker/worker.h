@@ -81,6 +81,14 @@ int worker_check(struct worker *worker, bool connect, void (*found)(void *contex
  * fails: there is nothing left to save. */
 void worker_stop(struct worker *worker);
 
+/* What a source's calls have named that restores left, one after another; the first WORKER_LEFTOVERS_MAX. Lent until
+ * worker_stop. */
+#define WORKER_LEFTOVERS_MAX 100
+struct worker_leftover {
+    char *what, *removal;
+};
+const struct worker_leftover *worker_leftovers(const struct worker *worker, size_t *count);
+
 /* Is it of no use any more: did it crash, hang or break the contract? */
 bool worker_failed(const struct worker *worker);
 

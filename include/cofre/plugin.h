@@ -746,6 +746,11 @@ struct cofre_host {
     /* As open(2) of what /proc has of another process, COFRE_PROCESS_*: a descriptor, O_CLOEXEC, the plugin's, or -1
      * with errno. A worker cannot follow those links itself, also as root, since that right opens all of a process. */
     int (*open_process)(int64_t pid, uint32_t what);
+    /* Something that a restore has left beside and that is still there, such as the database that it replaced: status
+     * names it until it is gone. what: "database 'shop_before_...'"; removal: the command that removes it. restore says
+     * what it has left now; backup, and check when it connects, name all that there is of this source, and what they
+     * do not name is gone. Elsewhere nothing comes of it. Not between reserve and commit; both at most 1,000 bytes. */
+    void (*leftover)(struct cofre_call *, const char *what, const char *removal);
 };
 
 /* ---- descriptor and entry point -----------------------------------------------------------------------------------*/
@@ -790,7 +795,7 @@ COFRE_TIGHT_(cofre_notifier, notify);
 COFRE_TIGHT_(cofre_setting, value);
 COFRE_TIGHT_(cofre_section, setting_stride);
 COFRE_TIGHT_(cofre_offer, covered_by);
-COFRE_TIGHT_(cofre_host, open_process);
+COFRE_TIGHT_(cofre_host, leftover);
 COFRE_TIGHT_(cofre_plugin, notifier);
 
 #if defined(__GNUC__)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "cofre/plugin.h"
+#include "docker-volume/before.h"
 #include "docker-volume/carrier.h"
 #include "docker-volume/describe.h"
 #include "docker-volume/during.h"
@@ -253,6 +254,7 @@ int32_t backup_run(const struct source *source, struct cofre_call *call, struct 
         status = check_during(&b);
     if (status != COFRE_OK)
         return status;
+    before_name(call, &survey);
     pattern_say_unused(&source->volumes, "volumes", call);
     pattern_say_unused(&source->exclude, "exclude", call);
     pattern_say_unused(&source->exclude_paths, "exclude_paths", call);

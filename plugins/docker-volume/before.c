@@ -188,6 +188,14 @@ static int32_t keep(struct daemon *daemon, struct cofre_call *call, const struct
     return status;
 }
 
+static void name_kept(struct cofre_call *call, const char *volume)
+{
+    char what[VOLUME_NAME_MAX + 20], removal[VOLUME_NAME_MAX + 20];
+    snprintf(what, sizeof what, "volume '%s'", volume);
+    snprintf(removal, sizeof removal, "docker volume rm %s", volume);
+    cofre->leftover(call, what, removal);
+}
+
 int32_t before_keep(struct daemon *daemon, struct cofre_call *call, const struct note *note,
                     const struct note_item *item, bool *kept, struct cofre_error *error)
 {
@@ -208,12 +216,26 @@ int32_t before_keep(struct daemon *daemon, struct cofre_call *call, const struct
     else if (!errnum && !empty) {
         status = keep(daemon, call, note, item, place, error);
         *kept = status == COFRE_OK;
+        if (*kept)
+            name_kept(call, item->before);
     }
     close(place);
     return status;
 }
 
-/* ---- check ---- */
+/* ---- which there are ---- */
+
+static bool is_of(const struct survey *survey, const struct volume *volume)
+{
+    return before_is(volume) && survey_is_chosen(survey, label(volume, BEFORE_LABEL));
+}
+
+void before_name(struct cofre_call *call, const struct survey *survey)
+{
+    for (size_t i = 0; i < survey->volumes.count; i++)
+        if (is_of(survey, &survey->volumes.items[i]))
+            name_kept(call, survey->volumes.items[i].name);
+}
 
 static void say_size(struct daemon *daemon, struct cofre_call *call, const struct volume *volume, char *out,
                      size_t size)
@@ -243,12 +265,13 @@ int32_t before_inspect(struct daemon *daemon, struct cofre_call *call, const str
     for (size_t i = 0; i < survey->volumes.count; i++) {
         const struct volume *volume = &survey->volumes.items[i];
         char size[80];
-        if (!before_is(volume) || !survey_is_chosen(survey, label(volume, BEFORE_LABEL)))
+        if (!is_of(survey, volume))
             continue;
         int32_t status = cofre->cancelled(call, error);
         if (status != COFRE_OK)
             return status;
         say_size(daemon, call, volume, size, sizeof size);
+        name_kept(call, volume->name);
         say_finding(call, COFRE_LOG_WARNING, "remove it when all is well: docker volume rm",
                     "volume '%s' is what a restore replaced in volume '%s'%s", volume->name,
                     label(volume, BEFORE_LABEL), size);

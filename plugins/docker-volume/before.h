@@ -30,7 +30,10 @@ int32_t before_choose(struct daemon *daemon, struct cofre_call *call, const stru
 int32_t before_keep(struct daemon *daemon, struct cofre_call *call, const struct note *note,
                     const struct note_item *item, bool *kept, struct cofre_error *error);
 
-/* Say with finding() which of these volumes were one that is chosen, and how large they are. */
+/* Name those of them that were one that is chosen as what restores have left. */
+void before_name(struct cofre_call *call, const struct survey *survey);
+
+/* Say with finding(), and name, which of these volumes were one that is chosen, and how large they are. */
 int32_t before_inspect(struct daemon *daemon, struct cofre_call *call, const struct survey *survey,
                        struct cofre_error *error);
 

@@ -179,6 +179,8 @@ int32_t backup_run(struct cofre_call *call, const struct options *options, struc
         status = save_all(&b, error);
     if (status == COFRE_OK && b.failed == 0)
         before_drop(&b.session, &databases, options->drop_before);
+    if (status == COFRE_OK)
+        status = before_name_all(&b.session, &databases, error);
     session_close(&b.session);
     return status;
 }

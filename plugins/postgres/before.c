@@ -78,6 +78,24 @@ static bool is_of(const PGresult *found, int row, const struct namelist *databas
     return false;
 }
 
+void before_name(struct cofre_call *call, const char *name)
+{
+    char quoted[SESSION_QUOTED_MAX], what[SESSION_NAME_MAX + 20], removal[SESSION_QUOTED_MAX + 20];
+    snprintf(what, sizeof what, "database '%s'", name);
+    snprintf(removal, sizeof removal, "DROP DATABASE %s", session_identifier(name, quoted));
+    cofre->leftover(call, what, removal);
+}
+
+int32_t before_name_all(struct session *s, const struct namelist *databases, struct cofre_error *error)
+{
+    SESSION_RESULT found = NULL;
+    int32_t status = list(s, 0, &found, error);
+    for (int i = 0; status == COFRE_OK && i < PQntuples(found); i++)
+        if (is_of(found, i, databases))
+            before_name(s->call, PQgetvalue(found, i, NAME));
+    return status;
+}
+
 int32_t before_inspect(struct session *s, const struct namelist *databases, struct cofre_error *error)
 {
     SESSION_RESULT found = NULL;
@@ -92,6 +110,7 @@ int32_t before_inspect(struct session *s, const struct namelist *databases, stru
                  *size ? "; it takes " : "", size);
         cofre->finding(s->call, COFRE_LOG_WARNING, text,
                        "drop it when all is well; drop_before does that by itself after some time");
+        before_name(s->call, PQgetvalue(found, i, NAME));
     }
     return status;
 }

@@ -16,7 +16,12 @@ int32_t before_choose(struct session *admin, const char *name, const char *id, c
 /* Write down in the comment of database `before` that it was `name` until now. */
 int32_t before_mark(struct session *admin, const char *before, const char *name, struct cofre_error *error);
 
-/* Say with finding() which there are of these databases, and how large they are. */
+/* Name one of them as what a restore has left. */
+void before_name(struct cofre_call *call, const char *name);
+/* All that there are of these databases. */
+int32_t before_name_all(struct session *session, const struct namelist *databases, struct cofre_error *error);
+
+/* Say with finding() which there are of these databases, and how large they are; name them. */
 int32_t before_inspect(struct session *session, const struct namelist *databases, struct cofre_error *error);
 
 /* Log those that are not saved, since all databases are asked for: of these nobody wants a backup every night. */

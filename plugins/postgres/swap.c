@@ -89,6 +89,8 @@ static void say(struct target *t, const char *before, bool dropped)
              dropped ? "dropped:" : "kept as database", before, dropped ? "" : ": drop it when all is well");
     /* It takes room until somebody drops it. */
     cofre->log(t->admin->call, dropped ? COFRE_LOG_INFO : COFRE_LOG_WARNING, text);
+    if (!dropped)
+        before_name(t->admin->call, before);
 }
 
 /* The restore is done: an old one that stays is no failure of it. */
@@ -146,6 +148,7 @@ int32_t swap_partial(struct target *t, const char *id, struct cofre_error *error
         return status;
     snprintf(t->work, sizeof t->work, "%s", name);
     t->made = false;
+    before_name(t->admin->call, name);
     return COFRE_OK;
 }
 

@@ -11,7 +11,7 @@
 
 struct conf {
     struct cofre_list streams;
-    struct cofre_list small;
+    const char *lacking;
     int64_t size;
     int64_t files;
     int64_t file_size;
@@ -27,7 +27,8 @@ struct conf {
 
 static const struct cofre_option rows[] = {
     COFRE_OPTION(struct conf, streams, LIST, 0, NULL, "names of streams, in path order"),
-    COFRE_OPTION(struct conf, small, LIST, 0, NULL, "those of them that have one byte"),
+    COFRE_OPTION(struct conf, lacking, PATH, 0, NULL,
+                 "a file that names one of them: it has one byte, or is not there"),
     COFRE_OPTION(struct conf, size, SIZE, 0, "0", "bytes of each stream"),
     COFRE_OPTION_RANGE(struct conf, files, INTEGER, 0, "0", 0, 99999999, "how many files"),
     COFRE_OPTION(struct conf, file_size, SIZE, 0, "0", "bytes of each file"),
@@ -182,12 +183,22 @@ static int32_t say_runs(struct cofre_call *call, struct cofre_error *error)
     return cofre->fact(call, "memory.after", cofre->snapshot(call), 0, error);
 }
 
+/* "small NAME" or "gone NAME" in the file. -1 = gone. */
 static int64_t size_of(const struct conf *conf, const char *stream)
 {
-    for (size_t i = 0; i < conf->small.count; i++)
-        if (strcmp(conf->small.items[i], stream) == 0)
-            return 1;
-    return conf->size;
+    char text[128] = "", wanted[128];
+    int fd = conf->lacking ? open(conf->lacking, O_RDONLY | O_CLOEXEC) : -1;
+    if (fd < 0)
+        return conf->size;
+    ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    if (n <= 0)
+        return conf->size;
+    snprintf(wanted, sizeof wanted, "gone %s", stream);
+    if (strcmp(text, wanted) == 0)
+        return -1;
+    snprintf(wanted, sizeof wanted, "small %s", stream);
+    return strcmp(text, wanted) == 0 ? 1 : conf->size;
 }
 
 static int32_t source_backup(void *instance, struct cofre_call *call, struct cofre_error *error)
@@ -199,9 +210,11 @@ static int32_t source_backup(void *instance, struct cofre_call *call, struct cof
         snprintf(path, sizeof path, "file-%08lld", (long long)i);
         TRY(send_entry(conf, call, COFRE_FILE, path, conf->file_size, stamp, error));
     }
-    for (size_t i = 0; i < conf->streams.count; i++)
-        TRY(send_entry(conf, call, COFRE_STREAM, conf->streams.items[i], size_of(conf, conf->streams.items[i]), 0,
-                       error));
+    for (size_t i = 0; i < conf->streams.count; i++) {
+        int64_t size = size_of(conf, conf->streams.items[i]);
+        if (size >= 0)
+            TRY(send_entry(conf, call, COFRE_STREAM, conf->streams.items[i], size, 0, error));
+    }
     for (size_t i = 0; i < conf->left_out.count; i++)
         TRY(cofre->left_out(call, conf->left_out.items[i], strlen(conf->left_out.items[i]), "it is closed", error));
     if (conf->counted)

@@ -99,6 +99,25 @@ def test_everything_comes_back_and_what_was_there_is_kept(world, docker):  # noq
     assert_nothing_stray(docker, world, ['data', kept])
 
 
+def test_status_names_what_is_kept_until_it_is_gone(world, docker):  # noqa: F811
+    def left() -> list[str]:
+        return [one['text'] for one in world('--json', 'status').json() if one['type'] == 'finding' and 'a restore has left' in one['text']]
+
+    files = docker.volume('data')
+    plain_tree(files / 'tree', files=3)
+    saved(world, docker)
+    change(files)
+    assert in_place(world).status == DONE
+    [name] = befores(docker)
+    [one] = left()
+    assert f"a restore has left volume '{name}'" in one and f'when all is well: docker volume rm {name}' in one
+    world('run', 'job')
+    assert len(left()) == 1
+    docker('volume', 'rm', name)
+    world.ok('check', 'vols')
+    assert left() == []
+
+
 def test_a_second_time_what_is_kept_has_another_name(world, docker):  # noqa: F811
     files = docker.volume('data')
     plain_tree(files / 'tree')

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.cli import BUSY, CLEAN, DAMAGED, DONE, FAILED, INCOMPLETE, OVERDUE
+from support.cli import BAD_CONFIG, BUSY, CLEAN, DAMAGED, DONE, FAILED, INCOMPLETE, OVERDUE
 from support.due import age, due, marks
 from support.notify import Told
 from support.records import moment, open_attempts, place, records, write
@@ -142,6 +142,38 @@ def test_where_the_key_may_not_remove(made):
     made.job(schedule=YEARLY)
     made.sink(gc_every=0)
     assert set(due(made)) == {'run job'}
+
+
+def test_what_other_hosts_store_is_pruned(made):
+    """By the rules of the sink; nothing of this host, whatever its jobs say."""
+    def as_host(host: str) -> None:
+        made.section('engine', **made.plugins | {'host': host, 'state_dir': made.base / f'state-{host}', 'cache_dir': made.base / f'cache-{host}'})
+
+    made.job(prune='manual', keep_last=1, keep_min=1)
+    for host in ('away', 'testhost'):
+        as_host(host)
+        for _ in range(3):
+            made.ok('run', 'job')
+    mine = set(made.ok('list', 'job').ids)
+    made.section('engine', **made.plugins)
+    made.sink(keep_last=1, keep_min=1)
+    assert 'prune disk' not in due(made)
+    made.sink(keep_last=2, keep_min=1, prune_every='1h', gc_every='1h')
+    assert due(made)['prune disk']['why'] == 'prune_every' and not due(made)['prune disk']['now']
+    missed(made)
+    assert due(made)['prune disk']['now']
+    out = made.ok('due').out
+    assert out.index('prune disk: done') < out.index('gc disk: done')
+    assert commands(made, None, 'disk') == ['prune', 'gc']
+    [row] = records(made, None, 'disk')[0]['sinks']
+    assert (row['host'], row['removed'], row['kept']) == ('away', 1, 2)
+    assert len(made.ok('list', '--all-hosts').ids) == 5 and mine <= set(made.ok('list', '--all-hosts').ids)
+    assert not due(made)['prune disk']['now']
+    made.sink(key=made.put_key(), keep_last=2, prune_every='1h')
+    assert 'prune disk' not in due(made)
+    for value in ('1s', '1h'):
+        made.sink(prune_every=value)
+        assert "'prune_every'" in made.fails(BAD_CONFIG, 'due').err
 
 
 def test_a_dry_run_notes_nothing(made):

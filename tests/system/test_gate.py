@@ -321,8 +321,8 @@ def job(world, request):
         world.sink()
     world.format = request.param
 
-    def configure(size: str, streams: str = 'one.dump', small: str | None = None, **options) -> None:
-        world.section('source memory', plugin='memory-source', streams=streams, size=size, **({'small': small} if small else {}))
+    def configure(size: str, streams: str = 'one.dump', **options) -> None:
+        world.section('source memory', plugin='memory-source', streams=streams, size=size, lacking=world.base / 'lacking')
         world.job(sources='memory', sinks='disk', **options)
 
     world.configure = configure
@@ -386,15 +386,15 @@ def test_one_part_of_three(job, lost):
     assert records(job)[0]['sources'][0]['parts'] == first['parts']
     if lost:
         place(job, 'job').unlink()
-    job.configure('1MiB', THREE, small='shop.dump')
+    (job.base / 'lacking').write_text('small shop.dump')
     result = job.fails(INCOMPLETE, 'run', 'job')
     assert "source 'memory': suspect: 'shop.dump' shrank by 99 %, from 1.0 MiB to 1 B" in result.err, result
-    job.configure('1MiB', 'crm.dump, wiki.dump')
+    (job.base / 'lacking').write_text('gone shop.dump')
     result = job.fails(INCOMPLETE, 'run', 'job')
     assert "suspect: 'shop.dump' is not in it, and was before" in result.err, result
     job.ok('accept', 'job')
     job.ok('run', 'job')
-    job.configure('1MiB', THREE)
+    job.configure('1MiB', 'crm.dump, other.dump')  # not asked for any more
     job.ok('run', 'job')
     job.ok('verify', '--all')
 

@@ -54,6 +54,46 @@ def test_check_lists_what_was_replaced(world, cluster, replaced):
     assert cluster.sql(comment.format(replaced()))[0].count('cofre: ') == 1
 
 
+def left(world) -> list[str]:
+    """What status says that restores have left: it looks at this machine alone."""
+    return [one['text'] for one in world('--json', 'status').json() if one['type'] == 'finding' and 'a restore has left' in one['text']]
+
+
+def test_status_names_what_was_replaced_until_it_is_gone(world, cluster, replaced):
+    cluster.create('gym', 'CREATE TABLE t AS SELECT 1 AS a')
+    cluster.create('gymnast')
+    cluster.world(world, databases='gym, gymnast')
+    world.ok('run', 'job')
+    assert left(world) == []
+    names = [replaced(), replaced(name='gymnast')]
+    for name, one in zip(names, left(world)):
+        assert one.startswith(f"source 'db': a restore has left database '{name}', known for ") and f'when all is well: DROP DATABASE "{name}"' in one
+    assert f'a restore has left database \'{names[0]}\'' in world('status').out
+    cluster.sql(f'DROP DATABASE "{names[0]}"')
+    assert len(left(world)) == 2
+    world.ok('check', 'db')
+    [one] = left(world)
+    assert names[1] in one
+    cluster.sql(f'DROP DATABASE "{names[1]}"')
+    world.ok('run', 'job')
+    assert left(world) == []
+
+
+def test_what_was_left_is_found_again_when_the_state_is_lost_or_damaged(world, cluster, replaced):
+    cluster.create('gym')
+    cluster.world(world, databases='gym')
+    world.ok('run', 'job')
+    name, place = replaced(), world.base / 'state' / 'leftovers' / 'db'
+    place.unlink()
+    assert left(world) == []
+    world.ok('run', 'job')
+    assert name in left(world)[0]
+    place.write_text('[')
+    assert 'cofre check db' in world('status').text
+    world('check', 'db')
+    assert name in left(world)[0]
+
+
 def test_all_databases_are_without_those(world, cluster, replaced):
     cluster.create('gym')
     cluster.world(world, databases='*')

@@ -70,7 +70,7 @@ static const struct row rows[] = {
     M(cofre_host, recorded), M(cofre_host, unchanged), M(cofre_host, entry), M(cofre_host, reserve),
     M(cofre_host, commit), M(cofre_host, hole), M(cofre_host, end), M(cofre_host, restart), M(cofre_host, missing),
     M(cofre_host, left_out), M(cofre_host, fact), M(cofre_host, next), M(cofre_host, take), M(cofre_host, done),
-    M(cofre_host, late), M(cofre_host, object), M(cofre_host, more), M(cofre_host, open_process),
+    M(cofre_host, late), M(cofre_host, object), M(cofre_host, more), M(cofre_host, open_process), M(cofre_host, leftover),
     M(cofre_plugin, struct_size), M(cofre_plugin, api_level), M(cofre_plugin, min_host_level),
     M(cofre_plugin, reserved), M(cofre_plugin, name), M(cofre_plugin, version), M(cofre_plugin, summary),
     M(cofre_plugin, license), M(cofre_plugin, example), M(cofre_plugin, options), M(cofre_plugin, source),

@@ -205,6 +205,9 @@ static void test_manifests(void **state)
 static void run_with_parts(struct place *p, const char *id, json_t *parts)
 {
     json_t *one = row("tree", "complete", 100, NULL);
+    char section[GATE_SECTION_MAX];
+    const struct manifest_source none = {.options = NULL};
+    assert_int_equal(json_object_set_new(one, "section", json_string(gate_section(&none, section))), 0);
     assert_int_equal(json_object_set_new(one, "parts", parts), 0);
     append(p, "run", "complete", id, json_pack("[o]", one));
 }
@@ -254,6 +257,8 @@ static void test_parts_from_records(void **state)
     judge(p, parts, 2, NULL, "'shop' shrank by 75 %");
     parts[0] = (struct manifest_part){shop, 1, 0};
     judge(p, parts, 2, NULL, "'shop' is empty");
+    json_t *before[GATE_BEFORE];
+    assert_int_equal(gate_parts_before(p->gate, "tree", "another", before), 0);
 }
 
 static void test_parts_from_manifests(void **state)
@@ -267,7 +272,14 @@ static void test_parts_from_manifests(void **state)
     const struct manifest m = {.sources = &source, .source_count = 1};
     expect(p, "tree", "");
     assert_int_equal(gate_learn(p->gate, &m, false, &e), 0);
-    const json_t *got = json_array_get(gate_parts_before(p->gate, "tree")[0], 0);
+    char section[GATE_SECTION_MAX], other[GATE_SECTION_MAX], key[] = "path", value[] = "/x";
+    json_t *before[GATE_BEFORE];
+    assert_int_equal(gate_parts_before(p->gate, "tree", gate_section(&source, section), before), 1);
+    const json_t *got = json_array_get(before[0], 0);
+    struct manifest_pair pair = {key, value};
+    source.options = &pair;
+    source.option_count = 1;
+    assert_string_not_equal(gate_section(&source, other), section);
     assert_string_equal(json_string_value(json_object_get(got, "name")), "shop");
     assert_int_equal(json_integer_value(json_object_get(got, "bytes")), 40);
 }

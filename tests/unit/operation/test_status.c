@@ -12,11 +12,11 @@
 
 #include <limits.h>
 
+#include "attempt/records.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "config/config.h"
-#include "attempt/records.h"
 #include "operation/status.h"
 
 #define DAY (INT64_C(86400) * 1000000000)
