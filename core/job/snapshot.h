@@ -102,7 +102,7 @@ void snapshot_cannot_be_read(struct snapshot *snapshot, const char *sink, const 
  * for what it is counts for no age: it is passed over, named in a warning, and counted in *passed, so that whoever goes
  * on with an older one can tell. One that cannot be reached is an error. One that is suspect, in the source that is
  * asked for, is passed over likewise until somebody accepts it, and is named, but not counted: an age means it only
- * where there is no other. */
+ * where there is no other. After failure *vault and *manifest are NULL. */
 int snapshot_open(const struct engine *engine, const struct snapshot_selector *selector, const char *source,
                   const struct config_instance *sink, struct vault **vault, struct manifest **manifest, size_t *passed,
                   struct error *e);

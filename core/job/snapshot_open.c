@@ -413,6 +413,8 @@ int snapshot_open(const struct engine *engine, const struct snapshot_selector *s
     const struct config_job *job;
     struct search s;
     *passed = 0;
+    *vault = NULL;
+    *manifest = NULL;
     /* On a new machine no job is configured: the sinks tell what there is. */
     if (!sink && engine->config->job_count > 0 && config_find_job(engine->config, selector->job, &job, e) < 0)
         return -1;
@@ -420,7 +422,11 @@ int snapshot_open(const struct engine *engine, const struct snapshot_selector *s
     if (result == 0 && !open_whole(&s, selector, vault, manifest))
         result = open_listed(&s, selector, source, vault, manifest, passed, e);
     end(&s, result == 0 ? *vault : NULL);
-    return result;
+    if (result == 0)
+        return 0;
+    *vault = NULL; /* what was opened on the way is closed again */
+    *manifest = NULL;
+    return -1;
 }
 
 static int unknown_source(const struct manifest *manifest, const char *name, struct error *e)

@@ -4,7 +4,6 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from support.cli import (BAD_CONFIG, BUSY, CLEAN, DAMAGED, DONE, FAILED, INCOMPL
                          execute)
 from support.oracle import assert_same_tree
 from support.tree import plain_tree
+from support.wait import wait_until
 
 MANUAL = Path(__file__).resolve().parents[2] / 'docs/cofre.8'
 COMMANDS = ['init', 'check', 'discover', 'run', 'due', 'daemon', 'status', 'report', 'log', 'notify', 'list', 'show', 'ls', 'cat', 'find', 'diff', 'restore', 'verify', 'prune', 'gc', 'copy', 'accept',
@@ -197,12 +197,15 @@ def test_every_status_of_the_manual(saved, tmp_path):
     with open(tmp_path / 'tree' / 'big', 'wb') as file:
         file.write(os.urandom(150 << 20))
     with subprocess.Popen(saved.command('run', 'job'), env=CLEAN, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as busy:
-        time.sleep(0.2)
-        busy.send_signal(signal.SIGSTOP)
-        result = saved.fails(BUSY, 'run', 'job')
-        assert "'job'" in result.err
-        busy.send_signal(signal.SIGCONT)
-        assert busy.wait(timeout=60) == DONE
+        try:
+            lock = (tmp_path / 'state' / 'jobs' / 'job' / 'lock').stat().st_ino
+            wait_until(lambda: re.search(rf' {busy.pid} \S+:{lock} ', Path('/proc/locks').read_text()), 'the lock of the job')
+            busy.send_signal(signal.SIGSTOP)
+            assert "'job'" in saved.fails(BUSY, 'run', 'job').err
+            busy.send_signal(signal.SIGCONT)
+            assert busy.wait(timeout=60) == DONE
+        finally:
+            busy.kill()  # one that is stopped would be waited for for ever
     saved.sink('empty', path=tmp_path / 'empty')
     (tmp_path / 'empty').mkdir(mode=0o700)
     saved.job('two', sinks='disk, empty')

@@ -190,3 +190,20 @@ def test_one_that_cannot_be_read_is_in_no_way(world, tmp_path):
     manifest.write_bytes(manifest.read_bytes()[:-1])
     result = world.fails(INCOMPLETE, 'find', 'file')
     assert first in result.out and second not in result.out and 'could not be looked through' in result.err, result
+
+
+def test_what_is_not_a_plain_file(saved):
+    """A device, an owner without a name, attributes: ls has them, and diff calls another value of one metadata."""
+    os.mknod(saved.tree / 'null', 0o20666, os.makedev(1, 3))
+    (saved.tree / 'noted').write_bytes(b'x' * 100)
+    os.setxattr(saved.tree / 'noted', 'user.note', b'one')
+    os.chown(saved.tree / 'noted', 54321, 54322)
+    saved.ok('run', 'job')
+    rows = {row['path']: row for row in saved.ok('--json', 'ls', 'job', 'tree').json() if row['type'] == 'entry'}
+    assert rows['null']['device'] == '1:3' and rows['noted']['attributes'] == ['user.note'], rows
+    assert re.search(r'54321 +54322 .*noted', saved.ok('ls', 'job', 'tree').out)
+    os.setxattr(saved.tree / 'noted', 'user.note', b'two')
+    saved.ok('run', 'job')
+    told = [row for row in saved.ok('--json', 'diff', 'job@latest~1', 'job').json() if row['type'] == 'difference']
+    assert [(row['path'], row['what']) for row in told] == [('noted', 'metadata')], told
+    assert 'names no path' in saved.fails(USAGE, 'cat', 'job', 'tree').text

@@ -129,3 +129,28 @@ def test_that_it_cannot_be_noted_is_a_warning(world, tmp_path):
     (world.repository / 'proofs').write_text('in the way')
     result = world.ok('verify', 'job')
     assert 'warning' in result.err and 'could not be noted' in result.err, result
+
+
+@pytest.mark.parametrize('change, said', [
+    ({'kind': 'cofre poem'}, "'kind'"), ({'archive': '0' * 32}, "'archive'"), ({'snapshot': 'another'}, "'snapshot'"), ({'features': 'x'}, "'features'"),
+    ({'features': ['x']}, 'another format than 1'), ({'format': 2}, 'another format than 1'), ({'host': '../x'}, "'host'"),
+    ({'created': 'once'}, "'created'"), ({'until': 7}, "'until'"), ({'note': None}, "'note'"), ({'note': 'x' * 2000}, "'note'"), (None, 'it is not JSON')])
+def test_a_pin_of_an_archive_that_cannot_be_read_is_one(world, tmp_path, change, said):
+    world.source('tree', plain_tree(tmp_path / 'tree', files=1))
+    world.section('sink disk', plugin='local', path=tmp_path / 'disk', format='archive', encryption='none')
+    world.job(keep_last=1, keep_min=1, prune='manual')
+    world.ok('init', 'disk')
+    for _ in range(2):
+        world.ok('run', 'job')
+    first, last = sorted(world.snapshots())
+    world.ok('pin', f'job@{first}')
+    pin = tmp_path / 'disk' / 'pins' / 'job' / f'{first}.json'
+    pin.write_text(json.dumps(json.loads(pin.read_text()) | change) if change else '{')
+    assert said in world.ok('list').text
+    pruned = world.ok('prune', 'job', '--yes')
+    assert f"pins/job/{first}.json" in pruned.text and said in pruned.text and 'its snapshot is kept' in pruned.text
+    assert sorted(world.snapshots()) == [first, last]
+    assert said not in world.ok('pin', f'job@{first}').text and said not in world.ok('prune', 'job', '--yes').text
+    pin.unlink()
+    world.ok('prune', 'job', '--yes')
+    assert world.snapshots() == [last]

@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from support.cli import FAILED, INCOMPLETE
+from support.cli import BAD_CONFIG, FAILED, INCOMPLETE
 from support.mounts import Mounts, run
 from support.oracle import assert_same_tree, contents, tree_state
 from support.tree import plain_tree
@@ -156,3 +156,9 @@ def test_exact_in_a_mount_point(world, mounts, tmp_path):
     assert (place / 'new').read_text() == 'new' and sorted(p.name for p in disk.iterdir()) == sorted(['old', place.name])
     # It stays, and a second time there is nothing to do.
     assert '_before_' not in world.ok('restore', 'job', '--in-place', '--yes', '--set', 'exact=yes').err
+
+
+def test_a_source_of_another_plugin(world, tmp_path, saved):
+    world.section('source tree', plugin='redis')
+    assert "was saved by plugin 'directory' and is now configured with plugin 'redis'" in world.fails(
+        BAD_CONFIG, 'restore', 'job', 'tree', '--in-place', '--yes').text

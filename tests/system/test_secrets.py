@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from support.cli import BAD_CONFIG, CLEAN
+from support.cli import BAD_CONFIG, CLEAN, FAILED, NO_REPOSITORY
 from support.tree import plain_tree
 
 CANARY = b'canary-7f3a-do-not-leak'
@@ -84,3 +84,18 @@ def test_state_and_cache_are_private(made, tmp_path):
             assert path.stat().st_mode & 0o077 == 0, path
             if path.is_file():
                 assert not any(s.encode() in path.read_bytes() for s in secrets_of(made.key)), path
+
+
+def test_a_key_that_nobody_keeps_cannot_be_had_back(made, tmp_path):
+    """Neither from a repository without a copy of it, nor where no repository is."""
+    recover = ('key', 'recover', 'disk', tmp_path / 'again', '--id', '0' * 32)
+    assert 'neither recovery_to nor recovery_passphrase' in made.fails(BAD_CONFIG, *recover).text
+    (tmp_path / 'phrase').write_text('what nobody ever said')
+    (tmp_path / 'phrase').chmod(0o600)
+    made.sink(recovery_passphrase=f'@file:{tmp_path}/phrase')
+    told = made.fails(FAILED, *recover).text
+    assert 'no copy of its key is kept in the repository' in told and "when 'cofre init' was last run" in told, told
+    made.sink(path=tmp_path / 'none', recovery_passphrase=f'@file:{tmp_path}/phrase')
+    told = made.fails(NO_REPOSITORY, *recover).text
+    assert "sink 'disk'" in told and 'it holds no repository' in told, told
+    assert not (tmp_path / 'again').exists()

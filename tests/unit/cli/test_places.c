@@ -30,7 +30,8 @@ struct trial {
     const char *from, *to;              /* sinks that it uses */
 };
 
-static const struct world_command run_job = {{"run", "job"}}, run_weekly = {{"run", "weekly"}};
+static const struct world_command run_job = {{"run", "job"}}, run_weekly = {{"run", "weekly"}},
+                                  pin_job = {{"pin", "job"}};
 static const struct trial trials[] = {
     {.command = {{"run", "job"}}, .from = "disk"},
     {.command = {{"run", "weekly"}}, .from = "usb"},
@@ -64,6 +65,19 @@ static const struct trial trials[] = {
     {.command = {{"gc", "disk"}}, .from = "disk"},
     {.command = {{"gc", "usb", "--json"}}, .from = "usb"},
     {.command = {{"pin", "job"}}, .from = "disk"},
+    {.command = {{"unpin", "job"}}, .before = &pin_job, .from = "disk"},
+    {.command = {{"find", "large"}}, .from = "disk"},
+    {.command = {{"find", "l*", "weekly", "--json"}}, .from = "usb"},
+    {.command = {{"diff", "job@latest~1", "job"}}, .before = &run_job, .from = "disk"},
+    {.command = {{"diff", "weekly@latest~1", "weekly", "--json"}}, .before = &run_weekly, .from = "usb"},
+    {.command = {{"status"}}},
+    {.command = {{"status", "--json"}}},
+    {.command = {{"status", "--prometheus"}}},
+    {.command = {{"report"}}},
+    {.command = {{"report", "--json"}}},
+    {.command = {{"report", "--html", "NEW"}}},
+    {.command = {{"log", "--json"}}},
+    {.command = {{"log", "--check"}}},
     {.command = {{"due"}}},
     {.command = {{"due", "--dry-run", "--json"}}},
     {.command = {{"check"}}},
