@@ -86,7 +86,6 @@ static int open_attempt(struct attempt *a, const char *id, struct error *e)
         return 0;
     }
     unlink(t.path);
-    unlink(a->path);
     close(t.fd);
     return -1;
 }
@@ -117,6 +116,8 @@ struct attempt *attempt_begin(const struct engine *engine, const char *command, 
     a->began = clock_monotonic();
     attempt_tell(a, members);
     if (records_directory(engine->config, job, sink, a->directory, &e) < 0 || open_attempt(a, id, &e) < 0) {
+        if (a->path[0])
+            unlink(a->path);
         warn(a->record, &e);
         return a;
     }
@@ -131,6 +132,20 @@ void attempt_tell(struct attempt *attempt, json_t *members)
     if (attempt && (!members || json_object_update(attempt->record, members) < 0))
         attempt->no_memory = true;
     json_decref(members);
+}
+
+void attempt_keep(struct attempt *attempt)
+{
+    struct error e;
+    int before = attempt ? attempt->fd : -1;
+    if (before < 0)
+        return;
+    if (open_attempt(attempt, records_text(attempt->record, "id"), &e) < 0) {
+        error_consequence(&e, "what this has done so far is not noted: ");
+        log_error(LOG_WARNING, &e);
+        return;
+    }
+    close(before);
 }
 
 json_t *attempt_record(const struct attempt *attempt, const char *status)

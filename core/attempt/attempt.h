@@ -26,6 +26,9 @@ struct attempt *attempt_begin(const struct engine *engine, const char *command, 
                               json_t *members);
 /* More to stand in the record: likewise. Texts are as attempt_json makes them. */
 void attempt_tell(struct attempt *attempt, json_t *members);
+/* What was told so far is to stand in its record also when it is killed: its file is written anew, durably. What cannot
+ * be written is a warning, and the file stays as it was. */
+void attempt_keep(struct attempt *attempt);
 /* A copy of the record so far, with this status (NULL = none yet); also of no attempt. NULL = out of memory. */
 json_t *attempt_record(const struct attempt *attempt, const char *status);
 /* It has ended: status is a word, exit what the command would end with if this were all, why: what failed, or NULL.

@@ -216,6 +216,7 @@ static void run_after(void *context, const struct backup_result *result, const s
     struct error e;
     outcome->complete = !why && backup_complete(result);
     tell_record(outcome, why);
+    attempt_keep(outcome->attempt); /* the hook may take long */
     progress_pause();
     if (hook_end(&outcome->hooks, why ? "failed" : run_word(outcome, result->manifest), &e) == 0)
         return;

@@ -403,11 +403,11 @@ static int carry_out(struct run *run, struct error *e)
     return run->result->skipped ? 0 : save(run, e);
 }
 
-/* All but the lock. */
-static void end_run(struct run *run)
+/* All but the lock. why: of a failed run, else NULL. */
+static void end_run(struct run *run, const struct error *why)
 {
     run->result->held = freeze_end(run->freeze, run->sources);
-    destination_close(&run->to);
+    destination_close(&run->to, why);
     expect_free(run->expect);
     gate_free(run->gate);
     for (size_t i = 0; i < run->before_count; i++)
@@ -437,7 +437,7 @@ int backup_run(const struct engine *engine, const struct backup_request *request
                       .to = {.run = {.engine = engine, .job = &job, .state = run.to.state, .dry = request->dry_run}}};
     int64_t started = clock_monotonic();
     int done = carry_out(&run, e);
-    end_run(&run);
+    end_run(&run, done < 0 ? e : NULL);
     result->elapsed = clock_monotonic() - started;
     if (done == 0 && !result->skipped)
         result->manifest = run.manifest;

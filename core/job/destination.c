@@ -17,6 +17,24 @@
 #include "worker/sink.h"
 #include "worker/worker.h"
 
+/* ---- how full they are ---- */
+
+/* For who watches it: that the place cannot tell is no failure. */
+static void measure(struct destination *item)
+{
+    struct error ignored;
+    struct backup_sink *r = item->result;
+    if (sink_space(item->vault->sink, &r->space, &r->available, &ignored) < 0 || r->space < 0 || r->available < 0)
+        r->space = r->available = 0;
+}
+
+/* Most of all where there was no room; one that failed otherwise may have nobody left who could tell. */
+static void measure_full(struct destination *item, const struct error *why)
+{
+    if (item->vault && why && why->class == ERROR_NO_SPACE)
+        measure(item);
+}
+
 /* ---- opening ---- */
 
 /* The failure of the only sink is that of the run, and said with it. */
@@ -26,6 +44,7 @@ static void drop(const struct destinations *d, struct destination *item, const s
         return;
     char text[ERROR_TEXT_MAX];
     item->result->error = text_copy(error_text(why, text));
+    measure_full(item, why);
     if (d->run.job->sink_count > 1)
         log_error(LOG_ERROR, why);
 }
@@ -108,13 +127,15 @@ int destination_open(struct destinations *d, struct backup_sink *results, struct
             d->count++; /* it is open, and freed with the others */
             return -1;
         }
+        bool never = e->class == ERROR_CONFIG || e->class == ERROR_CANCELLED;
+        if (!never)
+            drop(d, item, e);
         vault_close(item->vault);
         item->vault = NULL;
-        if (e->class == ERROR_CONFIG || e->class == ERROR_CANCELLED)
+        if (never)
             return -1;
         if (d->count == 0)
             first = *e;
-        drop(d, item, e);
     }
     if (d->savers.count > 0)
         return 0;
@@ -175,10 +196,16 @@ int destination_start(struct destinations *d, const struct manifest *manifest, s
     return 0;
 }
 
-void destination_close(struct destinations *d)
+void destination_close(struct destinations *d, const struct error *why)
 {
-    for (size_t i = 0; i < d->savers.count; i++)
-        d->savers.items[i].calls->free(&d->savers.items[i]);
+    for (size_t i = 0; i < d->savers.count; i++) {
+        struct saver *saver = &d->savers.items[i];
+        for (size_t k = 0; k < saver->count; k++) {
+            const struct error *own = saver_failure(saver, k);
+            measure_full(item_of(d, saver->vaults[k]), own ? own : why);
+        }
+        saver->calls->free(saver);
+    }
     history_free(&d->history);
     for (size_t i = 0; i < d->count; i++)
         vault_close(d->items[i].vault);
@@ -213,15 +240,6 @@ static void collect_added(struct destinations *d, struct manifest *m)
                 m->added = added;
         }
     }
-}
-
-/* For who watches it: that the place cannot tell is no failure. */
-static void measure(struct destination *item)
-{
-    struct error ignored;
-    struct backup_sink *r = item->result;
-    if (sink_space(item->vault->sink, &r->space, &r->available, &ignored) < 0 || r->space < 0 || r->available < 0)
-        r->space = r->available = 0;
 }
 
 static int commit_one(const struct destinations *d, struct saver *saver, size_t k, struct destination *item,

@@ -42,7 +42,8 @@ int destination_before(struct destinations *d, const struct manifest *now, struc
 int destination_accepted(struct destinations *d, const struct manifest *suspect, bool *accepted, struct error *e);
 /* The manifest has its id: get ready to store. */
 int destination_start(struct destinations *d, const struct manifest *manifest, struct error *e);
-void destination_close(struct destinations *d);
+/* why: of a failed run, else NULL. A sink that had no room tells last how full it is. */
+void destination_close(struct destinations *d, const struct error *why);
 
 /* Source number i of the job is going to be read by this plugin. *baseline: what need not be read again. Whatever came
  * of it, destination_end must follow. failed: nothing of the source is kept. */

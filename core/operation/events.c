@@ -225,7 +225,7 @@ static bool has_removed(const json_t *record)
     return removed > 0;
 }
 
-/* What tells one failure from another: not the times, sizes and ids in it. */
+/* What tells one failure from another: not the times, sizes, ids and names of objects in it. */
 static void identify(const json_t *record, char out[KEY_MAX])
 {
     const char *class = records_text(record, "class"), *error = records_text(record, "error");
@@ -239,7 +239,7 @@ static void identify(const json_t *record, char out[KEY_MAX])
                     hash = (hash ^ (uint8_t)*p) * UINT64_C(0x100000001b3);
     }
     for (const char *p = error; p && *p; p++)
-        if (*p < '0' || *p > '9')
+        if (!strchr("0123456789abcdef", *p))
             hash = (hash ^ (uint8_t)*p) * UINT64_C(0x100000001b3);
     snprintf(out, KEY_MAX, "%.40s %.40s %016llx", status, class ? class : "", (unsigned long long)hash);
 }

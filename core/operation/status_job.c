@@ -307,16 +307,16 @@ static void look_at_open(void *context, const struct attempt_open *open)
 {
     struct reading *r = context;
     int64_t started = records_time(open->record, "started");
-    if (!records_is(open->record, "command", "run"))
-        return;
     if (open->alive) {
-        r->job->running = r->job->running < started ? started : r->job->running;
+        if (records_is(open->record, "command", "run") && r->job->running < started)
+            r->job->running = started;
         return;
     }
     json_t *killed = json_deep_copy(open->record);
     json_t *end = json_pack("{s:s, s:O}", "status", "killed", "ended", json_object_get(killed, "started"));
     if (killed && end && json_object_update(killed, end) == 0)
-        take_run(r, killed);
+        take(r, killed);
+    r->past = false; /* of the records */
     json_decref(end);
     json_decref(killed);
 }

@@ -80,8 +80,9 @@ def slots(schedule: str, start: int, end: int, zone: ZoneInfo) -> list[int]:
     return found
 
 
-def windows(rng: random.Random, start: int, count: int, longest: int) -> list[tuple[int, int]]:
-    return [(begin, begin + rng.randrange(HOUR, longest)) for begin in (start + rng.randrange(5, 360) * DAY + rng.randrange(DAY) for _ in range(count))]
+def windows(rng: random.Random, start: int, days: int, count: int, longest: int) -> list[tuple[int, int]]:
+    begins = [start + rng.randrange(5, days - 6) * DAY + rng.randrange(DAY) for _ in range(count)]
+    return [(begin, begin + rng.randrange(HOUR, longest)) for begin in begins]
 
 
 def lies_in(now: int, spans: list[tuple[int, int]]) -> bool:
@@ -93,20 +94,21 @@ def subject(name: str) -> tuple[bool, str]:
     return what == 'gc', of
 
 
-@pytest.mark.parametrize('seed, step', [(0, HOUR), *(pytest.param(seed, 5 * MINUTE, marks=pytest.mark.long) for seed in range(1, 9))])
+@pytest.mark.parametrize('seed, step, days', [(0, HOUR, 92), pytest.param(0, HOUR, 366, marks=pytest.mark.long),
+                                              *(pytest.param(seed, 5 * MINUTE, 366, marks=pytest.mark.long) for seed in range(1, 9))])
 @pytest.mark.parametrize('place', ['Europe/Madrid', pytest.param('America/Sao_Paulo', marks=pytest.mark.long),
                                    pytest.param('Australia/Lord_Howe', marks=pytest.mark.long)])
-def test_a_year(world, tmpfs, binary, monkeypatch, place, seed, step):
+def test_a_year(world, tmpfs, binary, monkeypatch, place, seed, step, days):
     monkeypatch.setenv('TZ', place)
     zone, rng = ZoneInfo(place), random.Random(f'{place} {seed}')
     start = int(datetime(2026, 1, 5, 12, 7, 31, tzinfo=zone).timestamp())
-    end = start + 366 * DAY
+    end = start + days * DAY
     configure(world, tmpfs('memory', 'size=64m'))
     driver = Driver(binary.parent / 'tests' / 'due_cases', world.conf)
     things = {f'run {job}': Thing(slots(text, start, end, zone), None) for job, text in SCHEDULES.items()}
     things |= {name: Thing(None, every) for name, every in EVERY.items()}
-    off = windows(rng, start, 12, 9 * HOUR) + [(start + 200 * DAY, start + 207 * DAY)]
-    outages, lost_at = windows(rng, start, 10, 8 * HOUR), start + 120 * DAY
+    off = windows(rng, start, days, 12, 9 * HOUR) + [(start + days * 5 // 9 * DAY, start + (days * 5 // 9 + 7) * DAY)]
+    outages, lost_at = windows(rng, start, days, 10, 8 * HOUR), start + days // 3 * DAY
     at_work: dict[str, tuple[int, str, bool]] = {}  # until when, what then, is it the first try
     killed: dict[str, bool] = {}
     looks = begun = waited = again = deaths = 0
@@ -155,4 +157,5 @@ def test_a_year(world, tmpfs, binary, monkeypatch, place, seed, step):
             at_work[name] = now + rng.choice([30, 5 * MINUTE, 40 * MINUTE, 3 * HOUR, 9 * HOUR]), result, first
     driver.process.stdin.close()
     assert driver.process.wait(timeout=60) == 0
-    assert looks > 0.9 * 365 * DAY / step * 0.95 and begun > 2000 and again > 20 and deaths > 5 and waited > 100, (looks, begun, again, deaths, waited)
+    assert looks > 0.8 * days * DAY / step and begun > 5 * days and again > days / 18 and deaths > days / 73 and waited > days / 4, (
+        looks, begun, again, deaths, waited)

@@ -1,4 +1,5 @@
 """Who is told what: each event once, again while it lasts, later when it could not be told, by whatever command comes next."""
+import contextlib
 import json
 import os
 import re
@@ -58,6 +59,21 @@ def test_a_failure_is_told_once_and_its_end_too(made, ops):
     made.ok('run', 'job')
     assert ops.names == ['failure', 'recovered', 'success', 'success']
     assert len({one['id'] for one in ops.events()}) == 4
+
+
+def test_a_full_disk_is_told_once(made, ops, tmpfs):
+    """Whichever object it was that had no room."""
+    small = tmpfs('small', 'size=4m')
+    made.sink('small', path=small / 'repository')
+    made.job(sinks='small', notify='ops')
+    made.ok('init', 'small')
+    with contextlib.suppress(OSError), (small / 'filler').open('wb', buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+    for _ in range(4):
+        (made.base / 'tree' / 'new').write_bytes(os.urandom(1 << 16))
+        made.fails(FAILED, 'run', 'job')
+    assert ops.names == ['failure'] and len({one['error'] for one in records(made)}) > 1
 
 
 def test_each_command_tells(made, ops, tmp_path):

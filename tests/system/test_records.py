@@ -160,6 +160,27 @@ def test_the_next_start_closes_what_was_killed(made, at_work):
     assert [one['status'] for one in records(made)] == ['killed', 'complete'] and not open_attempts(made)
 
 
+def test_killed_when_its_snapshot_was_stored(made, tmp_path):
+    """As when the machine goes down: what is stored stands in the record, and status says the same before anybody has closed it."""
+    made.job(before='true', after=f'sh:touch {tmp_path}/stored; exec sleep 100')
+    with subprocess.Popen(['unshare', '--pid', '--fork', '--kill-child', *made.command('run', 'job')], stderr=subprocess.DEVNULL) as process:
+        wait_until((tmp_path / 'stored').exists, 'the hook')
+        process.kill()
+    made.job()
+    [stored] = made.snapshots()
+    wait_until(lambda: 'was killed' in made('status').out, 'the end of the processes')
+
+    def said() -> tuple:
+        [of] = [row for row in made.fails(INCOMPLETE, '--json', 'status').json() if row['type'] == 'status']
+        return of['last']['status'], of['last']['snapshot'], of['sinks'][0]['snapshot'], of['bytes']
+    before = said()
+    made.section('job job', sources='tree', sinks='disk', schedule='0 0 1 1 *')
+    made('due')
+    [one] = records(made)
+    assert one['status'] == 'killed' and one['snapshot'] == stored and [row['committed'] for row in one['sinks']] == [True] and not open_attempts(made)
+    assert before == said() == ('killed', stored, stored, one['bytes'])
+
+
 def test_what_is_at_work_is_left_alone(made, at_work, tmp_path):
     made.sink('disk')
     made.ok('verify', 'job', '--sink', 'disk')

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from support.cli import BAD_CONFIG, CLEAN, DAMAGED, DONE, INCOMPLETE, OVERDUE
+from support.cli import BAD_CONFIG, CLEAN, DAMAGED, DONE, FAILED, INCOMPLETE, OVERDUE
 from support.records import history, moment, place, records, write
 from support.schedule import next_due
 from support.tree import plain_tree
@@ -274,6 +274,23 @@ def test_a_place_that_is_full(made, tmpfs):
     for value in ('80', '0%', '100%', 'x%', '-5%'):
         made.sink('small', path=small / 'repository', warn_space=value)
         assert 'warn_space' in made.fails(BAD_CONFIG, 'status').err
+
+
+@pytest.mark.parametrize('others', ['', 'disk, '])
+def test_a_place_that_has_become_full(made, tmpfs, others):
+    """It took nothing more, and that is when it counts."""
+    small = tmpfs('small', 'size=4m')
+    made.sink('small', path=small / 'repository', warn_space='80%')
+    made.job(sinks=others + 'small')
+    made.ok('init', 'small')
+    made.ok('run', 'job')
+    made.ok('status')
+    with contextlib.suppress(OSError), (small / 'filler').open('wb', buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+    (made.base / 'tree' / 'new').write_bytes(os.urandom(1 << 20))
+    made.fails({FAILED, INCOMPLETE}, 'run', 'job')
+    assert re.search(r"job 'job', sink 'small': it was (9\d|100) % full \d+ s ago", made.fails(INCOMPLETE, 'status').out)
 
 
 def test_colours_are_for_terminals(made):
