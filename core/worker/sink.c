@@ -81,8 +81,8 @@ const char *sink_name(const struct sink *sink)
 /* Processes, descriptors, memory, room. */
 static bool is_lack(int os_errno)
 {
-    return os_errno == EAGAIN || os_errno == ENOMEM || os_errno == EMFILE || os_errno == ENFILE ||
-           os_errno == ENOSPC || os_errno == EDQUOT;
+    return os_errno == EAGAIN || os_errno == ENOMEM || os_errno == EMFILE || os_errno == ENFILE || os_errno == ENOSPC ||
+           os_errno == EDQUOT;
 }
 
 bool sink_is_of_object(const struct error *why)

@@ -257,7 +257,7 @@ SNAPSHOT = {'partial': bool, 'suspect': bool, 'accepted': bool, 'id': str, 'job'
             'previous': (str, type(None)), 'version': str, 'sources': list, 'sinks': list, 'bytes': int, 'added': int,
             'label': (str, type(None)), 'pinned': (dict, type(None)), 'verified': (str, type(None)), 'proven': (str, type(None))}
 SOURCE = {'name': str, 'plugin': str, 'plugin_version': str, 'status': str, 'error': (str, type(None)), 'suspect': (str, type(None)), 'entries': int,
-          'bytes': int, 'vanished': int, 'problem_count': int, 'problems': list,
+          'bytes': int, 'parts': list, 'vanished': int, 'problem_count': int, 'problems': list,
           'left_out_count': int, 'left_out': list, 'facts': dict, 'fact_kinds': dict, 'options': dict}
 ENTRY = {'source': str, 'path': str, 'kind': str, 'mode': str, 'size': (int, type(None)), 'mtime': (str, type(None)),
          'uid': int, 'gid': int, 'user': (str, type(None)), 'group': (str, type(None)), 'link': (str, type(None)),
