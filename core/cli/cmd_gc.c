@@ -22,6 +22,7 @@ struct collecting {
     int status;
     struct attempt *attempt; /* at it; NULL in a dry run */
     uint64_t objects, bytes; /* that are gone from it */
+    uint64_t stored;         /* bytes that are there */
     json_t *results;         /* one object for each sink */
 };
 
@@ -70,6 +71,7 @@ static void collected(void *context, const struct vault_garbage *g)
     struct output *out = &c->cli->output;
     c->objects += g->removed.objects;
     c->bytes += g->removed.bytes;
+    c->stored += g->needed.bytes + g->young.bytes + g->planned.bytes;
     if (out->json)
         output_object(out, "garbage",
                       json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "sink", c->sink->name,
@@ -134,7 +136,7 @@ static void collect_sink(struct collecting *c, const struct config_instance *sin
     struct error e;
     c->sink = sink;
     c->request.repack = (uint64_t)sink->gc_repack;
-    c->objects = c->bytes = 0;
+    c->objects = c->bytes = c->stored = 0;
     c->attempt = c->request.dry_run ? NULL
                                     : attempt_begin(&c->cli->engine, "gc", NULL, sink->name,
                                                     json_pack("{s:b}", "now", c->request.now));
@@ -146,6 +148,7 @@ static void collect_sink(struct collecting *c, const struct config_instance *sin
     if (done == 0 && result.doubt.class != ERROR_NONE) {
         doubt(c, &result.doubt);
     } else if (done == 0) {
+        attempt_tell(c->attempt, json_pack("{s:I}", "stored", (json_int_t)c->stored));
         add_result(c, "collected", EXIT_DONE, NULL);
     } else if ((e.class == ERROR_AUTH || e.class == ERROR_DENIED) && is_elsewhere(c->cli->engine.config, sink)) {
         log_line(LOG_NOTICE, "sink '%s': %s; another machine removes (prune = elsewhere)", sink->name, e.message);

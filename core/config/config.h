@@ -116,6 +116,7 @@ struct config_instance {
     enum config_encryption encryption;
     char *key;           /* key file, NULL when encryption = none */
     bool trust_hosts;    /* re-use chunks that other hosts wrote */
+    int64_t quota;       /* bytes that it may hold, where its place cannot tell; 0 = nobody says */
     int64_t gc_repack;   /* bytes of packs that one gc packs anew (default 10GiB) */
     int64_t prune_every; /* ms between two prunes of what other hosts store, as far as due does it; 0 = it does not */
     int64_t gc_every;    /* ms between two of them, as far as due does it, 0 = it does not (default 1d) */

@@ -80,6 +80,8 @@ const struct option config_sink_options[] = {
     {"recovery_to", OPTION_LIST, 0, NULL, 0, 0, NULL, "repository: OpenPGP recipients who can get the key back"},
     {"recovery_passphrase", OPTION_SECRET, 0, NULL, 0, 0, NULL, "repository: passphrase that gets the key back"},
     {"warn_space", OPTION_STRING, 0, NULL, 0, 0, NULL, "status warns when it is so full, such as 80%"},
+    {"quota", OPTION_SIZE, 0, "0", 0, INT64_MAX, NULL,
+     "how much it may hold, for warn_space and warn_full where its place cannot tell; 0 = that is not known"},
     {"warn_full", OPTION_DURATION, 0, "14d", 0, LONGEST, NULL,
      "status warns when it will be full within so long, going by the last weeks; 0 = never"},
     {"max_age", OPTION_DURATION, 0, NULL, 1, LONGEST, NULL,

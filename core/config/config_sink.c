@@ -256,7 +256,8 @@ int config_sink_build(struct config_instance *sink, const struct section *s, str
     int written = take_number(&encryption, s, "encryption", e);
     if (written < 0 || take_number(&trust, s, "trust_hosts", e) < 0 || take_number(&format, s, "format", e) < 0 ||
         take_number(&sink->gc_repack, s, "gc_repack", e) < 0 || take_number(&sink->max_age, s, "max_age", e) < 0 ||
-        take_number(&sink->warn_full, s, "warn_full", e) < 0 || build_every(&sink->gc_every, s, "gc_every", e) < 0)
+        take_number(&sink->warn_full, s, "warn_full", e) < 0 || take_number(&sink->quota, s, "quota", e) < 0 ||
+        build_every(&sink->gc_every, s, "gc_every", e) < 0)
         return -1;
     sink->trust_hosts = trust != 0;
     sink->encryption = written ? CONFIG_PLAIN : CONFIG_ENCRYPTED;

@@ -13,19 +13,20 @@
 #include "job/backup.h"
 #include "job/commit.h"
 #include "job/formats.h"
+#include "job/space.h"
 #include "repository/baseline.h"
+#include "worker/engine.h"
 #include "worker/sink.h"
 #include "worker/worker.h"
 
 /* ---- how full they are ---- */
 
-/* For who watches it: that the place cannot tell is no failure. */
 static void measure(struct destination *item)
 {
-    struct error ignored;
     struct backup_sink *r = item->result;
-    if (sink_space(item->vault->sink, &r->space, &r->available, &ignored) < 0 || r->space < 0 || r->available < 0)
-        r->space = r->available = 0;
+    const struct space space = space_measure(item->vault->engine->config, item->config, item->vault->sink, r->added);
+    r->space = space.total;
+    r->available = space.available;
 }
 
 /* Most of all where there was no room; one that failed otherwise may have nobody left who could tell. */

@@ -222,26 +222,34 @@ const char *gate_section(const struct manifest_source *row, char out[GATE_SECTIO
 
 /* ---- of a job ---- */
 
-/* What a problem is said of by name, as parts are named. NULL: out of memory. */
-static json_t *problem_paths(const struct manifest_source *row)
+static int put_name(json_t *names, const char *name)
 {
-    json_t *paths = json_object();
-    for (size_t i = 0; i < row->problems_listed && paths; i++) {
-        json_t *path = attempt_json(row->problems[i].path);
-        if (!path || json_object_set_new(paths, json_string_value(path), json_true()) < 0) {
-            json_decref(paths);
-            paths = NULL;
-        }
-        json_decref(path);
-    }
-    return paths;
+    json_t *escaped = attempt_json(name);
+    int result = escaped ? json_object_set_new(names, json_string_value(escaped), json_true()) : -1;
+    json_decref(escaped);
+    return result;
+}
+
+/* What is named already, as a problem or as left out, as parts are named. NULL: out of memory. */
+static json_t *named_already(const struct manifest_source *row)
+{
+    json_t *names = json_object();
+    int result = names ? 0 : -1;
+    for (size_t i = 0; result == 0 && i < row->problems_listed; i++)
+        result = put_name(names, row->problems[i].path);
+    for (size_t i = 0; result == 0 && i < row->left_out_listed; i++)
+        result = put_name(names, row->left_out[i].name);
+    if (result == 0)
+        return names;
+    json_decref(names);
+    return NULL;
 }
 
 static int look_at_parts(const struct gate *gate, const struct gate_rules *rules, const struct manifest_source *row,
                          char why[GATE_WHY_MAX], struct error *e)
 {
     char section[GATE_SECTION_MAX];
-    json_t *now = gate_parts(row), *except = problem_paths(row), *before[GATE_BEFORE];
+    json_t *now = gate_parts(row), *except = named_already(row), *before[GATE_BEFORE];
     size_t count = gate_parts_before(gate, row->name, gate_section(row, section), before);
     int result = now && except ? 0 : error_memory(e);
     if (result == 0)

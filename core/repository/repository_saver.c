@@ -198,6 +198,8 @@ static uint64_t added(const struct saver *saver, size_t k)
 
 static const struct error *failure(const struct saver *saver, size_t k)
 {
+    if (!saver->own || !own(saver)->uploader) /* nothing was begun */
+        return NULL;
     const struct uploader_sink *sink = uploader_sink(own(saver)->uploader, k);
     return sink->failed ? &sink->error : NULL;
 }

@@ -290,7 +290,7 @@ def test_a_place_that_has_become_full(made, tmpfs, others):
             pass
     (made.base / 'tree' / 'new').write_bytes(os.urandom(1 << 20))
     made.fails({FAILED, INCOMPLETE}, 'run', 'job')
-    assert re.search(r"job 'job', sink 'small': it was (9\d|100) % full \d+ s ago", made.fails(INCOMPLETE, 'status').out)
+    assert re.search(r"sink 'small': it was (9\d|100) % full \d+ s ago", made.fails(INCOMPLETE, 'status').out)
 
 
 def test_colours_are_for_terminals(made):

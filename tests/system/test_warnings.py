@@ -14,7 +14,13 @@ from support.tree import plain_tree
 from test_status import samples, seconds, status_at
 
 DAY = 86400
-NOW = int(time.time()) - 5
+NOW = 0
+
+
+@pytest.fixture(autouse=True)
+def of_this_moment():
+    global NOW
+    NOW = int(time.time()) - 5
 
 
 @pytest.fixture
@@ -348,3 +354,39 @@ def test_a_clock_that_was_ahead_once(machine):
     remember(machine, first=[*made[:-1], *ahead, *history(NOW, lambda day: 100, 1000, days=1, sinks=('nas',))])
     [(level, job, _, text)] = findings(machine, 'first')
     assert (level, job) == ('warning', 'first') and 'snapshot 20300101T000000Z-ab12cd lies in the future' in text, 'the clock is right again'
+
+
+# ---- where the place cannot tell ----
+
+def test_a_quota(world, tmp_path):
+    """What a gc has counted, and what was added since."""
+    (tmp_path / 'bucket').mkdir()
+    built = world.binary.parent
+    world.section('engine', state_dir=tmp_path / 'state', cache_dir=tmp_path / 'cache', host='testhost',
+                  plugin_dir=f'{built / "plugins"}, {built / "tests" / "plugins"}')
+
+    def bucket(quota: str) -> None:
+        world.section('sink bucket', plugin='faulty-sink', path=tmp_path / 'bucket', habit='fail', at='space', page=1000, format='archive', encryption='none',
+                      compress='none', warn_space='80%', quota=quota)
+
+    def stored() -> int:
+        return sum(path.stat().st_size for path in (tmp_path / 'bucket').iterdir() if path.name.startswith('job~'))
+
+    tree = plain_tree(tmp_path / 'tree', files=2)
+    world.source('tree', tree)
+    world.job(sinks='bucket')
+    bucket('10MB')
+    world.ok('init', 'bucket')
+    world.ok('run', 'job')
+    assert sinks(world)['bucket']['space'] is None  # nobody has counted
+    world.ok('gc')
+    (tree / 'more').write_bytes(bytes(range(256)) * 4096)
+    world.ok('run', 'job')
+    one = sinks(world)['bucket']
+    assert one['space'] == 10_000_000 and abs(one['space'] - one['available'] - stored()) < 20_000, (one, stored())
+    assert findings(world) == []
+    bucket('1MB')
+    world.ok('run', 'job')
+    assert sinks(world)['bucket']['available'] == 0
+    [(level, job, sink, text)] = findings(world)
+    assert (level, job, sink) == ('warning', None, 'bucket') and '100 % full' in text
