@@ -297,7 +297,9 @@ static int judge_source(const struct config *config, struct status *status, cons
     struct error why;
     json_t *list = NULL;
     int result = 0;
-    if (leftover_read(config, source, &list, &why) < 0)
+    if (leftover_read(config, source, &list, &why) < 0 && why.class == ERROR_MEMORY)
+        return error_memory(e);
+    if (!list)
         result =
             problem_add(&status->problems, PROBLEM_UNKNOWN, of_job(job), e,
                         "what restores of source '%s' have left is not known: %s: %s", source, why.message, why.hint);
