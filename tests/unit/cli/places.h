@@ -19,10 +19,10 @@ enum places_kind {
 #define PLACES_CALLERS 6
 
 /* Once. What failed in a child that is made later has failed here, too. callers: how many of them make a place, at most
- * PLACES_CALLERS. */
-void places_begin(int callers);
+ * PLACES_CALLERS. one_of: only one of so many places ever fails, always the same ones of one program; 1 = all. */
+void places_begin(int callers, unsigned one_of);
 
-/* How many have failed, in all processes. */
+/* How many have failed, or were passed over, in all processes. */
 size_t places_count(void);
 
 /* From here on the first call of that kind from a place that has not failed yet fails; all others work. */

@@ -19,7 +19,14 @@
 #define PATIENCE 1000 /* s; for one trial on a machine that has other work */
 #define MANY_FILES 4096
 #define CALLERS 2 /* that make a place, unless --callers says how many */
-#define FRESH 30  /* tries in one world: each adds a snapshot */
+/* With sanitizers a try takes ten times as long, and one of so many places fails; all do in the run that counts lines,
+ * and in the long one. */
+#ifdef COFRE_SANITIZED
+#define ONE_OF 4
+#else
+#define ONE_OF 1
+#endif
+#define FRESH 30 /* tries in one world: each adds a snapshot */
 
 int cofre_main(int argc, char **argv);
 
@@ -194,7 +201,7 @@ static void test_places(void **unused)
     (void)unused;
     for (size_t i = 0; i < TRIALS; i++)
         apart(sweep_places, &trials[i], 0);
-    print_message("%zu places failed\n", places_count());
+    print_message("%zu places, of which one of %d failed\n", places_count(), ONE_OF);
 }
 
 /* ---- sinks ---- */
@@ -297,6 +304,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_places),
         cmocka_unit_test(test_sinks),
     };
-    places_begin(said ? atoi(argv[2]) : CALLERS);
+    places_begin(said ? atoi(argv[2]) : CALLERS, said ? 1 : ONE_OF);
     return cmocka_run_group_tests(tests, world_set_up, world_tear_down);
 }
