@@ -176,3 +176,9 @@ bool clock_parse_shown(const char *text, int64_t *ns)
     }
     return false;
 }
+
+bool clock_is_ahead(int64_t when, int64_t now, int64_t by)
+{
+    int64_t difference;
+    return when > now && (__builtin_sub_overflow(when, now, &difference) || difference > by);
+}

@@ -32,4 +32,10 @@ bool clock_parse_exact(const char *text, int64_t *ns);
 bool clock_parse_shown(const char *text, int64_t *ns);
 #define CLOCK_TEXT_MAX 40
 
+/* ns: so far two right clocks may be apart. */
+#define CLOCK_APART (INT64_C(300) * 1000000000)
+/* Is `when` later than `now`, by more than `by` (ns)? Either may be any number: what other machines say is looked at.
+ */
+bool clock_is_ahead(int64_t when, int64_t now, int64_t by);
+
 #endif

@@ -58,9 +58,9 @@ const char *report_view_line(const struct report_job *job, char out[REPORT_VIEW_
                       job->results[REPORT_ASIDE]);
     if (success >= 0)
         n += snprintf(out + n, REPORT_VIEW_LINE - (size_t)n, " (%.1f %% complete)", 100 * success);
-    if (job->usual >= 0)
+    if (job->median >= 0)
         n += snprintf(out + n, REPORT_VIEW_LINE - (size_t)n, "; half took %s or less, the longest %s",
-                      text_elapsed(job->usual, usual), text_elapsed(job->longest, longest));
+                      text_elapsed(job->median, usual), text_elapsed(job->longest, longest));
     if (known >= 0)
         n += snprintf(out + n, REPORT_VIEW_LINE - (size_t)n,
                       "; of %s in their snapshots %s were added, %.1f %% were there before",
@@ -238,7 +238,7 @@ static json_t *job_json(struct output *out, const struct report *report, const s
         output_number(job->results[REPORT_PARTLY]), "failed", output_number(job->results[REPORT_FAILED]), "aside",
         output_number(job->results[REPORT_ASIDE]), "success", number_or_null(success >= 0, success), "bytes",
         output_number(job->bytes), "added", output_number(job->added), "deduplication",
-        number_or_null(known >= 0, known), "elapsed", number_or_null(job->usual >= 0, (double)job->usual / 1000),
+        number_or_null(known >= 0, known), "elapsed", number_or_null(job->median >= 0, (double)job->median / 1000),
         "elapsed_most", number_or_null(job->longest >= 0, (double)job->longest / 1000), "sinks",
         sinks_json(out, report, job), "sources", sources_json(out, report, job));
 }

@@ -105,9 +105,8 @@ static bool is_saved(const struct config *config, const struct config_instance *
                      const struct config_instance *sink)
 {
     for (size_t i = 0; i < config->job_count; i++)
-        for (size_t k = 0; k < config->jobs[i].source_count && config_job_uses(&config->jobs[i], sink); k++)
-            if (config->jobs[i].sources[k] == source)
-                return true;
+        if (config_job_uses(&config->jobs[i], sink) && config_job_saves(&config->jobs[i], source))
+            return true;
     return false;
 }
 

@@ -359,12 +359,22 @@ int config_find_sink(const struct config *c, const char *name, const struct conf
     return find_instance(c, "sink", name, c->sinks, c->sink_count, sink, e);
 }
 
-bool config_job_uses(const struct config_job *job, const struct config_instance *sink)
+static bool has(const struct config_instance *const *items, size_t count, const struct config_instance *item)
 {
-    for (size_t i = 0; i < job->sink_count; i++)
-        if (job->sinks[i] == sink)
+    for (size_t i = 0; i < count; i++)
+        if (items[i] == item)
             return true;
     return false;
+}
+
+bool config_job_uses(const struct config_job *job, const struct config_instance *sink)
+{
+    return has(job->sinks, job->sink_count, sink);
+}
+
+bool config_job_saves(const struct config_job *job, const struct config_instance *source)
+{
+    return has(job->sources, job->source_count, source);
 }
 
 int config_find_notifier(const struct config *c, const char *name, const struct config_instance **notifier,

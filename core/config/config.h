@@ -246,8 +246,9 @@ int config_usable(const struct config_instance *instance, struct error *e);
  * so, else by the job's, else 50. 0 = off: by any. */
 int64_t config_shrink_of(const struct config_job *job, const struct config_instance *source);
 
-/* Does the job store in that sink? */
+/* Does the job store in that sink, and does it save that source? */
 bool config_job_uses(const struct config_job *job, const struct config_instance *sink);
+bool config_job_saves(const struct config_job *job, const struct config_instance *source);
 
 /* What holds for the job on that sink: its own override where that is set, else the job's, else the default. The rules
  * themselves may be set nowhere. */

@@ -8,15 +8,7 @@
 #include "job/prune.h"
 
 #define NS_PER_SECOND INT64_C(1000000000)
-#define APART (5 * 60 * NS_PER_SECOND)        /* so far two right clocks may be apart */
 #define GAP (2 * 365 * 86400 * NS_PER_SECOND) /* nobody waits so long for the next snapshot */
-
-/* Times of snapshots are what other machines say: they may be any number. */
-static bool is_later(int64_t time, int64_t now, int64_t by)
-{
-    int64_t difference;
-    return time > now && (__builtin_sub_overflow(time, now, &difference) || difference > by);
-}
 
 static int clock_wrong(struct error *e)
 {
@@ -29,7 +21,7 @@ static int look_ahead(const struct vault_standing *standings, size_t count, int6
         const struct vault_standing *s = &standings[i];
         int64_t time = s->ended > s->started ? s->ended : s->started;
         char text[CLOCK_TEXT_MAX];
-        if (!is_later(time, now, APART) && !manifest_is_future(s->name.id, now))
+        if (!clock_is_ahead(time, now, CLOCK_APART) && !manifest_is_future(s->name.id, now))
             continue;
         error_set(e, ERROR_PERMANENT, "snapshot %s lies in the future: by this machine's clock it is %s", s->name.id,
                   clock_format_shown(now, text));
@@ -49,7 +41,7 @@ static int look_at_state(const struct history *history, int64_t now, struct erro
     if (!history->path || stat(history->path, &st) < 0)
         return 0;
     int64_t written = st.st_mtim.tv_sec * NS_PER_SECOND + st.st_mtim.tv_nsec;
-    if (!is_later(written, now, APART))
+    if (!clock_is_ahead(written, now, CLOCK_APART))
         return 0;
     error_set(e, ERROR_PERMANENT, "this machine's time is behind what it has seen: '%s' was written at %s",
               history->path, clock_format_shown(written, seen));
@@ -67,7 +59,7 @@ static int look_for_leap(const struct vault_standing *standings, size_t count, i
         char text[CLOCK_TEXT_MAX];
         if (s->sequence == 0)
             continue;
-        if (is_later(after, s->started, GAP)) {
+        if (clock_is_ahead(after, s->started, GAP)) {
             error_set(e, ERROR_PERMANENT, "there are years between snapshot %s and what came next, at %s", s->name.id,
                       clock_format_shown(after, text));
             return error_hint(e, "see that the clock is right, and prune with --yes");

@@ -154,7 +154,7 @@ static bool may_remove(const struct config_instance *sink)
         return true;
     if (key_load(sink->key, &key, &ignored) < 0)
         return false;
-    bool may = strcmp(key_kind(key), "put") != 0;
+    bool may = (key->certificate.roles & KEY_REMOVE) != 0;
     key_free(key);
     return may;
 }

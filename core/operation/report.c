@@ -258,14 +258,14 @@ static void measure(struct reading *r)
     struct report_job *job = r->job;
     int64_t *took = calloc(job->run_count + 1, sizeof *took);
     size_t count = 0;
-    job->usual = job->longest = -1;
+    job->median = job->longest = -1;
     r->no_memory |= !took;
     for (size_t i = 0; i < job->run_count && took; i++)
         if (job->runs[i].result != REPORT_ASIDE && job->runs[i].elapsed >= 0)
             took[count++] = job->runs[i].elapsed;
     if (count > 0) {
         qsort(took, count, sizeof *took, by_value);
-        job->usual = took[(count - 1) / 2];
+        job->median = took[(count - 1) / 2];
         job->longest = took[count - 1];
     }
     free(took);

@@ -57,7 +57,7 @@ struct report_job {
     size_t run_count;
     size_t results[REPORT_RESULTS]; /* how many of them */
     uint64_t bytes, added;          /* of all that are sized */
-    int64_t usual, longest;         /* ms that those of the whole job took: the median, and the most; -1 = not known */
+    int64_t median, longest;        /* ms that those of the whole job took; -1 = not known */
     struct report_sink *sinks;
     struct report_source *sources;
 };

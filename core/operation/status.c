@@ -11,8 +11,6 @@
 #include "config/config.h"
 #include "operation/due.h"
 
-#define APART (INT64_C(300) * 1000000000) /* ns: so far right clocks may be apart, as for prune and gc */
-
 static void look_at_schedule(const struct config *config, const struct status *status, struct status_job *job)
 {
     struct due_rule rule;
@@ -62,14 +60,6 @@ static void look_at_age(const struct status *status, struct status_job *job)
     }
 }
 
-static bool uses(const struct config_job *job, const struct config_instance *sink)
-{
-    for (size_t i = 0; i < job->sink_count; i++)
-        if (job->sinks[i] == sink)
-            return true;
-    return false;
-}
-
 static int make_places(const struct config *config, const struct config_job *only, struct status *status,
                        struct error *e)
 {
@@ -79,7 +69,8 @@ static int make_places(const struct config *config, const struct config_job *onl
     for (size_t i = 0; i < config->sink_count; i++) {
         bool used = false;
         for (size_t k = 0; k < config->job_count; k++)
-            used = used || ((!only || &config->jobs[k] == only) && uses(&config->jobs[k], &config->sinks[i]));
+            used =
+                used || ((!only || &config->jobs[k] == only) && config_job_uses(&config->jobs[k], &config->sinks[i]));
         if (used)
             status_place_begin(&status->places[status->place_count++], &config->sinks[i]);
     }
@@ -91,11 +82,6 @@ struct looking {
     struct status_place *place;
     bool began;
 };
-
-bool status_is_future(int64_t when, int64_t now)
-{
-    return when > now && when - now > APART;
-}
 
 void status_see(struct status *status, const json_t *record)
 {

@@ -115,8 +115,6 @@ char *status_text(const char *escaped);
 double status_growth(const struct status_measure days[STATUS_TREND]);
 /* When it will be full by that; INT64_MIN = it does not grow, not within two years, or was not measured lately. */
 int64_t status_full(const struct status_place *place, int64_t now);
-/* Is that time later than now, by more than right clocks may be apart? */
-bool status_is_future(int64_t when, int64_t now);
 /* What was written down last. */
 void status_see(struct status *status, const json_t *record);
 /* Did everything that was tried fail, and for days nothing has worked there? */

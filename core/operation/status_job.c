@@ -131,7 +131,7 @@ static void take_snapshot(struct reading *r, const json_t *record, bool rows)
         const json_t *row = records_row(record, "sinks", s->sink->name);
         if (!row || (rows && !json_is_true(json_object_get(row, "committed"))) || began <= s->good)
             continue;
-        if (status_is_future(began, r->status->now)) {
+        if (clock_is_ahead(began, r->status->now, CLOCK_APART)) {
             take_future(r->job, began, id);
             continue;
         }
@@ -170,9 +170,6 @@ static void take_verified(struct status_sink *s, const json_t *record)
 
 static void take(struct reading *r, const json_t *record)
 {
-    if (!r->began_reading)
-        status_see(r->status, record);
-    r->began_reading = true;
     r->past = records_time(record, "ended") < r->status->now - (STATUS_DAYS + 1) * 86400 * SECOND;
     bool run = records_is(record, "command", "run");
     if (run) {
@@ -280,6 +277,9 @@ static bool visit(void *context, const char *line, size_t length)
     if (!wanted && !may_tell(r, line, length))
         return true;
     json_t *record = records_parse(line, length);
+    if (!r->began_reading)
+        status_see(r->status, record);
+    r->began_reading = true;
     if (record)
         take(r, record);
     else

@@ -283,14 +283,6 @@ static int judge_leftover(struct status *status, const struct config_job *job, c
     return result;
 }
 
-static bool has_source(const struct config_job *job, const struct config_instance *source)
-{
-    for (size_t i = 0; i < job->source_count; i++)
-        if (job->sources[i] == source)
-            return true;
-    return false;
-}
-
 static int judge_source(const struct config *config, struct status *status, const struct config_job *job,
                         const char *source, struct error *e)
 {
@@ -316,7 +308,7 @@ static int judge_leftovers(const struct config *config, struct status *status, s
     for (size_t i = 0; i < job->source_count; i++) {
         bool seen = false;
         for (size_t k = 0; k < at && !seen; k++)
-            seen = has_source(status->jobs[k].job, job->sources[i]);
+            seen = config_job_saves(status->jobs[k].job, job->sources[i]);
         if (!seen && judge_source(config, status, job, job->sources[i]->name, e) < 0)
             return -1;
     }
@@ -328,7 +320,7 @@ static int judge_leftovers(const struct config *config, struct status *status, s
 static int judge_clock(struct status *status, struct error *e)
 {
     char now[CLOCK_TEXT_MAX], seen[CLOCK_TEXT_MAX], behind[TEXT_AGE_MAX];
-    if (!status_is_future(status->seen, status->now))
+    if (!clock_is_ahead(status->seen, status->now, CLOCK_APART))
         return 0;
     return problem_add(&status->problems, PROBLEM_WARNING, (struct problem_subject){0}, e,
                        "its time, %s, is %s behind what it has written down itself, at %s: set the clock right; until "

@@ -168,7 +168,7 @@ void status_place_take(struct status_place *place, int64_t now, const json_t *re
 {
     const json_t *row = records_row(record, "sinks", place->sink->name);
     int64_t when = records_time(record, "ended");
-    if (when == INT64_MIN || status_is_future(when, now))
+    if (when == INT64_MIN || clock_is_ahead(when, now, CLOCK_APART))
         return;
     take_reached(place, record, when);
     take_expiry(place, record, when);

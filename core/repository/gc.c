@@ -15,7 +15,6 @@
 #include "repository/signers.h"
 #include "worker/sink.h"
 
-#define FUTURE (INT64_C(300) * 1000000000)
 #define LEAP (PLAN_GRACE / 4) /* of one clock against another: less does no harm */
 #define MEMORY_MAX 256
 
@@ -52,7 +51,7 @@ static int check_clock(const struct gc *gc, struct error *e)
 {
     char seen[CLOCK_TEXT_MAX], now[CLOCK_TEXT_MAX];
     int64_t machine = clock_now();
-    if (gc->memory.machine <= machine || gc->memory.machine - machine <= FUTURE)
+    if (!clock_is_ahead(gc->memory.machine, machine, CLOCK_APART))
         return 0;
     error_set(e, ERROR_PERMANENT, "this machine's time is behind what it has seen: it was %s, and is %s",
               clock_format_shown(gc->memory.machine, seen), clock_format_shown(machine, now));

@@ -14,7 +14,6 @@
 #include "worker/sink.h"
 
 #define ROWS_MAX ((size_t)256 << 20)
-#define FUTURE (INT64_C(300) * 1000000000) /* so far clocks may be apart */
 
 struct gc_host *gc_find_host(const struct gc *gc, uint32_t number)
 {
@@ -350,7 +349,7 @@ static int check_time(struct gc *gc, const char *key, const struct manifest_clea
 {
     char text[CLOCK_TEXT_MAX];
     int64_t newest = clear->ended > clear->started ? clear->ended : clear->started, run;
-    if (newest > gc->machine && newest - gc->machine > FUTURE) {
+    if (clock_is_ahead(newest, gc->machine, CLOCK_APART)) {
         error_set(e, ERROR_PERMANENT, "'%s' lies in the future: by this machine's clock it is %s", key,
                   clock_format_shown(gc->machine, text));
         return error_hint(e, "set the clock right that is wrong: this machine's, or that of whoever made it");

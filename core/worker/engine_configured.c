@@ -9,9 +9,8 @@
 static bool is_in_job(const struct config *config, const struct config_instance *source)
 {
     for (size_t i = 0; i < config->job_count; i++)
-        for (size_t k = 0; k < config->jobs[i].source_count; k++)
-            if (config->jobs[i].sources[k] == source)
-                return true;
+        if (config_job_saves(&config->jobs[i], source))
+            return true;
     return false;
 }
 

@@ -193,11 +193,17 @@ def test_runs_that_tell_nothing_of_how_long_it_takes(machine):
     nothing_said(machine)
 
 
-def at_work(world, job: str, since: float, **more) -> subprocess.Popen:
+def leave_attempt(world, job: str, since: float, **more):
+    """Of a run that was killed, as long as nobody holds it."""
     attempt = place(world, job).parent / 'attempts' / 'cofre-20261130t020000z-ab12cd'
     attempt.parent.mkdir(mode=0o700, exist_ok=True)
     attempt.write_text(json.dumps({'id': attempt.name, 'command': 'run', 'job': job, 'started': moment(since)} | more))
     attempt.chmod(0o600)
+    return attempt
+
+
+def at_work(world, job: str, since: float, **more) -> subprocess.Popen:
+    attempt = leave_attempt(world, job, since, **more)
     holder = subprocess.Popen(['flock', attempt, 'sh', '-c', 'echo held; cat'], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert holder.stdout.readline() == b'held\n'
     return holder
@@ -354,6 +360,13 @@ def test_a_clock_that_was_ahead_once(machine):
     remember(machine, first=[*made[:-1], *ahead, *history(NOW, lambda day: 100, 1000, days=1, sinks=('nas',))])
     [(level, job, _, text)] = findings(machine, 'first')
     assert (level, job) == ('warning', 'first') and 'snapshot 20300101T000000Z-ab12cd lies in the future' in text, 'the clock is right again'
+
+
+def test_a_clock_that_is_behind_what_a_record_says_and_a_run_that_was_killed(machine):
+    """What nobody has closed yet does not stand in the way of what the newest record says."""
+    remember(machine, first=later(history(NOW, lambda day: 100, 1000, days=9, sinks=('nas',)), 2 * DAY))
+    leave_attempt(machine, 'first', NOW - 3600)
+    assert any(job is None and sink is None and 'its time' in text for _, job, sink, text in findings(machine)), findings(machine)
 
 
 # ---- where the place cannot tell ----

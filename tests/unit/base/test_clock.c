@@ -192,12 +192,26 @@ static void test_set_clock(void **state)
     assert_true(clock_now() != then && clock_monotonic() < start + 86400000);
 }
 
+static void test_ahead(void **state)
+{
+    (void)state;
+    assert_false(clock_is_ahead(CLOCK_APART, 0, CLOCK_APART));
+    assert_true(clock_is_ahead(CLOCK_APART + 1, 0, CLOCK_APART));
+    assert_false(clock_is_ahead(-CLOCK_APART - 1, 0, CLOCK_APART));
+    assert_true(clock_is_ahead(INT64_MAX, INT64_MIN, CLOCK_APART));
+    assert_false(clock_is_ahead(INT64_MIN, INT64_MAX, CLOCK_APART));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_format),    cmocka_unit_test(test_what_people_write),
-        cmocka_unit_test(test_shown),     cmocka_unit_test(test_exact),
-        cmocka_unit_test(test_now),       cmocka_unit_test(test_sleep_outlives_signals),
+        cmocka_unit_test(test_ahead),
+        cmocka_unit_test(test_format),
+        cmocka_unit_test(test_what_people_write),
+        cmocka_unit_test(test_shown),
+        cmocka_unit_test(test_exact),
+        cmocka_unit_test(test_now),
+        cmocka_unit_test(test_sleep_outlives_signals),
         cmocka_unit_test(test_set_clock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
