@@ -324,6 +324,18 @@ void attempt_recover(const struct config *config)
 
 /* ---- looking at them ---- */
 
+json_t *attempt_killed(const struct attempt_open *open)
+{
+    json_t *killed = json_deep_copy(open->record);
+    json_t *end = json_pack("{s:s, s:O}", "status", "killed", "ended", json_object_get(open->record, "started"));
+    bool made = killed && end && json_object_update(killed, end) == 0;
+    json_decref(end);
+    if (made)
+        return killed;
+    json_decref(killed);
+    return NULL;
+}
+
 struct look {
     void (*visit)(void *context, const struct attempt_open *open);
     void *context;

@@ -48,6 +48,9 @@ struct attempt_open {
     const json_t *record;
     bool alive; /* its process is at work */
 };
+/* Of one that is not alive: what its record is going to say, "killed", but that it ended when it began, since nobody
+ * knows when. The caller's; NULL = out of memory. */
+json_t *attempt_killed(const struct attempt_open *open);
 /* directory: of records_directory. None: 0. */
 int attempt_each_open(const char *directory, void (*visit)(void *context, const struct attempt_open *open),
                       void *context, struct error *e);

@@ -115,20 +115,6 @@ static void doubt(struct collecting *c, struct error *why)
         c->status = EXIT_INCOMPLETE;
 }
 
-/* Another machine removes what is there. */
-static bool is_elsewhere(const struct config *config, const struct config_instance *sink)
-{
-    struct config_retention retention;
-    for (size_t i = 0; i < config->job_count; i++) {
-        if (!config_job_uses(&config->jobs[i], sink))
-            continue;
-        config_retention_of(&config->jobs[i], sink, &retention);
-        if (retention.prune == CONFIG_ELSEWHERE)
-            return true;
-    }
-    return false;
-}
-
 static void collect_sink(struct collecting *c, const struct config_instance *sink)
 {
     struct vault_gc_result result;
@@ -150,7 +136,8 @@ static void collect_sink(struct collecting *c, const struct config_instance *sin
     } else if (done == 0) {
         attempt_tell(c->attempt, json_pack("{s:I}", "stored", (json_int_t)c->stored));
         add_result(c, "collected", EXIT_DONE, NULL);
-    } else if ((e.class == ERROR_AUTH || e.class == ERROR_DENIED) && is_elsewhere(c->cli->engine.config, sink)) {
+    } else if ((e.class == ERROR_AUTH || e.class == ERROR_DENIED) &&
+               config_retention_elsewhere(c->cli->engine.config, sink)) {
         log_line(LOG_NOTICE, "sink '%s': %s; another machine removes (prune = elsewhere)", sink->name, e.message);
         add_result(c, "elsewhere", EXIT_DONE, NULL);
     } else {

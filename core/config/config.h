@@ -258,6 +258,8 @@ void config_retention_of(const struct config_job *job, const struct config_insta
 void config_retention_of_others(const struct config_instance *sink, struct config_retention *retention);
 /* Is there a rule, so that anything may ever be removed? */
 bool config_retention_rules(const struct config_retention *retention);
+/* Does another machine remove what is in the sink, as a job that stores there says (prune = elsewhere)? */
+bool config_retention_elsewhere(const struct config *config, const struct config_instance *sink);
 
 /* The keys of the hooks: "before", "after", ... */
 extern const char *const config_hook_names[CONFIG_HOOKS];

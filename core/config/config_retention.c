@@ -117,3 +117,14 @@ void config_retention_of_others(const struct config_instance *sink, struct confi
     *retention = sink->retention;
     set_fallbacks(retention);
 }
+
+bool config_retention_elsewhere(const struct config *config, const struct config_instance *sink)
+{
+    struct config_retention retention;
+    for (size_t i = 0; i < config->job_count; i++) {
+        config_retention_of(&config->jobs[i], sink, &retention);
+        if (config_job_uses(&config->jobs[i], sink) && retention.prune == CONFIG_ELSEWHERE)
+            return true;
+    }
+    return false;
+}

@@ -96,11 +96,11 @@ static void look_at_open(void *context, const struct attempt_open *open)
         r->thing->busy = true;
         return;
     }
-    json_t *killed = json_deep_copy(open->record);
-    json_t *end = json_pack("{s:s, s:O}", "status", "killed", "ended", json_object_get(open->record, "started"));
-    if (killed && end && json_object_update(killed, end) == 0)
+    json_t *killed = attempt_killed(open);
+    if (killed)
         take(r, killed);
-    json_decref(end);
+    else
+        r->thing->busy = true; /* out of memory: it has time */
     json_decref(killed);
 }
 
@@ -161,17 +161,10 @@ static bool may_remove(const struct config_instance *sink)
 
 static bool is_collected(const struct config *config, const struct config_instance *sink)
 {
-    struct config_retention retention;
     bool used = config->job_count == 0;
-    for (size_t i = 0; i < config->job_count; i++) {
-        if (!config_job_uses(&config->jobs[i], sink))
-            continue;
-        config_retention_of(&config->jobs[i], sink, &retention);
-        if (retention.prune == CONFIG_ELSEWHERE)
-            return false;
-        used = true;
-    }
-    return used && sink->gc_every > 0 && !sink->fault && may_remove(sink);
+    for (size_t i = 0; i < config->job_count; i++)
+        used = used || config_job_uses(&config->jobs[i], sink);
+    return used && !config_retention_elsewhere(config, sink) && sink->gc_every > 0 && !sink->fault && may_remove(sink);
 }
 
 static bool is_pruned(const struct config_instance *sink)

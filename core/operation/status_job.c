@@ -312,12 +312,12 @@ static void look_at_open(void *context, const struct attempt_open *open)
             r->job->running = started;
         return;
     }
-    json_t *killed = json_deep_copy(open->record);
-    json_t *end = json_pack("{s:s, s:O}", "status", "killed", "ended", json_object_get(killed, "started"));
-    if (killed && end && json_object_update(killed, end) == 0)
+    json_t *killed = attempt_killed(open);
+    if (killed)
         take(r, killed);
+    else
+        r->job->damaged = true;
     r->past = false; /* of the records */
-    json_decref(end);
     json_decref(killed);
 }
 
