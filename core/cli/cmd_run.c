@@ -162,12 +162,12 @@ static json_t *sink_records(const struct backup_result *r)
     json_t *list = json_array();
     for (size_t i = 0; i < r->sink_count && list; i++) {
         const struct backup_sink *s = &r->sinks[i];
-        json_t *row = json_pack("{s:s, s:o, s:o, s:b, s:I, s:o, s:o, s:o, s:o}", "name", s->name, "plugin",
-                                attempt_json(s->plugin), "plugin_version", attempt_json(s->plugin_version), "committed",
-                                s->committed, "added", (json_int_t)s->added, "space",
-                                s->space > 0 ? json_integer(s->space) : json_null(), "available",
-                                s->space > 0 ? json_integer(s->available) : json_null(), "warning",
-                                attempt_json(s->warning), "error", attempt_json(s->error));
+        json_t *row = json_pack(
+            "{s:s, s:o, s:o, s:b, s:I, s:o, s:o, s:I, s:I, s:o, s:o}", "name", s->name, "plugin",
+            attempt_json(s->plugin), "plugin_version", attempt_json(s->plugin_version), "committed", s->committed,
+            "added", (json_int_t)s->added, "space", s->space > 0 ? json_integer(s->space) : json_null(), "available",
+            s->space > 0 ? json_integer(s->available) : json_null(), "removed", (json_int_t)s->removed, "kept",
+            (json_int_t)s->kept, "warning", attempt_json(s->warning), "error", attempt_json(s->error));
         if (json_array_append_new(list, row) < 0) {
             json_decref(list);
             list = NULL;

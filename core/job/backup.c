@@ -361,9 +361,16 @@ static void conclude(const struct run *run)
 static void prune_sinks(struct run *run)
 {
     const struct destinations *to = &run->to;
-    for (size_t i = 0; i < to->count && !cancel_requested(); i++)
-        if (to->items[i].result->committed && !prune_after_run(to->items[i].vault, run->job, &to->history))
+    for (size_t i = 0; i < to->count && !cancel_requested(); i++) {
+        struct backup_sink *sink = to->items[i].result;
+        struct prune_result pruned;
+        if (!sink->committed)
+            continue;
+        if (!prune_after_run(to->items[i].vault, run->job, &to->history, &pruned))
             run->result->unpruned = true;
+        sink->removed = pruned.removed;
+        sink->kept = pruned.kept + pruned.held;
+    }
 }
 
 static int begin(struct run *run, struct error *e)

@@ -21,6 +21,7 @@ struct backup_sink {
     char *warning;            /* of what will fail there one day: a key expires; NULL = of nothing */
     uint64_t added;           /* stored bytes */
     int64_t space, available; /* bytes, when it was committed; 0 = the sink cannot tell */
+    size_t removed, kept;     /* snapshots of the job, afterwards; both 0 where none were to be removed */
 };
 
 /* What came of it. Owned by the caller: backup_result_free. */

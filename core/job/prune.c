@@ -379,6 +379,7 @@ int prune_others(struct vault *vault, const char *job, const struct prune_reques
 
 struct after {
     const char *sink;
+    struct prune_result *result;
     bool fine;
 };
 
@@ -396,9 +397,10 @@ static void say_done(void *context, const struct prune_result *result)
 {
     struct after *after = context;
     struct error why = result->why;
+    *after->result = *result;
     if (result->removed > 0)
-        log_line(LOG_NOTICE, "removed %zu snapshots of job '%s' from %s that no rule keeps, %zu stay", result->removed,
-                 result->job, after->sink, result->kept + result->held);
+        log_line(LOG_NOTICE, "removed %zu snapshot%s of job '%s' from %s that no rule keeps, %zu stay", result->removed,
+                 result->removed == 1 ? "" : "s", result->job, after->sink, result->kept + result->held);
     if (why.class == ERROR_NONE)
         return;
     error_subject(&why, "sink", after->sink);
@@ -421,12 +423,14 @@ bool prune_is_denied(struct vault *vault, const struct config_job *job, struct e
     return denied;
 }
 
-bool prune_after_run(struct vault *vault, const struct config_job *job, const struct history *history)
+bool prune_after_run(struct vault *vault, const struct config_job *job, const struct history *history,
+                     struct prune_result *result)
 {
     const struct prune_request request = {.dry_run = false};
-    struct after after = {.sink = sink_name(vault->sink), .fine = true};
+    struct after after = {.sink = sink_name(vault->sink), .result = result, .fine = true};
     const struct prune_audience audience = {.decided = say_nothing, .done = say_done, .context = &after};
     struct error e;
+    *result = (struct prune_result){0};
     if (prune_is_denied(vault, job, &e)) {
         error_subject(&e, "sink", after.sink);
         log_error(LOG_WARNING, &e);

@@ -57,8 +57,10 @@ int prune_others(struct vault *vault, const char *job, const struct prune_reques
 /* Do the rules ask for removing after each run, and the key at hand does not allow it? Then *why says so. */
 bool prune_is_denied(struct vault *vault, const struct config_job *job, struct error *why);
 /* After a run of the job, whose lock is held, has committed to the vault: prune_job, when the rules say so and the key
- * may. What was removed, and what is wrong, is logged. False: something is held or failed, and was a warning. */
-bool prune_after_run(struct vault *vault, const struct config_job *job, const struct history *history);
+ * may. What was removed, and what is wrong, is logged. False: something is held or failed, and was a warning. *result:
+ * all 0 when nothing was decided. */
+bool prune_after_run(struct vault *vault, const struct config_job *job, const struct history *history,
+                     struct prune_result *result);
 
 /* ---- doubts: prune_doubt.c ---- */
 

@@ -345,6 +345,8 @@ static int take_space(json_t *memory, const struct events_listener *l, const str
     char key[KEY_MAX];
     bool full = status_is_full(place);
     snprintf(key, sizeof key, "space %.63s", place->sink->name);
+    if (!full && status_is_nearly_full(place, l->now) && json_object_get(json_object_get(memory, "states"), key))
+        return 0;
     if (!full && !status_is_filling(place, l->now))
         return end_state(memory, l, key, NULL, e);
     if (l->delay(l->context, NULL, place->sink->name) < 0)

@@ -125,15 +125,20 @@ static void put_parts(struct bytes *b, const json_t *record)
     }
 }
 
+/* A prune has a row for each job and sink, a run for each sink. */
 static void put_removed(struct bytes *b, const json_t *record)
 {
     const json_t *rows = json_object_get(record, "sinks");
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const json_t *row = json_array_get(rows, i);
         const char *job = records_text(row, "job"), *sink = records_text(row, "sink");
+        if (!job)
+            job = records_text(record, "job");
+        if (!sink)
+            sink = records_text(row, "name");
         if (records_number(row, "removed") > 0)
-            bytes_print(b, "%lld snapshots of job '%s' were removed from sink '%s', %lld are left\n",
-                        (long long)records_number(row, "removed"), job ? job : "", sink ? sink : "",
+            bytes_print(b, "job '%s' in sink '%s': removed snapshots %lld, left %lld\n", job ? job : "",
+                        sink ? sink : "", (long long)records_number(row, "removed"),
                         (long long)(records_number(row, "kept") + records_number(row, "held")));
     }
 }

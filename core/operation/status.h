@@ -122,6 +122,9 @@ bool status_is_away(const struct status_place *place, int64_t now);
 /* Is it as full as warn_space says, or going to be within warn_full? */
 bool status_is_full(const struct status_place *place);
 bool status_is_filling(const struct status_place *place, int64_t now);
+/* Or so nearly that whoever was told so need not hear that it is over, and soon again that it is so: up to a fiftieth
+ * less than warn_space, or a quarter longer than warn_full. */
+bool status_is_nearly_full(const struct status_place *place, int64_t now);
 /* How full it is, 0 to 100; space is not 0. */
 double status_percent(const struct status_place *place);
 /* "full about 2027-03-14 (in 15 weeks)" into out[STATUS_FULL_TEXT]; "" when that is not known. Returns out. */

@@ -56,15 +56,30 @@ int64_t status_full(const struct status_place *place, int64_t now)
     return left < (double)FAR ? place->measured + (int64_t)left : INT64_MIN;
 }
 
+static bool is_above(const struct status_place *place, double percent)
+{
+    return place->sink->warn_space > 0 && place->space > 0 && status_percent(place) >= percent;
+}
+
+static bool is_full_within(const struct status_place *place, int64_t now, int64_t ms)
+{
+    return place->sink->warn_full > 0 && place->full != INT64_MIN && (place->full - now) / 1000000 < ms;
+}
+
 bool status_is_full(const struct status_place *place)
 {
-    return place->sink->warn_space > 0 && place->space > 0 && status_percent(place) >= (double)place->sink->warn_space;
+    return is_above(place, (double)place->sink->warn_space);
 }
 
 bool status_is_filling(const struct status_place *place, int64_t now)
 {
-    return place->sink->warn_full > 0 && place->full != INT64_MIN &&
-           (place->full - now) / 1000000 < place->sink->warn_full;
+    return is_full_within(place, now, place->sink->warn_full);
+}
+
+bool status_is_nearly_full(const struct status_place *place, int64_t now)
+{
+    return is_above(place, (double)place->sink->warn_space * 49 / 50) ||
+           is_full_within(place, now, place->sink->warn_full + place->sink->warn_full / 4);
 }
 
 bool status_is_away(const struct status_place *place, int64_t now)

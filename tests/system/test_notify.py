@@ -86,7 +86,7 @@ def test_each_command_tells(made, ops, tmp_path):
     made.ok('prune', 'job', '--dry-run')
     assert ops.names == ['success'] * 2
     made.ok('prune', 'job')
-    assert ops.names[2:] == ['removed'] and '1 snapshots' in ops.events()[-1]['text']
+    assert ops.names[2:] == ['removed'] and "job 'job' in sink 'disk': removed snapshots 1, left 1\n" in ops.events()[-1]['text']
     made('restore', 'job@20200101T000000Z-000000', '--into', tmp_path / 'out')
     assert ops.names[3:] == ['failure'] and ops.events()[-1]['command'] == 'restore'
     made.ok('restore', 'job', '--into', tmp_path / 'out')
@@ -101,6 +101,15 @@ def test_each_command_tells(made, ops, tmp_path):
     assert ops.names[4:] == ['failure'] * 2
     assert [(one['job'], one['sink'], one['title']) for one in ops.events()[4:]] == [
         ('job', None, "testhost: verify of job 'job' found damage"), (None, 'disk', "testhost: verify of sink 'disk' found damage")]
+
+
+def test_what_a_run_removes_is_told_of(made, ops):
+    made.job(notify='ops', keep_last=1, keep_min=1)
+    for _ in range(2):
+        made.ok('run', 'job')
+    assert ops.names == ['success', 'removed', 'success']
+    assert "job 'job' in sink 'disk': removed snapshots 1, left 1\n" in ops.events()[1]['text']
+    assert [(row['removed'], row['kept']) for one in records(made) for row in one['sinks']] == [(0, 1), (1, 1)]
 
 
 def test_what_is_incomplete_names_its_parts(made, ops, tmp_path):

@@ -302,7 +302,7 @@ class Listener:
             full = newest.full[sink] if newest else 0
             if full >= most:
                 self.bad(('space', sink), None, now, now, ('space', None, sink, None, False))
-            else:
+            elif full < most * 0.98:
                 self.over(('space', sink), now, None)
 
     def told(self, now: float) -> list[tuple]:

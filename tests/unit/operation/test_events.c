@@ -27,9 +27,9 @@
  * nobody knows with status 0, N failed because of another run; Y complete, and its sink says that a key expires,
  *   y the same a day later, z complete, and it says nothing of the kind, Z failed, and did not come to it; of verify: V
  * verified, Q quickly, D damaged, O one snapshot whole; of others: R a restore failed, C a copy is complete, c a copy
- * failed, M prune removed, m it removed nothing, H prune held back; of the status: A the job is stale, a no longer, B
- * the sink is full, b no longer; and T time goes by, - the network is away, + it is back, L the job is no concern any
- * more. What arrives: the event, in capitals when it is a reminder. */
+ * failed, W a run is complete and has removed, M prune removed, m it removed nothing, H prune held back; of the status:
+ * A the job is stale, a no longer, B the sink is full, q nearly, b no longer; and T time goes by, - the network is
+ * away, + it is back, L the job is no concern any more. What arrives: the event, in capitals when it is a reminder. */
 static const struct {
     const char *happens;
     unsigned on;
@@ -81,6 +81,7 @@ static const struct {
     {"c0 C1 T99", ALL, 24, 0, "failure"},
     {"C0", ALL, 24, 0, ""},
     {"M0 m1 M2", ALL, 24, 0, "removed removed"},
+    {"W0 W1", ALL, 24, 0, "removed success removed success"},
     {"M0", BUT(CONFIG_REMOVED), 24, 0, ""},
     {"H0 H1 M2", ALL, 24, 0, "incomplete removed recovered"},
     /* the status */
@@ -90,6 +91,7 @@ static const struct {
     {"a0 T1", ALL, 24, 0, ""},
     {"A0 F1 G2 a2", BUT(CONFIG_SUCCESS), 24, 0, "stale failure recovered recovered"},
     {"B0 T1 B2 T24 b25 T99 B100", ALL, 24, 0, "space SPACE space"},
+    {"q0 B1 q2 B3 q4 T25 b26 q27 B28", ALL, 24, 0, "space SPACE space"},
     /* a key that expires: of the sink, whatever the run came to; its end is no news */
     {"Y0 y1 y25 z26 Y27", BUT(CONFIG_SUCCESS), 24, 0, "key_expiry KEY_EXPIRY key_expiry"},
     {"Y0 Z1 y2 T24", ONLY(CONFIG_KEY_EXPIRY), 24, 0, "key_expiry KEY_EXPIRY"},
@@ -122,7 +124,8 @@ struct world {
     struct events_listener listener;
     int64_t delay;
     json_t *memory;
-    bool away, stale, full;
+    bool away, stale;
+    uint64_t available; /* of 100 */
     unsigned made;
     char arrived[1000];
     struct config_instance sink;
@@ -170,6 +173,8 @@ static const struct {
     {'c', "'command':'copy','status':'failed','exit':1"},
     {'M', "'command':'prune','status':'done','exit':0,'sinks':[{'job':'nightly','sink':'nas','removed':2,'kept':1}]"},
     {'m', "'command':'prune','status':'done','exit':0,'sinks':[{'job':'nightly','sink':'nas','removed':0,'kept':3}]"},
+    {'W',
+     "'command':'run','status':'complete','exit':0,'sinks':[{'name':'nas','committed':true,'removed':2,'kept':1}]"},
     {'H', "'command':'prune','status':'incomplete','exit':3,'sinks':[{'sink':'nas','removed':0,'error':'held'}]"},
 };
 
@@ -210,7 +215,7 @@ static void take_status(struct world *w)
     struct error e;
     w->status.now = w->listener.now;
     w->status_sink.stale = w->stale;
-    w->place.available = w->full ? 5 : 50;
+    w->place.available = w->available;
     if (events_take_status(w->memory, &w->listener, &w->status, &e) < 0 ||
         events_settle(w->memory, &w->listener, &e) < 0)
         fail_msg("%s", e.message);
@@ -234,7 +239,8 @@ static void happen(struct world *w, char letter)
         break;
     case 'B':
     case 'b':
-        w->full = letter == 'B';
+    case 'q':
+        w->available = letter == 'B' ? 5 : letter == 'q' ? 21 : 50;
         break;
     }
     for (size_t i = 0; i < sizeof records / sizeof records[0]; i++)
@@ -247,7 +253,7 @@ static void happen(struct world *w, char letter)
 static void start(struct world *w, unsigned on, int remind, int wait)
 {
     static char sink[] = "nas", job[] = "nightly";
-    *w = (struct world){.delay = wait * HOUR, .memory = events_new()};
+    *w = (struct world){.delay = wait * HOUR, .memory = events_new(), .available = 50};
     w->listener = (struct events_listener){
         .on = on, .remind = remind * HOUR, .host = "web-1", .delay = delay, .context = w, .now = START};
     w->sink = (struct config_instance){.name = sink, .role = PLUGIN_SINK, .warn_space = 80};
