@@ -18,7 +18,7 @@
 #include "repository/repository.h"
 #include "worker/sink.h"
 
-#define UNUSED_PERCENT 5u /* of what is needed: so much may stay as it is */
+#define UNUSED_PERCENT 3u /* of what is needed: so much may stay as it is */
 #define LIST_MAX ((size_t)256 << 20)
 #define READERS 3u /* packs that are read at once */
 #define RETIRED (INT64_C(60) * 86400 * 1000000000)
