@@ -110,7 +110,7 @@ def test_a_run_prunes(made, place):
     made.section('job job on other', prune='manual', keep_last=1)
     ids = run(made, 3)
     assert there(place) == set(ids[-2:]) and there(made.base / 'other') == set(ids)
-    assert 'removed 1 snapshots' in made.ok('run', 'job').err
+    assert 'removed 1 snapshot of' in made.ok('run', 'job').err
     assert 'all whole' in made.ok('verify').out
     made.job(sinks='disk, other', keep_last=1, keep_min=1)
     assert len(there(place)) == 2
