@@ -32,8 +32,9 @@ def sinks_and_sources(world, tmp_path) -> None:
 
 # ---- a second opinion ----
 
-def random_run(rng: random.Random, number: int, at: int, sinks: list[str]) -> dict:
-    took = rng.randrange(1, 9000)
+def random_run(rng: random.Random, number: int, before: int, at: int, sinks: list[str]) -> dict:
+    """It began after the one before had ended."""
+    took = rng.randint(1, min(9000, at - before))
     one = {'command': 'run', 'id': f'cofre-{number:06d}', 'started': moment(at - took), 'ended': moment(at), 'at': at, 'elapsed': took + 0.25,
            'asked': [], 'label': rng.choice([None, HOSTILE]), 'snapshot': None}
     kind = rng.choice(['complete'] * 6 + ['partial', 'incomplete', 'failed', 'killed', 'suspect', 'suspect', 'skipped'])
@@ -51,8 +52,8 @@ def random_run(rng: random.Random, number: int, at: int, sinks: list[str]) -> di
 
 
 def random_history(rng: random.Random, now: int, sinks: list[str]) -> list[dict]:
-    times = sorted(now - rng.randrange(1, rng.choice([3, 200]) * DAY) for _ in range(rng.choice([0, 1, 5, 60])))
-    made = [random_run(rng, number, at, sinks) for number, at in enumerate(times)]
+    times = sorted({now - rng.randrange(1, rng.choice([3, 200]) * DAY) for _ in range(rng.choice([0, 1, 5, 60]))})
+    made = [random_run(rng, number, before, at, sinks) for number, (before, at) in enumerate(zip([0, *times], times))]
     for run in [one for one in made if one['snapshot']]:
         later = {'id': run['id'] + '-later', 'at': run['at'] + rng.choice([1, DAY]), 'snapshot': run['snapshot'],
                  'snapshot_started': run['snapshot_started'], 'snapshot_status': run['snapshot_status']}
