@@ -49,6 +49,7 @@ struct gc_plan {
     size_t host;
     struct plan plan;
     int64_t placed; /* the time of its object; INT64_MIN: the store tells none */
+    bool ahead;     /* that is of the future: nobody knows how long it has stood, so what it names is planned anew */
     bool due;
     bool ended; /* none of its packs is listed */
     bool stood; /* for as long as somebody may go by a listing from before it (repository_look.c) */
@@ -112,6 +113,9 @@ void gc_mark_needs(struct gc *gc, const struct needs *needs, uint8_t marks);
 int gc_read(struct gc *gc, struct error *e);
 /* The manifest under key, with these bytes, has no needs that can be read: store them anew. With the full key alone. */
 int gc_heal(struct gc *gc, const char *key, const struct bytes *manifest, struct error *e);
+/* Needs that cannot be read and have no manifest keep what nobody knows: a doubt, unless they are as old as those that
+ * gc_remove_needs takes away, and no manifest is there by its own name. */
+int gc_check_orphans(const struct gc *gc, struct error *e);
 /* Which plans are due, and which have ended. */
 void gc_mark_plans(struct gc *gc);
 /* Take away what is due. *late: so much time has gone by since needs were read that they are to be read again. */

@@ -431,18 +431,6 @@ static int take_manifest(void *context, const char *key, const struct bytes *obj
     return match(gc, key, object, e);
 }
 
-/* Needs that cannot be read and have no manifest: what they keep, nobody knows. */
-static int check_orphans(const struct gc *gc, struct error *e)
-{
-    size_t count;
-    const struct gc_needs *rows = gc_needs_of(gc, &count);
-    for (size_t i = 0; i < count; i++)
-        if (rows[i].bad && !rows[i].has_manifest)
-            return error_set(e, ERROR_INTEGRITY, "'needs/%s' cannot be read, and its snapshot is not there",
-                             rows[i].name);
-    return 0;
-}
-
 static int read_manifests(struct gc *gc, struct error *e)
 {
     struct manifest_listing l = {.gc = gc, .keys = {.maximum = ROWS_MAX}};
@@ -455,7 +443,7 @@ static int read_manifests(struct gc *gc, struct error *e)
     if (result < 0)
         return -1;
     if (gc->healed == 0)
-        return check_orphans(gc, e);
+        return gc_check_orphans(gc, e);
     error_set(e, ERROR_CHANGED, "what %zu snapshots need was not known, and has been written down anew", gc->healed);
     return error_hint(e, "nothing is lost by it: the next gc goes on");
 }
@@ -472,9 +460,12 @@ void gc_mark_plans(struct gc *gc)
             continue; /* it was gone, or is none */
         int64_t placed = row->placed != INT64_MIN && row->placed < gc->memory.since ? gc->memory.since : row->placed;
         int64_t now = row->placed == INT64_MIN ? gc->machine : gc->now;
-        row->ended = garbage_mark(&gc->hosts[row->host].garbage, &row->plan) == 0 && gc->hosts[row->host].unlisted == 0;
+        row->ahead = garbage_is_ahead(row->placed, gc->now);
+        size_t there = garbage_mark(&gc->hosts[row->host].garbage, &row->plan, row->ahead ? 0 : GARBAGE_PLANNED);
+        row->ended = there == 0 && gc->hosts[row->host].unlisted == 0;
         row->due = gc->request->now ? !gc->plan_only : garbage_is_due(&row->plan, placed, now);
-        row->stood = garbage_is_due(&(struct plan){.created = row->plan.created, .grace = PLAN_GRACE}, placed, now);
+        row->stood = row->ahead ||
+                     garbage_is_due(&(struct plan){.created = row->plan.created, .grace = PLAN_GRACE}, placed, now);
     }
 }
 
