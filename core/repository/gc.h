@@ -81,7 +81,7 @@ struct gc {
     struct gc_memory memory;
     int64_t now;     /* of the store */
     int64_t machine; /* ns, when that was read */
-    int64_t read_at; /* clock_monotonic, before needs were listed */
+    int64_t read_at; /* clock_monotonic, when all was read: however long that took, some of what is due goes by it */
     int64_t grace;
     struct gc_host *hosts;
     size_t host_count;

@@ -284,7 +284,6 @@ static int read_needs(struct gc *gc, struct error *e)
 {
     AUTO_BYTES struct bytes keys = {.maximum = ROWS_MAX};
     size_t count;
-    gc->read_at = clock_monotonic();
     if (sink_list(gc->repository->sink, NEEDS_PREFIX "/", list_needs, gc, e) < 0)
         return -1;
     struct gc_needs *rows = gc_needs_of(gc, &count);
@@ -476,6 +475,7 @@ int gc_read(struct gc *gc, struct error *e)
     if (read_clock(gc, e) < 0 || read_plans(gc, e) < 0 || read_packs(gc, e) < 0 || read_needs(gc, e) < 0 ||
         read_manifests(gc, e) < 0)
         return -1;
+    gc->read_at = clock_monotonic();
     if (gc->request->now)
         gc->grace = 0;
     return 0;

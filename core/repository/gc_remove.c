@@ -13,7 +13,7 @@
 
 #define BATCH 1000
 #define NAMES_MAX ((size_t)PLAN_PACKS_MAX * SEAL_HASH_SIZE)
-#define LATE_MS INT64_C(3600000) /* what was needed so long ago is read again */
+#define LATE_MS INT64_C(3600000) /* so long after it was read, what is needed is read again */
 
 /* ---- packs ---- */
 
