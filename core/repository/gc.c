@@ -133,6 +133,7 @@ static void forget(struct gc *gc)
     bytes_free(&gc->needs);
     bytes_free(&gc->stale_clocks);
     gc->healed = 0;
+    gc->last = (struct gc_last){.sequence = 0};
 }
 
 /* Our own trouble is none of the place's. */

@@ -65,6 +65,13 @@ struct gc_needs {
     bool bad; /* it cannot be read, or is of another manifest */
 };
 
+/* Of the snapshots of one job, which come one after the other: the last of its chain. */
+struct gc_last {
+    char key[201]; /* "" = there is none yet */
+    uint64_t sequence;
+    bool ahead; /* it lies in the future */
+};
+
 /* Clocks as this machine saw them at its last gc here. */
 struct gc_memory {
     int64_t store, machine; /* 0 = never */
@@ -83,6 +90,7 @@ struct gc {
     int64_t machine; /* ns, when that was read */
     int64_t read_at; /* clock_monotonic, when all was read: however long that took, some of what is due goes by it */
     int64_t grace;
+    struct gc_last last;
     struct gc_host *hosts;
     size_t host_count;
     struct bytes plans;        /* struct gc_plan */
@@ -113,6 +121,11 @@ void gc_mark_needs(struct gc *gc, const struct needs *needs, uint8_t marks);
 int gc_read(struct gc *gc, struct error *e);
 /* The manifest under key, with these bytes, has no needs that can be read: store them anew. With the full key alone. */
 int gc_heal(struct gc *gc, const char *key, const struct bytes *manifest, struct error *e);
+/* How long the run took, for the grace; and when it was: ERROR_PERMANENT where the last of the job before lies in the
+ * future, as gc_check_last says. A snapshot that does is no doubt when its job has gone on in the past from there: a
+ * clock was wrong, and is right again. key: those of one job come together. */
+int gc_note_time(struct gc *gc, const char *key, const struct manifest_clear *clear, struct error *e);
+int gc_check_last(const struct gc *gc, struct error *e);
 /* Needs that cannot be read and have no manifest keep what nobody knows: a doubt, unless they are as old as those that
  * gc_remove_needs takes away, and no manifest is there by its own name. */
 int gc_check_orphans(const struct gc *gc, struct error *e);

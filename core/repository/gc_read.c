@@ -344,20 +344,6 @@ static int look_for_needs(struct gc *gc, const char *key, uint8_t manifest[SEAL_
     return error_hint(e, "see what is wrong with it: cofre verify --all");
 }
 
-static int check_time(struct gc *gc, const char *key, const struct manifest_clear *clear, struct error *e)
-{
-    char text[CLOCK_TEXT_MAX];
-    int64_t newest = clear->ended > clear->started ? clear->ended : clear->started, run;
-    if (clock_is_ahead(newest, gc->machine, CLOCK_APART)) {
-        error_set(e, ERROR_PERMANENT, "'%s' lies in the future: by this machine's clock it is %s", key,
-                  clock_format_shown(gc->machine, text));
-        return error_hint(e, "set the clock right that is wrong: this machine's, or that of whoever made it");
-    }
-    if (!__builtin_sub_overflow(clear->ended, clear->started, &run) && garbage_grace(run) > gc->grace)
-        gc->grace = garbage_grace(run);
-    return 0;
-}
-
 /* Those of the snapshot that was listed under this key: how many, from which on. */
 static struct gc_needs *needs_of(const struct gc *gc, const char *key, size_t *of)
 {
@@ -425,7 +411,7 @@ static int take_manifest(void *context, const char *key, const struct bytes *obj
         return -1;
     }
     if (manifest_object_peek(object->data, object->length, gc->repository->key, key, &clear, e) < 0 ||
-        check_time(gc, key, &clear, e) < 0)
+        gc_note_time(gc, key, &clear, e) < 0)
         return -1;
     return match(gc, key, object, e);
 }
@@ -440,6 +426,8 @@ static int read_manifests(struct gc *gc, struct error *e)
             sink_get_each(sink, (const char *)l.keys.data, l.keys.length, MANIFEST_OBJECT_MAX, take_manifest, gc, e);
     bytes_free(&l.keys);
     if (result < 0)
+        return -1;
+    if (gc_check_last(gc, e) < 0)
         return -1;
     if (gc->healed == 0)
         return gc_check_orphans(gc, e);

@@ -421,6 +421,16 @@ def test_what_was_stored_when_the_clock_was_ahead(garbage):
 
 
 @pytest.mark.preload
+def test_a_snapshot_of_a_clock_that_was_ahead(garbage):
+    """It is in the way until the next one is made by a clock that is right, and no longer."""
+    garbage.ok('run', 'job', prefix=('faketime', '-f', '+400d'))
+    assert 'lies in the future' in garbage.fails(INCOMPLETE, 'gc').err
+    garbage.ok('run', 'job')
+    assert collected(garbage)['removed']['objects'] > 0
+    assert_whole(garbage)
+
+
+@pytest.mark.preload
 def test_a_run_in_which_the_clock_was_set_right(garbage, tmp_path):
     """It did not take half a century, and plans do not stand for twice as long."""
     now, steps = tmp_path / 'now', ('FAKETIME_NO_CACHE=1', 'FAKETIME_DONT_FAKE_MONOTONIC=1', 'DONT_FAKE_MONOTONIC=1')

@@ -110,7 +110,7 @@ def test_a_run_prunes(made, place):
     made.section('job job on other', prune='manual', keep_last=1)
     ids = run(made, 3)
     assert there(place) == set(ids[-2:]) and there(made.base / 'other') == set(ids)
-    assert 'removed 1 snapshots' in made.ok('run', 'job').err
+    assert 'removed 1 snapshot of' in made.ok('run', 'job').err
     assert 'all whole' in made.ok('verify').out
     made.job(sinks='disk, other', keep_last=1, keep_min=1)
     assert len(there(place)) == 2
@@ -262,6 +262,22 @@ def test_a_clock_that_is_wrong(made, place):
         assert there(place) == set(ids) and 'as there is a doubt' in result.err, result
     made.ok('prune')
     assert len(there(place)) == 4
+
+
+@pytest.mark.preload
+def test_snapshots_of_a_clock_that_was_ahead(made, place):
+    """They are in the way until the next one is made by a clock that is right. Then they stay, and no rule takes them for the newest."""
+    made.job(keep_within='90d', keep_min=1, prune='manual')
+    ids = run(made, 3)
+    made.ok('run', 'job', prefix=('faketime', '-f', '+400d'))
+    [ahead] = set(made.snapshots()) - set(ids)
+    assert f'snapshot {ahead} lies in the future' in made.fails(INCOMPLETE, 'prune').err
+    ids += [id for id in run(made, 1) if id not in (*ids, ahead)]
+    made.ok('prune')
+    assert there(place) == {*ids, ahead}
+    made.job(keep_last=3, keep_min=1, prune='manual')
+    made.ok('prune')
+    assert there(place) == {*ids[-3:], ahead}
 
 
 def test_a_run_says_a_doubt_and_is_no_worse_for_it(made, place):
