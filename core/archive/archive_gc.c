@@ -81,6 +81,8 @@ static int take_standing(void *context, const struct vault_standing *standing, c
     int64_t run;
     if (why->class != ERROR_NONE) {
         *e = *why;
+        if (e->class == ERROR_INTEGRITY && !e->hint[0])
+            error_hint(e, VAULT_LOST_HINT);
         return -1;
     }
     if (!__builtin_sub_overflow(standing->ended, standing->started, &run) && run > c->grace / 2 && run <= RUN_MAX)

@@ -176,6 +176,11 @@ typedef int vault_annotated(void *context, const struct vault_annotation *annota
 
 /* ---- gc ---- */
 
+/* Of a manifest that is damaged, and so a doubt. */
+#define VAULT_LOST_HINT                                                                                                \
+    "see what is wrong with it: cofre verify --all; when it is lost there, remove that object by hand, and bring it "  \
+    "back from another sink, if there is one: cofre copy"
+
 struct vault_gc {
     bool dry_run;
     bool now;        /* nobody else writes: there is no grace */

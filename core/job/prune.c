@@ -144,7 +144,9 @@ static int doubt(const struct prune *p, const struct standings *all, int64_t now
     if (!one)
         return prune_doubt(p->vault, p->result.job, p->standings, p->count, p->history, p->request, now, e);
     *e = one->why;
-    if (!e->hint[0])
+    if (!e->hint[0] && e->class == ERROR_INTEGRITY)
+        error_hint(e, VAULT_LOST_HINT);
+    else if (!e->hint[0])
         error_hint(e, "see what is wrong with it: cofre verify %s --all", p->result.job);
     return error_consequence(e, "snapshot %s cannot be read: ", one->name.id);
 }

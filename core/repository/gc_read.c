@@ -410,8 +410,12 @@ static int take_manifest(void *context, const char *key, const struct bytes *obj
         *e = *why;
         return -1;
     }
-    if (manifest_object_peek(object->data, object->length, gc->repository->key, key, &clear, e) < 0 ||
-        gc_note_time(gc, key, &clear, e) < 0)
+    if (manifest_object_peek(object->data, object->length, gc->repository->key, key, &clear, e) < 0) {
+        if (e->class == ERROR_INTEGRITY && !e->hint[0])
+            error_hint(e, VAULT_LOST_HINT);
+        return -1;
+    }
+    if (gc_note_time(gc, key, &clear, e) < 0)
         return -1;
     return match(gc, key, object, e);
 }

@@ -280,6 +280,27 @@ def test_snapshots_of_a_clock_that_was_ahead(made, place):
     assert there(place) == {*ids[-3:], ahead}
 
 
+@pytest.mark.parametrize('kind, options', [('snapshots/testhost/job/{}', {}), ('job/{}/manifest.json', PLAIN)])
+def test_the_way_out_of_a_manifest_that_is_damaged(world, tmp_path, kind, options):
+    """What is said is done: the object goes by hand, and comes back from another sink. Then all is whole, and prune and gc go on."""
+    world.source('tree', plain_tree(tmp_path / 'tree', files=2))
+    world.sink(**options)
+    world.sink('other', path=tmp_path / 'other', **options)
+    world.job(sinks='disk, other', prune='manual', keep_last=3, keep_min=1)
+    world.ok('init', 'disk')
+    world.ok('init', 'other')
+    ids = run(world, 5)
+    damaged = world.repository / kind.format(ids[1])
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    for verb in ('prune', 'gc'):
+        assert 'remove that object by hand' in world.fails(INCOMPLETE, verb, *(('--sink',) if verb == 'prune' else ()), 'disk').err
+    damaged.unlink()
+    world.ok('copy', f'job@{ids[1]}', '--from', 'other', '--to', 'disk')
+    world.ok('prune')
+    world.ok('gc')
+    assert world.snapshots() == ids[2:] and 'all whole' in world.ok('verify', '--all').out
+
+
 def test_a_run_says_a_doubt_and_is_no_worse_for_it(made, place):
     made.job(keep_last=4, keep_min=1)
     ids = run(made, 4)
