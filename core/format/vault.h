@@ -333,8 +333,8 @@ int vault_entries(struct vault *vault, const struct manifest *manifest, const st
 int vault_play(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
                const char *path, const struct audience *audience, uint64_t *entries, struct error *e);
 
-/* How each snapshot of that host and job (NULL = any) stands, in any order. Complete, or an error; stands may not use
- * the vault. Wherever a format offers no removal: ERROR_UNSUPPORTED, of all of these. */
+/* How each snapshot of that host and job (NULL = any) stands, in any order, but one that went meanwhile. Complete, or
+ * an error; stands may not use the vault. Wherever a format offers no removal: ERROR_UNSUPPORTED, of all of these. */
 int vault_standings(struct vault *vault, const char *host, const char *job, vault_stands *stands, void *context,
                     struct error *e);
 /* Remove snapshots, all of one host and job, at most VAULT_REMOVALS_MAX: first a removal record that names those that
