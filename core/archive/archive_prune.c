@@ -288,10 +288,12 @@ int archive_prune_remove(struct vault *vault, const struct vault_removal *remova
     ASSERT(count > 0 && count <= VAULT_REMOVALS_MAX);
     if (record(own(vault), removals, count, e) < 0)
         return error_subject(e, "sink", sink_name(vault->sink));
+    struct error why = {.class = ERROR_NONE};
     for (size_t i = 0; i < count; i++) {
         const struct vault_name *name = &removals[i].standing->name;
-        struct error why;
-        if (remove_one(own(vault), name, &why) == 0)
+        /* What is none of an object's is waited for once. */
+        bool lost = why.class != ERROR_NONE && !sink_is_of_object(&why);
+        if (!lost && remove_one(own(vault), name, &why) == 0)
             why.class = ERROR_NONE;
         gone(context, name, &why);
     }
