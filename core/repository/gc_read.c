@@ -453,7 +453,7 @@ void gc_mark_plans(struct gc *gc)
         int64_t now = row->placed == INT64_MIN ? gc->machine : gc->now;
         row->ahead = garbage_is_ahead(row->placed, gc->now);
         size_t there = garbage_mark(&gc->hosts[row->host].garbage, &row->plan, row->ahead ? 0 : GARBAGE_PLANNED);
-        row->ended = there == 0 && gc->hosts[row->host].unlisted == 0;
+        row->ended = there == 0;
         row->due = gc->request->now ? !gc->plan_only : garbage_is_due(&row->plan, placed, now);
         row->stood = row->ahead ||
                      garbage_is_due(&(struct plan){.created = row->plan.created, .grace = PLAN_GRACE}, placed, now);

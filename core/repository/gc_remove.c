@@ -176,13 +176,33 @@ static int remove_object(struct gc *gc, const char *key, struct error *e)
     return sink_remove(gc->repository->sink, key, e) == 0 || e->class == ERROR_LOCKED ? 0 : -1;
 }
 
+/* Where the listing lacks packs that are needed it may lack those of the plan, too: they are asked for by their names.
+ */
+static int is_over(const struct gc *gc, const struct gc_plan *row, bool *over, struct error *e)
+{
+    const struct gc_host *host = &gc->hosts[row->host];
+    *over = row->ended && row->stood;
+    for (size_t i = 0; *over && host->unlisted > 0 && i < row->plan.count; i++) {
+        const struct pack_name name = pack_name_of(host->name, row->plan.packs[i]);
+        char key[201];
+        uint64_t size;
+        pack_name_key(&name, key);
+        *over = sink_stat(gc->repository->sink, key, &size, e) < 0;
+        if (*over && e->class != ERROR_NOT_FOUND)
+            return -1;
+    }
+    return 0;
+}
+
 int gc_end_plans(struct gc *gc, struct error *e)
 {
     size_t count;
     const struct gc_plan *rows = gc_plans(gc, &count);
-    for (size_t i = 0; i < count; i++)
-        if (rows[i].ended && rows[i].stood && remove_object(gc, rows[i].key, e) < 0)
+    for (size_t i = 0; i < count; i++) {
+        bool over;
+        if (is_over(gc, &rows[i], &over, e) < 0 || (over && remove_object(gc, rows[i].key, e) < 0))
             return -1;
+    }
     for (size_t at = 0; at < gc->stale_clocks.length; at += strlen((const char *)gc->stale_clocks.data + at) + 1)
         if (remove_object(gc, (const char *)gc->stale_clocks.data + at, e) < 0)
             return -1;

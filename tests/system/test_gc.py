@@ -391,6 +391,14 @@ def test_a_clock_that_leapt(garbage):
     assert int(memory.read_text().split()[2]) > time.time_ns() - 3600 * 10**9
 
 
+def test_plans_end_beside_a_snapshot_that_lacks_a_pack(garbage):
+    """The listing may lack others as well: those of the plan are asked for by their names, and are gone."""
+    collected(garbage)
+    objects(garbage, 'packs')[0].unlink()
+    gc(garbage)
+    assert objects(garbage, 'plans') == []
+
+
 @pytest.mark.preload
 def test_the_clock_was_ahead_at_the_last_gc(garbage):
     """It is right since, and does not come there before 2099: what to do is said, and done, gc goes on."""
