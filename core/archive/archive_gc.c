@@ -12,7 +12,7 @@
 #include "worker/sink.h"
 
 #define DAY (INT64_C(86400) * 1000000000)
-#define GRACE_MAX (3650 * DAY)
+#define RUN_MAX (365 * DAY) /* no run takes so long: in it a clock was set */
 #define ROWS_MAX ((size_t)1 << 30)
 #define CLOCK "clock"
 
@@ -29,7 +29,6 @@ struct collecting {
     int64_t now, grace;
     struct bytes objects; /* struct object, sorted by key */
     struct vault_garbage found;
-    struct error *doubt;
 };
 
 /* ---- what is there ---- */
@@ -82,10 +81,12 @@ static int take_standing(void *context, const struct vault_standing *standing, c
     int64_t run;
     if (why->class != ERROR_NONE) {
         *e = *why;
+        if (e->class == ERROR_INTEGRITY && !e->hint[0])
+            error_hint(e, VAULT_LOST_HINT);
         return -1;
     }
-    if (!__builtin_sub_overflow(standing->ended, standing->started, &run) && run > c->grace / 2)
-        c->grace = run < GRACE_MAX / 2 ? 2 * run : GRACE_MAX;
+    if (!__builtin_sub_overflow(standing->ended, standing->started, &run) && run > c->grace / 2 && run <= RUN_MAX)
+        c->grace = 2 * run;
     return 0;
 }
 
@@ -120,36 +121,66 @@ static int remove_object(struct collecting *c, const struct object *object, stru
     return 0;
 }
 
-/* All of one JOB/ID. */
-static int look_at(struct collecting *c, const struct object *objects, size_t n, struct error *e)
+/* Of all objects of one JOB/ID. */
+static bool has_manifest(const struct object *objects, size_t n)
 {
-    bool manifest = false, old = true;
-    for (size_t i = 0; i < n; i++) {
-        manifest = manifest || strcmp(objects[i].key + objects[i].place, ARCHIVE_MANIFEST) == 0;
-        old = old && is_old(c, &objects[i]);
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (!manifest && old) {
-            if (remove_object(c, &objects[i], e) < 0)
-                return -1;
-        } else {
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(objects[i].key + objects[i].place, ARCHIVE_MANIFEST) == 0)
+            return true;
+    return false;
+}
+
+static bool is_left_over(const struct collecting *c, const struct object *objects, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!is_old(c, &objects[i]))
+            return false;
+    return !has_manifest(objects, n);
+}
+
+/* That a listing is silent on a manifest would be the end of its snapshot: it is asked for by its name. */
+static int check(struct collecting *c, const struct object *objects, size_t n, struct error *e)
+{
+    char key[ARCHIVE_KEY_SIZE];
+    uint64_t size;
+    if (!is_left_over(c, objects, n))
+        return 0;
+    snprintf(key, sizeof key, "%.*s%s", (int)objects->place, objects->key, ARCHIVE_MANIFEST);
+    if (sink_stat(c->vault->sink, key, &size, e) < 0)
+        return e->class == ERROR_NOT_FOUND ? 0 : -1;
+    error_set(e, ERROR_PERMANENT, "'%s' is there and was not listed", key);
+    return error_hint(e, "run gc again; if it stays so, the place does not list all that it has");
+}
+
+static int take_away(struct collecting *c, const struct object *objects, size_t n, struct error *e)
+{
+    bool left_over = is_left_over(c, objects, n), manifest = has_manifest(objects, n);
+    for (size_t i = 0; i < n; i++)
+        if (!left_over)
             count(manifest ? &c->found.needed : &c->found.young, &objects[i]);
-        }
-    }
+        else if (remove_object(c, &objects[i], e) < 0)
+            return -1;
     return 0;
 }
 
-static int remove_all(struct collecting *c, struct error *e)
+static int each_place(struct collecting *c,
+                      int (*visit)(struct collecting *c, const struct object *objects, size_t n, struct error *e),
+                      struct error *e)
 {
     const struct object *objects = (const void *)c->objects.data;
     size_t all = c->objects.length / sizeof *objects;
     for (size_t i = 0, n; i < all; i += n) {
         for (n = 1; i + n < all && strncmp(objects[i].key, objects[i + n].key, objects[i].place) == 0; n++)
             ;
-        if (look_at(c, &objects[i], n, e) < 0)
+        if (visit(c, &objects[i], n, e) < 0)
             return -1;
     }
-    return sink_sync(c->vault->sink, e);
+    return 0;
+}
+
+static int remove_all(struct collecting *c, struct error *e)
+{
+    return each_place(c, take_away, e) < 0 ? -1 : sink_sync(c->vault->sink, e);
 }
 
 int archive_gc(struct vault *vault, const struct vault_gc *request, vault_collected *told, void *context,
@@ -157,7 +188,8 @@ int archive_gc(struct vault *vault, const struct vault_gc *request, vault_collec
 {
     struct collecting c = {.vault = vault, .request = request, .grace = DAY, .objects = {.maximum = ROWS_MAX}};
     c.found.since = c.found.due = INT64_MIN;
-    bool read = list_all(&c, e) == 0 && vault_standings(vault, NULL, NULL, take_standing, &c, e) == 0;
+    bool read = list_all(&c, e) == 0 && vault_standings(vault, NULL, NULL, take_standing, &c, e) == 0 &&
+                each_place(&c, check, e) == 0;
     int done = 0;
     if (read)
         done = remove_all(&c, e);

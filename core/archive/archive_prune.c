@@ -151,7 +151,8 @@ static void fill_standing(struct vault_standing *s, const struct manifest *m, co
     s->manifest = text;
 }
 
-/* What has no manifest is a snapshot being made, or was never finished, or is the rest of a removed one. */
+/* What has no manifest is a snapshot being made, or was never finished, or is the rest of a removed one. One that is
+ * gone by now was removed by another prune. */
 static int look_at(const struct looking *l, const struct place *place, struct error *e)
 {
     AUTO_BYTES struct bytes text = {.maximum = INVENTORY_MAX};
@@ -168,6 +169,8 @@ static int look_at(const struct looking *l, const struct place *place, struct er
         why.class = ERROR_NONE;
         fill_standing(&s, inventory.manifest, &text);
         s.suspect = s.suspect && !place->accepted;
+    } else if (why.class == ERROR_NOT_FOUND && text.length == 0) {
+        return 0;
     } else if (!sink_is_of_object(&why)) {
         *e = why;
         return -1;
@@ -285,10 +288,12 @@ int archive_prune_remove(struct vault *vault, const struct vault_removal *remova
     ASSERT(count > 0 && count <= VAULT_REMOVALS_MAX);
     if (record(own(vault), removals, count, e) < 0)
         return error_subject(e, "sink", sink_name(vault->sink));
+    struct error why = {.class = ERROR_NONE};
     for (size_t i = 0; i < count; i++) {
         const struct vault_name *name = &removals[i].standing->name;
-        struct error why;
-        if (remove_one(own(vault), name, &why) == 0)
+        /* What is none of an object's is waited for once. */
+        bool lost = why.class != ERROR_NONE && !sink_is_of_object(&why);
+        if (!lost && remove_one(own(vault), name, &why) == 0)
             why.class = ERROR_NONE;
         gone(context, name, &why);
     }

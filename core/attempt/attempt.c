@@ -272,10 +272,15 @@ static void recover_one(const char *directory, const char *path)
         return;
     json_t *record = read_open(path, &e);
     int result = record ? close_killed(directory, record, &e) : -1;
-    if (result == 0 && unlink(path) < 0)
-        result = error_system(&e, errno, "remove '%s'", path);
+    bool damaged = !record && e.class == ERROR_INTEGRITY; /* nobody knows what it was, and it says nothing for ever */
+    if (damaged)
+        error_consequence(&e, "what a killed process left is removed, and has no record: ");
     if (result < 0)
         log_error(LOG_WARNING, &e);
+    if ((result == 0 || damaged) && unlink(path) < 0) {
+        error_system(&e, errno, "remove '%s'", path);
+        log_error(LOG_WARNING, &e);
+    }
     json_decref(record);
 }
 
@@ -349,7 +354,7 @@ static void look_at(void *context, const char *path)
     AUTO_CLOSE int fd = -1;
     bool left = is_left(path, LOCK_SH, &fd);
     json_t *record = read_open(path, l->e);
-    if (!record && l->e->class != ERROR_NOT_FOUND)
+    if (!record && l->e->class != ERROR_NOT_FOUND && !(left && l->e->class == ERROR_INTEGRITY))
         l->result = -1;
     if (record)
         l->visit(l->context, &(struct attempt_open){.record = record, .alive = !left});

@@ -199,9 +199,11 @@ static int open_source(const struct undo *hold, struct worker **worker, struct e
     const struct config_instance *source;
     if (config_find_source(hold->engine->config, text->source, &source, e) < 0)
         return error_hint(e, "configure it again, or remove '%s' when nothing of it is left", hold->path);
-    if (strcmp(source->plugin, text->plugin) != 0)
-        return error_set(e, ERROR_CONFIG, "it was made by plugin '%s', and the source has plugin '%s' now",
-                         text->plugin, source->plugin);
+    if (strcmp(source->plugin, text->plugin) != 0) {
+        error_set(e, ERROR_CONFIG, "it was made by plugin '%s', and the source has plugin '%s' now", text->plugin,
+                  source->plugin);
+        return error_hint(e, "give it that plugin once more, or remove '%s' when nothing of it is left", hold->path);
+    }
     return engine_open_undoing(hold->engine, source, text->overrides, text->override_count, worker, e);
 }
 

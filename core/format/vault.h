@@ -176,6 +176,11 @@ typedef int vault_annotated(void *context, const struct vault_annotation *annota
 
 /* ---- gc ---- */
 
+/* Of a manifest that is damaged, and so a doubt. */
+#define VAULT_LOST_HINT                                                                                                \
+    "see what is wrong with it: cofre verify --all; when it is lost there, remove that object by hand, and bring it "  \
+    "back from another sink, if there is one: cofre copy"
+
 struct vault_gc {
     bool dry_run;
     bool now;        /* nobody else writes: there is no grace */
@@ -328,8 +333,8 @@ int vault_entries(struct vault *vault, const struct manifest *manifest, const st
 int vault_play(struct vault *vault, const struct manifest *manifest, const struct manifest_source *source,
                const char *path, const struct audience *audience, uint64_t *entries, struct error *e);
 
-/* How each snapshot of that host and job (NULL = any) stands, in any order. Complete, or an error; stands may not use
- * the vault. Wherever a format offers no removal: ERROR_UNSUPPORTED, of all of these. */
+/* How each snapshot of that host and job (NULL = any) stands, in any order, but one that went meanwhile. Complete, or
+ * an error; stands may not use the vault. Wherever a format offers no removal: ERROR_UNSUPPORTED, of all of these. */
 int vault_standings(struct vault *vault, const char *host, const char *job, vault_stands *stands, void *context,
                     struct error *e);
 /* Remove snapshots, all of one host and job, at most VAULT_REMOVALS_MAX: first a removal record that names those that

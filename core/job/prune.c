@@ -13,12 +13,11 @@
 #include "worker/engine.h"
 #include "worker/sink.h"
 
-/* One that cannot be read. */
+/* The first of a host and job that cannot be read. */
 struct unreadable {
     struct vault_name name;
     struct error why;
 };
-#define UNREADABLE_MAX 64 /* beyond, they are all the same doubt */
 
 /* What stands in a vault, sorted: the snapshots of one host and job are together, newest first. */
 struct standings {
@@ -53,12 +52,15 @@ static void free_standings(struct standings *all)
 static int note_unreadable(struct standings *all, const struct vault_name *name, const struct error *why,
                            struct error *e)
 {
-    if (!all->unreadable && !(all->unreadable = calloc(UNREADABLE_MAX, sizeof *all->unreadable)))
+    for (size_t i = 0; i < all->unreadable_count; i++)
+        if (strcmp(all->unreadable[i].name.host, name->host) == 0 &&
+            strcmp(all->unreadable[i].name.job, name->job) == 0)
+            return 0;
+    struct unreadable *rows = reallocarray(all->unreadable, all->unreadable_count + 1, sizeof *rows);
+    if (!rows)
         return error_memory(e);
-    if (all->unreadable_count < UNREADABLE_MAX)
-        all->unreadable[all->unreadable_count++] = (struct unreadable){*name, *why};
-    else
-        all->unreadable[UNREADABLE_MAX - 1].name = (struct vault_name){.host = ""};
+    all->unreadable = rows;
+    rows[all->unreadable_count++] = (struct unreadable){*name, *why};
     return 0;
 }
 
@@ -144,7 +146,9 @@ static int doubt(const struct prune *p, const struct standings *all, int64_t now
     if (!one)
         return prune_doubt(p->vault, p->result.job, p->standings, p->count, p->history, p->request, now, e);
     *e = one->why;
-    if (!e->hint[0])
+    if (!e->hint[0] && e->class == ERROR_INTEGRITY)
+        error_hint(e, VAULT_LOST_HINT);
+    else if (!e->hint[0])
         error_hint(e, "see what is wrong with it: cofre verify %s --all", p->result.job);
     return error_consequence(e, "snapshot %s cannot be read: ", one->name.id);
 }
@@ -341,24 +345,42 @@ static size_t end_of_group(const struct standings *all, size_t first)
     return end;
 }
 
+/* Those of that host and job, unless they are this host's own; p: what is alike for all. */
+static int prune_group(struct prune p, const struct standings *all, const struct vault_name *name,
+                       const struct vault_standing *standings, size_t count, struct error *e)
+{
+    if (strcmp(name->host, p.vault->engine->config->host) == 0)
+        return 0;
+    p.standings = standings;
+    p.count = count;
+    p.result = (struct prune_result){.host = name->host, .job = name->job};
+    return prune(&p, all, e);
+}
+
+/* Of that host and job, is there any that can be read? */
+static bool has_group(const struct standings *all, const struct vault_name *name)
+{
+    for (size_t i = 0; i < all->count; i++)
+        if (strcmp(all->items[i].name.host, name->host) == 0 && strcmp(all->items[i].name.job, name->job) == 0)
+            return true;
+    return false;
+}
+
 static int prune_groups(struct vault *vault, const struct standings *all, const struct prune_request *request,
                         const struct prune_audience *audience, struct error *e)
 {
     struct config_retention rules;
     config_retention_of_others(vault->config, &rules);
+    const struct prune p = {.vault = vault, .request = request, .audience = audience, .rules = &rules};
     for (size_t first = 0, end; first < all->count; first = end) {
-        const struct vault_name *name = &all->items[first].name;
         end = end_of_group(all, first);
-        if (strcmp(name->host, vault->engine->config->host) == 0)
-            continue;
-        struct prune p = {.vault = vault,
-                          .request = request,
-                          .audience = audience,
-                          .rules = &rules,
-                          .standings = &all->items[first],
-                          .count = end - first,
-                          .result = {.host = name->host, .job = name->job}};
-        if (prune(&p, all, e) < 0)
+        if (prune_group(p, all, &all->items[first].name, &all->items[first], end - first, e) < 0)
+            return -1;
+    }
+    /* Where none can be read nothing is decided: it is said why. */
+    for (size_t i = 0; i < all->unreadable_count; i++) {
+        const struct vault_name *name = &all->unreadable[i].name;
+        if (name->host[0] && !has_group(all, name) && prune_group(p, all, name, NULL, 0, e) < 0)
             return -1;
     }
     return 0;

@@ -15,19 +15,23 @@ static int clock_wrong(struct error *e)
     return error_hint(e, "set this machine's clock right, and prune again");
 }
 
+/* When it has gone on in the past from there, a clock was wrong and is right again: what it made is passed over. */
 static int look_ahead(const struct vault_standing *standings, size_t count, int64_t now, struct error *e)
 {
+    uint64_t past = 0;
+    for (size_t i = 0; i < count; i++)
+        if (standings[i].sequence > past && !retention_is_ahead(&standings[i], now))
+            past = standings[i].sequence;
     for (size_t i = 0; i < count; i++) {
         const struct vault_standing *s = &standings[i];
-        int64_t time = s->ended > s->started ? s->ended : s->started;
         char text[CLOCK_TEXT_MAX];
-        if (!clock_is_ahead(time, now, CLOCK_APART) && !manifest_is_future(s->name.id, now))
+        if (s->sequence == 0 || s->sequence < past || !retention_is_ahead(s, now))
             continue;
         error_set(e, ERROR_PERMANENT, "snapshot %s lies in the future: by this machine's clock it is %s", s->name.id,
                   clock_format_shown(now, text));
         return error_hint(e,
                           "set the clock right that is wrong: this machine's, or that of '%s'; a snapshot that was "
-                          "made by a wrong clock is in the way until its time has come",
+                          "made by a wrong clock is in the way until its job has run once more, or its time has come",
                           s->name.host);
     }
     return 0;
@@ -57,7 +61,7 @@ static int look_for_leap(const struct vault_standing *standings, size_t count, i
     for (size_t i = 0; i < count && seen < 2; i++) {
         const struct vault_standing *s = &standings[i];
         char text[CLOCK_TEXT_MAX];
-        if (s->sequence == 0)
+        if (s->sequence == 0 || retention_is_ahead(s, now))
             continue;
         if (clock_is_ahead(after, s->started, GAP)) {
             error_set(e, ERROR_PERMANENT, "there are years between snapshot %s and what came next, at %s", s->name.id,

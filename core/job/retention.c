@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "config/config.h"
 #include "format/vault.h"
+#include "snapshot/manifest.h"
 
 #define NS_PER_SECOND INT64_C(1000000000)
 #define NS_PER_MS INT64_C(1000000)
@@ -60,6 +61,12 @@ static const char *duration(int64_t ms, char out[24])
         i++;
     snprintf(out, 24, "%lld%s", (long long)(ms / units[i].ms), units[i].name);
     return out;
+}
+
+bool retention_is_ahead(const struct vault_standing *standing, int64_t now)
+{
+    int64_t time = standing->ended > standing->started ? standing->ended : standing->started;
+    return clock_is_ahead(time, now, CLOCK_APART) || manifest_is_future(standing->name.id, now);
 }
 
 /* ---- periods ---- */
@@ -189,6 +196,8 @@ static void keep_shown(struct retention *r)
     bool verified = false, proven = false;
     for (size_t i = 0; i < r->count; i++) {
         const struct vault_standing *s = r->items[i].standing;
+        if (retention_is_ahead(s, r->now))
+            continue;
         if (s->verified && !verified)
             retention_add_reason(r->items[i].decision, "newest verified");
         if (s->proven && !proven)
@@ -196,6 +205,14 @@ static void keep_shown(struct retention *r)
         verified = verified || s->verified;
         proven = proven || s->proven;
     }
+}
+
+/* By a clock that was wrong: what it is newer than, nobody knows. */
+static void keep_ahead(struct retention *r)
+{
+    for (size_t i = 0; i < r->count; i++)
+        if (!r->items[i].standing->removed && retention_is_ahead(r->items[i].standing, r->now))
+            retention_add_reason(r->items[i].decision, "lies in the future");
 }
 
 static void keep_pinned(struct retention *r)
@@ -247,9 +264,9 @@ static int newest_first(const void *a, const void *b)
     return order ? order : memcmp(y->hash, x->hash, sizeof x->hash);
 }
 
-static bool is_candidate(const struct vault_standing *s)
+static bool is_candidate(const struct retention *r, const struct vault_standing *s)
 {
-    return !flaw(s) && !s->unknown && !s->removed;
+    return !flaw(s) && !s->unknown && !s->removed && !retention_is_ahead(s, r->now);
 }
 
 static void apply(struct retention *r)
@@ -265,6 +282,7 @@ static void apply(struct retention *r)
     keep_periods(r, "yearly", rules->keep_yearly, year_of);
     keep_within(r);
     keep_shown(r);
+    keep_ahead(r);
     keep_pinned(r);
     keep_flawed(r);
 }
@@ -298,7 +316,7 @@ int retention_decide(const struct vault_standing *standings, size_t count, const
     if (count > 0)
         qsort(r.items, count, sizeof *r.items, newest_first);
     for (size_t i = 0; i < count; i++)
-        if (is_candidate(r.items[i].standing))
+        if (is_candidate(&r, r.items[i].standing))
             r.candidates[r.candidate_count++] = r.items[i];
     tzset(); /* localtime_r need not */
     if (config_retention_rules(rules))

@@ -1,7 +1,7 @@
 /* Retention: which snapshots of a job in a sink stay, and why. A pure function of what is there, the rules, and now.
  *
  * "Newest first" goes by id, as everywhere. Candidates are the complete ones: all of the job, not suspect, understood,
- * and named by no removal record. Each rule keeps some of them, and the union stays:
+ * not of the future, and named by no removal record. Each rule keeps some of them, and the union stays:
  *
  *   keep_last N      the N newest
  *   keep_hourly N    from the newest to the oldest, each whose hour (day, week from Monday, month, year) differs from
@@ -12,7 +12,8 @@
  *
  * Besides, these stay: what is not complete, until a complete one is newer and keep_incomplete has passed since that
  * began; the newest of all, by its id and by its place in the chain; the newest verified and the newest proven one;
- * what is pinned; and what this version does not understand. Without any rule everything stays.
+ * what is pinned; what this version does not understand; and what lies in the future, which is no newest one. Without
+ * any rule everything stays.
  */
 #ifndef COFRE_JOB_RETENTION_H
 #define COFRE_JOB_RETENTION_H
@@ -41,6 +42,9 @@ int retention_decide(const struct vault_standing *standings, size_t count, const
 /* One more reason; beyond RETENTION_REASONS_MAX they are left out. */
 void retention_add_reason(struct retention_decision *decision, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Does it lie in the future? now: ns. */
+bool retention_is_ahead(const struct vault_standing *standing, int64_t now);
 
 /* Is it so much at once, more than half of what stands there, that a person should look first? What an earlier prune
  * has begun to remove does not count. */

@@ -4,17 +4,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "repository/needs.h"
 
 #define GROUPS 65536u
 #define SECOND INT64_C(1000000000)
-#define ROWS_MAX ((size_t)1 << 30) /* 25 million packs: 400 TB of one host */
+#define RUN_MAX (INT64_C(365) * 86400 * SECOND) /* no run takes so long: in it a clock was set */
+#define ROWS_MAX ((size_t)1 << 30)              /* 25 million packs: 400 TB of one host */
 
 int64_t garbage_grace(int64_t longest_run)
 {
-    if (longest_run > PLAN_GRACE_MAX / 2)
-        return PLAN_GRACE_MAX;
+    if (longest_run > RUN_MAX)
+        return PLAN_GRACE;
     return 2 * longest_run > PLAN_GRACE ? 2 * longest_run : PLAN_GRACE;
 }
 
@@ -38,6 +40,11 @@ static bool has_passed(int64_t since, int64_t wait, int64_t now)
 {
     int64_t gone;
     return !__builtin_sub_overflow(now, since, &gone) && gone >= wait;
+}
+
+bool garbage_is_ahead(int64_t mtime, int64_t now)
+{
+    return mtime != INT64_MIN && now != INT64_MIN && clock_is_ahead(mtime, now, PLAN_GRACE);
 }
 
 /* Rounded up: no pack is older than it is. */
@@ -64,7 +71,8 @@ bool garbage_is_old(const struct garbage *garbage, size_t row, int64_t grace)
 int garbage_list(struct garbage *garbage, const uint8_t name[SEAL_HASH_SIZE], uint64_t size, int64_t mtime,
                  struct error *e)
 {
-    struct garbage_pack row = {.size = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX, .time = time_of(mtime)};
+    struct garbage_pack row = {.size = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX,
+                               .time = time_of(garbage_is_ahead(mtime, garbage->now) ? INT64_MIN : mtime)};
     memcpy(row.name, name, sizeof row.name);
     bytes_put(&garbage->rows, &row, sizeof row);
     return bytes_check(&garbage->rows, "listing of packs", e);
@@ -227,13 +235,13 @@ size_t garbage_find(const struct garbage *garbage, const uint8_t name[SEAL_HASH_
     return find(garbage, &at, name) ? at : SIZE_MAX;
 }
 
-size_t garbage_mark(struct garbage *garbage, const struct plan *plan)
+size_t garbage_mark(struct garbage *garbage, const struct plan *plan, uint8_t marks)
 {
     size_t at = 0, there = 0;
     for (size_t i = 0; i < plan->count; i++) {
         if (!find(garbage, &at, plan->packs[i]))
             continue;
-        garbage->marks[at] |= GARBAGE_PLANNED;
+        garbage->marks[at] |= marks;
         there++;
     }
     return there;

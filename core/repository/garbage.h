@@ -40,14 +40,18 @@ struct garbage {
     uint8_t *marks;
 };
 
-/* How long a plan has to stand: a day, or twice the longest run that there was. */
+/* How long a plan has to stand: a day, or twice the longest run that there was. What took more than a year was no run,
+ * but a clock that was set meanwhile. */
 int64_t garbage_grace(int64_t longest_run);
 
 /* now: read before anything is listed. */
 void garbage_begin(struct garbage *garbage, int64_t now);
 void garbage_free(struct garbage *garbage);
+/* Is that time of an object so far in the future that the store's clock must have been wrong when it was stored? Then
+ * it tells nothing. A day more or less passes. */
+bool garbage_is_ahead(int64_t mtime, int64_t now);
 /* One pack more of the listing. mtime: INT64_MIN where the store tells none: it may be planned at once, and the plan
- * stands for the longer. */
+ * stands for the longer. One that is ahead may be planned at once as well. */
 int garbage_list(struct garbage *garbage, const uint8_t name[SEAL_HASH_SIZE], uint64_t size, int64_t mtime,
                  struct error *e);
 /* All are listed. ERROR_INTEGRITY when one is there twice: no listing to rely on. */
@@ -65,8 +69,9 @@ size_t garbage_need(struct garbage *garbage, const uint8_t *prefixes, size_t cou
 bool garbage_is_old(const struct garbage *garbage, size_t row, int64_t grace);
 /* The row of that very name; SIZE_MAX: there is none. */
 size_t garbage_find(const struct garbage *garbage, const uint8_t name[SEAL_HASH_SIZE]);
-/* A plan that stands: what it names is not planned again. Returns how many of its packs are there. */
-size_t garbage_mark(struct garbage *garbage, const struct plan *plan);
+/* What a plan names gets these marks: GARBAGE_PLANNED, and it is not planned again. Returns how many of its packs are
+ * there. */
+size_t garbage_mark(struct garbage *garbage, const struct plan *plan, uint8_t marks);
 
 /* What may be planned, of the first PLAN_PACKS_MAX: all that is older than the grace, and neither needed nor planned.
  * count = 0: nothing. The caller frees. */

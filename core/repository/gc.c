@@ -55,7 +55,8 @@ static int check_clock(const struct gc *gc, struct error *e)
         return 0;
     error_set(e, ERROR_PERMANENT, "this machine's time is behind what it has seen: it was %s, and is %s",
               clock_format_shown(gc->memory.machine, seen), clock_format_shown(machine, now));
-    return error_hint(e, "set this machine's clock right");
+    return error_hint(e, "set this machine's clock right; when it is right, and was wrong then: remove '%s/gc'",
+                      gc->repository->state);
 }
 
 static bool are_apart(int64_t a, int64_t b)
@@ -97,7 +98,7 @@ static void tell(struct gc *gc, vault_collected *told, void *context)
         for (size_t i = 0; i < count; i++) {
             const struct plan *plan = &plans[i].plan;
             int64_t due = (plans[i].placed == INT64_MIN ? plan->created : plans[i].placed) + plan->grace;
-            if (plan->count == 0 || plans[i].host != h || plans[i].ended)
+            if (plan->count == 0 || plans[i].host != h || plans[i].ended || plans[i].ahead)
                 continue;
             f->since = f->since == INT64_MIN || plan->created < f->since ? plan->created : f->since;
             f->due = !plans[i].due && (f->due == INT64_MIN || due < f->due) ? due : f->due;
@@ -132,6 +133,7 @@ static void forget(struct gc *gc)
     bytes_free(&gc->needs);
     bytes_free(&gc->stale_clocks);
     gc->healed = 0;
+    gc->last = (struct gc_last){.sequence = 0};
 }
 
 /* Our own trouble is none of the place's. */

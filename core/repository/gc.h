@@ -49,6 +49,7 @@ struct gc_plan {
     size_t host;
     struct plan plan;
     int64_t placed; /* the time of its object; INT64_MIN: the store tells none */
+    bool ahead;     /* that is of the future: nobody knows how long it has stood, so what it names is planned anew */
     bool due;
     bool ended; /* none of its packs is listed */
     bool stood; /* for as long as somebody may go by a listing from before it (repository_look.c) */
@@ -62,6 +63,13 @@ struct gc_needs {
     int64_t placed;
     bool read, has_manifest;
     bool bad; /* it cannot be read, or is of another manifest */
+};
+
+/* Of the snapshots of one job, which come one after the other: the last of its chain. */
+struct gc_last {
+    char key[201]; /* "" = there is none yet */
+    uint64_t sequence;
+    bool ahead; /* it lies in the future */
 };
 
 /* Clocks as this machine saw them at its last gc here. */
@@ -80,8 +88,9 @@ struct gc {
     struct gc_memory memory;
     int64_t now;     /* of the store */
     int64_t machine; /* ns, when that was read */
-    int64_t read_at; /* clock_monotonic, before needs were listed */
+    int64_t read_at; /* clock_monotonic, when all was read: however long that took, some of what is due goes by it */
     int64_t grace;
+    struct gc_last last;
     struct gc_host *hosts;
     size_t host_count;
     struct bytes plans;        /* struct gc_plan */
@@ -112,6 +121,14 @@ void gc_mark_needs(struct gc *gc, const struct needs *needs, uint8_t marks);
 int gc_read(struct gc *gc, struct error *e);
 /* The manifest under key, with these bytes, has no needs that can be read: store them anew. With the full key alone. */
 int gc_heal(struct gc *gc, const char *key, const struct bytes *manifest, struct error *e);
+/* How long the run took, for the grace; and when it was: ERROR_PERMANENT where the last of the job before lies in the
+ * future, as gc_check_last says. A snapshot that does is no doubt when its job has gone on in the past from there: a
+ * clock was wrong, and is right again. key: those of one job come together. */
+int gc_note_time(struct gc *gc, const char *key, const struct manifest_clear *clear, struct error *e);
+int gc_check_last(const struct gc *gc, struct error *e);
+/* Needs that cannot be read and have no manifest keep what nobody knows: a doubt, unless they are as old as those that
+ * gc_remove_needs takes away, and no manifest is there by its own name. */
+int gc_check_orphans(const struct gc *gc, struct error *e);
 /* Which plans are due, and which have ended. */
 void gc_mark_plans(struct gc *gc);
 /* Take away what is due. *late: so much time has gone by since needs were read that they are to be read again. */

@@ -284,7 +284,6 @@ static int read_needs(struct gc *gc, struct error *e)
 {
     AUTO_BYTES struct bytes keys = {.maximum = ROWS_MAX};
     size_t count;
-    gc->read_at = clock_monotonic();
     if (sink_list(gc->repository->sink, NEEDS_PREFIX "/", list_needs, gc, e) < 0)
         return -1;
     struct gc_needs *rows = gc_needs_of(gc, &count);
@@ -343,20 +342,6 @@ static int look_for_needs(struct gc *gc, const char *key, uint8_t manifest[SEAL_
         return 0;
     error_set(e, ERROR_INTEGRITY, "'%s' has no needs object beside it, which says what it needs", key);
     return error_hint(e, "see what is wrong with it: cofre verify --all");
-}
-
-static int check_time(struct gc *gc, const char *key, const struct manifest_clear *clear, struct error *e)
-{
-    char text[CLOCK_TEXT_MAX];
-    int64_t newest = clear->ended > clear->started ? clear->ended : clear->started, run;
-    if (clock_is_ahead(newest, gc->machine, CLOCK_APART)) {
-        error_set(e, ERROR_PERMANENT, "'%s' lies in the future: by this machine's clock it is %s", key,
-                  clock_format_shown(gc->machine, text));
-        return error_hint(e, "set the clock right that is wrong: this machine's, or that of whoever made it");
-    }
-    if (!__builtin_sub_overflow(clear->ended, clear->started, &run) && garbage_grace(run) > gc->grace)
-        gc->grace = garbage_grace(run);
-    return 0;
 }
 
 /* Those of the snapshot that was listed under this key: how many, from which on. */
@@ -425,22 +410,14 @@ static int take_manifest(void *context, const char *key, const struct bytes *obj
         *e = *why;
         return -1;
     }
-    if (manifest_object_peek(object->data, object->length, gc->repository->key, key, &clear, e) < 0 ||
-        check_time(gc, key, &clear, e) < 0)
+    if (manifest_object_peek(object->data, object->length, gc->repository->key, key, &clear, e) < 0) {
+        if (e->class == ERROR_INTEGRITY && !e->hint[0])
+            error_hint(e, VAULT_LOST_HINT);
+        return -1;
+    }
+    if (gc_note_time(gc, key, &clear, e) < 0)
         return -1;
     return match(gc, key, object, e);
-}
-
-/* Needs that cannot be read and have no manifest: what they keep, nobody knows. */
-static int check_orphans(const struct gc *gc, struct error *e)
-{
-    size_t count;
-    const struct gc_needs *rows = gc_needs_of(gc, &count);
-    for (size_t i = 0; i < count; i++)
-        if (rows[i].bad && !rows[i].has_manifest)
-            return error_set(e, ERROR_INTEGRITY, "'needs/%s' cannot be read, and its snapshot is not there",
-                             rows[i].name);
-    return 0;
 }
 
 static int read_manifests(struct gc *gc, struct error *e)
@@ -454,8 +431,10 @@ static int read_manifests(struct gc *gc, struct error *e)
     bytes_free(&l.keys);
     if (result < 0)
         return -1;
+    if (gc_check_last(gc, e) < 0)
+        return -1;
     if (gc->healed == 0)
-        return check_orphans(gc, e);
+        return gc_check_orphans(gc, e);
     error_set(e, ERROR_CHANGED, "what %zu snapshots need was not known, and has been written down anew", gc->healed);
     return error_hint(e, "nothing is lost by it: the next gc goes on");
 }
@@ -472,9 +451,12 @@ void gc_mark_plans(struct gc *gc)
             continue; /* it was gone, or is none */
         int64_t placed = row->placed != INT64_MIN && row->placed < gc->memory.since ? gc->memory.since : row->placed;
         int64_t now = row->placed == INT64_MIN ? gc->machine : gc->now;
-        row->ended = garbage_mark(&gc->hosts[row->host].garbage, &row->plan) == 0 && gc->hosts[row->host].unlisted == 0;
+        row->ahead = garbage_is_ahead(row->placed, gc->now);
+        size_t there = garbage_mark(&gc->hosts[row->host].garbage, &row->plan, row->ahead ? 0 : GARBAGE_PLANNED);
+        row->ended = there == 0;
         row->due = gc->request->now ? !gc->plan_only : garbage_is_due(&row->plan, placed, now);
-        row->stood = garbage_is_due(&(struct plan){.created = row->plan.created, .grace = PLAN_GRACE}, placed, now);
+        row->stood = row->ahead ||
+                     garbage_is_due(&(struct plan){.created = row->plan.created, .grace = PLAN_GRACE}, placed, now);
     }
 }
 
@@ -485,6 +467,7 @@ int gc_read(struct gc *gc, struct error *e)
     if (read_clock(gc, e) < 0 || read_plans(gc, e) < 0 || read_packs(gc, e) < 0 || read_needs(gc, e) < 0 ||
         read_manifests(gc, e) < 0)
         return -1;
+    gc->read_at = clock_monotonic();
     if (gc->request->now)
         gc->grace = 0;
     return 0;

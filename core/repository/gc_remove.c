@@ -13,7 +13,7 @@
 
 #define BATCH 1000
 #define NAMES_MAX ((size_t)PLAN_PACKS_MAX * SEAL_HASH_SIZE)
-#define LATE_MS INT64_C(3600000) /* what was needed so long ago is read again */
+#define LATE_MS INT64_C(3600000) /* so long after it was read, what is needed is read again */
 
 /* ---- packs ---- */
 
@@ -153,7 +153,7 @@ static int plan_host(struct gc *gc, struct gc_host *host, struct error *e)
         for (size_t i = 0; i < count; i++)
             count_pack(&host->found.fresh, host, plan.packs[i], 0);
         if (count > 0) {
-            garbage_mark(&host->garbage, &plan);
+            garbage_mark(&host->garbage, &plan, GARBAGE_PLANNED);
             result = gc->request->dry_run ? 0 : put_plan(gc, host, &plan, e);
         }
         plan_free(&plan);
@@ -176,13 +176,33 @@ static int remove_object(struct gc *gc, const char *key, struct error *e)
     return sink_remove(gc->repository->sink, key, e) == 0 || e->class == ERROR_LOCKED ? 0 : -1;
 }
 
+/* Where the listing lacks packs that are needed it may lack those of the plan, too: they are asked for by their names.
+ */
+static int is_over(const struct gc *gc, const struct gc_plan *row, bool *over, struct error *e)
+{
+    const struct gc_host *host = &gc->hosts[row->host];
+    *over = row->ended && row->stood;
+    for (size_t i = 0; *over && host->unlisted > 0 && i < row->plan.count; i++) {
+        const struct pack_name name = pack_name_of(host->name, row->plan.packs[i]);
+        char key[201];
+        uint64_t size;
+        pack_name_key(&name, key);
+        *over = sink_stat(gc->repository->sink, key, &size, e) < 0;
+        if (*over && e->class != ERROR_NOT_FOUND)
+            return -1;
+    }
+    return 0;
+}
+
 int gc_end_plans(struct gc *gc, struct error *e)
 {
     size_t count;
     const struct gc_plan *rows = gc_plans(gc, &count);
-    for (size_t i = 0; i < count; i++)
-        if (rows[i].ended && rows[i].stood && remove_object(gc, rows[i].key, e) < 0)
+    for (size_t i = 0; i < count; i++) {
+        bool over;
+        if (is_over(gc, &rows[i], &over, e) < 0 || (over && remove_object(gc, rows[i].key, e) < 0))
             return -1;
+    }
     for (size_t at = 0; at < gc->stale_clocks.length; at += strlen((const char *)gc->stale_clocks.data + at) + 1)
         if (remove_object(gc, (const char *)gc->stale_clocks.data + at, e) < 0)
             return -1;
@@ -191,19 +211,53 @@ int gc_end_plans(struct gc *gc, struct error *e)
 
 /* ---- needs ---- */
 
-/* Of a run that was killed, or of a snapshot that an interrupted prune has removed. Runs that are at work are younger,
- * or do not count their snapshot as committed. And what is wrong beside others that are right. */
+/* Of a run that was killed, or of a snapshot that an interrupted prune has removed: without a manifest. Runs that are
+ * at work are younger, or do not count their snapshot as committed. */
+static bool is_orphan(const struct gc *gc, const struct gc_needs *row)
+{
+    int64_t age;
+    return !row->has_manifest && (row->read || row->bad) && row->placed != INT64_MIN && gc->now != INT64_MIN &&
+           !__builtin_sub_overflow(gc->now, row->placed, &age) && age >= gc->grace;
+}
+
+/* An orphan, or what is wrong beside others that are right. */
 static bool is_left_over(const struct gc *gc, const struct gc_needs *row)
 {
     char host[64] = "";
-    int64_t age;
     sscanf(row->name, "%63[^/]", host);
-    if (!key_may(&gc->repository->key->certificate, KEY_REMOVE, host))
-        return false;
-    if (row->has_manifest)
-        return row->bad;
-    return row->read && row->placed != INT64_MIN && gc->now != INT64_MIN &&
-           !__builtin_sub_overflow(gc->now, row->placed, &age) && age >= gc->grace;
+    return key_may(&gc->repository->key->certificate, KEY_REMOVE, host) &&
+           (row->has_manifest ? row->bad : is_orphan(gc, row));
+}
+
+/* By its own name, and no listing. */
+static int look_for_manifest(const struct gc *gc, const struct gc_needs *row, bool *there, struct error *e)
+{
+    char key[201];
+    uint64_t size;
+    snprintf(key, sizeof key, "snapshots/%s", row->name);
+    *there = sink_stat(gc->repository->sink, key, &size, e) == 0;
+    return *there || e->class == ERROR_NOT_FOUND ? 0 : -1;
+}
+
+int gc_check_orphans(const struct gc *gc, struct error *e)
+{
+    size_t count;
+    const struct gc_needs *rows = gc_needs_of(gc, &count);
+    for (size_t i = 0; i < count; i++) {
+        bool there = true;
+        char key[201];
+        if (!rows[i].bad || rows[i].has_manifest)
+            continue;
+        if (is_orphan(gc, &rows[i]) && look_for_manifest(gc, &rows[i], &there, e) < 0)
+            return -1;
+        if (!there)
+            continue;
+        gc_needs_key(&rows[i], key);
+        error_set(e, ERROR_INTEGRITY, "'%s' cannot be read, and its snapshot is not listed", key);
+        return error_hint(e, "a run that is at work may have stored it, or one that was killed: when it is as old as a "
+                             "plan has to be, and its snapshot is not there, gc removes it");
+    }
+    return 0;
 }
 
 int gc_remove_needs(struct gc *gc, struct error *e)
@@ -211,15 +265,13 @@ int gc_remove_needs(struct gc *gc, struct error *e)
     size_t count;
     const struct gc_needs *rows = gc_needs_of(gc, &count);
     for (size_t i = 0; i < count; i++) {
-        char manifest[201], needs[201];
-        uint64_t size;
+        char needs[201];
+        bool there;
         if (!is_left_over(gc, &rows[i]))
             continue;
-        snprintf(manifest, sizeof manifest, "snapshots/%s", rows[i].name);
-        gc_needs_key(&rows[i], needs);
-        bool there = sink_stat(gc->repository->sink, manifest, &size, e) == 0;
-        if (!there && e->class != ERROR_NOT_FOUND)
+        if (look_for_manifest(gc, &rows[i], &there, e) < 0)
             return -1;
+        gc_needs_key(&rows[i], needs);
         if (there == rows[i].has_manifest && remove_object(gc, needs, e) < 0)
             return -1;
     }

@@ -72,15 +72,16 @@ static bool hash_boot(uint8_t hash[SEAL_HASH_SIZE])
 
 /* ---- recalling ---- */
 
-/* By both clocks, as long as the machine runs: the wall clock may have been set. */
+/* By both clocks, as the wall clock may have been set; and while the machine runs, as one without a battery goes on
+ * from where it stood, however long it was off. */
 static bool is_recent(const struct look *look)
 {
     uint8_t boot[SEAL_HASH_SIZE];
     int64_t wall, monotonic = clock_monotonic() - look->monotonic;
     if (__builtin_sub_overflow(clock_now(), look->wall, &wall) || wall < 0 || wall >= PLAN_LOOK_LASTS)
         return false;
-    return !hash_boot(boot) || memcmp(boot, look->boot, sizeof boot) != 0 ||
-           (monotonic >= 0 && monotonic < PLAN_LOOK_LASTS / NS_PER_MS);
+    return hash_boot(boot) && memcmp(boot, look->boot, sizeof boot) == 0 && monotonic >= 0 &&
+           monotonic < PLAN_LOOK_LASTS / NS_PER_MS;
 }
 
 static bool parse(const struct bytes *file, struct look *look)

@@ -216,6 +216,7 @@ static void apply_marks(const struct standings *s, struct vault_standing *standi
     }
 }
 
+/* One that is gone by now was removed by another prune. */
 static int tell_standing(void *context, const char *key, const struct bytes *object, const struct error *why,
                          struct error *e)
 {
@@ -224,6 +225,8 @@ static int tell_standing(void *context, const char *key, const struct bytes *obj
     struct manifest_clear clear = {0};
     struct error wrong = {.class = ERROR_NONE};
     manifest_object_parse_key(key, standing.name.host, standing.name.job, standing.name.id);
+    if (!object && why->class == ERROR_NOT_FOUND)
+        return 0;
     if (!object)
         wrong = *why;
     else if (manifest_object_admit(s->repository, object->data, object->length, key, &clear, &wrong) == 0)

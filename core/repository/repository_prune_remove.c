@@ -113,12 +113,17 @@ struct target {
     char key[201];
 };
 
-static void remove_one_by_one(struct removing *r, const struct target *targets, size_t count)
+/* -1: it is none of an object's, and is waited for once. */
+static int remove_one_by_one(struct removing *r, const struct target *targets, size_t count, struct error *e)
 {
-    struct error e;
-    for (size_t i = 0; i < count; i++)
-        if (!r->told[targets[i].item] && sink_remove(r->repository->sink, targets[i].key, &e) < 0)
-            tell_failed(r, targets[i].item, &e);
+    for (size_t i = 0; i < count; i++) {
+        if (r->told[targets[i].item] || sink_remove(r->repository->sink, targets[i].key, e) == 0)
+            continue;
+        if (!sink_is_of_object(e))
+            return -1;
+        tell_failed(r, targets[i].item, e);
+    }
+    return 0;
 }
 
 static int remove_batch(struct removing *r, const struct target *targets, size_t count, struct error *e)
@@ -141,9 +146,8 @@ static int remove_targets(struct removing *r, const struct bytes *list, struct e
         n = count - at < BATCH ? count - at : BATCH;
         if (remove_batch(r, targets + at, n, e) == 0)
             continue;
-        if (e->class == ERROR_CANCELLED || e->class == ERROR_MEMORY)
+        if (e->class == ERROR_CANCELLED || e->class == ERROR_MEMORY || remove_one_by_one(r, targets + at, n, e) < 0)
             return -1;
-        remove_one_by_one(r, targets + at, n);
     }
     return sink_sync(r->repository->sink, e);
 }

@@ -517,5 +517,21 @@ def test_a_pack_that_stands_in_two_plans(disk):
     assert found['planned']['objects'] < before, found
 
 
+def test_what_another_prune_removes_meanwhile(bucket):
+    """It was listed, and is gone when it is asked for: that is no damage, and in nobody's way."""
+    bucket.begin('prune')
+    gone, *others = sorted(key for key in bucket.place.objects() if key.startswith('snapshots/'))
+
+    def take(h):
+        if h.key == gone and gone in bucket.place.objects():
+            bucket.place.remove(gone)
+        return True
+
+    bucket.place.server.faults.append(Fault('get', take, NEVER))
+    result = bucket.run('prune')
+    assert result.status == DONE and 'warning' not in result.err, result
+    assert sorted(key for key in bucket.place.objects() if key.startswith('snapshots/')) == others[-2:]
+
+
 def test_there_are_enough_of_them():
     assert len(CASES) >= 60

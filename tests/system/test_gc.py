@@ -2,6 +2,7 @@
 import os
 import shutil
 import time
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from support.oracle import assert_same_tree
 from support.tree import plain_tree
 
 DAY = 86400
+[PRELOAD] = Path('/usr/lib').glob('*/faketime/libfaketime.so.1')
 
 
 @pytest.fixture
@@ -387,3 +389,74 @@ def test_a_clock_that_leapt(garbage):
     old(objects(garbage, 'plans'), 2)
     assert gc(garbage)['removed']['objects'] == 0
     assert int(memory.read_text().split()[2]) > time.time_ns() - 3600 * 10**9
+
+
+def test_plans_end_beside_a_snapshot_that_lacks_a_pack(garbage):
+    """The listing may lack others as well: those of the plan are asked for by their names, and are gone."""
+    collected(garbage)
+    objects(garbage, 'packs')[0].unlink()
+    gc(garbage)
+    assert objects(garbage, 'plans') == []
+
+
+@pytest.mark.preload
+def test_the_clock_was_ahead_at_the_last_gc(garbage):
+    """It is right since, and does not come there before 2099: what to do is said, and done, gc goes on."""
+    garbage.ok('gc', prefix=('faketime', '2099-01-01 00:00:00'))
+    old(objects(garbage, 'plans'), 2)
+    result = garbage.fails(INCOMPLETE, 'gc')
+    [memory] = (garbage.base / 'state/repositories').glob('*/gc')
+    assert f"'{memory}'" in result.err.partition('hint: ')[2], result
+    memory.unlink()
+    assert gc(garbage)['removed']['objects'] > 0
+    assert_whole(garbage)
+
+
+def test_what_was_stored_when_the_clock_was_ahead(garbage):
+    """Of packs and plans of the future nobody knows how old they are. They go all the same: by a plan of their own."""
+    old(objects(garbage, 'packs'), -3650)
+    planned = gc(garbage)['planned']
+    assert planned['objects'] > 0
+    old(objects(garbage, 'plans'), -3650)
+    found = gc(garbage)
+    assert found['fresh'] == found['planned'] == planned and found['removed']['objects'] == 0, found
+    [plan] = [path for path in objects(garbage, 'plans') if path.stat().st_mtime < time.time() + DAY]
+    old([plan], 2)
+    assert gc(garbage)['removed'] == planned
+    gc(garbage)
+    assert objects(garbage, 'plans') == []
+    assert_whole(garbage)
+
+
+@pytest.mark.preload
+def test_a_snapshot_of_a_clock_that_was_ahead(garbage):
+    """It is in the way until the next one is made by a clock that is right, and no longer."""
+    garbage.ok('run', 'job', prefix=('faketime', '-f', '+400d'))
+    assert 'lies in the future' in garbage.fails(INCOMPLETE, 'gc').err
+    garbage.ok('run', 'job')
+    assert collected(garbage)['removed']['objects'] > 0
+    assert_whole(garbage)
+
+
+@pytest.mark.preload
+def test_a_run_in_which_the_clock_was_set_right(garbage, tmp_path):
+    """It did not take half a century, and plans do not stand for twice as long."""
+    now, steps = tmp_path / 'now', ('FAKETIME_NO_CACHE=1', 'FAKETIME_DONT_FAKE_MONOTONIC=1', 'DONT_FAKE_MONOTONIC=1')
+    now.write_text('1974-01-01 00:00:00')
+    garbage.job(before=f"sh: echo +0 > {now}")
+    garbage.ok('run', 'job', prefix=('env', f'LD_PRELOAD={PRELOAD}', f'FAKETIME_TIMESTAMP_FILE={now}', *steps))
+    assert '1974' in garbage.ok('list').out
+    assert collected(garbage)['removed']['objects'] > 0
+
+
+def test_needs_that_a_killed_run_left_are_damaged(garbage):
+    """What they name nobody knows. When they are so old that no run can be at work on them, nothing does need it."""
+    left = garbage.repository / 'needs/testhost/job/20260101T000000Z-abcdef'
+    left.write_bytes((garbage.repository / 'needs/testhost/job' / garbage.last).read_bytes()[:-1])
+    gone = garbage.fails(INCOMPLETE, 'gc').err
+    assert f"'{left.relative_to(garbage.repository)}' cannot be read" in gone and 'gc removes it' in gone
+    old([left], 2)
+    assert collected(garbage)['removed']['objects'] > 0 and not left.exists()
+    assert_whole(garbage)
+
+

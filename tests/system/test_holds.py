@@ -189,6 +189,15 @@ def test_a_source_that_is_no_longer_configured(app):
     assert "'one'" in result.err and 'configure it again' in result.err and str(app.base / 'state' / 'holds') in result.err
 
 
+def test_a_source_that_has_another_plugin(app):
+    configure(app, 'one', habit='hang', at='backup')
+    killed_in(app, 'backup', 'run', 'job')
+    app.section('source one', plugin='directory', path=app.base)
+    app.job(sources='two')
+    result = app.fails(INCOMPLETE, 'run', 'job')
+    assert f"remove '{app.base}/state/holds/" in result.err.partition('hint: ')[2], result
+
+
 def test_a_damaged_hold_is_named(app):
     app.ok('run', 'job')
     path = app.base / 'state' / 'holds' / 'cofre-20260101t000000z-abcdef'

@@ -264,6 +264,45 @@ def test_a_clock_that_is_wrong(made, place):
     assert len(there(place)) == 4
 
 
+@pytest.mark.preload
+def test_snapshots_of_a_clock_that_was_ahead(made, place):
+    """They are in the way until the next one is made by a clock that is right. Then they stay, and no rule takes them for the newest."""
+    made.job(keep_within='90d', keep_min=1, prune='manual')
+    for day in (3, 2, 1):
+        made.ok('run', 'job', prefix=('faketime', '-f', f'-{day}d'))
+    ids = made.snapshots()
+    made.ok('run', 'job', prefix=('faketime', '-f', '+400d'))
+    [ahead] = set(made.snapshots()) - set(ids)
+    assert f'snapshot {ahead} lies in the future' in made.fails(INCOMPLETE, 'prune').err
+    ids += [id for id in run(made, 1) if id not in (*ids, ahead)]
+    made.ok('prune')
+    assert there(place) == {*ids, ahead}
+    made.job(keep_last=3, keep_min=1, prune='manual')
+    made.ok('prune')
+    assert there(place) == {*ids[-3:], ahead}
+
+
+@pytest.mark.parametrize('kind, options', [('snapshots/testhost/job/{}', {}), ('job/{}/manifest.json', PLAIN)])
+def test_the_way_out_of_a_manifest_that_is_damaged(world, tmp_path, kind, options):
+    """What is said is done: the object goes by hand, and comes back from another sink. Then all is whole, and prune and gc go on."""
+    world.source('tree', plain_tree(tmp_path / 'tree', files=2))
+    world.sink(**options)
+    world.sink('other', path=tmp_path / 'other', **options)
+    world.job(sinks='disk, other', prune='manual', keep_last=3, keep_min=1)
+    world.ok('init', 'disk')
+    world.ok('init', 'other')
+    ids = run(world, 5)
+    damaged = world.repository / kind.format(ids[1])
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    for verb in ('prune', 'gc'):
+        assert 'remove that object by hand' in world.fails(INCOMPLETE, verb, *(('--sink',) if verb == 'prune' else ()), 'disk').err
+    damaged.unlink()
+    world.ok('copy', f'job@{ids[1]}', '--from', 'other', '--to', 'disk')
+    world.ok('prune')
+    world.ok('gc')
+    assert world.snapshots() == ids[2:] and 'all whole' in world.ok('verify', '--all').out
+
+
 def test_a_run_says_a_doubt_and_is_no_worse_for_it(made, place):
     made.job(keep_last=4, keep_min=1)
     ids = run(made, 4)

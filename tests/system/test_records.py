@@ -214,6 +214,17 @@ def test_killed_at_any_system_call(made, faults, tmp_path):
         assert not open_attempts(made) and len({one['id'] for one in records(made)}) == len(records(made))
 
 
+def test_what_was_left_is_damaged(made):
+    """It says nothing: status goes by the records, and the next start removes it."""
+    made.ok('run', 'job')
+    left = place(made, 'job').parent / 'attempts' / 'cofre-20260101t000000z-abcdef'
+    left.touch(0o600)
+    status = made('status').text
+    assert 'cannot be read' not in status and 'no complete snapshot' not in status, status
+    assert f"'{left}' is no attempt that was begun" in made.ok('run', 'job').err
+    assert not open_attempts(made) and 'no attempt' not in made.ok('run', 'job').err and len(records(made)) == 3
+
+
 # ---- the file ----
 
 @pytest.mark.parametrize('half', [b'{"id":"cofre-x","comm', b'\0' * 700, b'x' * 200000], ids=['half', 'zeros', 'long'])

@@ -30,10 +30,10 @@ def ask(engine, cases: list[Case]) -> list[tuple[dict, bool]]:
 def check_never(case: Case, decisions: dict):
     """What no rule may ever take away."""
     ordered = sorted(case.snapshots, key=lambda s: s.id, reverse=True)
-    counted = [s for s in ordered if s.counts]
-    dear = counted[:case.minimum] + [s for s in ordered if s.has('i') and s.until > case.now] + [s for s in ordered if s.has('u')]
+    counted = [s for s in ordered if s.counts(case.now)]
+    dear = counted[:case.minimum] + [s for s in ordered if s.has('i') and s.until > case.now] + [s for s in ordered if s.has('u') or s.ahead(case.now) and not s.has('x')]
     for flag in 'vr':
-        dear += [s for s in ordered if s.has(flag)][:1]
+        dear += [s for s in ordered if s.has(flag) and not s.ahead(case.now)][:1]
     assert all(decisions[s.id][0] for s in dear)
     assert not ordered or any(stays for stays, _ in decisions.values()) or all(s.sequence == 0 for s in ordered)
 

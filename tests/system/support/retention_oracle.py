@@ -37,9 +37,12 @@ class Snapshot:
             return 'incomplete'
         return 'partial' if self.has('p') else None
 
-    @property
-    def counts(self) -> bool:
-        return not self.flaw and not self.has('u') and not self.has('x')
+    def ahead(self, now: int) -> bool:
+        """Clocks may be five minutes apart."""
+        return self.started > now + 300 * SECOND
+
+    def counts(self, now: int) -> bool:
+        return not self.flaw and not self.has('u') and not self.has('x') and not self.ahead(now)
 
 
 @dataclass
@@ -115,9 +118,11 @@ def protect(case: Case, ordered: list[Snapshot], why: dict):
         if end is not left[0]:
             why[end.id].append('last of its chain')
     for flag, name in (('v', 'verified'), ('r', 'proven')):
-        if holders := [s for s in ordered if s.has(flag)]:
+        if holders := [s for s in ordered if s.has(flag) and not s.ahead(case.now)]:
             why[holders[0].id].append(f'newest {name}')
     for s in ordered:
+        if s.ahead(case.now) and not s.has('x'):
+            why[s.id].append('lies in the future')
         if s.has('i') and s.until == FOREVER:
             why[s.id].append('pinned')
         elif s.has('i') and s.until > case.now:
@@ -125,7 +130,7 @@ def protect(case: Case, ordered: list[Snapshot], why: dict):
         if s.has('u'):
             why[s.id].append('its status is unknown to this version')
         elif s.flaw and not s.has('x'):
-            newer = [c for c in ordered if c.counts and c.id > s.id]
+            newer = [c for c in ordered if c.counts(case.now) and c.id > s.id]
             if not newer:
                 why[s.id].append(f'{s.flaw}, and no complete one is newer')
             elif case.now - newer[-1].started <= case.incomplete * MS:
@@ -144,7 +149,7 @@ def decide(case: Case) -> dict[str, tuple[bool, list[str]]]:
     if max(case.last, case.within, *case.periods.values(), 0) == 0:
         return {id: (True, ['there is no rule']) for id in why}
     ordered = sorted(case.snapshots, key=lambda s: s.id, reverse=True)
-    candidates = [s for s in ordered if s.counts]
+    candidates = [s for s in ordered if s.counts(case.now)]
     for i, s in enumerate(candidates[:case.minimum]):
         why[s.id].append('newest complete' if i == 0 else f'one of the newest {case.minimum}')
     for i, s in enumerate(candidates[:max(case.last, 0)]):

@@ -333,22 +333,22 @@ static void test_clocks(void **state)
 {
     static const struct {
         int64_t now;
-        bool held;
+        size_t kept, held;
         const char *words;
     } cases[] = {
-        {NOW, false, ""},
-        {NOW - 2 * HOUR, true, "in the future"},
-        {0, true, "in the future"},
-        {NOW + 24 * 365 * HOUR, false, ""},
-        {NOW + 73 * 24 * 365 * HOUR, true, "years between"},
+        {NOW, 4, 0, ""},
+        {NOW - 2 * HOUR, 5, 1, "in the future"}, /* one is */
+        {0, 6, 0, "in the future"},
+        {NOW + 24 * 365 * HOUR, 4, 0, ""},
+        {NOW + 73 * 24 * 365 * HOUR, 4, 2, "years between"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         set_up(state);
         add("here", "nightly", 6);
         clock_set(cases[i].now);
         prune((struct prune_request){.yes = false});
-        expect(4, cases[i].held ? 0 : 2, cases[i].held ? 2 : 0);
-        assert_true(strstr(said.why.message, cases[i].words) || !cases[i].held);
+        expect(cases[i].kept, cases[i].words[0] ? 0 : 2, cases[i].held);
+        assert_true(!cases[i].words[0] || strstr(said.why.message, cases[i].words));
     }
 }
 
@@ -389,6 +389,39 @@ static void test_others(void **state)
     expect(3, 1, 0);
 }
 
+/* However many of one host cannot be read, a key that was revoked, say: that is in the way of its own job alone. */
+static void test_many_of_another_host_that_cannot_be_read(void **state)
+{
+    (void)state;
+    struct error e;
+    sink.retention.keep_last = 3;
+    add("away", "nightly", 100);
+    for (size_t i = 0; i < 98; i++)
+        memory.unreadable[i] = true;
+    add("near", "weekly", 5);
+    assert_int_equal(prune_others(&vault, NULL, &(struct prune_request){.yes = true}, &audience, &e), 0);
+    assert_int_equal(said.groups, 2);
+    expect(2 + 3, 2, 0);
+    assert_non_null(strstr(said.why.message, memory.items[0].name.id));
+}
+
+/* There is nothing to decide of such a host, and that is said. */
+static void test_a_host_of_which_none_can_be_read(void **state)
+{
+    (void)state;
+    struct error e;
+    sink.retention.keep_last = 3;
+    add("near", "weekly", 5);
+    add("away", "nightly", 4);
+    add("here", "nightly", 1); /* this one, which prune_job looks at */
+    for (size_t i = 5; i < 10; i++)
+        memory.unreadable[i] = true;
+    assert_int_equal(prune_others(&vault, NULL, &(struct prune_request){.yes = true}, &audience, &e), 0);
+    assert_int_equal(said.groups, 2);
+    expect(3, 2, 0);
+    assert_non_null(strstr(said.why.message, memory.items[5].name.id));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -404,6 +437,8 @@ int main(void)
         cmocka_unit_test_setup(test_clocks, set_up),
         cmocka_unit_test_setup(test_memory_of_this_machine, set_up),
         cmocka_unit_test_setup(test_others, set_up),
+        cmocka_unit_test_setup(test_many_of_another_host_that_cannot_be_read, set_up),
+        cmocka_unit_test_setup(test_a_host_of_which_none_can_be_read, set_up),
     };
     setenv("TZ", "UTC", 1);
     return cmocka_run_group_tests(tests, NULL, NULL);

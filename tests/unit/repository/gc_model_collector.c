@@ -34,7 +34,7 @@ static void sweep(struct world *w, struct actor *a)
         struct error e;
         if (p->host != a->host || !a->known[i])
             continue;
-        bool gone = garbage_mark(&a->garbage, &plan) == 0;
+        bool gone = garbage_mark(&a->garbage, &plan, GARBAGE_PLANNED) == 0;
         if (w->without == GRACE_AT_SWEEP)
             plan.grace = 0;
         bool due = garbage_is_due(&plan, p->life.put, a->now);

@@ -138,8 +138,15 @@ static void test_age(void **state)
     static const struct {
         int64_t mtime;
         bool old;
-    } rows[] = {{NOW - DAY, true},           {NOW - DAY + 1, false}, {NOW, false}, {NOW + DAY, false},
-                {INT64_MIN, true /* any */}, {INT64_MAX, false},     {0, true},    {-1, true}};
+    } rows[] = {{NOW - DAY, true},
+                {NOW - DAY + 1, false},
+                {NOW, false},
+                {NOW + DAY, false},
+                {INT64_MIN, true /* any */},
+                {NOW + DAY + 1, true /* it tells nothing */},
+                {INT64_MAX, true},
+                {0, true},
+                {-1, true}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct garbage g;
         struct plan plan;
@@ -168,13 +175,13 @@ static void test_plan_and_sweep(void **state)
     assert_int_equal(plan.count, 4); /* 0 2 3 5 */
     assert_int_equal(garbage_bytes(&g, GARBAGE_NEEDED, GARBAGE_NEEDED, &packs), 2 + 5);
     assert_int_equal(packs, 2);
-    assert_int_equal(garbage_mark(&g, &plan), 4);
+    assert_int_equal(garbage_mark(&g, &plan, GARBAGE_PLANNED), 4);
     assert_int_equal(garbage_plan(&g, NOW, DAY, &second, &e), 0);
     assert_int_equal(second.count, 0);
     garbage_free(&g);
     begin(&g, 5); /* by now 5 is gone, and 2 is needed */
     need(&g, (unsigned[]){1, 2}, 2);
-    assert_int_equal(garbage_mark(&g, &plan), 3);
+    assert_int_equal(garbage_mark(&g, &plan, GARBAGE_PLANNED), 3);
     assert_int_equal(garbage_sweep(&g, &plan, &names, &e), 0);
     assert_int_equal(names.length, 2 * SEAL_HASH_SIZE);
     assert_int_equal(names.data[1], 0);
@@ -206,7 +213,9 @@ static void test_grace(void **state)
     assert_int_equal(garbage_grace(-5), DAY);
     assert_int_equal(garbage_grace(DAY / 2), DAY);
     assert_int_equal(garbage_grace(DAY), 2 * DAY);
-    assert_int_equal(garbage_grace(INT64_MAX), PLAN_GRACE_MAX);
+    assert_int_equal(garbage_grace(365 * DAY), 730 * DAY);
+    assert_int_equal(garbage_grace(366 * DAY), DAY); /* a clock was set */
+    assert_int_equal(garbage_grace(INT64_MAX), DAY);
 }
 
 int main(void)

@@ -1,7 +1,10 @@
 /* What a run remembers of the packs that it has listed, where listing is dear; and when it looks again. */
 #include "trial.h"
 
+#include <limits.h>
+
 #include "base/clock.h"
+#include "base/file.h"
 #include "cofre/plugin.h"
 #include "repository/journal.h"
 #include "repository/pack_name.h"
@@ -76,6 +79,27 @@ static void test_a_clock_that_was_set(void **state)
     assert_false(looks(r));
     clock_set(NS + 21 * HOUR_MS * 1000000);
     assert_true(looks(r));
+    repository_close(r);
+}
+
+#define BOOT 40 /* where the file says in which boot it was made */
+
+/* For how long it was off nobody can tell: without a battery its clock goes on from where it stood. */
+static void test_a_machine_that_was_off(void **state)
+{
+    struct repository *r = open_saved(*state, "off");
+    struct bytes file_bytes = {.maximum = 1 << 20};
+    struct error e;
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/look", r->cache);
+    assert_int_equal(file_read(path, file_bytes.maximum, &file_bytes, &e), 0);
+    file_bytes.data[BOOT] ^= 1;
+    size_t n = file_bytes.length - SEAL_HASH_SIZE;
+    seal_hash(file_bytes.data, n, file_bytes.data + n);
+    assert_int_equal(file_write(path, file_bytes.data, file_bytes.length, FILE_REPLACE, &e), 0);
+    bytes_free(&file_bytes);
+    assert_true(looks(r));
+    assert_false(looks(r));
     repository_close(r);
 }
 
@@ -195,6 +219,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_lasts, trial_set_up, trial_tear_down),
         cmocka_unit_test_setup_teardown(test_a_clock_that_was_set, trial_set_up, trial_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_machine_that_was_off, trial_set_up, trial_tear_down),
         cmocka_unit_test_setup_teardown(test_what_is_cheap_is_listed_by_each, trial_set_up, trial_tear_down),
         cmocka_unit_test_setup_teardown(test_a_plan, trial_set_up, trial_tear_down),
         cmocka_unit_test_setup_teardown(test_absent, trial_set_up, trial_tear_down),
