@@ -15,9 +15,10 @@
 
 /* The first of a host and job that cannot be read. */
 struct unreadable {
-    struct vault_name name;
+    struct vault_name name; /* without a host: of any */
     struct error why;
 };
+#define UNREADABLE_MAX 4096 /* hosts and jobs: who may add can make up any number, and each is looked for among all */
 
 /* What stands in a vault, sorted: the snapshots of one host and job are together, newest first. */
 struct standings {
@@ -56,6 +57,11 @@ static int note_unreadable(struct standings *all, const struct vault_name *name,
         if (strcmp(all->unreadable[i].name.host, name->host) == 0 &&
             strcmp(all->unreadable[i].name.job, name->job) == 0)
             return 0;
+    if (all->unreadable_count == UNREADABLE_MAX) {
+        struct vault_name *any = &all->unreadable[UNREADABLE_MAX - 1].name;
+        any->host[0] = any->job[0] = '\0';
+        return 0;
+    }
     struct unreadable *rows = reallocarray(all->unreadable, all->unreadable_count + 1, sizeof *rows);
     if (!rows)
         return error_memory(e);

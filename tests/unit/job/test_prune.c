@@ -405,6 +405,23 @@ static void test_many_of_another_host_that_cannot_be_read(void **state)
     assert_non_null(strstr(said.why.message, memory.items[0].name.id));
 }
 
+/* More names than anybody has hosts and jobs: where one more belongs is not remembered, and it may be anywhere. */
+static void test_endless_names_of_what_cannot_be_read(void **state)
+{
+    (void)state;
+    struct error e;
+    sink.retention.keep_last = 3;
+    add("near", "weekly", 5);
+    for (size_t i = 5; i < 5000; i++) {
+        char host[16];
+        snprintf(host, sizeof host, "h%zu", i);
+        add(host, "nightly", 1);
+        memory.unreadable[i] = true;
+    }
+    assert_int_equal(prune_others(&vault, NULL, &(struct prune_request){.yes = true}, &audience, &e), 0);
+    expect(3, 0, 2);
+}
+
 /* There is nothing to decide of such a host, and that is said. */
 static void test_a_host_of_which_none_can_be_read(void **state)
 {
@@ -438,6 +455,7 @@ int main(void)
         cmocka_unit_test_setup(test_memory_of_this_machine, set_up),
         cmocka_unit_test_setup(test_others, set_up),
         cmocka_unit_test_setup(test_many_of_another_host_that_cannot_be_read, set_up),
+        cmocka_unit_test_setup(test_endless_names_of_what_cannot_be_read, set_up),
         cmocka_unit_test_setup(test_a_host_of_which_none_can_be_read, set_up),
     };
     setenv("TZ", "UTC", 1);
