@@ -279,52 +279,63 @@ int undo_release(struct undo *hold, struct error *e)
 
 /* ---- what killed runs left ---- */
 
-/* 1 = ours now, 0 = somebody else's, or gone. */
-static int take_over(struct undo *hold)
+/* The holds of one directory. */
+struct left {
+    struct undo *holds[RECOVER_MAX]; /* of nobody: ours now, locked; NULL = done with */
+    size_t count;
+    size_t failed; /* that could not be looked at, or not be undone; each was logged */
+    bool used;     /* a process has others */
+};
+
+/* Is it ours now? */
+static bool take_over(struct undo *hold, struct left *left)
 {
     struct stat st;
-    struct error ignored;
-    hold->fd = file_open(hold->path, O_RDWR, &ignored);
-    if (hold->fd < 0 || flock(hold->fd, LOCK_EX | LOCK_NB) < 0)
-        return 0;
+    struct error e;
+    hold->fd = file_open(hold->path, O_RDWR, &e);
+    if (hold->fd < 0) {
+        if (e.class != ERROR_NOT_FOUND) {
+            log_error(LOG_ERROR, &e);
+            left->failed++;
+        }
+        return false;
+    }
+    if (flock(hold->fd, LOCK_EX | LOCK_NB) < 0) {
+        left->used = true;
+        return false;
+    }
     /* Its owner may have undone it just now. */
     return fstat(hold->fd, &st) == 0 && st.st_nlink > 0;
 }
 
-static struct undo *find_left(const struct engine *engine, const char *directory, const char *name)
+static void look_at(const struct engine *engine, const char *directory, const char *name, struct left *left)
 {
     size_t n = strlen(name);
-    struct undo *hold = calloc(1, sizeof *hold);
-    if (!hold || n >= ID_MAX)
-        goto none;
+    struct undo *hold = n < ID_MAX && left->count < RECOVER_MAX ? calloc(1, sizeof *hold) : NULL;
+    if (!hold)
+        return;
     hold->engine = engine;
     memcpy(hold->id, name, n + 1);
     snprintf(hold->path, sizeof hold->path, "%.*s/%s", PATH_MAX - ID_MAX - 2, directory, hold->id);
-    hold->fd = -1;
-    if (take_over(hold))
-        return hold;
-    if (hold->fd >= 0)
-        close(hold->fd);
-none:
-    free(hold);
-    return NULL;
+    if (take_over(hold, left))
+        left->holds[left->count++] = hold;
+    else
+        free_hold(hold);
 }
 
-/* All that belong to nobody, locked. Files that were still being written are none yet, and go. */
-static size_t collect(const struct engine *engine, const char *directory, struct undo **holds, size_t maximum)
+/* Files that were still being written are none yet, and go. */
+static void collect(const struct engine *engine, const char *directory, struct left *left)
 {
-    size_t count = 0;
     DIR *d = opendir(directory);
-    for (const struct dirent *row = d ? readdir(d) : NULL; row && count < maximum; row = readdir(d)) {
+    for (const struct dirent *row = d ? readdir(d) : NULL; row; row = readdir(d)) {
         const char *end = strstr(row->d_name, ".tmp");
         if (end && end[4] == '\0')
             unlinkat(dirfd(d), row->d_name, 0);
-        else if (row->d_name[0] != '.' && (holds[count] = find_left(engine, directory, row->d_name)))
-            count++;
+        else if (row->d_name[0] != '.')
+            look_at(engine, directory, row->d_name, left);
     }
     if (d)
         closedir(d);
-    return count;
 }
 
 static int recover_hook(struct undo *hold, struct error *e)
@@ -363,63 +374,63 @@ static int turn(const struct undo *hold)
 }
 
 /* hooks_of: only the hooks of that job, NULL = everything. */
-static size_t recover(struct undo **holds, size_t count, const char *hooks_of)
+static void recover(struct left *left, const char *hooks_of)
 {
     struct error e;
-    size_t left = 0;
-    for (size_t i = 0; i < count; i++) {
+    struct undo **holds = left->holds;
+    for (size_t i = 0; i < left->count; i++) {
         bool read = undo_text_read(holds[i]->path, &holds[i]->text, &e) == 0;
         bool wanted = !hooks_of || (read && holds[i]->text.hook && strcmp(holds[i]->text.job, hooks_of) == 0);
         if (read && wanted)
             continue;
         if (wanted) {
             log_error(LOG_ERROR, &e);
-            left++;
+            left->failed++;
         }
         free_hold(holds[i]);
         holds[i] = NULL;
     }
     for (int now = 0; now <= 2; now++)
-        for (size_t i = 0; i < count; i++)
+        for (size_t i = 0; i < left->count; i++)
             if (holds[i] && turn(holds[i]) == now) {
-                left += recover_one(holds[i]) < 0;
+                left->failed += recover_one(holds[i]) < 0;
                 holds[i] = NULL;
             }
-    return left;
 }
 
-static size_t recover_some(const struct engine *engine, const char *hooks_of)
+/* Returns how many failed. */
+static size_t recover_some(const struct engine *engine, const char *hooks_of, bool *used)
 {
     char directory[PATH_MAX];
     struct error e;
+    struct left left = {.count = 0};
     int fd = -1;
+    *used = false;
     if (!engine->config->state_dir || directory_path(engine, directory, &e) < 0 || access(directory, F_OK) < 0)
         return 0;
-    struct undo **holds = calloc(RECOVER_MAX, sizeof(struct undo *));
-    size_t count = 0, left = 0;
-    if (!holds)
-        error_memory(&e);
-    if (!holds || lock_directory(directory, &fd, &e) < 0) {
+    if (lock_directory(directory, &fd, &e) < 0) {
         log_error(LOG_ERROR, &e);
-        left = 1;
+        left.failed++;
     } else {
-        count = collect(engine, directory, holds, RECOVER_MAX);
+        collect(engine, directory, &left);
     }
     if (fd >= 0)
         close(fd);
-    left += recover(holds, count, hooks_of);
-    free(holds);
-    return left;
+    recover(&left, hooks_of);
+    *used = left.used;
+    return left.failed;
 }
 
 size_t undo_recover(const struct engine *engine)
 {
-    return recover_some(engine, NULL);
+    bool used;
+    return recover_some(engine, NULL, &used);
 }
 
 void undo_recover_hooks(const struct engine *engine, const char *job)
 {
-    recover_some(engine, job);
+    bool used;
+    recover_some(engine, job, &used);
 }
 
 static bool is_locked(int directory, const char *name)
@@ -444,16 +455,17 @@ static bool any_locked(const char *path)
     return locked;
 }
 
-bool undo_wait(const struct engine *engine, int64_t patience)
+size_t undo_recover_patiently(const struct engine *engine, int64_t patience)
 {
     char directory[PATH_MAX];
     struct error ignored;
-    bool waited = false;
-    if (!engine->config->state_dir || directory_path(engine, directory, &ignored) < 0)
-        return false;
-    for (int64_t until = clock_monotonic() + patience; any_locked(directory) && clock_monotonic() < until;) {
-        waited = true;
+    bool used;
+    int64_t until = clock_monotonic() + patience;
+    size_t failed = recover_some(engine, NULL, &used);
+    while (used && clock_monotonic() < until) {
         clock_sleep(LOOK_AGAIN);
+        if (directory_path(engine, directory, &ignored) < 0 || !any_locked(directory))
+            failed = recover_some(engine, NULL, &used);
     }
-    return waited;
+    return failed;
 }

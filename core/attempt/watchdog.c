@@ -86,9 +86,8 @@ int watchdog_main(char **argv)
     const struct engine engine = {.config = config};
     log_set_service(config->log_service);
     attempt_recover(config);
-    size_t left = undo_recover(&engine);
-    if (undo_wait(&engine, PATIENCE))
-        left = undo_recover(&engine);
+    size_t left = undo_recover_patiently(&engine, PATIENCE);
+    attempt_recover(config); /* as with holds, its lock may just have been gone not yet */
     config_free(config);
     return left == 0 ? 0 : 1;
 }

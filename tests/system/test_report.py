@@ -218,7 +218,7 @@ def reported(world, tmp_path):
     rng, now = random.Random(5), int(time.time())
     for name in ('alpha', 'beta'):
         world.job(name, sources='tree, mail', sinks='near, far', max_age='26h')
-        runs = [random_run(rng, number, now - DAY * (60 - number) - 60, ['near', 'far']) for number in range(60)]
+        runs = [random_run(rng, number, now - DAY * (61 - number) - 60, now - DAY * (60 - number) - 60, ['near', 'far']) for number in range(60)]
         last = {'command': 'run', 'id': 'cofre-last', 'started': moment(now - 50), 'ended': moment(now - 20), 'status': 'failed', 'asked': [],
                 'label': HOSTILE + '\\x1b', 'error': f"read '{HOSTILE}\\x1b[31m\\x00\u202e': no"}
         write(place(world, name), [*runs, last])

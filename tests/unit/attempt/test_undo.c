@@ -2,6 +2,8 @@
 #include "harness.h"
 
 #include <dirent.h>
+#include <errno.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +21,21 @@ struct fixture {
     struct engine engine;
     struct worker *worker;
 };
+
+/* So many attempts to take a lock find that somebody has it. */
+static int taken;
+
+int __real_flock(int fd, int how);
+int __wrap_flock(int fd, int how);
+int __wrap_flock(int fd, int how)
+{
+    if (how == (LOCK_EX | LOCK_NB) && taken > 0) {
+        taken--;
+        errno = EWOULDBLOCK;
+        return -1;
+    }
+    return __real_flock(fd, how);
+}
 
 static int count(const char *directory)
 {
@@ -166,6 +183,27 @@ static void test_recover(void **state)
     assert_int_equal(count(f->holds), 0);
 }
 
+/* Its owner was killed, and a child of that one lets go of it at any moment: between two looks, too. */
+static void test_recover_what_is_let_go(void **state)
+{
+    struct fixture *f = *state;
+    char path[256];
+    snprintf(path, sizeof path, "%s/state", f->directory);
+    mkdir(path, 0700);
+    for (int looks = 1; looks <= 3; looks++) {
+        snprintf(path, sizeof path, "%s/scratch-left", f->place);
+        assert_int_equal(mkdir(path, 0700), 0);
+        leave(f, "left",
+              "{\"what\": \"scratch\", \"source\": \"app\", \"plugin\": \"holding-source\", \"job\": \"\", "
+              "\"overrides\": []}");
+        taken = looks;
+        assert_int_equal(undo_recover_patiently(&f->engine, 60000), 0);
+        assert_int_equal(taken, 0);
+        assert_false(there(f, "scratch", "left"));
+        assert_int_equal(count(f->holds), 0);
+    }
+}
+
 static void test_recover_fails(void **state)
 {
     struct fixture *f = *state;
@@ -240,6 +278,7 @@ static int tests(void)
         cmocka_unit_test_setup_teardown(test_scratch, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_release, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_recover, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_recover_what_is_let_go, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_recover_fails, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_hook, set_up, tear_down),
     };
