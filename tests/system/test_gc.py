@@ -286,7 +286,7 @@ def test_what_was_collected_is_no_damage(world, tmp_path):
     world.ok('run', 'job')
     here = {'state_dir': world.base / 'state', 'cache_dir': world.base / 'cache', 'host': 'testhost'}
     world.section('engine', state_dir=world.base / 'keeper-state', cache_dir=world.base / 'keeper-cache', host='keeper')
-    world.sink(keep_last=1, keep_min=1)
+    world.sink(keep_last=1, keep_min=1, gc_repack=0)
     world('key', 'accept', 'disk', 'testhost')
     old(objects(world, ''))
     world.ok('prune', '--all-hosts', '--yes')
