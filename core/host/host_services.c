@@ -351,6 +351,9 @@ static void host_leftover(struct cofre_call *call, const char *what, const char 
         host_broke(call, NULL, "named what a restore has left between reserve and commit");
         return;
     }
+    /* Half a command may be another one. */
+    if (strnlen(removal, WIRE_MAX_LEFTOVER + 1) > WIRE_MAX_LEFTOVER)
+        removal = "remove it (the command is too long to be told)";
     struct bytes *frame = host_frame(call);
     wire_put_text(frame, what, strnlen(what, WIRE_MAX_LEFTOVER));
     wire_put_text(frame, removal, strnlen(removal, WIRE_MAX_LEFTOVER));

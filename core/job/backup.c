@@ -249,13 +249,17 @@ static int gather_source(struct reading *r, struct error *e)
                             .savers = &run->to.savers,
                             .baseline = r->baseline,
                             .source = &run->manifest->sources[r->i]};
+    const char *name = run->job->sources[r->i]->name;
+    int64_t begun = clock_now();
     struct past *past;
     int result = recall(r, &past, e);
     if (result == 0)
         result = gather_run(&gather, &r->source_failed, e);
     past_free(past);
-    if (result == 0 && !run->dry)
-        leftover_note(run->engine->config, run->job->sources[r->i]->name, run->sources[r->i], true);
+    if (!run->dry && result == 0)
+        leftover_replace(run->engine->config, name, run->sources[r->i], begun);
+    else if (!run->dry)
+        leftover_add(run->engine->config, name, run->sources[r->i]);
     r->again = r->again && r->source_failed && !gather.begun;
     if (result == 0)
         result = compare_source(run, r->i, gather.below, &r->source_failed, e);

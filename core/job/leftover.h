@@ -4,17 +4,22 @@
 #ifndef COFRE_JOB_LEFTOVER_H
 #define COFRE_JOB_LEFTOVER_H
 
-#include <stdbool.h>
+#include <stdint.h>
 
 #include <jansson.h>
 
+#include "worker/worker.h"
+
 struct config;
 struct error;
-struct worker;
 
-/* Take what the calls of the source's worker have named. all: they named all that there is, and what they did not name
- * is gone; else it is added. What cannot be kept is a warning. */
-void leftover_note(const struct config *config, const char *source, const struct worker *worker, bool all);
+/* So many are remembered of one source: when the list is full there may be more. */
+#define LEFTOVER_MAX WORKER_LEFTOVERS_MAX
+
+/* What the calls of the source's worker have named is there. What cannot be kept is a warning. */
+void leftover_add(const struct config *config, const char *source, const struct worker *worker);
+/* The same, and nothing else was there when it began to look (ns): what was known by then and is not named is gone. */
+void leftover_replace(const struct config *config, const char *source, const struct worker *worker, int64_t begun);
 
 /* A list of objects with "what" and "removal", escaped as attempt_json does it, and "since", when it was named first.
  * It is the caller's; empty = there is nothing. A file that cannot be understood is ERROR_INTEGRITY. */

@@ -15,7 +15,6 @@
 #include "format/vault.h"
 #include "job/parts.h"
 #include "job/past.h"
-#include "job/leftover.h"
 #include "job/play.h"
 #include "job/services.h"
 #include "job/snapshot.h"
@@ -240,10 +239,10 @@ static int put_all(struct putting *p, struct vault *vault, const struct manifest
     return p->damaged > 0 ? say_damaged(p, vault, e) : 0;
 }
 
-static void close_target(struct target *target, struct restore_result *result)
+static void close_target(const struct engine *engine, struct target *target, struct restore_result *result)
 {
     struct error e;
-    if (target_close(target, &e) == 0)
+    if (target_close(engine, target, &e) == 0)
         return;
     log_error(LOG_ERROR, &e);
     result->held++;
@@ -283,9 +282,7 @@ static int restore_source(const struct engine *engine, struct vault *vault, cons
     int done = target_open(engine, manifest, source, request, &p->target, e);
     if (done == 0 && (done = put_all(p, vault, manifest, result, e)) == 0)
         done = target_finish(&p->target, e);
-    if (!request->into && p->target.worker)
-        leftover_note(engine->config, source->name, p->target.worker, false);
-    close_target(&p->target, result);
+    close_target(engine, &p->target, result);
     if (done == 0)
         say_restored(p);
     else

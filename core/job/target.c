@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "job/leftover.h"
 #include "job/restore.h"
 #include "snapshot/manifest.h"
 #include "worker/engine.h"
@@ -170,6 +171,7 @@ static int open_configured(const struct engine *engine, const struct manifest *m
     }
     if (open_worker(engine, instance, request, NULL, request->in_place, target, e) < 0)
         return -1;
+    target->source = instance;
     target->patience = engine_patience(instance);
     return cover(engine, manifest, instance, request, target, e);
 }
@@ -195,9 +197,11 @@ int target_finish(struct target *target, struct error *e)
     return 0;
 }
 
-int target_close(struct target *target, struct error *e)
+int target_close(const struct engine *engine, struct target *target, struct error *e)
 {
     int result = undo_run(target->hold, target->worker, e);
+    if (target->source && target->worker)
+        leftover_add(engine->config, target->source->name, target->worker);
     worker_stop(target->worker);
     target->worker = NULL;
     target->hold = NULL;

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct config_instance;
 struct engine;
 struct error;
 struct undo;
@@ -17,9 +18,10 @@ struct worker;
 /* Opened for one source. */
 struct target {
     struct worker *worker;
-    struct undo *hold;     /* covers a restore into a running application; NULL = none */
-    int64_t patience;      /* ms that a restore is begun again when it fails in passing */
-    char marker[PATH_MAX]; /* file that tells of an unfinished restore; "" = none */
+    const struct config_instance *source; /* the configured one; NULL = it goes into a directory */
+    struct undo *hold;                    /* covers a restore into a running application; NULL = none */
+    int64_t patience;                     /* ms that a restore is begun again when it fails in passing */
+    char marker[PATH_MAX];                /* file that tells of an unfinished restore; "" = none */
 };
 
 /* Into a directory: the directory plugin on INTO/SOURCE. Otherwise: the configured source of that name, in place or
@@ -31,7 +33,7 @@ int target_open(const struct engine *engine, const struct manifest *manifest, co
 void target_take_back(const struct target *target, struct error *e);
 /* Everything was put back: the place is finished. */
 int target_finish(struct target *target, struct error *e);
-/* Thaws and stops the worker. -1: the source is not as it was before; *e says why. */
-int target_close(struct target *target, struct error *e);
+/* Thaws, notes what was left beside, and stops the worker. -1: the source is not as it was before; *e says why. */
+int target_close(const struct engine *engine, struct target *target, struct error *e);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "attempt/undo.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -165,6 +166,16 @@ static void say_user(struct check *c, const struct config_instance *instance)
     report(c, LOG_INFO, text, NULL, 0);
 }
 
+/* Where something was wrong it may not have seen all of them. */
+static void note_leftovers(const struct look *look, const struct worker *worker, int64_t begun, bool done)
+{
+    const struct config *config = look->check->engine->config;
+    if (done && look->check->errors == look->errors)
+        leftover_replace(config, look->instance->name, worker, begun);
+    else
+        leftover_add(config, look->instance->name, worker);
+}
+
 /* Once. What was found cannot be taken back: then it is not tried again. */
 static int try_look(void *context, struct error *e)
 {
@@ -177,11 +188,12 @@ static int try_look(void *context, struct error *e)
         return -1;
     worker_tell(worker, c->configured);
     uint64_t before = c->said;
+    int64_t begun = clock_now();
     int result = worker_check(worker, !c->offline, on_finding, c, e);
     if (result < 0 && c->said > before && e->class == ERROR_RETRY)
         e->class = ERROR_PERMANENT;
-    if (result == 0 && !c->offline && look->role == PLUGIN_SOURCE && c->errors == look->errors)
-        leftover_note(c->engine->config, look->instance->name, worker, true);
+    if (!c->offline && look->role == PLUGIN_SOURCE)
+        note_leftovers(look, worker, begun, result == 0);
     if (result == 0 && look->instance->run_as)
         say_user(c, look->instance);
     if (result == 0 && !c->offline && look->role == PLUGIN_SINK)

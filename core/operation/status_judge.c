@@ -12,6 +12,7 @@
 
 #define ELAPSED_MAX 1e12        /* ms */
 #define ERROR_SHOWN 1000        /* bytes */
+#define NAME_SHOWN 300          /* bytes */
 #define SLOW 3                  /* times as long as usual is much longer, */
 #define SLOW_LEAST (10 * 60000) /* when it is so many ms more */
 
@@ -265,40 +266,52 @@ static int judge_expiry(struct status *status, const struct status_place *place,
 
 /* ---- what restores have left ---- */
 
-static int judge_leftover(struct status *status, const struct config_job *job, const char *source,
-                          const json_t *leftover, struct error *e)
+static int judge_leftover(struct status *status, struct problem_subject of, const char *source, const json_t *leftover,
+                          struct error *e)
 {
     char when[TEXT_AGE_MAX];
-    const char *escaped[] = {records_text(leftover, "what"), records_text(leftover, "removal")};
-    int64_t since = records_time(leftover, "since");
-    char *what = status_text(escaped[0] ? escaped[0] : ""), *removal = status_text(escaped[1] ? escaped[1] : "");
+    char *what = status_text(records_text(leftover, "what")), *removal = status_text(records_text(leftover, "removal"));
     int result = what && removal
-                     ? problem_add(&status->problems, PROBLEM_WARNING, of_job(job), e,
-                                   "source '%s': a restore has left %.500s, known for %s, which no job saves; when all "
-                                   "is well: %.500s",
-                                   source, what, age(status, since == INT64_MIN ? status->now : since, when), removal)
+                     ? problem_add(&status->problems, PROBLEM_WARNING, of, e,
+                                   "source '%s': a restore has left %.*s%s, known for %s, which no job saves; when all "
+                                   "is well: %.*s",
+                                   source, NAME_SHOWN, what, strlen(what) > NAME_SHOWN ? "..." : "",
+                                   age(status, records_time(leftover, "since"), when), ERROR_SHOWN, removal)
                      : error_memory(e);
     free(what);
     free(removal);
     return result;
 }
 
-static int judge_source(const struct config *config, struct status *status, const struct config_job *job,
+static int judge_list(struct status *status, struct problem_subject of, const char *source, const json_t *list,
+                      struct error *e)
+{
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (judge_leftover(status, of, source, json_array_get(list, i), e) < 0)
+            return -1;
+    if (json_array_size(list) < LEFTOVER_MAX)
+        return 0;
+    return problem_add(&status->problems, PROBLEM_WARNING, of, e,
+                       "source '%s': restores have left %d things, and there may be more, which are not remembered: "
+                       "remove those that are not needed any more",
+                       source, LEFTOVER_MAX);
+}
+
+static int judge_source(const struct config *config, struct status *status, struct problem_subject of,
                         const char *source, struct error *e)
 {
     struct error why;
-    json_t *list = NULL;
-    int result = 0;
-    if (leftover_read(config, source, &list, &why) < 0 && why.class == ERROR_MEMORY)
+    json_t *list;
+    if (leftover_read(config, source, &list, &why) == 0) {
+        int result = judge_list(status, of, source, list, e);
+        json_decref(list);
+        return result;
+    }
+    if (why.class == ERROR_MEMORY)
         return error_memory(e);
-    if (!list)
-        result =
-            problem_add(&status->problems, PROBLEM_UNKNOWN, of_job(job), e,
-                        "what restores of source '%s' have left is not known: %s: %s", source, why.message, why.hint);
-    for (size_t i = 0; result == 0 && i < json_array_size(list); i++)
-        result = judge_leftover(status, job, source, json_array_get(list, i), e);
-    json_decref(list);
-    return result;
+    return problem_add(&status->problems, PROBLEM_UNKNOWN, of, e,
+                       "what restores of source '%s' have left is not known: %s%s%s", source, why.message,
+                       why.hint[0] ? ": " : "", why.hint);
 }
 
 /* Of a source of several jobs at the first. */
@@ -309,7 +322,20 @@ static int judge_leftovers(const struct config *config, struct status *status, s
         bool seen = false;
         for (size_t k = 0; k < at && !seen; k++)
             seen = config_job_saves(status->jobs[k].job, job->sources[i]);
-        if (!seen && judge_source(config, status, job, job->sources[i]->name, e) < 0)
+        if (!seen && judge_source(config, status, of_job(job), job->sources[i]->name, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* What a source has left that was taken out of its job. */
+static int judge_jobless(const struct config *config, struct status *status, struct error *e)
+{
+    for (size_t i = 0; i < config->source_count; i++) {
+        bool saved = false;
+        for (size_t k = 0; k < config->job_count && !saved; k++)
+            saved = config_job_saves(&config->jobs[k], &config->sources[i]);
+        if (!saved && judge_source(config, status, (struct problem_subject){0}, config->sources[i].name, e) < 0)
             return -1;
     }
     return 0;
@@ -333,7 +359,7 @@ static int judge_clock(struct status *status, struct error *e)
 
 int status_judge(const struct config *config, struct status *status, struct error *e)
 {
-    if (judge_clock(status, e) < 0)
+    if (judge_clock(status, e) < 0 || judge_jobless(config, status, e) < 0)
         return -1;
     for (size_t i = 0; i < status->job_count; i++) {
         const struct status_job *job = &status->jobs[i];

@@ -152,25 +152,43 @@ static int take_log(struct worker *w, struct cursor *c, struct error *e)
     return 0;
 }
 
+static bool is_named(const struct worker *w, const char *what)
+{
+    for (size_t i = 0; i < w->leftover_count; i++)
+        if (strcmp(w->leftovers[i].what, what) == 0)
+            return true;
+    return false;
+}
+
+static int keep_leftover(struct worker *w, const char *what, const char *removal, struct error *e)
+{
+    struct worker_leftover *grown = reallocarray(w->leftovers, w->leftover_count + 1, sizeof *grown);
+    w->leftovers = grown ? grown : w->leftovers;
+    struct worker_leftover one = {.what = text_copy(what), .removal = text_copy(removal)};
+    if (grown && one.what && one.removal) {
+        w->leftovers[w->leftover_count++] = one;
+        return 0;
+    }
+    free(one.what);
+    free(one.removal);
+    error_memory(e);
+    return call_abort(w, e);
+}
+
 static int take_leftover(struct worker *w, struct cursor *c, struct error *e)
 {
-    const char *what = wire_text_required(c, WIRE_MAX_LEFTOVER, NULL);
-    const char *removal = wire_text_required(c, WIRE_MAX_LEFTOVER, NULL);
-    if (!what || !removal || !cursor_done(c))
+    char what[WIRE_MAX_LEFTOVER + 1], removal[WIRE_MAX_LEFTOVER + 1];
+    const char *texts[] = {wire_text_required(c, WIRE_MAX_LEFTOVER, NULL),
+                           wire_text_required(c, WIRE_MAX_LEFTOVER, NULL)};
+    if (!texts[0] || !texts[1] || !cursor_done(c))
         return malformed(w, e);
-    if (w->leftover_count == WORKER_LEFTOVERS_MAX)
+    snprintf(what, sizeof what, "%s", texts[0]);
+    snprintf(removal, sizeof removal, "%s", texts[1]);
+    redact_text(&w->redact, what);
+    redact_text(&w->redact, removal);
+    if (w->leftover_count == WORKER_LEFTOVERS_MAX || is_named(w, what))
         return 0;
-    struct worker_leftover *grown = reallocarray(w->leftovers, w->leftover_count + 1, sizeof *grown);
-    if (!grown)
-        return error_memory(e);
-    w->leftovers = grown;
-    struct worker_leftover *one = &grown[w->leftover_count++];
-    *one = (struct worker_leftover){.what = text_copy(what), .removal = text_copy(removal)};
-    if (!one->what || !one->removal)
-        return error_memory(e);
-    redact_text(&w->redact, one->what);
-    redact_text(&w->redact, one->removal);
-    return 0;
+    return keep_leftover(w, what, removal, e);
 }
 
 /* What a class is in a plugin and what it is in the engine, whose exit status it becomes: "busy" is there another run
@@ -212,7 +230,8 @@ int call_poll(struct worker *w, struct channel_frame *frame, struct error *e)
         if (got == 0)
             return 2;
         bool aside = frame->type == WIRE_LOG || frame->type == WIRE_RESULT || frame->type == WIRE_LEFTOVER;
-        if (frame->type != WIRE_LOG)
+        /* What can be said without end is no sign of life. */
+        if (frame->type != WIRE_LOG && frame->type != WIRE_LEFTOVER)
             w->since = 0;
         if (frame->type == WIRE_DATA)
             return 1;

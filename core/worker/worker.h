@@ -81,7 +81,7 @@ int worker_check(struct worker *worker, bool connect, void (*found)(void *contex
  * fails: there is nothing left to save. */
 void worker_stop(struct worker *worker);
 
-/* What a source's calls have named that restores left, one after another; the first WORKER_LEFTOVERS_MAX. Lent until
+/* What a source's calls have named that restores left, each once; the first WORKER_LEFTOVERS_MAX. Lent until
  * worker_stop. */
 #define WORKER_LEFTOVERS_MAX 100
 struct worker_leftover {

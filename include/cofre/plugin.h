@@ -749,7 +749,8 @@ struct cofre_host {
     /* Something that a restore has left beside and that is still there, such as the database that it replaced: status
      * names it until it is gone. what: "database 'shop_before_...'"; removal: the command that removes it. restore says
      * what it has left now; backup, and check when it connects, name all that there is of this source, and what they
-     * do not name is gone. Elsewhere nothing comes of it. Not between reserve and commit; both at most 1,000 bytes. */
+     * do not name is gone. Elsewhere nothing comes of it. Not between reserve and commit. Both at most 1,000 bytes: of
+     * a longer name the beginning is told, a longer command not at all. Of one source 100 are remembered. */
     void (*leftover)(struct cofre_call *, const char *what, const char *removal);
 };
 

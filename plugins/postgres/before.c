@@ -9,6 +9,7 @@
 
 #define INFIX "_before_"
 #define PARTIAL "_partial_"
+#define UTF8_MAX 4 /* bytes of a character */
 
 /* At the end of a comment. The first group is the name, the second the time, which compares as text. */
 #define MARK "'\\(cofre: this was (.+) until ([0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}Z)\\)$'"
@@ -62,18 +63,28 @@ static int32_t list(struct session *s, int64_t age, PGresult **found, struct cof
     return session_query(s, found, "list the databases that restores replaced", list_sql, 1, parameters, error);
 }
 
-/* Of one that is not marked only the name can tell: not when it had to be cut. */
+/* `name` is the beginning of that of a database. cut: not all of it. */
+static bool is_name_of(const char *name, bool cut, const struct namelist *databases)
+{
+    for (size_t i = 0; i < databases->count; i++)
+        if (cut ? strncmp(databases->list[i], name, strlen(name)) == 0 : strcmp(databases->list[i], name) == 0)
+            return true;
+    return false;
+}
+
+/* Of one that is not marked only the name can tell. It may have been cut when no further character would fit. */
 static bool is_of(const PGresult *found, int row, const struct namelist *databases)
 {
     char name[SESSION_NAME_MAX + 1];
     if (!PQgetisnull(found, row, WAS))
         return namelist_has(databases, PQgetvalue(found, row, WAS));
     snprintf(name, sizeof name, "%s", PQgetvalue(found, row, NAME));
+    bool cut = strlen(name) + UTF8_MAX > SESSION_NAME_MAX;
     /* What the pattern matched ends in "_" and an id without one, and perhaps a number. */
     for (size_t n = strlen(name); n > 0; n--)
         if (strncmp(name + n, INFIX, strlen(INFIX)) == 0 || strncmp(name + n, PARTIAL, strlen(PARTIAL)) == 0) {
             name[n] = '\0';
-            return namelist_has(databases, name);
+            return is_name_of(name, cut, databases);
         }
     return false;
 }

@@ -94,6 +94,22 @@ def test_what_was_left_is_found_again_when_the_state_is_lost_or_damaged(world, c
     assert name in left(world)[0]
 
 
+def test_a_name_that_had_to_be_cut_is_known_without_its_comment(world, cluster, replaced):
+    """Whose it was is told by what is left of its name: that of one too many rather than of none."""
+    name = cluster.create('g' + 25 * 'ä')
+    cluster.create('other')
+    cluster.world(world, databases=f'{name}, other')
+    world.ok('run', 'job')
+    old = replaced(name=name)
+    cluster.sql(f'COMMENT ON DATABASE "{old}" IS NULL')
+    for words in (('check', 'db'), ('run', 'job')):
+        world(*words)
+        assert [old in one for one in left(world)] == [True]
+    cluster.source(world, databases='other')
+    world.ok('run', 'job')
+    assert left(world) == []
+
+
 def test_all_databases_are_without_those(world, cluster, replaced):
     cluster.create('gym')
     cluster.world(world, databases='*')

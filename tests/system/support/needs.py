@@ -41,7 +41,7 @@ def assert_needs(path: Path, key: Path, snapshot: str) -> set[tuple[str, bytes]]
     needs, chunks = read_needs(repository, snapshot), chunks_of(repository, snapshot)
     useful = set()
     for chunk in chunks:
-        at = {(host, bytes.fromhex(name)[:8]) for (host, name), *_ in repository.places[chunk]}
+        at = {(host, bytes.fromhex(name)[:8]) for _, host, _, name in (pack.split('/') for pack, *_ in repository.places[chunk])}
         assert at & needs, f'{snapshot}: {chunk.hex()}'
         useful |= at
     assert needs <= useful, f'{snapshot}: packs of which it needs nothing'

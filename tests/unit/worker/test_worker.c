@@ -248,6 +248,24 @@ static void test_deadly(void **state)
     }
 }
 
+/* It is no sign of life, however much of it there is; and each is kept once. */
+static void test_naming_without_end(void **state)
+{
+    (void)state;
+    static const struct harness_times deaf = {.stall = 300, .grace = 300};
+    struct error e = {.class = ERROR_NONE};
+    size_t count;
+    if (harness_in_process)
+        skip();
+    struct worker *w = harness_timed("leaving-source", "place=/nonexistent;habit=endless;at=check", deaf);
+    assert_int_equal(worker_check(w, true, found, NULL, &e), -1);
+    assert_int_equal(e.class, ERROR_PLUGIN);
+    assert_non_null(strstr(e.message, "hung in check"));
+    assert_string_equal(worker_leftovers(w, &count)->what, "endless");
+    assert_int_equal(count, 1);
+    worker_stop(w);
+}
+
 /* It ends by itself, and not before. */
 static void test_pause(void **state)
 {
@@ -529,6 +547,7 @@ static int tests(void)
         cmocka_unit_test(test_description),  cmocka_unit_test(test_check),
         cmocka_unit_test(test_odd_findings), cmocka_unit_test(test_secrets),
         cmocka_unit_test(test_deadly),       cmocka_unit_test(test_grace),
+        cmocka_unit_test(test_naming_without_end),
         cmocka_unit_test(test_pause),        cmocka_unit_test(test_signal_is_named),
         cmocka_unit_test(test_timeout),      cmocka_unit_test(test_progress),
         cmocka_unit_test(test_flood),        cmocka_unit_test(test_output),
