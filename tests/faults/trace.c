@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
@@ -16,29 +17,33 @@
 
 #define MAX_TASKS 4096
 
-static pid_t tasks[MAX_TASKS];
+static struct task {
+    pid_t pid;
+    bool executes; /* it is becoming another program */
+} tasks[MAX_TASKS];
 static size_t task_count;
 #define LET_GO_MAX 4
 static const char *let_go[LET_GO_MAX];
 static size_t let_go_count;
 
-static void remember(pid_t pid)
+static struct task *remember(pid_t pid)
 {
     for (size_t i = 0; i < task_count; i++) {
-        if (tasks[i] == pid)
-            return;
+        if (tasks[i].pid == pid)
+            return &tasks[i];
     }
     if (task_count == MAX_TASKS) {
         fputs("trace: too many tasks\n", stderr);
         exit(125); /* PTRACE_O_EXITKILL ends them all */
     }
-    tasks[task_count++] = pid;
+    tasks[task_count++] = (struct task){.pid = pid};
+    return &tasks[task_count - 1];
 }
 
 static void forget(pid_t pid)
 {
     for (size_t i = 0; i < task_count; i++) {
-        if (tasks[i] == pid)
+        if (tasks[i].pid == pid)
             tasks[i] = tasks[--task_count];
     }
 }
@@ -52,19 +57,6 @@ static void resume(pid_t pid, int signal)
 {
     /* ESRCH: it was killed while it stood still. */
     request(PTRACE_SYSCALL, pid, 0, (void *)(uintptr_t)signal);
-}
-
-/* SIGKILL for all of them at once, and for those that appear while we wait. */
-static void kill_all(void)
-{
-    for (size_t i = 0; i < task_count; i++)
-        kill(tasks[i], SIGKILL);
-    int status;
-    pid_t pid;
-    while ((pid = waitpid(-1, &status, __WALL)) > 0 || errno == EINTR) {
-        if (pid > 0 && WIFSTOPPED(status))
-            kill(pid, SIGKILL);
-    }
 }
 
 static pid_t start(char **command)
@@ -97,6 +89,7 @@ static enum trace_verdict at_call(pid_t pid, enum trace_verdict (*visit)(void *,
     if (request(PTRACE_GET_SYSCALL_INFO, pid, sizeof info, &info) <= 0)
         return TRACE_GO_ON;
     struct trace_stop stop = {.pid = pid, .entry = info.op == PTRACE_SYSCALL_INFO_ENTRY};
+    remember(pid)->executes = stop.entry && (info.entry.nr == SYS_execve || info.entry.nr == SYS_execveat);
     if (stop.entry) {
         stop.number = info.entry.nr;
         for (int i = 0; i < 6; i++)
@@ -144,6 +137,45 @@ static bool is_let_go(pid_t pid, int status)
     return false;
 }
 
+static bool let_it_go(pid_t pid, int status)
+{
+    if (!is_let_go(pid, status))
+        return false;
+    request(PTRACE_DETACH, pid, 0, NULL);
+    forget(pid);
+    return true;
+}
+
+/* One that is becoming a program that is let go is none of those that are killed, though who starts it goes on before
+ * that is told. here: the one that stands still. */
+static void settle(pid_t here)
+{
+    int status;
+    for (size_t i = task_count; i-- > 0;) {
+        pid_t pid = tasks[i].pid;
+        if (pid == here || !tasks[i].executes || waitpid(pid, &status, __WALL) != pid)
+            continue;
+        if (!WIFSTOPPED(status))
+            forget(pid);
+        else
+            let_it_go(pid, status);
+    }
+}
+
+/* SIGKILL for all of them at once, and for those that appear while we wait. here: the one that stands still. */
+static void kill_all(pid_t here)
+{
+    int status;
+    pid_t pid;
+    settle(here);
+    for (size_t i = 0; i < task_count; i++)
+        kill(tasks[i].pid, SIGKILL);
+    while ((pid = waitpid(-1, &status, __WALL)) > 0 || errno == EINTR) {
+        if (pid > 0 && WIFSTOPPED(status))
+            kill(pid, SIGKILL);
+    }
+}
+
 int trace_run(char **command, enum trace_verdict (*visit)(void *context, const struct trace_stop *), void *context)
 {
     pid_t first = start(command);
@@ -164,15 +196,12 @@ int trace_run(char **command, enum trace_verdict (*visit)(void *context, const s
                 result = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
             continue;
         }
-        if (is_let_go(pid, status)) {
-            request(PTRACE_DETACH, pid, 0, NULL);
-            forget(pid);
+        if (let_it_go(pid, status))
             continue;
-        }
         remember(pid);
         bool call = WSTOPSIG(status) == (SIGTRAP | 0x80);
         if (call && at_call(pid, visit, context) == TRACE_KILL_ALL) {
-            kill_all();
+            kill_all(pid);
             return 137;
         }
         resume(pid, call ? 0 : signal_of(pid, status));
