@@ -74,8 +74,8 @@ int undo_release(struct undo *hold, struct error *e);
 size_t undo_recover(const struct engine *engine);
 /* Only the hooks of that job. */
 void undo_recover_hooks(const struct engine *engine, const char *job);
-/* As undo_recover, and what is in use is waited for, at most so many ms. A child of a killed process that has not become
- * another program yet has its locks for a moment longer. */
+/* As undo_recover, and what is in use is waited for, at most so many ms. A child of a killed process that has not
+ * become another program yet has its locks for a moment longer. */
 size_t undo_recover_patiently(const struct engine *engine, int64_t patience);
 
 #endif

@@ -178,6 +178,11 @@ class Host:
     def measured(self, job: str, sink: str) -> Attempt | None:
         return next((one for one in self.runs(job) if sink in one.full), None)
 
+    def fullness(self, sink: str) -> float:
+        """How full it was when a run saw it last, of whichever job."""
+        newest = max((one for job in self.jobs for one in [self.measured(job, sink)] if one), key=lambda one: one.ended, default=None)
+        return newest.full[sink] if newest else 0
+
     def last_check(self, job: str, sink: str, member: str) -> Attempt | None:
         return next((one for one in reversed(self.records.get(('job', job), []))
                      if one.command == 'verify' and sink in getattr(one, member)), None)
@@ -185,14 +190,13 @@ class Host:
     def of_sink(self, job: str, sink: str, now: float) -> dict:
         good, most = self.good(job, sink), self.jobs[job]['max_age']
         verified, damaged = self.last_check(job, sink, 'sinks'), self.last_check(job, sink, 'damaged')
-        measured = self.measured(job, sink)
         found = set()
         if stale := good is None or now - good.began[0] > most:
             found.add(('stale', job, sink, 'none' if good is None else 'old'))
         if damaged and (not verified or verified.ended < damaged.ended):
             found.add(('damaged', job, sink, 'damaged'))
-        if measured and measured.full[sink] >= self.warn_space[sink]:
-            found.add(('warning', job, sink, 'space'))
+        if sink in self.warn_space and self.fullness(sink) >= self.warn_space[sink]:
+            found.add(('warning', None, sink, 'space'))
         return {'snapshot': good and good.id, 'good': good and good.began, 'stale': stale, 'verified': verified and verified.ended, 'findings': found}
 
     def of_job(self, job: str, now: float) -> dict:
@@ -298,8 +302,7 @@ class Listener:
                 else:
                     self.over(key, now, ('recovered', *about))
         for sink, most in host.warn_space.items():
-            newest = max((one for job in host.jobs for one in [host.measured(job, sink)] if one), key=lambda one: one.ended, default=None)
-            full = newest.full[sink] if newest else 0
+            full = host.fullness(sink)
             if full >= most:
                 self.bad(('space', sink), None, now, now, ('space', None, sink, None, False))
             elif full < most * 0.98:
