@@ -161,7 +161,7 @@ static int take_plan(void *context, const char *key, const char *host, const str
     if (!of)
         return -1;
     for (size_t i = 0; i < count; i++) {
-        if (strcmp(rows[i].key, key) != 0)
+        if (strcmp(rows[i].key, key) != 0 || rows[i].plan.packs) /* it may be listed twice */
             continue;
         rows[i].host = (size_t)(of - gc->hosts);
         rows[i].plan = *plan;

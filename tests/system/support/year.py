@@ -176,7 +176,7 @@ class Host:
         return next((one for one in self.runs(job) if one.id and (one.whole or one.accepted) and sink in one.sinks), None)
 
     def measured(self, job: str, sink: str) -> Attempt | None:
-        return next((one for one in self.runs(job) if sink in one.full), None)
+        return next((one for one in self.runs(job) if sink in one.full and one.ended is not None), None)
 
     def fullness(self, sink: str) -> float:
         """How full it was when a run saw it last, of whichever job."""

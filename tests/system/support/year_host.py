@@ -306,7 +306,8 @@ class Machine:
         while process.poll() is None and not (self.base / 'held').exists() and time.time() < until:
             time.sleep(0.005)
         children = Path(f'/proc/{process.pid}/task/{process.pid}/children')
-        child = int((children.read_text() if children.exists() else '').split()[0] or 0) if process.poll() is None else 0
+        numbers = children.read_text().split() if children.exists() else []
+        child = int(numbers[0]) if numbers and process.poll() is None else 0  # there is none just after its beginning, and just before its end
         if how == 'stop' and child:
             os.kill(child, signal.SIGTERM)
         elif process.poll() is None:
