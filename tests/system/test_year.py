@@ -57,7 +57,7 @@ def a_year(machine: Machine) -> None:
 def play(tmpfs, binary, zone: str, start: datetime, days: int, seed: int, factor: float = 1) -> None:
     """What files tell of time is older than any of it, whenever this is run."""
     weather = Weather(random.Random(f'{zone} {seed}'), int(start.replace(tzinfo=ZoneInfo('UTC')).timestamp()), days, factor)
-    machine = Machine(World(tmpfs('host', 'size=300m'), binary), tmpfs('disk', 'size=8m'), zone, weather)
+    machine = Machine(World(tmpfs('host', 'size=300m'), binary), tmpfs('disk', 'size=32m'), zone, weather)
     a_year(machine)
     print(f'{machine.hours} hours of a job and sink: {dict(machine.seen)}')
     assert machine.hours > 0.2 * days * 24 * 8 and {'run complete', 'told failure', 'told stale', 'told recovered'} <= machine.seen.keys()
