@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.cli import CLEAN
+from support.clock import LIBRARY
 from support.due import age, marks
 from support.notify import Told
 from support.records import open_attempts, place, records
@@ -47,8 +48,7 @@ def daemon(world, env: dict | None = None):
 def clock_at(second: int, minutes: int = 0) -> dict[str, str]:
     """A clock that is ahead, by less than a minute and these, so that it shows this second; the kernel's timers do not know it, so the daemon looks
     more often."""
-    [library] = Path('/usr/lib').glob('*/faketime/libfaketime.so.1')
-    return {'LD_PRELOAD': str(library), 'FAKETIME': f'+{(second - time.time()) % 60 + 60 * minutes:.3f}s', 'WATCHDOG_USEC': '500000'}
+    return {'LD_PRELOAD': str(LIBRARY), 'FAKETIME': f'+{(second - time.time()) % 60 + 60 * minutes:.3f}s', 'WATCHDOG_USEC': '500000'}
 
 
 def runs(world, job: str = 'job') -> int:

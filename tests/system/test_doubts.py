@@ -16,11 +16,13 @@ from __future__ import annotations
 import json
 import re
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import nacl.bindings as sodium
 import pytest
 
+from support import clock
 from support.bad_s3 import XML, Fault, cut, error, said
 from support.cli import DAMAGED, DONE, FAILED, INCOMPLETE, NO_REPOSITORY, WRONG_KEY, World
 from support.decoder import Repository
@@ -243,16 +245,16 @@ def a_manifest_of_another_snapshot(scene: Scene):
 
 # ---- clocks ----
 
-def clock(name: str, *faketime: str, words: str = '', **statuses) -> None:
+def wrong_clock(name: str, prefix: Callable[[], tuple], words: str = '', **statuses) -> None:
     @doubt('disk', words, name=name, marks=pytest.mark.preload, **statuses)
     def spoil(scene: Scene):
-        scene.prefix, scene.more = ('faketime', *faketime), ()
+        scene.prefix, scene.more = prefix(), ()
 
 
-clock('in 1970', '1970-01-02 00:00:00', prune=INCOMPLETE, gc=INCOMPLETE, words='1970')
-clock('in 2099', '2099-01-01 00:00:00', prune=INCOMPLETE, words='years between')
-clock('in 2099', '2099-01-01 00:00:00', gc=DONE, goes=False)
-clock('an hour back', '-f', '-1h', prune=INCOMPLETE, gc=INCOMPLETE, words="clock")
+wrong_clock('in 1970', lambda: clock.at('1970-01-02 00:00:00'), prune=INCOMPLETE, gc=INCOMPLETE, words='1970')
+wrong_clock('in 2099', lambda: clock.at('2099-01-01 00:00:00'), prune=INCOMPLETE, words='years between')
+wrong_clock('in 2099', lambda: clock.at('2099-01-01 00:00:00'), gc=DONE, goes=False)
+wrong_clock('an hour back', lambda: clock.ahead(-clock.HOUR), prune=INCOMPLETE, gc=INCOMPLETE, words="clock")
 
 
 # ---- not the place that it was ----

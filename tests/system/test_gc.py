@@ -2,10 +2,10 @@
 import os
 import shutil
 import time
-from pathlib import Path
 
 import pytest
 
+from support import clock
 from support.cli import DAMAGED, INCOMPLETE, USAGE, WRONG_KEY
 from support.faults import sample
 from support.garbage import assert_whole, collected, forget, gc, objects, old
@@ -13,7 +13,6 @@ from support.oracle import assert_same_tree
 from support.tree import plain_tree
 
 DAY = 86400
-[PRELOAD] = Path('/usr/lib').glob('*/faketime/libfaketime.so.1')
 
 
 @pytest.fixture
@@ -402,7 +401,7 @@ def test_plans_end_beside_a_snapshot_that_lacks_a_pack(garbage):
 @pytest.mark.preload
 def test_the_clock_was_ahead_at_the_last_gc(garbage):
     """It is right since, and does not come there before 2099: what to do is said, and done, gc goes on."""
-    garbage.ok('gc', prefix=('faketime', '2099-01-01 00:00:00'))
+    garbage.ok('gc', prefix=clock.at('2099-01-01 00:00:00'))
     old(objects(garbage, 'plans'), 2)
     result = garbage.fails(INCOMPLETE, 'gc')
     [memory] = (garbage.base / 'state/repositories').glob('*/gc')
@@ -431,7 +430,7 @@ def test_what_was_stored_when_the_clock_was_ahead(garbage):
 @pytest.mark.preload
 def test_a_snapshot_of_a_clock_that_was_ahead(garbage):
     """It is in the way until the next one is made by a clock that is right, and no longer."""
-    garbage.ok('run', 'job', prefix=('faketime', '-f', '+400d'))
+    garbage.ok('run', 'job', prefix=clock.ahead(400 * DAY))
     assert 'lies in the future' in garbage.fails(INCOMPLETE, 'gc').err
     garbage.ok('run', 'job')
     assert collected(garbage)['removed']['objects'] > 0
@@ -444,7 +443,7 @@ def test_a_run_in_which_the_clock_was_set_right(garbage, tmp_path):
     now, steps = tmp_path / 'now', ('FAKETIME_NO_CACHE=1', 'FAKETIME_DONT_FAKE_MONOTONIC=1', 'DONT_FAKE_MONOTONIC=1')
     now.write_text('1974-01-01 00:00:00')
     garbage.job(before=f"sh: echo +0 > {now}")
-    garbage.ok('run', 'job', prefix=('env', f'LD_PRELOAD={PRELOAD}', f'FAKETIME_TIMESTAMP_FILE={now}', *steps))
+    garbage.ok('run', 'job', prefix=('env', f'LD_PRELOAD={clock.LIBRARY}', f'FAKETIME_TIMESTAMP_FILE={now}', *steps))
     assert '1974' in garbage.ok('list').out
     assert collected(garbage)['removed']['objects'] > 0
 

@@ -4,10 +4,12 @@ import os
 import random
 import shutil
 import subprocess
+import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from support import clock
 from support.archive import manifest, snapshots
 from support.cli import BUSY, CLEAN, DAMAGED, FAILURES, INCOMPLETE, USAGE, World
 from support.faults import sample
@@ -257,8 +259,8 @@ def test_a_clock_that_is_wrong(made, place):
     """Through the machine's own time: in 1970, an hour back, and in 2099."""
     made.job(keep_last=4, keep_min=1, prune='manual')
     ids = run(made, 7)
-    for date in ('1970-01-02 00:00:00', '2026-01-01 00:00:00', '-1h', '2099-01-01 00:00:00'):
-        result = made.fails(INCOMPLETE, 'prune', prefix=('faketime', '-f', date) if date[0] == '-' else ('faketime', date))
+    for date in ('1970-01-02 00:00:00', '2026-01-01 00:00:00', time.time() - clock.HOUR, '2099-01-01 00:00:00'):
+        result = made.fails(INCOMPLETE, 'prune', prefix=clock.at(date))
         assert there(place) == set(ids) and 'as there is a doubt' in result.err, result
     made.ok('prune')
     assert len(there(place)) == 4
@@ -269,9 +271,9 @@ def test_snapshots_of_a_clock_that_was_ahead(made, place):
     """They are in the way until the next one is made by a clock that is right. Then they stay, and no rule takes them for the newest."""
     made.job(keep_within='90d', keep_min=1, prune='manual')
     for day in (3, 2, 1):
-        made.ok('run', 'job', prefix=('faketime', '-f', f'-{day}d'))
+        made.ok('run', 'job', prefix=clock.ahead(-day * clock.DAY))
     ids = made.snapshots()
-    made.ok('run', 'job', prefix=('faketime', '-f', '+400d'))
+    made.ok('run', 'job', prefix=clock.ahead(400 * clock.DAY))
     [ahead] = set(made.snapshots()) - set(ids)
     assert f'snapshot {ahead} lies in the future' in made.fails(INCOMPLETE, 'prune').err
     ids += [id for id in run(made, 1) if id not in (*ids, ahead)]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from support import clock
 from support.cli import BUSY, CLEAN, DAMAGED, DONE, FAILURES, INCOMPLETE, NO_REPOSITORY
 from support.records import moment, open_attempts, place, records, write
 from support.tree import plain_tree
@@ -266,7 +267,7 @@ def test_two_years_are_kept_and_the_chain_stays_whole(made):
 def test_a_clock_that_jumps_takes_nothing_away(made):
     for _ in range(3):
         made.ok('verify', 'job')
-    made('verify', 'job', prefix=('faketime', '2099-01-01'))
+    made('verify', 'job', prefix=clock.at('2099-01-01 00:00:00'))
     assert len(records(made)) == 4
 
 

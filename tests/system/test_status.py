@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from support import clock
 from support.cli import BAD_CONFIG, CLEAN, DAMAGED, DONE, FAILED, INCOMPLETE, OVERDUE
 from support.records import history, moment, place, records, write
 from support.schedule import next_due
@@ -76,7 +77,7 @@ def level(told: dict, made: list[dict], now: float) -> str:
 
 
 def status_at(world, when: int, *words, zone: str = 'UTC', env: dict | None = None):
-    return world(*words, prefix=('faketime', '-f', f'@{when}'), env=CLEAN | {'TZ': zone, 'FAKETIME_FMT': '%s'} | (env or {}))
+    return world(*words, prefix=clock.at(when), env=CLEAN | {'TZ': zone} | (env or {}))
 
 
 # ---- random histories ----

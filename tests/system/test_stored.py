@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from support import clock
 from support.archive import manifest
 from support.cli import CLEAN, DAMAGED, INCOMPLETE, OVERDUE, SNAPSHOT_ID, USAGE
 from support.decoder import Repository, read_manifest
@@ -23,7 +24,7 @@ STATES = ('complete', 'partial', 'incomplete', 'suspect')
 
 def at(world, when: float, *words):
     """As of another time."""
-    return world(*words, prefix=('faketime', '-f', f'@{int(when)}'), env=CLEAN | {'TZ': 'UTC', 'FAKETIME_FMT': '%s'})
+    return world(*words, prefix=clock.at(int(when)), env=CLEAN | {'TZ': 'UTC'})
 
 
 def seconds(text: str | None) -> float | None:

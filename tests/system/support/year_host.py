@@ -14,6 +14,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from .cli import CLEAN, Result, World
+from .clock import LIBRARY
 from .notify import Told
 from .wait import wait_until
 from .year import DAY, HOUR, MINUTE, Attempt, Host, Listener, Weather, worst
@@ -38,7 +39,6 @@ if [ -e {base}/hold-$COFRE_JOB-$COFRE_HOOK ]; then rm {base}/hold-$COFRE_JOB-$CO
 [ -e {base}/end-$COFRE_JOB-$COFRE_HOOK ] && exit $(cat {base}/end-$COFRE_JOB-$COFRE_HOOK)
 exit 0
 """
-[FAKETIME] = Path('/usr/lib').glob('*/faketime/libfaketime.so.1')
 
 
 def minutes(seconds: int) -> str:
@@ -98,7 +98,7 @@ class Machine:
         self.clock = max(self.clock, hour + minute * 60)
 
     def env(self) -> dict[str, str]:
-        return CLEAN | {'TZ': self.zone, 'LD_PRELOAD': str(FAKETIME), 'FAKETIME': f'{self.clock - time.time():+.3f}s'}
+        return CLEAN | {'TZ': self.zone, 'LD_PRELOAD': str(LIBRARY), 'FAKETIME': f'{self.clock - time.time():+.3f}s'}
 
     def run(self, *words: str):
         began = time.time()
