@@ -12,7 +12,6 @@
 #include "worker/sink.h"
 
 #define DAY (INT64_C(86400) * 1000000000)
-#define RUN_MAX (365 * DAY) /* no run takes so long: in it a clock was set */
 #define ROWS_MAX ((size_t)1 << 30)
 #define CLOCK "clock"
 
@@ -85,7 +84,7 @@ static int take_standing(void *context, const struct vault_standing *standing, c
             error_hint(e, VAULT_LOST_HINT);
         return -1;
     }
-    if (!__builtin_sub_overflow(standing->ended, standing->started, &run) && run > c->grace / 2 && run <= RUN_MAX)
+    if (!__builtin_sub_overflow(standing->ended, standing->started, &run) && run > c->grace / 2 && run <= VAULT_RUN_MAX)
         c->grace = 2 * run;
     return 0;
 }

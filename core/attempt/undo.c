@@ -310,10 +310,17 @@ static bool take_over(struct undo *hold, struct left *left)
 
 static void look_at(const struct engine *engine, const char *directory, const char *name, struct left *left)
 {
+    struct error e;
     size_t n = strlen(name);
-    struct undo *hold = n < ID_MAX && left->count < RECOVER_MAX ? calloc(1, sizeof *hold) : NULL;
-    if (!hold)
+    if (n >= ID_MAX || left->count == RECOVER_MAX)
         return;
+    struct undo *hold = calloc(1, sizeof *hold);
+    if (!hold) {
+        error_memory(&e);
+        log_error(LOG_ERROR, &e);
+        left->failed++;
+        return;
+    }
     hold->engine = engine;
     memcpy(hold->id, name, n + 1);
     snprintf(hold->path, sizeof hold->path, "%.*s/%s", PATH_MAX - ID_MAX - 2, directory, hold->id);
@@ -462,9 +469,11 @@ size_t undo_recover_patiently(const struct engine *engine, int64_t patience)
     bool used;
     int64_t until = clock_monotonic() + patience;
     size_t failed = recover_some(engine, NULL, &used);
+    if (!used || directory_path(engine, directory, &ignored) < 0)
+        return failed;
     while (used && clock_monotonic() < until) {
         clock_sleep(LOOK_AGAIN);
-        if (directory_path(engine, directory, &ignored) < 0 || !any_locked(directory))
+        if (!any_locked(directory))
             failed = recover_some(engine, NULL, &used);
     }
     return failed;

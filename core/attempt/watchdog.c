@@ -87,7 +87,7 @@ int watchdog_main(char **argv)
     log_set_service(config->log_service);
     attempt_recover(config);
     size_t left = undo_recover_patiently(&engine, PATIENCE);
-    attempt_recover(config); /* as with holds, its lock may just have been gone not yet */
+    attempt_recover(config); /* a child may have had its lock at the first look, as with holds */
     config_free(config);
     return left == 0 ? 0 : 1;
 }

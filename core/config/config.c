@@ -377,6 +377,14 @@ bool config_job_saves(const struct config_job *job, const struct config_instance
     return has(job->sources, job->source_count, source);
 }
 
+bool config_saves(const struct config *config, const struct config_instance *source)
+{
+    for (size_t i = 0; i < config->job_count; i++)
+        if (config_job_saves(&config->jobs[i], source))
+            return true;
+    return false;
+}
+
 int config_find_notifier(const struct config *c, const char *name, const struct config_instance **notifier,
                          struct error *e)
 {

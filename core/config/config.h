@@ -249,6 +249,8 @@ int64_t config_shrink_of(const struct config_job *job, const struct config_insta
 /* Does the job store in that sink, and does it save that source? */
 bool config_job_uses(const struct config_job *job, const struct config_instance *sink);
 bool config_job_saves(const struct config_job *job, const struct config_instance *source);
+/* Does any job save it? */
+bool config_saves(const struct config *config, const struct config_instance *source);
 
 /* What holds for the job on that sink: its own override where that is set, else the job's, else the default. The rules
  * themselves may be set nowhere. */

@@ -181,6 +181,9 @@ typedef int vault_annotated(void *context, const struct vault_annotation *annota
     "see what is wrong with it: cofre verify --all; when it is lost there, remove that object by hand, and bring it "  \
     "back from another sink, if there is one: cofre copy"
 
+/* ns; no run takes so long: what tells of a longer one tells that a clock was set in it. */
+#define VAULT_RUN_MAX (INT64_C(365) * 86400 * 1000000000)
+
 struct vault_gc {
     bool dry_run;
     bool now;        /* nobody else writes: there is no grace */

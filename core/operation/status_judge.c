@@ -331,13 +331,10 @@ static int judge_leftovers(const struct config *config, struct status *status, s
 /* What a source has left that was taken out of its job. */
 static int judge_jobless(const struct config *config, struct status *status, struct error *e)
 {
-    for (size_t i = 0; i < config->source_count; i++) {
-        bool saved = false;
-        for (size_t k = 0; k < config->job_count && !saved; k++)
-            saved = config_job_saves(&config->jobs[k], &config->sources[i]);
-        if (!saved && judge_source(config, status, (struct problem_subject){0}, config->sources[i].name, e) < 0)
+    for (size_t i = 0; i < config->source_count; i++)
+        if (!config_saves(config, &config->sources[i]) &&
+            judge_source(config, status, (struct problem_subject){0}, config->sources[i].name, e) < 0)
             return -1;
-    }
     return 0;
 }
 

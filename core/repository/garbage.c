@@ -6,16 +6,16 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "format/vault.h"
 #include "repository/needs.h"
 
 #define GROUPS 65536u
 #define SECOND INT64_C(1000000000)
-#define RUN_MAX (INT64_C(365) * 86400 * SECOND) /* no run takes so long: in it a clock was set */
-#define ROWS_MAX ((size_t)1 << 30)              /* 25 million packs: 400 TB of one host */
+#define ROWS_MAX ((size_t)1 << 30) /* 25 million packs: 400 TB of one host */
 
 int64_t garbage_grace(int64_t longest_run)
 {
-    if (longest_run > RUN_MAX)
+    if (longest_run > VAULT_RUN_MAX)
         return PLAN_GRACE;
     return 2 * longest_run > PLAN_GRACE ? 2 * longest_run : PLAN_GRACE;
 }

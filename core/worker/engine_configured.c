@@ -6,14 +6,6 @@
 #include "worker/engine.h"
 #include "worker/worker.h"
 
-static bool is_in_job(const struct config *config, const struct config_instance *source)
-{
-    for (size_t i = 0; i < config->job_count; i++)
-        if (config_job_saves(&config->jobs[i], source))
-            return true;
-    return false;
-}
-
 /* Of a key that the plugin does not have nobody knows: it may be a secret, misspelt. */
 static bool may_be_told(const struct plugin_info *plugin, const char *name)
 {
@@ -77,7 +69,7 @@ int engine_configured(const struct engine *engine, struct configured **configure
         const struct config_instance *source = &config->sources[i];
         c->sources[i].name = source->name;
         c->sources[i].plugin = source->fault ? "" : source->plugin;
-        c->sources[i].in_job = is_in_job(config, source);
+        c->sources[i].in_job = config_saves(config, source);
     }
     int result = 0;
     for (size_t i = 0; i < c->count && result == 0; i++)

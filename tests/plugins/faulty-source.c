@@ -34,13 +34,7 @@ static const struct cofre_plugin descriptor = {
 COFRE_PLUGIN(descriptor)
 
 #include "habits.h"
-
-#define TRY(call)                                                                                                      \
-    do {                                                                                                               \
-        int32_t result_ = (call);                                                                                      \
-        if (result_ != COFRE_OK)                                                                                       \
-            return result_;                                                                                            \
-    } while (0)
+#include "try.h"
 
 /* How often the call came before, in this process or in earlier ones. */
 static int64_t count_calls(const struct conf *conf)

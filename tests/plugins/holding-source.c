@@ -34,13 +34,7 @@ static const struct cofre_plugin descriptor = {
 COFRE_PLUGIN(descriptor)
 
 #include "habits.h"
-
-#define TRY(call)                                                                                                      \
-    do {                                                                                                               \
-        int32_t result_ = (call);                                                                                      \
-        if (result_ != COFRE_OK)                                                                                       \
-            return result_;                                                                                            \
-    } while (0)
+#include "try.h"
 
 static int32_t append(const char *directory, const char *name, const char *text, struct cofre_error *error)
 {

@@ -31,13 +31,7 @@ static const struct cofre_plugin descriptor = {
 COFRE_PLUGIN(descriptor)
 
 #include "habits.h"
-
-#define TRY(call)                                                                                                      \
-    do {                                                                                                               \
-        int32_t result_ = (call);                                                                                      \
-        if (result_ != COFRE_OK)                                                                                       \
-            return result_;                                                                                            \
-    } while (0)
+#include "try.h"
 
 static FILE *open_file(const struct conf *conf, const char *name, const char *mode)
 {

@@ -59,12 +59,7 @@ static const struct cofre_plugin descriptor = {
 };
 COFRE_PLUGIN(descriptor)
 
-#define TRY(call)                                                                                                      \
-    do {                                                                                                               \
-        int32_t result_ = (call);                                                                                      \
-        if (result_ != COFRE_OK)                                                                                       \
-            return result_;                                                                                            \
-    } while (0)
+#include "try.h"
 
 /* Eight bytes of content at a time; half of it repeats, so that it also compresses. */
 struct generator {

@@ -46,13 +46,7 @@ static const struct cofre_plugin descriptor = {
 COFRE_PLUGIN(descriptor)
 
 #include "habits.h"
-
-#define TRY(call)                                                                                                      \
-    do {                                                                                                               \
-        int32_t result_ = (call);                                                                                      \
-        if (result_ != COFRE_OK)                                                                                       \
-            return result_;                                                                                            \
-    } while (0)
+#include "try.h"
 
 #define PATH_SIZE 4200
 
