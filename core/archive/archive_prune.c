@@ -9,6 +9,7 @@
 #include "archive/archive_removal.h"
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "worker/sink.h"
@@ -91,11 +92,14 @@ static void join_places(struct places *p)
     p->count = kept;
 }
 
+/* A range explains a gap, and names nobody: what would be in it and is there was not removed by that record. */
 static int mark_removed(void *context, const struct verify_link *removed, struct error *e)
 {
     struct places *p = context;
     struct place wanted;
     (void)e;
+    if (removed->first_sequence)
+        return 0;
     memcpy(wanted.job, removed->job, sizeof wanted.job);
     memcpy(wanted.id, removed->id, sizeof wanted.id);
     struct place *place = p->count > 0 ? bsearch(&wanted, p->items, p->count, sizeof *p->items, compare_places) : NULL;
@@ -251,8 +255,8 @@ static int record(struct archive *archive, const struct vault_removal *removals,
     if (!rows)
         return error_memory(e);
     int result = fill_rows(archive, removals, count, rows, &filled, e);
-    if (result == 0 && filled > 0)
-        result = archive_removal_put(archive, name->host, name->job, rows, filled, e);
+    if (result == 0 && filled > 0 && archive_removal_put(archive, name->host, name->job, rows, filled, e) < 0)
+        result = error_consequence(e, "the removal record could not be stored, so nothing is removed: ");
     free(rows);
     return result;
 }
@@ -328,6 +332,37 @@ int archive_prune_removals(struct vault *vault, const char *host, const char *jo
 {
     struct telling telling = {.vault = vault, .removed = removed, .context = context};
     return archive_removal_list(own(vault), host, job, tell, warn, &telling, e);
+}
+
+int archive_prune_records(struct vault *vault, const char *host, const char *job, struct bytes *keys, struct error *e)
+{
+    (void)host;
+    return archive_removal_keys(own(vault), job, keys, e);
+}
+
+int archive_prune_record(struct vault *vault, const char *host, const char *job, const struct verify_link *rows,
+                         size_t count, struct error *e)
+{
+    AUTO_FREE struct archive_removal_row *filled = calloc(count + 1, sizeof *filled);
+    if (!filled)
+        return error_memory(e);
+    for (size_t i = 0; i < count; i++) {
+        struct archive_removal_row *row = &filled[i];
+        *row = (struct archive_removal_row){.sequence = rows[i].sequence,
+                                            .started = rows[i].started,
+                                            .first_sequence = rows[i].first_sequence,
+                                            .previous_count = rows[i].previous_count};
+        memcpy(row->id, rows[i].id, sizeof row->id);
+        memcpy(row->first_id, rows[i].first_id, sizeof row->first_id);
+        memcpy(row->hash, rows[i].hash, sizeof row->hash);
+        memcpy(row->previous, rows[i].previous, sizeof row->previous);
+    }
+    return archive_removal_put(own(vault), host, job, filled, count, e);
+}
+
+int archive_prune_forget(struct vault *vault, const struct bytes *keys, struct error *e)
+{
+    return archive_removal_forget(own(vault), keys, e);
 }
 
 bool archive_prune_may(struct vault *vault, const char *host)

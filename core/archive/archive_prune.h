@@ -14,6 +14,10 @@ int archive_prune_remove(struct vault *vault, const struct vault_removal *remova
                          void *context, struct error *e);
 int archive_prune_removals(struct vault *vault, const char *host, const char *job, vault_removed *removed,
                            void *context, struct error *e);
+int archive_prune_records(struct vault *vault, const char *host, const char *job, struct bytes *keys, struct error *e);
+int archive_prune_record(struct vault *vault, const char *host, const char *job, const struct verify_link *rows,
+                         size_t count, struct error *e);
+int archive_prune_forget(struct vault *vault, const struct bytes *keys, struct error *e);
 bool archive_prune_may(struct vault *vault, const char *host);
 
 #endif

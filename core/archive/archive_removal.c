@@ -17,6 +17,8 @@
 #define PREFIX "removed/"
 #define RECORD_MAX ((size_t)16 << 20)
 #define SIGNATURE_MAX ((size_t)1 << 20)
+#define KEYS_MAX ((size_t)256 << 20)
+#define LISTS 3 /* so often from the start, when records were joined while they were read */
 
 static void record_key(const char *job, const char *id, char key[ARCHIVE_KEY_SIZE])
 {
@@ -51,6 +53,10 @@ static json_t *row_json(const struct archive_removal_row *row)
                              "reasons", reasons);
     if (row->previous_count > 0)
         failed |= json_object_set_new(json, "previous", hash_json(row->previous[0]));
+    if (row->first_sequence > 0) {
+        failed |= json_object_set_new(json, "first_sequence", json_integer((json_int_t)row->first_sequence));
+        failed |= json_object_set_new(json, "first_id", json_string(row->first_id));
+    }
     if (!failed)
         return json;
     json_decref(json);
@@ -112,7 +118,7 @@ int archive_removal_put(struct archive *archive, const char *host, const char *j
     record_key(job, id, key);
     if (write_record(archive, host, job, rows, count, &text, e) < 0 || sign(archive, key, &text, e) < 0 ||
         put_and_look(archive, key, &text, e) < 0)
-        return error_consequence(e, "the removal record could not be stored, so nothing is removed: ");
+        return -1;
     return 0;
 }
 
@@ -121,6 +127,7 @@ int archive_removal_put(struct archive *archive, const char *host, const char *j
 struct reading {
     struct archive *archive;
     const char *host; /* that is asked for, or NULL */
+    bool went;        /* one that was listed is not there */
     vault_removed *removed;
     void (*invalid)(void *context, const char *key, const struct error *why);
     void *context;
@@ -154,17 +161,39 @@ static bool read_previous(const json_t *row, struct verify_link *link)
     return true;
 }
 
-static int read_row(const json_t *row, struct verify_link *link, struct error *e)
+/* Absent: it stands for itself alone. */
+static bool read_first(const json_t *row, struct verify_link *link)
+{
+    const json_t *sequence = json_object_get(row, "first_sequence"), *first = json_object_get(row, "first_id");
+    const char *id = json_string_value(first);
+    json_int_t number = json_integer_value(sequence);
+    if (!sequence && !first)
+        return true;
+    if (!id || !manifest_is_id(id) || number < 1 || (uint64_t)number >= link->sequence || strcmp(id, link->id) >= 0)
+        return false;
+    memcpy(link->first_id, id, sizeof link->first_id);
+    link->first_sequence = (uint64_t)number;
+    return true;
+}
+
+static bool read_time(const json_t *json, const char *member, int64_t *ns)
+{
+    const char *text = json_string_value(json_object_get(json, member));
+    return text && clock_parse_exact(text, ns);
+}
+
+/* link: what all rows have; the rest of it is set. */
+static int read_row(const json_t *row, const struct verify_link *common, struct verify_link *link, struct error *e)
 {
     const char *id = json_string_value(json_object_get(row, "id"));
     json_int_t sequence = json_integer_value(json_object_get(row, "sequence"));
-    link->previous_count = 0;
+    *link = *common;
     if (!id || !manifest_is_id(id) || sequence < 1 || !read_hash(json_object_get(row, "hash"), link->hash) ||
-        !read_previous(row, link))
+        !read_previous(row, link) || !read_time(row, "started", &link->started))
         return malformed("list of snapshots", e);
-    snprintf(link->id, sizeof link->id, "%s", id);
+    memcpy(link->id, id, sizeof link->id);
     link->sequence = (uint64_t)sequence;
-    return 0;
+    return read_first(row, link) ? 0 : malformed("list of snapshots", e);
 }
 
 /* Of whom it is must be what its place says, and what it was made for. */
@@ -185,16 +214,17 @@ static int check_root(const struct archive *archive, const json_t *root, const c
 }
 
 /* All of them are looked at before any is told of. */
-static int tell_rows(const struct reading *r, const json_t *root, struct verify_link *link, struct error *why,
+static int tell_rows(const struct reading *r, const json_t *root, const struct verify_link *common, struct error *why,
                      struct error *e)
 {
     const json_t *rows = json_object_get(root, "snapshots");
+    struct verify_link link;
     for (size_t i = 0; i < json_array_size(rows); i++)
-        if (read_row(json_array_get(rows, i), link, why) < 0)
+        if (read_row(json_array_get(rows, i), common, &link, why) < 0)
             return 0;
     why->class = ERROR_NONE;
     for (size_t i = 0; i < json_array_size(rows) && r->removed; i++)
-        if (read_row(json_array_get(rows, i), link, e) < 0 || r->removed(r->context, link, e) < 0)
+        if (read_row(json_array_get(rows, i), common, &link, e) < 0 || r->removed(r->context, &link, e) < 0)
             return -1;
     return 0;
 }
@@ -203,7 +233,7 @@ static int tell_rows(const struct reading *r, const json_t *root, struct verify_
 static int parse(const struct reading *r, const char *key, const char *job, const struct bytes *text, struct error *why,
                  struct error *e)
 {
-    struct verify_link link = {.readable = true, .removed = true};
+    struct verify_link link = {.readable = true, .removed = true, .own = true};
     json_error_t where;
     if (json_limit_check(text->data, text->length, key, why) < 0)
         return 0;
@@ -213,6 +243,7 @@ static int parse(const struct reading *r, const char *key, const char *job, cons
         malformed("text", why);
     } else if (check_root(r->archive, root, job, why) == 0) {
         snprintf(link.host, sizeof link.host, "%s", json_string_value(json_object_get(root, "host")));
+        read_time(root, "removed", &link.recorded);
         snprintf(link.job, sizeof link.job, "%s", job);
         snprintf(link.object, sizeof link.object, "%s", key);
         if (r->host && strcmp(r->host, link.host) != 0)
@@ -271,11 +302,15 @@ static int read_record(const struct reading *r, const char *key, const struct by
 static int got_record(void *context, const char *key, const struct bytes *text, const struct error *unread,
                       struct error *e)
 {
-    const struct reading *r = context;
+    struct reading *r = context;
     struct error why;
     if (!text && !sink_is_of_object(unread)) {
         *e = *unread;
         return -1;
+    }
+    if (!text && unread->class == ERROR_NOT_FOUND) {
+        r->went = true;
+        return 0;
     }
     if (!text)
         why = *unread;
@@ -295,16 +330,45 @@ static int collect(void *context, const struct sink_object *object, struct error
     return bytes_check(keys, "listing of removal records", e);
 }
 
+int archive_removal_keys(struct archive *archive, const char *job, struct bytes *keys, struct error *e)
+{
+    char prefix[80] = PREFIX;
+    if (job)
+        snprintf(prefix, sizeof prefix, PREFIX "%s/", job);
+    return sink_list(archive->sink, prefix, collect, keys, e);
+}
+
 int archive_removal_list(struct archive *archive, const char *host, const char *job, vault_removed *removed,
                          void (*invalid)(void *context, const char *key, const struct error *why), void *context,
                          struct error *e)
 {
-    struct reading r = {.archive = archive, .host = host, .removed = removed, .invalid = invalid, .context = context};
-    AUTO_BYTES struct bytes keys = {.maximum = (size_t)256 << 20};
-    char prefix[80] = PREFIX;
-    if (job)
-        snprintf(prefix, sizeof prefix, PREFIX "%s/", job);
-    if (sink_list(archive->sink, prefix, collect, &keys, e) < 0)
+    struct reading r = {
+        .archive = archive, .host = host, .went = true, .removed = removed, .invalid = invalid, .context = context};
+    for (int i = 0; i < LISTS && r.went; i++) {
+        AUTO_BYTES struct bytes keys = {.maximum = KEYS_MAX};
+        r.went = false;
+        if (archive_removal_keys(archive, job, &keys, e) < 0 ||
+            sink_get_each(archive->sink, (const char *)keys.data, keys.length, RECORD_MAX - 1, got_record, &r, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* ---- removing ---- */
+
+int archive_removal_forget(struct archive *archive, const struct bytes *keys, struct error *e)
+{
+    AUTO_BYTES struct bytes signatures = {.maximum = KEYS_MAX};
+    for (size_t at = 0; at < keys->length; at += strlen((const char *)keys->data + at) + 1) {
+        bytes_put(&signatures, keys->data + at, strlen((const char *)keys->data + at));
+        bytes_put(&signatures, ".sig", sizeof ".sig");
+    }
+    if (bytes_check(&signatures, "list of signatures", e) < 0 ||
+        sink_remove_many(archive->sink, (const char *)keys->data, keys->length, e) < 0 ||
+        sink_sync(archive->sink, e) < 0)
         return -1;
-    return sink_get_each(archive->sink, (const char *)keys.data, keys.length, RECORD_MAX - 1, got_record, &r, e);
+    if (archive->spec.pgp.signer &&
+        sink_remove_many(archive->sink, (const char *)signatures.data, signatures.length, e) < 0)
+        return -1;
+    return sink_sync(archive->sink, e);
 }

@@ -17,11 +17,14 @@ struct archive;
 struct bytes;
 struct error;
 
-/* One of the snapshots, with its place in the history: hash of the manifest, and of the one before in all its forms. */
+/* One of the snapshots, with its place in the history: hash of the manifest, and of the one before in all its forms; or
+ * a range of them, by its last one. */
 struct archive_removal_row {
     char id[MANIFEST_ID_SIZE];
     uint64_t sequence;
-    int64_t started; /* ns */
+    int64_t started;         /* ns */
+    uint64_t first_sequence; /* of a range: where it begins, and previous is of that one; 0 = one alone */
+    char first_id[MANIFEST_ID_SIZE];
     uint8_t hash[MANIFEST_HASH_SIZE];
     uint8_t previous[VERIFY_PREVIOUS_MAX][MANIFEST_HASH_SIZE];
     size_t previous_count; /* 0 in a first */
@@ -38,9 +41,14 @@ int archive_removal_put(struct archive *archive, const char *host, const char *j
 int archive_removal_parse(struct archive *archive, const char *job, const struct bytes *text, vault_removed *removed,
                           void *context, struct error *why, struct error *e);
 
-/* Each snapshot of that host and job (NULL = any) that a record names; and each record that is not valid, with why. */
+/* Each row of the records of that host and job (NULL = any); and each record that is not valid, with why. Where one
+ * went that was listed, it begins anew. */
 int archive_removal_list(struct archive *archive, const char *host, const char *job, vault_removed *removed,
                          void (*invalid)(void *context, const char *key, const struct error *why), void *context,
                          struct error *e);
+/* The keys of all records of that job (NULL = any), whatever host, each NUL terminated, appended to *keys. */
+int archive_removal_keys(struct archive *archive, const char *job, struct bytes *keys, struct error *e);
+/* Remove the records of these keys, and then their signatures; after an error any may be gone. */
+int archive_removal_forget(struct archive *archive, const struct bytes *keys, struct error *e);
 
 #endif

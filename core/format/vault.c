@@ -126,6 +126,11 @@ int vault_removals(struct vault *vault, const char *host, const char *job, vault
     return vault->format->removals(vault, host, job, removed, context, e);
 }
 
+int vault_records(struct vault *vault, const char *host, const char *job, struct bytes *keys, struct error *e)
+{
+    return vault->format->records(vault, host, job, keys, e);
+}
+
 bool vault_may_remove(struct vault *vault, const char *host)
 {
     return vault->format->may_remove(vault, host);

@@ -101,7 +101,13 @@ struct verify_link {
     uint8_t previous[VERIFY_PREVIOUS_MAX][MANIFEST_HASH_SIZE];
     size_t previous_count;
     bool readable; /* else of sequence and previous nothing is known */
-    bool removed;  /* it is not there: object is a removal record that names it */
+    /* It is not there: object is a removal record that names it. */
+    bool removed;
+    bool own; /* that record was signed as this machine would sign one, or is of those that nobody signs */
+    int64_t started, recorded; /* ns; when the record was made */
+    /* It stands for all from that one on, up to it, and previous is that one's. 0: for itself alone. */
+    uint64_t first_sequence;
+    char first_id[MANIFEST_ID_SIZE];
 };
 
 struct verify_audience {
@@ -148,7 +154,8 @@ struct vault_removal {
 };
 /* It is gone: why is ERROR_NONE; or it could not be removed, or not wholly. */
 typedef void vault_gone(void *context, const struct vault_name *name, const struct error *why);
-/* One that a removal record names, with its place in the history; removed->object is the record's key. */
+/* A row of a removal record, with its place in the history: one that it names, or a range of them; removed->object is
+ * the record's key. */
 typedef int vault_removed(void *context, const struct verify_link *removed, struct error *e);
 
 /* ---- annotations ---- */
@@ -273,7 +280,7 @@ struct vault_format {
     /* From now on the signer counts nowhere, but for what it stored before `since` (ns). NULL = as above. */
     int (*revoke)(struct vault *vault, const uint8_t signer[32], int64_t since, vault_signed *told, void *context,
                   struct error *e);
-    /* See vault_standings, vault_remove, vault_removals, vault_may_remove. */
+    /* See vault_standings, vault_remove, vault_removals, vault_may_remove, vault_records. */
     int (*standings)(struct vault *vault, const char *host, const char *job, vault_stands *stands, void *context,
                      struct error *e);
     int (*remove)(struct vault *vault, const struct vault_removal *removals, size_t count, vault_gone *gone,
@@ -281,6 +288,12 @@ struct vault_format {
     int (*removals)(struct vault *vault, const char *host, const char *job, vault_removed *removed, void *context,
                     struct error *e);
     bool (*may_remove)(struct vault *vault, const char *host);
+    int (*records)(struct vault *vault, const char *host, const char *job, struct bytes *keys, struct error *e);
+    /* Of join.h: a record of these rows, at most VAULT_REMOVALS_MAX, durable, and looked at; and removing those of
+     * these keys, each NUL terminated, of which any may be gone after an error. */
+    int (*record)(struct vault *vault, const char *host, const char *job, const struct verify_link *rows, size_t count,
+                  struct error *e);
+    int (*forget)(struct vault *vault, const struct bytes *keys, struct error *e);
     /* See vault_annotate, vault_unpin, vault_pinned, vault_annotations. */
     int (*annotate)(struct vault *vault, const struct vault_annotation *annotation, struct error *e);
     int (*unpin)(struct vault *vault, const struct vault_name *name, bool *was, struct error *e);
@@ -345,10 +358,12 @@ int vault_standings(struct vault *vault, const char *host, const char *job, vaul
  * it. -1: the record could not be made, and nothing was removed. */
 int vault_remove(struct vault *vault, const struct vault_removal *removals, size_t count, vault_gone *gone,
                  void *context, struct error *e);
-/* Each snapshot of that host and job (NULL = any) that a valid removal record names, in any order, maybe twice. A
- * record that is not valid is logged, and says nothing. */
+/* Each row of the valid removal records of that host and job (NULL = any), in any order, maybe twice; those of one
+ * record one after another. A record that is not valid is logged, and says nothing. */
 int vault_removals(struct vault *vault, const char *host, const char *job, vault_removed *removed, void *context,
                    struct error *e);
+/* The keys of all removal records that may be of that host and job, each NUL terminated, appended to *keys. */
+int vault_records(struct vault *vault, const char *host, const char *job, struct bytes *keys, struct error *e);
 /* Does what is at hand allow to remove snapshots of the host? */
 bool vault_may_remove(struct vault *vault, const char *host);
 

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "format/join.h"
 #include "format/vault.h"
 #include "job/history.h"
 #include "job/snapshot.h"
@@ -42,7 +43,8 @@ static int compare_removed(void *context, const struct verify_link *removed, str
 {
     struct search *search = context;
     (void)e;
-    search->found = search->found || strcmp(removed->id, search->id) == 0;
+    search->found =
+        search->found || (strcmp(join_first_id(removed), search->id) <= 0 && strcmp(search->id, removed->id) <= 0);
     return 0;
 }
 

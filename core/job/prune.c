@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "format/join.h"
 #include "job/history.h"
 #include "repository/seal.h"
 #include "worker/engine.h"
@@ -281,6 +282,18 @@ static int remove_all(struct prune *p, struct error *e)
     return result;
 }
 
+/* Now and then. That it fails leaves more records than need be. */
+static void join(const struct prune *p)
+{
+    struct error e;
+    if (count_of(p, PRUNE_REMOVE) == 0 ||
+        join_records(p->vault, p->result.host, p->result.job, p->standings, p->count, &e) == 0)
+        return;
+    error_subject(&e, "sink", sink_name(p->vault->sink));
+    error_consequence(&e, "removal records of job '%s' could not be joined: ", p->result.job);
+    log_error(LOG_WARNING, &e);
+}
+
 /* ---- one host and job ---- */
 
 static void tell(struct prune *p)
@@ -303,6 +316,8 @@ static int decide_and_remove(struct prune *p, const struct standings *all, struc
     restrain(p, all, now);
     if (!p->request->dry_run && remove_all(p, e) < 0)
         return -1;
+    if (!p->request->dry_run)
+        join(p);
     tell(p);
     return 0;
 }

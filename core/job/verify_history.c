@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "config/config.h"
+#include "format/join.h"
 #include "job/history.h"
 #include "job/state.h"
 #include "worker/engine.h"
@@ -64,29 +65,70 @@ static int compare_named(const void *a, const void *b)
 
 /* ---- what was removed ---- */
 
-static bool follows(const struct verify_link *link, const struct verify_link *before)
-{
-    for (size_t i = 0; i < link->previous_count; i++)
-        if (memcmp(link->previous[i], before->hash, sizeof before->hash) == 0)
-            return true;
-    return false;
-}
-
-/* One of each name stays: what is there, whatever a record says of it; which is said, since somebody lies, or a removal
- * was interrupted. */
+/* Of each name, but of ranges, one stays: what is there, whatever a record says of it; which is said, since somebody
+ * lies, or a removal was interrupted. */
 static void settle_names(struct verify_history *history)
 {
     size_t kept = 0;
     qsort(history->links, history->count, sizeof *history->links, compare_named);
     for (size_t i = 0; i < history->count; i++) {
         const struct verify_link *link = &history->links[i], *last = kept > 0 ? &history->links[kept - 1] : NULL;
-        bool same = last && compare_jobs(last, link) == 0 && strcmp(last->id, link->id) == 0;
+        bool same = last && !link->first_sequence && compare_jobs(last, link) == 0 && strcmp(last->id, link->id) == 0;
         if (same && !last->removed)
             report(history, link, "a removal record says that it was removed, and it is here");
         if (!same)
             history->links[kept++] = *link;
     }
     history->count = kept;
+}
+
+static int compare_removed_first(const void *a, const void *b)
+{
+    const struct verify_link *x = a, *y = b;
+    return (int)y->removed - (int)x->removed;
+}
+
+/* Of what records say twice one stays. */
+static void settle_records(struct verify_history *history)
+{
+    size_t removed = 0, kept;
+    qsort(history->links, history->count, sizeof *history->links, compare_removed_first);
+    while (removed < history->count && history->links[removed].removed)
+        removed++;
+    kept = join_cover(history->links, removed);
+    memmove(history->links + kept, history->links + removed, (history->count - removed) * sizeof *history->links);
+    history->count -= removed - kept;
+}
+
+static bool is_within(const struct verify_link *range, uint64_t sequence, const char *id)
+{
+    return join_first_sequence(range) <= sequence && sequence <= range->sequence &&
+           strcmp(join_first_id(range), id) <= 0 && strcmp(id, range->id) <= 0;
+}
+
+/* What is there and stands within a range that was removed: it is said, and as the range does not tell what was next to
+ * it, it has no place in the chain. The links are in their order, so that it stands right before the range. */
+static void settle_ranges(struct verify_history *history)
+{
+    bool any = false;
+    for (size_t i = 0; i < history->count; i++) {
+        const struct verify_link *range = &history->links[i];
+        for (size_t k = i; range->first_sequence && k-- > 0;) {
+            struct verify_link *link = &history->links[k];
+            if (compare_jobs(link, range) != 0 || link->sequence < range->first_sequence)
+                break;
+            if (link->removed || !link->readable || !is_within(range, link->sequence, link->id))
+                continue;
+            report(history, link, "a removal record says that it was removed, and it is here");
+            link->readable = false;
+            any = true;
+        }
+    }
+    for (size_t i = 0; any && i < history->count; i++)
+        if (!history->links[i].readable)
+            history->links[i].sequence = 0;
+    if (any)
+        qsort(history->links, history->count, sizeof *history->links, compare_links);
 }
 
 /* One of each place in the history stays, where something was removed: what is there; or else what the next one
@@ -103,7 +145,7 @@ static void settle_places(struct verify_history *history)
         const struct verify_link *after = next < history->count ? &history->links[next] : NULL;
         size_t chosen = i;
         for (size_t k = i; first->removed && after && k < next; k++)
-            if (compare_jobs(first, after) == 0 && follows(after, &history->links[k]))
+            if (compare_jobs(first, after) == 0 && join_follows(after, &history->links[k]))
                 chosen = k;
         struct verify_link stays = history->links[chosen];
         if (first->removed)
@@ -127,7 +169,7 @@ struct gap {
 
 static uint64_t gap_size(const struct gap *g)
 {
-    return g->link->sequence - g->before->sequence - 1;
+    return join_first_sequence(g->link) - g->before->sequence - 1;
 }
 
 static bool is_explained(const struct gap *g)
@@ -146,7 +188,7 @@ static bool is_known(const struct gap *g, const char *id)
 static void explain(struct gap *g, const char *id)
 {
     char row[MANIFEST_ID_SIZE] = "";
-    if (strcmp(id, g->before->id) <= 0 || strcmp(id, g->link->id) >= 0 || is_known(g, id))
+    if (strcmp(id, g->before->id) <= 0 || strcmp(id, join_first_id(g->link)) >= 0 || is_known(g, id))
         return;
     snprintf(row, sizeof row, "%s", id);
     bytes_put(&g->ids, row, sizeof row);
@@ -189,7 +231,8 @@ static bool ask_state(struct gap *g)
         return true;
     for (size_t i = 0; i < state.count; i++) {
         const struct history_link *known = &state.links[i];
-        if (strcmp(known->id, g->before->id) <= 0 || strcmp(known->id, g->link->id) >= 0 || is_known(g, known->id))
+        if (strcmp(known->id, g->before->id) <= 0 || strcmp(known->id, join_first_id(g->link)) >= 0 ||
+            is_known(g, known->id))
             continue;
         never = never && !was_committed(g->history, known);
         explain(g, known->id);
@@ -232,33 +275,41 @@ static bool explain_gap(struct verify_history *history, const struct verify_link
 static void check_pair(struct verify_history *history, const struct verify_link *before, const struct verify_link *link)
 {
     char text[256];
+    uint64_t first = join_first_sequence(link);
     if (!before->readable || !link->readable || strcmp(before->host, link->host) != 0 ||
         strcmp(before->job, link->job) != 0)
         return;
-    if (link->sequence == before->sequence + 1) {
-        if (follows(link, before))
+    if (first == before->sequence + 1) {
+        if (join_follows(link, before))
             return;
         snprintf(text, sizeof text, "snapshot %s before it is not the one that it followed", before->id);
         report(history, link, text);
-    } else if (link->sequence <= before->sequence) {
+    } else if (first <= before->sequence) {
         snprintf(text, sizeof text, "it has the same place in the chain as snapshot %s", before->id);
         report(history, link, text);
     } else if (!explain_gap(history, before, link)) {
         snprintf(text, sizeof text, "%llu snapshots between %s and this one are missing here",
-                 (unsigned long long)(link->sequence - before->sequence - 1), before->id);
+                 (unsigned long long)(first - before->sequence - 1), before->id);
         report(history, link, text);
     }
 }
 
-static const struct verify_link *find(const struct verify_history *history, const char *job, const char *host,
-                                      const char *id)
+/* The snapshot of ours; or else the range that was removed and in which it stands. */
+static const struct verify_link *find(const struct verify_history *history, const char *job,
+                                      const struct history_link *known)
 {
+    const char *host = history->engine->config->host;
+    const struct verify_link *range = NULL;
     for (size_t i = 0; i < history->count; i++) {
         const struct verify_link *link = &history->links[i];
-        if (strcmp(link->id, id) == 0 && strcmp(link->job, job) == 0 && strcmp(link->host, host) == 0)
+        if (strcmp(link->job, job) != 0 || strcmp(link->host, host) != 0)
+            continue;
+        if (strcmp(link->id, known->id) == 0 && !link->first_sequence)
             return link;
+        if (link->first_sequence && is_within(link, known->sequence, known->id))
+            range = link;
     }
-    return NULL;
+    return range;
 }
 
 static void report_gone(struct verify_history *history, const char *job, const char *id, const char *text)
@@ -284,7 +335,7 @@ static bool was_removed(const struct verify_history *history, const struct verif
 
 static void compare_newest(struct verify_history *history, const struct history_link *known, const char *job)
 {
-    const struct verify_link *link = find(history, job, history->engine->config->host, known->id);
+    const struct verify_link *link = find(history, job, known);
     if (!link || (link->removed && !was_removed(history, link)))
         report_gone(history, job, known->id,
                     "it was committed here and is gone: somebody removed it, or put an older state in place");
@@ -298,8 +349,9 @@ static void check_oldest(struct verify_history *history, const struct history *s
     const char *host = history->engine->config->host, *first = NULL;
     for (size_t i = 0; i < history->count; i++) {
         const struct verify_link *link = &history->links[i];
-        if (strcmp(link->host, host) == 0 && strcmp(link->job, job) == 0 && (!first || strcmp(link->id, first) < 0))
-            first = link->id;
+        if (strcmp(link->host, host) == 0 && strcmp(link->job, job) == 0 &&
+            (!first || strcmp(join_first_id(link), first) < 0))
+            first = join_first_id(link);
     }
     for (size_t i = 0; first && i < newest && strcmp(state->links[i].id, first) < 0; i++)
         if (was_committed(history, &state->links[i]))
@@ -329,8 +381,10 @@ static int check_newest(struct verify_history *history, const char *job, struct 
 int verify_history_run(struct verify_history *history, const struct verify_request *request, struct error *e)
 {
     if (history->count > 0) {
+        settle_records(history);
         settle_names(history);
         qsort(history->links, history->count, sizeof *history->links, compare_links);
+        settle_ranges(history);
         settle_places(history);
     }
     for (size_t i = 1; i < history->count; i++)

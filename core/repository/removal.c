@@ -16,12 +16,12 @@ static const uint8_t none[MANIFEST_HASH_SIZE];
 
 /* ---- writing ---- */
 
-static json_t *write_reasons(const struct vault_removal *removal)
+static json_t *write_reasons(const struct removal_snapshot *s)
 {
     json_t *list = json_array();
     int failed = list == NULL;
-    for (size_t i = 0; !failed && i < removal->reason_count && i < REMOVAL_REASONS_MAX; i++) {
-        char *text = manifest_text_escape(removal->reasons[i]);
+    for (size_t i = 0; !failed && i < s->reason_count && i < REMOVAL_REASONS_MAX; i++) {
+        char *text = manifest_text_escape(s->reasons[i]);
         failed = json_array_append_new(list, text ? json_string(text) : NULL);
         free(text);
     }
@@ -31,22 +31,23 @@ static json_t *write_reasons(const struct vault_removal *removal)
     return NULL;
 }
 
-static json_t *write_snapshot(const struct vault_removal *removal)
+static json_t *write_snapshot(const struct removal_snapshot *s)
 {
-    const struct vault_standing *s = removal->standing;
-    bool first = memcmp(s->previous, none, sizeof none) == 0;
-    return json_pack("{s:s, s:I, s:I, s:o, s:o*, s:o}", "id", s->name.id, "sequence", (json_int_t)s->sequence,
+    bool first = memcmp(s->previous, none, sizeof none) == 0, range = s->first_sequence != 0;
+    return json_pack("{s:s, s:I, s:I, s:o, s:o*, s:s*, s:o*, s:o}", "id", s->id, "sequence", (json_int_t)s->sequence,
                      "started", (json_int_t)s->started, "hash", statement_hex(s->hash, sizeof s->hash), "previous",
-                     first ? NULL : statement_hex(s->previous, sizeof s->previous), "reasons", write_reasons(removal));
+                     first ? NULL : statement_hex(s->previous, sizeof s->previous), "first_id",
+                     range ? s->first_id : NULL, "first_sequence",
+                     range ? json_integer((json_int_t)s->first_sequence) : NULL, "reasons", write_reasons(s));
 }
 
 static json_t *write_removal(const struct repository *repository, const struct vault_name *name, int64_t removed,
-                             const struct vault_removal *removals, size_t count)
+                             const struct removal_snapshot *snapshots, size_t count)
 {
     json_t *json = placed_json(repository, name), *list = json_array();
     int failed = !json || !list;
     for (size_t i = 0; !failed && i < count; i++)
-        failed = json_array_append_new(list, write_snapshot(&removals[i]));
+        failed = json_array_append_new(list, write_snapshot(&snapshots[i]));
     if (failed)
         json_decref(list);
     if (failed || json_object_set_new(json, "removed", json_integer(removed)) < 0) {
@@ -62,13 +63,13 @@ static json_t *write_removal(const struct repository *repository, const struct v
 }
 
 int removal_seal(const struct repository *repository, const struct vault_name *name, int64_t removed,
-                 const struct vault_removal *removals, size_t count, struct bytes *out, struct error *e)
+                 const struct removal_snapshot *snapshots, size_t count, struct bytes *out, struct error *e)
 {
     AUTO_BYTES struct bytes body = {.maximum = REMOVAL_BODY_MAX};
     char key[201];
     ASSERT(count > 0 && count <= VAULT_REMOVALS_MAX);
     placed_key(REMOVAL_PREFIX, name, key);
-    if (placed_json_write(write_removal(repository, name, removed, removals, count), &body, e) < 0)
+    if (placed_json_write(write_removal(repository, name, removed, snapshots, count), &body, e) < 0)
         return -1;
     return placed_seal(repository, SEAL_REMOVAL, key, NULL, 0, &body, out, e);
 }
@@ -86,6 +87,21 @@ static bool are_reasons(const json_t *list)
     return true;
 }
 
+/* Absent: it stands for itself alone. */
+static bool read_first(const json_t *json, struct removal_snapshot *s)
+{
+    const json_t *sequence = json_object_get(json, "first_sequence"), *first = json_object_get(json, "first_id");
+    const char *id = json_string_value(first);
+    json_int_t number = json_integer_value(sequence);
+    if (!sequence && !first)
+        return true;
+    if (!id || !manifest_is_id(id) || number < 1 || (uint64_t)number >= s->sequence || strcmp(id, s->id) >= 0)
+        return false;
+    memcpy(s->first_id, id, sizeof s->first_id);
+    s->first_sequence = (uint64_t)number;
+    return true;
+}
+
 static bool read_snapshot(const json_t *json, struct removal_snapshot *s)
 {
     const char *id = json_string_value(json_object_get(json, "id"));
@@ -96,7 +112,9 @@ static bool read_snapshot(const json_t *json, struct removal_snapshot *s)
     memcpy(s->id, id, sizeof s->id);
     s->sequence = (uint64_t)json_integer_value(sequence);
     s->started = json_integer_value(started);
-    return !json_object_get(json, "previous") || statement_get_hex(json, "previous", s->previous, sizeof s->previous);
+    if (json_object_get(json, "previous") && !statement_get_hex(json, "previous", s->previous, sizeof s->previous))
+        return false;
+    return read_first(json, s);
 }
 
 static int read_removal(const json_t *json, const char *key, struct removal *removal, struct error *e)
@@ -143,7 +161,10 @@ int removal_open(const struct repository *repository, const char *key, const str
         return error_set(e, ERROR_INTEGRITY, "'%s' is no removal record's name", key);
     if (placed_open(repository, SEAL_REMOVAL, name.host, key, object, 0, &opened, &body, e) < 0)
         return -1;
-    return removal_parse(repository, key, &body, removal, e);
+    if (removal_parse(repository, key, &body, removal, e) < 0)
+        return -1;
+    memcpy(removal->signer, opened.signer, sizeof removal->signer);
+    return 0;
 }
 
 void removal_free(struct removal *removal)

@@ -21,66 +21,6 @@ static struct repository *own(const struct vault *vault)
     return vault->own;
 }
 
-/* ---- removal records ---- */
-
-/* removed->object: the record's key. */
-struct recalling {
-    struct repository *repository;
-    vault_removed *removed;
-    void *context;
-};
-
-static int tell_removal(const struct recalling *r, const char *key, const struct removal *removal, struct error *e)
-{
-    static const uint8_t none[MANIFEST_HASH_SIZE];
-    for (size_t i = 0; i < removal->count; i++) {
-        const struct removal_snapshot *s = &removal->snapshots[i];
-        struct verify_link link = {.sequence = s->sequence, .readable = true, .removed = true};
-        memcpy(link.host, removal->name.host, sizeof link.host);
-        memcpy(link.job, removal->name.job, sizeof link.job);
-        memcpy(link.id, s->id, sizeof link.id);
-        memcpy(link.object, key, strlen(key) + 1);
-        memcpy(link.hash, s->hash, sizeof link.hash);
-        memcpy(link.previous[0], s->previous, sizeof link.previous[0]);
-        link.previous_count = memcmp(s->previous, none, sizeof none) != 0;
-        if (r->removed(r->context, &link, e) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-static int read_removal(void *context, const char *key, const struct bytes *object, const struct error *why,
-                        struct error *e)
-{
-    const struct recalling *r = context;
-    struct removal removal;
-    struct error wrong;
-    if (!object)
-        return placed_pass_over(r->repository, why, e);
-    if (removal_open(r->repository, key, object, &removal, &wrong) < 0) {
-        if (!wrong.hint[0])
-            error_hint(&wrong, "it explains nothing, and nothing is removed by it: see cofre verify");
-        return placed_pass_over(r->repository, &wrong, e);
-    }
-    int result = tell_removal(r, key, &removal, e);
-    removal_free(&removal);
-    return result;
-}
-
-int repository_prune_removals(struct vault *vault, const char *host, const char *job, vault_removed *removed,
-                              void *context, struct error *e)
-{
-    struct repository *repository = own(vault);
-    AUTO_BYTES struct bytes keys = {.maximum = KEYS_MAX};
-    struct recalling r = {.repository = repository, .removed = removed, .context = context};
-    if (placed_list(repository, REMOVAL_PREFIX, host, job, &keys, e) < 0)
-        return -1;
-    return sink_get_each(repository->sink, (const char *)keys.data, keys.length, REMOVAL_OBJECT_MAX, read_removal, &r,
-                         e);
-}
-
-/* ---- standings ---- */
-
 /* One thing that is known of a snapshot besides its manifest. */
 struct mark {
     struct vault_name name;
@@ -115,8 +55,11 @@ static int add_mark(struct standings *s, const struct mark *mark, struct error *
     return bytes_check(&s->marks, "list of what is known of snapshots", e);
 }
 
+/* A range explains a gap, and names nobody: what would be in it and is there was not removed by that record. */
 static int mark_removed(void *context, const struct verify_link *removed, struct error *e)
 {
+    if (removed->first_sequence)
+        return 0;
     struct mark mark = {.what = MARK_REMOVED};
     memcpy(mark.name.host, removed->host, sizeof mark.name.host);
     memcpy(mark.name.job, removed->job, sizeof mark.name.job);

@@ -4,7 +4,10 @@
 
 #include "format/vault.h"
 
+struct bytes;
 struct error;
+struct removal_snapshot;
+struct repository;
 
 /* All as in the table of formats (format/vault.h). */
 
@@ -19,7 +22,15 @@ int repository_prune_remove(struct vault *vault, const struct vault_removal *rem
 int repository_prune_removals(struct vault *vault, const char *host, const char *job, vault_removed *removed,
                               void *context, struct error *e);
 bool repository_prune_may_remove(struct vault *vault, const char *host);
+int repository_prune_records(struct vault *vault, const char *host, const char *job, struct bytes *keys,
+                             struct error *e);
+int repository_prune_record(struct vault *vault, const char *host, const char *job, const struct verify_link *rows,
+                            size_t count, struct error *e);
+int repository_prune_forget(struct vault *vault, const struct bytes *keys, struct error *e);
 
+/* A removal record of these, durable and looked at; of: host and job. */
+int repository_prune_store(struct repository *repository, const struct vault_name *of,
+                           const struct removal_snapshot *snapshots, size_t count, struct error *e);
 /* By host, job and id: < 0, 0, > 0. */
 int repository_prune_order(const struct vault_name *a, const struct vault_name *b);
 

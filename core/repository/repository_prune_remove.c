@@ -3,11 +3,9 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "repository/annotation.h"
-#include "repository/confirm.h"
 #include "repository/key.h"
 #include "repository/needs.h"
 #include "repository/placed.h"
@@ -65,32 +63,30 @@ struct removing {
     void *context;
 };
 
-static int store_record(const struct removing *r, const struct vault_removal *removals, size_t count, struct error *e)
+static struct removal_snapshot snapshot_of(const struct vault_removal *removal)
 {
-    AUTO_BYTES struct bytes object = {.maximum = REMOVAL_OBJECT_MAX};
-    struct vault_name name = removals[0].standing->name;
-    char key[201];
-    int64_t now = clock_now();
-    manifest_make_id(now, "", name.id);
-    placed_key(REMOVAL_PREFIX, &name, key);
-    if (removal_seal(r->repository, &name, now, removals, count, &object, e) < 0 ||
-        sink_put(r->repository->sink, key, object.data, object.length, true, e) < 0 ||
-        sink_sync(r->repository->sink, e) < 0 || confirm_object(r->repository, key, &object, e) < 0)
-        return error_subject(e, "sink", sink_name(r->repository->sink));
-    return 0;
+    const struct vault_standing *standing = removal->standing;
+    struct removal_snapshot s = {.sequence = standing->sequence,
+                                 .started = standing->started,
+                                 .reasons = removal->reasons,
+                                 .reason_count = removal->reason_count};
+    memcpy(s.id, standing->name.id, sizeof s.id);
+    memcpy(s.hash, standing->hash, sizeof s.hash);
+    memcpy(s.previous, standing->previous, sizeof s.previous);
+    return s;
 }
 
 /* Those that no record names yet. */
 static int store_fresh(const struct removing *r, struct error *e)
 {
-    AUTO_FREE struct vault_removal *fresh = malloc((r->count + 1) * sizeof *fresh);
+    AUTO_FREE struct removal_snapshot *fresh = calloc(r->count + 1, sizeof *fresh);
     size_t count = 0;
     if (!fresh)
         return error_memory(e);
     for (size_t i = 0; i < r->count; i++)
         if (!r->removals[i].standing->removed)
-            fresh[count++] = r->removals[i];
-    return count > 0 ? store_record(r, fresh, count, e) : 0;
+            fresh[count++] = snapshot_of(&r->removals[i]);
+    return count > 0 ? repository_prune_store(r->repository, &r->removals[0].standing->name, fresh, count, e) : 0;
 }
 
 static void tell_failed(struct removing *r, size_t i, const struct error *why)

@@ -17,7 +17,9 @@ static int look(void *context, const struct verify_link *removed, struct error *
 {
     size_t *count = context;
     (void)e;
-    if (!manifest_is_id(removed->id) || removed->previous_count > VERIFY_PREVIOUS_MAX || removed->sequence == 0)
+    if (!manifest_is_id(removed->id) || removed->previous_count > VERIFY_PREVIOUS_MAX || removed->sequence == 0 ||
+        removed->first_sequence >= removed->sequence ||
+        (removed->first_sequence > 0) != manifest_is_id(removed->first_id))
         abort();
     ++*count;
     return 0;

@@ -21,9 +21,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (removal_parse(&repository, "removed/web1/nightly/20261120T020000Z-ab12cd", &body, &removal, &e) == 0) {
         if (removal.count == 0 || removal.count > VAULT_REMOVALS_MAX)
             abort();
-        for (size_t i = 0; i < removal.count; i++)
-            if (removal.snapshots[i].sequence == 0 || !manifest_is_id(removal.snapshots[i].id))
+        for (size_t i = 0; i < removal.count; i++) {
+            const struct removal_snapshot *s = &removal.snapshots[i];
+            if (s->sequence == 0 || !manifest_is_id(s->id) || s->first_sequence >= s->sequence ||
+                (s->first_sequence > 0) != manifest_is_id(s->first_id))
                 abort();
+        }
         removal_free(&removal);
     }
     bytes_free(&body);
