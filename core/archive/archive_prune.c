@@ -255,7 +255,7 @@ static int record(struct archive *archive, const struct vault_removal *removals,
     if (!rows)
         return error_memory(e);
     int result = fill_rows(archive, removals, count, rows, &filled, e);
-    if (result == 0 && filled > 0 && archive_removal_put(archive, name->host, name->job, rows, filled, e) < 0)
+    if (result == 0 && filled > 0 && archive_removal_put(archive, name->host, name->job, false, rows, filled, e) < 0)
         result = error_consequence(e, "the removal record could not be stored, so nothing is removed: ");
     free(rows);
     return result;
@@ -357,7 +357,7 @@ int archive_prune_record(struct vault *vault, const char *host, const char *job,
         memcpy(row->hash, rows[i].hash, sizeof row->hash);
         memcpy(row->previous, rows[i].previous, sizeof row->previous);
     }
-    return archive_removal_put(own(vault), host, job, filled, count, e);
+    return archive_removal_put(own(vault), host, job, true, filled, count, e);
 }
 
 int archive_prune_forget(struct vault *vault, const struct bytes *keys, struct error *e)

@@ -63,7 +63,7 @@ static json_t *row_json(const struct archive_removal_row *row)
     return NULL;
 }
 
-static int write_record(const struct archive *archive, const char *host, const char *job,
+static int write_record(const struct archive *archive, const char *host, const char *job, bool joined,
                         const struct archive_removal_row *rows, size_t count, struct bytes *out, struct error *e)
 {
     json_t *list = json_array();
@@ -73,6 +73,7 @@ static int write_record(const struct archive *archive, const char *host, const c
     json_t *json =
         json_pack("{s:s, s:i, s:[], s:s, s:s, s:s, s:o, s:o}", "kind", KIND, "format", 1, "features", "repository",
                   archive->marker.id, "host", host, "job", job, "removed", time_json(clock_now()), "snapshots", list);
+    failed |= joined && json_object_set_new(json, "joined", json_true()) < 0;
     char *text = failed ? NULL : json_dumps(json, JSON_INDENT(1));
     json_decref(json);
     if (!text)
@@ -109,14 +110,14 @@ static int put_and_look(struct archive *archive, const char *key, const struct b
     return 0;
 }
 
-int archive_removal_put(struct archive *archive, const char *host, const char *job,
+int archive_removal_put(struct archive *archive, const char *host, const char *job, bool joined,
                         const struct archive_removal_row *rows, size_t count, struct error *e)
 {
     AUTO_BYTES struct bytes text = {.maximum = RECORD_MAX - 1};
     char id[MANIFEST_ID_SIZE], key[ARCHIVE_KEY_SIZE];
     manifest_make_id(clock_now(), "", id);
     record_key(job, id, key);
-    if (write_record(archive, host, job, rows, count, &text, e) < 0 || sign(archive, key, &text, e) < 0 ||
+    if (write_record(archive, host, job, joined, rows, count, &text, e) < 0 || sign(archive, key, &text, e) < 0 ||
         put_and_look(archive, key, &text, e) < 0)
         return -1;
     return 0;
@@ -244,6 +245,7 @@ static int parse(const struct reading *r, const char *key, const char *job, cons
     } else if (check_root(r->archive, root, job, why) == 0) {
         snprintf(link.host, sizeof link.host, "%s", json_string_value(json_object_get(root, "host")));
         read_time(root, "removed", &link.recorded);
+        link.joined = json_is_true(json_object_get(root, "joined"));
         snprintf(link.job, sizeof link.job, "%s", job);
         snprintf(link.object, sizeof link.object, "%s", key);
         if (r->host && strcmp(r->host, link.host) != 0)
@@ -285,14 +287,26 @@ static bool parse_key(const char *key, char job[64])
            text_is_name(job) && manifest_is_id(id);
 }
 
+/* It went with its signature while it was read. */
+static bool went(const struct reading *r, const char *key)
+{
+    uint64_t size;
+    struct error e;
+    return sink_stat(r->archive->sink, key, &size, &e) < 0 && e.class == ERROR_NOT_FOUND;
+}
+
 /* *why: what is wrong with the record, ERROR_NONE = nothing. -1: it is not the record's fault. */
-static int read_record(const struct reading *r, const char *key, const struct bytes *text, struct error *why,
-                       struct error *e)
+static int read_record(struct reading *r, const char *key, const struct bytes *text, struct error *why, struct error *e)
 {
     char job[64];
     ASSERT(parse_key(key, job));
     if (check_signature(r->archive, key, text, why) == 0)
         return parse(r, key, job, text, why, e);
+    if (why->class == ERROR_INTEGRITY && went(r, key)) {
+        r->went = true;
+        why->class = ERROR_NONE;
+        return 0;
+    }
     if (sink_is_of_object(why))
         return 0;
     *e = *why;
@@ -344,7 +358,7 @@ int archive_removal_list(struct archive *archive, const char *host, const char *
 {
     struct reading r = {
         .archive = archive, .host = host, .went = true, .removed = removed, .invalid = invalid, .context = context};
-    for (int i = 0; i < LISTS && r.went; i++) {
+    for (int i = 0; i < (removed ? LISTS : 1) && r.went; i++) {
         AUTO_BYTES struct bytes keys = {.maximum = KEYS_MAX};
         r.went = false;
         if (archive_removal_keys(archive, job, &keys, e) < 0 ||
@@ -356,19 +370,31 @@ int archive_removal_list(struct archive *archive, const char *host, const char *
 
 /* ---- removing ---- */
 
+/* Each of these; what is gone of them, then with that ending, is appended to *gone. */
+static int remove_each(struct archive *archive, const struct bytes *keys, const char *ending, struct bytes *gone,
+                       struct error *first, struct error *e)
+{
+    for (size_t at = 0; at < keys->length; at += strlen((const char *)keys->data + at) + 1) {
+        const char *key = (const char *)keys->data + at;
+        if (sink_remove(archive->sink, key, e) == 0) {
+            bytes_put(gone, key, strlen(key));
+            bytes_put(gone, ending, strlen(ending) + 1);
+        } else if (!sink_is_of_object(e)) {
+            return -1;
+        } else if (first->class == ERROR_NONE && e->class != ERROR_LOCKED) {
+            *first = *e;
+        }
+    }
+    return bytes_check(gone, "list of signatures", e) < 0 ? -1 : sink_sync(archive->sink, e);
+}
+
 int archive_removal_forget(struct archive *archive, const struct bytes *keys, struct error *e)
 {
-    AUTO_BYTES struct bytes signatures = {.maximum = KEYS_MAX};
-    for (size_t at = 0; at < keys->length; at += strlen((const char *)keys->data + at) + 1) {
-        bytes_put(&signatures, keys->data + at, strlen((const char *)keys->data + at));
-        bytes_put(&signatures, ".sig", sizeof ".sig");
-    }
-    if (bytes_check(&signatures, "list of signatures", e) < 0 ||
-        sink_remove_many(archive->sink, (const char *)keys->data, keys->length, e) < 0 ||
-        sink_sync(archive->sink, e) < 0)
+    AUTO_BYTES struct bytes signatures = {.maximum = KEYS_MAX}, gone = {.maximum = KEYS_MAX};
+    struct error first = {.class = ERROR_NONE};
+    if (remove_each(archive, keys, ".sig", &signatures, &first, e) < 0 ||
+        (archive->spec.pgp.signer && remove_each(archive, &signatures, "", &gone, &first, e) < 0))
         return -1;
-    if (archive->spec.pgp.signer &&
-        sink_remove_many(archive->sink, (const char *)signatures.data, signatures.length, e) < 0)
-        return -1;
-    return sink_sync(archive->sink, e);
+    *e = first;
+    return first.class == ERROR_NONE ? 0 : -1;
 }

@@ -32,8 +32,8 @@ struct archive_removal_row {
     size_t reason_count;
 };
 
-/* Put a record, durably: it names these, at most VAULT_REMOVALS_MAX, which are not yet removed. */
-int archive_removal_put(struct archive *archive, const char *host, const char *job,
+/* Put a record, durably: it names these, at most VAULT_REMOVALS_MAX. joined: it stands for several. */
+int archive_removal_put(struct archive *archive, const char *host, const char *job, bool joined,
                         const struct archive_removal_row *rows, size_t count, struct error *e);
 
 /* Of the bytes of a record of that job: each snapshot that it names. *why: ERROR_NONE, or what is wrong with it, and
@@ -42,13 +42,14 @@ int archive_removal_parse(struct archive *archive, const char *job, const struct
                           void *context, struct error *why, struct error *e);
 
 /* Each row of the records of that host and job (NULL = any); and each record that is not valid, with why. Where one
- * went that was listed, it begins anew. */
+ * went that was listed, it begins anew, so that a row may come twice. removed or invalid may be NULL. */
 int archive_removal_list(struct archive *archive, const char *host, const char *job, vault_removed *removed,
                          void (*invalid)(void *context, const char *key, const struct error *why), void *context,
                          struct error *e);
 /* The keys of all records of that job (NULL = any), whatever host, each NUL terminated, appended to *keys. */
 int archive_removal_keys(struct archive *archive, const char *job, struct bytes *keys, struct error *e);
-/* Remove the records of these keys, and then their signatures; after an error any may be gone. */
+/* Remove the records of these keys, and then the signatures of those that are gone: all that can be. That one is locked
+ * is no error; after one any may be gone. */
 int archive_removal_forget(struct archive *archive, const struct bytes *keys, struct error *e);
 
 #endif

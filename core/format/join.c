@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/error.h"
 
 #define KEYS_MAX ((size_t)256 << 20)
@@ -24,6 +25,12 @@ bool join_follows(const struct verify_link *next, const struct verify_link *befo
         if (memcmp(next->previous[i], before->hash, sizeof before->hash) == 0)
             return true;
     return false;
+}
+
+bool join_is_within(const struct verify_link *row, uint64_t sequence, const char *id)
+{
+    return row->first_sequence != 0 && row->first_sequence <= sequence && sequence <= row->sequence &&
+           strcmp(row->first_id, id) <= 0 && strcmp(id, row->id) <= 0;
 }
 
 /* ---- rows ---- */
@@ -70,6 +77,14 @@ static bool is_same(const struct verify_link *a, const struct verify_link *b)
            strcmp(a->id, b->id) == 0 && memcmp(a->hash, b->hash, sizeof a->hash) == 0;
 }
 
+/* Another claim to the place where a range ends: the next one may have followed it. */
+static struct verify_link alone(struct verify_link row)
+{
+    row.first_sequence = 0;
+    row.first_id[0] = '\0';
+    return row;
+}
+
 size_t join_cover(struct verify_link *rows, size_t count)
 {
     size_t kept = 0;
@@ -84,33 +99,27 @@ size_t join_cover(struct verify_link *rows, size_t count)
             rows[kept++] = rows[i];
         else if (rows[i].sequence > last->sequence)
             extend(last, &rows[i]);
+        else if (rows[i].sequence == last->sequence && memcmp(rows[i].hash, last->hash, sizeof last->hash) != 0)
+            rows[kept++] = alone(rows[i]);
     }
     return kept;
 }
 
-/* Two rows begin where this one does. */
-static bool is_contested(const struct verify_link *rows, size_t count, size_t i)
+static bool goes_on(const struct verify_link *range, const struct verify_link *next)
 {
-    uint64_t first = join_first_sequence(&rows[i]);
-    return (i > 0 && is_same_job(&rows[i - 1], &rows[i]) && join_first_sequence(&rows[i - 1]) == first) ||
-           (i + 1 < count && is_same_job(&rows[i + 1], &rows[i]) && join_first_sequence(&rows[i + 1]) == first);
+    return is_same_job(range, next) && join_first_sequence(next) == range->sequence + 1 && join_follows(next, range) &&
+           strcmp(join_first_id(next), range->id) > 0;
 }
 
 size_t join_rows(struct verify_link *rows, size_t count)
 {
     size_t kept = 0;
-    bool open = false; /* the last that is kept may go on */
     count = join_cover(rows, count);
     for (size_t i = 0; i < count; i++) {
-        const struct verify_link row = rows[i]; /* its neighbours still stand beside it: none moves behind its place */
-        struct verify_link *last = kept > 0 ? &rows[kept - 1] : NULL;
-        bool alone = is_contested(rows, count, i);
-        if (open && !alone && is_same_job(last, &row) && join_first_sequence(&row) == last->sequence + 1 &&
-            join_follows(&row, last) && strcmp(join_first_id(&row), last->id) > 0)
-            extend(last, &row);
+        if (kept > 0 && goes_on(&rows[kept - 1], &rows[i]))
+            extend(&rows[kept - 1], &rows[i]);
         else
-            rows[kept++] = row;
-        open = !alone;
+            rows[kept++] = rows[i];
     }
     return kept;
 }
@@ -125,11 +134,13 @@ struct rows {
 struct joining {
     const struct vault_standing *standings;
     size_t standing_count;
-    struct rows together, alone;
+    struct rows together, apart;
     struct bytes keys;  /* of the records, each NUL terminated */
     struct bytes times; /* int64_t each: when they were made */
     size_t last;        /* where the last key begins */
-    int64_t newest;     /* of those that name ranges, which is what joining leaves; 0 = none does */
+    int64_t newest;     /* of those that were joined; 0 = none was */
+    int64_t now;        /* ns */
+    uint64_t *taken;    /* the places in the history of what was here, ascending */
 };
 
 /* Before they get more room they are joined: many acts take no more than what comes of them. */
@@ -155,10 +166,18 @@ static int compare_id(const void *id, const void *standing)
     return strcmp(((const struct vault_standing *)standing)->name.id, id);
 }
 
-static bool was_here(const struct joining *j, const char *id)
+static int compare_places(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+/* Something of it may be left; or its place is that of another that is there, which no range may hide. */
+static bool was_here(const struct joining *j, const struct verify_link *row)
 {
     return j->standing_count > 0 &&
-           bsearch(id, j->standings, j->standing_count, sizeof *j->standings, compare_id) != NULL;
+           (bsearch(row->id, j->standings, j->standing_count, sizeof *j->standings, compare_id) ||
+            bsearch(&row->sequence, j->taken, j->standing_count, sizeof *j->taken, compare_places));
 }
 
 static int collect(void *context, const struct verify_link *row, struct error *e)
@@ -171,10 +190,10 @@ static int collect(void *context, const struct verify_link *row, struct error *e
         bytes_put(&j->keys, row->object, strlen(row->object) + 1);
         bytes_put(&j->times, &row->recorded, sizeof row->recorded);
     }
-    if (is_range(row) && row->recorded > j->newest)
+    if (row->joined && row->recorded > j->newest && !clock_is_ahead(row->recorded, j->now, CLOCK_APART))
         j->newest = row->recorded;
-    bool alone = !is_range(row) && was_here(j, row->id);
-    if (add_row(alone ? &j->alone : &j->together, row, !alone, e) < 0)
+    bool apart = !is_range(row) && was_here(j, row);
+    if (add_row(apart ? &j->apart : &j->together, row, !apart, e) < 0)
         return -1;
     return bytes_check(&j->keys, "list of removal records", e) < 0
                ? -1
@@ -205,32 +224,49 @@ static int replace(struct vault *vault, const char *host, const char *job, struc
 {
     struct rows *rows = &j->together;
     rows->count = join_rows(rows->items, rows->count);
-    for (size_t i = 0; i < j->alone.count; i++)
-        if (add_row(rows, &j->alone.items[i], false, e) < 0)
+    j->apart.count = join_cover(j->apart.items, j->apart.count);
+    for (size_t i = 0; i < j->apart.count; i++)
+        if (add_row(rows, &j->apart.items[i], false, e) < 0)
             return -1;
     for (size_t done = 0, n; done < rows->count; done += n) {
         n = rows->count - done < VAULT_REMOVALS_MAX ? rows->count - done : VAULT_REMOVALS_MAX;
         if (vault->format->record(vault, host, job, rows->items + done, n, e) < 0)
             return -1;
     }
-    return vault->format->forget(vault, &j->keys, e) == 0 || e->class == ERROR_LOCKED ? 0 : -1;
+    return vault->format->forget(vault, &j->keys, e);
+}
+
+/* Where there are enough of them. */
+static int collect_all(struct vault *vault, const char *host, const char *job, struct joining *j, struct error *e)
+{
+    AUTO_BYTES struct bytes listed = {.maximum = KEYS_MAX};
+    if (vault_records(vault, host, job, &listed, e) < 0)
+        return -1;
+    if (count_keys(&listed) < JOIN_RECORDS)
+        return 0;
+    j->taken = calloc(j->standing_count + 1, sizeof *j->taken);
+    if (!j->taken)
+        return error_memory(e);
+    for (size_t i = 0; i < j->standing_count; i++)
+        j->taken[i] = j->standings[i].sequence;
+    qsort(j->taken, j->standing_count, sizeof *j->taken, compare_places);
+    return vault_removals(vault, host, job, collect, j, e);
 }
 
 int join_records(struct vault *vault, const char *host, const char *job, const struct vault_standing *standings,
                  size_t count, struct error *e)
 {
-    AUTO_BYTES struct bytes listed = {.maximum = KEYS_MAX};
-    struct joining j = {
-        .standings = standings, .standing_count = count, .keys = {.maximum = KEYS_MAX}, .times = {.maximum = KEYS_MAX}};
-    if (vault_records(vault, host, job, &listed, e) < 0)
-        return -1;
-    if (count_keys(&listed) < JOIN_RECORDS)
-        return 0;
-    int result = vault_removals(vault, host, job, collect, &j, e);
+    struct joining j = {.standings = standings,
+                        .standing_count = count,
+                        .keys = {.maximum = KEYS_MAX},
+                        .times = {.maximum = KEYS_MAX},
+                        .now = clock_now()};
+    int result = collect_all(vault, host, job, &j, e);
     if (result == 0 && count_fresh(&j) >= JOIN_RECORDS)
         result = replace(vault, host, job, &j, e);
     free(j.together.items);
-    free(j.alone.items);
+    free(j.apart.items);
+    free(j.taken);
     bytes_free(&j.keys);
     bytes_free(&j.times);
     return result;

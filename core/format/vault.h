@@ -103,7 +103,8 @@ struct verify_link {
     bool readable; /* else of sequence and previous nothing is known */
     /* It is not there: object is a removal record that names it. */
     bool removed;
-    bool own; /* that record was signed as this machine would sign one, or is of those that nobody signs */
+    bool own;    /* that record was signed as this machine would sign one, or is of those that nobody signs */
+    bool joined; /* that record stands for several that were */
     int64_t started, recorded; /* ns; when the record was made */
     /* It stands for all from that one on, up to it, and previous is that one's. 0: for itself alone. */
     uint64_t first_sequence;
@@ -290,7 +291,7 @@ struct vault_format {
     bool (*may_remove)(struct vault *vault, const char *host);
     int (*records)(struct vault *vault, const char *host, const char *job, struct bytes *keys, struct error *e);
     /* Of join.h: a record of these rows, at most VAULT_REMOVALS_MAX, durable, and looked at; and removing those of
-     * these keys, each NUL terminated, of which any may be gone after an error. */
+     * these keys, each NUL terminated: all that can be. ERROR_LOCKED is none; after an error any may be gone. */
     int (*record)(struct vault *vault, const char *host, const char *job, const struct verify_link *rows, size_t count,
                   struct error *e);
     int (*forget)(struct vault *vault, const struct bytes *keys, struct error *e);

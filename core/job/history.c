@@ -378,7 +378,7 @@ static int add_missed(struct manifest *manifest, const char *repository, const c
 static void check_newest(const struct history *history, struct vault *vault, const char *job, const struct listed *l)
 {
     const char *newest = history_newest_in(history, vault->id);
-    if (newest && !has_id(l, newest) && !history_was_removed(vault, history->host, job, newest))
+    if (newest && !has_id(l, newest) && !history_was_removed(vault, history, job, newest))
         history_say_gone(sink_name(vault->sink), newest);
 }
 

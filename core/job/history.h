@@ -66,9 +66,9 @@ void history_say_gone(const char *sink, const char *id);
 /* Is it the place that it was, and does it show what it has? listed: the newest snapshot that this machine has
  * committed there (history_newest_in) is. ERROR_PERMANENT: nothing is to be removed from it. */
 int history_doubt(const struct history *history, struct vault *vault, const char *job, bool listed, struct error *e);
-/* Does a removal record in the vault name it? Then it is no wonder that it is gone: this machine remembers less than it
- * did. That records cannot be read is logged. */
-bool history_was_removed(struct vault *vault, const char *host, const char *job, const char *id);
+/* Does a removal record in the vault name that link of the history, or a range in which it was? Then it is no wonder
+ * that it is gone: this machine remembers less than it did. That records cannot be read is logged. */
+bool history_was_removed(struct vault *vault, const struct history *history, const char *job, const char *id);
 
 /* One more form: the bytes of a manifest. */
 void history_add_form(struct history_forms *forms, const void *manifest, size_t n);

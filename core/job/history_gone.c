@@ -36,6 +36,7 @@ static bool is_listed(const struct snapshot_list *list, const char *job, const c
 
 struct search {
     const char *id;
+    uint64_t sequence;
     bool found;
 };
 
@@ -44,15 +45,18 @@ static int compare_removed(void *context, const struct verify_link *removed, str
     struct search *search = context;
     (void)e;
     search->found =
-        search->found || (strcmp(join_first_id(removed), search->id) <= 0 && strcmp(search->id, removed->id) <= 0);
+        search->found || strcmp(removed->id, search->id) == 0 || join_is_within(removed, search->sequence, search->id);
     return 0;
 }
 
-bool history_was_removed(struct vault *vault, const char *host, const char *job, const char *id)
+bool history_was_removed(struct vault *vault, const struct history *history, const char *job, const char *id)
 {
     struct search search = {.id = id};
     struct error e;
-    if (vault_removals(vault, host, job, compare_removed, &search, &e) < 0)
+    for (size_t i = 0; i < history->count; i++)
+        if (strcmp(history->links[i].id, id) == 0)
+            search.sequence = history->links[i].sequence;
+    if (vault_removals(vault, history->host, job, compare_removed, &search, &e) < 0)
         log_error(LOG_WARNING, &e);
     return search.found;
 }
@@ -65,7 +69,7 @@ int history_doubt(const struct history *history, struct vault *vault, const char
                   "this machine has saved job '%s' to other places, and never to %s, which is there", job, vault->id);
         return error_hint(e, "is it the right disk or bucket? the next run that commits to it settles it");
     }
-    if (!newest || listed || history_was_removed(vault, history->host, job, newest))
+    if (!newest || listed || history_was_removed(vault, history, job, newest))
         return 0;
     error_set(e, ERROR_PERMANENT, "snapshot %s@%s was committed there and is not listed", job, newest);
     return error_hint(e, "see what is wrong with it: cofre verify %s", job);
@@ -81,7 +85,7 @@ static void warn_of_job(const struct vaults *vaults, const struct snapshot_list 
         const struct vaults_item *item = &vaults->items[i];
         const char *id = item->vault ? history_newest_in(&history, item->vault->id) : NULL;
         if (id && item->why.class == ERROR_NONE && !is_listed(list, job, id, item->sink) &&
-            !history_was_removed(item->vault, history.host, job, id))
+            !history_was_removed(item->vault, &history, job, id))
             history_say_gone(item->sink->name, id);
     }
     history_free(&history);

@@ -35,7 +35,10 @@ int verify_history_add(struct verify_history *history, const struct verify_link 
 void verify_history_free(struct verify_history *history)
 {
     free(history->links);
+    free(history->ranges);
     history->links = NULL;
+    history->ranges = NULL;
+    history->range_count = 0;
     history->count = 0;
 }
 
@@ -74,7 +77,9 @@ static void settle_names(struct verify_history *history)
     for (size_t i = 0; i < history->count; i++) {
         const struct verify_link *link = &history->links[i], *last = kept > 0 ? &history->links[kept - 1] : NULL;
         bool same = last && !link->first_sequence && compare_jobs(last, link) == 0 && strcmp(last->id, link->id) == 0;
-        if (same && !last->removed)
+        if (same && !last->removed && history->went && history->went(history->context, last))
+            history->links[kept - 1] = *link;
+        else if (same && !last->removed)
             report(history, link, "a removal record says that it was removed, and it is here");
         if (!same)
             history->links[kept++] = *link;
@@ -100,61 +105,49 @@ static void settle_records(struct verify_history *history)
     history->count -= removed - kept;
 }
 
-static bool is_within(const struct verify_link *range, uint64_t sequence, const char *id)
+static int compare_place(const void *key, const void *element)
 {
-    return join_first_sequence(range) <= sequence && sequence <= range->sequence &&
-           strcmp(join_first_id(range), id) <= 0 && strcmp(id, range->id) <= 0;
+    const struct verify_link *wanted = key, *range = *(const struct verify_link *const *)element;
+    int order = compare_jobs(wanted, range);
+    return order ? order : wanted->sequence < range->first_sequence ? -1 : wanted->sequence > range->sequence;
 }
 
-/* What is there and stands within a range that was removed: it is said, and as the range does not tell what was next to
- * it, it has no place in the chain. The links are in their order, so that it stands right before the range. */
-static void settle_ranges(struct verify_history *history)
+/* The range in which that place of its history is; NULL = none. */
+static const struct verify_link *range_at(const struct verify_history *history, const struct verify_link *link,
+                                          uint64_t sequence)
 {
-    bool any = false;
+    struct verify_link wanted = {.sequence = sequence};
+    memcpy(wanted.host, link->host, sizeof wanted.host);
+    memcpy(wanted.job, link->job, sizeof wanted.job);
+    const struct verify_link **found =
+        history->range_count > 0
+            ? bsearch(&wanted, history->ranges, history->range_count, sizeof *history->ranges, compare_place)
+            : NULL;
+    return found ? *found : NULL;
+}
+
+/* The links are in their order, and stay where they are. */
+static int collect_ranges(struct verify_history *history, struct error *e)
+{
+    history->ranges = calloc(history->count + 1, sizeof *history->ranges);
+    if (!history->ranges)
+        return error_memory(e);
+    for (size_t i = 0; i < history->count; i++)
+        if (history->links[i].first_sequence)
+            history->ranges[history->range_count++] = &history->links[i];
+    return 0;
+}
+
+/* What is there and stands within a range that was removed. */
+static void check_ranges(struct verify_history *history)
+{
     for (size_t i = 0; i < history->count; i++) {
-        const struct verify_link *range = &history->links[i];
-        for (size_t k = i; range->first_sequence && k-- > 0;) {
-            struct verify_link *link = &history->links[k];
-            if (compare_jobs(link, range) != 0 || link->sequence < range->first_sequence)
-                break;
-            if (link->removed || !link->readable || !is_within(range, link->sequence, link->id))
-                continue;
+        const struct verify_link *link = &history->links[i];
+        const struct verify_link *range =
+            link->removed || !link->readable ? NULL : range_at(history, link, link->sequence);
+        if (range && join_is_within(range, link->sequence, link->id))
             report(history, link, "a removal record says that it was removed, and it is here");
-            link->readable = false;
-            any = true;
-        }
     }
-    for (size_t i = 0; any && i < history->count; i++)
-        if (!history->links[i].readable)
-            history->links[i].sequence = 0;
-    if (any)
-        qsort(history->links, history->count, sizeof *history->links, compare_links);
-}
-
-/* One of each place in the history stays, where something was removed: what is there; or else what the next one
- * followed. */
-static void settle_places(struct verify_history *history)
-{
-    size_t kept = 0, next;
-    for (size_t i = 0; i < history->count; i = next) {
-        const struct verify_link *first = &history->links[i];
-        for (next = i + 1; next < history->count && compare_jobs(first, &history->links[next]) == 0 &&
-                           first->sequence == history->links[next].sequence;
-             next++)
-            ;
-        const struct verify_link *after = next < history->count ? &history->links[next] : NULL;
-        size_t chosen = i;
-        for (size_t k = i; first->removed && after && k < next; k++)
-            if (compare_jobs(first, after) == 0 && join_follows(after, &history->links[k]))
-                chosen = k;
-        struct verify_link stays = history->links[chosen];
-        if (first->removed)
-            history->links[kept++] = stays;
-        else
-            for (size_t k = i; k < next && !history->links[k].removed; k++)
-                history->links[kept++] = history->links[k];
-    }
-    history->count = kept;
 }
 
 /* ---- gaps ---- */
@@ -272,26 +265,73 @@ static bool explain_gap(struct verify_history *history, const struct verify_link
 
 /* ---- links ---- */
 
-static void check_pair(struct verify_history *history, const struct verify_link *before, const struct verify_link *link)
+static bool is_of(const struct verify_link *a, const struct verify_link *b)
+{
+    return compare_jobs(a, b) == 0 && a->readable && b->readable;
+}
+
+/* Of what was removed, and of which others claim the place, one was in the chain, and nobody asks which: of two
+ * machines that were one, say. */
+static bool is_contested(const struct verify_history *history, const struct verify_link *link)
+{
+    const struct verify_link *first = history->links, *last = first + history->count - 1;
+    return link->removed && !link->first_sequence &&
+           ((link > first && is_of(link - 1, link) && link[-1].sequence == link->sequence) ||
+            (link < last && is_of(link + 1, link) && link[1].sequence == link->sequence));
+}
+
+/* Those at the place before it, of which it must follow one. */
+static bool follows_any(const struct verify_history *history, const struct verify_link *before,
+                        const struct verify_link *link)
+{
+    for (const struct verify_link *l = before;; l--) {
+        if (!is_of(l, link) || l->sequence != before->sequence)
+            return false;
+        if (join_follows(link, l))
+            return true;
+        if (l == history->links)
+            return false;
+    }
+}
+
+static void check_before(struct verify_history *history, const struct verify_link *before,
+                         const struct verify_link *link)
 {
     char text[256];
     uint64_t first = join_first_sequence(link);
-    if (!before->readable || !link->readable || strcmp(before->host, link->host) != 0 ||
-        strcmp(before->job, link->job) != 0)
+    const struct verify_link *range = range_at(history, link, first - 1);
+    if (range && range->sequence > first - 1) /* what was there is not known */
         return;
     if (first == before->sequence + 1) {
-        if (join_follows(link, before))
+        if (follows_any(history, before, link))
             return;
         snprintf(text, sizeof text, "snapshot %s before it is not the one that it followed", before->id);
-        report(history, link, text);
-    } else if (first <= before->sequence) {
-        snprintf(text, sizeof text, "it has the same place in the chain as snapshot %s", before->id);
         report(history, link, text);
     } else if (!explain_gap(history, before, link)) {
         snprintf(text, sizeof text, "%llu snapshots between %s and this one are missing here",
                  (unsigned long long)(first - before->sequence - 1), before->id);
         report(history, link, text);
     }
+}
+
+/* It, and what is there before it. */
+static void check_link(struct verify_history *history, const struct verify_link *link)
+{
+    char text[256];
+    const struct verify_link *before = link;
+    if (!link->readable || is_contested(history, link))
+        return;
+    if (link > history->links && is_of(link - 1, link) && !link->removed && !link[-1].removed &&
+        link[-1].sequence == link->sequence) {
+        snprintf(text, sizeof text, "it has the same place in the chain as snapshot %s", link[-1].id);
+        report(history, link, text);
+        return;
+    }
+    do
+        if (before-- == history->links || !is_of(before, link))
+            return;
+    while (before->sequence >= join_first_sequence(link));
+    check_before(history, before, link);
 }
 
 /* The snapshot of ours; or else the range that was removed and in which it stands. */
@@ -306,7 +346,7 @@ static const struct verify_link *find(const struct verify_history *history, cons
             continue;
         if (strcmp(link->id, known->id) == 0 && !link->first_sequence)
             return link;
-        if (link->first_sequence && is_within(link, known->sequence, known->id))
+        if (join_is_within(link, known->sequence, known->id))
             range = link;
     }
     return range;
@@ -384,11 +424,12 @@ int verify_history_run(struct verify_history *history, const struct verify_reque
         settle_records(history);
         settle_names(history);
         qsort(history->links, history->count, sizeof *history->links, compare_links);
-        settle_ranges(history);
-        settle_places(history);
     }
+    if (collect_ranges(history, e) < 0)
+        return -1;
+    check_ranges(history);
     for (size_t i = 1; i < history->count; i++)
-        check_pair(history, &history->links[i - 1], &history->links[i]);
+        check_link(history, &history->links[i]);
     const struct config *config = history->engine->config;
     for (size_t i = 0; i < config->job_count; i++) {
         const char *job = config->jobs[i].name;

@@ -13,10 +13,14 @@ struct verify_history {
     /* The manifest of a link, whole; NULL when nothing at hand opens manifests. */
     int (*read)(void *place, const struct verify_link *link, struct manifest **manifest, struct error *e);
     void *place;
+    /* A removal record says that it was removed: is it there no more, and was only when it was read? NULL = no. */
+    bool (*went)(void *context, const struct verify_link *link);
     void (*damage)(void *context, const struct verify_damage *);
     void *context;
     struct verify_link *links; /* filled by verify_history_add; zero at first */
     size_t count;
+    const struct verify_link **ranges; /* those of the links that are some: of verify_history_run */
+    size_t range_count;
 };
 
 /* One manifest, or one that a removal record names, in any order. */

@@ -41,35 +41,34 @@ static json_t *write_snapshot(const struct removal_snapshot *s)
                      range ? json_integer((json_int_t)s->first_sequence) : NULL, "reasons", write_reasons(s));
 }
 
-static json_t *write_removal(const struct repository *repository, const struct vault_name *name, int64_t removed,
-                             const struct removal_snapshot *snapshots, size_t count)
+/* Takes the list. */
+static int set_members(json_t *json, json_t *list, const struct removal *removal)
 {
-    json_t *json = placed_json(repository, name), *list = json_array();
-    int failed = !json || !list;
-    for (size_t i = 0; !failed && i < count; i++)
-        failed = json_array_append_new(list, write_snapshot(&snapshots[i]));
-    if (failed)
-        json_decref(list);
-    if (failed || json_object_set_new(json, "removed", json_integer(removed)) < 0) {
-        if (!failed)
-            json_decref(list);
-        json_decref(json);
-        return NULL;
-    }
-    if (json_object_set_new(json, "snapshots", list) == 0)
+    int failed = json_object_set_new(json, "removed", json_integer(removal->removed));
+    if (removal->joined)
+        failed |= json_object_set_new(json, "joined", json_true());
+    return failed | json_object_set_new(json, "snapshots", list);
+}
+
+static json_t *write_removal(const struct repository *repository, const struct removal *removal)
+{
+    json_t *json = placed_json(repository, &removal->name), *list = json_array();
+    int failed = 0;
+    for (size_t i = 0; i < removal->count; i++)
+        failed |= json_array_append_new(list, write_snapshot(&removal->snapshots[i]));
+    if (set_members(json, list, removal) == 0 && !failed)
         return json;
     json_decref(json);
     return NULL;
 }
 
-int removal_seal(const struct repository *repository, const struct vault_name *name, int64_t removed,
-                 const struct removal_snapshot *snapshots, size_t count, struct bytes *out, struct error *e)
+int removal_seal(const struct repository *repository, const struct removal *removal, struct bytes *out, struct error *e)
 {
     AUTO_BYTES struct bytes body = {.maximum = REMOVAL_BODY_MAX};
     char key[201];
-    ASSERT(count > 0 && count <= VAULT_REMOVALS_MAX);
-    placed_key(REMOVAL_PREFIX, name, key);
-    if (placed_json_write(write_removal(repository, name, removed, snapshots, count), &body, e) < 0)
+    ASSERT(removal->count > 0 && removal->count <= VAULT_REMOVALS_MAX);
+    placed_key(REMOVAL_PREFIX, &removal->name, key);
+    if (placed_json_write(write_removal(repository, removal), &body, e) < 0)
         return -1;
     return placed_seal(repository, SEAL_REMOVAL, key, NULL, 0, &body, out, e);
 }
@@ -126,6 +125,7 @@ static int read_removal(const json_t *json, const char *key, struct removal *rem
     if (!json_is_array(list) || count == 0 || count > VAULT_REMOVALS_MAX)
         return placed_malformed(key, "snapshots", e);
     removal->removed = json_integer_value(removed);
+    removal->joined = json_is_true(json_object_get(json, "joined"));
     removal->snapshots = calloc(count, sizeof *removal->snapshots);
     if (!removal->snapshots)
         return error_memory(e);

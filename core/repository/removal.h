@@ -37,14 +37,15 @@ struct removal_snapshot {
 struct removal {
     struct vault_name name; /* id: of the act */
     int64_t removed;        /* ns */
+    bool joined;            /* it stands for several, and was made at that time */
     uint8_t signer[32];     /* after removal_open */
     struct removal_snapshot *snapshots;
     size_t count;
 };
 
-/* The object, appended to *out, for the key that the name makes. At least one snapshot, VAULT_REMOVALS_MAX at most. */
-int removal_seal(const struct repository *repository, const struct vault_name *name, int64_t removed,
-                 const struct removal_snapshot *snapshots, size_t count, struct bytes *out, struct error *e);
+/* The object, appended to *out, for the key that its name makes. At least one snapshot, VAULT_REMOVALS_MAX at most. */
+int removal_seal(const struct repository *repository, const struct removal *removal, struct bytes *out,
+                 struct error *e);
 /* Verified, opened and parsed. Errors as of placed_open and placed_json_parse. After success removal_free is due. */
 int removal_open(const struct repository *repository, const char *key, const struct bytes *object,
                  struct removal *removal, struct error *e);

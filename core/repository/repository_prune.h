@@ -6,7 +6,7 @@
 
 struct bytes;
 struct error;
-struct removal_snapshot;
+struct removal;
 struct repository;
 
 /* All as in the table of formats (format/vault.h). */
@@ -28,9 +28,8 @@ int repository_prune_record(struct vault *vault, const char *host, const char *j
                             size_t count, struct error *e);
 int repository_prune_forget(struct vault *vault, const struct bytes *keys, struct error *e);
 
-/* A removal record of these, durable and looked at; of: host and job. */
-int repository_prune_store(struct repository *repository, const struct vault_name *of,
-                           const struct removal_snapshot *snapshots, size_t count, struct error *e);
+/* Store the removal record, durably, and look at it. It gets an id and its time. */
+int repository_prune_store(struct repository *repository, struct removal *removal, struct error *e);
 /* By host, job and id: < 0, 0, > 0. */
 int repository_prune_order(const struct vault_name *a, const struct vault_name *b);
 

@@ -45,6 +45,7 @@ static int tell_removal(const struct recalling *r, const char *key, const struct
                                    .removed = true,
                                    .own = memcmp(removal->signer, signer, sizeof removal->signer) == 0,
                                    .started = s->started,
+                                   .joined = removal->joined,
                                    .recorded = removal->removed,
                                    .first_sequence = s->first_sequence};
         memcpy(link.host, removal->name.host, sizeof link.host);
@@ -104,18 +105,15 @@ int repository_prune_removals(struct vault *vault, const char *host, const char 
 
 /* ---- storing ---- */
 
-int repository_prune_store(struct repository *r, const struct vault_name *of, const struct removal_snapshot *snapshots,
-                           size_t count, struct error *e)
+int repository_prune_store(struct repository *r, struct removal *removal, struct error *e)
 {
     AUTO_BYTES struct bytes object = {.maximum = REMOVAL_OBJECT_MAX};
-    struct vault_name name = *of;
     char key[201];
-    int64_t now = clock_now();
-    manifest_make_id(now, "", name.id);
-    placed_key(REMOVAL_PREFIX, &name, key);
-    if (removal_seal(r, &name, now, snapshots, count, &object, e) < 0 ||
-        sink_put(r->sink, key, object.data, object.length, true, e) < 0 || sink_sync(r->sink, e) < 0 ||
-        confirm_object(r, key, &object, e) < 0)
+    removal->removed = clock_now();
+    manifest_make_id(removal->removed, "", removal->name.id);
+    placed_key(REMOVAL_PREFIX, &removal->name, key);
+    if (removal_seal(r, removal, &object, e) < 0 || sink_put(r->sink, key, object.data, object.length, true, e) < 0 ||
+        sink_sync(r->sink, e) < 0 || confirm_object(r, key, &object, e) < 0)
         return error_subject(e, "sink", sink_name(r->sink));
     return 0;
 }
@@ -137,18 +135,31 @@ int repository_prune_record(struct vault *vault, const char *host, const char *j
                             size_t count, struct error *e)
 {
     AUTO_FREE struct removal_snapshot *snapshots = calloc(count + 1, sizeof *snapshots);
-    struct vault_name name = {.id = ""};
+    struct removal removal = {.joined = true, .snapshots = snapshots, .count = count};
     if (!snapshots)
         return error_memory(e);
-    snprintf(name.host, sizeof name.host, "%s", host);
-    snprintf(name.job, sizeof name.job, "%s", job);
+    snprintf(removal.name.host, sizeof removal.name.host, "%s", host);
+    snprintf(removal.name.job, sizeof removal.name.job, "%s", job);
     for (size_t i = 0; i < count; i++)
         snapshots[i] = snapshot_of_row(&rows[i]);
-    return repository_prune_store(own(vault), &name, snapshots, count, e);
+    return repository_prune_store(own(vault), &removal, e);
 }
 
 int repository_prune_forget(struct vault *vault, const struct bytes *keys, struct error *e)
 {
     struct sink *sink = own(vault)->sink;
-    return sink_remove_many(sink, (const char *)keys->data, keys->length, e) < 0 ? -1 : sink_sync(sink, e);
+    struct error first = {.class = ERROR_NONE};
+    if (sink_remove_many(sink, (const char *)keys->data, keys->length, e) == 0)
+        return sink_sync(sink, e);
+    for (size_t at = 0; at < keys->length; at += strlen((const char *)keys->data + at) + 1)
+        if (sink_remove(sink, (const char *)keys->data + at, e) < 0) {
+            if (!sink_is_of_object(e))
+                return -1;
+            if (first.class == ERROR_NONE && e->class != ERROR_LOCKED)
+                first = *e;
+        }
+    if (sink_sync(sink, e) < 0)
+        return -1;
+    *e = first;
+    return first.class == ERROR_NONE ? 0 : -1;
 }

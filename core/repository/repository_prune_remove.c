@@ -80,13 +80,13 @@ static struct removal_snapshot snapshot_of(const struct vault_removal *removal)
 static int store_fresh(const struct removing *r, struct error *e)
 {
     AUTO_FREE struct removal_snapshot *fresh = calloc(r->count + 1, sizeof *fresh);
-    size_t count = 0;
+    struct removal removal = {.name = r->removals[0].standing->name, .snapshots = fresh};
     if (!fresh)
         return error_memory(e);
     for (size_t i = 0; i < r->count; i++)
         if (!r->removals[i].standing->removed)
-            fresh[count++] = snapshot_of(&r->removals[i]);
-    return count > 0 ? repository_prune_store(r->repository, &r->removals[0].standing->name, fresh, count, e) : 0;
+            fresh[removal.count++] = snapshot_of(&r->removals[i]);
+    return removal.count > 0 ? repository_prune_store(r->repository, &removal, e) : 0;
 }
 
 static void tell_failed(struct removing *r, size_t i, const struct error *why)

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "format/join.h"
 #include "format/vault.h"
@@ -80,22 +81,39 @@ static void test_what_does_not_fit_stays(void **state)
     assert_int_equal(join_rows(rows, 4), 3);
     assert_int_equal(join_first_sequence(&rows[0]), 1);
     assert_int_equal(rows[0].sequence, 2);
+    struct verify_link apart[] = {row(1, 0), row(3, 0)};
+    memcpy(apart[1].previous[0], apart[0].hash, sizeof apart[0].hash);
+    assert_int_equal(join_rows(apart, 2), 2);
     struct verify_link others[] = {row(1, 0), row(2, 0), row(3, 0)};
     snprintf(others[1].host, sizeof others[1].host, "db");
     snprintf(others[2].job, sizeof others[2].job, "hourly");
     assert_int_equal(join_rows(others, 3), 3);
 }
 
-/* Two machines that were one: both claims stay, and nothing is joined with either. */
+/* Two machines that were one: what follows one of both is not lost. */
 static void test_one_place_that_two_claim(void **state)
 {
     (void)state;
     struct verify_link rows[] = {row(1, 0), row(2, 0), row(3, 0), row(3, 1), row(4, 0), row(5, 0)};
-    assert_int_equal(join_rows(rows, 6), 4);
-    assert_row(&rows[0], 1, 2);
-    assert_int_equal(rows[1].sequence, 3);
-    assert_int_equal(rows[2].sequence, 3);
-    assert_row(&rows[3], 4, 5);
+    assert_int_equal(join_rows(rows, 6), 3);
+    assert_row(&rows[0], 1, 3);
+    assert_true(rows[1].sequence == 3 && rows[1].hash[31] == 1 && !rows[1].first_sequence);
+    assert_row(&rows[2], 4, 5);
+    assert_int_equal(join_rows(rows, 3), 3);
+    struct verify_link other = row(3, 1), ends[] = {rows[0], rows[0]};
+    memcpy(ends[1].hash, other.hash, sizeof other.hash);
+    memcpy(ends[1].id, other.id, sizeof other.id);
+    assert_int_equal(join_cover(ends, 2), 2);
+    assert_row(&ends[0], 1, 3);
+    assert_true(ends[1].hash[31] == 1 && !ends[1].first_sequence && join_first_sequence(&ends[1]) == 3);
+    struct verify_link follows[] = {row(1, 0), row(2, 0), row(3, 0), row(3, 1), row(4, 0)};
+    memcpy(follows[4].previous[0], other.hash, sizeof other.hash);
+    assert_int_equal(join_rows(follows, 5), 2);
+    assert_row(&follows[0], 1, 3);
+    assert_true(follows[1].first_sequence == 3 && follows[1].sequence == 4 &&
+                strcmp(follows[1].first_id, other.id) == 0);
+    assert_int_equal(join_rows(follows, 2), 1);
+    assert_row(&follows[0], 1, 4);
 }
 
 static void test_what_is_said_twice(void **state)
@@ -178,7 +196,12 @@ static struct place {
     size_t count, forgotten, asked;
     int64_t clock;
     enum error_class fails, stays; /* storing; forgetting */
+    bool locked;                   /* nothing can be forgotten yet */
 } place;
+
+/* Instead of those of the place. */
+static const struct verify_link *many;
+static size_t many_count, stored[4], stored_count;
 
 static int list(struct vault *vault, const char *host, const char *job, struct bytes *keys, struct error *e)
 {
@@ -186,9 +209,10 @@ static int list(struct vault *vault, const char *host, const char *job, struct b
     (void)host;
     (void)job;
     (void)e;
-    for (size_t i = 0; i < place.count; i++)
-        if (i == 0 || strcmp(place.rows[i].object, place.rows[i - 1].object) != 0)
-            bytes_put(keys, place.rows[i].object, strlen(place.rows[i].object) + 1);
+    const struct verify_link *rows = many_count > 0 ? many : place.rows;
+    for (size_t i = 0; i < (many_count > 0 ? many_count : place.count); i++)
+        if (i == 0 || strcmp(rows[i].object, rows[i - 1].object) != 0)
+            bytes_put(keys, rows[i].object, strlen(rows[i].object) + 1);
     return 0;
 }
 
@@ -199,8 +223,8 @@ static int tell(struct vault *vault, const char *host, const char *job, vault_re
     (void)host;
     (void)job;
     place.asked++;
-    for (size_t i = 0; i < place.count; i++)
-        if (removed(context, &place.rows[i], e) < 0)
+    for (size_t i = 0; i < (many_count > 0 ? many_count : place.count); i++)
+        if (removed(context, many_count > 0 ? &many[i] : &place.rows[i], e) < 0)
             return -1;
     return 0;
 }
@@ -215,10 +239,15 @@ static int store(struct vault *vault, const char *host, const char *job, const s
         return error_set(e, place.fails, "there is no room");
     assert_in_range(count, 1, VAULT_REMOVALS_MAX);
     place.clock++;
+    if (many_count > 0) {
+        stored[stored_count++] = count;
+        return 0;
+    }
     for (size_t i = 0; i < count; i++) {
         struct verify_link *r = &place.rows[place.count++];
         *r = rows[i];
         r->recorded = place.clock;
+        r->joined = count > 1 || rows[i].first_sequence;
         snprintf(r->object, sizeof r->object, "removed/web/nightly/record%lld", (long long)place.clock);
     }
     return 0;
@@ -228,7 +257,9 @@ static int forget(struct vault *vault, const struct bytes *keys, struct error *e
 {
     (void)vault;
     if (place.stays != ERROR_NONE)
-        return error_set(e, place.stays, "it is locked");
+        return error_set(e, place.stays, "it may not go");
+    if (place.locked)
+        return 0;
     for (size_t at = 0; at < keys->length; at += strlen((const char *)keys->data + at) + 1, place.forgotten++) {
         size_t kept = 0;
         for (size_t i = 0; i < place.count; i++)
@@ -308,6 +339,37 @@ static void test_what_was_here_stays_by_itself(void **state)
     assert_string_equal(place.rows[0].object, place.rows[2].object);
 }
 
+/* Another's place, which no range may hide. */
+static void test_what_is_there_is_not_hidden(void **state)
+{
+    (void)state;
+    struct error e;
+    const struct vault_standing there = {.sequence = 7, .name.id = "20261120T000007Z-ffffff"};
+    begin(JOIN_RECORDS);
+    assert_int_equal(join_records(&vault, "web", "nightly", &there, 1, &e), 0);
+    assert_int_equal(place.count, 3);
+    assert_row(&place.rows[0], 1, 6);
+    assert_row(&place.rows[1], 8, JOIN_RECORDS);
+    assert_row(&place.rows[2], 7, 7);
+}
+
+/* A clock that was ahead when they were joined holds up nothing. */
+static void test_a_clock_that_was_ahead(void **state)
+{
+    (void)state;
+    struct error e;
+    begin(JOIN_RECORDS - 1);
+    place.clock = clock_now() + 10 * CLOCK_APART;
+    act(JOIN_RECORDS);
+    assert_int_equal(join(0, &e), 0);
+    assert_int_equal(place.count, 1);
+    place.clock = 1;
+    for (uint64_t i = 1; i <= JOIN_RECORDS; i++)
+        act(JOIN_RECORDS + i);
+    assert_int_equal(join(0, &e), 0);
+    assert_int_equal(place.count, 1);
+}
+
 static void test_only_what_is_ours(void **state)
 {
     (void)state;
@@ -319,6 +381,40 @@ static void test_only_what_is_ours(void **state)
     assert_true(place.forgotten == JOIN_RECORDS && !place.rows[0].own && place.rows[0].sequence == 8);
     assert_row(&place.rows[1], 1, 7);
     assert_row(&place.rows[2], 9, JOIN_RECORDS + 1);
+}
+
+/* Rows that make no range are joined into one record all the same, once. */
+static void test_what_misses_every_second_and_is_locked(void **state)
+{
+    (void)state;
+    struct error e;
+    place = (struct place){.clock = 1, .locked = true};
+    for (uint64_t i = 1; i <= JOIN_RECORDS; i++)
+        act(2 * i);
+    assert_int_equal(join(0, &e), 0);
+    assert_int_equal(place.count, 2 * JOIN_RECORDS);
+    act(2 * JOIN_RECORDS + 2);
+    assert_int_equal(join(0, &e), 0);
+    assert_int_equal(place.count, 2 * JOIN_RECORDS + 1);
+}
+
+/* More than one record holds. */
+static void test_many_rows(void **state)
+{
+    (void)state;
+    static struct verify_link rows[VAULT_REMOVALS_MAX + 100];
+    struct error e;
+    place = (struct place){.clock = 1};
+    many = rows;
+    many_count = VAULT_REMOVALS_MAX + 100;
+    for (size_t i = 0; i < many_count; i++) {
+        rows[i] = row(2 * i + 1, 0);
+        rows[i].recorded = 1 + (int64_t)i % 70;
+        snprintf(rows[i].object, sizeof rows[i].object, "removed/web/nightly/%u", (unsigned)i % 70);
+    }
+    assert_int_equal(join(0, &e), 0);
+    many_count = 0;
+    assert_true(stored_count == 2 && stored[0] == VAULT_REMOVALS_MAX && stored[1] == 100);
 }
 
 static void test_nothing_is_forgotten_before_it_is_stored(void **state)
@@ -338,7 +434,7 @@ static void test_what_is_locked(void **state)
     (void)state;
     struct error e;
     begin(JOIN_RECORDS);
-    place.stays = ERROR_LOCKED;
+    place.locked = true;
     assert_int_equal(join(0, &e), 0);
     assert_int_equal(place.count, JOIN_RECORDS + 1);
     for (uint64_t i = 1; i < JOIN_RECORDS; i++) {
@@ -347,7 +443,7 @@ static void test_what_is_locked(void **state)
         assert_int_equal(place.count, JOIN_RECORDS + 1 + i);
     }
     act(2 * JOIN_RECORDS);
-    place.stays = ERROR_NONE;
+    place.locked = false;
     assert_int_equal(join(0, &e), 0);
     assert_int_equal(place.count, 1);
     begin(JOIN_RECORDS);
@@ -367,7 +463,11 @@ int main(void)
         cmocka_unit_test(test_few_are_left_alone),
         cmocka_unit_test(test_many_become_one_record),
         cmocka_unit_test(test_what_was_here_stays_by_itself),
+        cmocka_unit_test(test_what_is_there_is_not_hidden),
+        cmocka_unit_test(test_a_clock_that_was_ahead),
         cmocka_unit_test(test_only_what_is_ours),
+        cmocka_unit_test(test_what_misses_every_second_and_is_locked),
+        cmocka_unit_test(test_many_rows),
         cmocka_unit_test(test_nothing_is_forgotten_before_it_is_stored),
         cmocka_unit_test(test_what_is_locked),
     };
