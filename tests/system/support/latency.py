@@ -19,6 +19,8 @@ class LatencyProxy:
     def __init__(self, target: int, seconds: float) -> None:
         self.port, self.target, self.delay = free_port(), target, seconds / 2
         self.sockets: set[socket.socket] = set()
+        self.asking: set[socket.socket] = set()  # whose request has no answer yet
+        self.most_asking = 0                     # so many at once
         self.listener = socket.create_server(('127.0.0.1', self.port), backlog=64)
         self.thread = threading.Thread(target=self._accept, daemon=True)
         self.thread.start()
@@ -42,13 +44,17 @@ class LatencyProxy:
             time.sleep(2 * self.delay)
             with contextlib.suppress(OSError):
                 server.connect(('127.0.0.1', self.target))
-                back = threading.Thread(target=self._pump, args=(server, client), daemon=True)
+                back = threading.Thread(target=self._pump, args=(server, client, lambda: self.asking.discard(client)), daemon=True)
                 back.start()
-                self._pump(client, server)
+                self._pump(client, server, lambda: self._asks(client))
                 back.join()
             self.sockets -= {client, server}
 
-    def _pump(self, source: socket.socket, target: socket.socket) -> None:
+    def _asks(self, client: socket.socket) -> None:
+        self.asking.add(client)
+        self.most_asking = max(self.most_asking, len(self.asking))
+
+    def _pump(self, source: socket.socket, target: socket.socket, came) -> None:
         """Reading goes on while what was read waits for its time."""
         due: Queue = Queue(UNDER_WAY)
         sender = threading.Thread(target=self._send, args=(due, source, target), daemon=True)
@@ -57,6 +63,8 @@ class LatencyProxy:
         while data:
             try:
                 data = source.recv(PIECE)
+                if data:
+                    came()
             except OSError:
                 data = b''
             due.put((time.monotonic() + self.delay, data))
