@@ -63,7 +63,7 @@ static void free_held(struct held *h)
 
 static bool hold(struct verify *v, const struct verify_damage *damage)
 {
-    struct held h = {NULL};
+    struct held h = {0};
     bool held = damage->snapshot && v->held_count < HELD_MAX && copy(damage->object, &h.object) &&
                 copy(damage->text, &h.text) && copy(damage->snapshot, &h.snapshot) && copy(damage->source, &h.source) &&
                 copy(damage->path, &h.path);

@@ -9,7 +9,6 @@
 #include "repository/manifest_object.h"
 #include "repository/needs.h"
 #include "repository/placed.h"
-#include "repository/removal.h"
 #include "repository/repository.h"
 #include "worker/sink.h"
 
