@@ -1,11 +1,9 @@
 """verify while snapshots are removed: what went by a removal record is no damage, and what went by itself is."""
-import subprocess
-
 import pytest
 
-from support.cli import CLEAN, DAMAGED, DONE
+from support.beside import beside
+from support.cli import DAMAGED, DONE
 from support.tree import plain_tree
-from support.wait import wait_until
 
 PLACES = {'repository': {}, 'archive': {'format': 'archive', 'encryption': 'none'}}
 
@@ -23,33 +21,19 @@ def made(request, world, tmp_path):
     return world
 
 
-def verify_beside(world, manifest, act) -> tuple[int, str]:
-    """verify, which opens this manifest late: in the meantime that is done."""
-    trace = world.base / 'trace'
-    trace.touch()
-    slow = ['strace', '-f', '-qq', '-o', trace, '-P', manifest.name, '-P', manifest, '-e', 'trace=openat',
-            '-e', 'inject=openat:delay_enter=3000000:when=1']
-    with subprocess.Popen([*map(str, slow), *world.command('verify')], env=CLEAN, text=True, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT) as verify:
-        wait_until(lambda: manifest.name in trace.read_text(), 'the manifest that is opened late')
-        act()
-        out = verify.communicate(timeout=100)[0]
-    return verify.returncode, out
-
-
 def manifests(world):
     return sorted([*world.repository.glob('snapshots/testhost/job/*'), *world.repository.glob('job/*/manifest.json')])
 
 
 @pytest.mark.parametrize('which', [0, 1])
 def test_what_is_removed_meanwhile_is_no_damage(made, which):
-    status, out = verify_beside(made, manifests(made)[which], lambda: made.ok('prune', 'job', '--yes'))
-    assert status == DONE and 'DAMAGED' not in out, out
+    result = beside(made, manifests(made)[which], 1, lambda: made.ok('prune', 'job', '--yes'), 'verify')
+    assert result.status == DONE and 'was removed while it was verified' in result.err, result
     made.ok('verify')
 
 
 def test_what_is_stolen_meanwhile_is_damage(made):
     path = manifests(made)[1]
-    status, out = verify_beside(made, path, path.unlink)
-    assert status == DAMAGED, out
+    result = beside(made, path, 1, path.unlink, 'verify')
+    assert result.status == DAMAGED, result
     made.fails(DAMAGED, 'verify')
