@@ -165,7 +165,9 @@ struct taking {
     bool names_only;
     unsigned late; /* manifests that the sink did not give in time */
     size_t unreadable;
-    struct bytes names; /* struct vault_name each: to be read */
+    struct bytes names;  /* struct vault_name each: to be read */
+    struct bytes absent; /* struct vault_name each: were listed, and not there when they were to be read */
+    bool again;          /* those are listed once more */
 };
 
 static int take(struct taking *t, const struct vault_name *name, struct snapshot **taken, struct error *e)
@@ -181,10 +183,22 @@ static int take(struct taking *t, const struct vault_name *name, struct snapshot
     return 0;
 }
 
+static bool was_absent(const struct taking *t, const struct vault_name *name)
+{
+    const struct vault_name *absent = (const struct vault_name *)t->absent.data;
+    for (size_t i = 0; i < t->absent.length / sizeof *absent; i++)
+        if (strcmp(absent[i].id, name->id) == 0 && strcmp(absent[i].job, name->job) == 0 &&
+            strcmp(absent[i].host, name->host) == 0)
+            return true;
+    return false;
+}
+
 static int take_name(void *context, const struct vault_name *name, struct error *e)
 {
     struct taking *t = context;
     struct snapshot *s = find(t->list, t->sorted, name);
+    if (t->again && !was_absent(t, name))
+        return 0;
     if (!t->names_only && !(s && s->manifest)) {
         bytes_put(&t->names, name, sizeof *name);
         return bytes_check(&t->names, "listing of snapshots", e);
@@ -236,6 +250,10 @@ static int take_manifest(void *context, const struct vault_name *name, struct ma
         *e = *why;
         return -1;
     }
+    if (why->class == ERROR_NOT_FOUND && !manifest && !t->again && t->absent.length < UNREADABLE_MAX * sizeof *name) {
+        bytes_put(&t->absent, name, sizeof *name);
+        return bytes_check(&t->absent, "listing of snapshots", e);
+    }
     if (!manifest && !sealed && ++t->unreadable > UNREADABLE_MAX)
         return 0;
     if (whose.host[0] == '\0')
@@ -258,20 +276,41 @@ static int take_manifest(void *context, const struct vault_name *name, struct ma
 
 /* ---- all sinks ---- */
 
+static int list_and_read(struct taking *t, const char *job, struct error *e)
+{
+    t->names.length = 0;
+    if (vault_names(t->vault, t->host, job, take_name, t, e) < 0)
+        return -1;
+    return vault_read_all(t->vault, (const struct vault_name *)t->names.data,
+                          t->names.length / sizeof(struct vault_name), take_manifest, t, e);
+}
+
+/* What was listed, and is not there when it is to be read, was removed between the two, and is no longer listed: there
+ * is no such snapshot. What is listed all the same cannot be read. */
+static int list_absent(struct taking *t, const char *job, struct error *e)
+{
+    t->again = t->absent.length > 0;
+    return t->again ? list_and_read(t, job, e) : 0;
+}
+
 static int look_at(struct vaults *vaults, size_t item, const char *job, const char *host, bool names_only,
                    struct snapshot_list *list, struct error *e)
 {
-    struct taking t = {
-        .list = list, .sorted = list->count, .host = host, .names_only = names_only, .names = {.maximum = NAMES_MAX}};
+    struct taking t = {.list = list,
+                       .sorted = list->count,
+                       .host = host,
+                       .names_only = names_only,
+                       .names = {.maximum = NAMES_MAX},
+                       .absent = {.maximum = NAMES_MAX}};
     if (list->count > 0)
         qsort(list->items, list->count, sizeof *list->items, compare_snapshots);
     if (vaults_open(vaults, item, &t.vault, e) < 0)
         return -1;
-    int result = vault_names(t.vault, host, job, take_name, &t, e);
+    int result = list_and_read(&t, job, e);
     if (result == 0)
-        result = vault_read_all(t.vault, (const struct vault_name *)t.names.data,
-                                t.names.length / sizeof(struct vault_name), take_manifest, &t, e);
+        result = list_absent(&t, job, e);
     bytes_free(&t.names);
+    bytes_free(&t.absent);
     if (t.unreadable > UNREADABLE_MAX)
         log_line(LOG_WARNING, "sink '%s': %zu more snapshots cannot be read, and are not shown",
                  vaults->items[item].sink->name, t.unreadable - UNREADABLE_MAX);

@@ -1,4 +1,5 @@
-"""verify while snapshots are removed: what went by a removal record is no damage, and what went by itself is."""
+"""What reads while snapshots are removed beside it: what went is not there, and for verify it is damage when no removal record says
+so."""
 import pytest
 
 from support.beside import beside
@@ -37,3 +38,12 @@ def test_what_is_stolen_meanwhile_is_damage(made):
     result = beside(made, path, 1, path.unlink, 'verify')
     assert result.status == DAMAGED, result
     made.fails(DAMAGED, 'verify')
+
+
+@pytest.mark.parametrize('command', [('list', 'job'), ('list',), ('list', '--all-hosts'), ('find', 'f', 'job')], ids=' '.join)
+def test_what_is_removed_meanwhile_is_not_listed(made, command):
+    """It is not called unreadable: it is no longer there."""
+    newest = made.snapshots()[-1]
+    result = beside(made, manifests(made)[1], 1, lambda: made.ok('prune', 'job', '--yes'), *command, '--json')
+    assert result.status == DONE and 'cannot be read' not in result.err, result
+    assert {row['id'] for row in result.json() if 'id' in row} <= {newest}, result
