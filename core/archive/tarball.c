@@ -1,12 +1,11 @@
 #include "archive/tarball.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "archive/libarchive.h"
 #include "base/bytes.h"
 #include "base/error.h"
 #include "cofre/plugin.h"
@@ -52,13 +51,14 @@ static la_ssize_t on_write(struct archive *archive, void *context, const void *p
         return (la_ssize_t)n;
     if (t->failed.class == ERROR_NONE && t->take(t->context, p, n, &t->failed) == 0)
         return (la_ssize_t)n;
-    archive_set_error(archive, 5, "it could not be stored");
+    libarchive.set_error(archive, 5, "it could not be stored");
     return -1;
 }
 
 static int explain(struct tarball *t, const char *what, struct error *e)
 {
-    const char *path = t->entry ? archive_entry_pathname(t->entry) : NULL, *why = archive_error_string(t->archive);
+    const char *path = t->entry ? libarchive.entry_pathname(t->entry) : NULL,
+               *why = libarchive.error_string(t->archive);
     if (t->failed.class != ERROR_NONE) {
         *e = t->failed;
         return -1;
@@ -70,6 +70,8 @@ static int explain(struct tarball *t, const char *what, struct error *e)
 int tarball_new(int (*take)(void *, const void *, size_t, struct error *), void *context, struct tarball **tarball,
                 struct error *e)
 {
+    if (libarchive_load(e) < 0)
+        return -1;
     struct tarball *t = calloc(1, sizeof *t);
     if (!t)
         return error_memory(e);
@@ -77,17 +79,17 @@ int tarball_new(int (*take)(void *, const void *, size_t, struct error *), void 
     t->context = context;
     t->pending.maximum = TARBALL_BUFFER;
     t->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
-    t->archive = archive_write_new();
-    t->entry = archive_entry_new();
+    t->archive = libarchive.write_new();
+    t->entry = libarchive.entry_new();
     if (!t->utf8 || !t->archive || !t->entry) {
         tarball_free(t);
         return error_memory(e);
     }
-    if (archive_write_set_format_pax(t->archive) != ARCHIVE_OK ||
-        archive_write_set_format_option(t->archive, "pax", "xattrheader", "SCHILY") != ARCHIVE_OK ||
-        archive_write_set_bytes_per_block(t->archive, BLOCK) != ARCHIVE_OK ||
-        archive_write_set_bytes_in_last_block(t->archive, 1) != ARCHIVE_OK ||
-        archive_write_open(t->archive, t, NULL, on_write, NULL) != ARCHIVE_OK) {
+    if (libarchive.write_set_format_pax(t->archive) != ARCHIVE_OK ||
+        libarchive.write_set_format_option(t->archive, "pax", "xattrheader", "SCHILY") != ARCHIVE_OK ||
+        libarchive.write_set_bytes_per_block(t->archive, BLOCK) != ARCHIVE_OK ||
+        libarchive.write_set_bytes_in_last_block(t->archive, 1) != ARCHIVE_OK ||
+        libarchive.write_open(t->archive, t, NULL, on_write, NULL) != ARCHIVE_OK) {
         explain(t, "begin", e);
         tarball_free(t);
         return -1;
@@ -102,8 +104,8 @@ void tarball_free(struct tarball *tarball)
         return;
     /* It is closed on the way, which writes its end; one that is told to have failed leaks its buffers. */
     tarball->given_up = true;
-    archive_write_free(tarball->archive);
-    archive_entry_free(tarball->entry);
+    libarchive.write_free(tarball->archive);
+    libarchive.entry_free(tarball->entry);
     if (tarball->utf8)
         freelocale(tarball->utf8);
     bytes_free(&tarball->pending);
@@ -120,13 +122,13 @@ static const mode_t types[] = {
 
 static void set_owner(struct archive_entry *to, const struct snapshot_entry *entry)
 {
-    archive_entry_set_perm(to, entry->mode & 07777);
-    archive_entry_set_uid(to, entry->uid);
-    archive_entry_set_gid(to, entry->gid);
+    libarchive.entry_set_perm(to, entry->mode & 07777);
+    libarchive.entry_set_uid(to, entry->uid);
+    libarchive.entry_set_gid(to, entry->gid);
     if (entry->user)
-        archive_entry_set_uname(to, entry->user);
+        libarchive.entry_set_uname(to, entry->user);
     if (entry->group)
-        archive_entry_set_gname(to, entry->group);
+        libarchive.entry_set_gname(to, entry->group);
 }
 
 /* libarchive writes seconds and fraction one after the other, and tar reads that as one number: before 1970 both count
@@ -135,7 +137,7 @@ static void set_time(struct archive_entry *to, int64_t ns)
 {
     int64_t rest = ns % 1000000000;
     if (ns != COFRE_NO_TIME)
-        archive_entry_set_mtime(to, ns / 1000000000, (long)(rest < 0 ? -rest : rest));
+        libarchive.entry_set_mtime(to, ns / 1000000000, (long)(rest < 0 ? -rest : rest));
 }
 
 static int add_attributes(struct archive_entry *to, const struct snapshot_entry *entry, struct error *e)
@@ -145,7 +147,7 @@ static int add_attributes(struct archive_entry *to, const struct snapshot_entry 
         const struct snapshot_attribute *a = &entry->attributes[i];
         /* A name may grow threefold, and stands between a length and a prefix. */
         total += 3 * strlen(a->name) + a->length + 32;
-        archive_entry_xattr_add_entry(to, a->name, a->value, a->length);
+        libarchive.entry_xattr_add_entry(to, a->name, a->value, a->length);
     }
     if (total <= ATTRIBUTES_MAX)
         return 0;
@@ -156,21 +158,21 @@ static int add_attributes(struct archive_entry *to, const struct snapshot_entry 
 
 int tarball_entry(struct tarball *tarball, const struct snapshot_entry *entry, struct error *e)
 {
-    struct archive_entry *to = archive_entry_clear(tarball->entry);
+    struct archive_entry *to = libarchive.entry_clear(tarball->entry);
     if (entry->kind >= sizeof types / sizeof types[0] || types[entry->kind] == 0)
         return error_set(e, ERROR_BUG, "entry '%s' cannot be in a tar archive", entry->path);
-    archive_entry_set_pathname(to, entry->path_length > 0 ? entry->path : ".");
-    archive_entry_set_filetype(to, (unsigned)types[entry->kind]);
+    libarchive.entry_set_pathname(to, entry->path_length > 0 ? entry->path : ".");
+    libarchive.entry_set_filetype(to, (unsigned)types[entry->kind]);
     set_owner(to, entry);
     set_time(to, entry->mtime);
-    archive_entry_set_size(to, 0);
+    libarchive.entry_set_size(to, 0);
     if (entry->kind == COFRE_SYMLINK)
-        archive_entry_set_symlink(to, entry->link);
+        libarchive.entry_set_symlink(to, entry->link);
     if (entry->kind == COFRE_HARDLINK)
-        archive_entry_set_hardlink(to, entry->link);
+        libarchive.entry_set_hardlink(to, entry->link);
     if (entry->kind == COFRE_CHARACTER || entry->kind == COFRE_BLOCK) {
-        archive_entry_set_rdevmajor(to, entry->device_major);
-        archive_entry_set_rdevminor(to, entry->device_minor);
+        libarchive.entry_set_rdevmajor(to, entry->device_major);
+        libarchive.entry_set_rdevminor(to, entry->device_minor);
     }
     if (add_attributes(to, entry, e) < 0)
         return -1;
@@ -187,7 +189,7 @@ int tarball_entry(struct tarball *tarball, const struct snapshot_entry *entry, s
 static void set_regions(struct tarball *t, uint64_t size)
 {
     uint64_t data = 0;
-    archive_entry_sparse_clear(t->entry);
+    libarchive.entry_sparse_clear(t->entry);
     for (size_t i = 0; i < t->region_count; i++)
         data += t->regions[i].length;
     if (data == t->fed)
@@ -197,13 +199,13 @@ static void set_regions(struct tarball *t, uint64_t size)
         bool last = i + 1 == t->region_count;
         if (last && size > t->fed && r.offset + r.length == t->fed)
             r.length += size - t->fed;
-        archive_entry_sparse_add_entry(t->entry, (la_int64_t)r.offset, (la_int64_t)r.length);
+        libarchive.entry_sparse_add_entry(t->entry, (la_int64_t)r.offset, (la_int64_t)r.length);
     }
     const struct region *last = t->region_count > 0 ? &t->regions[t->region_count - 1] : NULL;
     if (size > t->fed && (!last || last->offset + last->length < t->fed))
-        archive_entry_sparse_add_entry(t->entry, (la_int64_t)t->fed, (la_int64_t)(size - t->fed));
+        libarchive.entry_sparse_add_entry(t->entry, (la_int64_t)t->fed, (la_int64_t)(size - t->fed));
     else if (!last)
-        archive_entry_sparse_add_entry(t->entry, 0, 0);
+        libarchive.entry_sparse_add_entry(t->entry, 0, 0);
 }
 
 /* Names are bytes. libarchive writes those that are UTF-8 as they are, and marks an entry with any that is not with
@@ -211,11 +213,11 @@ static void set_regions(struct tarball *t, uint64_t size)
  * option "hdrcharset", it marks all. */
 static int write_header(struct tarball *t, uint64_t size, struct error *e)
 {
-    archive_entry_set_size(t->entry, (la_int64_t)size);
+    libarchive.entry_set_size(t->entry, (la_int64_t)size);
     if (t->kind == COFRE_FILE)
         set_regions(t, size);
     locale_t before = uselocale(t->utf8);
-    int result = archive_write_header(t->archive, t->entry);
+    int result = libarchive.write_header(t->archive, t->entry);
     uselocale(before);
     t->out = result == ARCHIVE_OK || result == ARCHIVE_WARN;
     return t->out ? 0 : explain(t, "keep", e);
@@ -226,7 +228,7 @@ static int write_header(struct tarball *t, uint64_t size, struct error *e)
 static int write_content(struct tarball *t, const uint8_t *p, size_t n, struct error *e)
 {
     while (n > 0) {
-        la_ssize_t written = archive_write_data(t->archive, p, n);
+        la_ssize_t written = libarchive.write_data(t->archive, p, n);
         if (written <= 0 || t->failed.class != ERROR_NONE)
             return explain(t, "keep", e);
         p += written;
@@ -267,7 +269,7 @@ static int let_go(struct tarball *t, struct error *e)
     if (t->announced < 0 || (uint64_t)t->announced < t->fed)
         return error_set(e, ERROR_PLUGIN,
                          "entry '%s' has more content than was announced, which an archive cannot hold",
-                         archive_entry_pathname(t->entry));
+                         libarchive.entry_pathname(t->entry));
     return write_header(t, (uint64_t)t->announced, e) < 0 ? -1 : write_pending(t, e);
 }
 
@@ -347,7 +349,7 @@ static int end_written(struct tarball *t, enum tarball_state state, struct tarba
     uint64_t size = (uint64_t)t->announced;
     if (t->fed != size && state == TARBALL_WHOLE)
         return error_set(e, ERROR_PLUGIN, "entry '%s' was announced with %llu bytes and has %llu",
-                         archive_entry_pathname(t->entry), (unsigned long long)size, (unsigned long long)t->fed);
+                         libarchive.entry_pathname(t->entry), (unsigned long long)size, (unsigned long long)t->fed);
     kept->written = true;
     kept->voids += state == TARBALL_UNREADABLE;
     kept->size = state == TARBALL_UNREADABLE ? 0 : t->fed < size ? t->fed : size;
@@ -371,8 +373,8 @@ int tarball_end(struct tarball *tarball, enum tarball_state state, struct tarbal
 
 int tarball_finish(struct tarball *tarball, struct error *e)
 {
-    archive_entry_clear(tarball->entry);
-    if (archive_write_close(tarball->archive) != ARCHIVE_OK || tarball->failed.class != ERROR_NONE)
+    libarchive.entry_clear(tarball->entry);
+    if (libarchive.write_close(tarball->archive) != ARCHIVE_OK || tarball->failed.class != ERROR_NONE)
         return explain(tarball, "end", e);
     return 0;
 }

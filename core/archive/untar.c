@@ -1,12 +1,11 @@
 #include "archive/untar.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "archive/libarchive.h"
 #include "base/bytes.h"
 #include "base/error.h"
 #include "cofre/plugin.h"
@@ -41,13 +40,13 @@ static la_ssize_t on_read(struct archive *archive, void *context, const void **p
         u->ended = got == 0;
         return (la_ssize_t)got;
     }
-    archive_set_error(archive, 5, "it could not be read");
+    libarchive.set_error(archive, 5, "it could not be read");
     return -1;
 }
 
 static int explain(struct untar *u, struct error *e)
 {
-    const char *why = archive_error_string(u->archive);
+    const char *why = libarchive.error_string(u->archive);
     if (u->failed.class != ERROR_NONE) {
         *e = u->failed;
         return -1;
@@ -58,20 +57,22 @@ static int explain(struct untar *u, struct error *e)
 int untar_new(int (*read)(void *, void *, size_t, size_t *, struct error *), void *context, struct untar **untar,
               struct error *e)
 {
+    if (libarchive_load(e) < 0)
+        return -1;
     struct untar *u = calloc(1, sizeof *u);
     if (!u)
         return error_memory(e);
     u->read = read;
     u->context = context;
     u->bytes = newlocale(LC_CTYPE_MASK, "C", (locale_t)0);
-    u->archive = archive_read_new();
+    u->archive = libarchive.read_new();
     if (!u->bytes || !u->archive) {
         untar_free(u);
         return error_memory(e);
     }
-    if (archive_read_support_format_tar(u->archive) != ARCHIVE_OK ||
-        archive_read_support_filter_none(u->archive) != ARCHIVE_OK ||
-        archive_read_open(u->archive, u, NULL, on_read, NULL) != ARCHIVE_OK) {
+    if (libarchive.read_support_format_tar(u->archive) != ARCHIVE_OK ||
+        libarchive.read_support_filter_none(u->archive) != ARCHIVE_OK ||
+        libarchive.read_open(u->archive, u, NULL, on_read, NULL) != ARCHIVE_OK) {
         explain(u, e);
         untar_free(u);
         return -1;
@@ -85,7 +86,7 @@ void untar_free(struct untar *untar)
     if (!untar)
         return;
     if (untar->archive)
-        archive_read_free(untar->archive);
+        libarchive.read_free(untar->archive);
     if (untar->bytes)
         freelocale(untar->bytes);
     free(untar->path);
@@ -135,8 +136,8 @@ static const struct {
 
 static int take_kind(struct untar *u, struct snapshot_entry *entry, struct error *e)
 {
-    const char *hard = archive_entry_hardlink(u->entry);
-    mode_t type = archive_entry_filetype(u->entry);
+    const char *hard = libarchive.entry_hardlink(u->entry);
+    mode_t type = libarchive.entry_filetype(u->entry);
     if (hard) {
         entry->kind = COFRE_HARDLINK;
         return take_path(&u->link, hard, "is a hard link to an impossible path", e);
@@ -148,7 +149,7 @@ static int take_kind(struct untar *u, struct snapshot_entry *entry, struct error
         return refuse(u->path, "is of an unknown kind", e);
     if (entry->kind != COFRE_SYMLINK)
         return 0;
-    const char *target = archive_entry_symlink(u->entry);
+    const char *target = libarchive.entry_symlink(u->entry);
     free(u->link);
     u->link = NULL;
     if (!target || target[0] == '\0' || strlen(target) > PATH_LONGEST)
@@ -179,8 +180,8 @@ static int take_attributes(struct untar *u, struct snapshot_entry *entry, struct
     const char *name;
     const void *value;
     size_t n;
-    archive_entry_xattr_reset(u->entry);
-    while (archive_entry_xattr_next(u->entry, &name, &value, &n) == ARCHIVE_OK) {
+    libarchive.entry_xattr_reset(u->entry);
+    while (libarchive.entry_xattr_next(u->entry, &name, &value, &n) == ARCHIVE_OK) {
         if (name)
             unescape((char *)(uintptr_t)name);
         if (entry->attribute_count == ATTRIBUTES_MAX || !name || name[0] == '\0' || strlen(name) > 255)
@@ -194,10 +195,10 @@ static int take_attributes(struct untar *u, struct snapshot_entry *entry, struct
 
 static int64_t time_of(struct archive_entry *entry)
 {
-    int64_t seconds = archive_entry_mtime(entry);
-    if (!archive_entry_mtime_is_set(entry) || seconds > SECONDS_MAX || seconds < -SECONDS_MAX)
+    int64_t seconds = libarchive.entry_mtime(entry);
+    if (!libarchive.entry_mtime_is_set(entry) || seconds > SECONDS_MAX || seconds < -SECONDS_MAX)
         return COFRE_NO_TIME;
-    int64_t rest = archive_entry_mtime_nsec(entry);
+    int64_t rest = libarchive.entry_mtime_nsec(entry);
     return seconds * 1000000000 + (seconds < 0 ? -rest : rest); /* see set_time in tarball.c */
 }
 
@@ -209,11 +210,11 @@ static const char *name_or_null(const char *name)
 static int take_entry(struct untar *u, struct snapshot_entry *entry, struct error *e)
 {
     struct archive_entry *from = u->entry;
-    *entry = (struct snapshot_entry){.mode = archive_entry_perm(from) & 07777, .mtime = time_of(from)};
-    if (take_path(&u->path, archive_entry_pathname(from), "is an impossible path", e) < 0 ||
+    *entry = (struct snapshot_entry){.mode = libarchive.entry_perm(from) & 07777, .mtime = time_of(from)};
+    if (take_path(&u->path, libarchive.entry_pathname(from), "is an impossible path", e) < 0 ||
         take_kind(u, entry, e) < 0 || take_attributes(u, entry, e) < 0)
         return -1;
-    int64_t uid = archive_entry_uid(from), gid = archive_entry_gid(from), size = archive_entry_size(from);
+    int64_t uid = libarchive.entry_uid(from), gid = libarchive.entry_gid(from), size = libarchive.entry_size(from);
     if (uid < 0 || uid > UINT32_MAX || gid < 0 || gid > UINT32_MAX)
         return refuse(u->path, "has an impossible owner", e);
     if (size < 0 || (u->path[0] == '\0' && entry->kind != COFRE_DIRECTORY))
@@ -223,15 +224,15 @@ static int take_entry(struct untar *u, struct snapshot_entry *entry, struct erro
     entry->size = entry->kind == COFRE_FILE ? size : 0;
     entry->uid = (uint32_t)uid;
     entry->gid = (uint32_t)gid;
-    entry->user = name_or_null(archive_entry_uname(from));
-    entry->group = name_or_null(archive_entry_gname(from));
+    entry->user = name_or_null(libarchive.entry_uname(from));
+    entry->group = name_or_null(libarchive.entry_gname(from));
     if (entry->kind == COFRE_SYMLINK || entry->kind == COFRE_HARDLINK) {
         entry->link = u->link;
         entry->link_length = strlen(u->link);
     }
     if (entry->kind == COFRE_CHARACTER || entry->kind == COFRE_BLOCK) {
-        entry->device_major = (uint32_t)archive_entry_rdevmajor(from);
-        entry->device_minor = (uint32_t)archive_entry_rdevminor(from);
+        entry->device_major = (uint32_t)libarchive.entry_rdevmajor(from);
+        entry->device_minor = (uint32_t)libarchive.entry_rdevminor(from);
     }
     return 0;
 }
@@ -257,7 +258,7 @@ int untar_next(struct untar *untar, struct snapshot_entry *entry, bool *end, str
 {
     struct untar *u = untar;
     locale_t before = uselocale(u->bytes);
-    int got = archive_read_next_header(u->archive, &u->entry);
+    int got = libarchive.read_next_header(u->archive, &u->entry);
     int result = got == ARCHIVE_OK || got == ARCHIVE_WARN ? take_entry(u, entry, e) : 0;
     uselocale(before);
     *end = got == ARCHIVE_EOF;
@@ -277,13 +278,13 @@ static int give_hole(const struct untar_audience *audience, uint64_t *at, uint64
 
 int untar_content(struct untar *untar, uint64_t limit, const struct untar_audience *audience, struct error *e)
 {
-    uint64_t at = 0, size = (uint64_t)archive_entry_size(untar->entry);
+    uint64_t at = 0, size = (uint64_t)libarchive.entry_size(untar->entry);
     limit = limit < size ? limit : size;
     for (;;) {
         const void *p;
         size_t n;
         la_int64_t offset;
-        int got = archive_read_data_block(untar->archive, &p, &n, &offset);
+        int got = libarchive.read_data_block(untar->archive, &p, &n, &offset);
         if (got == ARCHIVE_EOF)
             return give_hole(audience, &at, limit, e);
         if (got != ARCHIVE_OK)

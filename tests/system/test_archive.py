@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.archive import check_sums, content, extract, manifest, snapshots
-from support.cli import BAD_CONFIG, DONE, FAILED, INCOMPLETE, NO_REPOSITORY, USAGE
+from support.cli import BAD_CONFIG, CLEAN, DONE, FAILED, INCOMPLETE, NO_REPOSITORY, USAGE
 from support.gnupg import Gnupg, stop_agent
 from support.oracle import assert_same_tree, stored_bytes, tree_state
 from support.session import watched
@@ -511,3 +511,20 @@ def test_configurations_that_cannot_be(world, options, words):
     world.section('sink disk', plugin='local', path='/x', format='archive', **options)
     result = world.fails(BAD_CONFIG, 'check', '--offline')
     assert all(word in result.err for word in words), result
+
+
+def test_libarchive_is_loaded_when_there_is_a_tar(world, tmp_path, archive):
+    """What has to do with none goes without it; what has says what is missing."""
+    (tmp_path / 'none').mkdir()
+    (tmp_path / 'none' / 'libarchive.so.13').touch()
+    none = CLEAN | {'LD_LIBRARY_PATH': str(tmp_path / 'none')}
+    world.source('tree', plain_tree(tmp_path / 'tree', files=2))
+    archive()
+    world.job()
+    world.ok('init', 'disk')
+    result = world.fails(BAD_CONFIG, 'run', 'job', env=none)
+    assert 'libarchive' in result.err and 'apt-get install libarchive13' in result.err, result
+    world.ok('run', 'job')
+    world.ok('list', 'job', env=none)
+    result = world.fails(BAD_CONFIG, 'restore', 'job', '--into', tmp_path / 'to', env=none)
+    assert 'apt-get install libarchive13' in result.err, result
