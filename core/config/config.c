@@ -90,6 +90,7 @@ void config_free(struct config *c)
     free_notify(&c->notify);
     free_strings(c->plugin_dirs, c->plugin_dir_count);
     free_strings(c->files, c->file_count);
+    free_strings(c->unread, c->unread_count);
     free(c->host);
     free(c->state_dir);
     free(c->cache_dir);
@@ -113,18 +114,28 @@ static int is_conf(const struct dirent *entry)
     return fnmatch("*.conf", entry->d_name, FNM_PERIOD) == 0;
 }
 
+/* Also what somebody may take for one that is read. */
+static int is_near(const struct dirent *entry)
+{
+    return is_conf(entry) || fnmatch("*.ini", entry->d_name, FNM_PERIOD) == 0 ||
+           fnmatch("*.cfg", entry->d_name, FNM_PERIOD) == 0;
+}
+
 /* Bytewise, so that the order does not depend on the locale. */
 static int by_name(const struct dirent **a, const struct dirent **b)
 {
     return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static int append_file(struct config *c, const char *name, struct error *e)
+static int append_file(struct config *c, const struct dirent *entry, struct error *e)
 {
     char *path;
-    if (asprintf(&path, "%s/%s", c->directory, name) < 0)
+    if (asprintf(&path, "%s/%s", c->directory, entry->d_name) < 0)
         return error_memory(e);
-    c->files[c->file_count++] = path;
+    if (is_conf(entry))
+        c->files[c->file_count++] = path;
+    else
+        c->unread[c->unread_count++] = path;
     return 0;
 }
 
@@ -133,23 +144,25 @@ static int append_files(struct config *c, struct dirent **entries, size_t count,
     if (count > CONFIG_FILES_MAX)
         return error_set(e, ERROR_CONFIG, "config directory '%s' holds more than %d files", c->directory,
                          CONFIG_FILES_MAX);
-    if (count == 0) {
-        error_set(e, ERROR_CONFIG, "config directory '%s' holds no *.conf file", c->directory);
-        return error_hint(e, "put one there, or name another directory with --config-dir or COFRE_CONFIG_DIR");
-    }
-    c->files = calloc(count, sizeof *c->files);
-    if (!c->files)
+    c->files = calloc(count + 1, sizeof *c->files);
+    c->unread = calloc(count + 1, sizeof *c->unread);
+    if (!c->files || !c->unread)
         return error_memory(e);
     for (size_t i = 0; i < count; i++)
-        if (append_file(c, entries[i]->d_name, e) < 0)
+        if (append_file(c, entries[i], e) < 0)
             return -1;
-    return 0;
+    if (c->file_count > 0)
+        return 0;
+    error_set(e, ERROR_CONFIG, "config directory '%s' holds no *.conf file", c->directory);
+    if (c->unread_count > 0)
+        return error_hint(e, "only names that end in .conf are read: rename '%s'", c->unread[0]);
+    return error_hint(e, "put one there, or name another directory with --config-dir or COFRE_CONFIG_DIR");
 }
 
 static int list_files(struct config *c, struct error *e)
 {
     struct dirent **entries;
-    int count = scandir(c->directory, &entries, is_conf, by_name);
+    int count = scandir(c->directory, &entries, is_near, by_name);
     if (count < 0) {
         error_system(e, errno, "read config directory '%s'", c->directory);
         as_config(e);

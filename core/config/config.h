@@ -192,6 +192,8 @@ struct config {
     char *directory; /* that was read */
     char **files;
     size_t file_count;
+    char **unread; /* files beside them that look like some, and are not read: their names end otherwise */
+    size_t unread_count;
     char *host; /* [engine] host, default: the system's host name, lower case, other bytes than [a-z0-9_-] as '-' */
     char *state_dir, *cache_dir;
     char *log;                    /* [engine] log: absolute path of the file; NULL = there is none */

@@ -443,9 +443,22 @@ static void check_holds(struct check *c)
     report(c, LOG_ERROR, text, NULL, ERROR_PERMANENT);
 }
 
+/* Somebody may think that these count. */
+static void check_files(struct check *c)
+{
+    const struct config *config = c->engine->config;
+    snprintf(c->subject, sizeof c->subject, "configuration");
+    for (size_t i = 0; i < config->unread_count; i++) {
+        char text[512];
+        snprintf(text, sizeof text, "'%.400s' is not read", config->unread[i]);
+        report(c, LOG_WARNING, text, "only names that end in .conf are read: rename it, or take it away", 0);
+    }
+}
+
 static void check_everything(struct check *c)
 {
     const struct config *config = c->engine->config;
+    check_files(c);
     for (size_t i = 0; i < config->source_count; i++)
         check_source(c, &config->sources[i]);
     for (size_t i = 0; i < config->sink_count; i++)

@@ -55,3 +55,13 @@ def test_a_key_file_that_came_by_mail(made):
         made.ok('list', 'job')
     made.key.write_bytes(good.replace(b'\n', b'\r\n').replace(b'a', b'b', 1))
     made.fails(WRONG_KEY, 'list', 'job')
+
+
+def test_a_file_that_is_not_read(made):
+    """What its author believes to be saved is not."""
+    assert 'is not read' not in made.ok('check').text
+    (made.conf / 'photos.ini').write_text('[source photos]\nplugin = directory\n')
+    (made.conf / 'notes.txt').write_text('later')
+    result = made.ok('check')
+    assert f"'{made.conf}/photos.ini' is not read" in result.err and 'end in .conf' in result.err, result
+    assert 'notes.txt' not in result.text

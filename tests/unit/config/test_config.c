@@ -547,6 +547,10 @@ static void test_load_refuses(void **state)
     struct config *c;
     struct error e;
     load_error("holds no *.conf file", "--config-dir");
+    unlink(put("a.txt", "", 0));
+    const char *near = put("a.ini", "[engine]\n", 9);
+    load_error("holds no *.conf file", "only names that end in .conf are read: rename '");
+    unlink(near);
     assert_int_equal(config_load("/nonexistent/conf.d", &c, &e), -1);
     assert_int_equal(e.class, ERROR_CONFIG);
     assert_string_equal(e.message, "read config directory '/nonexistent/conf.d': No such file or directory");
