@@ -26,7 +26,7 @@ struct standings {
     struct vault_standing *items;
     size_t count, capacity;
     struct unreadable *unreadable;
-    size_t unreadable_count;
+    size_t unreadable_count, unreadable_capacity;
 };
 
 /* Those of one host and job. */
@@ -63,11 +63,15 @@ static int note_unreadable(struct standings *all, const struct vault_name *name,
         any->host[0] = any->job[0] = '\0';
         return 0;
     }
-    struct unreadable *rows = reallocarray(all->unreadable, all->unreadable_count + 1, sizeof *rows);
-    if (!rows)
-        return error_memory(e);
-    all->unreadable = rows;
-    rows[all->unreadable_count++] = (struct unreadable){*name, *why};
+    if (all->unreadable_count == all->unreadable_capacity) {
+        size_t capacity = all->unreadable_capacity ? 2 * all->unreadable_capacity : 16;
+        struct unreadable *rows = reallocarray(all->unreadable, capacity, sizeof *rows);
+        if (!rows)
+            return error_memory(e);
+        all->unreadable = rows;
+        all->unreadable_capacity = capacity;
+    }
+    all->unreadable[all->unreadable_count++] = (struct unreadable){*name, *why};
     return 0;
 }
 

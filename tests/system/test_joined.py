@@ -26,16 +26,16 @@ def begin(world, gnupg, options: dict) -> None:
     world.job(prune='after_run', keep_last=2, keep_min=1)
 
 
-@pytest.fixture(scope='module', params=[*PLACES, pytest.param('signed', marks=pytest.mark.long)])
-def begun(request, tmp_path_factory):
-    """A place with one record less than are joined, made once for all: its options, what signs there, and the directory of its world.
-    Its first snapshot is pinned: what was removed is a gap between snapshots."""
-    options, gnupg = PLACES.get(request.param, PLAIN), None
-    if request.param == 'signed':
-        gnupg = Gnupg()
-        request.addfinalizer(gnupg.close)
-        gnupg.generate('signer')
-    world = World(tmp_path_factory.mktemp('begun'), binary_path())
+@pytest.fixture(scope='module')
+def signer():
+    gnupg = Gnupg()
+    gnupg.generate('signer')
+    yield gnupg
+    gnupg.close()
+
+
+def make_begun(base: Path, options: dict, gnupg) -> None:
+    world = World(base, binary_path())
     plain_tree(world.base / 'tree', files=2)
     begin(world, gnupg, options)
     world.ok('init', 'disk')
@@ -46,12 +46,27 @@ def begun(request, tmp_path_factory):
     shutil.copytree(world.base / 'state', world.base / 'early-state')
     run(world, JOINED - 1)
     assert len(records(world)) == JOINED - 1
-    return options, gnupg, world.base
 
 
-@pytest.fixture
-def made(begun, world):
-    options, gnupg, base = begun
+@pytest.fixture(scope='module')
+def begun(tmp_path_factory):
+    """Of each kind of place, made once for all: the base of a world with one record less than are joined. The first snapshot is
+    pinned: what was removed is a gap between snapshots."""
+    bases = {}
+
+    def of(kind: str, options: dict, gnupg) -> Path:
+        if kind not in bases:
+            bases[kind] = tmp_path_factory.mktemp(kind)
+            make_begun(bases[kind], options, gnupg)
+        return bases[kind]
+    return of
+
+
+@pytest.fixture(params=[*PLACES, pytest.param('signed', marks=pytest.mark.long)])
+def made(request, begun, world):
+    options = PLACES.get(request.param, PLAIN)
+    gnupg = request.getfixturevalue('signer') if request.param == 'signed' else None
+    base = begun(request.param, options, gnupg)
     for name in ('repository', 'state', 'tree', 'keys', 'early', 'early-state'):
         shutil.copytree(base / name, world.base / name, dirs_exist_ok=True)
     begin(world, gnupg, options)
@@ -102,7 +117,8 @@ def test_many_become_one(made):
     assert_same_tree(made.base / 'tree', made.restored() / 'tree')
 
 
-@pytest.mark.parametrize('begun', ['repository'], indirect=True)
+@pytest.mark.long
+@pytest.mark.parametrize('made', ['repository'], indirect=True)
 def test_the_joined_one_is_joined_again(made):
     run(made, JOINED)
     assert len(records(made)) == JOINED
@@ -211,7 +227,7 @@ def test_one_that_cannot_be_removed(made, faults):
     whole(made)
 
 
-@pytest.mark.parametrize('begun', ['repository'], indirect=True)
+@pytest.mark.parametrize('made', ['repository'], indirect=True)
 def test_anothers_records_stay(made):
     """A key joins what it has signed itself: what another says counts as long as that other may say it."""
     other = made.prune_key()
@@ -228,7 +244,7 @@ def test_anothers_records_stay(made):
     assert 'missing' in made.fails(DAMAGED, 'verify', '--quick').text
 
 
-@pytest.mark.parametrize('begun', ['archive'], indirect=True)
+@pytest.mark.parametrize('made', ['archive'], indirect=True)
 def test_of_several_hosts(made):
     """Each host's are its own, also where one folder holds those of all."""
     host = dict(cache_dir=made.base / 'cache')

@@ -19,10 +19,10 @@
 #define PATIENCE 1000 /* s; for one trial on a machine that has other work */
 #define MANY_FILES 4096
 #define CALLERS 2 /* that make a place, unless --callers says how many */
-/* With sanitizers a try takes ten times as long, and one of so many places fails; all do in the run that counts lines,
+/* With sanitizers a try takes ten times as long and more, and one of so many places fails; all do in the run that counts lines,
  * and in the long one. */
 #ifdef COFRE_SANITIZED
-#define ONE_OF 8
+#define ONE_OF 24
 #else
 #define ONE_OF 1
 #endif

@@ -5,17 +5,20 @@
 #include "repository/gc.h"
 
 #define RUNS 5
-#define LENGTH 6000000u /* five halves of packs are two new ones */
+#define LONG 6000000u /* five halves of packs are two new ones */
+#define SHORT 60000u
+
+static uint32_t length; /* of each file */
 
 /* The files that all runs up to this one have added and that stay, and one that is in this one alone. */
 static size_t files_of(size_t run, struct trial_file files[RUNS + 1])
 {
     static const char *const paths[] = {"a", "b", "c", "d", "e"};
     for (size_t i = 0; i < RUNS && i <= run; i++)
-        files[i] = (struct trial_file){.path = paths[i], .seed = (uint32_t)i + 1, .length = LENGTH};
+        files[i] = (struct trial_file){.path = paths[i], .seed = (uint32_t)i + 1, .length = length};
     if (run >= RUNS)
         return RUNS;
-    files[run + 1] = (struct trial_file){.path = "junk", .seed = (uint32_t)run + 100, .length = LENGTH};
+    files[run + 1] = (struct trial_file){.path = "junk", .seed = (uint32_t)run + 100, .length = length};
     return run + 2;
 }
 
@@ -29,8 +32,9 @@ static void forget(struct repository *r, const char *id)
 }
 
 /* Two snapshots stay, which need half of each of five packs. */
-static void save_all(struct snapshots *s, char ids[2][MANIFEST_ID_SIZE])
+static void save_all(struct snapshots *s, uint32_t each, char ids[2][MANIFEST_ID_SIZE])
 {
+    length = each;
     struct trial_file files[RUNS + 1];
     char id[MANIFEST_ID_SIZE];
     struct repository *r = trial_open(s->trial, "one", 1, "");
@@ -87,7 +91,7 @@ static void test_packs_side_by_side(void **state)
 {
     struct snapshots *s = *state;
     char ids[2][MANIFEST_ID_SIZE];
-    save_all(s, ids);
+    save_all(s, LONG, ids);
     const struct vault_garbage told = collect(s, 4, "hold=packs/");
     assert_int_equal(told.moved.objects, RUNS);
     assert_int_equal(told.made.objects, 2);
@@ -102,7 +106,7 @@ static void test_needs_side_by_side(void **state)
 {
     struct snapshots *s = *state;
     char ids[2][MANIFEST_ID_SIZE];
-    save_all(s, ids);
+    save_all(s, SHORT, ids);
     collect(s, 4, "hold=needs/");
     assert_int_equal(counts_of(s).most_held_puts, 2);
     assert_whole(s, ids[1]);
@@ -112,7 +116,7 @@ static void test_one_connection(void **state)
 {
     struct snapshots *s = *state;
     char ids[2][MANIFEST_ID_SIZE];
-    save_all(s, ids);
+    save_all(s, SHORT, ids);
     assert_int_equal(collect(s, 1, "").moved.objects, RUNS);
     assert_whole(s, ids[0]);
 }
@@ -126,7 +130,7 @@ static void test_upload_fails(void **state)
     struct vault_garbage told = {.host = NULL};
     struct vault_gc_result result;
     const struct vault_gc request = {.now = true, .repack = UINT64_C(1) << 30};
-    save_all(s, ids);
+    save_all(s, SHORT, ids);
     /* The clock of the store is the first put. */
     snprintf(options, sizeof options, "fail=put;fail_at=%d", counts_of(s).calls[MEMORY_PUT] + 2);
     struct repository *r = trial_open(s->trial, "one", 4, options);
