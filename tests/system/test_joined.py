@@ -206,8 +206,7 @@ def test_a_state_from_before(made):
     whole(made)
 
 
-# Each record is listed and read by itself, and then once more for what it explains: looked at when it is listed, and when it is
-# open, where a signature is read after it.
+# A record is listed and read, and later listed and read once more for what it explains: each looks at it.
 @pytest.mark.parametrize('nth', [1, 2, 3, 4])
 def test_records_that_go_while_they_are_read(made, nth):
     """They were listed, and are joined before they are opened: whoever reads them then lists anew."""
