@@ -14,8 +14,8 @@ class Told:
         world.section(f'notify {name}', **{'plugin': 'command', 'program': self.program, 'retry_for': 0} | options)
 
     def does(self, then: str, before: str = '') -> None:
-        """Keep the event as a line of the log, between these commands."""
-        self.program.write_text(f'#!/bin/sh\n{before}\ncat >> {self.log}\necho >> {self.log}\n{then}\n')
+        """Keep the event as a line of the log, between these commands: in one write, so that a kill leaves all of it or nothing."""
+        self.program.write_text(f'#!/bin/sh\n{before}\nprintf "%s\\n" "$(cat)" >> {self.log}\n{then}\n')
         self.program.chmod(0o755)
 
     def events(self) -> list[dict]:
