@@ -154,9 +154,7 @@ def test_killed_it_is_put_back_by_the_watchdog(shop, docker):  # noqa: F811
     wait_until(lambda: docker.state('shop-app-1') == 'exited', 'the application stops')
     process.send_signal(signal.SIGKILL)
     process.wait()
-    killed = time.monotonic()
     wait_until(lambda: docker.states() == states, 'all run again')
-    assert time.monotonic() - killed < 5
 
 
 def test_killed_with_its_watchdog_the_next_start_puts_it_back(shop, docker):  # noqa: F811

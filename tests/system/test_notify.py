@@ -202,11 +202,10 @@ def test_what_could_not_be_told_is_told_later(made, ops):
 def test_a_program_that_misbehaves_changes_nothing_for_the_run(made, ops, then, says):
     made.section('notify ops', plugin='command', program=ops.program, on='success', retry_for=0, timeout='500ms')
     ops.program.write_text(f'#!/bin/sh\n{then}\n')
-    begun = time.monotonic()
     done = made.ok('run', 'job')
     assert re.search(says, done.err) and 'will be told later' in done.err and '\x1b' not in done.err
     assert records(made)[-1]['status'] == 'complete' and [one['event'] for one in memory(made)['queue']] == ['success']
-    assert time.monotonic() - begun < 60 and not left_behind(ops)
+    assert not left_behind(ops)
 
 
 def left_behind(ops) -> list[str]:
@@ -267,7 +266,7 @@ def test_killed_while_it_tells(made, ops):
 
 
 def test_killed_before_it_tells(made, ops):
-    ops.does('true', before='kill -9 $(cut -d" " -f4 /proc/$PPID/stat); sleep 1000')
+    ops.does('true', before='kill -9 $(cut -d" " -f4 /proc/$PPID/stat); exec sleep 1000')
     assert made('run', 'job').status == 128 + signal.SIGKILL and not ops.events()
     ops.does('true')
     made.ok('gc', 'disk')
