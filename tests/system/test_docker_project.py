@@ -10,14 +10,13 @@ import time
 import pytest
 
 from support.cli import CLEAN
-from support.docker import docker, running_docker  # noqa: F401
+from support.docker import docker, running_docker, soon  # noqa: F401
 from support.docker_project import DEPENDS, PASSWORD, TOKEN, WRITERS, Count, Project, counted, counted_files
 from support.docker_proxy import DockerProxy, after
 from support.faults import sample
 from support.wait import wait_until
 
 POINTS, SHORT = 150, 4
-SOON = 5  # s until the watchdog has put everything back; on a busy machine so many times as long as docker needs to stop and start them
 
 
 @pytest.fixture(scope='module')
@@ -163,9 +162,7 @@ class Sweep:
         self.world, self.project, self.faults, self.docker = world, project, faults, project.docker
         configure(world, project, 'stop', database=False)
         self.states, self.everything = self.docker.states(), self.docker.everything()
-        begin = time.monotonic()
-        self.docker('restart', *(project.container(service) for service in WRITERS))
-        self.soon = SOON * max(1, time.monotonic() - begin)
+        self.soon = soon(self.docker, *(project.container(service) for service in WRITERS))
 
     def killed(self, number: int):
         return self.world('run', 'job', prefix=self.faults.killat(number, watchdog=True), timeout=300)

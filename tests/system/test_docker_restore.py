@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.cli import CLEAN, DAMAGED, DONE, FAILED, INCOMPLETE, SNAPSHOT_ID
-from support.docker import Dockerd, docker, running_docker  # noqa: F401
+from support.docker import Dockerd, docker, running_docker, soon  # noqa: F401
 from support.docker_proxy import DockerProxy, done_but, error
 from support.faults import sample
 from support.oracle import assert_same_tree, tree_state
@@ -19,7 +19,6 @@ from support.tree import make_tree, plain_tree
 from support.wait import wait_until
 
 POINTS, SHORT = 150, 4
-SOON = 5  # s until the watchdog has put everything back
 COMPOSE = {'com.docker.compose.project': 'shop', 'com.docker.compose.volume': 'data', 'com.docker.compose.version': '2.20.0'}
 LABELS = COMPOSE | {'owner': 'somebody', 'note': 'a "b" ä'}
 ALL = ('--set', 'devices=yes', '--set', 'setuid=yes')
@@ -528,6 +527,7 @@ class Sweep:
         for name in ('one', 'two'):
             docker.run(f'user-{name}', 'tiny', '-v', f'{name}:/data')
         docker.create('idle', 'tiny', '-v', 'one:/data')
+        self.soon = soon(docker, '--time=1', 'user-one', 'user-two')
         self.states = docker.states()
 
     def reset(self) -> None:
@@ -574,7 +574,7 @@ class Sweep:
         wait_until(self.settled, f'point {number}: {self.docker.states()}', 60)
         seconds = time.monotonic() - killed
         self.assert_whole()
-        assert seconds < SOON, f'{seconds:.1f} s'
+        assert seconds < self.soon, f'{seconds:.1f} s'
 
     def all(self, wanted: int) -> None:
         points, failures = self.points(wanted), []

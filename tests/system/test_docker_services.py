@@ -7,7 +7,7 @@ import time
 import pytest
 
 from support.cli import BAD_CONFIG, CLEAN, DONE, FAILED
-from support.docker import docker, running_docker  # noqa: F401
+from support.docker import docker, running_docker, soon  # noqa: F401
 from support.tree import plain_tree
 from support.wait import wait_until
 from support.watchdog import kill_with_watchdog
@@ -148,13 +148,13 @@ def test_a_restore_that_fails_starts_them_again(shop, docker):  # noqa: F811
 
 
 def test_killed_it_is_put_back_by_the_watchdog(shop, docker):  # noqa: F811
-    states = docker.states()
+    states, limit = docker.states(), soon(docker, '--time=2', 'shop-app-1', 'shop-worker-1')
     process = subprocess.Popen(shop.command('restore', 'job', '--in-place', '--yes'), env=CLEAN, stdin=subprocess.DEVNULL,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     wait_until(lambda: docker.state('shop-app-1') == 'exited', 'the application stops')
     process.send_signal(signal.SIGKILL)
     process.wait()
-    wait_until(lambda: docker.states() == states, 'all run again')
+    wait_until(lambda: docker.states() == states, 'all run again', limit)
 
 
 def test_killed_with_its_watchdog_the_next_start_puts_it_back(shop, docker):  # noqa: F811

@@ -521,6 +521,6 @@ def test_a_silent_far_side(world, far, tmp_path):
         made(world, server.options(far))
         sink(world, server.options(far, io_timeout='2s'))
         os.killpg(server.process.pid, signal.SIGSTOP)
-        result = world.fails(FAILURES, 'check', 'far')
+        result = world.fails(FAILURES, 'check', 'far', timeout=50)  # by itself it would wait for 60 s
         os.killpg(server.process.pid, signal.SIGCONT)
         assert re.search('tim(ed|e) ?out', result.text), result

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +22,13 @@ from .ports import free_port
 from .wait import wait_until
 
 DOCKERD = '/usr/sbin/dockerd'
+
+
+def soon(docker: DockerClient, *words: str) -> float:
+    """s until the watchdog has put everything back; on a busy machine so many times as long as docker takes to restart these."""
+    begin = time.monotonic()
+    docker('restart', *words)
+    return 5 * max(1, time.monotonic() - begin)
 
 
 def alive(pid: str) -> bool:
