@@ -2,7 +2,8 @@
  *
  * Bytes go into a lane, where the chunker cuts them. Small files share the chunks of one lane, end to end; content that
  * is large enough for chunks of its own goes through the other, which is cut at its beginning and end, so that a large
- * file gives the same chunks wherever it stands.
+ * file gives the same chunks wherever it stands. Chunks that have ended go on in batches: an id may be known only much
+ * later, or after writer_drain.
  */
 #ifndef COFRE_REPOSITORY_WRITER_H
 #define COFRE_REPOSITORY_WRITER_H
@@ -47,7 +48,7 @@ int writer_cut(struct writer *writer, enum writer_lane lane, struct error *e);
 /* The id of the next chunk whose id is known; false when there is none yet. To be asked until false after every append
  * and cut: ids are kept for a while only. */
 bool writer_next_id(struct writer *writer, uint64_t *chunk, uint8_t id[SEAL_HASH_SIZE]);
-/* Wait until every chunk that was cut has its id. */
+/* Send all chunks that were cut on their way, and wait until each has its id. */
 int writer_drain(struct writer *writer, struct error *e);
 
 /* Everything that was cut is durable and indexed in every sink that is left (uploader_checkpoint). Lanes with open

@@ -167,6 +167,103 @@ static void test_several_packs(void **state)
     repository_close(r);
 }
 
+/* ---- batches ---- */
+
+/* What each chunk should hold, by its number. */
+#define CHUNKS 4000
+#define CHUNK_BYTES (1u << 16)
+struct expected {
+    struct trial_run run;
+    uint8_t *bytes[CHUNKS];
+    size_t lengths[CHUNKS];
+    uint8_t ids[CHUNKS][SEAL_HASH_SIZE];
+    unsigned named[CHUNKS];
+    uint32_t seed;
+};
+
+static uint32_t next_random(struct expected *x)
+{
+    x->seed = x->seed * 1664525u + 1013904223u;
+    return x->seed >> 8;
+}
+
+static void take_ids(struct expected *x)
+{
+    uint64_t number;
+    uint8_t id[SEAL_HASH_SIZE];
+    while (writer_next_id(x->run.writer, &number, id)) {
+        assert_true(number < CHUNKS);
+        memcpy(x->ids[number], id, SEAL_HASH_SIZE);
+        x->named[number]++;
+    }
+}
+
+static void append(struct expected *x, enum writer_lane lane, size_t n)
+{
+    struct error e;
+    struct writer_taken taken;
+    uint8_t content[1 << 13];
+    for (size_t i = 0; i < n; i++)
+        content[i] = (uint8_t)next_random(x);
+    assert_int_equal(writer_append(x->run.writer, lane, content, n, &taken, &e), 0);
+    assert_int_equal(taken.length, n); /* far too little for the chunker to cut */
+    assert_true(taken.chunk < CHUNKS && taken.offset == x->lengths[taken.chunk] && taken.offset + n <= CHUNK_BYTES);
+    if (!x->bytes[taken.chunk])
+        assert_non_null(x->bytes[taken.chunk] = malloc(CHUNK_BYTES));
+    memcpy(x->bytes[taken.chunk] + taken.offset, content, n);
+    x->lengths[taken.chunk] += n;
+    take_ids(x);
+}
+
+/* Chunks of all sizes in both lanes, of which one is open whenever the other is cut or all are waited for: each gets
+ * one id, that of its own bytes, and after a drain none that was cut lacks one. */
+static void test_batches(void **state)
+{
+    struct error e;
+    struct trial *t = *state;
+    struct expected *x = calloc(1, sizeof *x);
+    assert_non_null(x);
+    struct repository *r = trial_open(t, "one", 2, "");
+    assert_int_equal(trial_begin(t, &r, 1, &x->run, &e), 0);
+    size_t open[WRITER_LANES] = {0, 0}, begun = 0;
+    while (begun < CHUNKS - 1) {
+        enum writer_lane lane = next_random(x) % 3 == 0 ? WRITER_SMALL : WRITER_LARGE;
+        size_t n = next_random(x) % 5 == 0 ? 1 + next_random(x) % 8192 : 1 + next_random(x) % 40;
+        begun += open[lane] == 0;
+        append(x, lane, n);
+        open[lane] += n;
+        if (next_random(x) % 2 == 0 || open[lane] > CHUNK_BYTES - 8192) {
+            assert_int_equal(writer_cut(x->run.writer, lane, &e), 0);
+            take_ids(x);
+            open[lane] = 0;
+        }
+        if (next_random(x) % 512 != 0)
+            continue;
+        assert_int_equal(writer_drain(x->run.writer, &e), 0);
+        take_ids(x);
+        size_t named = 0;
+        for (size_t i = 0; i < CHUNKS; i++)
+            named += x->named[i];
+        assert_int_equal(named, begun - (open[WRITER_SMALL] > 0) - (open[WRITER_LARGE] > 0));
+    }
+    for (enum writer_lane lane = WRITER_SMALL; lane < WRITER_LANES; lane++)
+        assert_int_equal(writer_cut(x->run.writer, lane, &e), 0);
+    assert_int_equal(writer_drain(x->run.writer, &e), 0);
+    take_ids(x);
+    for (size_t i = 0; i < begun; i++) {
+        uint8_t id[SEAL_HASH_SIZE];
+        assert_int_equal(x->named[i], 1);
+        seal_chunk_id(r->key, x->bytes[i], x->lengths[i], id);
+        assert_memory_equal(id, x->ids[i], SEAL_HASH_SIZE);
+        free(x->bytes[i]);
+    }
+    assert_int_equal(trial_end(&x->run, &e), 0);
+    trial_free(&x->run);
+    trial_free_source(&x->run.source);
+    repository_close(r);
+    free(x);
+}
+
 /* ---- two sinks ---- */
 
 /* The second one fails when the first pack comes; the next run brings it up to date, and gives the first nothing. */
@@ -345,6 +442,7 @@ static int tests(void)
         cmocka_unit_test_setup_teardown(test_found_again, trial_set_up, trial_tear_down),
         cmocka_unit_test_setup_teardown(test_nothing_twice, trial_set_up, trial_tear_down),
         cmocka_unit_test_setup_teardown(test_several_packs, trial_set_up, trial_tear_down),
+        cmocka_unit_test_setup_teardown(test_batches, trial_set_up, trial_tear_down),
         cmocka_unit_test_setup_teardown(test_one_of_two_fails, trial_set_up, trial_tear_down),
         cmocka_unit_test_setup_teardown(test_all_fail, trial_set_up, trial_tear_down),
         cmocka_unit_test_setup_teardown(test_tried_again, trial_set_up, trial_tear_down),
