@@ -41,7 +41,7 @@ class Cluster:
         self.settings = {'fsync': 'off', 'full_page_writes': 'off', 'listen_addresses': "'127.0.0.1'", 'max_connections': 60,
                          'unix_socket_directories': f"'{self.sockets}'", 'port': self.port, 'autovacuum': 'off',
                          'logging_collector': 'off', 'log_statement': "'none'", 'max_prepared_transactions': 10,
-                         'wal_level': 'logical'}
+                         'wal_level': 'logical', 'shared_buffers': '16MB', 'jit': 'off', 'max_parallel_workers_per_gather': 0}
 
     def _fill_data(self) -> None:
         self._as_postgres('initdb', '-D', self.data, '-A', 'trust', '-E', 'UTF8', '--locale=C.UTF-8', '--no-sync', '-U', 'postgres')
